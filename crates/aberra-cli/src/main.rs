@@ -1,0 +1,3 @@
+//! The program `aberra`: a door. It holds no maths.
+
+fn main() {}

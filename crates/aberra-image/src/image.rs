@@ -1,0 +1,106 @@
+//! The decoded image and where it came from.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Decoded pixels, `[height, width, channels]` (row-major, channels last), and where they came from.
+///
+/// Values are linear in the file's own: 8-bit files give 0 to 1 (value / 255), 16-bit files 0 to 1 (value / 65535),
+/// float files their stored values. Alpha is dropped after compositing over black.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// `height * width * channels` values, all finite.
+    pub pixels: Vec<f32>,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// 1 (grey) or 3 (red, green, blue).
+    pub channels: usize,
+    /// Where the pixels came from.
+    pub source: Source,
+}
+
+/// Where an image came from and how its file stored it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Source {
+    /// The file, when there is one.
+    pub path: Option<PathBuf>,
+    /// BLAKE3 hash of the file's bytes; zero for an image made in memory.
+    pub content_hash: [u8; 32],
+    /// Length of the file in bytes.
+    pub bytes: u64,
+    /// What the content is, whatever the name says.
+    pub format: Format,
+    /// How the file stores colours.
+    pub color_mode: ColorMode,
+    /// Bits per channel: 1 to 16, or 32 for float.
+    pub bit_depth: u8,
+}
+
+/// A file format, recognised by content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Portable Network Graphics.
+    Png,
+    /// JPEG (JFIF or Exif).
+    Jpeg,
+    /// Tagged Image File Format.
+    Tiff,
+    /// Windows bitmap.
+    Bmp,
+    /// WebP.
+    Webp,
+    /// Made in memory, not decoded.
+    #[default]
+    Memory,
+}
+
+/// How a file stores colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColorMode {
+    /// One channel.
+    #[default]
+    Grey,
+    /// One channel and alpha.
+    GreyAlpha,
+    /// Three channels.
+    Rgb,
+    /// Three channels and alpha.
+    Rgba,
+    /// Indices into a table of colours.
+    Palette,
+}
+
+impl Image {
+    /// An image made in memory from `[height, width, channels]` pixels; `None` if the length does not fit, a side is
+    /// zero, `channels` is not 1 or 3, or a value is not finite.
+    pub fn from_pixels(pixels: Vec<f32>, height: usize, width: usize, channels: usize) -> Option<Self> {
+        let fits = height > 0
+            && width > 0
+            && matches!(channels, 1 | 3)
+            && height.checked_mul(width)?.checked_mul(channels)? == pixels.len();
+        (fits && pixels.iter().all(|value| value.is_finite())).then(|| Self {
+            pixels,
+            height,
+            width,
+            channels,
+            source: Source::default(),
+        })
+    }
+
+    /// Grey values, `[height, width]`: the pixels themselves, or Rec. 601 luma of red, green and blue.
+    pub fn to_grey(&self) -> Vec<f32> {
+        match self.channels {
+            1 => self.pixels.clone(),
+            _ => self
+                .pixels
+                .chunks_exact(3)
+                .map(|rgb| 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2])
+                .collect(),
+        }
+    }
+}

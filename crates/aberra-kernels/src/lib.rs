@@ -1,0 +1,1 @@
+//! Fast CPU kernels behind Burn operations: convolution, transposed convolution, dense layers, optimiser step.

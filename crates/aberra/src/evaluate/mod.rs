@@ -1,0 +1,1 @@
+//! Metrics with confidence intervals on a labelled test split.

@@ -1,0 +1,37 @@
+//! Every random draw of the library: a generator per purpose and position, so that a run can be cut anywhere and
+//! resumed, and so that no draw depends on how many threads there are.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// What the draws are for. Streams of one seed are independent of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Initial weights.
+    Weights = 1,
+    /// Order of the training images; index = epoch.
+    Order = 2,
+    /// Augmentation; index = epoch x images + image.
+    Augmentation = 3,
+    /// Noise of the reparameterised sample; index = step.
+    Latent = 4,
+    /// Division of groups into splits.
+    Split = 5,
+    /// Representative of a group; index = group.
+    Representative = 6,
+    /// Phantom anatomy; index = image.
+    Phantom = 7,
+    /// Lesions and other synthetic anomalies; index = image.
+    Lesion = 8,
+    /// Bootstrap resamples; index = resample.
+    Bootstrap = 9,
+}
+
+/// The generator of `stream` at `index` under `seed`.
+pub fn generator(seed: u64, stream: Stream, index: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&index.to_le_bytes());
+    key[16] = stream as u8;
+    ChaCha8Rng::from_seed(key)
+}
