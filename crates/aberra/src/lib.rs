@@ -7,6 +7,7 @@ mod error;
 pub mod evaluate;
 pub mod phantom;
 pub mod random;
+pub mod statistics;
 
 pub use aberra_image as image;
 pub use error::Error;
