@@ -1,1 +1,3 @@
 //! Metrics with confidence intervals on a labelled test split.
+
+pub mod metrics;
