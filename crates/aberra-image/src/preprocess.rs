@@ -110,6 +110,17 @@ pub struct Placement {
 }
 
 impl Preprocessing {
+    /// c
+    pub fn channels(&self) -> usize {
+        match self.color {
+            Color::Grey => 1,
+            Color::Rgb => 3,
+        }
+    }
+    /// c
+    pub fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
     /// Applies the steps.
     ///
     /// # Errors

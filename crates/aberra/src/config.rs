@@ -101,7 +101,8 @@ impl TrainConfig {
     /// # Errors
     /// Text that is not TOML.
     pub fn parse_layer(text: &str) -> Result<Table> {
-        text.parse().map_err(|error: toml::de::Error| Error::settings(format!("not TOML: {}", error.message())))
+        text.parse()
+            .map_err(|error: toml::de::Error| Error::settings(format!("not TOML: {}", error.message())))
     }
 
     /// The settings that environment variables hold: `ABERRA_SECTION__NAME=value`, or `ABERRA_NAME=value` at the top.
@@ -154,6 +155,11 @@ impl TrainConfig {
         schema
     }
 
+    /// How to divide a data set: the settings' own seed and promised rate go with it.
+    pub fn split_settings(&self) -> SplitSettings {
+        SplitSettings { seed: self.seed, rate: self.promise.false_alarm_rate, ..self.split.clone() }
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -166,7 +172,9 @@ impl TrainConfig {
         let PromiseSettings { false_alarm_rate, confidence } = self.promise;
         let share = |name: &str, value: f64| match value > 0.0 && value < 1.0 {
             true => Ok(()),
-            false => Err(Error::settings(format!("promise.{name}: expected above 0 and below 1, found {value}"))),
+            false => {
+                Err(Error::settings(format!("promise.{name}: expected above 0 and below 1, found {value}")))
+            }
         };
         share("false_alarm_rate", false_alarm_rate)?;
         confidence.map_or(Ok(()), |confidence| share("confidence", confidence))
@@ -233,13 +241,16 @@ mod tests {
 
     #[test]
     fn a_likelihood_replaces_the_presets() {
-        let config = TrainConfig::from_layers(&[layer("[model.likelihood]\nkind = \"laplace\"\nscale = 0.1")]).unwrap();
+        let config =
+            TrainConfig::from_layers(&[layer("[model.likelihood]\nkind = \"laplace\"\nscale = 0.1")])
+                .unwrap();
         assert_eq!(config.model.likelihood, crate::model::Likelihood::Laplace { scale: 0.1 });
     }
 
     #[test]
     fn the_environment_is_a_layer() {
-        let variables = [("ABERRA_TRAIN__EPOCHS", "4"), ("ABERRA_SCORER", "mse"), ("ABERRA_DATA", "/x"), ("HOME", "/")];
+        let variables =
+            [("ABERRA_TRAIN__EPOCHS", "4"), ("ABERRA_SCORER", "mse"), ("ABERRA_DATA", "/x"), ("HOME", "/")];
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = TrainConfig::from_layers(&[TrainConfig::environment_layer(variables)]).unwrap();
         assert_eq!((config.train.epochs, config.scorer.as_str()), (4, "mse"));

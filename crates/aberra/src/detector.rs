@@ -24,7 +24,7 @@ pub struct Detector {
     pub(crate) document: Document,
     pub(crate) model: Model,
     pub(crate) reference: LatentReference,
-    /// Fitted on the fit split: every scorer, so that they can be compared; the first is the detector's own.
+    /// Posterior means of the document's normals.
     pub(crate) mu: Vec<Vec<f32>>,
     pub(crate) thumbnails: Option<Vec<f32>>,
     hash: Option<String>,
@@ -34,6 +34,7 @@ pub struct Detector {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Document {
     pub(crate) config: TrainConfig,
+    /// Every scorer that the fit split's normals support, so that they can be compared.
     pub(crate) scorers: Vec<FittedScorer>,
     pub(crate) calibration: Calibration,
     /// In the units of the error map.
@@ -138,7 +139,8 @@ impl Detector {
         thumbnails: Option<Vec<f32>>,
     ) -> Result<Self> {
         let train = document.normals.iter().zip(&mu).filter(|(normal, _)| normal.part == Part::Train);
-        let reference = LatentReference::new(train.map(|(_, mu)| mu.clone()).collect())?;
+        let train: Vec<Vec<f32>> = train.map(|(_, mu)| mu.clone()).collect();
+        let reference = LatentReference::new(&train)?;
         Ok(Self { document, model, reference, mu, thumbnails, hash: None })
     }
 
@@ -192,8 +194,10 @@ impl Detector {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<String> {
-        let mut tensors: BTreeMap<String, Weight> =
-            weights(&self.model).into_iter().map(|(name, weight)| (format!("model/{name}"), weight)).collect();
+        let mut tensors: BTreeMap<String, Weight> = weights(&self.model)
+            .into_iter()
+            .map(|(name, weight)| (format!("model/{name}"), weight))
+            .collect();
         let mu = Weight { shape: vec![self.mu.len(), self.model.latent()], values: self.mu.concat() };
         tensors.insert("normals/mu".to_owned(), mu);
         if let Some(thumbnails) = &self.thumbnails {
@@ -228,16 +232,21 @@ impl Detector {
                 Ok((input, response))
             })
             .collect();
-        pairs.into_par_iter().map(|pair: Result<_>| pair.and_then(|(input, response)| self.judge(input, response))).collect()
+        pairs
+            .into_par_iter()
+            .map(|pair: Result<_>| pair.and_then(|(input, response)| self.judge(input, response)))
+            .collect()
     }
 
     fn judge(&self, input: Input, response: Response) -> Result<Verdict> {
         let (size_px, channels) = (input.size_px, input.channels);
-        let evidence = Evidence::measure(&input.pixels, size_px, channels, &response)
-            .with_reference(&self.reference, &response.mu);
+        let evidence = Evidence::measure(&input.pixels, size_px, channels, &response)?
+            .with_reference(&self.reference, &response.mu)?;
         let score = self.scorer()?.score(&evidence)?;
         if !score.is_finite() {
-            return Err(Error::input(format!("expected a finite score, found {score}: the image's values overflow")));
+            return Err(Error::input(format!(
+                "expected a finite score, found {score}: the image's values overflow"
+            )));
         }
         let calibration = &self.document.calibration;
         Ok(Verdict {

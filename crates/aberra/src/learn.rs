@@ -12,7 +12,7 @@ use crate::dataset::{Dataset, Grouping, Inspection, NearHasher, Split};
 use crate::detector::{Detector, Document, Normal, Part, PartSize, Provenance};
 use crate::model::Model;
 use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, respond};
-use crate::statistics::median_filter_5x5;
+use crate::statistics::filter::median_filter_5x5;
 use crate::train::{self, Inputs, Progress, Run};
 use crate::{Error, Result};
 
@@ -70,7 +70,8 @@ impl Detector {
             let paths: Vec<PathBuf> = part.iter().map(|&index| dataset.samples[index].path.clone()).collect();
             Inputs::load(paths, &config.preprocessing, &config.limits, cache_bytes)
         };
-        let parts = [(Part::Train, &split.train), (Part::Fit, &split.fit), (Part::Calibration, &split.calibration)];
+        let parts =
+            [(Part::Train, &split.train), (Part::Fit, &split.fit), (Part::Calibration, &split.calibration)];
         let cache_bytes = config.train.cache_mib << 20;
         let inputs = load(&split.train, cache_bytes)?;
         let held_out = load(&split.fit, usize::MAX)?;
@@ -96,25 +97,30 @@ impl Detector {
             measured.push(measure.part(part)?);
         }
         let mu: Vec<Vec<f32>> = measured.iter().flatten().map(|image| image.mu.clone()).collect();
-        let reference = LatentReference::new(mu[..inputs.len()].to_vec())?;
+        let reference = LatentReference::new(&mu[..inputs.len()])?;
         let evidence: Vec<Vec<Evidence>> = measured
             .iter()
-            .map(|part| part.par_iter().map(|image| image.evidence.with_reference(&reference, &image.mu)).collect())
-            .collect();
+            .map(|part| {
+                part.par_iter().map(|image| image.evidence.with_reference(&reference, &image.mu)).collect()
+            })
+            .collect::<Result<_>>()?;
         let scorers = fit_scorers(&config.scorer, &evidence[1])?;
         let scorer = scorers
             .iter()
             .find(|scorer| scorer.name() == config.scorer)
             .ok_or_else(|| Error::settings(format!("there is no scorer {}", config.scorer)))?;
-        let scores: Vec<f64> = evidence[2].iter().map(|evidence| scorer.score(evidence)).collect::<Result<_>>()?;
+        let scores: Vec<f64> =
+            evidence[2].iter().map(|evidence| scorer.score(evidence)).collect::<Result<_>>()?;
         let rate = config.promise.false_alarm_rate;
         let criterion = Criterion::Conformal { rate, confidence: config.promise.confidence };
         let drawn = Calibration::new(&scores, None, criterion)?;
         let maxima: Vec<f64> = measured[2].iter().map(|image| image.largest_error).collect();
         let pixel_threshold = pixel_threshold(&maxima, rate)?;
 
-        let thumbnails =
-            config.keep_thumbnails.then(|| measure.thumbnails([&inputs, &held_out, &calibration])).transpose()?;
+        let thumbnails = config
+            .keep_thumbnails
+            .then(|| measure.thumbnails([&inputs, &held_out, &calibration]))
+            .transpose()?;
         let members: Vec<(Part, usize)> =
             parts.iter().flat_map(|(part, members)| members.iter().map(|&index| (*part, index))).collect();
         let near_hasher = NearHasher::new(inspection, &split.train);
@@ -134,7 +140,8 @@ impl Detector {
             })
         });
         let normals = normals.collect::<Result<Vec<_>>>()?;
-        let size = |members: &[usize]| PartSize { images: members.len(), groups: split.groups_among(members) };
+        let size =
+            |members: &[usize]| PartSize { images: members.len(), groups: split.groups_among(members) };
         let name = dataset.root.file_name().map(|name| name.to_string_lossy().into_owned());
         let document = Document {
             config: config.clone(),
@@ -195,28 +202,30 @@ impl Measure<'_> {
         let mut measured = Vec::with_capacity(inputs.len());
         self.chunks(inputs, |pixels| {
             let responses = respond(self.model, pixels, &Device::flex())?;
-            let images = pixels.par_iter().zip(responses).map(|(pixels, response)| self.image(pixels, response));
-            measured.extend(images.collect::<Vec<_>>());
+            let images =
+                pixels.par_iter().zip(responses).map(|(pixels, response)| self.image(pixels, response));
+            measured.extend(images.collect::<Result<Vec<_>>>()?);
             Ok(())
         })?;
         Ok(measured)
     }
 
-    fn image(&self, pixels: &[f32], response: Response) -> Measured {
+    fn image(&self, pixels: &[f32], response: Response) -> Result<Measured> {
         let map = ErrorMap::new(pixels, self.size_px, self.channels, &response);
-        let filtered = median_filter_5x5(&map.values, self.size_px, self.size_px);
-        Measured {
-            evidence: Evidence::measure(pixels, self.size_px, self.channels, &response),
+        let filtered = median_filter_5x5(&map.values, self.size_px)?;
+        Ok(Measured {
+            evidence: Evidence::measure(pixels, self.size_px, self.channels, &response)?,
             largest_error: filtered.iter().fold(0.0, |largest, &value| f64::max(largest, f64::from(value))),
             mu: response.mu,
-        }
+        })
     }
 
     fn thumbnails(&self, parts: [&Inputs; 3]) -> Result<Vec<f32>> {
         let mut thumbnails = Vec::new();
         for inputs in parts {
             self.chunks(inputs, |pixels| {
-                thumbnails.extend(pixels.iter().flat_map(|pixels| shrink(pixels, self.size_px, self.channels)));
+                thumbnails
+                    .extend(pixels.iter().flat_map(|pixels| shrink(pixels, self.size_px, self.channels)));
                 Ok(())
             })?;
         }
@@ -243,7 +252,8 @@ fn shrink(pixels: &[f32], size_px: usize, channels: usize) -> Vec<f32> {
     let mut thumbnail = Vec::with_capacity(THUMBNAIL_PX * THUMBNAIL_PX * channels);
     for (row, column) in (0..THUMBNAIL_PX * THUMBNAIL_PX).map(|at| (at / THUMBNAIL_PX, at % THUMBNAIL_PX)) {
         for channel in 0..channels {
-            let values = range(row).flat_map(|y| range(column).map(move |x| pixels[(y * size_px + x) * channels + channel]));
+            let values = range(row)
+                .flat_map(|y| range(column).map(move |x| pixels[(y * size_px + x) * channels + channel]));
             let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
             thumbnail.push(sum / count.max(1) as f32);
         }

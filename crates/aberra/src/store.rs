@@ -65,7 +65,8 @@ pub(crate) fn write<T: Serialize>(
             (name.as_str(), (weight.shape.as_slice(), bytes))
         })
         .collect();
-    let hash = content_hash(kind, &document, bytes.iter().map(|(name, (shape, data))| (*name, *shape, &data[..])));
+    let hash =
+        content_hash(kind, &document, bytes.iter().map(|(name, (shape, data))| (*name, *shape, &data[..])));
     let envelope =
         Envelope { kind: kind.name.to_owned(), version: kind.version, hash: hash.clone(), document };
     let views = bytes
@@ -116,7 +117,8 @@ fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, 
     };
     let (_, header) = SafeTensors::read_metadata(file).map_err(broken)?;
     let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
-    let entry = entry.ok_or_else(|| format!("expected a {name} file of Aberra, found another safetensors file"))?;
+    let entry =
+        entry.ok_or_else(|| format!("expected a {name} file of Aberra, found another safetensors file"))?;
     let envelope: Envelope = serde_json::from_str(entry)
         .map_err(|error| format!("expected a {name} file, found metadata that does not parse ({error})"))?;
     if envelope.kind != name {
@@ -238,7 +240,11 @@ mod tests {
                 changed[position] ^= 1 << bit;
                 // A flip may turn one spelling of the same header into another; the content must not differ.
                 if let Ok(stored) = parse::<f64>(&changed, KIND) {
-                    assert_eq!((stored.document, stored.tensors), (0.1, tensors()), "byte {position} bit {bit}");
+                    assert_eq!(
+                        (stored.document, stored.tensors),
+                        (0.1, tensors()),
+                        "byte {position} bit {bit}"
+                    );
                 }
             }
         }

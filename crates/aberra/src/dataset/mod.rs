@@ -9,6 +9,7 @@ mod inspect;
 mod layout;
 mod manifest;
 mod near;
+mod near_hash;
 mod split;
 mod walk;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use fingerprint::Fingerprint;
 pub use group::{GroupBy, Grouping};
 pub use inspect::{Inspected, Inspection};
+pub use near_hash::{NearHasher, Orientations};
 pub use split::{Fold, Leak, Printed, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
 pub use walk::Skipped;
 

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::Inspection;
 use super::fingerprint::THUMBNAIL_PX;
 
-const PIXELS: usize = THUMBNAIL_PX * THUMBNAIL_PX;
+pub(super) const PIXELS: usize = THUMBNAIL_PX * THUMBNAIL_PX;
 
 /// Pairs of near-copies and the similarity above which they are.
 pub(super) struct NearCopies {
@@ -22,7 +22,7 @@ pub(super) fn copies(inspection: &Inspection) -> NearCopies {
     let upright: Vec<Vec<f32>> = samples
         .iter()
         .filter_map(|&index| inspection.get(index))
-        .map(|seen| normalised(seen.fingerprint.thumbnail.iter().map(|&v| f32::from(v)).collect()))
+        .map(|seen| normalized(seen.fingerprint.thumbnail.iter().map(|&v| f32::from(v)).collect()))
         .collect();
     let pairs = (0..samples.len())
         .into_par_iter()
@@ -37,7 +37,7 @@ pub(super) fn copies(inspection: &Inspection) -> NearCopies {
 }
 
 /// Mean 0 and length 1; all zero if flat.
-fn normalised(mut values: Vec<f32>) -> Vec<f32> {
+pub(super) fn normalized(mut values: Vec<f32>) -> Vec<f32> {
     let mean = values.iter().sum::<f32>() / values.len() as f32;
     values.iter_mut().for_each(|v| *v -= mean);
     let length = values.iter().map(|v| v * v).sum::<f32>().sqrt();
@@ -47,7 +47,7 @@ fn normalised(mut values: Vec<f32>) -> Vec<f32> {
 }
 
 /// A square of values, turned by `orientation % 4` quarter turns after a flip if `orientation >= 4`.
-fn oriented(values: &[f32], orientation: usize) -> Vec<f32> {
+pub(super) fn oriented(values: &[f32], orientation: usize) -> Vec<f32> {
     let n = THUMBNAIL_PX;
     let at = |y: usize, x: usize| {
         let x = if orientation >= 4 { n - 1 - x } else { x };

@@ -24,9 +24,12 @@ const LEAST_GROUPS: usize = 8;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SplitSettings {
-    /// Of every draw.
+    /// Of every draw; in a detector's settings, their own seed.
+    #[serde(skip)]
     pub seed: u64,
-    /// The false-alarm rate that the calibration part is to support, above 0 and at most 0.5.
+    /// The false-alarm rate that the calibration part is to support, above 0 and at most 0.5; in a detector's settings,
+    /// their own promise.
+    #[serde(skip)]
     pub rate: f64,
     /// What must stay together.
     pub by: GroupBy,
@@ -217,6 +220,11 @@ impl Split {
         let groups = pool.shuffled(settings.seed);
         let bound = |index: usize| index * groups.len() / fold.of;
         pool.divide(grouping, settings, &groups, bound(fold.index)..bound(fold.index + 1), Some(fold))
+    }
+
+    /// Number of groups that some samples are from.
+    pub fn groups_among(&self, samples: &[usize]) -> usize {
+        samples.iter().filter_map(|&sample| self.group_of.get(sample)).collect::<BTreeSet<_>>().len()
     }
 
     /// Numbers of groups of normals in each part.

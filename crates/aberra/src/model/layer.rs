@@ -92,7 +92,8 @@ impl Conv {
         match &self.norm {
             None => conv2d(input, weight, Some(bias), self.stride, self.padding, self.activation),
             Some(norm) => {
-                let hidden = conv2d(input, weight, Some(bias), self.stride, self.padding, Activation::Identity);
+                let hidden =
+                    conv2d(input, weight, Some(bias), self.stride, self.padding, Activation::Identity);
                 activate(norm.forward(hidden), self.activation)
             }
         }
@@ -123,8 +124,14 @@ impl ConvTranspose {
         match &self.norm {
             None => conv_transpose2d(input, weight, Some(bias), self.stride, self.padding, self.activation),
             Some(norm) => {
-                let hidden =
-                    conv_transpose2d(input, weight, Some(bias), self.stride, self.padding, Activation::Identity);
+                let hidden = conv_transpose2d(
+                    input,
+                    weight,
+                    Some(bias),
+                    self.stride,
+                    self.padding,
+                    Activation::Identity,
+                );
                 activate(norm.forward(hidden), self.activation)
             }
         }
@@ -199,7 +206,8 @@ impl BatchNorm {
             let variance = self.running_variance.value().reshape([1, channels]);
             (flat - mean) / (variance + NORM_EPSILON).sqrt()
         };
-        let scaled = normalized * self.scale.val().reshape([1, channels]) + self.shift.val().reshape([1, channels]);
+        let scaled =
+            normalized * self.scale.val().reshape([1, channels]) + self.shift.val().reshape([1, channels]);
         scaled.reshape([batch, height, width, channels])
     }
 

@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 pub use self::likelihood::Loss;
 pub use self::settings::{Activation, Architecture, Likelihood, ModelSettings, Normalization, Preset};
-pub(crate) use self::weights::{Weight, count_parameters, load_weights, weights};
+pub(crate) use self::weights::{Weight, load_weights, weights};
 
 use self::convolutional::Convolutional;
 use self::residual::Residual;
@@ -101,7 +101,7 @@ impl Model {
 
     /// Number of weights that training changes.
     pub fn parameter_count(&self) -> usize {
-        count_parameters(self)
+        weights::count_parameters(self)
     }
 
     /// q(z | x) of `[batch, height, width, channels]`.

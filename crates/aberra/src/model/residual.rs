@@ -47,14 +47,20 @@ impl Residual {
         let blocks = ins.iter().zip(widths).map(|(&i, &o)| Block::init(init, (i, o), act)).collect();
         let latent = settings.latent;
         let mean = Conv::init(init, (widths[2], latent), Window(1, 1, 0), false, Activation::Identity);
-        let log_variance = Conv::init(init, (widths[2], latent), Window(1, 1, 0), false, Activation::Identity);
+        let log_variance =
+            Conv::init(init, (widths[2], latent), Window(1, 1, 0), false, Activation::Identity);
         let ups = [latent, 4 * ch, 2 * ch, ch, ch / 2, ch / 4, ch / 8];
         let decoder = ups
             .windows(2)
             .map(|pair| ConvTranspose::init(init, (pair[0], pair[1]), Window(4, 2, 1), true, act))
             .collect();
-        let head =
-            Conv::init(init, (ch / 8, outputs(settings, channels)), Window(3, 1, 1), false, Activation::Identity);
+        let head = Conv::init(
+            init,
+            (ch / 8, outputs(settings, channels)),
+            Window(3, 1, 1),
+            false,
+            Activation::Identity,
+        );
         Self { stem, blocks, mean, log_variance, decoder, head, latent_channels: latent }
     }
 

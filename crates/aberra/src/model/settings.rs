@@ -173,7 +173,8 @@ impl ModelSettings {
         if self.hidden > 16_384 {
             return Err(Error::settings(format!("model.hidden: expected 0 to 16384, found {}", self.hidden)));
         }
-        if let Likelihood::Gaussian { variance: spread } | Likelihood::Laplace { scale: spread } = self.likelihood
+        if let Likelihood::Gaussian { variance: spread } | Likelihood::Laplace { scale: spread } =
+            self.likelihood
             && !(spread.is_finite() && spread > 0.0)
         {
             return Err(Error::settings(format!(

@@ -61,7 +61,7 @@ impl ModuleVisitor for Collect {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let data = param.val().into_data();
-        let shape = data.shape.to_vec();
+        let shape = data.shape().to_vec();
         let values = data.iter::<f32>().collect();
         self.weights.insert(self.path.join("."), Weight { shape, values });
     }
@@ -91,7 +91,8 @@ impl ModuleMapper for Load<'_> {
         let expected = param.val().dims();
         if weight.shape != expected {
             let found = &weight.shape;
-            self.problem.get_or_insert(format!("the weight {name}: expected shape {expected:?}, found {found:?}"));
+            self.problem
+                .get_or_insert(format!("the weight {name}: expected shape {expected:?}, found {found:?}"));
             return param;
         }
         if !weight.values.iter().all(|value| value.is_finite()) {

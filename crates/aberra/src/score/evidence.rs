@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LatentReference, Response};
-use crate::statistics::{gradient_energy, ssim_map};
+use crate::Result;
+use crate::statistics::filter::gradient_energy;
+use crate::statistics::ssim::{SsimSettings, ssim_map};
 
 /// Measurements on one image, from its network input and the model's [`Response`]. All finite; higher is more unusual,
 /// but for the two of complexity, which say how busy the image is.
@@ -41,13 +43,17 @@ pub struct ErrorMap {
 
 impl Evidence {
     /// Measures `input`, `[size_px, size_px, channels]`, against the model's response to it; the latent distances are left at 0.
-    pub fn measure(input: &[f32], size_px: usize, channels: usize, response: &Response) -> Self {
+    ///
+    /// # Errors
+    /// Values that are not finite, or lengths that do not fit.
+    pub fn measure(input: &[f32], size_px: usize, channels: usize, response: &Response) -> Result<Self> {
         let count = input.len().max(1) as f64;
         let errors = || input.iter().zip(&response.mean).map(|(x, m)| f64::from(x - m));
         let squared_error = errors().map(|error| error * error).sum::<f64>() / count;
         let weighted_error = match &response.pixel_log_variance {
             Some(log_variance) => {
-                let weighted = errors().zip(log_variance).map(|(error, s)| (-f64::from(*s)).exp() * error * error);
+                let weighted =
+                    errors().zip(log_variance).map(|(error, s)| (-f64::from(*s)).exp() * error * error);
                 weighted.sum::<f64>() / count
             }
             None => squared_error,
@@ -59,9 +65,10 @@ impl Evidence {
         let mean = input.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
         let variance = input.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
         let (grey, grey_mean) = (grey(input, channels), grey(&response.mean, channels));
-        let similarity = ssim_map(&grey, &grey_mean, size_px, size_px);
-        let similarity = similarity.iter().map(|&value| f64::from(value)).sum::<f64>() / similarity.len().max(1) as f64;
-        Self {
+        let similarity = ssim_map(&grey, &grey_mean, size_px, SsimSettings::default())?;
+        let similarity =
+            similarity.iter().map(|&value| f64::from(value)).sum::<f64>() / similarity.len().max(1) as f64;
+        Ok(Self {
             squared_error,
             absolute_error: errors().map(f64::abs).sum::<f64>() / count,
             ssim_error: 1.0 - similarity,
@@ -69,18 +76,21 @@ impl Evidence {
             kl: kl.sum(),
             mahalanobis: 0.0,
             neighbour_distance: 0.0,
-            gradient_energy: gradient_energy(&grey, size_px, size_px),
+            gradient_energy: gradient_energy(&grey, size_px)?,
             standard_deviation: variance.sqrt(),
-        }
+        })
     }
 
     /// The same with the distances of the posterior mean to the training normals.
-    pub fn with_reference(self, reference: &LatentReference, mu: &[f32]) -> Self {
-        Self {
-            mahalanobis: reference.mahalanobis(mu),
-            neighbour_distance: reference.neighbour_distance(mu),
+    ///
+    /// # Errors
+    /// A posterior mean of another length, or not finite.
+    pub fn with_reference(self, reference: &LatentReference, mu: &[f32]) -> Result<Self> {
+        Ok(Self {
+            mahalanobis: reference.mahalanobis(mu)?,
+            neighbour_distance: reference.neighbour_distance(mu)?,
             ..self
-        }
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Evidence;
-use crate::statistics::robust_regression;
+use crate::statistics::regression::{HuberSettings, huber_regression};
 use crate::{Error, Result};
 
 /// The scorer used unless another is asked for.
@@ -194,12 +194,14 @@ impl Scorer for Residual {
         }
         let features: Vec<f64> = normals.iter().flat_map(Self::features).collect();
         let targets: Vec<f64> = normals.iter().map(Self::target).collect();
-        robust_regression(&features, 3, &targets)
+        let fit = huber_regression(&features, 3, &targets, HuberSettings::default())?;
+        Ok([&[fit.intercept], &fit.coefficients[..]].concat())
     }
 
     fn score(&self, parameters: &[f64], evidence: &Evidence) -> f64 {
         let [intercept, slopes @ ..] = parameters else { return Self::target(evidence) };
-        let prediction: f64 = Self::features(evidence).iter().zip(slopes).map(|(feature, slope)| feature * slope).sum();
+        let prediction: f64 =
+            Self::features(evidence).iter().zip(slopes).map(|(feature, slope)| feature * slope).sum();
         Self::target(evidence) - intercept - prediction
     }
 }

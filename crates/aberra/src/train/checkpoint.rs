@@ -100,9 +100,11 @@ pub(super) fn read(folder: &Path, identity: &Identity) -> Result<Option<State>> 
         ("images", found.data != identity.data),
     ];
     if let Some((name, _)) = differing.iter().find(|(_, differs)| *differs) {
-        return Err(Error::settings(format!("expected the checkpoint of this run, found one with other {name}"))
-            .with_path(&path)
-            .with_hint("give the settings and data it was started with, or another run folder"));
+        return Err(Error::settings(format!(
+            "expected the checkpoint of this run, found one with other {name}"
+        ))
+        .with_path(&path)
+        .with_hint("give the settings and data it was started with, or another run folder"));
     }
     let mut state = State {
         position: stored.document.position,

@@ -72,7 +72,8 @@ impl History {
         fs::write(&path, text).map_err(io)?;
         let lines = OpenOptions::new().append(true).open(&path).map_err(io)?;
         // TensorBoard is a convenience: training goes on without it.
-        let events = EventWriter::from_prefix(folder.join("events").to_string_lossy(), "", Default::default()).ok();
+        let events =
+            EventWriter::from_prefix(folder.join("events").to_string_lossy(), "", Default::default()).ok();
         Ok(Self { path, lines: BufWriter::new(lines), events })
     }
 

@@ -155,7 +155,8 @@ pub(crate) fn train(
                 let reconstruction = model.reconstruction(latent);
                 let likelihood = run.model.likelihood;
                 let free_bits = settings.free_bits_nats;
-                let loss = Loss::new(likelihood, input, reconstruction, posterior, free_bits, predicts_variance);
+                let loss =
+                    Loss::new(likelihood, input, reconstruction, posterior, free_bits, predicts_variance);
                 let total = loss.reconstruction.clone() + loss.kl.clone() * beta;
 
                 let (reconstruction, kl) = (scalar(loss.reconstruction), scalar(loss.kl));
@@ -187,7 +188,8 @@ pub(crate) fn train(
         (position.epoch, position.step_in_epoch) = (epoch + 1, 0);
 
         let plain = model.valid();
-        let (held_out_reconstruction, held_out_kl) = selection.held_out_loss(&plain, run, predicts_variance)?;
+        let (held_out_reconstruction, held_out_kl) =
+            selection.held_out_loss(&plain, run, predicts_variance)?;
         let held_out_total = held_out_reconstruction + beta * held_out_kl;
         let checks = position.epoch % settings.check_every_epochs == 0 || position.epoch == settings.epochs;
         let synthetic_auroc = if checks { selection.synthetic_auroc(&plain)? } else { None };
@@ -262,10 +264,11 @@ pub(crate) fn scalar(tensor: Tensor<1>) -> f64 {
 }
 
 fn diverged(epoch: usize, step: usize, folder: Option<&Path>) -> Error {
-    let kept = match folder.map(|folder| folder.join(checkpoint::CHECKPOINT_FILE)).filter(|path| path.exists()) {
-        Some(path) => format!("the last good checkpoint is kept in {}", path.display()),
-        None => "no checkpoint had been written yet".to_owned(),
-    };
+    let kept =
+        match folder.map(|folder| folder.join(checkpoint::CHECKPOINT_FILE)).filter(|path| path.exists()) {
+            Some(path) => format!("the last good checkpoint is kept in {}", path.display()),
+            None => "no checkpoint had been written yet".to_owned(),
+        };
     Error::settings(format!("the loss is no longer finite (epoch {epoch}, step {step}); {kept}"))
         .with_hint("lower train.learning_rate, or set train.gradient_clip")
 }
@@ -311,7 +314,8 @@ fn plan(
     // Weights, gradients, two moments, best weights; each stage's activations forward and backward.
     let area = run.size_px * run.size_px;
     let stages = run.model.channels.iter().enumerate();
-    let activations: usize = stages.map(|(stage, channels)| (area >> (2 * (stage + 1))).max(1) * channels).sum();
+    let activations: usize =
+        stages.map(|(stage, channels)| (area >> (2 * (stage + 1))).max(1) * channels).sum();
     let per_image = 4 * activations + 16 * area * run.channels;
     let floats = 5 * parameters + run.train.batch_size * per_image;
     Plan {

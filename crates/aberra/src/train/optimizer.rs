@@ -54,16 +54,21 @@ impl Optimizer {
     pub(super) fn moments(&self) -> BTreeMap<String, [Weight; 2]> {
         let weight = |tensor: &Tensor<1>| {
             let data = tensor.clone().into_data();
-            Weight { shape: data.shape.to_vec(), values: data.iter::<f32>().collect() }
+            Weight { shape: data.shape().to_vec(), values: data.iter::<f32>().collect() }
         };
-        self.moments.iter().map(|(name, (first, second))| (name.clone(), [weight(first), weight(second)])).collect()
+        self.moments
+            .iter()
+            .map(|(name, (first, second))| (name.clone(), [weight(first), weight(second)]))
+            .collect()
     }
 
     /// An optimiser as it was after `step` steps.
     pub(super) fn restore(step: u64, moments: BTreeMap<String, [Weight; 2]>, model: &Model) -> Self {
         let device = model.devices().into_iter().next().unwrap_or_default().without_autodiff();
-        let tensor = |weight: Weight| Tensor::from_data(TensorData::new(weight.values, weight.shape), &device);
-        let moments = moments.into_iter().map(|(name, [first, second])| (name, (tensor(first), tensor(second))));
+        let tensor =
+            |weight: Weight| Tensor::from_data(TensorData::new(weight.values, weight.shape), &device);
+        let moments =
+            moments.into_iter().map(|(name, [first, second])| (name, (tensor(first), tensor(second))));
         Self { step, moments: moments.collect() }
     }
 }
@@ -103,7 +108,7 @@ impl ModuleMapper for Update<'_> {
             return Param::from_mapped_value(id, tensor, mapper);
         };
         let shape = tensor.dims();
-        let length = shape.iter().product();
+        let length: usize = shape.iter().product();
         let weight = tensor.inner();
         let (first, second) = self.moments.remove(&self.path.join(".")).unwrap_or_else(|| {
             let zeros = || Tensor::zeros([length], &weight.device());

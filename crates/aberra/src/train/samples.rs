@@ -20,7 +20,13 @@ const ERROR_GAIN: f32 = 4.0;
 ///
 /// # Errors
 /// The folder cannot be written.
-pub(super) fn write(folder: &Path, epoch: usize, model: &Model, run: &Run<'_>, held_out: &Inputs) -> Result<()> {
+pub(super) fn write(
+    folder: &Path,
+    epoch: usize,
+    model: &Model,
+    run: &Run<'_>,
+    held_out: &Inputs,
+) -> Result<()> {
     let count = held_out.len().min(IMAGES);
     let originals = (0..count).map(|index| held_out.get(index)).collect::<Result<Vec<_>>>()?;
     let slices: Vec<&[f32]> = originals.iter().map(AsRef::as_ref).collect();

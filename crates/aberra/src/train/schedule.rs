@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn one_cycle_rises_then_falls() {
-        let settings = TrainSettings { schedule: Schedule::OneCycle, learning_rate: 1.0, ..Default::default() };
+        let settings =
+            TrainSettings { schedule: Schedule::OneCycle, learning_rate: 1.0, ..Default::default() };
         let rates: Vec<f64> = (0..=10).map(|step| learning_rate(&settings, step, 10)).collect();
         assert!((rates[0] - ONE_CYCLE_START).abs() < 1e-12);
         assert!((rates[3] - 1.0).abs() < 1e-9);

@@ -37,7 +37,12 @@ impl<'a> Selection<'a> {
     }
 
     /// Reconstruction and KL terms on the held-out normals at the posterior mean, nats per image.
-    pub(super) fn held_out_loss(&self, model: &Model, run: &Run<'_>, predicts_variance: bool) -> Result<(f64, f64)> {
+    pub(super) fn held_out_loss(
+        &self,
+        model: &Model,
+        run: &Run<'_>,
+        predicts_variance: bool,
+    ) -> Result<(f64, f64)> {
         let device = Device::flex();
         let (mut reconstruction, mut kl) = (0.0, 0.0);
         for normals in self.normals.chunks(BATCH) {
@@ -77,7 +82,7 @@ impl<'a> Selection<'a> {
             let slices: Vec<&[f32]> = pixels.iter().map(AsRef::as_ref).collect();
             mu.extend(respond(model, &slices, &Device::flex())?.into_iter().map(|response| response.mu));
         }
-        LatentReference::new(mu)
+        LatentReference::new(&mu)
     }
 
     fn evidence(
@@ -88,17 +93,14 @@ impl<'a> Selection<'a> {
     ) -> Result<Vec<Evidence>> {
         let slices: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
         let responses = respond(model, &slices, &Device::flex())?;
-        Ok(pixels
+        pixels
             .par_iter()
             .zip(&responses)
             .map(|(pixels, response)| {
-                let evidence = Evidence::measure(pixels, self.size_px, self.channels, response);
-                match reference {
-                    Some(reference) => evidence.with_reference(reference, &response.mu),
-                    None => evidence,
-                }
+                let evidence = Evidence::measure(pixels, self.size_px, self.channels, response)?;
+                reference.map_or(Ok(evidence), |reference| evidence.with_reference(reference, &response.mu))
             })
-            .collect())
+            .collect()
     }
 }
 
