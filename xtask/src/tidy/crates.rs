@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::table;
 use crate::tree::Tree;
 
 const PAGE: &str = "ARCHITECTURE.md";
@@ -12,7 +13,7 @@ type Edges = BTreeMap<String, BTreeSet<String>>;
 /// Differences between the table's column *depends on* and the manifests' dependencies within the workspace. What only
 /// tests need does not count.
 pub(crate) fn table_differs(tree: &Tree) -> Vec<String> {
-    let (table, manifests) = match (table(tree), manifests(tree)) {
+    let (table, manifests) = match (written(tree), manifests(tree)) {
         (Ok(table), Ok(manifests)) => (table, manifests),
         (table, manifests) => return table.err().into_iter().chain(manifests.err()).collect(),
     };
@@ -42,21 +43,16 @@ pub(crate) fn lock_missing(tree: &Tree) -> Vec<String> {
     vec!["Cargo.lock is not committed; add it, so that everyone builds the same versions".to_owned()]
 }
 
-/// The first table with the columns *crate* and *depends on*.
-fn table(tree: &Tree) -> Result<Edges, String> {
-    let page = tree.files.get(PAGE).ok_or_else(|| format!("{PAGE} is missing"))?;
-    let mut rows = page.lines().map(cells).skip_while(|cells| column(cells, "depends on").is_none());
-    let header = rows.next().ok_or_else(|| format!("{PAGE} has no table with a column *depends on*"))?;
-    let (Some(name), Some(on)) = (column(&header, "crate"), column(&header, "depends on")) else {
-        return Err(format!("{PAGE}: the table with *depends on* has no column *crate*"));
-    };
+/// What the page says.
+fn written(tree: &Tree) -> Result<Edges, String> {
     let mut edges = Edges::new();
-    for row in rows.skip(1).take_while(|row| !row.is_empty()) {
-        let cell = |at: usize| row.get(at).map(|cell| quoted(cell)).unwrap_or_default();
-        let [name] = cell(name).into_iter().collect::<Vec<_>>().try_into().map_err(|_| {
-            format!("{PAGE}: expected one crate in backquotes in the row `{}`", row.join(" | "))
-        })?;
-        edges.insert(name, cell(on));
+    for [names, on] in table::rows(tree, PAGE, ["crate", "depends on"])? {
+        let [name] = table::quoted(&names)
+            .into_iter()
+            .collect::<Vec<_>>()
+            .try_into()
+            .map_err(|_| format!("{PAGE}: expected one crate in backquotes, found `{names}`"))?;
+        edges.insert(name, table::quoted(&on));
     }
     Ok(edges)
 }
@@ -89,21 +85,6 @@ fn depended_on(manifest: &toml::Table) -> BTreeSet<String> {
         }
     }
     names
-}
-
-/// The cells of a table's row; none where the line is no row.
-fn cells(line: &str) -> Vec<String> {
-    let inside = line.trim().strip_prefix('|').and_then(|line| line.strip_suffix('|'));
-    inside.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).unwrap_or_default()
-}
-
-fn column(header: &[String], name: &str) -> Option<usize> {
-    header.iter().position(|cell| cell.trim_matches('*').eq_ignore_ascii_case(name))
-}
-
-/// The words in backquotes.
-fn quoted(cell: &str) -> BTreeSet<String> {
-    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 fn list(names: &BTreeSet<String>) -> String {

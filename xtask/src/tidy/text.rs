@@ -47,6 +47,20 @@ pub(crate) fn machine_named(tree: &Tree) -> Vec<String> {
     broken
 }
 
+/// Places on the project's pages that wait for a number or a name.
+pub(crate) fn blanks(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (path, text) in tree.files.iter().filter(|(path, _)| path.ends_with(".md")) {
+        for (number, line) in text.lines().enumerate() {
+            let words =
+                line.split(|character: char| !(character.is_alphanumeric() || "-_".contains(character)));
+            let waiting = words.filter(|word| word.starts_with("TODO"));
+            broken.extend(waiting.map(|word| format!("{path}:{}: {word} waits to be filled in", number + 1)));
+        }
+    }
+    broken
+}
+
 /// Rust files that have grown long.
 pub(crate) fn long_files(tree: &Tree) -> Vec<String> {
     tree.rust()
@@ -112,6 +126,15 @@ mod tests {
         for line in good {
             assert!(machine_named(&Tree::of(&[("notes.md", line)])).is_empty(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_blank_on_a_page_is_found() {
+        let text = "| TODO-NUMBER-speed images/s, TODO |\nfull";
+        let broken = blanks(&Tree::of(&[("README.md", text), ("a.rs", text)]));
+        assert_eq!(broken.len(), 2);
+        assert_eq!(broken[0], "README.md:1: TODO-NUMBER-speed waits to be filled in");
+        assert!(blanks(&Tree::of(&[("README.md", "nothing to do")])).is_empty());
     }
 
     #[test]
