@@ -25,7 +25,7 @@ pub(crate) fn test(root: &Path) -> bool {
     tidy_rules(root, &mut report);
     if installed(root, "deny") {
         report.check("licences, bans, sources", || {
-            cargo(root, &["deny", "--offline", "--log-level=error", "check", "licenses", "bans", "sources"])
+            cargo(root, &["deny", "--locked", "--log-level=error", "check", "licenses", "bans", "sources"])
         });
     } else {
         report.check("licences, bans, sources", || dependency_rules(root));
@@ -125,7 +125,7 @@ fn advisories(root: &Path) -> Tally {
         println!("skipped: advisories were not checked; `cargo install --locked cargo-deny` and run again");
         return SKIPPED;
     }
-    let output = match cargo_command(root, &["deny", "check", "advisories"]).output() {
+    let output = match cargo_command(root, &["deny", "--locked", "check", "advisories"]).output() {
         Ok(output) => output,
         Err(error) => return list(&[format!("cargo deny: {error}")]),
     };

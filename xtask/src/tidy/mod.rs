@@ -2,6 +2,7 @@
 
 mod crates;
 mod invariants;
+mod purity;
 mod rust;
 mod table;
 mod text;
@@ -26,6 +27,8 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "nothing left for later", broken: rust::left_for_later },
     Rule { name: "no blanks on the pages", broken: text::blanks },
     Rule { name: "score meets threshold in one place", broken: rust::verdict_elsewhere },
+    Rule { name: "no hidden randomness", broken: purity::hidden_randomness },
+    Rule { name: "model and score only compute", broken: purity::reaching_out },
     Rule { name: "no paths or hosts of one machine", broken: text::machine_named },
 ];
 
