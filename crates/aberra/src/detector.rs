@@ -217,7 +217,7 @@ impl Detector {
     /// Verdicts on preprocessed images; an error stays where it is.
     pub(crate) fn score_inputs(&self, inputs: Vec<Result<Input>>) -> Vec<Result<Verdict>> {
         let pixels: Vec<&[f32]> = inputs.iter().flatten().map(|input| input.pixels.as_slice()).collect();
-        let mut responses = match respond(&self.model, &pixels, &Device::flex()) {
+        let mut responses = match respond(&self.model, &pixels) {
             Ok(responses) => responses.into_iter(),
             Err(error) => {
                 let text = error.to_string();

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use rayon::prelude::*;
 
 use crate::calibrate::{Calibration, Criterion, pixel_threshold};
@@ -201,7 +200,7 @@ impl Measure<'_> {
     fn part(&self, inputs: &Inputs) -> Result<Vec<Measured>> {
         let mut measured = Vec::with_capacity(inputs.len());
         self.chunks(inputs, |pixels| {
-            let responses = respond(self.model, pixels, &Device::flex())?;
+            let responses = respond(self.model, pixels)?;
             let images =
                 pixels.par_iter().zip(responses).map(|(pixels, response)| self.image(pixels, response));
             measured.extend(images.collect::<Result<Vec<_>>>()?);
