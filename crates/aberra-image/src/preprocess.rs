@@ -98,6 +98,16 @@ pub struct Input {
     pub placement: Placement,
 }
 
+impl Color {
+    /// Values for each pixel.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::Rgb => 3,
+        }
+    }
+}
+
 impl Preprocessing {
     /// Checks every setting, rejecting NaN.
     ///

@@ -32,8 +32,10 @@ pub(super) struct NearCopies {
 
 /// The similarity above which two images of a set count as near-copies, from its members `samples` alone.
 pub(crate) fn similarity_threshold(inspection: &Inspection, samples: &[usize]) -> f32 {
-    let views: Vec<Views> =
-        samples.par_iter().filter_map(|&index| Some(Views::of(&inspection.get(index)?.fingerprint))).collect();
+    let views: Vec<Views> = samples
+        .par_iter()
+        .filter_map(|&index| Some(Views::of(&inspection.get(index)?.fingerprint)))
+        .collect();
     1.0 - largest_difference(&views)
 }
 

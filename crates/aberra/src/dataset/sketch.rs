@@ -93,7 +93,8 @@ impl<'de> Deserialize<'de> for Sketch {
         let digits = String::deserialize(deserializer)?;
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let row: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
-        let expected = || D::Error::custom(format!("expected a sketch of {} bytes in hexadecimal", Self::ROW_BYTES));
+        let expected =
+            || D::Error::custom(format!("expected a sketch of {} bytes in hexadecimal", Self::ROW_BYTES));
         row.and_then(|row| Self::from_row(&row)).ok_or_else(expected)
     }
 }
