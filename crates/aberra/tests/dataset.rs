@@ -1,5 +1,7 @@
 //! The dataset room on generated folders: layouts, planted problems, splits and their files.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

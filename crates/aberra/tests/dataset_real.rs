@@ -1,5 +1,7 @@
 //! The dataset room against the development data; skipped, saying so, where it is absent.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;

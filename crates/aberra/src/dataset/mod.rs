@@ -15,6 +15,7 @@ mod shortcut;
 mod sketch;
 mod split;
 mod split_file;
+mod split_text;
 mod walk;
 
 use std::fmt;
@@ -30,7 +31,8 @@ pub use group::{GroupBy, Grouping};
 pub use inspect::{Inspected, Inspection};
 pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
-pub use split::{Fold, Leak, Printed, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
+pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
+pub use split_text::Printed;
 pub use walk::Skipped;
 
 use crate::{Error, Result};
