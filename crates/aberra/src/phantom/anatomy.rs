@@ -73,7 +73,7 @@ impl Anatomy {
             _ => Sequence::Flair,
         };
         let level = match random.random_range(0..10) {
-            0..2 => between(random, 0.0, 0.12),
+            0..2 => between(random, 0.0, 0.13),
             2..6 => between(random, 0.2, 0.55),
             6..8 => between(random, 0.55, 0.8),
             _ => between(random, 0.8, 1.0),
@@ -88,8 +88,8 @@ impl Anatomy {
             centre: [between(random, 0.475, 0.525), between(random, 0.475, 0.525)],
             rotation: between(random, -0.12, 0.12) * random.random::<f32>(),
             outline: outline(level, random),
-            scalp_thickness: between(random, 0.035, 0.085),
-            skull_thickness: between(random, 0.045, 0.085),
+            scalp_thickness: between(random, 0.022, 0.07),
+            skull_thickness: between(random, 0.04, 0.075),
             gap_thickness: between(random, 0.006, 0.018) + 0.03 * age * random.random::<f32>(),
             ribbon: between(random, 0.040, 0.054),
             sulcus_width: between(random, 0.005, 0.011) + 0.016 * age,

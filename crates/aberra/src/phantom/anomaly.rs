@@ -15,7 +15,10 @@ const ATTEMPTS: u32 = 16;
 /// A pixel of the smoothed image is foreground above this share of the brightest part.
 const FOREGROUND_SHARE: f32 = 0.12;
 
-/// An image has a dark background when at least this share of its border is dark.
+/// A border brighter than this share of the brightest part is not a background.
+const DARKEST_SHARE: f32 = 0.35;
+
+/// An image has a background when at least this share of its border has nearly the same value.
 const DARK_BORDER_SHARE: f32 = 0.5;
 
 /// An anomaly that [`draw_anomaly`] can draw into any image.
@@ -470,46 +473,78 @@ impl<'a> Canvas<'a> {
 
 /// 1 where there is an object, 0 in a dark background; 1 everywhere when the image has none.
 fn foreground(grey: &[f32], size: usize) -> Vec<f32> {
-    let brightest = {
-        let mut sorted = grey.to_vec();
-        sorted.sort_unstable_by(f32::total_cmp);
-        sorted[(sorted.len() - 1) * 99 / 100]
+    let quantile = |values: &mut [f32], percent: usize| {
+        values.sort_unstable_by(f32::total_cmp);
+        values[(values.len() - 1) * percent / 100]
     };
-    let threshold = FOREGROUND_SHARE * brightest;
+    // A band, not only the outermost line: pictures may have a thin frame.
+    let band = (size / 16).max(2);
     let border = |at: usize| {
         let (row, column) = (at / size, at % size);
-        row.min(column).min(size - 1 - row).min(size - 1 - column) == 0
+        row.min(column).min(size - 1 - row).min(size - 1 - column) < band
     };
-    let dark = (0..grey.len()).filter(|&at| border(at) && grey[at] <= threshold).count();
-    if brightest <= MASK_TOLERANCE || (dark as f32) < DARK_BORDER_SHARE * 4.0 * (size - 1) as f32 {
-        return vec![1.0; grey.len()];
+    let mut rim: Vec<f32> = (0..grey.len()).filter(|&at| border(at)).map(|at| grey[at]).collect();
+    let brightest = quantile(&mut grey.to_vec(), 99);
+    let background = quantile(&mut rim, 40);
+    let threshold = background + FOREGROUND_SHARE * brightest;
+    let flat =
+        rim.iter().filter(|&&value| (value - background).abs() <= FOREGROUND_SHARE * brightest).count();
+    let everywhere = vec![1.0; grey.len()];
+    if brightest <= MASK_TOLERANCE
+        || background > DARKEST_SHARE * brightest
+        || (flat as f32) < DARK_BORDER_SHARE * rim.len() as f32
+    {
+        return everywhere;
     }
     // Smoothing closes small dark places inside the object; what is dark beyond that is filled if no way leads out.
+    let reach = (size / 64).max(1);
     let mut object: Vec<f32> = grey.iter().map(|&g| if g > threshold { 1.0 } else { 0.0 }).collect();
-    box_blur(&mut object, size, (size / 64).max(1));
-    let mut outside = vec![false; grey.len()];
-    let mut reached: Vec<usize> = (0..grey.len()).filter(|&at| border(at) && object[at] < 0.5).collect();
-    while let Some(at) = reached.pop() {
-        if outside[at] || object[at] >= 0.5 {
-            continue;
-        }
-        outside[at] = true;
-        let (row, column) = (at / size, at % size);
-        if row > 0 {
-            reached.push(at - size);
-        }
-        if row + 1 < size {
-            reached.push(at + size);
-        }
-        if column > 0 {
-            reached.push(at - 1);
-        }
-        if column + 1 < size {
-            reached.push(at + 1);
+    box_blur(&mut object, size, reach);
+    let outside = spread(size, (0..grey.len()).filter(|&at| border(at)), |at| object[at] < 0.5);
+    // Of what is left, the largest piece is the object; frames and captions are not.
+    let mut piece = vec![0u32; grey.len()];
+    let (mut pieces, mut largest) = (0, (0, 0));
+    for start in 0..grey.len() {
+        if !outside[start] && piece[start] == 0 {
+            pieces += 1;
+            let members = spread(size, std::iter::once(start), |at| !outside[at]);
+            let mut count = 0;
+            for at in (0..grey.len()).filter(|&at| members[at]) {
+                piece[at] = pieces;
+                count += 1;
+            }
+            if count > largest.0 {
+                largest = (count, pieces);
+            }
         }
     }
-    let mut inside: Vec<f32> = outside.iter().map(|&out| if out { 0.0 } else { 1.0 }).collect();
+    if largest.0 * 50 < grey.len() {
+        return everywhere;
+    }
+    let mut inside: Vec<f32> =
+        piece.iter().map(|&piece| if piece == largest.1 { 1.0 } else { 0.0 }).collect();
     // Draw inwards, so that nothing spills over the edge of the object.
-    box_blur(&mut inside, size, (size / 64).max(1));
+    box_blur(&mut inside, size, reach);
     inside.iter().map(|&share| smoothstep(0.55, 1.0, share)).collect()
+}
+
+/// The pixels that can be reached from `starts` over neighbours that are `open`.
+fn spread(size: usize, starts: impl Iterator<Item = usize>, open: impl Fn(usize) -> bool) -> Vec<bool> {
+    let mut reached = vec![false; size * size];
+    let mut next: Vec<usize> = starts.filter(|&at| open(at)).collect();
+    while let Some(at) = next.pop() {
+        if reached[at] {
+            continue;
+        }
+        reached[at] = true;
+        let (row, column) = (at / size, at % size);
+        let neighbours = [
+            (row > 0).then(|| at - size),
+            (row + 1 < size).then_some(at + size),
+            (column > 0).then(|| at - 1),
+            (column + 1 < size).then_some(at + 1),
+        ];
+        next.extend(neighbours.into_iter().flatten().filter(|&at| !reached[at] && open(at)));
+    }
+    reached
 }

@@ -12,6 +12,7 @@ mod anatomy;
 mod anomaly;
 mod field;
 mod lesion;
+mod skull_base;
 mod tissue;
 mod write;
 
