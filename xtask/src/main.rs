@@ -1,2 +1,45 @@
-//! `cargo xtask test` runs what CI runs.
-fn main() {}
+//! `cargo xtask test` runs what continuous integration runs; this file reads the command and nothing else.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
+
+mod dependencies;
+mod suite;
+mod tally;
+mod tidy;
+mod tree;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Chores of the project.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  test  Run every check that continuous integration runs, the cheapest first; nothing is edited
+  tidy  Run only the project's own rules: crate table, unsafe, opening lines, leftovers (under a second)
+  help  Print this";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let succeeded = match words.as_slice() {
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            true
+        }
+        ["test"] => suite::test(&root()),
+        ["tidy"] => suite::tidy(&root()),
+        _ => {
+            eprintln!("error: expected one command, found `{}`\n\n{HELP}", words.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The repository: the folder above this crate, as cargo gives it; else the folder this was started in.
+fn root() -> PathBuf {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    here.and_then(|here| here.parent().map(PathBuf::from)).unwrap_or_else(|| PathBuf::from("."))
+}

@@ -2,14 +2,25 @@
 //! and with what promise about false alarms.
 
 pub mod calibrate;
+mod config;
 pub mod dataset;
+mod detector;
 mod error;
 pub mod evaluate;
+mod learn;
+pub mod model;
 pub mod phantom;
 pub mod random;
+pub mod score;
+pub mod statistics;
+mod store;
+pub mod train;
 
 pub use aberra_image as image;
+pub use config::{ENVIRONMENT_PREFIX, PromiseSettings, TrainConfig};
+pub use detector::{Detector, Normal, Part, PartSize, Provenance, Verdict};
 pub use error::Error;
+pub use learn::TrainOptions;
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,1 +1,223 @@
 //! Which images there are, what they show, which belong together, and how they are divided.
+//!
+//! [`Dataset::open`] lists samples without decoding any; [`Dataset::inspect`] decodes each image once and keeps what
+//! grouping and the doctor need; [`Grouping`] says which samples must stay together; [`Split`] divides the groups.
+
+mod doctor;
+mod doctor_text;
+mod fingerprint;
+mod group;
+mod inspect;
+mod layout;
+mod manifest;
+mod near;
+mod shortcut;
+mod sketch;
+mod split;
+mod split_file;
+mod split_text;
+mod walk;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use doctor::{
+    AcrossParts, Copies, Count, DoctorReport, Finding, Gravity, Masks, Named, Size, Support, doctor,
+};
+pub use fingerprint::Fingerprint;
+pub use group::{GroupBy, Grouping};
+pub use inspect::{Inspected, Inspection};
+pub(crate) use near::similarity_threshold;
+pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
+pub use sketch::Sketch;
+pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
+pub use split_text::Printed;
+pub use walk::Skipped;
+
+use crate::{Error, Result};
+
+/// The samples below a folder or in a manifest.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The folder, or the folder that holds the manifest.
+    pub root: PathBuf,
+    /// How the samples were found.
+    pub layout: Layout,
+    /// Sorted by name.
+    pub samples: Vec<Sample>,
+    /// Files that were passed over.
+    pub skipped: Skipped,
+    /// What was decided on the user's behalf or looks odd, in plain words.
+    pub notes: Vec<String>,
+}
+
+/// An image with its label, optional mask and optional group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Where to open it.
+    pub path: PathBuf,
+    /// Path relative to the root, `/` separated; for people, since it is lossy where a name is not UTF-8.
+    pub name: String,
+    /// What it shows.
+    pub label: Label,
+    /// The mask of its anomaly, when there is one.
+    pub mask: Option<PathBuf>,
+    /// The group that a manifest gives it.
+    pub group: Option<String>,
+    /// The part that folders or a manifest put it in.
+    pub folder_split: Option<FolderSplit>,
+}
+
+/// What an image shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Label {
+    /// Nothing abnormal.
+    Normal,
+    /// An anomaly.
+    Anomalous {
+        /// Of this kind: the class folder's name, or the manifest's word.
+        kind: String,
+    },
+}
+
+/// The part of a split that folders or a manifest name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FolderSplit {
+    /// `train`, `training`.
+    Train,
+    /// `fit`, in a manifest.
+    Fit,
+    /// `calibration`, `val`, `valid`, `validation`.
+    Calibration,
+    /// `test`, `testing`.
+    Test,
+}
+
+/// How the samples of a data set are laid out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// A folder of normal images, at any depth.
+    Plain,
+    /// `<class>/...`, or `<split>/<class>/...` as Kaggle sets have it.
+    ClassFolders {
+        /// Classes taken as normal.
+        normal: Vec<String>,
+        /// All other classes.
+        kinds: Vec<String>,
+    },
+    /// `train/good`, `test/<kind>`, `ground_truth/<kind>`: MVTec AD and anomalib.
+    Mvtec,
+    /// A CSV or JSONL file with a row per sample.
+    Manifest,
+}
+
+/// How to read a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Class folders that are normal. Empty: a class with a usual name is taken (`good`, `normal`, `notumor`,
+    /// `no_tumor`, `healthy`, `ok`). The one name `*` takes every image as normal, whatever its folder.
+    pub normal: Vec<String>,
+}
+
+impl Dataset {
+    /// Lists the samples below the folder or in the manifest (`.csv`, `.jsonl`) at `path`. Decodes nothing.
+    ///
+    /// # Errors
+    /// The path cannot be read, holds no image, has class folders none of which is known to be normal, or a manifest
+    /// does not parse.
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
+        let metadata = std::fs::metadata(path).map_err(|error| Error::io(path, &error))?;
+        let mut dataset = if metadata.is_dir() {
+            match ["manifest.csv", "manifest.jsonl"]
+                .map(|name| path.join(name))
+                .into_iter()
+                .find(|file| file.is_file())
+            {
+                Some(file) if options.normal.is_empty() => manifest::open(&file)?,
+                _ => layout::open(path, options)?,
+            }
+        } else {
+            if !options.normal.is_empty() {
+                return Err(Error::settings("normal class names were given together with a manifest")
+                    .with_hint(
+                        "a manifest says itself what is normal, in its column `label`; leave the names out",
+                    ));
+            }
+            manifest::open(path)?
+        };
+        dataset.samples.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
+        Ok(dataset)
+    }
+
+    /// Numbers of normal and of anomalous samples.
+    pub fn counts(&self) -> (usize, usize) {
+        let normal = self.samples.iter().filter(|sample| sample.label.is_normal()).count();
+        (normal, self.samples.len() - normal)
+    }
+}
+
+impl Label {
+    /// Nothing abnormal.
+    pub fn is_normal(&self) -> bool {
+        *self == Self::Normal
+    }
+
+    /// The kind of the anomaly, if it is one.
+    pub fn kind(&self) -> Option<&str> {
+        match self {
+            Self::Normal => None,
+            Self::Anomalous { kind } => Some(kind),
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind().unwrap_or("normal"))
+    }
+}
+
+impl FolderSplit {
+    /// The part that a folder's or a manifest's word means.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        match word.to_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
+            "fit" => Some(Self::Fit),
+            "calibration" | "val" | "valid" | "validation" => Some(Self::Calibration),
+            "test" | "testing" => Some(Self::Test),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for FolderSplit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Fit => "fit",
+            Self::Calibration => "calibration",
+            Self::Test => "test",
+        })
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain => f.write_str("a folder of normal images"),
+            Self::ClassFolders { normal, kinds } if kinds.is_empty() => {
+                write!(f, "class folders (normal: {})", normal.join(", "))
+            }
+            Self::ClassFolders { normal, kinds } => {
+                write!(f, "class folders (normal: {}; anomalous: {})", normal.join(", "), kinds.join(", "))
+            }
+            Self::Mvtec => f.write_str("MVTec (train/good, test/<kind>, ground_truth/<kind>)"),
+            Self::Manifest => f.write_str("a manifest"),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Everything that decides what a detector becomes: settings from a TOML file, the environment and flags, laid over the
+//! preset, checked before use.
+
+use aberra_image::{Limits, Preprocessing};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::dataset::SplitSettings;
+use crate::model::{ModelSettings, Preset};
+use crate::score::{DEFAULT_SCORER, scorer};
+use crate::train::TrainSettings;
+use crate::{Error, Result};
+
+/// Settings of a detector: data, preprocessing, model, training, scorer and promise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Every random draw follows from it.
+    pub seed: u64,
+    /// The name of the scorer.
+    pub scorer: String,
+    /// What calibration promises.
+    pub promise: PromiseSettings,
+    /// How the data set is divided.
+    pub split: SplitSettings,
+    /// From image to network input.
+    pub preprocessing: Preprocessing,
+    /// The model. In a file, `preset` names the model that the other settings change.
+    pub model: ModelSettings,
+    /// Training.
+    pub train: TrainSettings,
+    /// What decoding refuses.
+    pub limits: Limits,
+    /// Whether the detector keeps small pictures of its normals. They are patient data where the images are.
+    pub keep_thumbnails: bool,
+}
+
+/// What calibration promises about false alarms.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromiseSettings {
+    /// Share of normal images called anomalous.
+    pub false_alarm_rate: f64,
+    /// With it, the rate is held with this confidence over the draw of the calibration images; without it, on average.
+    pub confidence: Option<f64>,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            scorer: DEFAULT_SCORER.to_owned(),
+            promise: PromiseSettings::default(),
+            split: SplitSettings::default(),
+            preprocessing: Preprocessing::default(),
+            model: ModelSettings::default(),
+            train: TrainSettings::default(),
+            limits: Limits::default(),
+            keep_thumbnails: false,
+        }
+    }
+}
+
+impl Default for PromiseSettings {
+    fn default() -> Self {
+        Self { false_alarm_rate: 0.05, confidence: None }
+    }
+}
+
+/// The prefix of environment variables: `ABERRA_TRAIN__EPOCHS=20` is `train.epochs = 20`.
+pub const ENVIRONMENT_PREFIX: &str = "ABERRA_";
+
+impl TrainConfig {
+    /// Lays tables of settings over each other, the first over the defaults and so on, and checks the result.
+    ///
+    /// # Errors
+    /// An unknown setting, a value of the wrong type or out of its range.
+    pub fn from_layers(layers: &[Table]) -> Result<Self> {
+        let mut merged = Table::new();
+        for layer in layers {
+            merge(&mut merged, layer.clone());
+        }
+        let mut whole = to_table(&Self { model: take_preset(&mut merged)?.settings(), ..Self::default() })?;
+        // A tagged choice is replaced whole: fields of the preset's kind do not fit another kind.
+        if let Some(likelihood) = merged.get("model").and_then(|model| model.get("likelihood"))
+            && let Some(Value::Table(model)) = whole.get_mut("model")
+        {
+            model.insert("likelihood".to_owned(), likelihood.clone());
+        }
+        merge(&mut whole, merged);
+        let config: Self = whole
+            .try_into()
+            .map_err(|error: toml::de::Error| Error::settings(error.message().trim().to_owned()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Parses a file of settings.
+    ///
+    /// # Errors
+    /// Text that is not TOML.
+    pub fn parse_layer(text: &str) -> Result<Table> {
+        text.parse()
+            .map_err(|error: toml::de::Error| Error::settings(format!("not TOML: {}", error.message())))
+    }
+
+    /// The settings that environment variables hold: `ABERRA_SECTION__NAME=value`, or `ABERRA_NAME=value` at the top.
+    pub fn environment_layer(variables: impl Iterator<Item = (String, String)>) -> Table {
+        let known = to_table(&Self::default()).unwrap_or_default();
+        let mut layer = Table::new();
+        for (name, value) in variables {
+            let Some(name) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
+            let path: Vec<String> = name.to_lowercase().split("__").map(str::to_owned).collect();
+            if known.contains_key(&path[0]) {
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                merge(&mut layer, setting(&path, parse_value(&value)));
+            }
+        }
+        layer
+    }
+
+    /// One setting given as `section.name=value`.
+    ///
+    /// # Errors
+    /// Text without an equals sign.
+    pub fn assignment_layer(text: &str) -> Result<Table> {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            Error::settings(format!("expected a setting as section.name=value, found {text:?}"))
+        })?;
+        let path: Vec<&str> = name.trim().split('.').collect();
+        Ok(setting(&path, parse_value(value.trim())))
+    }
+
+    /// The settings as a TOML file.
+    ///
+    /// # Errors
+    /// Values that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|error| Error::settings(error.to_string()))
+    }
+
+    /// The JSON Schema of a file of settings.
+    pub fn json_schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Self).to_value();
+        if let Some(model) = schema.pointer_mut("/$defs/ModelSettings/properties")
+            && let Some(properties) = model.as_object_mut()
+        {
+            let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
+            let preset = serde_json::json!({
+                "description": "The named model that the other settings change.", "enum": names
+            });
+            properties.insert("preset".to_owned(), preset);
+        }
+        schema
+    }
+
+    /// How to divide a data set: the settings' own seed and promised rate go with it.
+    pub fn split_settings(&self) -> SplitSettings {
+        SplitSettings { seed: self.seed, rate: self.promise.false_alarm_rate, ..self.split.clone() }
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// A setting out of its range, or at odds with another.
+    pub fn check(&self) -> Result<()> {
+        scorer(&self.scorer)?;
+        self.preprocessing.validate()?;
+        self.model.check(self.preprocessing.size_px)?;
+        self.train.check()?;
+        let PromiseSettings { false_alarm_rate, confidence } = self.promise;
+        let share = |name: &str, value: f64| match value > 0.0 && value < 1.0 {
+            true => Ok(()),
+            false => {
+                Err(Error::settings(format!("promise.{name}: expected above 0 and below 1, found {value}")))
+            }
+        };
+        share("false_alarm_rate", false_alarm_rate)?;
+        confidence.map_or(Ok(()), |confidence| share("confidence", confidence))
+    }
+}
+
+fn to_table(config: &TrainConfig) -> Result<Table> {
+    Table::try_from(config).map_err(|error| Error::settings(error.to_string()))
+}
+
+/// Takes `model.preset` out of the settings.
+fn take_preset(settings: &mut Table) -> Result<Preset> {
+    let Some(Value::Table(model)) = settings.get_mut("model") else { return Ok(Preset::default()) };
+    let Some(name) = model.remove("preset") else { return Ok(Preset::default()) };
+    Preset::ALL.into_iter().find(|preset| Some(preset.name()) == name.as_str()).ok_or_else(|| {
+        let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
+        Error::settings(format!("model.preset: expected one of {}, found {name}", names.join(", ")))
+    })
+}
+
+/// Lays `over` over `under`, table by table.
+fn merge(under: &mut Table, over: Table) {
+    for (name, value) in over {
+        match (under.get_mut(&name), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => merge(under, over),
+            (_, value) => drop(under.insert(name, value)),
+        }
+    }
+}
+
+fn setting(path: &[&str], value: Value) -> Table {
+    let (first, rest) = path.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
+    let value = if rest.is_empty() { value } else { Value::Table(setting(rest, value)) };
+    Table::from_iter([(first.to_owned(), value)])
+}
+
+/// A TOML value, or the text itself.
+fn parse_value(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(text: &str) -> Table {
+        TrainConfig::parse_layer(text).unwrap()
+    }
+
+    #[test]
+    fn no_layers_are_the_defaults() {
+        assert_eq!(TrainConfig::from_layers(&[]).unwrap(), TrainConfig::default());
+    }
+
+    #[test]
+    fn later_layers_win_and_the_preset_lies_below_all() {
+        let file = layer("seed = 3\n[model]\npreset = \"peer\"\nlatent = 7\n[train]\nepochs = 5");
+        let flag = TrainConfig::assignment_layer("train.epochs=9").unwrap();
+        let config = TrainConfig::from_layers(&[file, flag]).unwrap();
+        assert_eq!((config.seed, config.train.epochs, config.model.latent), (3, 9, 7));
+        assert_eq!(config.model.channels, [32, 64, 128, 256]);
+    }
+
+    #[test]
+    fn a_likelihood_replaces_the_presets() {
+        let config =
+            TrainConfig::from_layers(&[layer("[model.likelihood]\nkind = \"laplace\"\nscale = 0.1")])
+                .unwrap();
+        assert_eq!(config.model.likelihood, crate::model::Likelihood::Laplace { scale: 0.1 });
+    }
+
+    #[test]
+    fn the_environment_is_a_layer() {
+        let variables =
+            [("ABERRA_TRAIN__EPOCHS", "4"), ("ABERRA_SCORER", "mse"), ("ABERRA_DATA", "/x"), ("HOME", "/")];
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = TrainConfig::from_layers(&[TrainConfig::environment_layer(variables)]).unwrap();
+        assert_eq!((config.train.epochs, config.scorer.as_str()), (4, "mse"));
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_as_the_same() {
+        let config = TrainConfig::default();
+        assert_eq!(TrainConfig::from_layers(&[layer(&config.to_toml().unwrap())]).unwrap(), config);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_what_was_expected() {
+        let refused = [
+            ("[train]\nepoch = 3", "epoch"),
+            ("[train]\nepochs = \"many\"", "expected"),
+            ("[train]\nlearning_rate = nan", "learning_rate"),
+            ("[promise]\nfalse_alarm_rate = 0.0", "above 0 and below 1"),
+            ("[model]\npreset = \"huge\"", "small, base, peer, reference"),
+            ("[model]\npreset = \"reference\"", "256"),
+            ("scorer = \"best\"", "expected one of mse"),
+            ("[preprocessing]\nsize_px = 100", "multiple of 32"),
+        ];
+        for (text, expected) in refused {
+            let message = TrainConfig::from_layers(&[layer(text)]).unwrap_err().to_string();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_schema_knows_the_preset() {
+        let schema = TrainConfig::json_schema().to_string();
+        assert!(schema.contains("\"reference\"") && schema.contains("false_alarm_rate"));
+    }
+}

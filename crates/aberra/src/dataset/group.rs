@@ -1,0 +1,162 @@
+//! Which samples must stay together: exact copies, near-copies, groups of a manifest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, Inspection, near};
+use crate::{Error, Result};
+
+/// By what samples are grouped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupBy {
+    /// Near-copies, over flips and quarter turns, and the groups of a manifest where it gives any.
+    #[default]
+    Near,
+    /// Images equal in every pixel, and the groups of a manifest where it gives any.
+    Exact,
+    /// Only the groups of the manifest; a sample without one is a group of its own.
+    Manifest,
+    /// Every sample is a group of its own.
+    None,
+}
+
+/// A division of the samples into groups.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grouping {
+    /// By what.
+    pub by: GroupBy,
+    /// Sample -> group. Groups are numbered in the order of their first sample.
+    pub group_of: Vec<usize>,
+    /// Number of groups.
+    pub count: usize,
+    /// Sets of samples that are equal in every pixel, two or more in each, whatever `by` says.
+    pub exact: Vec<Vec<usize>>,
+    /// Pairs of near-copies, the smaller first, sorted; empty unless grouped by near-copies.
+    pub near: Vec<(usize, usize)>,
+    /// Similarity above which two images count as near-copies in this set; `None` unless grouped by near-copies.
+    pub threshold: Option<f32>,
+}
+
+impl Grouping {
+    /// Groups the samples of `dataset`.
+    ///
+    /// # Errors
+    /// Grouping by manifest, and no sample has a group.
+    pub fn of(dataset: &Dataset, inspection: &Inspection, by: GroupBy) -> Result<Self> {
+        let count = dataset.samples.len();
+        let mut union = Union::new(count);
+        let exact = exact_copies(inspection);
+        if by == GroupBy::Manifest && dataset.samples.iter().all(|sample| sample.group.is_none()) {
+            return Err(Error::data("expected groups in the manifest's column `group`, found none")
+                .with_path(&dataset.root)
+                .with_hint("write the column, or group by near-copies with `--group near`"));
+        }
+        if by != GroupBy::None {
+            let mut first = HashMap::new();
+            for (index, sample) in dataset.samples.iter().enumerate() {
+                if let Some(group) = &sample.group {
+                    union.join(*first.entry(group.as_str()).or_insert(index), index);
+                }
+            }
+        }
+        let (mut near, mut threshold) = (Vec::new(), None);
+        if matches!(by, GroupBy::Near | GroupBy::Exact) {
+            for copies in &exact {
+                copies.iter().for_each(|&index| union.join(copies[0], index));
+            }
+        }
+        if by == GroupBy::Near {
+            let copies = near::copies(inspection);
+            copies.pairs.iter().for_each(|&(a, b)| union.join(a, b));
+            (near, threshold) = (copies.pairs, Some(copies.threshold));
+        }
+        let (group_of, count) = union.numbered();
+        Ok(Self { by, group_of, count, exact, near, threshold })
+    }
+
+    /// Group -> its samples, in order.
+    pub fn members(&self) -> Vec<Vec<usize>> {
+        let mut members = vec![Vec::new(); self.count];
+        for (sample, &group) in self.group_of.iter().enumerate() {
+            members[group].push(sample);
+        }
+        members
+    }
+}
+
+impl fmt::Display for GroupBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Near => "near",
+            Self::Exact => "exact",
+            Self::Manifest => "manifest",
+            Self::None => "none",
+        })
+    }
+}
+
+impl std::str::FromStr for GroupBy {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        match word {
+            "near" => Ok(Self::Near),
+            "exact" => Ok(Self::Exact),
+            "manifest" => Ok(Self::Manifest),
+            "none" => Ok(Self::None),
+            _ => {
+                Err(Error::settings(format!("expected group near, exact, manifest or none, found `{word}`")))
+            }
+        }
+    }
+}
+
+fn exact_copies(inspection: &Inspection) -> Vec<Vec<usize>> {
+    let mut same: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
+    for index in 0..inspection.images.len() {
+        if let Some(seen) = inspection.get(index) {
+            same.entry(seen.fingerprint.pixels).or_default().push(index);
+        }
+    }
+    let mut exact: Vec<Vec<usize>> = same.into_values().filter(|copies| copies.len() > 1).collect();
+    exact.sort();
+    exact
+}
+
+/// Disjoint sets; the smallest member stands for each.
+struct Union(Vec<usize>);
+
+impl Union {
+    fn new(count: usize) -> Self {
+        Self((0..count).collect())
+    }
+
+    fn root(&mut self, mut index: usize) -> usize {
+        while self.0[index] != index {
+            self.0[index] = self.0[self.0[index]];
+            index = self.0[index];
+        }
+        index
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        self.0[a.max(b)] = a.min(b);
+    }
+
+    /// Element -> set, sets numbered by their first element, and their number.
+    fn numbered(mut self) -> (Vec<usize>, usize) {
+        let mut number = HashMap::new();
+        let of = (0..self.0.len())
+            .map(|index| {
+                let root = self.root(index);
+                let next = number.len();
+                *number.entry(root).or_insert(next)
+            })
+            .collect();
+        (of, number.len())
+    }
+}

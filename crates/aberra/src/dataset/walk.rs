@@ -1,0 +1,95 @@
+//! Folder -> files that are, or claim to be, images.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use walkdir::{DirEntry, WalkDir};
+
+use crate::{Error, Result};
+
+/// Files that were passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Files that are neither named like an image nor have the content of one, counted by extension (`""` for none).
+    pub other: BTreeMap<String, usize>,
+    /// What could not be entered or read while listing, symbolic link loops included: one line each.
+    pub unreachable: Vec<String>,
+}
+
+/// A file that is, or claims to be, an image.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    /// Components relative to the root, lossy.
+    pub(crate) parts: Vec<String>,
+}
+
+impl Found {
+    /// The components, `/` separated.
+    pub(crate) fn name(&self) -> String {
+        self.parts.join("/")
+    }
+}
+
+/// Everything below `root` that is named like an image or has the content of one, sorted by path. Hidden files are
+/// passed over, links followed, loops reported.
+pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
+    let (mut found, mut skipped) = (Vec::new(), Skipped::default());
+    let visible =
+        |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
+    for entry in WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) if error.depth() == 0 => {
+                let error = error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+                return Err(Error::io(root, &error));
+            }
+            Err(error) => {
+                skipped.unreachable.push(error.to_string());
+                continue;
+            }
+        };
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let path = entry.path();
+        if has_image_extension(path) || has_image_content(path) {
+            let relative = path.strip_prefix(root).unwrap_or(path);
+            let parts = relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+            found.push(Found { path: path.to_owned(), parts });
+        } else {
+            *skipped.other.entry(extension(path)).or_default() += 1;
+        }
+    }
+    Ok((found, skipped))
+}
+
+/// Lower-case extension, `""` for none.
+pub(crate) fn extension(path: &Path) -> String {
+    path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+fn has_image_extension(path: &Path) -> bool {
+    matches!(
+        extension(path).as_str(),
+        "png" | "jpg" | "jpeg" | "jpe" | "jfif" | "tif" | "tiff" | "bmp" | "webp"
+    )
+}
+
+/// The first bytes are those of a format that decoding knows. A file that cannot be opened has none.
+fn has_image_content(path: &Path) -> bool {
+    let mut start = Vec::with_capacity(16);
+    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
+    let riff_webp = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP");
+    let bitmap = start.starts_with(b"BM") && start.get(6..10) == Some(&[0; 4]);
+    read.is_ok()
+        && (start.starts_with(b"\x89PNG\r\n\x1a\n")
+            || start.starts_with(&[0xff, 0xd8, 0xff])
+            || start.starts_with(b"II*\0")
+            || start.starts_with(b"MM\0*")
+            || bitmap
+            || riff_webp)
+}

@@ -1,0 +1,302 @@
+//! Confidence intervals by resampling whole groups, so that near-copies do not count as independent evidence.
+//!
+//! Percentile bootstrap (Efron and Tibshirani, 1993), stratified: groups of normal images, groups of anomalous images
+//! and groups that hold both are each drawn with replacement as often as there are such groups.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::calibrate::percentile_of;
+use crate::random::{Stream, generator};
+
+/// How to resample.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BootstrapSettings {
+    /// Number of resamples.
+    pub resamples: u32,
+    /// Confidence of the interval, between 0 and 1.
+    pub confidence: f64,
+    /// Seed of the draws; the same seed gives the same interval for any number of threads.
+    pub seed: u64,
+}
+
+impl Default for BootstrapSettings {
+    fn default() -> Self {
+        Self { resamples: 2_000, confidence: 0.95, seed: 0 }
+    }
+}
+
+/// A number with its interval, and what the interval rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The metric on the images themselves.
+    pub estimate: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Confidence of the interval.
+    pub confidence: f64,
+    /// Number of resamples drawn.
+    pub resamples: u32,
+    /// Resamples in which the metric cannot be computed; the interval leaves them out.
+    pub not_computable: u32,
+    /// Groups with normal images only.
+    pub normal_groups: usize,
+    /// Groups with anomalous images only.
+    pub anomalous_groups: usize,
+    /// Groups with both.
+    pub mixed_groups: usize,
+}
+
+/// Labelled images in their groups: one entry each per image.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupedLabels<'a> {
+    /// Whether the image is anomalous.
+    pub anomalous: &'a [bool],
+    /// The image's group; images that are alone in theirs need a number of their own.
+    pub groups: &'a [u64],
+}
+
+/// The interval of `metric` (such as [`auroc`](super::metrics::auroc)) over resampled groups.
+///
+/// `None` where the lengths differ, the settings make no sense, or the metric cannot be computed on the images
+/// themselves or in any resample.
+pub fn bootstrap(
+    scores: &[f64],
+    labels: GroupedLabels<'_>,
+    settings: BootstrapSettings,
+    metric: impl Fn(&[f64], &[bool]) -> Option<f64> + Sync,
+) -> Option<Interval> {
+    interval(&[scores], labels, settings, |columns, anomalous| metric(columns[0], anomalous))
+}
+
+/// The interval of the difference `metric(first) - metric(second)` of two scorers on the same images: both see the same
+/// resample each time.
+///
+/// `None` as for [`bootstrap`], for either scorer.
+pub fn paired_bootstrap(
+    first: &[f64],
+    second: &[f64],
+    labels: GroupedLabels<'_>,
+    settings: BootstrapSettings,
+    metric: impl Fn(&[f64], &[bool]) -> Option<f64> + Sync,
+) -> Option<Interval> {
+    interval(&[first, second], labels, settings, |columns, anomalous| {
+        Some(metric(columns[0], anomalous)? - metric(columns[1], anomalous)?)
+    })
+}
+
+fn interval<const COLUMNS: usize>(
+    columns: &[&[f64]; COLUMNS],
+    labels: GroupedLabels<'_>,
+    settings: BootstrapSettings,
+    metric: impl Fn(&[&[f64]; COLUMNS], &[bool]) -> Option<f64> + Sync,
+) -> Option<Interval> {
+    let images = labels.anomalous.len();
+    let lengths_agree = labels.groups.len() == images && columns.iter().all(|scores| scores.len() == images);
+    let confidence_makes_sense = settings.confidence > 0.0 && settings.confidence < 1.0;
+    if !lengths_agree || !confidence_makes_sense {
+        return None;
+    }
+    let estimate = computed(metric(columns, labels.anomalous))?;
+    let strata = strata(labels);
+    let one = |resample: u32| {
+        let drawn = draw(&strata, settings.seed, resample);
+        let scores = columns.map(|scores| drawn.iter().map(|&image| scores[image]).collect::<Vec<f64>>());
+        let anomalous: Vec<bool> = drawn.iter().map(|&image| labels.anomalous[image]).collect();
+        computed(metric(&scores.each_ref().map(Vec::as_slice), &anomalous))
+    };
+    let mut values: Vec<f64> =
+        (0..settings.resamples).into_par_iter().map(one).collect::<Vec<_>>().into_iter().flatten().collect();
+    if values.is_empty() {
+        return None;
+    }
+    values.sort_unstable_by(f64::total_cmp);
+    let tail_percent = (1.0 - settings.confidence) / 2.0 * 100.0;
+    let [normal, anomalous, mixed] = &strata;
+    Some(Interval {
+        estimate,
+        low: percentile_of(&values, tail_percent),
+        high: percentile_of(&values, 100.0 - tail_percent),
+        confidence: settings.confidence,
+        resamples: settings.resamples,
+        not_computable: settings.resamples - values.len() as u32,
+        normal_groups: normal.len(),
+        anomalous_groups: anomalous.len(),
+        mixed_groups: mixed.len(),
+    })
+}
+
+/// Groups as lists of images: normal, anomalous, mixed; each in the order of the groups' numbers.
+type Strata = [Vec<Vec<usize>>; 3];
+
+fn strata(labels: GroupedLabels<'_>) -> Strata {
+    let mut members: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for (image, &group) in labels.groups.iter().enumerate() {
+        members.entry(group).or_default().push(image);
+    }
+    let mut strata = Strata::default();
+    for images in members.into_values() {
+        let anomalies = images.iter().filter(|&&image| labels.anomalous[image]).count();
+        let stratum = match anomalies {
+            0 => 0,
+            all if all == images.len() => 1,
+            _ => 2,
+        };
+        strata[stratum].push(images);
+    }
+    strata
+}
+
+fn draw(strata: &Strata, seed: u64, resample: u32) -> Vec<usize> {
+    let mut random = generator(seed, Stream::Bootstrap, u64::from(resample));
+    let mut drawn = Vec::new();
+    for groups in strata {
+        for _ in groups {
+            // Always 64 bits wide, so that the draw is the same on every platform.
+            let group = random.random_range(0..groups.len() as u64) as usize;
+            drawn.extend_from_slice(&groups[group]);
+        }
+    }
+    drawn
+}
+
+fn computed(value: Option<f64>) -> Option<f64> {
+    value.filter(|value| value.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::metrics::{Confusion, auroc};
+
+    /// Normal scores uniform on 0..1, anomalous ones on `shift`..1 + `shift`; `copies` images in each group.
+    fn made_up(groups: usize, copies: usize, shift: f64, seed: u64) -> (Vec<f64>, Vec<bool>, Vec<u64>) {
+        let mut random = generator(seed, Stream::Phantom, 0);
+        let (mut scores, mut anomalous, mut numbers) = (vec![], vec![], vec![]);
+        for group in 0..groups {
+            let score = random.random::<f64>() + if group % 2 == 1 { shift } else { 0.0 };
+            for _ in 0..copies {
+                scores.push(score);
+                anomalous.push(group % 2 == 1);
+                numbers.push(group as u64);
+            }
+        }
+        (scores, anomalous, numbers)
+    }
+
+    #[test]
+    fn the_interval_does_not_depend_on_threads_but_on_the_seed() {
+        let (scores, anomalous, groups) = made_up(60, 1, 0.4, 1);
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+        let with_threads = |threads, seed| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let settings = BootstrapSettings { resamples: 300, seed, ..Default::default() };
+            pool.install(|| bootstrap(&scores, labels, settings, auroc)).unwrap()
+        };
+        assert_eq!(with_threads(1, 5), with_threads(4, 5));
+        assert_ne!(with_threads(1, 5), with_threads(1, 6));
+    }
+
+    #[test]
+    fn copies_of_an_image_do_not_narrow_the_interval() {
+        let (scores, anomalous, groups) = made_up(40, 1, 0.4, 2);
+        let once = bootstrap(
+            &scores,
+            GroupedLabels { anomalous: &anomalous, groups: &groups },
+            BootstrapSettings::default(),
+            auroc,
+        );
+        let (scores, anomalous, groups) = made_up(40, 7, 0.4, 2);
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+        let seven_times = bootstrap(&scores, labels, BootstrapSettings::default(), auroc);
+        assert_eq!(once, seven_times);
+        let each_alone: Vec<u64> = (0..groups.len() as u64).collect();
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &each_alone };
+        let naive = bootstrap(&scores, labels, BootstrapSettings::default(), auroc).unwrap();
+        let grouped = seven_times.unwrap();
+        assert!(naive.high - naive.low < 0.6 * (grouped.high - grouped.low));
+    }
+
+    #[test]
+    fn about_95_of_100_intervals_hold_the_true_value() {
+        // P(a uniform number + 0.4 > another) = 1 - 0.6^2 / 2.
+        let truth = 1.0 - 0.6_f64.powi(2) / 2.0;
+        let settings = BootstrapSettings { resamples: 400, ..Default::default() };
+        let holding = (0..400)
+            .filter(|&seed| {
+                let (scores, anomalous, groups) = made_up(120, 1, 0.4, seed);
+                let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+                let interval = bootstrap(&scores, labels, settings, auroc).unwrap();
+                (interval.low..=interval.high).contains(&truth)
+            })
+            .count();
+        assert!((360..=396).contains(&holding), "{holding} of 400");
+    }
+
+    #[test]
+    fn scorers_are_compared_on_the_same_resample() {
+        let (scores, anomalous, groups) = made_up(60, 1, 0.4, 3);
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+        let settings = BootstrapSettings::default();
+        let same = paired_bootstrap(&scores, &scores, labels, settings, auroc).unwrap();
+        assert_eq!((same.estimate, same.low, same.high), (0.0, 0.0, 0.0));
+        let turned: Vec<f64> = scores.iter().map(|score| -score).collect();
+        let difference = paired_bootstrap(&scores, &turned, labels, settings, auroc).unwrap();
+        let single = bootstrap(&scores, labels, settings, auroc).unwrap();
+        // AUROC(-s) = 1 - AUROC(s), so the difference is 2 AUROC(s) - 1 in every resample.
+        for (found, alone) in [
+            (difference.estimate, single.estimate),
+            (difference.low, single.low),
+            (difference.high, single.high),
+        ] {
+            assert!((found - (2.0 * alone - 1.0)).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn resamples_without_a_value_are_counted() {
+        // One of four normals lies above the threshold: a resample without it and with no anomaly found has no precision.
+        let scores = [0.0, 0.0, 0.0, 2.0, 0.0, 0.5];
+        let anomalous = [false, false, false, false, true, true];
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &[0, 1, 2, 3, 4, 5] };
+        let precision =
+            |scores: &[f64], anomalous: &[bool]| Confusion::at(scores, anomalous, 1.0)?.precision();
+        let interval = bootstrap(&scores, labels, BootstrapSettings::default(), precision).unwrap();
+        // (3/4)^4 of the resamples lack it.
+        let share = f64::from(interval.not_computable) / 2_000.0;
+        assert!((share - 0.3164).abs() < 0.05, "{share}");
+        assert_eq!((interval.normal_groups, interval.anomalous_groups, interval.mixed_groups), (4, 2, 0));
+    }
+
+    #[test]
+    fn mixed_groups_stay_whole() {
+        // Two patients with a normal and an anomalous slice each: every resample holds as many of both.
+        let labels = GroupedLabels { anomalous: &[false, true, false, true], groups: &[7, 7, 9, 9] };
+        let balance = |_: &[f64], anomalous: &[bool]| {
+            Some(anomalous.iter().map(|&anomalous| if anomalous { 1.0 } else { -1.0 }).sum())
+        };
+        let interval = bootstrap(&[0.0; 4], labels, BootstrapSettings::default(), balance).unwrap();
+        assert_eq!((interval.low, interval.high, interval.mixed_groups), (0.0, 0.0, 2));
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_none() {
+        let labels = GroupedLabels { anomalous: &[true, true], groups: &[0, 1] };
+        assert_eq!(bootstrap(&[1.0, 2.0], labels, BootstrapSettings::default(), auroc), None);
+        let labels = GroupedLabels { anomalous: &[true, false], groups: &[0] };
+        assert_eq!(bootstrap(&[1.0, 2.0], labels, BootstrapSettings::default(), auroc), None);
+        let labels = GroupedLabels { anomalous: &[true, false], groups: &[0, 1] };
+        for settings in [
+            BootstrapSettings { resamples: 0, ..Default::default() },
+            BootstrapSettings { confidence: f64::NAN, ..Default::default() },
+        ] {
+            assert_eq!(bootstrap(&[1.0, 2.0], labels, settings, auroc), None);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! How well scores tell anomalous from normal images: ranking metrics, curves and the confusion matrix.
+//!
+//! Every function returns `None` where its number cannot be computed: a class is empty, the lengths differ, or a score
+//! is not finite. It is never 0.0 instead.
+
+use serde::{Deserialize, Serialize};
+
+use crate::calibrate::is_anomalous;
+
+/// Area under the ROC curve: the probability that an anomalous image scores above a normal one; ties count half.
+pub fn auroc(scores: &[f64], anomalous: &[bool]) -> Option<f64> {
+    let sweep = Sweep::new(scores, anomalous)?;
+    // Twice the number of pairs in the right order, in whole numbers.
+    let (mut twice_won, mut hits, mut alarms) = (0_u128, 0_u64, 0_u64);
+    for step in &sweep.steps {
+        let (new_hits, new_alarms) = (step.true_positives - hits, step.false_positives - alarms);
+        twice_won += u128::from(new_alarms) * u128::from(2 * hits + new_hits);
+        (hits, alarms) = (step.true_positives, step.false_positives);
+    }
+    Some(twice_won as f64 / 2.0 / (sweep.anomalies as f64 * sweep.normals as f64))
+}
+
+/// Average precision: the sum over distinct scores of the precision times the gain in recall, without interpolation
+/// (as scikit-learn). Its value for random scores is the share of anomalous images, so compare it on one test set only.
+pub fn average_precision(scores: &[f64], anomalous: &[bool]) -> Option<f64> {
+    let sweep = Sweep::new(scores, anomalous)?;
+    let (mut sum, mut hits) = (0.0, 0);
+    for step in &sweep.steps {
+        let precision = step.true_positives as f64 / (step.true_positives + step.false_positives) as f64;
+        sum += precision * (step.true_positives - hits) as f64;
+        hits = step.true_positives;
+    }
+    Some(sum / sweep.anomalies as f64)
+}
+
+/// A point of the ROC curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RocPoint {
+    /// The largest score left normal; just below the smallest score where none is.
+    pub threshold: f64,
+    /// Share of the normal images called anomalous.
+    pub false_positive_rate: f64,
+    /// Share of the anomalous images called anomalous.
+    pub true_positive_rate: f64,
+}
+
+/// The ROC curve, one point per distinct score, from (0, 0) to (1, 1).
+pub fn roc_curve(scores: &[f64], anomalous: &[bool]) -> Option<Vec<RocPoint>> {
+    let sweep = Sweep::new(scores, anomalous)?;
+    let point = |(threshold, confusion): (f64, Confusion)| RocPoint {
+        threshold,
+        false_positive_rate: confusion.false_positives as f64 / sweep.normals as f64,
+        true_positive_rate: confusion.true_positives as f64 / sweep.anomalies as f64,
+    };
+    Some(sweep.confusions().map(point).collect())
+}
+
+/// A point of the precision-recall curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrecisionRecallPoint {
+    /// The largest score left normal; just below the smallest score where none is.
+    pub threshold: f64,
+    /// Share of the images called anomalous that are.
+    pub precision: f64,
+    /// Share of the anomalous images called anomalous.
+    pub recall: f64,
+}
+
+/// The precision-recall curve, one point per distinct score, by rising recall. There is no point where nothing is
+/// called anomalous: the precision has no value there.
+pub fn precision_recall_curve(scores: &[f64], anomalous: &[bool]) -> Option<Vec<PrecisionRecallPoint>> {
+    let sweep = Sweep::new(scores, anomalous)?;
+    let point = |(threshold, confusion): (f64, Confusion)| {
+        Some(PrecisionRecallPoint {
+            threshold,
+            precision: confusion.precision()?,
+            recall: confusion.recall()?,
+        })
+    };
+    Some(sweep.confusions().filter_map(point).collect())
+}
+
+/// The greatest F1 that any threshold reaches on the very images it is measured on: an oracle, never a result.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OracleF1 {
+    /// The greatest F1.
+    pub f1: f64,
+    /// The highest threshold that reaches it: the largest score left normal.
+    pub threshold: f64,
+}
+
+/// The greatest F1 over all thresholds, chosen with the labels: label it "oracle" wherever it is shown.
+pub fn f1_max(scores: &[f64], anomalous: &[bool]) -> Option<OracleF1> {
+    let sweep = Sweep::new(scores, anomalous)?;
+    let (threshold, confusion) = sweep.best(|confusion| confusion.f1().unwrap_or(f64::NEG_INFINITY));
+    Some(OracleF1 { f1: confusion.f1()?, threshold })
+}
+
+/// The greatest true-positive rate of a threshold with at most `max_fpr` false positives per normal image; no
+/// interpolation between thresholds. `None` also for a rate that is not between 0 and 1.
+pub fn tpr_at_fpr(scores: &[f64], anomalous: &[bool], max_fpr: f64) -> Option<f64> {
+    if !(0.0..=1.0).contains(&max_fpr) {
+        return None;
+    }
+    let points = roc_curve(scores, anomalous)?;
+    points
+        .iter()
+        .rev()
+        .find(|point| point.false_positive_rate <= max_fpr)
+        .map(|point| point.true_positive_rate)
+}
+
+/// The smallest false-positive rate of a threshold that finds at least `min_tpr` of the anomalous images; no
+/// interpolation. `None` also for a rate that is not between 0 and 1.
+pub fn fpr_at_tpr(scores: &[f64], anomalous: &[bool], min_tpr: f64) -> Option<f64> {
+    if !(0.0..=1.0).contains(&min_tpr) {
+        return None;
+    }
+    let points = roc_curve(scores, anomalous)?;
+    points.iter().find(|point| point.true_positive_rate >= min_tpr).map(|point| point.false_positive_rate)
+}
+
+/// The confusion matrix: counts of verdicts by truth. Anomalous is the positive class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// Anomalous and called so.
+    pub true_positives: u64,
+    /// Normal and called anomalous: false alarms.
+    pub false_positives: u64,
+    /// Normal and called so.
+    pub true_negatives: u64,
+    /// Anomalous and called normal: misses.
+    pub false_negatives: u64,
+}
+
+impl Confusion {
+    /// The verdicts of [`is_anomalous`] at `threshold`. `None` where the lengths differ or a number is not a number; an
+    /// empty class is allowed, and the rates that need it are then `None`.
+    pub fn at(scores: &[f64], anomalous: &[bool], threshold: f64) -> Option<Self> {
+        if scores.len() != anomalous.len() || threshold.is_nan() || scores.iter().any(|score| score.is_nan())
+        {
+            return None;
+        }
+        let mut confusion = Self::default();
+        for (&score, &anomalous) in scores.iter().zip(anomalous) {
+            confusion.count(is_anomalous(score, threshold), anomalous);
+        }
+        Some(confusion)
+    }
+
+    /// Counts one verdict.
+    pub fn count(&mut self, called_anomalous: bool, anomalous: bool) {
+        match (called_anomalous, anomalous) {
+            (true, true) => self.true_positives += 1,
+            (true, false) => self.false_positives += 1,
+            (false, false) => self.true_negatives += 1,
+            (false, true) => self.false_negatives += 1,
+        }
+    }
+
+    /// Number of normal images.
+    pub fn normals(&self) -> u64 {
+        self.false_positives + self.true_negatives
+    }
+
+    /// Number of anomalous images.
+    pub fn anomalies(&self) -> u64 {
+        self.true_positives + self.false_negatives
+    }
+
+    /// Share of the images called anomalous that are; `None` where none is called so.
+    pub fn precision(&self) -> Option<f64> {
+        share(self.true_positives, self.true_positives + self.false_positives)
+    }
+
+    /// Share of the anomalous images called so (sensitivity); `None` without anomalous images.
+    pub fn recall(&self) -> Option<f64> {
+        share(self.true_positives, self.anomalies())
+    }
+
+    /// Share of the normal images called so; `None` without normal images.
+    pub fn specificity(&self) -> Option<f64> {
+        share(self.true_negatives, self.normals())
+    }
+
+    /// The realised false-alarm rate: share of the normal images called anomalous; `None` without normal images.
+    pub fn false_alarm_rate(&self) -> Option<f64> {
+        share(self.false_positives, self.normals())
+    }
+
+    /// Harmonic mean of precision and recall, of pixels also called Dice: 2 TP / (2 TP + FP + FN). `None` without
+    /// anomalous images.
+    pub fn f1(&self) -> Option<f64> {
+        if self.anomalies() == 0 {
+            return None;
+        }
+        share(2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives)
+    }
+
+    /// Mean of recall and specificity; `None` where a class is empty.
+    pub fn balanced_accuracy(&self) -> Option<f64> {
+        Some((self.recall()? + self.specificity()?) / 2.0)
+    }
+}
+
+/// All thresholds that tell the scores apart, from the highest down, with what each calls anomalous.
+pub(crate) struct Sweep {
+    pub(crate) normals: u64,
+    pub(crate) anomalies: u64,
+    steps: Vec<Step>,
+}
+
+/// What lies at or above one of the distinct scores.
+struct Step {
+    score: f64,
+    true_positives: u64,
+    false_positives: u64,
+}
+
+impl Sweep {
+    /// `None` where a class is empty, the lengths differ or a score is not finite.
+    pub(crate) fn new(scores: &[f64], anomalous: &[bool]) -> Option<Self> {
+        if scores.len() != anomalous.len() || scores.iter().any(|score| !score.is_finite()) {
+            return None;
+        }
+        let mut falling: Vec<(f64, bool)> = scores.iter().copied().zip(anomalous.iter().copied()).collect();
+        falling.sort_unstable_by(|first, second| second.0.total_cmp(&first.0));
+        let (mut true_positives, mut false_positives) = (0, 0);
+        let mut steps: Vec<Step> = Vec::with_capacity(falling.len());
+        for (score, anomalous) in falling {
+            if anomalous {
+                true_positives += 1;
+            } else {
+                false_positives += 1;
+            }
+            match steps.last_mut() {
+                Some(last) if last.score == score => *last = Step { score, true_positives, false_positives },
+                _ => steps.push(Step { score, true_positives, false_positives }),
+            }
+        }
+        let (normals, anomalies) = (false_positives, true_positives);
+        (normals > 0 && anomalies > 0).then_some(Self { normals, anomalies, steps })
+    }
+
+    /// Threshold and confusion matrix, from nothing called anomalous to everything.
+    pub(crate) fn confusions(&self) -> impl Iterator<Item = (f64, Confusion)> + '_ {
+        let just_below = self.steps.last().map(|step| step.score.next_down());
+        let thresholds = self.steps.iter().map(|step| step.score).chain(just_below);
+        let counts = self.steps.iter().map(|step| (step.true_positives, step.false_positives));
+        thresholds.zip(std::iter::once((0, 0)).chain(counts)).map(|(threshold, (hits, alarms))| {
+            let confusion = Confusion {
+                true_positives: hits,
+                false_positives: alarms,
+                true_negatives: self.normals - alarms,
+                false_negatives: self.anomalies - hits,
+            };
+            (threshold, confusion)
+        })
+    }
+
+    /// The threshold of the greatest value and its confusion matrix; of several, the highest.
+    pub(crate) fn best(&self, value: impl Fn(&Confusion) -> f64) -> (f64, Confusion) {
+        let mut best = (f64::NAN, Confusion::default(), f64::NEG_INFINITY);
+        for (threshold, confusion) in self.confusions() {
+            let value = value(&confusion);
+            if best.0.is_nan() || value > best.2 {
+                best = (threshold, confusion, value);
+            }
+        }
+        (best.0, best.1)
+    }
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCORES: [f64; 4] = [0.1, 0.4, 0.35, 0.8];
+    const ANOMALOUS: [bool; 4] = [false, false, true, true];
+
+    #[test]
+    fn a_hand_computed_case() {
+        assert_eq!(auroc(&SCORES, &ANOMALOUS), Some(0.75));
+        assert!((average_precision(&SCORES, &ANOMALOUS).unwrap() - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-15);
+        assert_eq!(f1_max(&SCORES, &ANOMALOUS), Some(OracleF1 { f1: 0.8, threshold: 0.1 }));
+        let roc = roc_curve(&SCORES, &ANOMALOUS).unwrap();
+        let rates: Vec<_> =
+            roc.iter().map(|point| (point.false_positive_rate, point.true_positive_rate)).collect();
+        assert_eq!(rates, [(0.0, 0.0), (0.0, 0.5), (0.5, 0.5), (0.5, 1.0), (1.0, 1.0)]);
+        assert_eq!(tpr_at_fpr(&SCORES, &ANOMALOUS, 0.05), Some(0.5));
+        assert_eq!(tpr_at_fpr(&SCORES, &ANOMALOUS, 0.5), Some(1.0));
+        assert_eq!(fpr_at_tpr(&SCORES, &ANOMALOUS, 0.95), Some(0.5));
+        assert_eq!(fpr_at_tpr(&SCORES, &ANOMALOUS, 0.5), Some(0.0));
+    }
+
+    #[test]
+    fn every_point_of_a_curve_is_what_its_threshold_does() {
+        let scores = [3.0, 1.0, 2.0, 2.0, 3.0, 0.0, -0.0, 5.0];
+        let anomalous = [true, false, true, false, false, true, false, true];
+        for point in roc_curve(&scores, &anomalous).unwrap() {
+            let confusion = Confusion::at(&scores, &anomalous, point.threshold).unwrap();
+            assert_eq!(confusion.recall(), Some(point.true_positive_rate), "{point:?}");
+            assert_eq!(confusion.false_alarm_rate(), Some(point.false_positive_rate), "{point:?}");
+        }
+        for point in precision_recall_curve(&scores, &anomalous).unwrap() {
+            let confusion = Confusion::at(&scores, &anomalous, point.threshold).unwrap();
+            assert_eq!(
+                (confusion.precision(), confusion.recall()),
+                (Some(point.precision), Some(point.recall))
+            );
+        }
+        let oracle = f1_max(&scores, &anomalous).unwrap();
+        assert_eq!(Confusion::at(&scores, &anomalous, oracle.threshold).unwrap().f1(), Some(oracle.f1));
+    }
+
+    #[test]
+    fn ties_count_half() {
+        assert_eq!(
+            auroc(&[1.0; 10], &[true, false, true, true, false, false, false, true, true, false]),
+            Some(0.5)
+        );
+        assert_eq!(auroc(&[0.0, -0.0], &[true, false]), Some(0.5));
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_none() {
+        for (scores, anomalous) in [
+            (vec![], vec![]),
+            (vec![1.0, 2.0], vec![true, true]),
+            (vec![1.0, 2.0], vec![false, false]),
+            (vec![1.0, f64::NAN], vec![false, true]),
+            (vec![1.0, f64::INFINITY], vec![false, true]),
+            (vec![1.0], vec![false, true]),
+        ] {
+            assert_eq!(auroc(&scores, &anomalous), None);
+            assert_eq!(average_precision(&scores, &anomalous), None);
+            assert_eq!(f1_max(&scores, &anomalous), None);
+            assert_eq!(roc_curve(&scores, &anomalous), None);
+            assert_eq!(precision_recall_curve(&scores, &anomalous), None);
+            assert_eq!(tpr_at_fpr(&scores, &anomalous, 0.05), None);
+        }
+        assert_eq!(tpr_at_fpr(&SCORES, &ANOMALOUS, f64::NAN), None);
+        assert_eq!(fpr_at_tpr(&SCORES, &ANOMALOUS, 1.5), None);
+        assert_eq!(Confusion::at(&[f64::NAN], &[true], 0.0), None);
+    }
+
+    #[test]
+    fn the_confusion_matrix_counts_a_tie_as_normal() {
+        let confusion = Confusion::at(&[1.0, 2.0, 2.0, 3.0], &[false, false, true, true], 2.0).unwrap();
+        let expected =
+            Confusion { true_positives: 1, false_positives: 0, true_negatives: 2, false_negatives: 1 };
+        assert_eq!(confusion, expected);
+        assert_eq!(confusion.precision(), Some(1.0));
+        assert_eq!(confusion.f1(), Some(2.0 / 3.0));
+        assert_eq!(confusion.balanced_accuracy(), Some(0.75));
+        let normals_only = Confusion::at(&[1.0, 2.0], &[false, false], 2.0).unwrap();
+        assert_eq!(normals_only.false_alarm_rate(), Some(0.0));
+        assert_eq!((normals_only.precision(), normals_only.recall(), normals_only.f1()), (None, None, None));
+        let all_missed = Confusion::at(&[1.0, 2.0], &[false, true], 2.0).unwrap();
+        assert_eq!((all_missed.precision(), all_missed.f1()), (None, Some(0.0)));
+    }
+}

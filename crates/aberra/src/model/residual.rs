@@ -1,0 +1,99 @@
+//! The well-known residual VAE for 256 x 256 brain MRI slices.
+
+use aberra_kernels::Activation;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use rand::Rng;
+
+use super::layer::{Conv, ConvTranspose, Init, Window, activate};
+use super::{ModelSettings, activation, outputs};
+
+const LATENT_SIDE: usize = 4;
+
+/// 3 x 3 convolution; residual blocks of stride 4; 1 x 1 convolutions to a 4 x 4 grid of latents; six doubling
+/// transposed convolutions and a 3 x 3 convolution.
+///
+/// # Shapes
+/// `[n, 256, 256, channels]` -> `[n, 2 * 16 latent]`; `[n, 16 latent]` -> `[n, 256, 256, outputs]`
+#[derive(Module, Debug)]
+pub(super) struct Residual {
+    stem: Conv,
+    blocks: Vec<Block>,
+    mean: Conv,
+    log_variance: Conv,
+    decoder: Vec<ConvTranspose>,
+    head: Conv,
+    #[module(skip)]
+    latent_channels: usize,
+}
+
+/// Two stride-2 3 x 3 convolutions beside a stride-4 3 x 3 shortcut, each with batch normalisation.
+#[derive(Module, Debug)]
+struct Block {
+    first: Conv,
+    second: Conv,
+    shortcut: Conv,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Residual {
+    pub(super) fn init<R: Rng>(init: &mut Init<'_, R>, settings: &ModelSettings, channels: usize) -> Self {
+        let act = activation(settings);
+        let widths = &settings.channels;
+        let ch = widths[0];
+        let stem = Conv::init(init, (channels, ch), Window(3, 1, 1), false, Activation::Identity);
+        let ins = [ch, widths[0], widths[1]];
+        let blocks = ins.iter().zip(widths).map(|(&i, &o)| Block::init(init, (i, o), act)).collect();
+        let latent = settings.latent;
+        let mean = Conv::init(init, (widths[2], latent), Window(1, 1, 0), false, Activation::Identity);
+        let log_variance =
+            Conv::init(init, (widths[2], latent), Window(1, 1, 0), false, Activation::Identity);
+        let ups = [latent, 4 * ch, 2 * ch, ch, ch / 2, ch / 4, ch / 8];
+        let decoder = ups
+            .windows(2)
+            .map(|pair| ConvTranspose::init(init, (pair[0], pair[1]), Window(4, 2, 1), true, act))
+            .collect();
+        let head = Conv::init(
+            init,
+            (ch / 8, outputs(settings, channels)),
+            Window(3, 1, 1),
+            false,
+            Activation::Identity,
+        );
+        Self { stem, blocks, mean, log_variance, decoder, head, latent_channels: latent }
+    }
+
+    pub(super) fn latent(&self) -> usize {
+        self.latent_channels * LATENT_SIDE * LATENT_SIDE
+    }
+
+    pub(super) fn encode(&self, input: Tensor<4>) -> Tensor<2> {
+        let grid = self.blocks.iter().fold(self.stem.forward(input), |hidden, block| block.forward(hidden));
+        let mean: Tensor<2> = self.mean.forward(grid.clone()).flatten(1, 3);
+        let log_variance: Tensor<2> = self.log_variance.forward(grid).flatten(1, 3);
+        Tensor::cat(vec![mean, log_variance], 1)
+    }
+
+    pub(super) fn decode(&self, latent: Tensor<2>) -> Tensor<4> {
+        let batch = latent.dims()[0];
+        let grid = latent.reshape([batch, LATENT_SIDE, LATENT_SIDE, self.latent_channels]);
+        self.head.forward(self.decoder.iter().fold(grid, |hidden, stage| stage.forward(hidden)))
+    }
+}
+
+impl Block {
+    fn init<R: Rng>(init: &mut Init<'_, R>, (ins, outs): (usize, usize), act: Activation) -> Self {
+        Self {
+            first: Conv::init(init, (ins, outs), Window(3, 2, 1), true, act),
+            second: Conv::init(init, (outs, outs), Window(3, 2, 1), true, Activation::Identity),
+            shortcut: Conv::init(init, (ins, outs), Window(3, 4, 1), true, Activation::Identity),
+            activation: act,
+        }
+    }
+
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let deep = self.second.forward(self.first.forward(input.clone()));
+        activate(deep + self.shortcut.forward(input), self.activation)
+    }
+}

@@ -1,0 +1,207 @@
+//! Scorers: evidence in, one number out, higher = more abnormal. A score is never clamped or rescaled.
+//!
+//! A new scorer is one type here and one line in [`SCORERS`].
+
+use serde::{Deserialize, Serialize};
+
+use super::Evidence;
+use crate::statistics::regression::{HuberSettings, huber_regression};
+use crate::{Error, Result};
+
+/// The scorer used unless another is asked for.
+pub const DEFAULT_SCORER: &str = "residual";
+
+/// Every scorer.
+pub const SCORERS: &[&dyn Scorer] = &[&Mse, &Ssim, &Uncertainty, &Latent, &Residual];
+
+/// Turns evidence into a score, with parameters that it learns from normals of the fit split.
+pub trait Scorer: Sync {
+    /// The name used in settings and on the command line.
+    fn name(&self) -> &'static str;
+
+    /// What it measures, in one line.
+    fn about(&self) -> &'static str;
+
+    /// Whether it uses distances to the training normals in latent space.
+    fn needs_reference(&self) -> bool {
+        false
+    }
+
+    /// What it learns from the normals of the fit split.
+    ///
+    /// # Errors
+    /// Too few normals, or evidence that does not vary.
+    fn fit(&self, normals: &[Evidence]) -> Result<Vec<f64>> {
+        let _ = normals;
+        Ok(Vec::new())
+    }
+
+    /// The score, with the parameters that [`fit`](Self::fit) returned.
+    fn score(&self, parameters: &[f64], evidence: &Evidence) -> f64;
+}
+
+/// A scorer and what it has learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FittedScorer {
+    name: String,
+    parameters: Vec<f64>,
+}
+
+/// The scorer called `name`.
+///
+/// # Errors
+/// There is none; the message lists those there are.
+pub fn scorer(name: &str) -> Result<&'static dyn Scorer> {
+    SCORERS.iter().copied().find(|scorer| scorer.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = SCORERS.iter().map(|scorer| scorer.name()).collect();
+        Error::settings(format!("scorer: expected one of {}, found {name:?}", names.join(", ")))
+    })
+}
+
+impl FittedScorer {
+    /// Fits the scorer called `name` on normals of the fit split.
+    ///
+    /// # Errors
+    /// No such scorer, or normals that it cannot be fitted on.
+    pub fn fit(name: &str, normals: &[Evidence]) -> Result<Self> {
+        let parameters = scorer(name)?.fit(normals)?;
+        Ok(Self { name: name.to_owned(), parameters })
+    }
+
+    /// The scorer's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The score of an image.
+    ///
+    /// # Errors
+    /// The scorer is not known to this version.
+    pub fn score(&self, evidence: &Evidence) -> Result<f64> {
+        Ok(scorer(&self.name)?.score(&self.parameters, evidence))
+    }
+}
+
+/// Mean squared error: the classic.
+struct Mse;
+
+impl Scorer for Mse {
+    fn name(&self) -> &'static str {
+        "mse"
+    }
+
+    fn about(&self) -> &'static str {
+        "mean squared reconstruction error"
+    }
+
+    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
+        evidence.squared_error
+    }
+}
+
+/// Structural dissimilarity.
+struct Ssim;
+
+impl Scorer for Ssim {
+    fn name(&self) -> &'static str {
+        "ssim"
+    }
+
+    fn about(&self) -> &'static str {
+        "1 - structural similarity of image and reconstruction"
+    }
+
+    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
+        evidence.ssim_error
+    }
+}
+
+/// Squared error in units of the predicted variance.
+struct Uncertainty;
+
+impl Scorer for Uncertainty {
+    fn name(&self) -> &'static str {
+        "uncertainty"
+    }
+
+    fn about(&self) -> &'static str {
+        "squared error over predicted variance, the mean over pixels"
+    }
+
+    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
+        evidence.weighted_error
+    }
+}
+
+/// Distance to the training normals in latent space.
+struct Latent;
+
+impl Scorer for Latent {
+    fn name(&self) -> &'static str {
+        "latent"
+    }
+
+    fn about(&self) -> &'static str {
+        "distance of mu to its nearest training normals"
+    }
+
+    fn needs_reference(&self) -> bool {
+        true
+    }
+
+    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
+        evidence.neighbour_distance
+    }
+}
+
+/// Log mean squared error minus what the image's complexity predicts of it.
+struct Residual;
+
+/// Keeps logarithms finite on images that are black or perfectly reconstructed.
+const LOG_FLOOR: f64 = 1e-9;
+
+impl Residual {
+    const MIN_NORMALS: usize = 8;
+
+    fn features(evidence: &Evidence) -> [f64; 3] {
+        let log = |value: f64| value.max(LOG_FLOOR).ln();
+        [evidence.kl, log(evidence.gradient_energy), log(evidence.standard_deviation)]
+    }
+
+    fn target(evidence: &Evidence) -> f64 {
+        evidence.squared_error.max(LOG_FLOOR).ln()
+    }
+}
+
+impl Scorer for Residual {
+    fn name(&self) -> &'static str {
+        "residual"
+    }
+
+    fn about(&self) -> &'static str {
+        "log squared error minus its prediction from KL, gradient energy and standard deviation"
+    }
+
+    fn fit(&self, normals: &[Evidence]) -> Result<Vec<f64>> {
+        if normals.len() < Self::MIN_NORMALS {
+            return Err(Error::data(format!(
+                "the scorer {} expects at least {} normals to fit on, found {}",
+                self.name(),
+                Self::MIN_NORMALS,
+                normals.len()
+            ))
+            .with_hint("give more normal images, or choose the scorer mse"));
+        }
+        let features: Vec<f64> = normals.iter().flat_map(Self::features).collect();
+        let targets: Vec<f64> = normals.iter().map(Self::target).collect();
+        let fit = huber_regression(&features, 3, &targets, HuberSettings::default())?;
+        Ok([&[fit.intercept], &fit.coefficients[..]].concat())
+    }
+
+    fn score(&self, parameters: &[f64], evidence: &Evidence) -> f64 {
+        let [intercept, slopes @ ..] = parameters else { return Self::target(evidence) };
+        let prediction: f64 =
+            Self::features(evidence).iter().zip(slopes).map(|(feature, slope)| feature * slope).sum();
+        Self::target(evidence) - intercept - prediction
+    }
+}

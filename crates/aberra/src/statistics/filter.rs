@@ -1,0 +1,260 @@
+//! Filters and measures of single-channel planes, row-major `[height, width]`: median, Gaussian, gradient energy.
+//!
+//! Beyond its edges a plane goes on as its mirror image, edge pixels repeated: `c b a | a b c | c b a`.
+
+use crate::{Error, Result};
+
+/// The median of the 5 x 5 pixels around each pixel: takes away what is smaller than about half of that.
+///
+/// # Errors
+/// A data error where the plane is empty or ragged, or a pixel is not finite.
+pub fn median_filter_5x5(plane: &[f32], width: usize) -> Result<Vec<f32>> {
+    const RADIUS: usize = 2;
+    let height = height_of(plane, width)?;
+    // Padded to whole blocks of lanes on the right, so that every block is full.
+    let padded_width = width.next_multiple_of(LANES) + 2 * RADIUS;
+    let mut padded = Vec::with_capacity((height + 2 * RADIUS) * padded_width);
+    for row in 0..height + 2 * RADIUS {
+        let source = &plane[mirrored(row as isize - RADIUS as isize, height) * width..][..width];
+        padded.extend(
+            (0..padded_width).map(|column| source[mirrored(column as isize - RADIUS as isize, width)]),
+        );
+    }
+    let mut filtered = vec![0.0; plane.len()];
+    for (row, output) in filtered.chunks_exact_mut(width).enumerate() {
+        for (block, output) in output.chunks_mut(LANES).enumerate() {
+            let mut window = [[0.0; LANES]; 25];
+            for (index, lanes) in window.iter_mut().enumerate() {
+                let start = (row + index / 5) * padded_width + block * LANES + index % 5;
+                lanes.copy_from_slice(&padded[start..start + LANES]);
+            }
+            let medians = median_of_25(&mut window, |first, second| {
+                for (first, second) in first.iter_mut().zip(second) {
+                    let (low, high) = if *first < *second { (*first, *second) } else { (*second, *first) };
+                    (*first, *second) = (low, high);
+                }
+            });
+            output.copy_from_slice(&medians[..output.len()]);
+        }
+    }
+    Ok(filtered)
+}
+
+/// The weights of a Gaussian of `sigma` pixels, cut at 3.5 sigma (11 taps at 1.5), that sum to 1.
+///
+/// # Errors
+/// A settings error where sigma is not above 0 and at most 100.
+pub fn gaussian_taps(sigma: f64) -> Result<Vec<f64>> {
+    const CUT_SIGMAS: f64 = 3.5;
+    const MOST_SIGMA: f64 = 100.0;
+    if !(sigma > 0.0 && sigma <= MOST_SIGMA) {
+        return Err(Error::settings(format!(
+            "expected a Gaussian window of sigma above 0 and at most {MOST_SIGMA} pixels, found {sigma}"
+        )));
+    }
+    let radius = (CUT_SIGMAS * sigma + 0.5) as i32;
+    let taps: Vec<f64> =
+        (-radius..=radius).map(|offset| (-0.5 * (f64::from(offset) / sigma).powi(2)).exp()).collect();
+    let sum: f64 = taps.iter().sum();
+    Ok(taps.into_iter().map(|tap| tap / sum).collect())
+}
+
+/// Gradient energy, a measure of complexity: the mean squared difference of horizontal neighbours plus that of vertical
+/// ones. 0 for a constant plane; a plane of one column or row has no differences that way.
+///
+/// # Errors
+/// As [`median_filter_5x5`].
+pub fn gradient_energy(plane: &[f32], width: usize) -> Result<f64> {
+    height_of(plane, width)?;
+    let square = |first: &f32, second: &f32| (f64::from(*second) - f64::from(*first)).powi(2);
+    let horizontal: f64 = plane
+        .chunks_exact(width)
+        .map(|row| row.iter().zip(&row[1..]).map(|(first, second)| square(first, second)).sum::<f64>())
+        .sum();
+    let vertical: f64 = plane.iter().zip(&plane[width..]).map(|(first, second)| square(first, second)).sum();
+    let mean = |sum: f64, count: usize| if count > 0 { sum / count as f64 } else { 0.0 };
+    Ok(mean(horizontal, plane.len() - plane.len() / width) + mean(vertical, plane.len() - width))
+}
+
+/// Convolves rows, then columns with symmetric `taps`.
+pub(super) fn separable_filter(plane: &[f64], width: usize, taps: &[f64]) -> Vec<f64> {
+    let height = plane.len() / width;
+    let radius = taps.len() / 2;
+    let mut rows = vec![0.0; plane.len()];
+    let mut padded = vec![0.0; width + 2 * radius];
+    for (source, output) in plane.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
+        for (index, value) in padded.iter_mut().enumerate() {
+            *value = source[mirrored(index as isize - radius as isize, width)];
+        }
+        for (offset, tap) in taps.iter().enumerate() {
+            add_scaled(output, &padded[offset..offset + width], *tap);
+        }
+    }
+    let mut filtered = vec![0.0; plane.len()];
+    for (row, output) in filtered.chunks_exact_mut(width).enumerate() {
+        for (offset, tap) in taps.iter().enumerate() {
+            let source = mirrored((row + offset) as isize - radius as isize, height);
+            add_scaled(output, &rows[source * width..][..width], *tap);
+        }
+    }
+    filtered
+}
+
+/// The height of a plane of `width`, or a data error.
+pub(super) fn height_of(plane: &[f32], width: usize) -> Result<usize> {
+    if width == 0 || plane.is_empty() || !plane.len().is_multiple_of(width) {
+        return Err(Error::data(format!(
+            "expected a plane of one or more rows of {width} pixels, found {} pixels",
+            plane.len()
+        )));
+    }
+    match plane.iter().position(|value| !value.is_finite()) {
+        None => Ok(plane.len() / width),
+        Some(index) => Err(Error::data(format!(
+            "expected a finite plane, found {} in row {}, column {}",
+            plane[index],
+            index / width,
+            index % width
+        ))),
+    }
+}
+
+fn add_scaled(sums: &mut [f64], values: &[f64], factor: f64) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += factor * value;
+    }
+}
+
+/// The position that `index` mirrors, for any distance beyond the edges.
+fn mirrored(index: isize, length: usize) -> usize {
+    let period = 2 * length as isize;
+    let within = index.rem_euclid(period);
+    (if within < length as isize { within } else { period - 1 - within }) as usize
+}
+
+/// Pixels filtered side by side.
+const LANES: usize = 16;
+
+/// Leaves the median of 25 in the middle by 99 exchanges (Devillard, *Fast median search*, 1998, after Paeth).
+fn median_of_25<T: Copy>(values: &mut [T; 25], mut exchange: impl FnMut(&mut T, &mut T)) -> T {
+    #[rustfmt::skip]
+    const EXCHANGES: [(usize, usize); 99] = [
+        (0, 1), (3, 4), (2, 4), (2, 3), (6, 7), (5, 7), (5, 6), (9, 10), (8, 10), (8, 9), (12, 13), (11, 13), (11, 12),
+        (15, 16), (14, 16), (14, 15), (18, 19), (17, 19), (17, 18), (21, 22), (20, 22), (20, 21), (23, 24), (2, 5),
+        (3, 6), (0, 6), (0, 3), (4, 7), (1, 7), (1, 4), (11, 14), (8, 14), (8, 11), (12, 15), (9, 15), (9, 12),
+        (13, 16), (10, 16), (10, 13), (20, 23), (17, 23), (17, 20), (21, 24), (18, 24), (18, 21), (19, 22), (8, 17),
+        (9, 18), (0, 18), (0, 9), (10, 19), (1, 19), (1, 10), (11, 20), (2, 20), (2, 11), (12, 21), (3, 21), (3, 12),
+        (13, 22), (4, 22), (4, 13), (14, 23), (5, 23), (5, 14), (15, 24), (6, 24), (6, 15), (7, 16), (7, 19), (13, 21),
+        (15, 23), (7, 13), (7, 15), (1, 9), (3, 11), (5, 17), (11, 17), (9, 17), (4, 10), (6, 12), (7, 14), (4, 6),
+        (4, 7), (12, 14), (10, 14), (6, 7), (10, 12), (6, 10), (6, 17), (12, 17), (7, 17), (7, 10), (12, 18), (7, 12),
+        (10, 18), (12, 20), (10, 20), (10, 12),
+    ];
+    for (low, high) in EXCHANGES {
+        let (before, from_high) = values.split_at_mut(high);
+        exchange(&mut before[low], &mut from_high[0]);
+    }
+    values[12]
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+    use crate::random::{Stream, generator};
+
+    #[test]
+    fn the_network_finds_the_median_of_every_pattern() {
+        // Zero-one principle: right for all 2^25 patterns of zeros and ones is right for all numbers. 64 patterns at a
+        // time, one per bit; the smaller of two bits is their and, the larger their or.
+        const LOW_BITS: [u64; 6] = [
+            0xaaaa_aaaa_aaaa_aaaa,
+            0xcccc_cccc_cccc_cccc,
+            0xf0f0_f0f0_f0f0_f0f0,
+            0xff00_ff00_ff00_ff00,
+            0xffff_0000_ffff_0000,
+            0xffff_ffff_0000_0000,
+        ];
+        // Which of the 64 patterns of the low six bits have more than a given number of ones.
+        let low_ones: Vec<u64> = (0..=13_u32)
+            .map(|least| (0..64_u32).filter(|low| low.count_ones() >= least).map(|low| 1 << low).sum())
+            .collect();
+        for high in 0..1_u32 << 19 {
+            let mut values = [0; 25];
+            values[..6].copy_from_slice(&LOW_BITS);
+            for (bit, value) in values[6..].iter_mut().enumerate() {
+                *value = if high >> bit & 1 == 1 { u64::MAX } else { 0 };
+            }
+            let median = median_of_25(&mut values, |first, second| {
+                (*first, *second) = (*first & *second, *first | *second)
+            });
+            // The median is 1 where at least 13 of the 25 are.
+            let missing = 13_u32.saturating_sub(high.count_ones());
+            assert_eq!(median, low_ones[missing as usize], "{high:#x}");
+        }
+    }
+
+    #[test]
+    fn the_median_filter_agrees_with_sorting() {
+        let mut random = generator(1, Stream::Phantom, 0);
+        for (height, width) in [(1, 1), (1, 7), (3, 2), (5, 5), (16, 16), (9, 33)] {
+            let plane: Vec<f32> = (0..height * width).map(|_| random.random::<f32>() - 0.5).collect();
+            let filtered = median_filter_5x5(&plane, width).unwrap();
+            for row in 0..height as isize {
+                for column in 0..width as isize {
+                    let mut window: Vec<f32> = (0..25)
+                        .map(|index| {
+                            let (y, x) = (row + index / 5 - 2, column + index % 5 - 2);
+                            plane[mirrored(y, height) * width + mirrored(x, width)]
+                        })
+                        .collect();
+                    window.sort_unstable_by(f32::total_cmp);
+                    assert_eq!(filtered[row as usize * width + column as usize], window[12]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn mirrors_repeat_the_edge() {
+        let seen: Vec<usize> = (-4..8).map(|index| mirrored(index, 3)).collect();
+        assert_eq!(seen, [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1]);
+        assert_eq!((mirrored(-5, 1), mirrored(5, 1)), (0, 0));
+    }
+
+    #[test]
+    fn gaussian_windows_have_the_known_taps() {
+        let taps = gaussian_taps(1.5).unwrap();
+        assert_eq!(taps.len(), 11);
+        assert!((taps.iter().sum::<f64>() - 1.0).abs() < 1e-15);
+        assert!((taps[5] - 0.266_011_7).abs() < 1e-6);
+        for sigma in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(gaussian_taps(sigma).is_err_and(|error| error.is_settings()));
+        }
+    }
+
+    #[test]
+    fn gradient_energy_by_hand() {
+        // Horizontal differences 1, 2, 0, -4; vertical 3, 2, -4.
+        let energy = gradient_energy(&[0.0, 1.0, 3.0, 3.0, 3.0, -1.0], 3).unwrap();
+        let by_hand = (1.0 + 4.0 + 0.0 + 16.0) / 4.0 + (9.0 + 4.0 + 16.0) / 3.0;
+        assert!((energy - by_hand).abs() < 1e-12, "{energy} {by_hand}");
+        assert_eq!(gradient_energy(&[5.0; 12], 4).unwrap(), 0.0);
+        assert_eq!(gradient_energy(&[1.0, 3.0], 1).unwrap(), 4.0);
+        assert_eq!(gradient_energy(&[1.0], 1).unwrap(), 0.0);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for (plane, width) in [
+            (vec![], 1),
+            (vec![1.0; 3], 2),
+            (vec![1.0], 0),
+            (vec![1.0, f32::NAN], 2),
+            (vec![f32::INFINITY], 1),
+        ] {
+            assert!(median_filter_5x5(&plane, width).is_err_and(|error| error.is_data()));
+            assert!(gradient_energy(&plane, width).is_err());
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The only reader and writer of detector files, and of the checkpoints of training: safetensors with one metadata
+//! entry that holds everything but the tensors as JSON, and a BLAKE3 hash over all of it.
+//!
+//! A file is replaced whole and durably, or not at all; a file that does not verify is refused.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use atomic_write_file::AtomicWriteFile;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Weight;
+use crate::{Error, Result};
+
+/// The metadata entry.
+const ENTRY: &str = "aberra";
+
+/// Files above this are not ours.
+const MAX_FILE_BYTES: u64 = 8 << 30;
+
+/// Named tensors and a document of `kind`, at `version` of its layout.
+pub(crate) struct Stored<T> {
+    pub(crate) document: T,
+    pub(crate) tensors: BTreeMap<String, Weight>,
+    /// Hash of the content, hexadecimal.
+    pub(crate) hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    kind: String,
+    version: u32,
+    hash: String,
+    document: serde_json::Value,
+}
+
+/// What a file holds and which layout of it this program writes and reads.
+#[derive(Clone, Copy)]
+pub(crate) struct FileKind {
+    pub(crate) name: &'static str,
+    pub(crate) version: u32,
+}
+
+/// Writes document and tensors to `path`; returns the content's hash.
+///
+/// # Errors
+/// The file cannot be written; an older file at `path` is then still whole.
+pub(crate) fn write<T: Serialize>(
+    path: &Path,
+    kind: FileKind,
+    document: &T,
+    tensors: &BTreeMap<String, Weight>,
+) -> Result<String> {
+    let document = serde_json::to_value(document)
+        .map_err(|error| Error::detector(format!("cannot be written: {error}")).with_path(path))?;
+    let bytes: BTreeMap<&str, (&[usize], Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, weight)| {
+            let bytes = weight.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            (name.as_str(), (weight.shape.as_slice(), bytes))
+        })
+        .collect();
+    let hash =
+        content_hash(kind, &document, bytes.iter().map(|(name, (shape, data))| (*name, *shape, &data[..])));
+    let envelope =
+        Envelope { kind: kind.name.to_owned(), version: kind.version, hash: hash.clone(), document };
+    let views = bytes
+        .iter()
+        .map(|(name, (shape, data))| Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+    let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&envelope).unwrap_or_default())]);
+    let file = views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|error| Error::detector(format!("cannot be written: {error}")).with_path(path))?;
+    write_durably(path, &file)?;
+    Ok(hash)
+}
+
+/// Replaces the file at `path` by `bytes`, whole and durably, or not at all.
+///
+/// # Errors
+/// The folder is not writable, the disk is full, ...
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
+    let replace = || {
+        let mut file = AtomicWriteFile::open(path)?;
+        file.write_all(bytes)?;
+        file.commit()
+    };
+    replace().map_err(|error| {
+        Error::io(path, &error).with_hint("an older file of that name, if there was one, is still whole")
+    })
+}
+
+/// Reads and verifies the file at `path`.
+///
+/// # Errors
+/// The file is missing, of another kind or a later version, cut off, changed, or holds values that are not finite.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path, kind: FileKind) -> Result<Stored<T>> {
+    let io = |error: std::io::Error| Error::io(path, &error);
+    let length = fs::metadata(path).map_err(io)?.len();
+    let refuse = |message: String| Error::detector(message).with_path(path);
+    if length > MAX_FILE_BYTES {
+        return Err(refuse(format!("expected at most {MAX_FILE_BYTES} bytes, found {length}")));
+    }
+    parse(&fs::read(path).map_err(io)?, kind).map_err(refuse)
+}
+
+fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, String> {
+    let name = kind.name;
+    let broken = |error: safetensors::SafeTensorError| {
+        format!("expected a {name} file, found one that is cut off, changed or of another format ({error})")
+    };
+    let (_, header) = SafeTensors::read_metadata(file).map_err(broken)?;
+    let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
+    let entry =
+        entry.ok_or_else(|| format!("expected a {name} file of Aberra, found another safetensors file"))?;
+    let envelope: Envelope = serde_json::from_str(entry)
+        .map_err(|error| format!("expected a {name} file, found metadata that does not parse ({error})"))?;
+    if envelope.kind != name {
+        return Err(format!("expected a {name} file, found a {} file", envelope.kind));
+    }
+    if envelope.version != kind.version {
+        return Err(format!(
+            "expected version {} of the {name} file, found version {}; {}",
+            kind.version,
+            envelope.version,
+            if envelope.version > kind.version { "a newer Aberra wrote it: update" } else { "train again" }
+        ));
+    }
+    let views = SafeTensors::deserialize(file).map_err(broken)?;
+    let sorted: BTreeMap<String, TensorView<'_>> = views.tensors().into_iter().collect();
+    let parts = sorted.iter().map(|(name, view)| (name.as_str(), view.shape(), view.data()));
+    let hash = content_hash(kind, &envelope.document, parts);
+    if hash != envelope.hash {
+        return Err(format!(
+            "the content does not match its hash (expected {}, found {hash}): the file was changed or damaged; \
+             copy or train it again",
+            envelope.hash
+        ));
+    }
+    let mut tensors = BTreeMap::new();
+    for (name, view) in sorted {
+        if view.dtype() != Dtype::F32 {
+            return Err(format!("{name}: expected 32-bit floats, found {:?}", view.dtype()));
+        }
+        let values: Vec<f32> =
+            view.data().as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect();
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(format!("{name}: expected finite values, found NaN or infinity; train again"));
+        }
+        tensors.insert(name, Weight { shape: view.shape().to_vec(), values });
+    }
+    let document = serde_json::from_value(envelope.document)
+        .map_err(|error| format!("the {name} file's settings do not parse ({error})"))?;
+    Ok(Stored { document, tensors, hash })
+}
+
+fn content_hash<'a>(
+    kind: FileKind,
+    document: &serde_json::Value,
+    tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>,
+) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(kind.name.as_bytes());
+    part(&kind.version.to_le_bytes());
+    part(document.to_string().as_bytes());
+    for (name, shape, data) in tensors {
+        part(name.as_bytes());
+        for side in shape {
+            part(&(*side as u64).to_le_bytes());
+        }
+        part(data);
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: FileKind = FileKind { name: "test", version: 3 };
+
+    fn tensors() -> BTreeMap<String, Weight> {
+        let weight = |values: &[f32]| Weight { shape: vec![values.len()], values: values.to_vec() };
+        BTreeMap::from([("b".to_owned(), weight(&[1.5, -2.0])), ("a".to_owned(), weight(&[0.0]))])
+    }
+
+    fn written() -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write(&path, KIND, &0.1_f64, &tensors()).unwrap();
+        (folder, path)
+    }
+
+    fn refusal(path: &Path, kind: FileKind) -> String {
+        read::<f64>(path, kind).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (_folder, path) = written();
+        let stored = read::<f64>(&path, KIND).unwrap();
+        assert_eq!(stored.document, 0.1);
+        assert_eq!(stored.tensors, tensors());
+    }
+
+    #[test]
+    fn the_same_content_gives_the_same_bytes() {
+        let (_a, first) = written();
+        let (_b, second) = written();
+        assert_eq!(fs::read(first).unwrap(), fs::read(second).unwrap());
+    }
+
+    #[test]
+    fn every_cut_is_refused() {
+        let (_folder, path) = written();
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert!(read::<f64>(&path, KIND).is_err(), "cut to {length} of {} bytes", whole.len());
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused_or_changes_nothing() {
+        let (_folder, path) = written();
+        let whole = fs::read(&path).unwrap();
+        for position in 0..whole.len() {
+            for bit in 0..8 {
+                let mut changed = whole.clone();
+                changed[position] ^= 1 << bit;
+                // A flip may turn one spelling of the same header into another; the content must not differ.
+                if let Ok(stored) = parse::<f64>(&changed, KIND) {
+                    assert_eq!(
+                        (stored.document, stored.tensors),
+                        (0.1, tensors()),
+                        "byte {position} bit {bit}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_kinds_versions_and_values_are_named() {
+        let (_folder, path) = written();
+        let later = refusal(&path, FileKind { version: 2, ..KIND });
+        assert!(later.contains("found version 3") && later.contains("update"), "{later}");
+        let other = refusal(&path, FileKind { name: "detector", ..KIND });
+        assert!(other.contains("found a test file"), "{other}");
+        let nan = BTreeMap::from([("w".to_owned(), Weight { shape: vec![1], values: vec![f32::NAN] })]);
+        write(&path, KIND, &0.1_f64, &nan).unwrap();
+        assert!(refusal(&path, KIND).contains("NaN"));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_whole() {
+        let (_folder, path) = written();
+        let before = fs::read(&path).unwrap();
+        let inside_a_file = path.join("below");
+        assert!(write_durably(&inside_a_file, b"new").is_err());
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
