@@ -72,10 +72,10 @@ impl Anatomy {
             5..8 => Sequence::T2,
             _ => Sequence::Flair,
         };
-        let level = match random.random_range(0..10) {
+        let level = match random.random_range(0..16) {
             0..2 => between(random, 0.0, 0.13),
-            2..6 => between(random, 0.2, 0.55),
-            6..8 => between(random, 0.55, 0.8),
+            2..8 => between(random, 0.2, 0.55),
+            8..12 => between(random, 0.55, 0.8),
             _ => between(random, 0.8, 1.0),
         };
         let top = ((level - 0.7) / 0.3).max(0.0);

@@ -305,8 +305,8 @@ fn ventricles(anatomy: &Anatomy, point: [f32; 2], side: f32) -> f32 {
     let third = capsule(point, [0.0, -0.03, 0.005 + 0.006 * size], [0.0, 0.12, 0.009 * size]) + 0.2 * high;
     let vary = anatomy.sides[1] - 1.0;
     let cistern = smooth_min(
-        capsule(point, [0.0, 0.285 + 0.1 * vary, 0.018 + 0.008 * size], [0.0, 0.33, 0.012]),
-        capsule(point, [0.0, 0.27, 0.010], [0.075 + 0.1 * vary, 0.235 + 0.15 * vary, 0.006 * size]),
+        capsule(point, [0.0, 0.28 + 0.1 * vary, 0.014 + 0.007 * size], [0.0, 0.32, 0.006]),
+        capsule(point, [0.0, 0.27, 0.010], [0.055 + 0.15 * vary, 0.245 + 0.2 * vary, 0.003 * size]),
         0.02,
     ) + 0.2 * high;
     lateral.min(third).min(cistern)
