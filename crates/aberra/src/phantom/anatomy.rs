@@ -52,6 +52,8 @@ pub(super) struct Anatomy {
     pub(super) sulcus_width: f32,
     pub(super) sulcus_depth: f32,
     pub(super) folds: f32,
+    /// How dark or bright folds get: thick slices show them faintly.
+    pub(super) clarity: f32,
     pub(super) ventricle: f32,
     /// Factor on the left and right ventricle.
     pub(super) sides: [f32; 2],
@@ -95,7 +97,8 @@ impl Anatomy {
             sulcus_width: between(random, 0.005, 0.011) + 0.016 * age,
             sulcus_depth: between(random, 0.16, 0.26) * lerp(1.0, 1.25, top),
             folds: between(random, 9.5, 13.0),
-            ventricle: between(random, 0.5, 1.0) + 0.75 * age,
+            clarity: between(random, 0.45, 1.0),
+            ventricle: between(random, 0.6, 1.15) + 0.75 * age,
             sides: [between(random, 0.82, 1.18), between(random, 0.82, 1.18)],
             fissure_width: between(random, 0.006, 0.013) + 0.014 * age,
             caps: random.random::<f32>().powi(2) * (0.3 + age).min(1.0),

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_are_exact_inside_the_head_and_of_a_sensible_size() {
+    fn masks_are_exact_inside_the_brain_and_of_a_sensible_size() {
         for &kind in LesionKind::ALL {
             let (mut smallest, mut largest) = (1f32, 0f32);
             for index in 0..12 {
@@ -150,7 +150,9 @@ mod tests {
                 for (at, &masked) in mask.iter().enumerate() {
                     let change = (phantom.pixels[at] - normal.pixels[at]).abs();
                     assert_eq!(masked, change > MASK_TOLERANCE);
-                    assert!(!masked || scene.depth[at] > 0.0, "{kind:?} outside the head");
+                    // Blur may carry a lesion a pixel or two past the edge.
+                    let outside = -scene.brain_depth[at] / scene.pixel;
+                    assert!(!masked || outside < 3.0, "{kind:?} is {outside} pixels outside the brain");
                 }
                 let area = mask.iter().filter(|&&m| m).count() as f32 / mask.len() as f32;
                 (smallest, largest) = (smallest.min(area), largest.max(area));

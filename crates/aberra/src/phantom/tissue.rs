@@ -13,9 +13,8 @@ pub(super) struct Scene {
     pub(super) pixel: f32,
     /// `[size, size]` signal, 0 to 1.
     pub(super) signal: Vec<f32>,
-    /// `[size, size]` depth below the skin in head units; negative outside the head.
-    pub(super) depth: Vec<f32>,
-    /// `[size, size]` depth below the inner side of the skull; negative outside the brain.
+
+    /// `[size, size]` depth below the inner side of the skull in head units; negative outside the brain.
     pub(super) brain_depth: Vec<f32>,
 }
 
@@ -55,12 +54,15 @@ pub(super) fn render(anatomy: Anatomy, size: usize) -> Scene {
             let lateral = distance(at, |place| place.lateral_fold);
             let medial = distance(at, |place| place.medial_fold);
             let brain = brain(&anatomy, place, lateral, medial, pixel);
-            lerp(outer_layers(&anatomy, place, pixel), brain, inside(-place.brain_depth, pixel))
+            match inside(-place.brain_depth, pixel) {
+                1.0 => brain,
+                share => lerp(outer_layers(&anatomy, place, pixel), brain, share),
+            }
         })
         .collect();
-    let depth = places.iter().map(|place| place.depth).collect();
+
     let brain_depth = places.iter().map(|place| place.brain_depth).collect();
-    Scene { size, pixel, signal, depth, brain_depth, anatomy }
+    Scene { size, pixel, signal, brain_depth, anatomy }
 }
 
 fn head(anatomy: &Anatomy, size: usize, column: usize, row: usize) -> [f32; 2] {
@@ -228,7 +230,7 @@ fn brain(anatomy: &Anatomy, place: &Place, lateral: f32, medial: f32, pixel: f32
     }
     let folded = line(lateral, lateral_width, pixel).max(line(medial, medial_width, pixel));
     let cleft = line(sylvian, sylvian_width, pixel).max(line(fissure, anatomy.fissure_width, pixel));
-    let fluid = folded.max(cleft).max(inside(depth, pixel)).max(inside(ventricle, pixel));
+    let fluid = (anatomy.clarity * folded).max(cleft).max(inside(depth, pixel)).max(inside(ventricle, pixel));
     value = lerp(value, signals.fluid, fluid);
 
     if base_of_skull {
