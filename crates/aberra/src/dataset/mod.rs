@@ -3,14 +3,18 @@
 //! [`Dataset::open`] lists samples without decoding any; [`Dataset::inspect`] decodes each image once and keeps what
 //! grouping and the doctor need; [`Grouping`] says which samples must stay together; [`Split`] divides the groups.
 
+mod doctor;
+mod doctor_text;
 mod fingerprint;
 mod group;
 mod inspect;
 mod layout;
 mod manifest;
 mod near;
-mod near_hash;
+mod shortcut;
+mod sketch;
 mod split;
+mod split_file;
 mod walk;
 
 use std::fmt;
@@ -18,10 +22,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use doctor::{
+    AcrossParts, Copies, Count, DoctorReport, Finding, Gravity, Masks, Named, Size, Support, doctor,
+};
 pub use fingerprint::Fingerprint;
 pub use group::{GroupBy, Grouping};
 pub use inspect::{Inspected, Inspection};
-pub use near_hash::{NearHasher, Orientations};
+pub(crate) use near::similarity_threshold;
+pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
+pub use sketch::Sketch;
 pub use split::{Fold, Leak, Printed, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
 pub use walk::Skipped;
 

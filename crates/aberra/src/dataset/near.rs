@@ -1,11 +1,27 @@
 //! Near-copies: pairs of images that are unusually similar for their set, over the eight flips and quarter turns.
+//!
+//! The similarity of two images is the correlation of their thumbnails in the best orientation. Images of an aligned
+//! set are all alike, so what counts is not the similarity itself but how small the difference (1 - similarity) is
+//! beside the average difference of two images of the set. That is the same as taking the mean image off first: the
+//! average squared distance of a pair is twice the variance about the mean image.
 
 use rayon::prelude::*;
 
-use super::Inspection;
 use super::fingerprint::THUMBNAIL_PX;
+use super::{Fingerprint, Inspection};
 
-pub(super) const PIXELS: usize = THUMBNAIL_PX * THUMBNAIL_PX;
+/// Two images are near-copies if they differ by less than this share of the set's average difference ...
+const SHARE_OF_AVERAGE: f32 = 1.0 / 18.0;
+/// ... and by less than this. (Foreground thumbnails.)
+const LARGEST_DIFFERENCE: f32 = 0.02;
+/// The same for thumbnails of the whole frame, where equal dark borders make everything more alike.
+const FRAME_SHARE: f32 = 1.0 / 40.0;
+/// Foreground thumbnails less similar than this are not compared by the frame.
+const LEAST_SIMILAR: f32 = 0.3;
+/// The average difference is taken over the pairs of at most this many images.
+const SAMPLED_IMAGES: usize = 256;
+/// Images compared at a time, so that their thumbnails stay in the cache.
+const BLOCK: usize = 32;
 
 /// Pairs of near-copies and the similarity above which they are.
 pub(super) struct NearCopies {
@@ -14,40 +30,100 @@ pub(super) struct NearCopies {
     pub(super) threshold: f32,
 }
 
+/// The similarity above which two images of a set count as near-copies, from its members `samples` alone.
+pub(crate) fn similarity_threshold(inspection: &Inspection, samples: &[usize]) -> f32 {
+    let views: Vec<Views> =
+        samples.par_iter().filter_map(|&index| Some(Views::of(&inspection.get(index)?.fingerprint))).collect();
+    1.0 - largest_difference(&views)
+}
+
 /// Finds near-copies among the images that could be read.
 pub(super) fn copies(inspection: &Inspection) -> NearCopies {
-    let threshold = 0.97;
     let samples: Vec<usize> =
         (0..inspection.images.len()).filter(|&index| inspection.get(index).is_some()).collect();
-    let upright: Vec<Vec<f32>> = samples
-        .iter()
+    let views: Vec<Views> = samples
+        .par_iter()
         .filter_map(|&index| inspection.get(index))
-        .map(|seen| normalized(seen.fingerprint.thumbnail.iter().map(|&v| f32::from(v)).collect()))
+        .map(|seen| Views::of(&seen.fingerprint))
         .collect();
-    let pairs = (0..samples.len())
+    let largest = largest_difference(&views);
+    let (threshold, frame_threshold) = (1.0 - largest, 1.0 - largest * FRAME_SHARE);
+    let is_copy = |a: &Views, b: &Views| {
+        let similarity = best(&a.foreground, &b.foreground[0]);
+        similarity > threshold
+            || (similarity > LEAST_SIMILAR && best(&a.frame, &b.frame[0]) > frame_threshold)
+    };
+    let blocks = samples.len().div_ceil(BLOCK);
+    let mut pairs: Vec<(usize, usize)> = (0..blocks)
         .into_par_iter()
-        .flat_map_iter(|a| {
-            let turned: Vec<Vec<f32>> =
-                (0..8).map(|orientation| oriented(&upright[a], orientation)).collect();
-            let close = |b: &usize| turned.iter().any(|turned| dot(turned, &upright[*b]) > threshold);
-            (a + 1..samples.len()).filter(close).map(|b| (samples[a], samples[b])).collect::<Vec<_>>()
+        .with_max_len(1)
+        .flat_map_iter(|block| {
+            let rows = block * BLOCK..((block + 1) * BLOCK).min(samples.len());
+            let mut pairs = Vec::new();
+            for b in rows.start + 1..samples.len() {
+                for a in rows.start..rows.end.min(b) {
+                    if is_copy(&views[a], &views[b]) {
+                        pairs.push((samples[a], samples[b]));
+                    }
+                }
+            }
+            pairs
         })
         .collect();
+    pairs.sort_unstable();
     NearCopies { pairs, threshold }
 }
 
-/// Mean 0 and length 1; all zero if flat.
-pub(super) fn normalized(mut values: Vec<f32>) -> Vec<f32> {
-    let mean = values.iter().sum::<f32>() / values.len() as f32;
-    values.iter_mut().for_each(|v| *v -= mean);
-    let length = values.iter().map(|v| v * v).sum::<f32>().sqrt();
+/// Thumbnails with mean 0 and length 1, in the eight orientations.
+struct Views {
+    foreground: Vec<Vec<f32>>,
+    frame: Vec<Vec<f32>>,
+}
+
+impl Views {
+    fn of(fingerprint: &Fingerprint) -> Self {
+        Self { foreground: orientations(&fingerprint.foreground), frame: orientations(&fingerprint.frame) }
+    }
+}
+
+/// A thumbnail with mean 0 and length 1 (all zero if flat), upright first, then in the seven other orientations.
+pub(super) fn orientations(thumbnail: &[u8]) -> Vec<Vec<f32>> {
+    let upright = normalised(thumbnail.iter().map(|&value| f32::from(value)).collect());
+    (0..8).map(|orientation| oriented(&upright, orientation)).collect()
+}
+
+fn largest_difference(views: &[Views]) -> f32 {
+    let step = views.len().div_ceil(SAMPLED_IMAGES).max(1);
+    let sampled: Vec<&Views> = views.iter().step_by(step).collect();
+    let sums: Vec<f64> = (0..sampled.len())
+        .into_par_iter()
+        .map(|a| {
+            let differences =
+                sampled[..a].iter().map(|b| f64::from(1.0 - best(&sampled[a].foreground, &b.foreground[0])));
+            differences.sum()
+        })
+        .collect();
+    let pairs = sampled.len() * sampled.len().saturating_sub(1) / 2;
+    let average = sums.iter().sum::<f64>() / pairs.max(1) as f64;
+    (average as f32 * SHARE_OF_AVERAGE).min(LARGEST_DIFFERENCE)
+}
+
+/// The greatest similarity over the orientations of one of the two.
+fn best(orientations: &[Vec<f32>], upright: &[f32]) -> f32 {
+    orientations.iter().map(|turned| dot(turned, upright)).fold(-1.0, f32::max)
+}
+
+fn normalised(mut values: Vec<f32>) -> Vec<f32> {
+    let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+    values.iter_mut().for_each(|value| *value -= mean);
+    let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
     let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-    values.iter_mut().for_each(|v| *v *= scale);
+    values.iter_mut().for_each(|value| *value *= scale);
     values
 }
 
-/// A square of values, turned by `orientation % 4` quarter turns after a flip if `orientation >= 4`.
-pub(super) fn oriented(values: &[f32], orientation: usize) -> Vec<f32> {
+/// A square of values, turned by `orientation % 4` quarter turns, after a flip if `orientation >= 4`.
+fn oriented(values: &[f32], orientation: usize) -> Vec<f32> {
     let n = THUMBNAIL_PX;
     let at = |y: usize, x: usize| {
         let x = if orientation >= 4 { n - 1 - x } else { x };
@@ -62,9 +138,8 @@ pub(super) fn oriented(values: &[f32], orientation: usize) -> Vec<f32> {
     (0..n).flat_map(|y| (0..n).map(move |x| (y, x))).map(|(y, x)| at(y, x)).collect()
 }
 
-/// Sum of products, in eight interleaved sums so that the order does not depend on the machine.
+/// Sum of products, in sixteen interleaved sums so that the order does not depend on the machine.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    debug_assert_eq!((a.len(), b.len()), (PIXELS, PIXELS));
     let mut sums = [0.0f32; 16];
     for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
@@ -72,4 +147,21 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_eight_orientations_differ_and_keep_all_values() {
+        let values: Vec<f32> = (0..THUMBNAIL_PX * THUMBNAIL_PX).map(|index| index as f32).collect();
+        let all: Vec<Vec<f32>> = (0..8).map(|orientation| oriented(&values, orientation)).collect();
+        for (index, turned) in all.iter().enumerate() {
+            assert!(all[..index].iter().all(|other| other != turned));
+            let mut sorted = turned.clone();
+            sorted.sort_by(f32::total_cmp);
+            assert_eq!(sorted, values);
+        }
+    }
 }

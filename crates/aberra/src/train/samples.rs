@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use aberra_image::{Channels, encode_png};
-use burn::tensor::Device;
 
 use super::{Inputs, Run};
 use crate::model::Model;
@@ -30,7 +29,7 @@ pub(super) fn write(
     let count = held_out.len().min(IMAGES);
     let originals = (0..count).map(|index| held_out.get(index)).collect::<Result<Vec<_>>>()?;
     let slices: Vec<&[f32]> = originals.iter().map(AsRef::as_ref).collect();
-    let responses = respond(model, &slices, &Device::flex())?;
+    let responses = respond(model, &slices)?;
     let (side, channels) = (run.size_px, run.channels);
     let mut sheet = vec![0; 3 * side * count * side * channels];
     for (column, (original, response)) in slices.iter().zip(&responses).enumerate() {
