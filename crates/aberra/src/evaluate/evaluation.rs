@@ -145,8 +145,6 @@ pub struct OwnImages {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leaked {
-    /// Whether the detector file holds what is needed to recognise them.
-    pub is_checked: bool,
     /// Normal images.
     pub normals: usize,
     /// Anomalous images.

@@ -30,8 +30,6 @@ pub(super) struct Measured {
     pub(super) pixels: Option<PixelCounts>,
     /// Masks that could not be used, and why.
     pub(super) unusable_masks: Vec<String>,
-    /// Whether near-copies of the detector's normals were looked for.
-    pub(super) is_leak_checked: bool,
 }
 
 /// Pixels of error maps against their masks.
@@ -65,7 +63,6 @@ pub(super) fn measure(
         inspection: Inspection { images: dataset.samples.iter().map(|_| not_read()).collect() },
         pixels: masks.then(PixelCounts::default),
         unusable_masks: Vec::new(),
-        is_leak_checked: known.is_complete(),
     };
     let mut failure = None;
     let ended = in_chunks(
@@ -117,7 +114,7 @@ enum Mask {
 struct Reader<'a> {
     detector: &'a Detector,
     dataset: &'a Dataset,
-    known: &'a Known<'a>,
+    known: &'a Known,
     masks: bool,
 }
 

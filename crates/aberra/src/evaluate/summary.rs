@@ -14,7 +14,7 @@ use super::measure::{Measured, PixelCounts};
 use super::metrics::{Confusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
 use super::pixel::AUPRO_FPR_LIMIT;
 use super::warnings;
-use crate::dataset::{Dataset, GroupBy, Label, Split};
+use crate::dataset::{Dataset, GroupBy, Inspection, Label, Shortcut, Split, shortcuts_of};
 use crate::detector::{Detector, Part};
 use crate::random::{Stream, generator};
 use crate::statistics::binomial::clopper_pearson;
@@ -42,7 +42,7 @@ pub(super) fn summarize(
     measured: Measured,
     frame: Frame<'_>,
 ) -> Evaluation {
-    let Measured { outcomes, inspection, pixels, unusable_masks, is_leak_checked } = measured;
+    let Measured { outcomes, inspection, pixels, unusable_masks } = measured;
     let members: Vec<usize> = outcomes
         .iter()
         .filter(|(_, outcome)| matches!(outcome, Outcome::Scored(_)))
@@ -65,7 +65,6 @@ pub(super) fn summarize(
     let promised = detector.calibration().promise.rate();
     let threshold = detector.calibration().threshold;
     let leaked = Leaked {
-        is_checked: is_leak_checked,
         normals: all.normals() - unleaked.normals(),
         anomalies: all.anomalies() - unleaked.anomalies(),
     };
@@ -137,11 +136,14 @@ fn own_images(images: &[ImageRow]) -> OwnImages {
 
 fn shortcuts(
     dataset: &Dataset,
-    inspection: &crate::dataset::Inspection,
+    inspection: &Inspection,
     members: &[usize],
 ) -> Vec<ShortcutRow> {
-    let _ = (dataset, inspection, members);
-    Vec::new()
+    let row = |shortcut: Shortcut| {
+        let value = shortcut.value.map(|value| format!(" {value}")).unwrap_or_default();
+        ShortcutRow { property: format!("{}{value}", shortcut.property.name()), auroc: shortcut.auroc }
+    };
+    shortcuts_of(dataset, inspection, members).into_iter().map(row).collect()
 }
 
 /// Scored images side by side.

@@ -33,8 +33,8 @@ impl Display for Evaluation {
 
 impl Evaluation {
     fn images_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let part = match self.data.split {
-            Some(split_of) => match split_of.fold {
+        let part = match &self.data.split {
+            Some(split) => match split.fold {
                 Some(fold) => format!("the test part of fold {} of {} of ", fold.index, fold.of),
                 None => "the test part of ".to_owned(),
             },

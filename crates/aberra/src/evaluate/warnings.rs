@@ -38,17 +38,11 @@ pub(super) fn of(evaluation: &Evaluation, unusable_masks: &[String]) -> Vec<Stri
 fn leak(evaluation: &Evaluation) -> Option<String> {
     let leaked = evaluation.data.leaked;
     let count = leaked.normals + leaked.anomalies;
-    if !leaked.is_checked {
-        return Some(
-            "The detector file cannot tell near-copies of its own normals, so leaks from training are not found."
-                .to_owned(),
-        );
-    }
     (count > 0).then(|| {
         format!(
-            "{} near-copies of normals that the detector was made from ({} normal, {} anomalous). Figures with them \
-             flatter; believe the ones without.",
-            if count == 1 { "1 image is among the".to_owned() } else { format!("{count} images are") },
+            "{} of normals that the detector was made from ({} normal, {} anomalous). Figures with them flatter: believe \
+             the ones without.",
+            if count == 1 { "1 image is a near-copy".to_owned() } else { format!("{count} images are near-copies") },
             leaked.normals,
             leaked.anomalies
         )
