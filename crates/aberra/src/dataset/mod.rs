@@ -32,7 +32,7 @@ pub(crate) use near::similarity_threshold;
 pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
 pub use split::{Fold, Leak, Printed, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
-pub use walk::Skipped;
+pub use walk::{Skipped, image_files};
 
 use crate::{Error, Result};
 
