@@ -47,7 +47,12 @@ impl Grouped {
     ///
     /// # Errors
     /// Training fails.
-    pub fn train(&self, config: &TrainConfig, split: &Split, folder: Option<&Path>) -> Result<(Detector, f64)> {
+    pub fn train(
+        &self,
+        config: &TrainConfig,
+        split: &Split,
+        folder: Option<&Path>,
+    ) -> Result<(Detector, f64)> {
         let started = Instant::now();
         let mut observe = |progress: Progress<'_>| {
             if let Progress::Epoch(record) = progress
@@ -93,7 +98,8 @@ impl Grouped {
 /// # Errors
 /// A setting that does not exist or is out of its range.
 pub fn config(settings: &[String]) -> Result<TrainConfig> {
-    let layers = settings.iter().map(|text| TrainConfig::assignment_layer(text)).collect::<Result<Vec<_>, _>>()?;
+    let layers =
+        settings.iter().map(|text| TrainConfig::assignment_layer(text)).collect::<Result<Vec<_>, _>>()?;
     Ok(TrainConfig::from_layers(&layers)?)
 }
 

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use aberra::Detector;
 use aberra::evaluate::metrics::auroc;
 use aberra::image::{Input, read};
 use aberra::phantom::{SyntheticKind, draw_anomaly};
 use aberra::score::{Evidence, respond};
-use aberra::Detector;
 use aberra_bench::{Grouped, Result, config, note, result};
 use clap::Parser;
 use rayon::prelude::*;
@@ -65,7 +65,10 @@ fn inputs(grouped: &Grouped, detector: &Detector, samples: &[usize]) -> Result<V
 }
 
 /// scorer -> AUROC over all kinds and for each kind.
-fn synthetic_auroc(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
+fn synthetic_auroc(
+    detector: &Detector,
+    normals: &[Input],
+) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
     let mut pixels: Vec<(Option<SyntheticKind>, Vec<f32>)> =
         normals.iter().map(|input| (None, input.pixels.clone())).collect();
     let (size_px, channels) = (normals[0].size_px, normals[0].channels);
@@ -91,7 +94,8 @@ fn synthetic_auroc(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<St
     let evidence = evidence?;
     let mut table = BTreeMap::new();
     for scorer in detector.fitted_scorers() {
-        let scores: Vec<f64> = evidence.iter().map(|evidence| scorer.score(evidence)).collect::<aberra::Result<_>>()?;
+        let scores: Vec<f64> =
+            evidence.iter().map(|evidence| scorer.score(evidence)).collect::<aberra::Result<_>>()?;
         let mut row = BTreeMap::new();
         let mut add = |name: String, wanted: &dyn Fn(SyntheticKind) -> bool| {
             let members = pixels.iter().zip(&scores).filter(|((kind, _), _)| kind.is_none_or(wanted));

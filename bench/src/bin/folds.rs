@@ -73,9 +73,10 @@ fn main() -> Result<()> {
         }
         let difference = difference_to_mse(&[&scored], &config.scorer)?;
         let normals = scored.anomalous.iter().filter(|&&anomalous| !anomalous).count();
-        let alarms = own.iter().zip(&scored.anomalous).filter(|&(&score, &anomalous)| {
-            !anomalous && detector.calibration().is_anomalous(score)
-        });
+        let alarms = own
+            .iter()
+            .zip(&scored.anomalous)
+            .filter(|&(&score, &anomalous)| !anomalous && detector.calibration().is_anomalous(score));
         let fold = serde_json::json!({
             "fold": fold, "normals": normals, "anomalies": scored.anomalous.len() - normals,
             "training_seconds": secs.round(), "auroc": figures, "difference_to_mse": difference,
@@ -87,7 +88,9 @@ fn main() -> Result<()> {
     }
     let means: serde_json::Map<String, serde_json::Value> = pooled
         .iter()
-        .map(|(name, values)| (name.clone(), serde_json::json!(values.iter().sum::<f64>() / values.len() as f64)))
+        .map(|(name, values)| {
+            (name.clone(), serde_json::json!(values.iter().sum::<f64>() / values.len() as f64))
+        })
         .collect();
     let name = arguments.data.file_name().map(|name| name.to_string_lossy().into_owned());
     let look = serde_json::json!({
@@ -148,11 +151,16 @@ fn score(grouped: &Grouped, detector: &Detector, split: &Split) -> Result<Scored
     }
     let mut scores = Vec::new();
     for scorer in detector.fitted_scorers() {
-        let of_all = evidence.iter().map(|evidence| scorer.score(evidence)).collect::<aberra::Result<Vec<_>>>()?;
+        let of_all =
+            evidence.iter().map(|evidence| scorer.score(evidence)).collect::<aberra::Result<Vec<_>>>()?;
         scores.push((scorer.name().to_owned(), of_all));
     }
     Ok(Scored {
-        anomalous: split.test.iter().map(|&sample| !grouped.dataset.samples[sample].label.is_normal()).collect(),
+        anomalous: split
+            .test
+            .iter()
+            .map(|&sample| !grouped.dataset.samples[sample].label.is_normal())
+            .collect(),
         groups: split.test.iter().map(|&sample| split.group_of[sample] as u64).collect(),
         scores,
     })

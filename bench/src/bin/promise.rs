@@ -39,7 +39,8 @@ fn main() -> Result<()> {
     config.split = SplitSettings { test_share: arguments.test_share, ..config.split };
     let grouped = Grouped::open(&arguments.data, &arguments.normal, &config)?;
     let settings = config.split_settings();
-    let split = aberra::dataset::Split::of(&grouped.dataset, &grouped.inspection, &grouped.grouping, &settings)?;
+    let split =
+        aberra::dataset::Split::of(&grouped.dataset, &grouped.inspection, &grouped.grouping, &settings)?;
     note(&split.display(&grouped.dataset).to_string());
     let (detector, _) = grouped.train(&config, &split, None)?;
     let unseen = [&split.calibration[..], &grouped.normals(&split.test)].concat();
@@ -56,7 +57,8 @@ fn main() -> Result<()> {
         let mut order = scores.clone();
         shuffle(&mut order, config.seed, division);
         let (calibration, test) = order.split_at(arguments.calibration);
-        let calibration = Calibration::new(calibration, None, Criterion::at_rate(config.promise.false_alarm_rate))?;
+        let calibration =
+            Calibration::new(calibration, None, Criterion::at_rate(config.promise.false_alarm_rate))?;
         let alarms = test.iter().filter(|&&score| calibration.is_anomalous(score)).count();
         rates.push(alarms as f64 / test.len() as f64);
     }

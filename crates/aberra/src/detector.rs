@@ -125,8 +125,11 @@ pub struct Verdict {
 
 impl Verdict {
     /// The error map at the image's own size, `[height, width]`; 0 where the network input does not reach.
-    pub fn error_map_at_image_size(&self) -> Vec<f32> {
-        self.placement.restore(&self.error_map.values, self.error_map.size_px)
+    ///
+    /// # Errors
+    /// The map does not fit the placement.
+    pub fn error_map_at_image_size(&self) -> Result<Vec<f32>> {
+        Ok(self.placement.restore(&self.error_map.values, self.error_map.size_px)?)
     }
 }
 
@@ -159,7 +162,7 @@ impl Detector {
         document.config.check()?;
         document.calibration.verify()?;
         let config = &document.config;
-        let (size_px, channels) = (config.preprocessing.size_px, config.preprocessing.channels());
+        let (size_px, channels) = (config.preprocessing.size_px, config.preprocessing.color.channels());
         let mut take = |name: &str| {
             tensors.remove(name).ok_or_else(|| Error::detector(format!("the tensor {name} is missing")))
         };
@@ -323,7 +326,8 @@ impl Detector {
 
     /// For each image, the first of the [`normals`](Self::normals) that is the same image or a near-copy of it.
     pub fn find_copies(&self, images: &[&Fingerprint]) -> Vec<Option<usize>> {
-        let sketches: Vec<Sketch> = self.document.normals.iter().map(|normal| normal.sketch.clone()).collect();
+        let sketches: Vec<Sketch> =
+            self.document.normals.iter().map(|normal| normal.sketch.clone()).collect();
         Sketch::find_copies(&sketches, images, self.document.near_copy_similarity)
     }
 

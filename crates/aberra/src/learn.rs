@@ -82,7 +82,8 @@ impl Detector {
             scorer: &config.scorer,
             seed: config.seed,
             size_px: config.preprocessing.size_px,
-            channels: config.preprocessing.channels(),
+            channels: config.preprocessing.color.channels(),
+            color: config.preprocessing.color,
             folder: options.folder,
             resume: options.resume,
         };
@@ -130,11 +131,7 @@ impl Detector {
         };
         let normals = members.iter().zip(evidence.iter().flatten()).map(|(&(part, index), evidence)| {
             let fingerprint = fingerprint(index)?;
-            Ok(Normal {
-                part,
-                sketch: Sketch::of(fingerprint),
-                evidence: *evidence,
-            })
+            Ok(Normal { part, sketch: Sketch::of(fingerprint), evidence: *evidence })
         });
         let normals = normals.collect::<Result<Vec<_>>>()?;
         let size =

@@ -45,8 +45,13 @@ impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let phantoms =
-            PhantomDataset { seed: 5, size_px: 32, train_normals: 60, test_normals: 0, anomalies_per_kind: 0 };
+        let phantoms = PhantomDataset {
+            seed: 5,
+            size_px: 32,
+            train_normals: 60,
+            test_normals: 0,
+            anomalies_per_kind: 0,
+        };
         write_dataset(&data, &phantoms).unwrap();
         let dataset = Dataset::open(&data, &OpenOptions::default()).unwrap();
         Self { folder, dataset }
@@ -63,10 +68,13 @@ impl Fixture {
         let run = self.folder.path().join(name);
         fs::create_dir_all(&run).unwrap();
         let mut observe = |progress: Progress<'_>| match progress {
-            Progress::Step { step, .. } if stop_after.is_some_and(|stop| step >= stop) => ControlFlow::Break(()),
+            Progress::Step { step, .. } if stop_after.is_some_and(|stop| step >= stop) => {
+                ControlFlow::Break(())
+            }
             _ => ControlFlow::Continue(()),
         };
-        let options = TrainOptions { folder: Some(&run), resume, observe: Some(&mut observe), ..Default::default() };
+        let options =
+            TrainOptions { folder: Some(&run), resume, observe: Some(&mut observe), ..Default::default() };
         let detector = Detector::train_with(&self.dataset, config, options)?;
         let path = run.join("detector.aberra");
         detector.save(&path)?;
@@ -148,9 +156,15 @@ fn what_is_saved_scores_the_same_when_loaded() {
     let (path, detector) = fixture.run("run", &config(""), false, None).unwrap();
     let loaded = Detector::load(&path).unwrap();
     let limits = detector.config().limits;
-    let images: Vec<_> =
-        fixture.dataset.samples.iter().take(5).map(|sample| aberra::image::read(&sample.path, &limits).unwrap()).collect();
-    let together: Vec<f64> = detector.score(&images).into_iter().map(|verdict| verdict.unwrap().score).collect();
+    let images: Vec<_> = fixture
+        .dataset
+        .samples
+        .iter()
+        .take(5)
+        .map(|sample| aberra::image::read(&sample.path, &limits).unwrap())
+        .collect();
+    let together: Vec<f64> =
+        detector.score(&images).into_iter().map(|verdict| verdict.unwrap().score).collect();
     for (image, expected) in images.iter().zip(together) {
         let again = loaded.score(std::slice::from_ref(image)).remove(0).unwrap();
         assert_eq!(again.score.to_bits(), expected.to_bits());

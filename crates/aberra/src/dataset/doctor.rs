@@ -195,7 +195,7 @@ pub fn doctor(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping) -
     }
     let mut sizes: Vec<Size> =
         size_counts.iter().map(|(&(width, height), &images)| Size { width, height, images }).collect();
-    sizes.sort_by(|a, b| b.images.cmp(&a.images));
+    sizes.sort_by_key(|size| std::cmp::Reverse(size.images));
     sizes.truncate(5);
     let unreadable = inspection.images.iter().enumerate();
     let unreadable = unreadable.filter_map(|(index, seen)| Some((index, seen.as_ref().err()?)));

@@ -4,20 +4,24 @@ use aberra_image::Image;
 
 /// Side of a thumbnail.
 pub(crate) const THUMBNAIL_PX: usize = 32;
-/// A pixel is foreground above this share of the image's brightest value: 10 of 255.
-const FOREGROUND: f32 = 0.04;
+/// A pixel is foreground above this share of full scale: 10 of 255.
+const FOREGROUND: f32 = 10.0 / 255.0;
+/// In an image whose brightest value is below this or above 1, that value is taken for full scale.
+const LEAST_BRIGHT: f32 = 0.25;
 
-/// Hashes of an image and two thumbnails by which near-copies are found.
+/// Hashes of an image and three thumbnails by which near-copies are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// BLAKE3 hash of the file's bytes.
     pub content: [u8; 32],
     /// BLAKE3 hash of the decoded grey values and their shape.
     pub pixels: [u8; 32],
-    /// `[32, 32]` grey values of the foreground's box, padded to a square, contrast stretched to 0..255.
-    pub foreground: Vec<u8>,
-    /// `[32, 32]` grey values of the whole frame, stretched to a square, contrast stretched to 0..255. Finds copies
-    /// whose foreground's box differs by a speck or a caption.
+    /// `[32, 32]` grey values of the foreground's box, its sides stretched to a square, contrast stretched to 0..255.
+    pub stretched: Vec<u8>,
+    /// The same of the foreground's box padded to a square: tells shapes apart.
+    pub padded: Vec<u8>,
+    /// The same of the whole frame, its sides stretched to a square: finds copies whose foreground's box differs by a
+    /// speck or a caption.
     pub frame: Vec<u8>,
 }
 
@@ -32,16 +36,12 @@ impl Fingerprint {
         let (height, width) = (image.height, image.width);
         let frame = Part { top: 0, left: 0, height, width };
         let foreground = foreground(grey, height, width);
+        let side = foreground.height.max(foreground.width);
         Self {
             content: image.source.content_hash,
             pixels: hash_pixels(grey, height, width),
-            foreground: thumbnail(
-                grey,
-                width,
-                foreground,
-                foreground.height.max(foreground.width),
-                foreground.height.max(foreground.width),
-            ),
+            stretched: thumbnail(grey, width, foreground, foreground.height, foreground.width),
+            padded: thumbnail(grey, width, foreground, side, side),
             frame: thumbnail(grey, width, frame, height, width),
         }
     }
@@ -101,7 +101,8 @@ fn thumbnail(grey: &[f32], stride: usize, part: Part, padded_height: usize, padd
 
 /// The box around everything brighter than the dark border; the whole image if nothing is.
 fn foreground(grey: &[f32], height: usize, width: usize) -> Part {
-    let threshold = FOREGROUND * grey.iter().copied().fold(0.0, f32::max);
+    let brightest = grey.iter().copied().fold(0.0, f32::max);
+    let threshold = FOREGROUND * if (LEAST_BRIGHT..=1.0).contains(&brightest) { 1.0 } else { brightest };
     let (mut rows, mut columns) = (vec![false; height], vec![false; width]);
     for (row, line) in rows.iter_mut().zip(grey.chunks_exact(width)) {
         for (column, &value) in columns.iter_mut().zip(line) {

@@ -15,6 +15,7 @@ mod shortcut;
 mod sketch;
 mod split;
 mod split_file;
+mod split_text;
 mod walk;
 
 use std::fmt;
@@ -31,7 +32,8 @@ pub use inspect::{Inspected, Inspection};
 pub(crate) use near::similarity_threshold;
 pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
-pub use split::{Fold, Leak, Printed, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
+pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
+pub use split_text::Printed;
 pub use walk::{Skipped, image_files};
 
 use crate::{Error, Result};

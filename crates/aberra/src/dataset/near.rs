@@ -10,18 +10,23 @@ use rayon::prelude::*;
 use super::fingerprint::THUMBNAIL_PX;
 use super::{Fingerprint, Inspection};
 
-/// Two images are near-copies if they differ by less than this share of the set's average difference ...
-const SHARE_OF_AVERAGE: f32 = 1.0 / 18.0;
-/// ... and by less than this. (Foreground thumbnails.)
-const LARGEST_DIFFERENCE: f32 = 0.02;
-/// The same for thumbnails of the whole frame, where equal dark borders make everything more alike.
-const FRAME_SHARE: f32 = 1.0 / 40.0;
-/// Foreground thumbnails less similar than this are not compared by the frame.
-const LEAST_SIMILAR: f32 = 0.3;
+/// Near-copies differ by less than this in the stretched foreground ...
+const STRETCHED: f32 = 0.03;
+/// ... and by less than this in the padded foreground ...
+const PADDED: f32 = 0.025;
+/// ... or by less than this in the whole frame, where equal dark borders make everything alike.
+const FRAME: f32 = 0.0001;
+/// All three shrink in proportion where the average difference of the set's stretched foregrounds is below this.
+const USUAL_AVERAGE: f32 = 0.45;
 /// The average difference is taken over the pairs of at most this many images.
 const SAMPLED_IMAGES: usize = 256;
+/// Pairs whose coarse thumbnails differ by more than this are not compared further: copies differ by far less, since
+/// what copies differ in (sharpness, compression) is fine.
+const COARSE: f32 = 0.1;
+/// Side of a coarse thumbnail.
+const COARSE_PX: usize = 8;
 /// Images compared at a time, so that their thumbnails stay in the cache.
-const BLOCK: usize = 32;
+const BLOCK: usize = 16;
 
 /// Pairs of near-copies and the similarity above which they are.
 pub(super) struct NearCopies {
@@ -32,8 +37,10 @@ pub(super) struct NearCopies {
 
 /// The similarity above which two images of a set count as near-copies, from its members `samples` alone.
 pub(crate) fn similarity_threshold(inspection: &Inspection, samples: &[usize]) -> f32 {
-    let views: Vec<Views> =
-        samples.par_iter().filter_map(|&index| Some(Views::of(&inspection.get(index)?.fingerprint))).collect();
+    let views: Vec<Views> = samples
+        .par_iter()
+        .filter_map(|&index| Some(Views::of(&inspection.get(index)?.fingerprint)))
+        .collect();
     1.0 - largest_difference(&views)
 }
 
@@ -46,12 +53,14 @@ pub(super) fn copies(inspection: &Inspection) -> NearCopies {
         .filter_map(|&index| inspection.get(index))
         .map(|seen| Views::of(&seen.fingerprint))
         .collect();
-    let largest = largest_difference(&views);
-    let (threshold, frame_threshold) = (1.0 - largest, 1.0 - largest * FRAME_SHARE);
+    let scale = (average_difference(&views) / USUAL_AVERAGE).min(1.0);
     let is_copy = |a: &Views, b: &Views| {
-        let similarity = best(&a.foreground, &b.foreground[0]);
-        similarity > threshold
-            || (similarity > LEAST_SIMILAR && best(&a.frame, &b.frame[0]) > frame_threshold)
+        let differ = |view: fn(&Views) -> &Vec<Vec<f32>>| 1.0 - best(view(a), &view(b)[0]);
+        (differ(|views| &views.coarse_stretched) < COARSE
+            && differ(|views| &views.stretched) < STRETCHED * scale
+            && differ(|views| &views.padded) < PADDED * scale)
+            || (differ(|views| &views.coarse_frame) < COARSE * scale
+                && differ(|views| &views.frame) < FRAME * scale)
     };
     let blocks = samples.len().div_ceil(BLOCK);
     let mut pairs: Vec<(usize, usize)> = (0..blocks)
@@ -71,41 +80,62 @@ pub(super) fn copies(inspection: &Inspection) -> NearCopies {
         })
         .collect();
     pairs.sort_unstable();
-    NearCopies { pairs, threshold }
+    NearCopies { pairs, threshold: 1.0 - STRETCHED * scale }
 }
 
 /// Thumbnails with mean 0 and length 1, in the eight orientations.
 struct Views {
-    foreground: Vec<Vec<f32>>,
+    stretched: Vec<Vec<f32>>,
+    padded: Vec<Vec<f32>>,
     frame: Vec<Vec<f32>>,
+    coarse_stretched: Vec<Vec<f32>>,
+    coarse_frame: Vec<Vec<f32>>,
 }
 
 impl Views {
     fn of(fingerprint: &Fingerprint) -> Self {
-        Self { foreground: orientations(&fingerprint.foreground), frame: orientations(&fingerprint.frame) }
+        Self {
+            stretched: orientations(&fingerprint.stretched),
+            padded: orientations(&fingerprint.padded),
+            frame: orientations(&fingerprint.frame),
+            coarse_stretched: all_orientations(coarse(&fingerprint.stretched), COARSE_PX),
+            coarse_frame: all_orientations(coarse(&fingerprint.frame), COARSE_PX),
+        }
     }
 }
 
 /// A thumbnail with mean 0 and length 1 (all zero if flat), upright first, then in the seven other orientations.
 pub(super) fn orientations(thumbnail: &[u8]) -> Vec<Vec<f32>> {
-    let upright = normalised(thumbnail.iter().map(|&value| f32::from(value)).collect());
-    (0..8).map(|orientation| oriented(&upright, orientation)).collect()
+    all_orientations(thumbnail.iter().map(|&value| f32::from(value)).collect(), THUMBNAIL_PX)
 }
 
-fn largest_difference(views: &[Views]) -> f32 {
+fn all_orientations(values: Vec<f32>, side: usize) -> Vec<Vec<f32>> {
+    let upright = normalised(values);
+    (0..8).map(|orientation| oriented(&upright, side, orientation)).collect()
+}
+
+/// Sums over squares of a thumbnail.
+fn coarse(thumbnail: &[u8]) -> Vec<f32> {
+    let factor = THUMBNAIL_PX / COARSE_PX;
+    let mut sums = vec![0.0; COARSE_PX * COARSE_PX];
+    for (index, &value) in thumbnail.iter().enumerate() {
+        let (y, x) = (index / THUMBNAIL_PX, index % THUMBNAIL_PX);
+        sums[y / factor * COARSE_PX + x / factor] += f32::from(value);
+    }
+    sums
+}
+
+/// Average difference of two images' stretched foregrounds, over an evenly spaced sample of the images.
+fn average_difference(views: &[Views]) -> f32 {
     let step = views.len().div_ceil(SAMPLED_IMAGES).max(1);
     let sampled: Vec<&Views> = views.iter().step_by(step).collect();
+    let difference = |a: &Views, b: &Views| f64::from(1.0 - best(&a.stretched, &b.stretched[0]));
     let sums: Vec<f64> = (0..sampled.len())
         .into_par_iter()
-        .map(|a| {
-            let differences =
-                sampled[..a].iter().map(|b| f64::from(1.0 - best(&sampled[a].foreground, &b.foreground[0])));
-            differences.sum()
-        })
+        .map(|a| sampled[..a].iter().map(|b| difference(sampled[a], b)).sum())
         .collect();
     let pairs = sampled.len() * sampled.len().saturating_sub(1) / 2;
-    let average = sums.iter().sum::<f64>() / pairs.max(1) as f64;
-    (average as f32 * SHARE_OF_AVERAGE).min(LARGEST_DIFFERENCE)
+    (sums.iter().sum::<f64>() / pairs.max(1) as f64) as f32
 }
 
 /// The greatest similarity over the orientations of one of the two.
@@ -123,8 +153,7 @@ fn normalised(mut values: Vec<f32>) -> Vec<f32> {
 }
 
 /// A square of values, turned by `orientation % 4` quarter turns, after a flip if `orientation >= 4`.
-fn oriented(values: &[f32], orientation: usize) -> Vec<f32> {
-    let n = THUMBNAIL_PX;
+fn oriented(values: &[f32], n: usize, orientation: usize) -> Vec<f32> {
     let at = |y: usize, x: usize| {
         let x = if orientation >= 4 { n - 1 - x } else { x };
         let (y, x) = match orientation % 4 {
@@ -156,7 +185,8 @@ mod tests {
     #[test]
     fn the_eight_orientations_differ_and_keep_all_values() {
         let values: Vec<f32> = (0..THUMBNAIL_PX * THUMBNAIL_PX).map(|index| index as f32).collect();
-        let all: Vec<Vec<f32>> = (0..8).map(|orientation| oriented(&values, orientation)).collect();
+        let all: Vec<Vec<f32>> =
+            (0..8).map(|orientation| oriented(&values, THUMBNAIL_PX, orientation)).collect();
         for (index, turned) in all.iter().enumerate() {
             assert!(all[..index].iter().all(|other| other != turned));
             let mut sorted = turned.clone();

@@ -33,7 +33,7 @@ impl Sketch {
 
     /// The sketch of an image.
     pub fn of(fingerprint: &Fingerprint) -> Self {
-        let upright = orientations(&fingerprint.foreground).swap_remove(0);
+        let upright = orientations(&fingerprint.stretched).swap_remove(0);
         let projection = project(&upright).map(|value| (value * STEPS).round().clamp(-127.0, 127.0) as i8);
         Self { content: fingerprint.content, pixels: fingerprint.pixels, projection }
     }
@@ -63,7 +63,7 @@ impl Sketch {
         use rayon::prelude::*;
         let find = |image: &&Fingerprint| {
             let turned: Vec<[f32; NUMBERS]> =
-                orientations(&image.foreground).iter().map(|values| project(values)).collect();
+                orientations(&image.stretched).iter().map(|values| project(values)).collect();
             let is_flat = turned.iter().flatten().all(|value| *value == 0.0);
             sketches.iter().position(|sketch| {
                 sketch.content == image.content
@@ -93,7 +93,8 @@ impl<'de> Deserialize<'de> for Sketch {
         let digits = String::deserialize(deserializer)?;
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let row: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
-        let expected = || D::Error::custom(format!("expected a sketch of {} bytes in hexadecimal", Self::ROW_BYTES));
+        let expected =
+            || D::Error::custom(format!("expected a sketch of {} bytes in hexadecimal", Self::ROW_BYTES));
         row.and_then(|row| Self::from_row(&row)).ok_or_else(expected)
     }
 }

@@ -18,6 +18,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use aberra_image::Color;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
@@ -42,6 +43,7 @@ pub(crate) struct Run<'a> {
     pub(crate) seed: u64,
     pub(crate) size_px: usize,
     pub(crate) channels: usize,
+    pub(crate) color: Color,
     /// Where history, samples and checkpoints go; `None` writes nothing.
     pub(crate) folder: Option<&'a Path>,
     /// Whether to go on from the folder's checkpoint.
@@ -181,7 +183,8 @@ pub(crate) fn train(
             Ok(model)
         })?;
 
-        let learning_rate = schedule::learning_rate(settings, (optimizer.step as usize).saturating_sub(1), steps);
+        let learning_rate =
+            schedule::learning_rate(settings, (optimizer.step as usize).saturating_sub(1), steps);
         let Sums { images, reconstruction, kl } = std::mem::take(&mut position.sums);
         let (reconstruction, kl) = (reconstruction / images as f64, kl / images as f64);
         let images_per_s = (images - images_before) as f64 / started.elapsed().as_secs_f64();

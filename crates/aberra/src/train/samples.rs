@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aberra_image::{Channels, encode_png};
+use aberra_image::encode_png;
 
 use super::{Inputs, Run};
 use crate::model::Model;
@@ -42,8 +42,7 @@ pub(super) fn write(
             }
         }
     }
-    let kind = if channels == 3 { Channels::Rgb } else { Channels::Grey };
-    let png = encode_png(&sheet, count * side, 3 * side, kind)?;
+    let png = encode_png(&sheet, 3 * side, count * side, run.color)?;
     let samples = folder.join("samples");
     std::fs::create_dir_all(&samples).map_err(|error| Error::io(&samples, &error))?;
     store::write_durably(&samples.join(format!("epoch-{epoch:04}.png")), &png)
