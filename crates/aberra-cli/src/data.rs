@@ -17,7 +17,10 @@ pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, Failure> {
     let dataset = Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?;
     let (normal, anomalous) = dataset.counts();
     output::note(&format!("{}: {}", path.display(), dataset.layout));
-    output::note(&format!("  {}, {anomalous} anomalous", output::count(normal, "normal image", "normal images")));
+    output::note(&format!(
+        "  {}, {anomalous} anomalous",
+        output::count(normal, "normal image", "normal images")
+    ));
     for text in &dataset.notes {
         output::note(&format!("  {text}"));
     }
@@ -42,7 +45,10 @@ pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, 
     if reasons.len() == dataset.samples.len() {
         return Err(Failure::at(
             &dataset.root,
-            format!("expected images, found {} that cannot be read", output::count(reasons.len(), "file", "files")),
+            format!(
+                "expected images, found {} that cannot be read",
+                output::count(reasons.len(), "file", "files")
+            ),
         )
         .with_hint("Aberra reads PNG, JPEG, TIFF, BMP and WebP files"));
     }

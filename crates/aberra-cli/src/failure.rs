@@ -66,9 +66,7 @@ impl Failure {
                 output::note(&error.to_string());
                 return Status::Interrupted;
             }
-            Self::Library(error) => {
-                (error.to_string(), error.hint().map(str::to_owned), Status::NothingDone)
-            }
+            Self::Library(error) => (error.to_string(), error.hint().map(str::to_owned), Status::NothingDone),
             Self::Own { message, hint } => (message, hint, Status::NothingDone),
         };
         output::error(&message);

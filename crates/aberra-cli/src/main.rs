@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome {
     if let Some(threads) = cli.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads.get()));
-        pool.build_global().map_err(|error| Failure::new(format!("cannot start {threads} threads: {error}")))?;
+        pool.build_global()
+            .map_err(|error| Failure::new(format!("cannot start {threads} threads: {error}")))?;
     }
     match cli.verb {
         Verb::Doctor(args) => verbs::doctor::run(&args),

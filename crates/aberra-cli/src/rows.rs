@@ -133,5 +133,7 @@ impl Format {
 
 /// A file name may hold anything: what would break the line or steer the terminal is escaped.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use aberra::image::{Image, Limits};
 use aberra::Detector;
+use aberra::image::{Image, Limits};
 use clap::Args;
 use rayon::prelude::*;
 

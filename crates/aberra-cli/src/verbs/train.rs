@@ -112,7 +112,10 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
         let auroc = provenance.synthetic_auroc;
         let auroc = auroc.map_or_else(String::new, |auroc| format!(", synthetic AUROC {auroc:.3}"));
         output::data(&output::aligned(&[
-            ("trained", format!("{}; weights of epoch {}{auroc}", output::duration(seconds), provenance.best_epoch)),
+            (
+                "trained",
+                format!("{}; weights of epoch {}{auroc}", output::duration(seconds), provenance.best_epoch),
+            ),
             ("scorer", detector.config().scorer.clone()),
             ("threshold", output::number(detector.calibration().threshold)),
             ("promise", detector.calibration().promise.to_string()),
@@ -218,9 +221,9 @@ fn check_promise(config: &TrainConfig, split: &Split) -> Result<(), Failure> {
     if found >= needed {
         return Ok(());
     }
-    let with = promise.confidence.map_or_else(String::new, |confidence| {
-        format!(" with {} confidence", output::percent(confidence))
-    });
+    let with = promise
+        .confidence
+        .map_or_else(String::new, |confidence| format!(" with {} confidence", output::percent(confidence)));
     Err(Failure::new(format!(
         "a false-alarm rate of {}{with} needs {needed} groups of normal images to calibrate on, found {found}",
         output::percent(promise.false_alarm_rate)

@@ -11,6 +11,7 @@ mod manifest;
 mod near;
 mod near_hash;
 mod split;
+mod split_file;
 mod walk;
 
 use std::fmt;
