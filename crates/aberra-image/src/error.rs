@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Format,
     Limit,
     Pixels,
+    Settings,
 }
 
 impl Error {
@@ -50,6 +51,11 @@ impl Error {
     /// The pixels cannot be used: NaN, infinite, or too small.
     pub fn is_pixels(&self) -> bool {
         self.kind == Kind::Pixels
+    }
+
+    /// A preprocessing setting is out of its range.
+    pub fn is_settings(&self) -> bool {
+        self.kind == Kind::Settings
     }
 
     /// The file, when there is one.

@@ -1,5 +1,6 @@
 //! The decoded image and where it came from.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Decoded pixels, `[height, width, channels]` (row-major, channels last), and where they came from.
 ///
 /// Values are linear in the file's own: 8-bit files give 0 to 1 (value / 255), 16-bit files 0 to 1 (value / 65535),
-/// float files their stored values. Alpha is dropped after compositing over black.
+/// in general value / largest value of the type (signed types: -1 to 1); float files their stored values. Alpha is
+/// dropped after compositing over black. Palettes and CMYK become red, green, blue. EXIF orientation has been applied.
+/// Of a file with several pages or frames, this is the first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     /// `height * width * channels` values, all finite.
@@ -35,7 +38,7 @@ pub struct Source {
     pub format: Format,
     /// How the file stores colours.
     pub color_mode: ColorMode,
-    /// Bits per channel: 1 to 16, or 32 for float.
+    /// Bits per channel as stored, 1 to 64; of a palette, bits per index.
     pub bit_depth: u8,
 }
 
@@ -73,6 +76,51 @@ pub enum ColorMode {
     Rgba,
     /// Indices into a table of colours.
     Palette,
+    /// Four inks.
+    Cmyk,
+}
+
+/// What a file's header says, without decoding its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the content is, whatever the name says.
+    pub format: Format,
+    /// How the file stores colours.
+    pub color_mode: ColorMode,
+    /// Bits per channel as stored, 1 to 64; of a palette, bits per index.
+    pub bit_depth: u8,
+    /// Rows, after EXIF orientation.
+    pub height: usize,
+    /// Columns, after EXIF orientation.
+    pub width: usize,
+    /// Length of the file in bytes.
+    pub bytes: u64,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::Tiff => "TIFF",
+            Self::Bmp => "BMP",
+            Self::Webp => "WebP",
+            Self::Memory => "memory",
+        })
+    }
+}
+
+impl fmt::Display for ColorMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grey => "grey",
+            Self::GreyAlpha => "grey + alpha",
+            Self::Rgb => "RGB",
+            Self::Rgba => "RGBA",
+            Self::Palette => "palette",
+            Self::Cmyk => "CMYK",
+        })
+    }
 }
 
 impl Image {
@@ -92,15 +140,28 @@ impl Image {
         })
     }
 
-    /// Grey values, `[height, width]`: the pixels themselves, or Rec. 601 luma of red, green and blue.
+    /// Grey values, `[height, width]`: the pixels themselves, or Rec. 601 luma of red, green and blue. Where the three
+    /// are equal, exactly that value.
     pub fn to_grey(&self) -> Vec<f32> {
         match self.channels {
             1 => self.pixels.clone(),
-            _ => self
-                .pixels
-                .chunks_exact(3)
-                .map(|rgb| 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2])
-                .collect(),
+            _ => self.pixels.chunks_exact(3).map(luma).collect(),
         }
+    }
+
+    /// A mask, `[height, width]`: true where the grey value is above half of the image's largest. An image without a
+    /// positive value is an empty mask.
+    pub fn to_mask(&self) -> Vec<bool> {
+        let grey = self.to_grey();
+        let half = 0.5 * grey.iter().copied().fold(0.0, f32::max);
+        grey.into_iter().map(|value| value > half).collect()
+    }
+}
+
+fn luma(rgb: &[f32]) -> f32 {
+    match *rgb {
+        [red, green, blue] if red == green && green == blue => red,
+        [red, green, blue] => 0.299 * red + 0.587 * green + 0.114 * blue,
+        _ => 0.0,
     }
 }

@@ -2,25 +2,22 @@
 //!
 //! The only crate of Aberra that decodes. It knows nothing of models, data sets or scores.
 
+mod codec;
 mod decode;
 mod error;
+mod foreground;
 mod image;
 mod limits;
+mod percentile;
+mod placement;
+mod png;
 mod preprocess;
+mod resize;
 
-pub use decode::{decode, read};
+pub use decode::{decode, header, probe, read};
 pub use error::Error;
-pub use image::{ColorMode, Format, Image, Source};
+pub use image::{ColorMode, Format, Header, Image, Source};
 pub use limits::Limits;
-pub use preprocess::{Color, ForegroundCrop, Input, IntensityScaling, Placement, Preprocessing};
-/// t
-pub enum Channels {
-    /// g
-    Grey,
-    /// r
-    Rgb,
-}
-/// t
-pub fn encode_png(_p: &[u8], _w: usize, _h: usize, _c: Channels) -> Result<Vec<u8>, Error> {
-    Ok(Vec::new())
-}
+pub use placement::{Placement, Region, fit_mask};
+pub use png::encode_png;
+pub use preprocess::{Color, ForegroundCrop, Input, IntensityScaling, Preprocessing};

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+use crate::error::Kind;
+
 /// Upper bounds, checked on the file's header before its pixels are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -29,4 +32,36 @@ impl Default for Limits {
             max_alloc_bytes: 1 << 30,
         }
     }
+}
+
+impl Limits {
+    /// Refuses a file of `bytes` bytes when that is too many.
+    pub(crate) fn check_bytes(&self, bytes: u64) -> Result<(), Error> {
+        within("the file is", bytes, "bytes long", "max_bytes", self.max_bytes)
+    }
+
+    /// Refuses `width` x `height` pixels, each of which takes `bytes_per_pixel` while decoding, when that is too many.
+    pub(crate) fn check_size(&self, width: u32, height: u32, bytes_per_pixel: u64) -> Result<(), Error> {
+        if width == 0 || height == 0 {
+            let message = format!("the image is {width} x {height} pixels: it has no pixels");
+            return Err(Error::new(Kind::Format, message));
+        }
+        let pixels = u64::from(width) * u64::from(height);
+        within("the image is", width.into(), "pixels wide", "max_width_px", self.max_width_px.into())?;
+        within("the image is", height.into(), "pixels high", "max_height_px", self.max_height_px.into())?;
+        within("the image has", pixels, "pixels", "max_pixels", self.max_pixels)?;
+        let bytes = pixels.saturating_mul(bytes_per_pixel);
+        within("decoding the image takes", bytes, "bytes of memory", "max_alloc_bytes", self.max_alloc_bytes)
+    }
+}
+
+fn within(subject: &str, found: u64, unit: &str, setting: &str, limit: u64) -> Result<(), Error> {
+    if found <= limit {
+        return Ok(());
+    }
+    let message = format!(
+        "{subject} {found} {unit}, but the limit is {limit}; if the image is what you expect, raise the setting \
+         `{setting}`"
+    );
+    Err(Error::new(Kind::Limit, message))
 }

@@ -1,10 +1,16 @@
 //! Image -> network input: the ordered, recorded steps, the same in training and in scoring.
 
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Kind;
-use crate::{Error, Image};
+use crate::foreground::foreground;
+use crate::percentile::percentiles;
+use crate::resize::{Area, Plane, resize};
+use crate::{Error, Image, Placement, Region};
 
 /// The steps from image to network input, in this order: grey or colour, foreground crop, square pad, resize,
 /// intensity scaling. Recorded in the detector.
@@ -38,19 +44,20 @@ pub enum Color {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ForegroundCrop {
-    /// A pixel is foreground above this share of the image's 99.5th percentile.
+    /// A pixel is foreground above this share of the image's 99.5th percentile, 0 to below 1.
     pub threshold: f32,
-    /// Share of the box's side added on each side.
+    /// Share of the box's side added on each side, 0 to 1.
     pub margin: f32,
 }
 
-/// Percentiles that become 0 and 1. Values outside are clamped to 0..1.
+/// Percentiles of the cropped image (all channels together, before padding) that become 0 and 1. Values outside are
+/// clamped to 0..1; an image of one value becomes 0 throughout.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IntensityScaling {
-    /// The percentile that becomes 0; 0 keeps the darkest value at 0 intensity.
+    /// The percentile that becomes 0, 0 to below 100; 0 puts the darkest value at 0 intensity.
     pub low_percentile: f32,
-    /// The percentile that becomes 1.
+    /// The percentile that becomes 1, above `low_percentile` to 100.
     pub high_percentile: f32,
 }
 
@@ -91,87 +98,172 @@ pub struct Input {
     pub placement: Placement,
 }
 
-/// Where in the image a network input came from: the square (or box) of the image, in image pixels, that the input
-/// covers; it may reach outside the image where it was padded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Placement {
-    /// Image rows.
-    pub image_height: usize,
-    /// Image columns.
-    pub image_width: usize,
-    /// First row covered.
-    pub top: i64,
-    /// First column covered.
-    pub left: i64,
-    /// Rows covered.
-    pub height: usize,
-    /// Columns covered.
-    pub width: usize,
+impl Color {
+    /// Values for each pixel.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::Rgb => 3,
+        }
+    }
 }
 
 impl Preprocessing {
-    /// c
-    pub fn channels(&self) -> usize {
-        match self.color {
-            Color::Grey => 1,
-            Color::Rgb => 3,
-        }
-    }
-    /// c
-    pub fn check(&self) -> Result<(), Error> {
-        Ok(())
-    }
-    /// Applies the steps.
+    /// Checks every setting, rejecting NaN.
     ///
     /// # Errors
-    /// The image is smaller than 8 x 8 pixels.
-    pub fn apply(&self, image: &Image) -> Result<Input, Error> {
-        if image.height < 8 || image.width < 8 {
-            return Err(Error::new(Kind::Pixels, "expected at least 8 x 8 pixels"));
+    /// A setting is out of its range; the message names it, its range and what was found.
+    pub fn validate(&self) -> Result<(), Error> {
+        if !SIZES_PX.contains(&self.size_px) {
+            let (low, high) = (SIZES_PX.start(), SIZES_PX.end());
+            return Err(out_of_range("size_px", &format!("{low} to {high}"), self.size_px));
         }
-        let side = image.height.max(image.width);
-        let (top, left) = ((side - image.height) / 2, (side - image.width) / 2);
-        let grey = image.to_grey();
-        let n = self.size_px;
-        let mut pixels = vec![0.0; n * n];
-        for y in 0..n {
-            for x in 0..n {
-                let (iy, ix) = ((y * side / n).wrapping_sub(top), (x * side / n).wrapping_sub(left));
-                if iy < image.height && ix < image.width {
-                    pixels[y * n + x] = grey[iy * image.width + ix].clamp(0.0, 1.0);
-                }
+        if let Some(crop) = &self.foreground_crop {
+            if !(0.0..1.0).contains(&crop.threshold) {
+                return Err(out_of_range("foreground_crop.threshold", "0 to below 1", crop.threshold));
+            }
+            if !(0.0..=1.0).contains(&crop.margin) {
+                return Err(out_of_range("foreground_crop.margin", "0 to 1", crop.margin));
             }
         }
-        Ok(Input {
-            pixels,
-            size_px: n,
-            channels: 1,
-            placement: Placement {
-                image_height: image.height,
-                image_width: image.width,
-                top: -(top as i64),
-                left: -(left as i64),
-                height: side,
-                width: side,
-            },
-        })
+        let IntensityScaling { low_percentile, high_percentile } = self.intensity;
+        if !(0.0..100.0).contains(&low_percentile) {
+            return Err(out_of_range("intensity.low_percentile", "0 to below 100", low_percentile));
+        }
+        if !(high_percentile > low_percentile && high_percentile <= 100.0) {
+            let range = format!("above {low_percentile} (the low percentile) to 100");
+            return Err(out_of_range("intensity.high_percentile", &range, high_percentile));
+        }
+        Ok(())
+    }
+
+    /// Applies the steps. Deterministic; the same in training and in scoring.
+    ///
+    /// # Errors
+    /// The settings are not valid, the image is smaller than 8 x 8 pixels, or its values are beyond 1e30.
+    pub fn apply(&self, image: &Image) -> Result<Input, Error> {
+        self.validate()?;
+        check(image)?;
+        let grey = (image.channels != 1 && (self.color == Color::Grey || self.foreground_crop.is_some()))
+            .then(|| image.to_grey());
+        let grey_or_pixels = grey.as_deref().unwrap_or(&image.pixels);
+
+        let whole = Region { top: 0, left: 0, height: image.height, width: image.width };
+        let content = self
+            .foreground_crop
+            .map_or(whole, |crop| foreground(grey_or_pixels, image.height, image.width, &crop));
+        let placement = Placement::of_region(image.height, image.width, content, self.square_pad);
+
+        let (pixels, channels) = match self.color {
+            Color::Rgb if image.channels == 3 => (&image.pixels[..], 3),
+            _ => (grey_or_pixels, 1),
+        };
+        let pixels = cut(pixels, image.width, channels, &content);
+        // Percentiles over the content, of all channels together.
+        let wanted = [self.intensity.low_percentile, self.intensity.high_percentile].map(f64::from);
+        let rows = pixels.chunks_exact(content.width * channels);
+        let range = percentiles(rows, wanted).unwrap_or_default();
+
+        let plane = Plane { pixels: &pixels, height: content.height, width: content.width, channels };
+        let mut resized = resize_padded(&plane, &placement, self.size_px, range[0])?;
+        scale(&mut resized, range);
+        if self.color == Color::Rgb && channels == 1 {
+            resized = resized.into_iter().flat_map(|value| [value; 3]).collect();
+        }
+        let channels = if self.color == Color::Rgb { 3 } else { 1 };
+        Ok(Input { pixels: resized, size_px: self.size_px, channels, placement })
     }
 }
 
-impl Placement {
-    /// Resamples a map of the network input, `[size_px, size_px]`, to the image's own `[image_height, image_width]`;
-    /// 0 where the input does not reach.
-    pub fn restore(&self, map: &[f32], size_px: usize) -> Vec<f32> {
-        let mut out = vec![0.0; self.image_height * self.image_width];
-        for y in 0..self.image_height {
-            for x in 0..self.image_width {
-                let my = (y as i64 - self.top) * size_px as i64 / self.height as i64;
-                let mx = (x as i64 - self.left) * size_px as i64 / self.width as i64;
-                if (0..size_px as i64).contains(&my) && (0..size_px as i64).contains(&mx) {
-                    out[y * self.image_width + x] = map[my as usize * size_px + mx as usize];
-                }
-            }
+/// Sides of a network input.
+const SIZES_PX: RangeInclusive<usize> = 16..=1024;
+/// An image with a shorter side is refused.
+const MIN_SIDE_PX: usize = 8;
+/// A larger value is refused: beyond it, sums in `f32` may overflow.
+const MAX_VALUE: f32 = 1e30;
+
+fn out_of_range(setting: &str, range: &str, found: impl std::fmt::Display) -> Error {
+    let message = format!("preprocessing setting `{setting}`: expected {range}, found {found}");
+    Error::new(Kind::Settings, message)
+}
+
+fn check(image: &Image) -> Result<(), Error> {
+    let Image { height, width, channels, .. } = *image;
+    if height < MIN_SIDE_PX || width < MIN_SIDE_PX {
+        let message = format!(
+            "expected at least {MIN_SIDE_PX} x {MIN_SIDE_PX} pixels, found {width} x {height} (width x height); leave \
+             the image out"
+        );
+        return Err(Error::new(Kind::Pixels, message));
+    }
+    if !matches!(channels, 1 | 3) || image.pixels.len() != height * width * channels {
+        let found = image.pixels.len();
+        let message = format!("expected {height} x {width} pixels of 1 or 3 channels, found {found} values");
+        return Err(Error::new(Kind::Pixels, message));
+    }
+    let unusable = image.pixels.iter().filter(|value| value.is_nan() || value.abs() > MAX_VALUE).count();
+    if unusable > 0 {
+        let message =
+            format!("expected values of at most {MAX_VALUE:e}, found {unusable} beyond that or not finite");
+        return Err(Error::new(Kind::Pixels, message));
+    }
+    Ok(())
+}
+
+/// The pixels of a region.
+fn cut<'a>(pixels: &'a [f32], width: usize, channels: usize, region: &Region) -> Cow<'a, [f32]> {
+    if region.width == width {
+        let row = width * channels;
+        return Cow::Borrowed(&pixels[region.top * row..(region.top + region.height) * row]);
+    }
+    let mut cut = Vec::with_capacity(region.height * region.width * channels);
+    for y in region.top..region.top + region.height {
+        let at = (y * width + region.left) * channels;
+        cut.extend_from_slice(&pixels[at..at + region.width * channels]);
+    }
+    Cow::Owned(cut)
+}
+
+/// Resamples the content to the square (or box) that its placement covers; padding has the value `fill`.
+///
+/// Where there is padding, the longer side is reduced first: the padded square, which may be huge for a long thin image,
+/// never exists as a whole.
+fn resize_padded(
+    content: &Plane<'_>,
+    placement: &Placement,
+    size_px: usize,
+    fill: f32,
+) -> Result<Vec<f32>, Error> {
+    let Plane { height, width, channels, .. } = *content;
+    if (height, width) == (placement.height, placement.width) {
+        return resize(content, Area::of(content), size_px, size_px);
+    }
+    let (rows, columns) =
+        if width > height { (placement.height, size_px) } else { (size_px, placement.width) };
+    let mut padded = vec![fill; rows * columns * channels];
+    if width > height {
+        let strip = resize(content, Area::of(content), height, size_px)?;
+        let at = placement.offset_top() * size_px * channels;
+        padded[at..at + strip.len()].copy_from_slice(&strip);
+    } else {
+        let strip = resize(content, Area::of(content), size_px, width)?;
+        for (y, row) in strip.chunks_exact(width * channels).enumerate() {
+            let at = (y * placement.width + placement.offset_left()) * channels;
+            padded[at..at + row.len()].copy_from_slice(row);
         }
-        out
+    }
+    let padded = Plane { pixels: &padded, height: rows, width: columns, channels };
+    resize(&padded, Area::of(&padded), size_px, size_px)
+}
+
+/// Maps `range` to 0..1 and clamps. A range without extent gives zeros.
+fn scale(values: &mut [f32], [low, high]: [f32; 2]) {
+    if high <= low {
+        values.fill(0.0);
+        return;
+    }
+    let extent = high - low;
+    for value in values {
+        *value = ((*value - low) / extent).clamp(0.0, 1.0);
     }
 }

@@ -166,7 +166,7 @@ impl TrainConfig {
     /// A setting out of its range, or at odds with another.
     pub fn check(&self) -> Result<()> {
         scorer(&self.scorer)?;
-        self.preprocessing.check()?;
+        self.preprocessing.validate()?;
         self.model.check(self.preprocessing.size_px)?;
         self.train.check()?;
         let PromiseSettings { false_alarm_rate, confidence } = self.promise;

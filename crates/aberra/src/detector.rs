@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibrate::{Calibration, Criterion, Labelled};
 use crate::config::TrainConfig;
-use crate::dataset::NearHasher;
+use crate::dataset::{Fingerprint, Sketch};
 use crate::model::{Model, Weight, load_weights, weights};
 use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, respond};
 use crate::store::{self, FileKind};
@@ -41,7 +41,8 @@ pub(crate) struct Document {
     pub(crate) pixel_threshold: f64,
     pub(crate) provenance: Provenance,
     pub(crate) normals: Vec<Normal>,
-    pub(crate) near_hasher: Option<NearHasher>,
+    /// Images more similar than this are near-copies.
+    pub(crate) near_copy_similarity: f32,
 }
 
 /// What a detector was made from.
@@ -81,10 +82,8 @@ pub struct PartSize {
 pub struct Normal {
     /// What it was used for.
     pub part: Part,
-    /// BLAKE3 hash of its file, hexadecimal.
-    pub content_hash: String,
-    /// A hash that near-copies share most bits of, hexadecimal.
-    pub near_hash: Option<String>,
+    /// What recognises it and its near-copies; no picture.
+    pub sketch: Sketch,
     /// Its evidence.
     pub evidence: Evidence,
 }
@@ -126,8 +125,11 @@ pub struct Verdict {
 
 impl Verdict {
     /// The error map at the image's own size, `[height, width]`; 0 where the network input does not reach.
-    pub fn error_map_at_image_size(&self) -> Vec<f32> {
-        self.placement.restore(&self.error_map.values, self.error_map.size_px)
+    ///
+    /// # Errors
+    /// The map does not fit the placement.
+    pub fn error_map_at_image_size(&self) -> Result<Vec<f32>> {
+        Ok(self.placement.restore(&self.error_map.values, self.error_map.size_px)?)
     }
 }
 
@@ -160,7 +162,7 @@ impl Detector {
         document.config.check()?;
         document.calibration.verify()?;
         let config = &document.config;
-        let (size_px, channels) = (config.preprocessing.size_px, config.preprocessing.channels());
+        let (size_px, channels) = (config.preprocessing.size_px, config.preprocessing.color.channels());
         let mut take = |name: &str| {
             tensors.remove(name).ok_or_else(|| Error::detector(format!("the tensor {name} is missing")))
         };
@@ -217,7 +219,7 @@ impl Detector {
     /// Verdicts on preprocessed images; an error stays where it is.
     pub(crate) fn score_inputs(&self, inputs: Vec<Result<Input>>) -> Vec<Result<Verdict>> {
         let pixels: Vec<&[f32]> = inputs.iter().flatten().map(|input| input.pixels.as_slice()).collect();
-        let mut responses = match respond(&self.model, &pixels, &Device::flex()) {
+        let mut responses = match respond(&self.model, &pixels) {
             Ok(responses) => responses.into_iter(),
             Err(error) => {
                 let text = error.to_string();
@@ -320,6 +322,13 @@ impl Detector {
     /// The normals it was made from.
     pub fn normals(&self) -> &[Normal] {
         &self.document.normals
+    }
+
+    /// For each image, the first of the [`normals`](Self::normals) that is the same image or a near-copy of it.
+    pub fn find_copies(&self, images: &[&Fingerprint]) -> Vec<Option<usize>> {
+        let sketches: Vec<Sketch> =
+            self.document.normals.iter().map(|normal| normal.sketch.clone()).collect();
+        Sketch::find_copies(&sketches, images, self.document.near_copy_similarity)
     }
 
     /// Posterior means of the [`normals`](Self::normals), in the same order.

@@ -3,12 +3,11 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use rayon::prelude::*;
 
 use crate::calibrate::{Calibration, Criterion, pixel_threshold};
 use crate::config::TrainConfig;
-use crate::dataset::{Dataset, Grouping, Inspection, NearHasher, Split};
+use crate::dataset::{Dataset, Grouping, Inspection, Sketch, Split, similarity_threshold};
 use crate::detector::{Detector, Document, Normal, Part, PartSize, Provenance};
 use crate::model::Model;
 use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, respond};
@@ -83,7 +82,8 @@ impl Detector {
             scorer: &config.scorer,
             seed: config.seed,
             size_px: config.preprocessing.size_px,
-            channels: config.preprocessing.channels(),
+            channels: config.preprocessing.color.channels(),
+            color: config.preprocessing.color,
             folder: options.folder,
             resume: options.resume,
         };
@@ -123,7 +123,6 @@ impl Detector {
             .transpose()?;
         let members: Vec<(Part, usize)> =
             parts.iter().flat_map(|(part, members)| members.iter().map(|&index| (*part, index))).collect();
-        let near_hasher = NearHasher::new(inspection, &split.train);
         let fingerprint = |index| {
             let seen = inspection.get(index);
             seen.map(|seen| &seen.fingerprint).ok_or_else(|| {
@@ -132,12 +131,7 @@ impl Detector {
         };
         let normals = members.iter().zip(evidence.iter().flatten()).map(|(&(part, index), evidence)| {
             let fingerprint = fingerprint(index)?;
-            Ok(Normal {
-                part,
-                content_hash: blake3::Hash::from(fingerprint.content).to_hex().to_string(),
-                near_hash: near_hasher.as_ref().map(|hasher| hasher.hash(&fingerprint.thumbnail)),
-                evidence: *evidence,
-            })
+            Ok(Normal { part, sketch: Sketch::of(fingerprint), evidence: *evidence })
         });
         let normals = normals.collect::<Result<Vec<_>>>()?;
         let size =
@@ -160,7 +154,7 @@ impl Detector {
                 precision: "f32".to_owned(),
             },
             normals,
-            near_hasher,
+            near_copy_similarity: similarity_threshold(inspection, &split.train),
         };
         Self::assemble(document, trained.model, mu, thumbnails)
     }
@@ -201,7 +195,7 @@ impl Measure<'_> {
     fn part(&self, inputs: &Inputs) -> Result<Vec<Measured>> {
         let mut measured = Vec::with_capacity(inputs.len());
         self.chunks(inputs, |pixels| {
-            let responses = respond(self.model, pixels, &Device::flex())?;
+            let responses = respond(self.model, pixels)?;
             let images =
                 pixels.par_iter().zip(responses).map(|(pixels, response)| self.image(pixels, response));
             measured.extend(images.collect::<Result<Vec<_>>>()?);

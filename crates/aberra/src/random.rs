@@ -25,8 +25,6 @@ pub enum Stream {
     Lesion = 8,
     /// Bootstrap resamples; index = resample.
     Bootstrap = 9,
-    /// Planes of the near-copy hash; index 0.
-    Hash = 10,
 }
 
 /// The generator of `stream` at `index` under `seed`.

@@ -59,8 +59,7 @@ pub enum Promise {
 
 impl Promise {
     /// The promise of [`conformal_threshold`](super::conformal_threshold).
-    pub(super) fn average(scores: &[f64], rate: f64) -> Self {
-        let groups = scores.len();
+    pub(super) fn average(groups: usize, rate: f64) -> Self {
         let above = allowed_above(groups, rate);
         Self::Average {
             rate,
@@ -75,6 +74,27 @@ impl Promise {
     /// The promise of [`confident_threshold`](super::confident_threshold).
     pub(super) fn confident(groups: usize, rate: f64, confidence: f64) -> Self {
         Self::Confident { rate, confidence, groups, smallest_rate: smallest_rate(groups, Some(confidence)) }
+    }
+
+    /// Whether the other promise is this one, but for the last bits of its numbers.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        let same_numbers =
+            (self.numbers().iter().zip(other.numbers())).all(|(own, other)| (own - other).abs() <= 1e-9);
+        std::mem::discriminant(self) == std::mem::discriminant(other) && same_numbers
+    }
+
+    fn numbers(&self) -> [f64; 6] {
+        match *self {
+            Self::Average { rate, expected_rate, confident_rate, confidence, groups, smallest_rate } => {
+                [rate, expected_rate, confident_rate, confidence, groups as f64, smallest_rate]
+            }
+            Self::Confident { rate, confidence, groups, smallest_rate } => {
+                [rate, confidence, groups as f64, smallest_rate, 0.0, 0.0]
+            }
+            Self::Percentile { percentile, groups } => [percentile, groups as f64, 0.0, 0.0, 0.0, 0.0],
+            Self::Labelled { normals, anomalies } => [normals as f64, anomalies as f64, 0.0, 0.0, 0.0, 0.0],
+            Self::Fixed => [0.0; 6],
+        }
     }
 
     /// The promised false-alarm rate, if there is one.

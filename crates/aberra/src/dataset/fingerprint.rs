@@ -2,51 +2,85 @@
 
 use aberra_image::Image;
 
-/// Side of the thumbnail.
+/// Side of a thumbnail.
 pub(crate) const THUMBNAIL_PX: usize = 32;
-/// A pixel is foreground above this share of the image's brightest values.
-const FOREGROUND: f32 = 0.08;
+/// A pixel is foreground above this share of full scale: 10 of 255.
+const FOREGROUND: f32 = 10.0 / 255.0;
+/// In an image whose brightest value is below this or above 1, that value is taken for full scale.
+const LEAST_BRIGHT: f32 = 0.25;
 
-/// Hashes of an image and a thumbnail of its foreground.
+/// Hashes of an image and three thumbnails by which near-copies are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// BLAKE3 hash of the file's bytes.
     pub content: [u8; 32],
     /// BLAKE3 hash of the decoded grey values and their shape.
     pub pixels: [u8; 32],
-    /// `[32, 32]` grey values of the foreground, contrast stretched to 0..255.
-    pub thumbnail: Vec<u8>,
+    /// `[32, 32]` grey values of the foreground's box, its sides stretched to a square, contrast stretched to 0..255.
+    pub stretched: Vec<u8>,
+    /// The same of the foreground's box padded to a square: tells shapes apart.
+    pub padded: Vec<u8>,
+    /// The same of the whole frame, its sides stretched to a square: finds copies whose foreground's box differs by a
+    /// speck or a caption.
+    pub frame: Vec<u8>,
 }
 
 impl Fingerprint {
-    /// Takes the fingerprint of an image; `grey` are its grey values.
-    pub(crate) fn of(image: &Image, grey: &[f32]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&(image.height as u64).to_le_bytes());
-        hasher.update(&(image.width as u64).to_le_bytes());
-        let mut bytes = Vec::with_capacity(grey.len() * 2);
-        // 16 bits: equal pixels stay equal, whichever of grey or equal red, green and blue they are stored as.
-        bytes.extend(grey.iter().flat_map(|&v| ((v.clamp(0.0, 1.0) * 65535.0).round() as u16).to_le_bytes()));
-        hasher.update(&bytes);
-        let pixels = *hasher.finalize().as_bytes();
+    /// Takes the fingerprint of an image.
+    pub fn of(image: &Image) -> Self {
+        Self::with_grey(image, &image.to_grey())
+    }
+
+    /// Takes the fingerprint of an image whose grey values are known.
+    pub(super) fn with_grey(image: &Image, grey: &[f32]) -> Self {
+        let (height, width) = (image.height, image.width);
+        let frame = Part { top: 0, left: 0, height, width };
+        let foreground = foreground(grey, height, width);
+        let side = foreground.height.max(foreground.width);
         Self {
             content: image.source.content_hash,
-            pixels,
-            thumbnail: thumbnail(grey, image.height, image.width),
+            pixels: hash_pixels(grey, height, width),
+            stretched: thumbnail(grey, width, foreground, foreground.height, foreground.width),
+            padded: thumbnail(grey, width, foreground, side, side),
+            frame: thumbnail(grey, width, frame, height, width),
         }
     }
 }
 
-/// The foreground's box, averaged down (or up) to a square, its darkest value at 0 and its brightest at 255.
-fn thumbnail(grey: &[f32], height: usize, width: usize) -> Vec<u8> {
-    let (top, bottom, left, right) = foreground_box(grey, height, width);
+/// Equal for equal pixels, whether they are stored as grey or as equal red, green and blue.
+fn hash_pixels(grey: &[f32], height: usize, width: usize) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(height as u64).to_le_bytes());
+    hasher.update(&(width as u64).to_le_bytes());
+    let mut bytes = Vec::with_capacity(grey.len() * 2);
+    if grey.iter().all(|value| (0.0..=1.0).contains(value)) {
+        bytes.extend(grey.iter().flat_map(|&value| ((value * 65535.0).round() as u16).to_le_bytes()));
+    } else {
+        bytes.extend(grey.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    hasher.update(&bytes);
+    *hasher.finalize().as_bytes()
+}
+
+/// A part of an image.
+#[derive(Clone, Copy)]
+struct Part {
+    top: usize,
+    left: usize,
+    height: usize,
+    width: usize,
+}
+
+/// The box, centred in `padded_height` x `padded_width` black pixels, averaged down (or up) to a square, its darkest
+/// value at 0 and its brightest at 255.
+fn thumbnail(grey: &[f32], stride: usize, part: Part, padded_height: usize, padded_width: usize) -> Vec<u8> {
     let n = THUMBNAIL_PX;
     // Columns first, then rows: each a weighted mean over the pixels that a thumbnail pixel covers.
-    let columns = coverage(left, right, n);
-    let rows = coverage(top, bottom, n);
-    let mut narrow = vec![0.0f32; (bottom - top) * n];
-    for (line, y) in narrow.chunks_exact_mut(n).zip(top..bottom) {
-        let source = &grey[y * width..(y + 1) * width];
+    let columns = coverage(padded_width, (padded_width - part.width) / 2, part.width, n);
+    let rows = coverage(padded_height, (padded_height - part.height) / 2, part.height, n);
+    let mut narrow = vec![0.0f32; part.height * n];
+    for (y, line) in narrow.chunks_exact_mut(n).enumerate() {
+        let source = &grey[(part.top + y) * stride + part.left..][..part.width];
         for (value, weights) in line.iter_mut().zip(&columns) {
             *value = weights.iter().map(|&(x, weight)| source[x] * weight).sum();
         }
@@ -54,7 +88,7 @@ fn thumbnail(grey: &[f32], height: usize, width: usize) -> Vec<u8> {
     let mut small = vec![0.0f32; n * n];
     for (line, weights) in small.chunks_exact_mut(n).zip(&rows) {
         for &(y, weight) in weights {
-            for (value, source) in line.iter_mut().zip(&narrow[(y - top) * n..]) {
+            for (value, source) in line.iter_mut().zip(&narrow[y * n..]) {
                 *value += source * weight;
             }
         }
@@ -62,45 +96,40 @@ fn thumbnail(grey: &[f32], height: usize, width: usize) -> Vec<u8> {
     let low = small.iter().copied().fold(f32::INFINITY, f32::min);
     let high = small.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let scale = if high > low { 255.0 / (high - low) } else { 0.0 };
-    small.iter().map(|v| ((v - low) * scale).round() as u8).collect()
+    small.iter().map(|value| ((value - low) * scale).round() as u8).collect()
 }
 
-/// First and past-the-end row and column of what is brighter than the dark border; everything if nothing is.
-fn foreground_box(grey: &[f32], height: usize, width: usize) -> (usize, usize, usize, usize) {
-    let mut sorted: Vec<f32> = grey.to_vec();
-    let rank = (sorted.len().saturating_sub(1)) * 995 / 1000;
-    let (_, high, _) = sorted.select_nth_unstable_by(rank, f32::total_cmp);
-    let threshold = FOREGROUND * *high;
-    // A row or column counts once a hundredth of it is bright, so that specks and compression noise do not.
-    let (mut rows, mut columns) = (vec![0usize; height], vec![0usize; width]);
+/// The box around everything brighter than the dark border; the whole image if nothing is.
+fn foreground(grey: &[f32], height: usize, width: usize) -> Part {
+    let brightest = grey.iter().copied().fold(0.0, f32::max);
+    let threshold = FOREGROUND * if (LEAST_BRIGHT..=1.0).contains(&brightest) { 1.0 } else { brightest };
+    let (mut rows, mut columns) = (vec![false; height], vec![false; width]);
     for (row, line) in rows.iter_mut().zip(grey.chunks_exact(width)) {
         for (column, &value) in columns.iter_mut().zip(line) {
-            let bright = usize::from(value > threshold);
-            *row += bright;
-            *column += bright;
+            *row |= value > threshold;
+            *column |= value > threshold;
         }
     }
-    let range = |counts: &[usize], across: usize| {
-        let least = across / 100;
-        let first = counts.iter().position(|&count| count > least);
-        let last = counts.iter().rposition(|&count| count > least);
-        first.zip(last).map_or((0, counts.len()), |(first, last)| (first, last + 1))
+    let range = |bright: &[bool]| {
+        let (first, last) = bright.iter().position(|&b| b).zip(bright.iter().rposition(|&b| b))?;
+        Some((first, last + 1 - first))
     };
-    let ((top, bottom), (left, right)) = (range(&rows, width), range(&columns, height));
-    (top, bottom, left, right)
+    match (range(&rows), range(&columns)) {
+        (Some((top, height)), Some((left, width))) => Part { top, left, height, width },
+        _ => Part { top: 0, left: 0, height, width },
+    }
 }
 
-/// For each of `n` equal stretches of `first..last`: the pixels it covers and their weights, which sum to 1.
-fn coverage(first: usize, last: usize, n: usize) -> Vec<Vec<(usize, f32)>> {
-    let step = (last - first) as f64 / n as f64;
+/// `padded` pixels hold `length` real ones from `before` on. For each of `n` equal stretches of the padded pixels: the
+/// real pixels it covers, numbered from the first real one, and their weights, which sum to 1 less the padding's.
+fn coverage(padded: usize, before: usize, length: usize, n: usize) -> Vec<Vec<(usize, f32)>> {
+    let step = padded as f64 / n as f64;
     (0..n)
         .map(|i| {
-            let (start, end) = (first as f64 + i as f64 * step, first as f64 + (i + 1) as f64 * step);
-            let pixels = start.floor() as usize
-                ..(end.ceil() as usize)
-                    .clamp(start.floor() as usize + 1, last.max(start.floor() as usize + 1));
+            let (start, end) = (i as f64 * step - before as f64, (i + 1) as f64 * step - before as f64);
             let weight = |x: usize| ((end.min((x + 1) as f64) - start.max(x as f64)) / step) as f32;
-            pixels.filter(|&x| x < last).map(|x| (x, weight(x).max(0.0))).collect()
+            let pixels = start.max(0.0) as usize..(end.max(0.0).ceil() as usize).min(length);
+            pixels.map(|x| (x, weight(x))).filter(|&(_, weight)| weight > 0.0).collect()
         })
         .collect()
 }

@@ -34,6 +34,8 @@ pub struct Grouping {
     pub count: usize,
     /// Sets of samples that are equal in every pixel, two or more in each, whatever `by` says.
     pub exact: Vec<Vec<usize>>,
+    /// Pairs of near-copies, the smaller first, sorted; empty unless grouped by near-copies.
+    pub near: Vec<(usize, usize)>,
     /// Similarity above which two images count as near-copies in this set; `None` unless grouped by near-copies.
     pub threshold: Option<f32>,
 }
@@ -60,19 +62,19 @@ impl Grouping {
                 }
             }
         }
-        let mut threshold = None;
+        let (mut near, mut threshold) = (Vec::new(), None);
         if matches!(by, GroupBy::Near | GroupBy::Exact) {
             for copies in &exact {
                 copies.iter().for_each(|&index| union.join(copies[0], index));
             }
         }
         if by == GroupBy::Near {
-            let near = near::copies(inspection);
-            near.pairs.iter().for_each(|&(a, b)| union.join(a, b));
-            threshold = Some(near.threshold);
+            let copies = near::copies(inspection);
+            copies.pairs.iter().for_each(|&(a, b)| union.join(a, b));
+            (near, threshold) = (copies.pairs, Some(copies.threshold));
         }
         let (group_of, count) = union.numbered();
-        Ok(Self { by, group_of, count, exact, threshold })
+        Ok(Self { by, group_of, count, exact, near, threshold })
     }
 
     /// Group -> its samples, in order.

@@ -97,7 +97,7 @@ impl Inspected {
             mean,
             standard_deviation: variance.sqrt(),
             dark_fraction: dark / count,
-            fingerprint: Fingerprint::of(image, &grey),
+            fingerprint: Fingerprint::with_grey(image, &grey),
         }
     }
 }

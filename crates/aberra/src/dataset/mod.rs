@@ -3,15 +3,19 @@
 //! [`Dataset::open`] lists samples without decoding any; [`Dataset::inspect`] decodes each image once and keeps what
 //! grouping and the doctor need; [`Grouping`] says which samples must stay together; [`Split`] divides the groups.
 
+mod doctor;
+mod doctor_text;
 mod fingerprint;
 mod group;
 mod inspect;
 mod layout;
 mod manifest;
 mod near;
-mod near_hash;
+mod shortcut;
+mod sketch;
 mod split;
 mod split_file;
+mod split_text;
 mod walk;
 
 use std::fmt;
@@ -19,11 +23,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use doctor::{
+    AcrossParts, Copies, Count, DoctorReport, Finding, Gravity, Masks, Named, Size, Support, doctor,
+};
 pub use fingerprint::Fingerprint;
 pub use group::{GroupBy, Grouping};
 pub use inspect::{Inspected, Inspection};
-pub use near_hash::{NearHasher, Orientations};
-pub use split::{Fold, Leak, Printed, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
+pub(crate) use near::similarity_threshold;
+pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
+pub use sketch::Sketch;
+pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
+pub use split_text::Printed;
 pub use walk::Skipped;
 
 use crate::{Error, Result};

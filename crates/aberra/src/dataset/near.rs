@@ -1,11 +1,32 @@
 //! Near-copies: pairs of images that are unusually similar for their set, over the eight flips and quarter turns.
+//!
+//! The similarity of two images is the correlation of their thumbnails in the best orientation. Images of an aligned
+//! set are all alike, so what counts is not the similarity itself but how small the difference (1 - similarity) is
+//! beside the average difference of two images of the set. That is the same as taking the mean image off first: the
+//! average squared distance of a pair is twice the variance about the mean image.
 
 use rayon::prelude::*;
 
-use super::Inspection;
 use super::fingerprint::THUMBNAIL_PX;
+use super::{Fingerprint, Inspection};
 
-pub(super) const PIXELS: usize = THUMBNAIL_PX * THUMBNAIL_PX;
+/// Near-copies differ by less than this in the stretched foreground ...
+const STRETCHED: f32 = 0.03;
+/// ... and by less than this in the padded foreground ...
+const PADDED: f32 = 0.025;
+/// ... or by less than this in the whole frame, where equal dark borders make everything alike.
+const FRAME: f32 = 0.0001;
+/// All three shrink in proportion where the average difference of the set's stretched foregrounds is below this.
+const USUAL_AVERAGE: f32 = 0.45;
+/// The average difference is taken over the pairs of at most this many images.
+const SAMPLED_IMAGES: usize = 256;
+/// Pairs whose coarse thumbnails differ by more than this are not compared further: copies differ by far less, since
+/// what copies differ in (sharpness, compression) is fine.
+const COARSE: f32 = 0.1;
+/// Side of a coarse thumbnail.
+const COARSE_PX: usize = 8;
+/// Images compared at a time, so that their thumbnails stay in the cache.
+const BLOCK: usize = 16;
 
 /// Pairs of near-copies and the similarity above which they are.
 pub(super) struct NearCopies {
@@ -14,41 +35,125 @@ pub(super) struct NearCopies {
     pub(super) threshold: f32,
 }
 
-/// Finds near-copies among the images that could be read.
-pub(super) fn copies(inspection: &Inspection) -> NearCopies {
-    let threshold = 0.97;
-    let samples: Vec<usize> =
-        (0..inspection.images.len()).filter(|&index| inspection.get(index).is_some()).collect();
-    let upright: Vec<Vec<f32>> = samples
-        .iter()
-        .filter_map(|&index| inspection.get(index))
-        .map(|seen| normalized(seen.fingerprint.thumbnail.iter().map(|&v| f32::from(v)).collect()))
+/// The similarity above which two images of a set count as near-copies, from its members `samples` alone.
+pub(crate) fn similarity_threshold(inspection: &Inspection, samples: &[usize]) -> f32 {
+    let views: Vec<Views> = samples
+        .par_iter()
+        .filter_map(|&index| Some(Views::of(&inspection.get(index)?.fingerprint)))
         .collect();
-    let pairs = (0..samples.len())
-        .into_par_iter()
-        .flat_map_iter(|a| {
-            let turned: Vec<Vec<f32>> =
-                (0..8).map(|orientation| oriented(&upright[a], orientation)).collect();
-            let close = |b: &usize| turned.iter().any(|turned| dot(turned, &upright[*b]) > threshold);
-            (a + 1..samples.len()).filter(close).map(|b| (samples[a], samples[b])).collect::<Vec<_>>()
-        })
-        .collect();
-    NearCopies { pairs, threshold }
+    1.0 - largest_difference(&views)
 }
 
-/// Mean 0 and length 1; all zero if flat.
-pub(super) fn normalized(mut values: Vec<f32>) -> Vec<f32> {
-    let mean = values.iter().sum::<f32>() / values.len() as f32;
-    values.iter_mut().for_each(|v| *v -= mean);
-    let length = values.iter().map(|v| v * v).sum::<f32>().sqrt();
+/// Finds near-copies among the images that could be read.
+pub(super) fn copies(inspection: &Inspection) -> NearCopies {
+    let samples: Vec<usize> =
+        (0..inspection.images.len()).filter(|&index| inspection.get(index).is_some()).collect();
+    let views: Vec<Views> = samples
+        .par_iter()
+        .filter_map(|&index| inspection.get(index))
+        .map(|seen| Views::of(&seen.fingerprint))
+        .collect();
+    let scale = (average_difference(&views) / USUAL_AVERAGE).min(1.0);
+    let is_copy = |a: &Views, b: &Views| {
+        let differ = |view: fn(&Views) -> &Vec<Vec<f32>>| 1.0 - best(view(a), &view(b)[0]);
+        (differ(|views| &views.coarse_stretched) < COARSE
+            && differ(|views| &views.stretched) < STRETCHED * scale
+            && differ(|views| &views.padded) < PADDED * scale)
+            || (differ(|views| &views.coarse_frame) < COARSE * scale
+                && differ(|views| &views.frame) < FRAME * scale)
+    };
+    let blocks = samples.len().div_ceil(BLOCK);
+    let mut pairs: Vec<(usize, usize)> = (0..blocks)
+        .into_par_iter()
+        .with_max_len(1)
+        .flat_map_iter(|block| {
+            let rows = block * BLOCK..((block + 1) * BLOCK).min(samples.len());
+            let mut pairs = Vec::new();
+            for b in rows.start + 1..samples.len() {
+                for a in rows.start..rows.end.min(b) {
+                    if is_copy(&views[a], &views[b]) {
+                        pairs.push((samples[a], samples[b]));
+                    }
+                }
+            }
+            pairs
+        })
+        .collect();
+    pairs.sort_unstable();
+    NearCopies { pairs, threshold: 1.0 - STRETCHED * scale }
+}
+
+/// Thumbnails with mean 0 and length 1, in the eight orientations.
+struct Views {
+    stretched: Vec<Vec<f32>>,
+    padded: Vec<Vec<f32>>,
+    frame: Vec<Vec<f32>>,
+    coarse_stretched: Vec<Vec<f32>>,
+    coarse_frame: Vec<Vec<f32>>,
+}
+
+impl Views {
+    fn of(fingerprint: &Fingerprint) -> Self {
+        Self {
+            stretched: orientations(&fingerprint.stretched),
+            padded: orientations(&fingerprint.padded),
+            frame: orientations(&fingerprint.frame),
+            coarse_stretched: all_orientations(coarse(&fingerprint.stretched), COARSE_PX),
+            coarse_frame: all_orientations(coarse(&fingerprint.frame), COARSE_PX),
+        }
+    }
+}
+
+/// A thumbnail with mean 0 and length 1 (all zero if flat), upright first, then in the seven other orientations.
+pub(super) fn orientations(thumbnail: &[u8]) -> Vec<Vec<f32>> {
+    all_orientations(thumbnail.iter().map(|&value| f32::from(value)).collect(), THUMBNAIL_PX)
+}
+
+fn all_orientations(values: Vec<f32>, side: usize) -> Vec<Vec<f32>> {
+    let upright = normalised(values);
+    (0..8).map(|orientation| oriented(&upright, side, orientation)).collect()
+}
+
+/// Sums over squares of a thumbnail.
+fn coarse(thumbnail: &[u8]) -> Vec<f32> {
+    let factor = THUMBNAIL_PX / COARSE_PX;
+    let mut sums = vec![0.0; COARSE_PX * COARSE_PX];
+    for (index, &value) in thumbnail.iter().enumerate() {
+        let (y, x) = (index / THUMBNAIL_PX, index % THUMBNAIL_PX);
+        sums[y / factor * COARSE_PX + x / factor] += f32::from(value);
+    }
+    sums
+}
+
+/// Average difference of two images' stretched foregrounds, over an evenly spaced sample of the images.
+fn average_difference(views: &[Views]) -> f32 {
+    let step = views.len().div_ceil(SAMPLED_IMAGES).max(1);
+    let sampled: Vec<&Views> = views.iter().step_by(step).collect();
+    let difference = |a: &Views, b: &Views| f64::from(1.0 - best(&a.stretched, &b.stretched[0]));
+    let sums: Vec<f64> = (0..sampled.len())
+        .into_par_iter()
+        .map(|a| sampled[..a].iter().map(|b| difference(sampled[a], b)).sum())
+        .collect();
+    let pairs = sampled.len() * sampled.len().saturating_sub(1) / 2;
+    (sums.iter().sum::<f64>() / pairs.max(1) as f64) as f32
+}
+
+/// The greatest similarity over the orientations of one of the two.
+fn best(orientations: &[Vec<f32>], upright: &[f32]) -> f32 {
+    orientations.iter().map(|turned| dot(turned, upright)).fold(-1.0, f32::max)
+}
+
+fn normalised(mut values: Vec<f32>) -> Vec<f32> {
+    let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+    values.iter_mut().for_each(|value| *value -= mean);
+    let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
     let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-    values.iter_mut().for_each(|v| *v *= scale);
+    values.iter_mut().for_each(|value| *value *= scale);
     values
 }
 
-/// A square of values, turned by `orientation % 4` quarter turns after a flip if `orientation >= 4`.
-pub(super) fn oriented(values: &[f32], orientation: usize) -> Vec<f32> {
-    let n = THUMBNAIL_PX;
+/// A square of values, turned by `orientation % 4` quarter turns, after a flip if `orientation >= 4`.
+fn oriented(values: &[f32], n: usize, orientation: usize) -> Vec<f32> {
     let at = |y: usize, x: usize| {
         let x = if orientation >= 4 { n - 1 - x } else { x };
         let (y, x) = match orientation % 4 {
@@ -62,9 +167,8 @@ pub(super) fn oriented(values: &[f32], orientation: usize) -> Vec<f32> {
     (0..n).flat_map(|y| (0..n).map(move |x| (y, x))).map(|(y, x)| at(y, x)).collect()
 }
 
-/// Sum of products, in eight interleaved sums so that the order does not depend on the machine.
+/// Sum of products, in sixteen interleaved sums so that the order does not depend on the machine.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    debug_assert_eq!((a.len(), b.len()), (PIXELS, PIXELS));
     let mut sums = [0.0f32; 16];
     for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
@@ -72,4 +176,22 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_eight_orientations_differ_and_keep_all_values() {
+        let values: Vec<f32> = (0..THUMBNAIL_PX * THUMBNAIL_PX).map(|index| index as f32).collect();
+        let all: Vec<Vec<f32>> =
+            (0..8).map(|orientation| oriented(&values, THUMBNAIL_PX, orientation)).collect();
+        for (index, turned) in all.iter().enumerate() {
+            assert!(all[..index].iter().all(|other| other != turned));
+            let mut sorted = turned.clone();
+            sorted.sort_by(f32::total_cmp);
+            assert_eq!(sorted, values);
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! Groups -> train, fit, calibration and test. Normals only in the first three; no group in two of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -489,54 +488,4 @@ fn too_few(groups: usize, test: usize, settings: &SplitSettings) -> Error {
 pub(super) fn percent(share: f64) -> String {
     let text = format!("{:.2}", share * 100.0);
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
-/// A split with the data set it divides, for people.
-pub struct Printed<'a>(&'a Split, &'a Dataset);
-
-impl Split {
-    /// For printing.
-    pub fn display<'a>(&'a self, dataset: &'a Dataset) -> Printed<'a> {
-        Printed(self, dataset)
-    }
-}
-
-impl fmt::Display for Printed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(split, dataset) = self;
-        let sizes = split.sizes(dataset);
-        let by = match split.by {
-            GroupBy::Near => "groups of near-copies",
-            GroupBy::Exact => "groups of exact copies",
-            GroupBy::Manifest => "groups of the manifest",
-            GroupBy::None => "single images",
-        };
-        write!(f, "split by {by}, seed {}", split.seed)?;
-        if let Some(fold) = split.fold {
-            write!(f, ", fold {} of {}", fold.index + 1, fold.of)?;
-        }
-        writeln!(f, ", for a false-alarm rate of {}", percent(split.rate))?;
-        let normal = split.test.iter().filter(|&&index| dataset.samples[index].label.is_normal()).count();
-        writeln!(f, "  train        {:>6} images of {} groups", split.train.len(), sizes.train)?;
-        writeln!(f, "  fit          {:>6} images, one per group", split.fit.len())?;
-        writeln!(f, "  calibration  {:>6} images, one per group", split.calibration.len())?;
-        writeln!(
-            f,
-            "  test         {:>6} normal and {} anomalous images, one per group",
-            normal,
-            split.test.len() - normal
-        )?;
-        write!(f, "  left aside   {:>6} images", split.unused.len())?;
-        if !split.unreadable.is_empty() {
-            write!(f, "\n  unreadable   {:>6} images", split.unreadable.len())?;
-        }
-        if let Some(leak) = split.leak {
-            write!(
-                f,
-                "\nthe given folders leak: {} of {} normal and {} of {} anomalous test images have a copy among those learned from",
-                leak.normal_leaked, leak.normal, leak.anomalous_leaked, leak.anomalous
-            )?;
-        }
-        Ok(())
-    }
 }

@@ -99,6 +99,11 @@ impl Model {
         }
     }
 
+    /// Where its weights are.
+    pub(crate) fn device(&self) -> Device {
+        self.devices().into_iter().next().unwrap_or_else(Device::flex)
+    }
+
     /// Number of weights that training changes.
     pub fn parameter_count(&self) -> usize {
         weights::count_parameters(self)
@@ -131,7 +136,7 @@ impl Model {
     ///
     /// # Errors
     /// A length that does not fit the model.
-    pub fn batch(&self, inputs: &[&[f32]], device: &Device) -> Result<Tensor<4>> {
+    pub fn batch(&self, inputs: &[&[f32]]) -> Result<Tensor<4>> {
         let [height, width, channels] = self.input;
         let length = height * width * channels;
         if let Some(odd) = inputs.iter().find(|input| input.len() != length) {
@@ -141,7 +146,7 @@ impl Model {
             )));
         }
         let data = TensorData::new(inputs.concat(), [inputs.len(), height, width, channels]);
-        Ok(Tensor::from_data(data, device))
+        Ok(Tensor::from_data(data, &self.device()))
     }
 }
 

@@ -5,7 +5,7 @@ mod evidence;
 mod latent;
 mod scorer;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 pub use self::evidence::{ErrorMap, Evidence};
 pub use self::latent::{LatentReference, NEIGHBOURS};
@@ -34,10 +34,10 @@ pub struct Response {
 ///
 /// # Errors
 /// An input whose length does not fit the model.
-pub fn respond(model: &Model, inputs: &[&[f32]], device: &Device) -> Result<Vec<Response>> {
+pub fn respond(model: &Model, inputs: &[&[f32]]) -> Result<Vec<Response>> {
     let mut responses = Vec::with_capacity(inputs.len());
     for inputs in inputs.chunks(FORWARD_BATCH) {
-        let posterior = model.posterior(model.batch(inputs, device)?);
+        let posterior = model.posterior(model.batch(inputs)?);
         let reconstruction = model.reconstruction(posterior.mean.clone());
         let mu = rows(posterior.mean, inputs.len());
         let log_variance = rows(posterior.log_variance, inputs.len());

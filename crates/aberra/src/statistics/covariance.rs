@@ -276,6 +276,15 @@ mod tests {
     }
 
     #[test]
+    fn the_shrinkage_ends_at_one_where_all_shape_is_noise() {
+        // Four points of an almost round cloud.
+        let cloud = Cloud::ledoit_wolf(&[1.25, 0.0, -1.25, 0.0, 0.0, 1.0, 0.0, -1.0], 2).unwrap();
+        assert_eq!(cloud.shrinkage, 1.0);
+        let mean_variance = (2.0 * 1.25 * 1.25 + 2.0) / 4.0 / 2.0;
+        assert_eq!(cloud.covariance, [mean_variance, 0.0, 0.0, mean_variance]);
+    }
+
+    #[test]
     fn five_hundred_dimensions_of_few_points_work_for_any_number_of_threads() {
         let points = noise(512 * 100, 1);
         let with_threads = |threads| {

@@ -37,7 +37,7 @@ impl Inputs {
         limits: &Limits,
         cache_bytes: usize,
     ) -> Result<Self> {
-        let length = preprocessing.size_px * preprocessing.size_px * preprocessing.channels();
+        let length = preprocessing.size_px * preprocessing.size_px * preprocessing.color.channels();
         let fitting = cache_bytes / (length * size_of::<f32>());
         let mut inputs = Self {
             paths,
@@ -137,7 +137,7 @@ fn batch(
 ) -> Result<Batch> {
     let mut pixels = vec![0.0; members.len() * inputs.length];
     let size_px = inputs.preprocessing.size_px;
-    let channels = inputs.preprocessing.channels();
+    let channels = inputs.preprocessing.color.channels();
     pixels.par_chunks_mut(inputs.length).zip(members).try_for_each(|(output, &index)| -> Result<()> {
         let position = (epoch * inputs.len() + index) as u64;
         let mut random = generator(seed, Stream::Augmentation, position);

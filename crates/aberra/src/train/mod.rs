@@ -18,6 +18,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use aberra_image::Color;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
@@ -42,6 +43,7 @@ pub(crate) struct Run<'a> {
     pub(crate) seed: u64,
     pub(crate) size_px: usize,
     pub(crate) channels: usize,
+    pub(crate) color: Color,
     /// Where history, samples and checkpoints go; `None` writes nothing.
     pub(crate) folder: Option<&'a Path>,
     /// Whether to go on from the folder's checkpoint.
@@ -138,14 +140,13 @@ pub(crate) fn train(
         let predicts_variance = epoch >= settings.variance_warmup_epochs;
         let started = Instant::now();
         let images_before = position.sums.images;
-        let mut learning_rate = 0.0;
 
         model = std::thread::scope(|scope| -> Result<Model> {
             let batches = batches::batches(scope, inputs, settings, run.seed, epoch, position.step_in_epoch);
             for batch in batches {
                 let batch = batch?;
                 let step = optimizer.step as usize;
-                learning_rate = schedule::learning_rate(settings, step, steps);
+                let learning_rate = schedule::learning_rate(settings, step, steps);
 
                 let shape = [batch.images, run.size_px, run.size_px, run.channels];
                 let input = Tensor::<4>::from_data(TensorData::new(batch.pixels, shape), &device);
@@ -182,6 +183,8 @@ pub(crate) fn train(
             Ok(model)
         })?;
 
+        let learning_rate =
+            schedule::learning_rate(settings, (optimizer.step as usize).saturating_sub(1), steps);
         let Sums { images, reconstruction, kl } = std::mem::take(&mut position.sums);
         let (reconstruction, kl) = (reconstruction / images as f64, kl / images as f64);
         let images_per_s = (images - images_before) as f64 / started.elapsed().as_secs_f64();
@@ -191,6 +194,9 @@ pub(crate) fn train(
         let (held_out_reconstruction, held_out_kl) =
             selection.held_out_loss(&plain, run, predicts_variance)?;
         let held_out_total = held_out_reconstruction + beta * held_out_kl;
+        if !held_out_total.is_finite() {
+            return Err(diverged(position.epoch, optimizer.step as usize, run.folder));
+        }
         let checks = position.epoch % settings.check_every_epochs == 0 || position.epoch == settings.epochs;
         let synthetic_auroc = if checks { selection.synthetic_auroc(&plain)? } else { None };
         let value = match settings.criterion {

@@ -64,7 +64,7 @@ impl Optimizer {
 
     /// An optimiser as it was after `step` steps.
     pub(super) fn restore(step: u64, moments: BTreeMap<String, [Weight; 2]>, model: &Model) -> Self {
-        let device = model.devices().into_iter().next().unwrap_or_default().without_autodiff();
+        let device = model.device().without_autodiff();
         let tensor =
             |weight: Weight| Tensor::from_data(TensorData::new(weight.values, weight.shape), &device);
         let moments =

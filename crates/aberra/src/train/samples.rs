@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use aberra_image::{Channels, encode_png};
-use burn::tensor::Device;
+use aberra_image::encode_png;
 
 use super::{Inputs, Run};
 use crate::model::Model;
@@ -30,7 +29,7 @@ pub(super) fn write(
     let count = held_out.len().min(IMAGES);
     let originals = (0..count).map(|index| held_out.get(index)).collect::<Result<Vec<_>>>()?;
     let slices: Vec<&[f32]> = originals.iter().map(AsRef::as_ref).collect();
-    let responses = respond(model, &slices, &Device::flex())?;
+    let responses = respond(model, &slices)?;
     let (side, channels) = (run.size_px, run.channels);
     let mut sheet = vec![0; 3 * side * count * side * channels];
     for (column, (original, response)) in slices.iter().zip(&responses).enumerate() {
@@ -43,8 +42,7 @@ pub(super) fn write(
             }
         }
     }
-    let kind = if channels == 3 { Channels::Rgb } else { Channels::Grey };
-    let png = encode_png(&sheet, count * side, 3 * side, kind)?;
+    let png = encode_png(&sheet, 3 * side, count * side, run.color)?;
     let samples = folder.join("samples");
     std::fs::create_dir_all(&samples).map_err(|error| Error::io(&samples, &error))?;
     store::write_durably(&samples.join(format!("epoch-{epoch:04}.png")), &png)

@@ -1,7 +1,7 @@
 //! What chooses the best checkpoint: the loss on held-out normals, and the scorer's AUROC for synthetic anomalies drawn
 //! into them. No real anomaly is seen.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::{Inputs, Run, scalar};
@@ -43,7 +43,7 @@ impl<'a> Selection<'a> {
         run: &Run<'_>,
         predicts_variance: bool,
     ) -> Result<(f64, f64)> {
-        let device = Device::flex();
+        let device = model.device();
         let (mut reconstruction, mut kl) = (0.0, 0.0);
         for normals in self.normals.chunks(BATCH) {
             let shape = [normals.len(), self.size_px, self.size_px, self.channels];
@@ -80,7 +80,7 @@ impl<'a> Selection<'a> {
             let members = start..(start + BATCH).min(self.inputs.len());
             let pixels = members.map(|index| self.inputs.get(index)).collect::<Result<Vec<_>>>()?;
             let slices: Vec<&[f32]> = pixels.iter().map(AsRef::as_ref).collect();
-            mu.extend(respond(model, &slices, &Device::flex())?.into_iter().map(|response| response.mu));
+            mu.extend(respond(model, &slices)?.into_iter().map(|response| response.mu));
         }
         LatentReference::new(&mu)
     }
@@ -92,7 +92,7 @@ impl<'a> Selection<'a> {
         reference: Option<&LatentReference>,
     ) -> Result<Vec<Evidence>> {
         let slices: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
-        let responses = respond(model, &slices, &Device::flex())?;
+        let responses = respond(model, &slices)?;
         pixels
             .par_iter()
             .zip(&responses)

@@ -1,0 +1,116 @@
+//! What the measurements of quality share: a data set, a detector trained on one of its folds, and scores.
+
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use aberra::dataset::{Dataset, Fold, Grouping, Inspection, OpenOptions, Split};
+use aberra::train::Progress;
+use aberra::{Detector, TrainConfig, TrainOptions};
+
+/// What a measurement returns when it fails.
+pub type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// A data set whose images are read and grouped.
+pub struct Grouped {
+    /// The samples.
+    pub dataset: Dataset,
+    /// What is known of each image.
+    pub inspection: Inspection,
+    /// Which belong together.
+    pub grouping: Grouping,
+}
+
+impl Grouped {
+    /// Reads and groups the data set at `path`.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(path: &Path, normal: &[String], config: &TrainConfig) -> Result<Self> {
+        let dataset = Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?;
+        let inspection = dataset.inspect(&config.limits);
+        let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
+        Ok(Self { dataset, inspection, grouping })
+    }
+
+    /// Fold `index` of `of`.
+    ///
+    /// # Errors
+    /// Too few normals.
+    pub fn fold(&self, config: &TrainConfig, index: usize, of: usize) -> Result<Split> {
+        let fold = Fold { index, of };
+        Ok(Split::fold(&self.dataset, &self.inspection, &self.grouping, &config.split_settings(), fold)?)
+    }
+
+    /// Trains on a split; epochs are told on standard error. Returns the detector and the seconds it took.
+    ///
+    /// # Errors
+    /// Training fails.
+    pub fn train(
+        &self,
+        config: &TrainConfig,
+        split: &Split,
+        folder: Option<&Path>,
+    ) -> Result<(Detector, f64)> {
+        let started = Instant::now();
+        let mut observe = |progress: Progress<'_>| {
+            if let Progress::Epoch(record) = progress
+                && (record.synthetic_auroc.is_some() || record.epoch == 1)
+            {
+                note(&format!(
+                    "epoch {} train {:.1} + {:.1} held-out {:.1} + {:.1} synthetic {:?} {:.0} images/s",
+                    record.epoch,
+                    record.train_reconstruction,
+                    record.train_kl,
+                    record.held_out_reconstruction,
+                    record.held_out_kl,
+                    record.synthetic_auroc,
+                    record.images_per_s
+                ));
+            }
+            ControlFlow::Continue(())
+        };
+        let options = TrainOptions {
+            split: Some(split),
+            inspection: Some(&self.inspection),
+            folder,
+            observe: Some(&mut observe),
+            ..TrainOptions::default()
+        };
+        let detector = Detector::train_with(&self.dataset, config, options)?;
+        Ok((detector, started.elapsed().as_secs_f64()))
+    }
+
+    /// The normals among some samples.
+    pub fn normals(&self, samples: &[usize]) -> Vec<usize> {
+        samples.iter().copied().filter(|&sample| self.dataset.samples[sample].label.is_normal()).collect()
+    }
+
+    /// Files of some samples.
+    pub fn paths(&self, samples: &[usize]) -> Vec<PathBuf> {
+        samples.iter().map(|&sample| self.dataset.samples[sample].path.clone()).collect()
+    }
+}
+
+/// Settings from `section.name=value` texts.
+///
+/// # Errors
+/// A setting that does not exist or is out of its range.
+pub fn config(settings: &[String]) -> Result<TrainConfig> {
+    let layers =
+        settings.iter().map(|text| TrainConfig::assignment_layer(text)).collect::<Result<Vec<_>, _>>()?;
+    Ok(TrainConfig::from_layers(&layers)?)
+}
+
+/// A line on standard error.
+#[allow(clippy::print_stderr)] // A measurement tells how it goes.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// A line on standard output.
+#[allow(clippy::print_stdout)] // A measurement's result.
+pub fn result(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,118 @@
+//! JPEG, through `zune-jpeg` in its strict mode: a damaged or truncated file is an error, never a half-grey image.
+//!
+//! The `image` crate would decode leniently, so its JPEG decoder is not used.
+
+use image::metadata::Orientation;
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::{Layout, Raster, damaged, raster};
+use crate::{ColorMode, Error, Format, Limits};
+
+/// Reads the frame header.
+pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Error> {
+    let Some(frame) = scan(bytes).frame else {
+        return Err(damaged(Format::Jpeg, "it has no frame header, or is truncated before it"));
+    };
+    let (color_mode, channels) = match frame.components {
+        1 => (ColorMode::Grey, 1),
+        3 => (ColorMode::Rgb, 3),
+        4 => (ColorMode::Cmyk, 3),
+        other => return Err(damaged(Format::Jpeg, format!("expected 1, 3 or 4 components, found {other}"))),
+    };
+    // 8-bit output and f32 pixels; a progressive file also keeps all its 16-bit coefficients.
+    let coefficients = if frame.progressive { 2 * u64::from(frame.components) } else { 0 };
+    Ok(Layout {
+        color_mode,
+        bit_depth: frame.bit_depth,
+        width: frame.width.into(),
+        height: frame.height.into(),
+        bytes_per_pixel: channels + 4 * channels + coefficients,
+    })
+}
+
+/// EXIF orientation; upright where there is none.
+pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
+    let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
+    let exif = decoder.decode_headers().ok().and_then(|()| decoder.exif());
+    exif.and_then(|exif| Orientation::from_exif_chunk(exif)).unwrap_or(Orientation::NoTransforms)
+}
+
+/// Decodes the pixels.
+pub(crate) fn pixels(bytes: &[u8], layout: &Layout, limits: &Limits) -> Result<Raster, Error> {
+    if !is_complete(bytes) {
+        let found = format!("it is truncated: no end-of-image marker in its {} bytes", bytes.len());
+        return Err(damaged(Format::Jpeg, found));
+    }
+    let (color, channels) = match layout.color_mode {
+        ColorMode::Grey => (ColorSpace::Luma, 1),
+        _ => (ColorSpace::RGB, 3),
+    };
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(limits.max_width_px as usize)
+        .set_max_height(limits.max_height_px as usize)
+        .jpeg_set_out_colorspace(color);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let samples = decoder.decode().map_err(|error| damaged(Format::Jpeg, error))?;
+    Ok(raster(&samples, channels, false))
+}
+
+/// Whether an end-of-image marker follows the last scan.
+pub(crate) fn is_complete(bytes: &[u8]) -> bool {
+    scan(bytes).ended
+}
+
+struct Frame {
+    bit_depth: u8,
+    width: u16,
+    height: u16,
+    components: u8,
+    progressive: bool,
+}
+
+#[derive(Default)]
+struct Scan {
+    frame: Option<Frame>,
+    ended: bool,
+}
+
+/// Walks the markers: segments by their length, entropy-coded data byte by byte.
+fn scan(bytes: &[u8]) -> Scan {
+    const START_OF_IMAGE: u8 = 0xd8;
+    const END_OF_IMAGE: u8 = 0xd9;
+    let mut found = Scan::default();
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(offset) = rest.iter().position(|&byte| byte == 0xff) else { return found };
+        let Some(&marker) = rest.get(offset + 1) else { return found };
+        at += offset + 1;
+        match marker {
+            0xff => continue,                                   // a fill byte before a marker
+            0 | 0x01 | 0xd0..=0xd7 | START_OF_IMAGE => at += 1, // a stuffed byte, or a marker without a segment
+            END_OF_IMAGE => {
+                found.ended = true;
+                return found;
+            }
+            _ => {
+                let Some(&[high, low]) = bytes.get(at + 1..at + 3) else { return found };
+                let is_frame = matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+                if let (true, Some(&[bit_depth, h0, h1, w0, w1, components])) =
+                    (is_frame && found.frame.is_none(), bytes.get(at + 3..at + 9))
+                {
+                    found.frame = Some(Frame {
+                        bit_depth,
+                        width: u16::from_be_bytes([w0, w1]),
+                        height: u16::from_be_bytes([h0, h1]),
+                        components,
+                        progressive: matches!(marker, 0xc2 | 0xc6 | 0xca | 0xce),
+                    });
+                }
+                at += 1 + usize::from(u16::from_be_bytes([high, low])).max(2);
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! PNG, BMP and WebP, through the `image` crate.
+
+use std::io::Cursor;
+
+use image::codecs::{bmp::BmpDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::metadata::Orientation;
+use image::{ColorType, ImageDecoder, ImageError};
+
+use super::{Layout, Raster, damaged, raster};
+use crate::{ColorMode, Error, Format, Limits};
+
+/// Reads the header.
+pub(crate) fn layout(bytes: &[u8], format: Format) -> Result<Layout, Error> {
+    match format {
+        Format::Png => png_layout(bytes),
+        Format::Bmp => bmp_layout(bytes),
+        _ => {
+            let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| reason(format, error))?;
+            let (width, height) = decoder.dimensions();
+            let color_mode = if decoder.color_type().has_alpha() { ColorMode::Rgba } else { ColorMode::Rgb };
+            // The lossy decoder keeps three planes, the lossless one four bytes a pixel, besides the 8-bit output.
+            Ok(Layout { color_mode, bit_depth: 8, width, height, bytes_per_pixel: 4 + 4 + 12 })
+        }
+    }
+}
+
+/// EXIF orientation; upright where there is none.
+pub(crate) fn orientation(bytes: &[u8], format: Format, limits: &Limits) -> Orientation {
+    open(bytes, format, limits)
+        .and_then(|mut decoder| decoder.orientation())
+        .unwrap_or(Orientation::NoTransforms)
+}
+
+/// Decodes the pixels.
+pub(crate) fn pixels(bytes: &[u8], format: Format, limits: &Limits) -> Result<Raster, Error> {
+    let decoder = open(bytes, format, limits).map_err(|error| reason(format, error))?;
+    let color = decoder.color_type();
+    let (width, height) = decoder.dimensions();
+    let samples = width as usize * height as usize * usize::from(color.channel_count());
+    let stored = usize::from(color.channel_count());
+    match color {
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
+            let mut buffer = vec![0_u8; samples];
+            decoder.read_image_boxed(&mut buffer).map_err(|error| reason(format, error))?;
+            Ok(raster(&buffer, stored, false))
+        }
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            let mut buffer = vec![0_u16; samples];
+            let target = bytemuck::cast_slice_mut(&mut buffer);
+            decoder.read_image_boxed(target).map_err(|error| reason(format, error))?;
+            Ok(raster(&buffer, stored, false))
+        }
+        other => Err(damaged(format, format!("pixels stored as {other:?} are not supported"))),
+    }
+}
+
+fn open<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    limits: &Limits,
+) -> Result<Box<dyn ImageDecoder + 'a>, ImageError> {
+    let mut bounds = image::Limits::no_limits();
+    bounds.max_image_width = Some(limits.max_width_px);
+    bounds.max_image_height = Some(limits.max_height_px);
+    bounds.max_alloc = Some(limits.max_alloc_bytes);
+    let reader = Cursor::new(bytes);
+    Ok(match format {
+        Format::Png => Box::new(PngDecoder::with_limits(reader, bounds)?),
+        Format::Bmp => Box::new(BmpDecoder::new(reader)?),
+        _ => Box::new(WebPDecoder::new(reader)?),
+    })
+}
+
+fn reason(format: Format, error: ImageError) -> Error {
+    match error {
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            damaged(format, "it is truncated")
+        }
+        error => damaged(format, error),
+    }
+}
+
+/// The header chunk of a PNG: length, "IHDR", width, height, bit depth, colour type.
+fn png_layout(bytes: &[u8]) -> Result<Layout, Error> {
+    let Some([0, 0, 0, 13, b'I', b'H', b'D', b'R', w0, w1, w2, w3, h0, h1, h2, h3, bit_depth, color]) =
+        bytes.get(8..26)
+    else {
+        return Err(damaged(Format::Png, "its header chunk is missing or truncated"));
+    };
+    // The decoder adds alpha where some colours are marked as transparent.
+    let (color_mode, samples, channels) = match color {
+        0 => (ColorMode::Grey, 2, 1),
+        2 => (ColorMode::Rgb, 4, 3),
+        3 => (ColorMode::Palette, 4, 3),
+        4 => (ColorMode::GreyAlpha, 2, 1),
+        6 => (ColorMode::Rgba, 4, 3),
+        other => return Err(damaged(Format::Png, format!("unknown colour type {other}"))),
+    };
+    Ok(Layout {
+        color_mode,
+        bit_depth: *bit_depth,
+        width: u32::from_be_bytes([*w0, *w1, *w2, *w3]),
+        height: u32::from_be_bytes([*h0, *h1, *h2, *h3]),
+        bytes_per_pixel: samples * if *bit_depth == 16 { 2 } else { 1 } + channels * 4,
+    })
+}
+
+fn bmp_layout(bytes: &[u8]) -> Result<Layout, Error> {
+    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(|error| reason(Format::Bmp, error))?;
+    let (width, height) = decoder.dimensions();
+    // The old header of 12 bytes has its bit count 4 bytes earlier.
+    let at = if bytes.get(14..18) == Some(&[12, 0, 0, 0]) { 24 } else { 28 };
+    let bits = bytes.get(at..at + 2).map_or(24, |bits| u16::from_le_bytes([bits[0], bits[1]]));
+    let (color_mode, bit_depth) = match bits {
+        1..=8 => (ColorMode::Palette, bits as u8),
+        16 => (ColorMode::Rgb, 5),
+        _ if decoder.color_type().has_alpha() => (ColorMode::Rgba, 8),
+        _ => (ColorMode::Rgb, 8),
+    };
+    Ok(Layout { color_mode, bit_depth, width, height, bytes_per_pixel: 4 + 12 })
+}

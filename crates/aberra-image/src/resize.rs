@@ -1,0 +1,58 @@
+//! The one resampler: a triangle filter, widened when it reduces so that nothing aliases (Pillow's `BILINEAR`).
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::Error;
+use crate::error::Kind;
+
+/// A box of a plane, in pixels; may begin and end within a pixel.
+#[derive(Clone, Copy)]
+pub(crate) struct Area {
+    pub top: f64,
+    pub left: f64,
+    pub height: f64,
+    pub width: f64,
+}
+
+/// Pixels with their size, `[height, width, channels]`.
+pub(crate) struct Plane<'a> {
+    pub pixels: &'a [f32],
+    pub height: usize,
+    pub width: usize,
+    /// 1 or 3.
+    pub channels: usize,
+}
+
+impl Area {
+    /// All of a plane.
+    pub(crate) fn of(plane: &Plane<'_>) -> Self {
+        Self { top: 0.0, left: 0.0, height: plane.height as f64, width: plane.width as f64 }
+    }
+}
+
+/// Resamples an area of a plane to `height` x `width`. Near the area's edge, pixels just outside it take part.
+pub(crate) fn resize(plane: &Plane<'_>, area: Area, height: usize, width: usize) -> Result<Vec<f32>, Error> {
+    let mut resized = vec![0.0_f32; height * width * plane.channels];
+    let kind = if plane.channels == 3 { PixelType::F32x3 } else { PixelType::F32 };
+    let source =
+        ImageRef::new(side(plane.width)?, side(plane.height)?, bytemuck::cast_slice(plane.pixels), kind)
+            .map_err(cannot_resize)?;
+    let target = bytemuck::cast_slice_mut(&mut resized);
+    let mut target =
+        Image::from_slice_u8(side(width)?, side(height)?, target, kind).map_err(cannot_resize)?;
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(area.left, area.top, area.width, area.height)
+        .use_alpha(false);
+    Resizer::new().resize(&source, &mut target, &options).map_err(cannot_resize)?;
+    Ok(resized)
+}
+
+fn side(pixels: usize) -> Result<u32, Error> {
+    u32::try_from(pixels).map_err(cannot_resize)
+}
+
+fn cannot_resize(error: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Pixels, format!("cannot resize: {error}"))
+}

@@ -1,0 +1,386 @@
+//! The dataset room on generated folders: layouts, planted problems, splits and their files.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use aberra::dataset::{
+    Dataset, Fold, FolderSplit, Gravity, GroupBy, Grouping, Inspection, Label, Layout, OpenOptions, Property,
+    Sketch, Split, SplitPolicy, SplitSettings, SplitSizes, doctor, smallest_rate,
+};
+use aberra::image::Limits;
+use image::{GrayImage, ImageFormat, Luma};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// Blobs at positions that depend on the seed: images of different seeds are not alike, those of one are.
+fn picture(seed: u32, side: u32) -> GrayImage {
+    let hash = |i: u32| {
+        let mut x = seed.wrapping_mul(0x9e37_79b9).wrapping_add(i.wrapping_mul(0x85eb_ca6b)) | 1;
+        for _ in 0..3 {
+            x ^= x << 13;
+            x ^= x >> 17;
+            x ^= x << 5;
+        }
+        f64::from(x % 1000) / 1000.0
+    };
+    let blobs: Vec<[f64; 4]> = (0..7)
+        .map(|i| [hash(4 * i), hash(4 * i + 1), 0.05 + 0.1 * hash(4 * i + 2), hash(4 * i + 3)])
+        .collect();
+    GrayImage::from_fn(side, side, |x, y| {
+        let (x, y) = (f64::from(x) / f64::from(side), f64::from(y) / f64::from(side));
+        let value: f64 = blobs
+            .iter()
+            .map(|[bx, by, r, v]| v * (-((x - bx).powi(2) + (y - by).powi(2)) / (r * r)).exp())
+            .sum();
+        Luma([(20.0 + 200.0 * value).min(255.0) as u8])
+    })
+}
+
+fn save(image: &GrayImage, path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image.save(path).unwrap();
+}
+
+fn open(folder: &Path, normal: &[&str]) -> aberra::Result<Dataset> {
+    Dataset::open(folder, &OpenOptions { normal: normal.iter().map(|&name| name.to_owned()).collect() })
+}
+
+fn looked_at(folder: &Path) -> (Dataset, Inspection, Grouping) {
+    let dataset = open(folder, &[]).unwrap();
+    let inspection = dataset.inspect(&Limits::default());
+    let grouping = Grouping::of(&dataset, &inspection, GroupBy::Near).unwrap();
+    (dataset, inspection, grouping)
+}
+
+fn names(dataset: &Dataset) -> Vec<&str> {
+    dataset.samples.iter().map(|sample| sample.name.as_str()).collect()
+}
+
+#[test]
+fn planted_problems_are_found() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for seed in 0..30 {
+        save(&picture(seed, 64), &at(&format!("train/good/{seed:02}.png")));
+    }
+    for seed in 100..110 {
+        save(&picture(seed, 96), &at(&format!("test/crack/{seed}.png")));
+    }
+    fs::copy(at("train/good/03.png"), at("train/good/03 copy, again.png")).unwrap();
+    save(&image::imageops::rotate90(&picture(5, 80)), &at("test/good/turned.png"));
+    let twin = picture(7, 64);
+    save(&twin, &at("test/crack/mislabelled.png"));
+    fs::write(at("train/good/text.png"), "not an image").unwrap();
+    twin.save_with_format(at("train/good/really_png.jpg"), ImageFormat::Png).unwrap();
+    save(&GrayImage::new(64, 64), &at("train/good/black.png"));
+    save(&GrayImage::from_pixel(1, 1, Luma([9])), &at("train/good/one.png"));
+    fs::write(at("README.md"), "words").unwrap();
+    fs::write(at(".hidden.png"), "words").unwrap();
+
+    let (dataset, inspection, grouping) = looked_at(folder.path());
+    let report = doctor(&dataset, &inspection, &grouping);
+    let group =
+        |name: &str| grouping.group_of[names(&dataset).iter().position(|&other| other == name).unwrap()];
+    assert_eq!(dataset.layout, Layout::Mvtec);
+    assert_eq!(group("train/good/03.png"), group("train/good/03 copy, again.png"));
+    assert_eq!(group("train/good/05.png"), group("test/good/turned.png"));
+    assert_eq!(grouping.count, 30 + 10 + 3, "{:?}", grouping.members());
+    let named =
+        |list: &[aberra::dataset::Named]| list.iter().map(|named| named.name.clone()).collect::<Vec<_>>();
+    assert_eq!(named(&report.unreadable), ["train/good/text.png"]);
+    assert_eq!(named(&report.misnamed), ["train/good/really_png.jpg"]);
+    assert_eq!(named(&report.empty), ["train/good/black.png", "train/good/one.png"]);
+    assert_eq!(report.skipped.other.get("md"), Some(&1));
+    assert_eq!(report.copies.contradictory.len(), 1);
+    assert_eq!(report.copies.contradictory[0].1, "test/crack/mislabelled.png");
+    assert_eq!(report.copies.across_parts.leak.normal_leaked, 1);
+    let size = report.shortcuts.iter().find(|shortcut| shortcut.property == Property::PixelCount).unwrap();
+    assert!(size.is_suspicious() && size.is_higher_in_anomalies, "{size:?}");
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.gravity == Gravity::Wrong && finding.text.contains("both normal"))
+    );
+    let text = report.to_string();
+    for expected in
+        ["MVTec", "text.png", "really_png.jpg: PNG", "WRONG", "labelled both normal and anomalous"]
+    {
+        assert!(text.contains(expected), "{text}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["copies"]["exact_sets"], 2);
+}
+
+#[test]
+fn a_sketch_recognises_copies_only() {
+    let folder = TempDir::new().unwrap();
+    for seed in 0..12 {
+        save(&picture(seed, 64), &folder.path().join(format!("{seed:02}.png")));
+    }
+    save(&image::imageops::flip_vertical(&picture(3, 90)), &folder.path().join("x.png"));
+    save(&picture(50, 64), &folder.path().join("y.png"));
+    let (_, inspection, grouping) = looked_at(folder.path());
+    let prints: Vec<_> = inspection.images.iter().map(|seen| &seen.as_ref().unwrap().fingerprint).collect();
+    let sketches: Vec<Sketch> =
+        prints[..12].iter().map(|print| Sketch::from_row(&Sketch::of(print).to_row()).unwrap()).collect();
+    let found =
+        Sketch::find_copies(&sketches, &[prints[12], prints[13], prints[4]], grouping.threshold.unwrap());
+    assert_eq!(found, [Some(3), None, Some(4)]);
+    assert!(Sketch::from_row(&[0; 3]).is_none());
+}
+
+#[test]
+fn class_folders_need_a_known_normal_class() {
+    let folder = TempDir::new().unwrap();
+    for (seed, name) in
+        ["Training/glioma/a.png", "Training/brain/b.png", "Testing/brain/c.png"].iter().enumerate()
+    {
+        save(&picture(seed as u32, 16), &folder.path().join(name));
+    }
+    save(&picture(9, 16), &folder.path().join("masks/Training/glioma/a.png"));
+    let error = open(folder.path(), &[]).unwrap_err();
+    assert!(error.is_data() && error.to_string().contains("`brain`, `glioma`"), "{error}");
+    let error = open(folder.path(), &["notumor"]).unwrap_err();
+    assert!(
+        error.to_string().contains("`notumor`") && error.to_string().contains("`brain`, `glioma`"),
+        "{error}"
+    );
+    let dataset = open(folder.path(), &["brain"]).unwrap();
+    assert_eq!(names(&dataset), ["Testing/brain/c.png", "Training/brain/b.png", "Training/glioma/a.png"]);
+    assert_eq!(dataset.samples[0].folder_split, Some(FolderSplit::Test));
+    assert_eq!(dataset.samples[2].label, Label::Anomalous { kind: "glioma".into() });
+    assert_eq!(dataset.samples[2].mask, Some(folder.path().join("masks/Training/glioma/a.png")));
+    assert_eq!(open(folder.path(), &["*"]).unwrap().counts(), (3, 0));
+    assert!(open(&folder.path().join("Training"), &["brain"]).is_ok());
+    assert_eq!(open(&folder.path().join("Training/brain"), &[]).unwrap().layout, Layout::Plain);
+}
+
+#[test]
+fn an_empty_folder_is_an_error() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("notes.txt"), "words").unwrap();
+    let error = open(folder.path(), &[]).unwrap_err();
+    assert!(error.is_data() && error.to_string().contains("1 other files"), "{error}");
+    assert!(open(&folder.path().join("absent"), &[]).unwrap_err().is_io());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn odd_names_and_link_loops_work() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = TempDir::new().unwrap();
+    let odd = std::ffi::OsStr::from_bytes(b"caf\xe9, \"one\".png");
+    save(&picture(1, 16), &folder.path().join("sub folder/a.png"));
+    fs::copy(folder.path().join("sub folder/a.png"), folder.path().join(odd)).unwrap();
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("sub folder/loop")).unwrap();
+    let dataset = open(folder.path(), &[]).unwrap();
+    assert_eq!(dataset.samples.len(), 2);
+    assert_eq!(dataset.skipped.unreachable.len(), 1);
+    assert!(dataset.inspect(&Limits::default()).unreadable().is_empty());
+}
+
+#[test]
+fn manifests_give_labels_groups_parts_and_masks() {
+    let folder = TempDir::new().unwrap();
+    for (seed, name) in ["a, b.png", "c.png", "d.png"].iter().enumerate() {
+        save(&picture(seed as u32, 16), &folder.path().join(name));
+    }
+    let csv =
+        "path,label,kind,group,split,mask\n\"a, b.png\",normal,,p1,train,\nc.png,1,crack,p1,test,d.png\n";
+    fs::write(folder.path().join("list.csv"), csv).unwrap();
+    let json = "{\"path\":\"a, b.png\",\"label\":0,\"group\":\"p1\",\"split\":\"train\"}\n\n\
+                {\"path\":\"c.png\",\"label\":\"anomalous\",\"kind\":\"crack\",\"group\":\"p1\",\"split\":\"test\",\"mask\":\"d.png\"}\n";
+    fs::write(folder.path().join("list.jsonl"), json).unwrap();
+    let from_csv = open(&folder.path().join("list.csv"), &[]).unwrap();
+    assert_eq!(from_csv.samples, open(&folder.path().join("list.jsonl"), &[]).unwrap().samples);
+    assert_eq!(from_csv.samples[1].label.kind(), Some("crack"));
+    assert_eq!(from_csv.samples[1].mask, Some(folder.path().join("d.png")));
+    let inspection = from_csv.inspect(&Limits::default());
+    assert_eq!(Grouping::of(&from_csv, &inspection, GroupBy::Manifest).unwrap().count, 1);
+    assert_eq!(Grouping::of(&from_csv, &inspection, GroupBy::None).unwrap().count, 2);
+    for (text, expected) in [
+        ("path,colour\na.png,red\n", "`colour`"),
+        ("path,label\nc.png,maybe\n", "line 2: expected label"),
+        ("path,split\nc.png,later\n", "line 2: expected split"),
+        ("path\nabsent.png\n", "none of the 1 files"),
+        ("label\nnormal\n", "column `path`"),
+        ("path\n", "found none"),
+    ] {
+        fs::write(folder.path().join("wrong.csv"), text).unwrap();
+        let error = open(&folder.path().join("wrong.csv"), &[]).unwrap_err();
+        assert!(error.is_data() && error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn sizes_support_the_rate_or_say_what_does() {
+    let settings = SplitSettings::default();
+    assert_eq!(
+        SplitSizes::of(286, &settings).unwrap(),
+        SplitSizes { train: 131, fit: 39, calibration: 59, test: 57 }
+    );
+    let one_percent = SplitSettings { rate: 0.01, ..settings.clone() };
+    assert_eq!(SplitSizes::of(286, &one_percent).unwrap().calibration, 99);
+    let error = SplitSizes::of(30, &settings).unwrap_err();
+    let (text, hint) = (error.to_string(), error.hint().unwrap().to_owned());
+    assert!(error.is_data() && text.contains("needs 47 groups") && text.contains("found 30"), "{text}");
+    assert!(hint.contains("7.69 %"), "{hint}");
+    let smallest = smallest_rate(30, 0.2).unwrap();
+    assert!(SplitSizes::of(30, &SplitSettings { rate: smallest, ..settings.clone() }).is_ok());
+    assert!(SplitSizes::of(30, &SplitSettings { rate: smallest - 0.005, ..settings.clone() }).is_err());
+    assert!(SplitSizes::of(47, &settings).is_ok() && SplitSizes::of(46, &settings).is_err());
+    for rate in [0.0, -1.0, 0.6, f64::NAN] {
+        assert!(SplitSizes::of(286, &SplitSettings { rate, ..settings.clone() }).unwrap_err().is_settings());
+    }
+    assert_eq!(smallest_rate(0, 0.2), None);
+}
+
+/// A data set that exists only on paper: groups of normals and of anomalies by the given sizes.
+fn on_paper(normals: &[usize], anomalies: &[usize]) -> (Dataset, Inspection, Grouping) {
+    let mut folder = Vec::new();
+    let mut group_of = Vec::new();
+    for (group, (&size, normal)) in
+        normals.iter().map(|size| (size, true)).chain(anomalies.iter().map(|size| (size, false))).enumerate()
+    {
+        for _ in 0..size {
+            let label = if normal { Label::Normal } else { Label::Anomalous { kind: "spot".into() } };
+            let index = folder.len();
+            folder.push(aberra::dataset::Sample {
+                path: format!("{index:05}").into(),
+                name: format!("{index:05}"),
+                label,
+                mask: None,
+                group: None,
+                folder_split: Some(if index % 3 == 0 { FolderSplit::Test } else { FolderSplit::Train }),
+            });
+            group_of.push(group);
+        }
+    }
+    let image = aberra::image::Image::from_pixels(vec![0.5; 64], 8, 8, 1).unwrap();
+    let seen = aberra::dataset::Inspected::of(&image, Path::new("x.png"));
+    let inspection = Inspection { images: vec![Ok(seen); folder.len()] };
+    let count = normals.len() + anomalies.len();
+    let grouping =
+        Grouping { by: GroupBy::Near, group_of, count, exact: vec![], near: vec![], threshold: None };
+    let dataset = Dataset {
+        root: "paper".into(),
+        layout: Layout::Plain,
+        samples: folder,
+        skipped: aberra::dataset::Skipped::default(),
+        notes: vec![],
+    };
+    (dataset, inspection, grouping)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn splits_are_disjoint_whole_and_seeded(
+        normals in prop::collection::vec(1usize..5, 50..150),
+        anomalies in prop::collection::vec(1usize..4, 0..20),
+        seed in 0u64..1000,
+        fold in prop::option::of(0usize..5),
+    ) {
+        let (dataset, inspection, grouping) = on_paper(&normals, &anomalies);
+        let settings = SplitSettings { seed, ..SplitSettings::default() };
+        let make = |settings: &SplitSettings| match fold {
+            Some(index) => Split::fold(&dataset, &inspection, &grouping, settings, Fold { index, of: 5 }),
+            None => Split::of(&dataset, &inspection, &grouping, settings),
+        };
+        let split = make(&settings).unwrap();
+        prop_assert_eq!(&split, &make(&settings).unwrap());
+        let parts = [&split.train, &split.fit, &split.calibration, &split.test];
+        let mut all: Vec<usize> = parts.iter().copied().chain([&split.unused, &split.unreadable]).flatten().copied().collect();
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..dataset.samples.len()).collect::<Vec<_>>());
+        let groups: Vec<BTreeSet<usize>> =
+            parts.iter().map(|part| part.iter().map(|&index| grouping.group_of[index]).collect()).collect();
+        for a in 0..4 {
+            for b in 0..a {
+                prop_assert!(groups[a].is_disjoint(&groups[b]));
+            }
+        }
+        // One per group but in train, which has all members of its groups.
+        for part in 1..4 {
+            prop_assert_eq!(groups[part].len(), parts[part].len());
+        }
+        prop_assert_eq!(split.train.len(), groups[0].iter().map(|&group| normals[group]).sum::<usize>());
+        for part in &parts[..3] {
+            prop_assert!(part.iter().all(|&index| dataset.samples[index].label.is_normal()));
+        }
+        prop_assert_eq!((split.calibration.len() + 1) % 20, 0);
+        prop_assert_eq!(split.test.iter().filter(|&&index| !dataset.samples[index].label.is_normal()).count(), anomalies.len());
+        let other = make(&SplitSettings { seed: seed + 1, ..settings }).unwrap();
+        prop_assert_ne!(&other.calibration, &split.calibration);
+    }
+}
+
+#[test]
+fn folds_test_every_group_of_normals_once() {
+    let (dataset, inspection, grouping) = on_paper(&[2; 103], &[1; 4]);
+    let settings = SplitSettings::default();
+    let mut tested = Vec::new();
+    for index in 0..5 {
+        let split = Split::fold(&dataset, &inspection, &grouping, &settings, Fold { index, of: 5 }).unwrap();
+        tested.extend(split.test.iter().map(|&index| grouping.group_of[index]).filter(|&group| group < 103));
+    }
+    tested.sort_unstable();
+    assert_eq!(tested, (0..103).collect::<Vec<_>>());
+    assert!(
+        Split::fold(&dataset, &inspection, &grouping, &settings, Fold { index: 5, of: 5 })
+            .unwrap_err()
+            .is_settings()
+    );
+}
+
+#[test]
+fn kept_folders_report_their_leak() {
+    let (dataset, inspection, grouping) = on_paper(&[3; 60], &[3; 6]);
+    let settings = SplitSettings { policy: SplitPolicy::Layout, ..SplitSettings::default() };
+    let split = Split::of(&dataset, &inspection, &grouping, &settings).unwrap();
+    let leak = split.leak.unwrap();
+    assert_eq!((leak.normal, leak.normal_leaked, leak.anomalous, leak.anomalous_leaked), (60, 60, 6, 0));
+    assert!(split.test.iter().all(|&index| dataset.samples[index].folder_split == Some(FolderSplit::Test)));
+    assert!(split.train.iter().all(|&index| dataset.samples[index].folder_split == Some(FolderSplit::Train)));
+    assert!(split.display(&dataset).to_string().contains("60 of 60 normal"));
+}
+
+#[test]
+fn a_split_file_comes_back_and_must_fit() {
+    let folder = TempDir::new().unwrap();
+    for seed in 0..60 {
+        save(&picture(seed, 24), &folder.path().join(format!("set/good/{seed:02}.png")));
+    }
+    save(&picture(200, 24), &folder.path().join("set/bad/a.png"));
+    let root = folder.path().join("set");
+    let (dataset, inspection, grouping) = looked_at(&root);
+    let split =
+        Split::of(&dataset, &inspection, &grouping, &SplitSettings { rate: 0.1, ..SplitSettings::default() })
+            .unwrap();
+    let file = folder.path().join("split.json");
+    split.write(&file, &dataset, &inspection).unwrap();
+    assert_eq!(Split::read(&file, &dataset, &inspection).unwrap(), split);
+
+    let refused = |expected: &str| {
+        let dataset = open(&root, &[]).unwrap();
+        let error = Split::read(&file, &dataset, &dataset.inspect(&Limits::default())).unwrap_err();
+        assert!(error.is_data() && error.to_string().contains(expected), "{error}");
+    };
+    save(&picture(300, 24), &root.join("good/new.png"));
+    refused("does not name");
+    fs::remove_file(root.join("good/new.png")).unwrap();
+    save(&picture(301, 24), &root.join("good/00.png"));
+    refused("have changed");
+    fs::remove_file(root.join("good/00.png")).unwrap();
+    refused("does not have");
+    fs::write(&file, "{}").unwrap();
+    refused("expected a split");
+    assert!(
+        split.write(&folder.path().join("absent/split.json"), &dataset, &inspection).unwrap_err().is_io()
+    );
+}

@@ -1,0 +1,190 @@
+"""Makes statistics.json: what other programs compute for the cases of tests/statistics.rs.
+
+Both sides draw the same cases from the same integer generator, so that the file holds results only.
+
+    python -m venv venv && venv/bin/pip install numpy scipy scikit-learn scikit-image statsmodels
+    venv/bin/python crates/aberra/tests/golden/statistics.py
+"""
+
+import json
+from bisect import bisect
+from pathlib import Path
+
+import numpy as np
+import scipy.ndimage
+import scipy.stats
+import sklearn.covariance
+import sklearn.metrics
+import sklearn.neighbors
+import statsmodels.api
+from skimage.metrics import structural_similarity
+
+
+class Draws:
+    """Knuth's 64-bit linear congruential generator; the upper 31 bits are used."""
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def next(self):
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return self.state >> 33
+
+    def uniform(self):
+        """From 0 to 1 in steps of 2^-24: exact in 32 and 64 bits."""
+        return (self.next() >> 7) / 2**24
+
+    def array(self, *shape):
+        return np.array([self.uniform() for _ in range(int(np.prod(shape)))]).reshape(shape)
+
+
+def ranking(seed):
+    draws = Draws(seed)
+    count = 2 + draws.next() % 60
+    levels = (3, 10, 1000)[draws.next() % 3]
+    anomalous = np.array([draws.next() % 3 == 0 for _ in range(count)])
+    scores = np.array([draws.next() % levels for _ in range(count)]) / 8 - 1
+    if anomalous.all() or not anomalous.any():
+        return None
+    auroc = sklearn.metrics.roc_auc_score(anomalous, scores)
+    precision = sklearn.metrics.average_precision_score(anomalous, scores)
+    if seed >= 200:
+        return [auroc, precision]
+    fpr, tpr, _ = sklearn.metrics.roc_curve(anomalous, scores, drop_intermediate=False)
+    f1 = max(sklearn.metrics.f1_score(anomalous, scores >= score) for score in scores)
+    return [auroc, precision, f1, tpr[fpr <= 0.05].max(), tpr[fpr <= 0.1].max(), fpr[tpr >= 0.95].min()]
+
+
+def clopper_pearson():
+    rows = []
+    for successes, trials in [(0, 20), (1, 20), (3, 60), (20, 20), (17, 405), (500, 10_000), (99_999, 100_000)]:
+        for confidence in (0.9, 0.95):
+            found = scipy.stats.binomtest(successes, trials).proportion_ci(confidence, "exact")
+            rows.append([successes, trials, confidence, found.low, found.high])
+    return rows
+
+
+def order_statistics():
+    """Largest m with P(Binomial(n, rate) >= m) >= confidence; 0 where there is none."""
+    rows = []
+    for groups in (1, 10, 44, 45, 59, 100, 229, 230, 1000, 5000):
+        for rate in (0.01, 0.05, 0.1, 0.3):
+            for confidence in (0.8, 0.9, 0.95):
+                tails = scipy.stats.binom.sf(np.arange(groups), groups, rate)
+                rows.append([groups, rate, confidence, int((tails >= confidence).sum())])
+    return rows
+
+
+def covariance(seed, count, dimensions):
+    draws = Draws(seed)
+    points = draws.array(count, dimensions)
+    points[:, 0] += points[:, -1]
+    fit = sklearn.covariance.LedoitWolf().fit(points)
+    assert np.isclose(fit.shrinkage_, sklearn.covariance.ledoit_wolf(points)[1])
+    return {
+        "shrinkage": fit.shrinkage_,
+        "covariance": fit.covariance_[0, :4].tolist() + [fit.covariance_[-1, -1]],
+        "distances": np.sqrt(fit.mahalanobis(points[:5])).tolist(),
+    }
+
+
+def neighbours(seed, count, dimensions, nearest):
+    points = Draws(seed).array(count, dimensions)
+    search = sklearn.neighbors.NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(points)
+    distances, _ = search.kneighbors()  # without the point itself
+    return distances.mean(axis=1).tolist()
+
+
+def huber(seed, count, features):
+    draws = Draws(seed)
+    x = draws.array(count, features)
+    y = x @ np.arange(1, features + 1) + draws.array(count)
+    y[::7] += 5 * draws.uniform()
+    fit = statsmodels.api.RLM(y, statsmodels.api.add_constant(x), M=statsmodels.api.robust.norms.HuberT(1.345))
+    result = fit.fit(scale_est="mad", maxiter=1000, tol=1e-14, conv="coefs")
+    return {"line": result.params.tolist(), "scale": result.scale}
+
+
+def ssim(seed, height, width, sigma):
+    draws = Draws(seed)
+    first = draws.array(height, width)
+    second = (first + draws.array(height, width)) / 2
+    _, similarity = structural_similarity(
+        first,
+        second,
+        gaussian_weights=True,
+        sigma=sigma,
+        use_sample_covariance=False,
+        data_range=1.0,
+        full=True,
+    )
+    return similarity.ravel()[::7].tolist()
+
+
+def median(seed, height, width):
+    plane = Draws(seed).array(height, width)
+    return (scipy.ndimage.median_filter(plane, size=5, mode="reflect").ravel()[::7] * 2**24).astype(int).tolist()
+
+
+def pixels(seed, levels):
+    """Four images of 40 x 30: rectangles as regions, brighter on average; few levels give ties."""
+    draws = Draws(seed)
+    maps, masks = [], []
+    for image in range(4):
+        mask = np.zeros((40, 30), dtype=bool)
+        for _ in range(image):
+            row, column = draws.next() % 36, draws.next() % 26
+            mask[row : row + 1 + draws.next() % 5, column : column + 1 + draws.next() % 5] = True
+        noise = np.array([draws.next() % levels for _ in range(1200)]).reshape(40, 30)
+        maps.append((noise + mask * (levels // 4)) / 2**20)
+        masks.append(mask)
+    scores, truth = np.concatenate([m.ravel() for m in maps]), np.concatenate([m.ravel() for m in masks])
+    precision, recall, _ = sklearn.metrics.precision_recall_curve(truth, scores)
+    return {
+        "auroc": sklearn.metrics.roc_auc_score(truth, scores),
+        "average_precision": sklearn.metrics.average_precision_score(truth, scores),
+        "dice": float(np.max(2 * precision * recall / np.maximum(precision + recall, 1e-30))),
+        "aupro": [aupro(maps, masks, limit) for limit in (0.05, 0.3, 1.0)],
+    }
+
+
+def aupro(maps, masks, limit):
+    """The definition of MVTec AD's own evaluation code, pixel by pixel."""
+    scores, alarms, overlaps, regions, normals = [], [], [], 0, 0
+    for plane, mask in zip(maps, masks):
+        labels, count = scipy.ndimage.label(mask, structure=np.ones((3, 3)))
+        overlap = np.zeros(mask.shape)
+        for region in range(1, count + 1):
+            overlap[labels == region] = 1 / (labels == region).sum()
+        regions += count
+        normals += (~mask).sum()
+        scores.append(plane.ravel())
+        alarms.append(~mask.ravel())
+        overlaps.append(overlap.ravel())
+    scores, alarms, overlaps = map(np.concatenate, (scores, alarms, overlaps))
+    order = np.argsort(-scores, kind="stable")
+    keep = np.append(np.diff(scores[order]) != 0, True)
+    x = np.concatenate([[0], (np.cumsum(alarms[order]) / normals)[keep], [1]])
+    y = np.concatenate([[0], (np.cumsum(overlaps[order]) / regions)[keep], [1]])
+    correction = 0.0
+    if limit not in x:
+        after = bisect(x, limit)
+        height = y[after - 1] + (y[after] - y[after - 1]) * (limit - x[after - 1]) / (x[after] - x[after - 1])
+        correction = 0.5 * (height + y[after - 1]) * (limit - x[after - 1])
+    x, y = x[x <= limit], y[: (x <= limit).sum()]
+    return float((np.sum(0.5 * (y[1:] + y[:-1]) * np.diff(x)) + correction) / limit)
+
+
+golden = {
+    "ranking": [ranking(seed) for seed in range(1000)],
+    "clopper_pearson": clopper_pearson(),
+    "order_statistics": order_statistics(),
+    "covariance": [covariance(1, 50, 4), covariance(2, 30, 40), covariance(3, 300, 20)],
+    "neighbours": neighbours(4, 40, 9, 5),
+    "huber": [huber(5, 40, 3), huber(6, 101, 1), huber(7, 300, 5)],
+    "ssim": [ssim(8, 24, 31, 1.5), ssim(9, 33, 40, 3.0), ssim(10, 24, 31, 0.6)],
+    "median": [median(11, 23, 31), median(12, 6, 64)],
+    "pixels": [pixels(13, 2**20), pixels(14, 40), pixels(15, 1000)],
+}
+lines = ",\n".join(f'"{name}": {json.dumps(values, separators=(",", ":"))}' for name, values in golden.items())
+Path(__file__).with_name("statistics.json").write_text("{\n" + lines + "\n}\n")
