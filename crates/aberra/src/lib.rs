@@ -7,6 +7,8 @@ pub mod dataset;
 mod detector;
 mod error;
 pub mod evaluate;
+pub mod explain;
+mod files;
 mod learn;
 pub mod model;
 pub mod phantom;
@@ -20,6 +22,7 @@ pub use aberra_image as image;
 pub use config::{ENVIRONMENT_PREFIX, PromiseSettings, TrainConfig};
 pub use detector::{Detector, Normal, Part, PartSize, Provenance, Verdict};
 pub use error::Error;
+pub use files::FILES_CHUNK;
 pub use learn::TrainOptions;
 
 /// The library's result.

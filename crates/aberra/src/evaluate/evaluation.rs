@@ -1,0 +1,385 @@
+//! What an evaluation says, in numbers: the types that a report, a table and the evaluation file share.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::bootstrap::{BootstrapSettings, Interval};
+use super::metrics::{Confusion, OracleF1};
+use super::pixel::{Bounded, OracleDice};
+use crate::calibrate::Promise;
+use crate::dataset::{Fold, GroupBy, Label, SplitPolicy};
+use crate::detector::{Part, PartSize};
+use crate::score::Evidence;
+use crate::statistics::binomial::RateInterval;
+
+/// A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+/// `{"unavailable": "reason"}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Figure<T> {
+    /// The number.
+    Known(T),
+    /// There is none.
+    Unavailable {
+        /// Why, for people.
+        unavailable: String,
+    },
+}
+
+/// Metrics with intervals on labelled images, with everything they rest on. `Display` is a table for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Version of Aberra.
+    pub aberra_version: String,
+    /// The detector that was evaluated.
+    pub detector: EvaluatedDetector,
+    /// The data set it was evaluated on.
+    pub data: EvaluatedData,
+    /// How the intervals were drawn.
+    pub bootstrap: BootstrapSettings,
+    /// How well the detector's scores rank anomalous above normal images.
+    pub ranking: Ranking,
+    /// What the verdicts at the detector's threshold are worth.
+    pub verdicts: Verdicts,
+    /// Promised and realised false alarms.
+    pub false_alarms: FalseAlarms,
+    /// The same without images that are near-copies of the detector's own normals; `None` where there are none.
+    pub without_leaked: Option<WithoutLeaked>,
+    /// One row per kind of anomaly, by name.
+    pub kinds: Vec<KindRow>,
+    /// Every fitted scorer on the same images.
+    pub scorers: Vec<ScorerRow>,
+    /// What the images' files and frames alone give away, best first.
+    pub shortcuts: Vec<ShortcutRow>,
+    /// How well the error maps find the masks.
+    pub pixels: Figure<Pixels>,
+    /// What a reader must know before believing the numbers, in plain words.
+    pub warnings: Vec<String>,
+    /// One row per image of the data set, in its order.
+    pub images: Vec<ImageRow>,
+}
+
+/// The detector of an evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluatedDetector {
+    /// Hash of its file's content; `None` where it was never saved.
+    pub hash: Option<String>,
+    /// The name of the data set it was made from.
+    pub made_from: String,
+    /// Its training images and groups.
+    pub train: PartSize,
+    /// Its fit split.
+    pub fit: PartSize,
+    /// Its calibration split.
+    pub calibration: PartSize,
+    /// The scorer that gives its scores.
+    pub scorer: String,
+    /// Scores above it are anomalous.
+    pub threshold: f64,
+    /// Filtered errors above it are marked, in the units of the error map.
+    pub pixel_threshold: f64,
+    /// What its threshold promises.
+    pub promise: Promise,
+}
+
+/// The images of an evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluatedData {
+    /// The data set's folder, without where it lies.
+    pub name: String,
+    /// The split whose test part was evaluated; `None` where it was the whole data set.
+    pub split: Option<EvaluatedSplit>,
+    /// By what images were grouped.
+    pub by: GroupBy,
+    /// Scored images and their groups by what they show: normal first, then the kinds by name.
+    pub labels: Vec<LabelCount>,
+    /// Images left out because the detector was made from them.
+    pub own: OwnImages,
+    /// Images that could not be read or used.
+    pub unusable: usize,
+    /// Scored images that are near-copies of the detector's own normals.
+    pub leaked: Leaked,
+}
+
+/// The split whose test part was evaluated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluatedSplit {
+    /// Its seed.
+    pub seed: u64,
+    /// What became of the parts that folders name.
+    pub policy: SplitPolicy,
+    /// Which fold it is, if it is one.
+    pub fold: Option<Fold>,
+}
+
+/// Images and groups that show the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelCount {
+    /// What they show.
+    pub label: Label,
+    /// Images.
+    pub images: usize,
+    /// Groups that they are from.
+    pub groups: usize,
+}
+
+/// Images that the detector was made from, by what it used them for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnImages {
+    /// Trained the model.
+    pub train: usize,
+    /// Fitted the scorers.
+    pub fit: usize,
+    /// Gave the threshold.
+    pub calibration: usize,
+}
+
+/// Scored images that are near-copies of the detector's own normals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leaked {
+    /// Normal images.
+    pub normals: usize,
+    /// Anomalous images.
+    pub anomalies: usize,
+}
+
+/// How well scores rank anomalous above normal images, whatever the threshold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ranking {
+    /// Area under the ROC curve.
+    pub auroc: Figure<Interval>,
+    /// Average precision.
+    pub average_precision: Figure<Interval>,
+    /// What random scores would give as average precision: the share of anomalous images.
+    pub average_precision_of_chance: Figure<f64>,
+    /// True-positive rates at 1, 5 and 10 % false positives.
+    pub tpr_at_fpr: Vec<AtRate>,
+    /// False-positive rate at 95 % true positives.
+    pub fpr_at_95_tpr: Figure<f64>,
+    /// The greatest F1 of all thresholds, chosen with these very labels: an oracle, never a result.
+    pub oracle_f1: Figure<OracleF1>,
+}
+
+/// A rate at a given other rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtRate {
+    /// The given rate.
+    pub rate: f64,
+    /// The rate there.
+    pub value: Figure<f64>,
+}
+
+/// What the verdicts at the detector's threshold are worth. Anomalous is the positive class; a tie is normal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verdicts {
+    /// Counts of verdicts by truth.
+    pub confusion: Confusion,
+    /// Share of the images called anomalous that are.
+    pub precision: Figure<f64>,
+    /// Share of the anomalous images called so.
+    pub recall: Figure<f64>,
+    /// Share of the normal images called so.
+    pub specificity: Figure<f64>,
+    /// Harmonic mean of precision and recall.
+    pub f1: Figure<f64>,
+    /// Mean of recall and specificity.
+    pub balanced_accuracy: Figure<f64>,
+}
+
+/// Promised and realised false alarms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FalseAlarms {
+    /// The promised rate; `None` where the threshold promises none.
+    pub promised: Option<f64>,
+    /// Share of all normal images called anomalous.
+    pub over_images: Figure<f64>,
+    /// The same over one normal image of each group, a seeded random member, with its exact interval (Clopper and
+    /// Pearson, 1934): near-copies are not independent evidence.
+    pub over_groups: Figure<RateInterval>,
+    /// Groups that hold normal images.
+    pub groups: usize,
+}
+
+/// Figures without images that are near-copies of the detector's own normals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithoutLeaked {
+    /// Normal images that remain.
+    pub normals: usize,
+    /// Anomalous images that remain.
+    pub anomalies: usize,
+    /// Area under the ROC curve.
+    pub auroc: Figure<Interval>,
+    /// Promised and realised false alarms.
+    pub false_alarms: FalseAlarms,
+}
+
+/// One kind of anomaly, against all normal images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindRow {
+    /// The kind.
+    pub kind: String,
+    /// Its scored images.
+    pub images: usize,
+    /// Groups that they are from.
+    pub groups: usize,
+    /// Area under the ROC curve.
+    pub auroc: Figure<Interval>,
+    /// Share of its images called anomalous at the detector's threshold.
+    pub recall: Figure<f64>,
+}
+
+/// One scorer on the same images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScorerRow {
+    /// Its name.
+    pub name: String,
+    /// Whether it gives the detector's scores.
+    pub is_own: bool,
+    /// Area under the ROC curve.
+    pub auroc: Figure<Interval>,
+    /// The AUROC of the detector's own scorer minus this one's, both on the same resamples.
+    pub own_minus_this: Figure<Interval>,
+}
+
+/// What one property of file or frame gives away without looking at what an image shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShortcutRow {
+    /// The property, and the value it was compared with where it is one of several.
+    pub property: String,
+    /// Area under the ROC curve in the better direction, 0.5 to 1.
+    pub auroc: f64,
+}
+
+/// How well the error maps find the masks, over the pixels of the network input that lie in the image, 5 x 5-median
+/// filtered as the pixel threshold expects. Masks are brought to that size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pixels {
+    /// Side of the network input, at whose resolution pixels are counted.
+    pub size_px: usize,
+    /// Anomalous images with a mask.
+    pub masked: usize,
+    /// Normal images, whose masks are empty.
+    pub normals: usize,
+    /// Anomalous images left out because they have no mask: a missing mask is not an empty mask.
+    pub without_mask: usize,
+    /// Anomalous regions: sets of masked pixels that touch.
+    pub regions: u64,
+    /// Share of the pixels that are anomalous.
+    pub anomalous_share: f64,
+    /// Area under the pixels' ROC curve.
+    pub auroc: Figure<Bounded>,
+    /// Average precision of the pixels.
+    pub average_precision: Figure<Bounded>,
+    /// Area under the per-region overlap curve up to 30 % false positives (Bergmann et al., 2019).
+    pub aupro: Figure<Bounded>,
+    /// The greatest Dice of all thresholds, chosen with these very masks: an oracle.
+    pub oracle_dice: Figure<OracleDice>,
+    /// Dice at the detector's pixel threshold, over all pixels of all images.
+    pub dice: Figure<f64>,
+}
+
+/// One image of the data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRow {
+    /// Path relative to the data set's root; lossy where it is not UTF-8.
+    pub name: String,
+    /// What it shows.
+    pub label: Label,
+    /// Its group's number.
+    pub group: usize,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was scored.
+    Scored(Box<ScoredImage>),
+    /// Left out: the detector was made from it.
+    Own(Part),
+    /// It could not be read or used, and why.
+    Unusable(String),
+}
+
+/// The verdict on one image, without its maps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoredImage {
+    /// The detector's score.
+    pub score: f64,
+    /// Share of normal images at least this abnormal, by the calibration split.
+    pub p_value: Option<f64>,
+    /// Whether the score lies above the threshold.
+    pub anomalous: bool,
+    /// Whether it is a near-copy of one of the detector's own normals.
+    pub leaked: bool,
+    /// Whether its pixels were compared with a mask.
+    pub masked: bool,
+    /// Every fitted scorer's score that is a number, by name.
+    pub scores: BTreeMap<String, f64>,
+    /// What was measured.
+    pub evidence: Evidence,
+}
+
+impl<T> Figure<T> {
+    /// The number, or the reason why there is none.
+    pub(crate) fn new(value: Option<T>, reason: impl Into<String>) -> Self {
+        match value {
+            Some(value) => Self::Known(value),
+            None => Self::Unavailable { unavailable: reason.into() },
+        }
+    }
+
+    /// The number, if there is one.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unavailable { .. } => None,
+        }
+    }
+
+    /// Why there is none.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Known(_) => None,
+            Self::Unavailable { unavailable } => Some(unavailable),
+        }
+    }
+}
+
+impl OwnImages {
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.train + self.fit + self.calibration
+    }
+}
+
+impl ImageRow {
+    /// The verdict, where the image was scored.
+    pub fn scored(&self) -> Option<&ScoredImage> {
+        match &self.outcome {
+            Outcome::Scored(scored) => Some(scored),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The evaluation file (JSON, versioned) and the table of scores (CSV).
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::evaluation::{Evaluation, ImageRow, Outcome};
+use crate::detector::Part;
+use crate::store::write_durably;
+use crate::{Error, Result};
+
+const KIND: &str = "aberra evaluation";
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Envelope<T> {
+    kind: String,
+    version: u32,
+    evaluation: T,
+}
+
+impl Evaluation {
+    /// Writes the evaluation file: replaced whole and durably, or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        write_durably(path, self.to_json().as_bytes())
+    }
+
+    /// The content of the evaluation file: JSON with its kind and version.
+    pub fn to_json(&self) -> String {
+        let envelope = Envelope { kind: KIND.to_owned(), version: VERSION, evaluation: self };
+        // Serialising to memory fails for maps whose keys are not text alone, and there are none.
+        serde_json::to_string_pretty(&envelope).unwrap_or_default() + "\n"
+    }
+
+    /// Reads an evaluation file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no evaluation file, or is one of another version.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
+        Self::from_json(&text).map_err(|error| error.with_path(path))
+    }
+
+    fn from_json(text: &str) -> Result<Self> {
+        let refuse = |found: String| {
+            Error::data(format!("expected an evaluation file of version {VERSION}, found {found}"))
+                .with_hint("write one with `aberra evaluate DETECTOR DATA --out FILE`")
+        };
+        let envelope: Envelope<serde_json::Value> = serde_json::from_str(text)
+            .map_err(|error| refuse(format!("another file, or one that was cut off ({error})")))?;
+        if envelope.kind != KIND {
+            return Err(refuse(format!("a file of kind {:?}", envelope.kind)));
+        }
+        if envelope.version != VERSION {
+            return Err(refuse(format!("version {}", envelope.version)));
+        }
+        serde_json::from_value(envelope.evaluation).map_err(|error| refuse(format!("one that was changed ({error})")))
+    }
+
+    /// One row per image, as CSV with a header: name, label, kind, group, state (`scored`, `own_train`, `own_fit`,
+    /// `own_calibration`, `unusable`), score, p-value, threshold, verdict, leak, every scorer's score, evidence, and
+    /// the reason where an image could not be used. Empty where there is nothing to say. Names that are not UTF-8 are
+    /// lossy.
+    pub fn scores_csv(&self) -> String {
+        let scorers: Vec<&str> = self.scorers.iter().map(|scorer| scorer.name.as_str()).collect();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let header = HEADER.iter().map(|&name| name.to_owned());
+        let header = header
+            .chain(scorers.iter().map(|name| format!("score_{name}")))
+            .chain(EVIDENCE.iter().map(|&name| name.to_owned()))
+            .chain(["error".to_owned()]);
+        // Writing to memory does not fail, and every record is as long as the header.
+        let _ = writer.write_record(header);
+        for row in &self.images {
+            let _ = writer.write_record(self.record(row, &scorers));
+        }
+        let bytes = writer.into_inner().unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn record(&self, row: &ImageRow, scorers: &[&str]) -> Vec<String> {
+        let label = if row.label.is_normal() { "normal" } else { "anomalous" };
+        let (state, error) = match &row.outcome {
+            Outcome::Scored(_) => ("scored", ""),
+            Outcome::Own(Part::Train) => ("own_train", ""),
+            Outcome::Own(Part::Fit) => ("own_fit", ""),
+            Outcome::Own(Part::Calibration) => ("own_calibration", ""),
+            Outcome::Unusable(reason) => ("unusable", reason.as_str()),
+        };
+        let mut record =
+            vec![row.name.clone(), label.to_owned(), row.label.kind().unwrap_or_default().to_owned()];
+        record.extend([row.group.to_string(), state.to_owned()]);
+        match row.scored() {
+            Some(scored) => {
+                record.push(scored.score.to_string());
+                record.push(scored.p_value.map(|value| value.to_string()).unwrap_or_default());
+                record.push(self.detector.threshold.to_string());
+                record.extend([scored.anomalous.to_string(), scored.leaked.to_string()]);
+                let of = |name: &&str| scored.scores.get(*name).map(f64::to_string).unwrap_or_default();
+                record.extend(scorers.iter().map(of));
+                let evidence = &scored.evidence;
+                record.extend(
+                    [
+                        evidence.squared_error,
+                        evidence.absolute_error,
+                        evidence.ssim_error,
+                        evidence.weighted_error,
+                        evidence.kl,
+                        evidence.mahalanobis,
+                        evidence.neighbour_distance,
+                        evidence.gradient_energy,
+                        evidence.standard_deviation,
+                    ]
+                    .map(|value| value.to_string()),
+                );
+            }
+            None => record.resize(HEADER.len() + scorers.len() + EVIDENCE.len(), String::new()),
+        }
+        record.push(error.to_owned());
+        record
+    }
+}
+
+const HEADER: [&str; 10] =
+    ["name", "label", "kind", "group", "state", "score", "p_value", "threshold", "anomalous", "leaked"];
+
+const EVIDENCE: [&str; 9] = [
+    "squared_error",
+    "absolute_error",
+    "ssim_error",
+    "weighted_error",
+    "kl",
+    "mahalanobis",
+    "neighbour_distance",
+    "gradient_energy",
+    "standard_deviation",
+];

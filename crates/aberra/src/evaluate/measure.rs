@@ -1,0 +1,263 @@
+//! One pass over the images of an evaluation, a chunk at a time: read, recognise, score, compare with masks. Pixels are
+//! dropped with their chunk; a row per image and counts of pixels remain.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use aberra_image::{Input, Limits, Placement};
+use rayon::prelude::*;
+
+use super::EvaluateProgress;
+use super::evaluation::{Outcome, ScoredImage};
+use super::leak::Known;
+use super::mask::{Window, project};
+use super::metrics::Confusion;
+use super::pixel::PixelTally;
+use crate::calibrate::is_anomalous;
+use crate::dataset::{Dataset, Inspected, Inspection};
+use crate::detector::{Detector, Verdict};
+use crate::files::{FILES_CHUNK, in_chunks};
+use crate::statistics::filter::median_filter_5x5;
+use crate::{Error, Result};
+
+/// What one pass leaves.
+pub(super) struct Measured {
+    /// Numbers of the samples and what became of them.
+    pub(super) outcomes: Vec<(usize, Outcome)>,
+    /// What was seen of the samples that were read.
+    pub(super) inspection: Inspection,
+    /// Where masks are looked at and there are any.
+    pub(super) pixels: Option<PixelCounts>,
+    /// Masks that could not be used, and why.
+    pub(super) unusable_masks: Vec<String>,
+}
+
+/// Pixels of error maps against their masks.
+#[derive(Default)]
+pub(super) struct PixelCounts {
+    pub(super) tally: PixelTally,
+    /// At the detector's pixel threshold.
+    pub(super) confusion: Confusion,
+    /// Anomalous images with a mask.
+    pub(super) masked: usize,
+    /// Normal images.
+    pub(super) normals: usize,
+    /// Anomalous images without one.
+    pub(super) without_mask: usize,
+}
+
+/// Measures the samples `members`.
+pub(super) fn measure(
+    detector: &Detector,
+    dataset: &Dataset,
+    members: &[usize],
+    masks: bool,
+    observe: &mut dyn FnMut(EvaluateProgress) -> ControlFlow<()>,
+) -> Result<Measured> {
+    let known = Known::to(detector);
+    let masks = masks && members.iter().any(|&index| dataset.samples[index].mask.is_some());
+    let reader = Reader { detector, dataset, known: &known, masks };
+    let not_read = || Err("not part of this evaluation".to_owned());
+    let mut measured = Measured {
+        outcomes: Vec::with_capacity(members.len()),
+        inspection: Inspection { images: dataset.samples.iter().map(|_| not_read()).collect() },
+        pixels: masks.then(PixelCounts::default),
+        unusable_masks: Vec::new(),
+    };
+    let mut failure = None;
+    let ended = in_chunks(
+        members.iter().copied(),
+        FILES_CHUNK,
+        |index| reader.read(index),
+        |chunk| {
+            if let Err(error) = measured.add(detector, dataset, chunk) {
+                failure = Some(error);
+                return ControlFlow::Break(());
+            }
+            observe(EvaluateProgress { done: measured.outcomes.len(), of: members.len() })
+        },
+    );
+    match (failure, ended) {
+        (Some(error), _) => Err(error),
+        (None, ControlFlow::Break(())) => Err(Error::interrupted("the evaluation was stopped")),
+        (None, ControlFlow::Continue(())) => Ok(measured),
+    }
+}
+
+/// A sample, read.
+struct Read {
+    index: usize,
+    seen: Result<Inspected, String>,
+    state: State,
+}
+
+enum State {
+    /// It needs no verdict: the detector's own, or not usable.
+    Settled(Outcome),
+    Ready {
+        input: Input,
+        leaked: bool,
+        mask: Mask,
+    },
+}
+
+enum Mask {
+    /// Masks are not looked at.
+    Ignored,
+    /// An anomaly without one.
+    Missing,
+    Unusable(String),
+    /// At the network input's size.
+    Present(Vec<bool>),
+}
+
+struct Reader<'a> {
+    detector: &'a Detector,
+    dataset: &'a Dataset,
+    known: &'a Known,
+    masks: bool,
+}
+
+impl Reader<'_> {
+    fn read(&self, index: usize) -> Read {
+        let path = &self.dataset.samples[index].path;
+        let config = self.detector.config();
+        let image = match aberra_image::read(path, &config.limits) {
+            Ok(image) => image,
+            Err(error) => {
+                let reason = error.to_string();
+                return Read {
+                    index,
+                    seen: Err(reason.clone()),
+                    state: State::Settled(Outcome::Unusable(reason)),
+                };
+            }
+        };
+        let seen = Inspected::of(&image, path);
+        let state = match self.known.part_of(&seen.fingerprint) {
+            Some(part) => State::Settled(Outcome::Own(part)),
+            None => match config.preprocessing.apply(&image) {
+                Ok(input) => State::Ready {
+                    leaked: self.known.has_copy_of(&seen.fingerprint),
+                    mask: self.mask(index, &input, &config.limits),
+                    input,
+                },
+                Err(error) => State::Settled(Outcome::Unusable(error.with_path(path).to_string())),
+            },
+        };
+        Read { index, seen: Ok(seen), state }
+    }
+
+    fn mask(&self, index: usize, input: &Input, limits: &Limits) -> Mask {
+        let sample = &self.dataset.samples[index];
+        if !self.masks {
+            return Mask::Ignored;
+        }
+        let size_px = input.size_px;
+        match &sample.mask {
+            _ if sample.label.is_normal() => Mask::Present(vec![false; size_px * size_px]),
+            None => Mask::Missing,
+            Some(path) => match read_mask(path, limits, &input.placement, size_px) {
+                Ok(mask) => Mask::Present(mask),
+                Err(error) => Mask::Unusable(error.to_string()),
+            },
+        }
+    }
+}
+
+fn read_mask(path: &Path, limits: &Limits, placement: &Placement, size_px: usize) -> Result<Vec<bool>> {
+    let mask = aberra_image::read(path, limits)?;
+    project(&mask, placement, size_px).map_err(|error| error.with_path(path))
+}
+
+impl Measured {
+    fn add(&mut self, detector: &Detector, dataset: &Dataset, chunk: Vec<Read>) -> Result<()> {
+        let mut settled = Vec::new();
+        let (mut ready, mut inputs) = (Vec::new(), Vec::new());
+        for read in chunk {
+            self.inspection.images[read.index] = read.seen;
+            match read.state {
+                State::Settled(outcome) => settled.push((read.index, outcome)),
+                State::Ready { input, leaked, mask } => {
+                    ready.push((read.index, leaked, mask));
+                    inputs.push(Ok(input));
+                }
+            }
+        }
+        let verdicts = detector.score_inputs(inputs);
+        let filtered = verdicts.par_iter().map(|verdict| match (&self.pixels, verdict) {
+            (Some(_), Ok(verdict)) => {
+                median_filter_5x5(&verdict.error_map.values, verdict.error_map.size_px).map(Some)
+            }
+            _ => Ok(None),
+        });
+        let filtered: Vec<Option<Vec<f32>>> = filtered.collect::<Result<_>>()?;
+        for (((index, leaked, mask), verdict), map) in ready.into_iter().zip(verdicts).zip(filtered) {
+            let outcome = match verdict {
+                Ok(verdict) => {
+                    let masked = self.compare(detector, &verdict, map, mask)?;
+                    let normal = dataset.samples[index].label.is_normal();
+                    if let (true, Some(pixels)) = (masked, &mut self.pixels) {
+                        if normal { pixels.normals += 1 } else { pixels.masked += 1 }
+                    }
+                    Outcome::Scored(Box::new(scored(detector, verdict, leaked, masked)?))
+                }
+                Err(error) => Outcome::Unusable(error.with_path(&dataset.samples[index].path).to_string()),
+            };
+            settled.push((index, outcome));
+        }
+        settled.sort_by_key(|(index, _)| *index);
+        self.outcomes.extend(settled);
+        Ok(())
+    }
+
+    /// Counts the pixels of an image, if it has a mask; says whether it has.
+    fn compare(
+        &mut self,
+        detector: &Detector,
+        verdict: &Verdict,
+        map: Option<Vec<f32>>,
+        mask: Mask,
+    ) -> Result<bool> {
+        let (Some(pixels), Some(map)) = (&mut self.pixels, map) else { return Ok(false) };
+        let mask = match mask {
+            Mask::Present(mask) => mask,
+            Mask::Ignored => return Ok(false),
+            Mask::Missing => {
+                pixels.without_mask += 1;
+                return Ok(false);
+            }
+            Mask::Unusable(reason) => {
+                pixels.without_mask += 1;
+                self.unusable_masks.push(reason);
+                return Ok(false);
+            }
+        };
+        let window = Window::of(&verdict.placement, verdict.error_map.size_px);
+        if window.pixels() == 0 {
+            return Ok(false);
+        }
+        let (map, mask) = (window.cut(&map), window.cut(&mask));
+        pixels.tally.add(&map, &mask, window.columns())?;
+        for (&value, &anomalous) in map.iter().zip(&mask) {
+            pixels.confusion.count(is_anomalous(f64::from(value), detector.pixel_threshold()), anomalous);
+        }
+        Ok(true)
+    }
+}
+
+fn scored(detector: &Detector, verdict: Verdict, leaked: bool, masked: bool) -> Result<ScoredImage> {
+    let scores = detector.fitted_scorers().iter().map(|scorer| {
+        let score = scorer.score(&verdict.evidence)?;
+        Ok(score.is_finite().then(|| (scorer.name().to_owned(), score)))
+    });
+    Ok(ScoredImage {
+        score: verdict.score,
+        p_value: Some(verdict.p_value).filter(|value| value.is_finite()),
+        anomalous: verdict.anomalous,
+        leaked,
+        masked,
+        scores: scores.filter_map(Result::transpose).collect::<Result<_>>()?,
+        evidence: verdict.evidence,
+    })
+}

@@ -1,0 +1,331 @@
+//! From what was measured on each image to the figures of an evaluation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::RngExt;
+
+use super::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap, paired_bootstrap};
+use super::evaluation::{
+    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, Figure, ImageRow, KindRow,
+    LabelCount, Leaked, Outcome, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow, ShortcutRow, Verdicts,
+    WithoutLeaked,
+};
+use super::measure::{Measured, PixelCounts};
+use super::metrics::{Confusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
+use super::pixel::AUPRO_FPR_LIMIT;
+use super::warnings;
+use crate::dataset::{Dataset, GroupBy, Inspection, Label, Shortcut, Split, shortcuts_of};
+use crate::detector::{Detector, Part};
+use crate::random::{Stream, generator};
+use crate::statistics::binomial::clopper_pearson;
+
+/// False-positive rates at which the true-positive rate is given.
+const FALSE_POSITIVE_RATES: [f64; 3] = [0.01, 0.05, 0.1];
+/// The true-positive rate at which the false-positive rate is given.
+const TRUE_POSITIVE_RATE: f64 = 0.95;
+/// The scorer that others are measured by: plain reconstruction error.
+pub(super) const CLASSIC_SCORER: &str = "mse";
+
+/// What an evaluation was asked for.
+pub(super) struct Frame<'a> {
+    pub(super) split: Option<&'a Split>,
+    pub(super) by: GroupBy,
+    /// Sample -> group.
+    pub(super) group_of: Vec<usize>,
+    pub(super) bootstrap: BootstrapSettings,
+}
+
+/// Sums up what was measured.
+pub(super) fn summarize(
+    detector: &Detector,
+    dataset: &Dataset,
+    measured: Measured,
+    frame: Frame<'_>,
+) -> Evaluation {
+    let Measured { outcomes, inspection, pixels, unusable_masks } = measured;
+    let members: Vec<usize> = outcomes
+        .iter()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Scored(_)))
+        .map(|(index, _)| *index)
+        .collect();
+    let shortcuts = shortcuts(dataset, &inspection, &members);
+    let images: Vec<ImageRow> = outcomes
+        .into_iter()
+        .map(|(index, outcome)| ImageRow {
+            name: dataset.samples[index].name.clone(),
+            label: dataset.samples[index].label.clone(),
+            group: frame.group_of[index],
+            outcome,
+        })
+        .collect();
+    let settings = frame.bootstrap;
+    let all = Table::of(&images, |_, _| true);
+    let unleaked = Table::of(&images, |_, scored| !scored.leaked);
+    let own = detector.config().scorer.as_str();
+    let promised = detector.calibration().promise.rate();
+    let threshold = detector.calibration().threshold;
+    let leaked = Leaked {
+        normals: all.normals() - unleaked.normals(),
+        anomalies: all.anomalies() - unleaked.anomalies(),
+    };
+    let scores = all.own_scores();
+    let mut evaluation = Evaluation {
+        aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
+        detector: evaluated_detector(detector),
+        data: EvaluatedData {
+            name: dataset.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            split: frame.split.map(|split| EvaluatedSplit {
+                seed: split.seed,
+                policy: split.policy,
+                fold: split.fold,
+            }),
+            by: frame.by,
+            labels: all.label_counts(),
+            own: own_images(&images),
+            unusable: images.iter().filter(|row| matches!(row.outcome, Outcome::Unusable(_))).count(),
+            leaked,
+        },
+        bootstrap: settings,
+        ranking: all.ranking(&scores, settings),
+        verdicts: verdicts(Confusion::at(&scores, &all.anomalous, threshold).unwrap_or_default()),
+        false_alarms: all.false_alarms(promised, settings),
+        without_leaked: (leaked.normals + leaked.anomalies > 0).then(|| WithoutLeaked {
+            normals: unleaked.normals(),
+            anomalies: unleaked.anomalies(),
+            auroc: unleaked.auroc(&unleaked.own_scores(), settings),
+            false_alarms: unleaked.false_alarms(promised, settings),
+        }),
+        kinds: kinds(&images, settings),
+        scorers: detector.fitted_scorers().iter().map(|scorer| all.scorer(scorer.name(), own, settings)).collect(),
+        shortcuts,
+        pixels: pixel_figures(pixels, detector.config().preprocessing.size_px),
+        warnings: Vec::new(),
+        images,
+    };
+    evaluation.warnings = warnings::of(&evaluation, &unusable_masks);
+    evaluation
+}
+
+fn evaluated_detector(detector: &Detector) -> EvaluatedDetector {
+    let provenance = detector.provenance();
+    EvaluatedDetector {
+        hash: detector.hash().map(str::to_owned),
+        made_from: provenance.dataset.clone(),
+        train: provenance.train,
+        fit: provenance.fit,
+        calibration: provenance.calibration,
+        scorer: detector.config().scorer.clone(),
+        threshold: detector.calibration().threshold,
+        pixel_threshold: detector.pixel_threshold(),
+        promise: detector.calibration().promise,
+    }
+}
+
+fn own_images(images: &[ImageRow]) -> OwnImages {
+    let mut own = OwnImages::default();
+    for row in images {
+        match row.outcome {
+            Outcome::Own(Part::Train) => own.train += 1,
+            Outcome::Own(Part::Fit) => own.fit += 1,
+            Outcome::Own(Part::Calibration) => own.calibration += 1,
+            _ => {}
+        }
+    }
+    own
+}
+
+fn shortcuts(
+    dataset: &Dataset,
+    inspection: &Inspection,
+    members: &[usize],
+) -> Vec<ShortcutRow> {
+    let row = |shortcut: Shortcut| {
+        let value = shortcut.value.map(|value| format!(" {value}")).unwrap_or_default();
+        ShortcutRow { property: format!("{}{value}", shortcut.property.name()), auroc: shortcut.auroc }
+    };
+    shortcuts_of(dataset, inspection, members).into_iter().map(row).collect()
+}
+
+/// Scored images side by side.
+struct Table<'a> {
+    rows: Vec<(&'a ImageRow, &'a ScoredImage)>,
+    anomalous: Vec<bool>,
+    groups: Vec<u64>,
+}
+
+impl<'a> Table<'a> {
+    fn of(images: &'a [ImageRow], wanted: impl Fn(&ImageRow, &ScoredImage) -> bool) -> Self {
+        let scored = images.iter().filter_map(|row| Some((row, row.scored()?)));
+        let rows: Vec<_> = scored.filter(|(row, scored)| wanted(row, scored)).collect();
+        Self {
+            anomalous: rows.iter().map(|(row, _)| !row.label.is_normal()).collect(),
+            groups: rows.iter().map(|(row, _)| row.group as u64).collect(),
+            rows,
+        }
+    }
+
+    fn labels(&self) -> GroupedLabels<'_> {
+        GroupedLabels { anomalous: &self.anomalous, groups: &self.groups }
+    }
+
+    fn own_scores(&self) -> Vec<f64> {
+        self.rows.iter().map(|(_, scored)| scored.score).collect()
+    }
+
+    /// The scores of one of the fitted scorers; NaN, which no metric accepts, where one is missing.
+    fn scores_of(&self, scorer: &str) -> Vec<f64> {
+        self.rows.iter().map(|(_, scored)| scored.scores.get(scorer).copied().unwrap_or(f64::NAN)).collect()
+    }
+
+    fn anomalies(&self) -> usize {
+        self.anomalous.iter().filter(|&&anomalous| anomalous).count()
+    }
+
+    fn normals(&self) -> usize {
+        self.rows.len() - self.anomalies()
+    }
+
+    /// Why a number that needs both classes cannot be computed.
+    fn reason(&self) -> &'static str {
+        match (self.normals(), self.anomalies()) {
+            (0, 0) => "no images",
+            (0, _) => "no normal images",
+            (_, 0) => "no anomalous images",
+            _ => "a score is not finite, or no resample was drawn",
+        }
+    }
+
+    fn auroc(&self, scores: &[f64], settings: BootstrapSettings) -> Figure<Interval> {
+        Figure::new(bootstrap(scores, self.labels(), settings, auroc), self.reason())
+    }
+
+    fn ranking(&self, scores: &[f64], settings: BootstrapSettings) -> Ranking {
+        let anomalous = &self.anomalous;
+        let reason = self.reason();
+        let share = self.anomalies() as f64 / self.rows.len().max(1) as f64;
+        let at_rate = |rate| AtRate { rate, value: Figure::new(tpr_at_fpr(scores, anomalous, rate), reason) };
+        Ranking {
+            auroc: self.auroc(scores, settings),
+            average_precision: Figure::new(
+                bootstrap(scores, self.labels(), settings, average_precision),
+                reason,
+            ),
+            average_precision_of_chance: Figure::new(
+                (self.normals() > 0 && self.anomalies() > 0).then_some(share),
+                reason,
+            ),
+            tpr_at_fpr: FALSE_POSITIVE_RATES.into_iter().map(at_rate).collect(),
+            fpr_at_95_tpr: Figure::new(fpr_at_tpr(scores, anomalous, TRUE_POSITIVE_RATE), reason),
+            oracle_f1: Figure::new(f1_max(scores, anomalous), reason),
+        }
+    }
+
+    fn scorer(&self, name: &str, own: &str, settings: BootstrapSettings) -> ScorerRow {
+        let scores = self.scores_of(name);
+        let difference = (name != own)
+            .then(|| paired_bootstrap(&self.scores_of(own), &scores, self.labels(), settings, auroc))
+            .flatten();
+        let reason = if name == own { "it is the detector's own" } else { self.reason() };
+        ScorerRow {
+            name: name.to_owned(),
+            is_own: name == own,
+            auroc: self.auroc(&scores, settings),
+            own_minus_this: Figure::new(difference, reason),
+        }
+    }
+
+    fn false_alarms(&self, promised: Option<f64>, settings: BootstrapSettings) -> FalseAlarms {
+        const REASON: &str = "no normal images";
+        let mut groups: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
+        for (row, scored) in self.rows.iter().filter(|(row, _)| row.label.is_normal()) {
+            groups.entry(row.group).or_default().push(scored.anomalous);
+        }
+        let verdicts = || groups.values().flatten();
+        let alarms = verdicts().filter(|&&alarm| alarm).count();
+        let of_group = |(&group, alarms): (&usize, &Vec<bool>)| {
+            let mut random = generator(settings.seed, Stream::Representative, group as u64);
+            alarms[random.random_range(0..alarms.len() as u64) as usize]
+        };
+        let group_alarms = groups.iter().map(of_group).filter(|&alarm| alarm).count();
+        let over_images = (!groups.is_empty()).then(|| alarms as f64 / verdicts().count() as f64);
+        let interval = clopper_pearson(group_alarms as u64, groups.len() as u64, settings.confidence);
+        FalseAlarms {
+            promised,
+            over_images: Figure::new(over_images, REASON),
+            over_groups: Figure::new(interval, REASON),
+            groups: groups.len(),
+        }
+    }
+
+    fn label_counts(&self) -> Vec<LabelCount> {
+        let mut counts: BTreeMap<&Label, (usize, BTreeSet<usize>)> = BTreeMap::new();
+        for (row, _) in &self.rows {
+            let (images, groups) = counts.entry(&row.label).or_default();
+            *images += 1;
+            groups.insert(row.group);
+        }
+        counts
+            .into_iter()
+            .map(|(label, (images, groups))| LabelCount { label: label.clone(), images, groups: groups.len() })
+            .collect()
+    }
+}
+
+fn verdicts(confusion: Confusion) -> Verdicts {
+    let no_anomalies = "no anomalous images";
+    let no_normals = "no normal images";
+    let one_missing = if confusion.anomalies() == 0 { no_anomalies } else { no_normals };
+    Verdicts {
+        confusion,
+        precision: Figure::new(confusion.precision(), "no image was called anomalous"),
+        recall: Figure::new(confusion.recall(), no_anomalies),
+        specificity: Figure::new(confusion.specificity(), no_normals),
+        f1: Figure::new(confusion.f1(), no_anomalies),
+        balanced_accuracy: Figure::new(confusion.balanced_accuracy(), one_missing),
+    }
+}
+
+fn kinds(images: &[ImageRow], settings: BootstrapSettings) -> Vec<KindRow> {
+    let scored = images.iter().filter(|row| row.scored().is_some());
+    let kinds: BTreeSet<&str> = scored.filter_map(|row| row.label.kind()).collect();
+    let row = |kind: &str| {
+        let of_kind = Table::of(images, |row, _| row.label.kind() == Some(kind));
+        let against_normals =
+            Table::of(images, |row, _| row.label.is_normal() || row.label.kind() == Some(kind));
+        let found = of_kind.rows.iter().filter(|(_, scored)| scored.anomalous).count();
+        KindRow {
+            kind: kind.to_owned(),
+            images: of_kind.rows.len(),
+            groups: of_kind.groups.iter().collect::<BTreeSet<_>>().len(),
+            auroc: against_normals.auroc(&against_normals.own_scores(), settings),
+            recall: Figure::Known(found as f64 / of_kind.rows.len() as f64),
+        }
+    };
+    kinds.into_iter().map(row).collect()
+}
+
+fn pixel_figures(counts: Option<PixelCounts>, size_px: usize) -> Figure<Pixels> {
+    let Some(counts) = counts else { return Figure::new(None, "no masks") };
+    if counts.masked == 0 {
+        return Figure::new(None, "no scored anomalous image has a usable mask");
+    }
+    let PixelCounts { tally, confusion, masked, normals, without_mask } = counts;
+    let pixels = tally.normals() + tally.anomalies();
+    let reason = match (tally.normals(), tally.anomalies()) {
+        (_, 0) => "the masks hold no anomalous pixel at this size",
+        _ => "no normal pixels",
+    };
+    Figure::Known(Pixels {
+        size_px,
+        masked,
+        normals,
+        without_mask,
+        regions: tally.regions(),
+        anomalous_share: tally.anomalies() as f64 / pixels.max(1) as f64,
+        auroc: Figure::new(tally.auroc(), reason),
+        average_precision: Figure::new(tally.average_precision(), reason),
+        aupro: Figure::new(tally.aupro(AUPRO_FPR_LIMIT), reason),
+        oracle_dice: Figure::new(tally.best_dice(), reason),
+        dice: Figure::new(confusion.f1(), reason),
+    })
+}

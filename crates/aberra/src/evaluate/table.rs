@@ -1,0 +1,374 @@
+//! An evaluation as text for people: short sections, aligned columns, warnings last.
+
+use std::fmt::{self, Display, Formatter, Write};
+
+use super::bootstrap::Interval;
+use super::evaluation::{Evaluation, FalseAlarms, Figure, Pixels};
+use super::summary::CLASSIC_SCORER;
+use crate::dataset::Label;
+
+/// Columns of running text.
+const LINE_COLUMNS: usize = 100;
+
+impl Display for Evaluation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.images_section(f)?;
+        self.ranking_section(f)?;
+        self.verdicts_section(f)?;
+        self.false_alarms_section(f)?;
+        self.without_leaked_section(f)?;
+        self.kinds_section(f)?;
+        self.scorers_section(f)?;
+        self.shortcuts_section(f)?;
+        self.pixels_section(f)?;
+        if !self.warnings.is_empty() {
+            writeln!(f, "\nWarnings")?;
+            for warning in &self.warnings {
+                wrapped(f, "  ! ", "    ", warning)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Evaluation {
+    fn images_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let part = match &self.data.split {
+            Some(split) => match split.fold {
+                Some(fold) => format!("the test part of fold {} of {} of ", fold.index, fold.of),
+                None => "the test part of ".to_owned(),
+            },
+            None => String::new(),
+        };
+        writeln!(f, "Images: {part}{}", self.data.name)?;
+        let mut grid = Grid::new(["", "images", "groups"]);
+        for count in &self.data.labels {
+            grid.row([count.label.to_string(), count.images.to_string(), count.groups.to_string()]);
+        }
+        for label in [self.normals() == 0, self.anomalies() == 0].into_iter().zip(["normal", "anomalous"]) {
+            if let (true, name) = label {
+                grid.row([name.to_owned(), "none".to_owned(), String::new()]);
+            }
+        }
+        grid.write(f)?;
+        let own = self.data.own;
+        if own.total() > 0 {
+            let text = format!(
+                "Left out: {} that the detector was made from ({} train, {} fit, {} calibration).",
+                images(own.total()),
+                own.train,
+                own.fit,
+                own.calibration
+            );
+            wrapped(f, "  ", "  ", &text)?;
+        }
+        if self.data.unusable > 0 {
+            wrapped(f, "  ", "  ", &format!("Could not be used: {}.", images(self.data.unusable)))?;
+        }
+        Ok(())
+    }
+
+    fn ranking_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let ranking = &self.ranking;
+        writeln!(f, "\nHow well the scores tell anomalous from normal (scorer {})", self.detector.scorer)?;
+        let mut grid = Grid::new(["", "", &self.interval_heading()]);
+        grid.row(["AUROC".to_owned(), estimate(&ranking.auroc), ends(&ranking.auroc)]);
+        let precision = &ranking.average_precision;
+        grid.row(["average precision".to_owned(), estimate(precision), ends(precision)]);
+        let chance = &ranking.average_precision_of_chance;
+        grid.row(["  of random scores".to_owned(), number(chance), String::new()]);
+        for at in &ranking.tpr_at_fpr {
+            let name = format!("true positives at {} % false positives", at.rate * 100.0);
+            grid.row([name, percent(&at.value), String::new()]);
+        }
+        let fpr = percent(&ranking.fpr_at_95_tpr);
+        grid.row(["false positives at 95 % true positives".to_owned(), fpr, String::new()]);
+        let oracle = match &ranking.oracle_f1 {
+            Figure::Known(oracle) => format!("{:.3}", oracle.f1),
+            Figure::Unavailable { .. } => NONE.to_owned(),
+        };
+        grid.row(["greatest F1 (oracle, chosen with these labels)".to_owned(), oracle, String::new()]);
+        grid.write(f)?;
+        reason(f, &ranking.auroc)
+    }
+
+    fn verdicts_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let verdicts = &self.verdicts;
+        let confusion = &verdicts.confusion;
+        writeln!(f, "\nVerdicts at the detector's threshold, {}", significant(self.detector.threshold))?;
+        let mut grid = Grid::new(["", "called normal", "called anomalous"]);
+        let row = |name: &str, normal: u64, anomalous: u64| {
+            [name.to_owned(), normal.to_string(), anomalous.to_string()]
+        };
+        grid.row(row("normal", confusion.true_negatives, confusion.false_positives));
+        grid.row(row("anomalous", confusion.false_negatives, confusion.true_positives));
+        grid.write(f)?;
+        let mut grid = Grid::new(["precision", "recall", "specificity", "F1", "balanced accuracy"]);
+        grid.row(
+            [
+                &verdicts.precision,
+                &verdicts.recall,
+                &verdicts.specificity,
+                &verdicts.f1,
+                &verdicts.balanced_accuracy,
+            ]
+            .map(number),
+        );
+        grid.write(f)?;
+        reason(f, &verdicts.precision)
+    }
+
+    fn false_alarms_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nFalse alarms")?;
+        wrapped(f, "  Promised: ", "            ", &format!("{}.", self.detector.promise))?;
+        wrapped(f, "  Realised: ", "            ", &realised(&self.false_alarms))
+    }
+
+    fn without_leaked_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(without) = &self.without_leaked else { return Ok(()) };
+        writeln!(f, "\nWithout near-copies of the detector's own normals")?;
+        let mut grid = Grid::new(["", "normal", "anomalous", "AUROC", &self.interval_heading(), "false alarms"]);
+        let row = |name: &str, normals: usize, anomalies: usize, auroc, alarms: &FalseAlarms| {
+            let alarms = percent(&alarms.over_images);
+            let counts = [name.to_owned(), normals.to_string(), anomalies.to_string()];
+            let [name, normals, anomalies] = counts;
+            [name, normals, anomalies, estimate(auroc), ends(auroc), alarms]
+        };
+        let as_is = (self.normals(), self.anomalies());
+        grid.row(row("as is", as_is.0, as_is.1, &self.ranking.auroc, &self.false_alarms));
+        grid.row(row(
+            "without",
+            without.normals,
+            without.anomalies,
+            &without.auroc,
+            &without.false_alarms,
+        ));
+        grid.write(f)?;
+        wrapped(f, "  Realised without them: ", "  ", &realised(&without.false_alarms))
+    }
+
+    fn kinds_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.kinds.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nBy kind of anomaly")?;
+        let mut grid = Grid::new(["kind", "images", "groups", "AUROC", &self.interval_heading(), "recall"]);
+        for row in &self.kinds {
+            let counts = [row.images.to_string(), row.groups.to_string()];
+            let [images, groups] = counts;
+            grid.row([
+                row.kind.clone(),
+                images,
+                groups,
+                estimate(&row.auroc),
+                ends(&row.auroc),
+                percent(&row.recall),
+            ]);
+        }
+        grid.write(f)
+    }
+
+    fn scorers_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nScorers on the same images")?;
+        let own_minus = format!("{} minus it", self.detector.scorer);
+        let interval = self.interval_heading();
+        let mut grid = Grid::new(["scorer", "AUROC", &interval, &own_minus, &interval]);
+        for row in &self.scorers {
+            let note = match (row.is_own, row.name == CLASSIC_SCORER) {
+                (true, _) => " (the detector's)",
+                (false, true) => " (the classic)",
+                _ => "",
+            };
+            let difference = &row.own_minus_this;
+            let (minus, minus_ends) = match difference {
+                Figure::Known(interval) => (
+                    format!("{:+.3}", interval.estimate),
+                    format!("{:+.3} to {:+.3}", interval.low, interval.high),
+                ),
+                Figure::Unavailable { .. } => (String::new(), String::new()),
+            };
+            grid.row([
+                format!("{}{note}", row.name),
+                estimate(&row.auroc),
+                ends(&row.auroc),
+                minus,
+                minus_ends,
+            ]);
+        }
+        grid.write(f)
+    }
+
+    fn shortcuts_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.shortcuts.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nShortcuts: what file and frame alone give away")?;
+        let mut grid = Grid::new(["property", "AUROC"]);
+        for row in &self.shortcuts {
+            grid.row([row.property.clone(), format!("{:.3}", row.auroc)]);
+        }
+        grid.write(f)
+    }
+
+    fn pixels_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nWhere: error maps against masks")?;
+        let pixels = match &self.pixels {
+            Figure::Known(pixels) => pixels,
+            Figure::Unavailable { unavailable } => return writeln!(f, "  Not available: {unavailable}."),
+        };
+        let Pixels { size_px, masked, normals, without_mask, regions, .. } = pixels;
+        let left_out = match without_mask {
+            0 => String::new(),
+            count => format!(" {} without a mask left out.", images(*count)),
+        };
+        let text = format!(
+            "At the network input's {size_px} x {size_px}, 5 x 5-median filtered; {masked} masks with {regions} regions \
+             ({:.2} % of the pixels), {normals} normal images.{left_out}",
+            pixels.anomalous_share * 100.0
+        );
+        wrapped(f, "  ", "  ", &text)?;
+        let mut grid = Grid::new(["", ""]);
+        for (name, figure) in [
+            ("pixel AUROC", &pixels.auroc),
+            ("pixel average precision", &pixels.average_precision),
+            ("AUPRO to 30 % false positives", &pixels.aupro),
+        ] {
+            let text = figure.value().map_or(NONE.to_owned(), |bounded| format!("{:.3}", bounded.value));
+            grid.row([name.to_owned(), text]);
+        }
+        grid.row(["Dice at the pixel threshold".to_owned(), number(&pixels.dice)]);
+        let oracle =
+            pixels.oracle_dice.value().map_or(NONE.to_owned(), |oracle| format!("{:.3}", oracle.dice.value));
+        grid.row(["best Dice (oracle, chosen with these masks)".to_owned(), oracle]);
+        grid.write(f)?;
+        reason(f, &pixels.auroc)
+    }
+
+    fn interval_heading(&self) -> String {
+        format!("{} % interval", trimmed(self.bootstrap.confidence * 100.0))
+    }
+
+    fn normals(&self) -> usize {
+        self.verdicts.confusion.normals() as usize
+    }
+
+    fn anomalies(&self) -> usize {
+        let anomalous = self.data.labels.iter().filter(|count| count.label != Label::Normal);
+        anomalous.map(|count| count.images).sum()
+    }
+}
+
+/// Shown where there is no number.
+const NONE: &str = "n/a";
+
+fn realised(false_alarms: &FalseAlarms) -> String {
+    let (Some(over_images), Some(over_groups)) =
+        (false_alarms.over_images.value(), false_alarms.over_groups.value())
+    else {
+        return format!("not available: {}.", false_alarms.over_images.reason().unwrap_or("no normal images"));
+    };
+    let judged = match false_alarms.promised {
+        None => "there is no promise to compare it with",
+        Some(promised) if over_groups.low > promised => "more than promised",
+        Some(promised) if over_groups.high < promised => "less than promised",
+        Some(_) => "in keeping with the promise",
+    };
+    format!(
+        "{:.1} % of the normal images; {:.1} % of {} groups, one image each, {} % interval {:.1} to {:.1} %: {judged}.",
+        over_images * 100.0,
+        over_groups.rate * 100.0,
+        false_alarms.groups,
+        trimmed(over_groups.confidence * 100.0),
+        over_groups.low * 100.0,
+        over_groups.high * 100.0,
+    )
+}
+
+fn estimate(figure: &Figure<Interval>) -> String {
+    figure.value().map_or(NONE.to_owned(), |interval| format!("{:.3}", interval.estimate))
+}
+
+fn ends(figure: &Figure<Interval>) -> String {
+    figure.value().map_or(String::new(), |interval| format!("{:.3} to {:.3}", interval.low, interval.high))
+}
+
+fn number(figure: &Figure<f64>) -> String {
+    figure.value().map_or(NONE.to_owned(), |value| format!("{value:.3}"))
+}
+
+fn percent(figure: &Figure<f64>) -> String {
+    figure.value().map_or(NONE.to_owned(), |value| format!("{:.1} %", value * 100.0))
+}
+
+fn reason<T>(f: &mut Formatter<'_>, figure: &Figure<T>) -> fmt::Result {
+    figure.reason().map_or(Ok(()), |reason| writeln!(f, "  {NONE}: {reason}."))
+}
+
+/// Four significant digits.
+fn significant(value: f64) -> String {
+    let decimals = (3.0 - value.abs().log10().floor()).clamp(0.0, 12.0);
+    if value == 0.0 || !decimals.is_finite() {
+        return value.to_string();
+    }
+    format!("{value:.*}", decimals as usize)
+}
+
+/// A number without the zeros that say nothing: 95, 99.9.
+fn trimmed(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn images(count: usize) -> String {
+    if count == 1 { "1 image".to_owned() } else { format!("{count} images") }
+}
+
+/// Running text, broken between words.
+fn wrapped(f: &mut Formatter<'_>, first: &str, further: &str, text: &str) -> fmt::Result {
+    let mut line = first.to_owned();
+    let mut is_fresh = true;
+    for word in text.split_whitespace() {
+        if !is_fresh && line.chars().count() + 1 + word.chars().count() > LINE_COLUMNS {
+            writeln!(f, "{line}")?;
+            line = further.to_owned();
+            is_fresh = true;
+        }
+        if !is_fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_fresh = false;
+    }
+    writeln!(f, "{line}")
+}
+
+/// Columns as wide as their longest entry: the first to the left, the others to the right.
+struct Grid<const COLUMNS: usize>(Vec<[String; COLUMNS]>);
+
+impl<const COLUMNS: usize> Grid<COLUMNS> {
+    fn new(heading: [&str; COLUMNS]) -> Self {
+        Self(vec![heading.map(str::to_owned)])
+    }
+
+    fn row(&mut self, row: [String; COLUMNS]) {
+        self.0.push(row);
+    }
+
+    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let longest = |column: usize| {
+            self.0.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+        };
+        for row in self.0.iter().filter(|row| row.iter().any(|entry| !entry.is_empty())) {
+            let mut line = String::from("  ");
+            for (column, entry) in row.iter().enumerate() {
+                let width = longest(column);
+                match column {
+                    0 => write!(line, "{entry:<width$}")?,
+                    _ => write!(line, "  {entry:>width$}")?,
+                }
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! Images from files to verdicts in constant memory: a chunk is decoded while the model looks at the one before.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use aberra_image::{Input, Limits};
+use rayon::prelude::*;
+
+use crate::Result;
+use crate::detector::{Detector, Verdict};
+
+/// Images held in memory at once, unless another number is asked for.
+pub const FILES_CHUNK: usize = 64;
+
+impl Detector {
+    /// Scores image files one after another and hands `each` its verdict, in the order of `paths`. At most two chunks
+    /// of `chunk` preprocessed images are held at a time, however many paths there are. An image that cannot be read or
+    /// used does not stop the others; `ControlFlow::Break` does.
+    ///
+    /// The verdicts are those of [`score`](Self::score) on the same chunks of images.
+    pub fn score_files(
+        &self,
+        paths: impl Iterator<Item = PathBuf>,
+        limits: &Limits,
+        chunk: usize,
+        mut each: impl FnMut(PathBuf, Result<Verdict>) -> ControlFlow<()>,
+    ) {
+        let prepare = |path: PathBuf| {
+            let input = self.read_input(&path, limits);
+            (path, input)
+        };
+        let _stopped = in_chunks(paths, chunk, prepare, |chunk| {
+            let (paths, inputs): (Vec<PathBuf>, Vec<Result<Input>>) = chunk.into_iter().unzip();
+            for (path, verdict) in paths.into_iter().zip(self.score_inputs(inputs)) {
+                each(path, verdict)?;
+            }
+            ControlFlow::Continue(())
+        });
+    }
+
+    fn read_input(&self, path: &Path, limits: &Limits) -> Result<Input> {
+        let image = aberra_image::read(path, limits)?;
+        self.config().preprocessing.apply(&image).map_err(|error| error.with_path(path).into())
+    }
+}
+
+/// Takes items `chunk` at a time, prepares each on any thread, and hands the chunks on in order, on this thread. The
+/// next chunk is prepared while `each` works on the last.
+pub(crate) fn in_chunks<I: Send, T: Send>(
+    mut items: impl Iterator<Item = I>,
+    chunk: usize,
+    prepare: impl Fn(I) -> T + Sync,
+    mut each: impl FnMut(Vec<T>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut take = || items.by_ref().take(chunk.max(1)).collect::<Vec<I>>();
+    let prepared = |items: Vec<I>| items.into_par_iter().with_max_len(1).map(&prepare).collect::<Vec<T>>();
+    let mut ready = prepared(take());
+    while !ready.is_empty() {
+        let coming = take();
+        let mut next = Vec::new();
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| next = prepared(coming));
+            each(ready)
+        })?;
+        ready = next;
+    }
+    ControlFlow::Continue(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn chunks_come_in_order_whatever_their_size_and_the_threads() {
+        for threads in [1, 4] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            for chunk in [0, 1, 7, 100, 1_000] {
+                let mut seen = Vec::new();
+                let whole = pool.install(|| {
+                    in_chunks(
+                        0..100_u64,
+                        chunk,
+                        |item| item * 2,
+                        |chunk| {
+                            seen.extend(chunk);
+                            ControlFlow::Continue(())
+                        },
+                    )
+                });
+                assert!(whole.is_continue());
+                assert_eq!(seen, (0..100).map(|item| item * 2).collect::<Vec<_>>(), "{threads} {chunk}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_than_two_chunks_are_held() {
+        struct Held<'a>(&'a AtomicUsize);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let prepare = |_| {
+            most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            Held(&held)
+        };
+        assert!(in_chunks(0..1_000, 8, prepare, |_| ControlFlow::Continue(())).is_continue());
+        assert!(most.into_inner() <= 16);
+        assert_eq!(held.into_inner(), 0);
+    }
+
+    #[test]
+    fn a_break_takes_no_further_items() {
+        let mut taken = 0;
+        let items = (0..1_000).inspect(|_| taken += 1);
+        assert!(in_chunks(items, 5, |item| item, |_| ControlFlow::Break(())).is_break());
+        assert_eq!(taken, 10);
+    }
+}
