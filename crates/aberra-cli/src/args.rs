@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::verbs::{calibrate, doctor, info, score, train};
+use crate::verbs::{calibrate, demo, doctor, evaluate, info, score, train};
 
 const EXAMPLES: &str = "\
 Examples:
+  aberra demo
   aberra doctor photos/
   aberra train photos/ --normal good --out runs/first
   aberra score runs/first/detector.aberra new/
@@ -34,7 +35,9 @@ pub(crate) enum Verb {
     Train(Box<train::TrainArgs>),
     Calibrate(calibrate::CalibrateArgs),
     Score(score::ScoreArgs),
+    Evaluate(evaluate::EvaluateArgs),
     Info(info::InfoArgs),
+    Demo(demo::DemoArgs),
 }
 
 /// Which class folders are normal.

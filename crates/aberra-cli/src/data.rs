@@ -37,9 +37,7 @@ pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, Failure> {
 /// # Errors
 /// None can be used.
 pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, Failure> {
-    let counter = Counter::new("looking at the images", dataset.samples.len());
-    let inspection = dataset.inspect_with(limits, || counter.advance());
-    counter.finish();
+    let inspection = look(dataset, limits);
     let reasons: Vec<&String> = inspection.images.iter().filter_map(|image| image.as_ref().err()).collect();
     name_some(&reasons, |reason| format!("skipped {reason}"));
     if reasons.len() == dataset.samples.len() {
@@ -53,6 +51,14 @@ pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, 
         .with_hint("Aberra reads PNG, JPEG, TIFF, BMP and WebP files"));
     }
     Ok(inspection)
+}
+
+/// Looks at every image, and says nothing of what is found.
+pub(crate) fn look(dataset: &Dataset, limits: &Limits) -> Inspection {
+    let counter = Counter::new("looking at the images", dataset.samples.len());
+    let inspection = dataset.inspect_with(limits, || counter.advance());
+    counter.finish();
+    inspection
 }
 
 fn name_some<T>(items: &[T], words: impl Fn(&T) -> String) {

@@ -45,6 +45,8 @@ fn run(cli: Cli) -> Outcome {
         Verb::Train(args) => verbs::train::run(&args),
         Verb::Calibrate(args) => verbs::calibrate::run(&args),
         Verb::Score(args) => verbs::score::run(&args),
+        Verb::Evaluate(args) => verbs::evaluate::run(&args),
+        Verb::Demo(args) => verbs::demo::run(&args),
         Verb::Info(args) => verbs::info::run(&args),
     }
 }

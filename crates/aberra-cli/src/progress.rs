@@ -24,6 +24,10 @@ impl Counter {
         self.0.iter().for_each(|bar| bar.inc(1));
     }
 
+    pub(crate) fn set(&self, done: usize) {
+        self.0.iter().for_each(|bar| bar.set_position(done as u64));
+    }
+
     pub(crate) fn finish(&self) {
         self.0.iter().for_each(ProgressBar::finish_and_clear);
     }

@@ -27,16 +27,20 @@ pub(crate) struct Row {
     threshold: f64,
     verdict: &'static str,
     path: String,
+    /// Where its heat map was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heatmap: Option<String>,
 }
 
 impl Row {
-    pub(crate) fn new(path: &Path, verdict: &Verdict) -> Self {
+    pub(crate) fn new(path: &Path, verdict: &Verdict, heatmap: Option<&Path>) -> Self {
         Self {
             score: verdict.score,
             p_value: verdict.p_value,
             threshold: verdict.threshold,
             verdict: if verdict.anomalous { "anomalous" } else { "normal" },
             path: path.to_string_lossy().into_owned(),
+            heatmap: heatmap.map(|path| path.to_string_lossy().into_owned()),
         }
     }
 }
@@ -68,11 +72,12 @@ impl Rows {
 
     pub(crate) fn write(&mut self, row: &Row) -> Result<(), Failure> {
         let text = self.format.line(row, std::mem::take(&mut self.is_first))?;
-        self.sink.write(|writer| writer.write_all(text.as_bytes()))
+        self.sink.write(|writer| writer.write_all(text.as_bytes()))?;
+        // Whoever reads along wants each row when it is done.
+        if matches!(self.sink, Sink::Output(_)) { self.flush() } else { Ok(()) }
     }
 
-    /// Shows what was written so far.
-    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<(), Failure> {
         self.sink.write(|writer| writer.flush())
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{Dataset, OpenOptions};
+use aberra::dataset::image_files;
 
 /// An image file to score, or why there is none.
 pub(crate) type Source = Result<PathBuf, String>;
@@ -18,17 +18,17 @@ pub(crate) struct Sources<'a> {
     separator: u8,
     /// The list on standard input is being read.
     is_listing: bool,
-    within: std::vec::IntoIter<Source>,
+    within: Box<dyn Iterator<Item = aberra::Result<PathBuf>>>,
 }
 
 impl<'a> Sources<'a> {
     pub(crate) fn new(arguments: &'a [PathBuf], null: bool) -> Self {
         let separator = if null { 0 } else { b'\n' };
-        Self { arguments: arguments.iter(), separator, is_listing: false, within: Vec::new().into_iter() }
+        Self { arguments: arguments.iter(), separator, is_listing: false, within: Box::new(std::iter::empty()) }
     }
 
     fn enter(&mut self, path: &Path) {
-        self.within = if path.is_dir() { below(path) } else { vec![Ok(path.to_owned())] }.into_iter();
+        self.within = Box::new(image_files(path));
     }
 }
 
@@ -38,7 +38,7 @@ impl Iterator for Sources<'_> {
     fn next(&mut self) -> Option<Source> {
         loop {
             if let Some(source) = self.within.next() {
-                return Some(source);
+                return Some(source.map_err(|error| error.to_string()));
             }
             if self.is_listing {
                 match listed(self.separator) {
@@ -55,17 +55,6 @@ impl Iterator for Sources<'_> {
                 self.enter(path);
             }
         }
-    }
-}
-
-/// Every image below a folder, whatever its class.
-fn below(folder: &Path) -> Vec<Source> {
-    match Dataset::open(folder, &OpenOptions { normal: vec!["*".to_owned()] }) {
-        Ok(dataset) => {
-            let lost = dataset.skipped.unreachable.into_iter().map(Err);
-            dataset.samples.into_iter().map(|sample| Ok(sample.path)).chain(lost).collect()
-        }
-        Err(error) => vec![Err(error.to_string())],
     }
 }
 

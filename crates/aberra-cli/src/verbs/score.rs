@@ -1,22 +1,25 @@
 //! `aberra score`: images in, a row each out, as they are done.
 
+use std::cell::RefCell;
+use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use aberra::Detector;
-use aberra::image::{Image, Limits};
+use aberra::explain::heat_map_png;
+use aberra::{Detector, FILES_CHUNK, Verdict};
 use clap::Args;
-use rayon::prelude::*;
 
 use crate::args::{DetectorArgs, JsonArgs};
 use crate::failure::{Failure, Outcome, Status};
 use crate::output;
 use crate::rows::{Format, Row, Rows};
-use crate::sources::{Source, Sources};
+use crate::sources::Sources;
 
 const EXAMPLES: &str = "\
 Examples:
   aberra score runs/first/detector.aberra new/                     # a table
   aberra score runs/first/detector.aberra a.png b.png --json       # one JSON object a line
+  aberra score runs/first/detector.aberra new/ --heatmaps maps/    # and a picture of each error map
   find new/ -name '*.jpg' -print0 | aberra score runs/first/detector.aberra -0 - --csv
 
 Exit status: 0 all images were scored; 1 nothing was done; 2 some could not be read; with --fail-on-anomaly 3 where any
@@ -42,13 +45,59 @@ pub(crate) struct ScoreArgs {
     /// Write the rows to a file instead of standard output; .csv, .json and .jsonl say the format.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write a heat map of each image to this folder: where it is unusual, bright from the pixel threshold on.
+    #[arg(long, value_name = "DIR")]
+    heatmaps: Option<PathBuf>,
     /// Exit with 3 where any image is anomalous and none failed.
     #[arg(long)]
     fail_on_anomaly: bool,
 }
 
-/// Images decoded and scored at once; memory is for so many, however many there are.
-const CHUNK: usize = 32;
+pub(crate) fn run(args: &ScoreArgs) -> Outcome {
+    let detector = Detector::load(&args.detector.detector)?;
+    if let Some(folder) = &args.heatmaps {
+        fs::create_dir_all(folder).map_err(|error| Failure::at(folder, error))?;
+    }
+    let mut rows = Rows::open(format(args), args.out.as_deref())?;
+    let tally = RefCell::new(Tally::default());
+    let skip = |reason: &dyn std::fmt::Display| {
+        tally.borrow_mut().failed += 1;
+        output::warning(&format!("skipped {reason}"));
+    };
+    let sources = Sources::new(&args.paths, args.null)
+        .filter_map(|source| source.inspect_err(|reason| skip(reason)).ok());
+    let mut failure = None;
+    detector.score_files(sources, &detector.config().limits, FILES_CHUNK, |path, verdict| {
+        let written = match verdict {
+            Ok(verdict) => {
+                let number = tally.borrow_mut().count(&verdict);
+                write(&detector, args, &mut rows, number, &path, &verdict)
+            }
+            Err(error) => {
+                skip(&named(&path, &error));
+                Ok(())
+            }
+        };
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let tally = tally.into_inner();
+    tally.conclude(rows, args.fail_on_anomaly)
+}
+
+/// An error with its path, where it does not name it itself.
+pub(crate) fn named(path: &Path, error: &aberra::Error) -> String {
+    let (path, text) = (path.display().to_string(), error.to_string());
+    if text.starts_with(&path) { text } else { format!("{path}: {text}") }
+}
 
 /// How it went, counted.
 #[derive(Default)]
@@ -58,65 +107,59 @@ struct Tally {
     anomalous: usize,
 }
 
-pub(crate) fn run(args: &ScoreArgs) -> Outcome {
-    let detector = Detector::load(&args.detector.detector)?;
-    let mut rows = Rows::open(format(args), args.out.as_deref())?;
-    let mut tally = Tally::default();
-    let mut sources = Sources::new(&args.paths, args.null);
-    loop {
-        let chunk: Vec<Source> = sources.by_ref().take(CHUNK).collect();
-        if chunk.is_empty() {
-            break;
-        }
-        score_chunk(&detector, chunk, &mut rows, &mut tally)?;
+impl Tally {
+    /// Counts a verdict; gives its number, from 1.
+    fn count(&mut self, verdict: &Verdict) -> usize {
+        self.scored += 1;
+        self.anomalous += usize::from(verdict.anomalous);
+        self.scored
     }
-    rows.finish()?;
-    conclude(args, &tally)
+
+    fn conclude(&self, rows: Rows, fail_on_anomaly: bool) -> Outcome {
+        let Self { scored, failed, anomalous } = *self;
+        if scored == 0 {
+            return Err(match failed {
+                0 => Failure::new("expected images, found none")
+                    .with_hint("images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below a folder"),
+                _ => Failure::new(format!(
+                    "expected images, found {} that cannot be used",
+                    output::count(failed, "file", "files")
+                )),
+            });
+        }
+        rows.finish()?;
+        let skipped = if failed > 0 { format!(", {failed} skipped") } else { String::new() };
+        let images = output::count(scored, "image", "images");
+        output::note(&format!("{images} scored, {anomalous} anomalous{skipped}"));
+        Ok(match () {
+            () if failed > 0 => Status::SomeFailed,
+            () if fail_on_anomaly && anomalous > 0 => Status::Anomalous,
+            () => Status::Done,
+        })
+    }
 }
 
-fn score_chunk(
+fn write(
     detector: &Detector,
-    chunk: Vec<Source>,
+    args: &ScoreArgs,
     rows: &mut Rows,
-    tally: &mut Tally,
+    number: usize,
+    path: &Path,
+    verdict: &Verdict,
 ) -> Result<(), Failure> {
-    let limits: &Limits = &detector.config().limits;
-    let decoded: Vec<Result<(PathBuf, Image), String>> = chunk
-        .into_par_iter()
-        .map(|source| {
-            let path = source?;
-            aberra::image::read(&path, limits).map(|image| (path, image)).map_err(|error| error.to_string())
-        })
-        .collect();
-    let mut images = Vec::with_capacity(decoded.len());
-    let paths: Vec<Result<PathBuf, String>> = decoded
-        .into_iter()
-        .map(|decoded| {
-            let (path, image) = decoded?;
-            images.push(image);
-            Ok(path)
-        })
-        .collect();
-    let mut verdicts = detector.score(&images).into_iter();
-    for path in paths {
-        let scored = path.and_then(|path| match verdicts.next() {
-            Some(Ok(verdict)) => Ok((path, verdict)),
-            Some(Err(error)) => Err(format!("{}: {error}", path.display())),
-            None => Err(format!("{}: the detector gave no verdict", path.display())),
-        });
-        match scored {
-            Ok((path, verdict)) => {
-                tally.scored += 1;
-                tally.anomalous += usize::from(verdict.anomalous);
-                rows.write(&Row::new(&path, &verdict))?;
-            }
-            Err(reason) => {
-                tally.failed += 1;
-                output::warning(&format!("skipped {reason}"));
-            }
-        }
+    let heatmap = args.heatmaps.as_deref().map(|folder| heatmap_path(folder, number, path));
+    if let Some(file) = &heatmap {
+        output::write_whole(file, &heat_map_png(verdict, detector.pixel_threshold())?)?;
     }
-    rows.flush()
+    rows.write(&Row::new(path, verdict, heatmap.as_deref()))
+}
+
+/// Numbered, since images of different folders may share a name.
+fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(format!("{number:06}-"));
+    name.push(image.file_stem().unwrap_or_default());
+    name.push(".png");
+    folder.join(name)
 }
 
 /// `--out` may say the format by its name; a flag says it first.
@@ -129,25 +172,4 @@ fn format(args: &ScoreArgs) -> Format {
         Some("csv") => Format::Csv,
         _ => Format::Table,
     }
-}
-
-fn conclude(args: &ScoreArgs, tally: &Tally) -> Outcome {
-    let Tally { scored, failed, anomalous } = *tally;
-    if scored + failed == 0 {
-        return Err(Failure::new("expected images, found none"));
-    }
-    if scored == 0 {
-        return Err(Failure::new(format!(
-            "none of the {} could be scored",
-            output::count(failed, "file", "files")
-        )));
-    }
-    let skipped = if failed > 0 { format!(", {failed} skipped") } else { String::new() };
-    let images = output::count(scored, "image", "images");
-    output::note(&format!("{images} scored, {anomalous} anomalous{skipped}"));
-    Ok(match () {
-        () if failed > 0 => Status::SomeFailed,
-        () if args.fail_on_anomaly && anomalous > 0 => Status::Anomalous,
-        () => Status::Done,
-    })
 }

@@ -65,9 +65,9 @@ pub(crate) struct TrainArgs {
 }
 
 /// Files in a run folder.
-const DETECTOR_FILE: &str = "detector.aberra";
-const SPLIT_FILE: &str = "split.json";
-const SETTINGS_FILE: &str = "config.toml";
+pub(crate) const DETECTOR_FILE: &str = "detector.aberra";
+pub(crate) const SPLIT_FILE: &str = "split.json";
+pub(crate) const SETTINGS_FILE: &str = "config.toml";
 const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
 
 pub(crate) fn run(args: &TrainArgs) -> Outcome {
