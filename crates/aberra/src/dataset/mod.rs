@@ -34,7 +34,7 @@ pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
 pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
 pub use split_text::Printed;
-pub use walk::Skipped;
+pub use walk::{Skipped, image_files};
 
 use crate::{Error, Result};
 

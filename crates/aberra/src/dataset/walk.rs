@@ -38,9 +38,7 @@ impl Found {
 /// passed over, links followed, loops reported.
 pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
     let (mut found, mut skipped) = (Vec::new(), Skipped::default());
-    let visible =
-        |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
-    for entry in WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible) {
+    for entry in entries(root) {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) if error.depth() == 0 => {
@@ -56,7 +54,7 @@ pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
             continue;
         }
         let path = entry.path();
-        if has_image_extension(path) || has_image_content(path) {
+        if is_image(path) {
             let relative = path.strip_prefix(root).unwrap_or(path);
             let parts = relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
             found.push(Found { path: path.to_owned(), parts });
@@ -65,6 +63,34 @@ pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
         }
     }
     Ok((found, skipped))
+}
+
+/// The image files at `path`, listed as they are asked for: the path itself if it is a file, whatever its name, else
+/// everything below it that is named like an image or has the content of one, in the order of names. Hidden files are
+/// passed over and links followed. What cannot be entered, loops of links included, is an error among the others.
+pub fn image_files(path: &Path) -> impl Iterator<Item = Result<PathBuf>> + use<> {
+    let root = path.to_owned();
+    entries(path).filter_map(move |entry| match entry {
+        Ok(entry) if entry.depth() == 0 && !entry.file_type().is_dir() => Some(Ok(entry.into_path())),
+        Ok(entry) if entry.file_type().is_file() && is_image(entry.path()) => Some(Ok(entry.into_path())),
+        Ok(_) => None,
+        Err(error) => {
+            let path = error.path().unwrap_or(&root).to_owned();
+            let error = error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+            Some(Err(Error::io(&path, &error)))
+        }
+    })
+}
+
+/// What lies below `root`, in the order of names, without hidden files.
+fn entries(root: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
+    let visible =
+        |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
+    WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible)
+}
+
+fn is_image(path: &Path) -> bool {
+    has_image_extension(path) || has_image_content(path)
 }
 
 /// Lower-case extension, `""` for none.

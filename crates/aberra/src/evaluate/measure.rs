@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::EvaluateProgress;
 use super::evaluation::{Outcome, ScoredImage};
 use super::leak::Known;
-use super::mask::{Window, project};
+use super::window::Window;
 use super::metrics::Confusion;
 use super::pixel::PixelTally;
 use crate::calibrate::is_anomalous;
@@ -167,7 +167,8 @@ impl Reader<'_> {
 
 fn read_mask(path: &Path, limits: &Limits, placement: &Placement, size_px: usize) -> Result<Vec<bool>> {
     let mask = aberra_image::read(path, limits)?;
-    project(&mask, placement, size_px).map_err(|error| error.with_path(path))
+    let projected = placement.project_mask(&mask.to_mask(), mask.height, mask.width, size_px);
+    Ok(projected.map_err(|error| error.with_path(path))?)
 }
 
 impl Measured {

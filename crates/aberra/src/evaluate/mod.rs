@@ -8,13 +8,13 @@ pub mod bootstrap;
 mod evaluation;
 mod file;
 mod leak;
-mod mask;
 mod measure;
 pub mod metrics;
 pub mod pixel;
 mod summary;
 mod table;
 mod warnings;
+mod window;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -1,10 +1,10 @@
 //! Where an image is unusual, as a picture of its own size.
 
-use aberra_image::encode_png;
+use aberra_image::{Color, encode_png};
 
 use crate::detector::Verdict;
 use crate::statistics::filter::median_filter_5x5;
-use crate::{Error, Result};
+use crate::Result;
 
 /// The colour of an error, red, green and blue: viridis from dark at 0 over its middle at the pixel threshold to bright
 /// at twice the threshold and above. The scale is the same for every image of a detector.
@@ -28,23 +28,14 @@ pub fn heat_color(error: f32, pixel_threshold: f64) -> [u8; 3] {
 /// A map that is not finite or does not fit its size; only verdicts made by hand have one.
 pub fn heat_map_png(verdict: &Verdict, pixel_threshold: f64) -> Result<Vec<u8>> {
     let (height, width) = (verdict.placement.image_height, verdict.placement.image_width);
-    let pixels = colored(&restored(verdict)?, pixel_threshold);
-    Ok(encode_png(&pixels, height, width, aberra_image::Channels::Rgb)?)
+    let map = verdict.placement.restore(&filtered(verdict)?, verdict.error_map.size_px)?;
+    let pixels = colored(&map, pixel_threshold);
+    Ok(encode_png(&pixels, height, width, Color::Rgb)?)
 }
 
 /// The filtered error map, `[size_px, size_px]`.
 pub(super) fn filtered(verdict: &Verdict) -> Result<Vec<f32>> {
     median_filter_5x5(&verdict.error_map.values, verdict.error_map.size_px)
-}
-
-/// The filtered error map at the image's own size.
-fn restored(verdict: &Verdict) -> Result<Vec<f32>> {
-    let map = filtered(verdict)?;
-    let restored = verdict.placement.restore(&map, verdict.error_map.size_px);
-    match restored.is_empty() {
-        true => Err(Error::input("expected an image of at least one pixel, found none")),
-        false => Ok(restored),
-    }
 }
 
 /// The colours of errors, three bytes each.

@@ -1,6 +1,6 @@
 //! A sheet of triples: network input, reconstruction, error map.
 
-use aberra_image::encode_png;
+use aberra_image::{Color, encode_png};
 
 use super::heatmap::{colored, filtered};
 use crate::detector::Verdict;
@@ -33,7 +33,7 @@ pub fn sheet_png(
     enlargement: usize,
 ) -> Result<Vec<u8>> {
     let (pixels, height, width) = sheet(verdicts, pixel_threshold, columns, enlargement)?;
-    Ok(encode_png(&pixels, height, width, aberra_image::Channels::Rgb)?)
+    Ok(encode_png(&pixels, height, width, Color::Rgb)?)
 }
 
 /// Largest sheet, in pixels.
