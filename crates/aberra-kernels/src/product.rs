@@ -38,16 +38,6 @@ impl Panels {
         })
     }
 
-    /// Rows of the matrix.
-    pub(crate) fn depth(&self) -> usize {
-        self.depth
-    }
-
-    /// Columns of the matrix.
-    pub(crate) fn columns(&self) -> usize {
-        self.columns
-    }
-
     /// First column and values of each panel.
     fn panels(&self) -> impl Iterator<Item = (usize, &[f32])> {
         let size = (self.depth * LANES).max(1);

@@ -175,3 +175,124 @@ fn activate<B: Backend>(tensor: FloatTensor<B>, activation: Activation) -> Float
         Activation::Tanh => B::float_tanh(tensor),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! The default bodies of the operations against our kernels.
+    use super::*;
+    use crate::backend::Kernels;
+    use burn::backend::Flex;
+    use burn::backend::ops::FloatTensorOps;
+    use burn::tensor::TensorData;
+    use burn_flex::FlexTensor;
+
+    fn noise(shape: &[usize], seed: u32) -> FlexTensor {
+        let count: usize = shape.iter().product();
+        let value = |index: usize| {
+            let mixed = (index as u32 ^ seed << 20).wrapping_mul(2_654_435_761) >> 8;
+            mixed as f32 / (1 << 23) as f32 - 1.0
+        };
+        FlexTensor::from_data(TensorData::new((0..count).map(value).collect::<Vec<_>>(), shape.to_vec()))
+    }
+
+    fn assert_near(found: FlexTensor, expected: FlexTensor) {
+        assert_eq!(found.shape(), expected.shape());
+        let numbers = |tensor: FlexTensor| tensor.into_data().to_vec::<f32>().unwrap();
+        for (found, expected) in numbers(found).iter().zip(numbers(expected)) {
+            assert!((found - expected).abs() <= 2e-5 * expected.abs().max(1.0), "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn stock_convolutions_equal_ours() {
+        let activations = [
+            Activation::Identity,
+            Activation::Relu,
+            Activation::LeakyRelu(0.2),
+            Activation::Sigmoid,
+            Activation::Tanh,
+        ];
+        for (number, activation) in activations.into_iter().enumerate() {
+            let geometry = Geometry { stride: 1 + number % 3, padding: number % 2 };
+            let (x, w, b) = (noise(&[2, 8, 7, 3], 1), noise(&[3, 4, 3, 6], 2), noise(&[6], 3));
+            let y = Flex::convolution(x.clone(), w.clone(), b.clone(), geometry, activation);
+            assert_near(convolution::<Flex>(x.clone(), w.clone(), b, geometry, activation), y.clone());
+            let g = noise(&y.shape(), 4);
+            let gated = gate::<Flex>(g.clone(), y.clone(), activation);
+            assert_near(
+                bias_gradient::<Flex>(gated.clone()),
+                Flex::bias_gradient(g.clone(), y.clone(), activation),
+            );
+            assert_near(
+                convolution_input_gradient::<Flex>(gated.clone(), x.clone(), w.clone(), geometry),
+                Flex::convolution_input_gradient(
+                    g.clone(),
+                    y.clone(),
+                    x.clone(),
+                    w.clone(),
+                    geometry,
+                    activation,
+                ),
+            );
+            assert_near(
+                convolution_weight_gradient::<Flex>(x.clone(), gated, w.clone(), geometry),
+                Flex::convolution_weight_gradient(g, y, x, w, geometry, activation),
+            );
+            let (x, w, b) = (noise(&[2, 4, 5, 6], 1), noise(&[3, 4, 5, 6], 2), noise(&[5], 3));
+            let y = Flex::transposed_convolution(x.clone(), w.clone(), b.clone(), geometry, activation);
+            assert_near(
+                transposed_convolution::<Flex>(x.clone(), w.clone(), b, geometry, activation),
+                y.clone(),
+            );
+            let g = noise(&y.shape(), 4);
+            let gated = gate::<Flex>(g.clone(), y.clone(), activation);
+            assert_near(
+                transposed_convolution_input_gradient::<Flex>(gated.clone(), w.clone(), geometry),
+                Flex::transposed_convolution_input_gradient(
+                    g.clone(),
+                    y.clone(),
+                    w.clone(),
+                    geometry,
+                    activation,
+                ),
+            );
+            assert_near(
+                convolution_weight_gradient::<Flex>(gated, x.clone(), w.clone(), geometry),
+                Flex::transposed_convolution_weight_gradient(g, y, x, w, geometry, activation),
+            );
+        }
+    }
+
+    #[test]
+    fn stock_dense_layers_equal_ours() {
+        let activation = Activation::LeakyRelu(0.3);
+        // A transposed view, which our kernels must put in order first.
+        let x = Flex::float_swap_dims(noise(&[20, 7], 1), 0, 1);
+        let (w, b) = (noise(&[20, 9], 2), noise(&[9], 3));
+        let y = Flex::dense(x.clone(), w.clone(), b.clone(), activation);
+        assert_near(dense::<Flex>(x.clone(), w.clone(), b, activation), y.clone());
+        let g = noise(&y.shape(), 4);
+        let gated = gate::<Flex>(g.clone(), y.clone(), activation);
+        assert_near(
+            dense_input_gradient::<Flex>(gated.clone(), w.clone()),
+            Flex::dense_input_gradient(g.clone(), y.clone(), w, activation),
+        );
+        assert_near(
+            dense_weight_gradient::<Flex>(gated, x.clone()),
+            Flex::dense_weight_gradient(g, y, x, activation),
+        );
+    }
+
+    #[test]
+    fn stock_optimiser_equals_ours() {
+        let settings = AdamStep { weight_decay: 0.1, gradient_scale: 0.5, ..AdamStep::new(0.01, 3) };
+        let (p, g, m) = (noise(&[40], 1), noise(&[40], 2), noise(&[40], 3));
+        let v = Flex::float_mul(m.clone(), m.clone());
+        let (p1, m1, v1) = adam::<Flex>(p.clone(), g.clone(), m.clone(), v.clone(), settings);
+        let (p2, m2, v2) = Flex::adam(p, g.clone(), m, v, settings);
+        assert_near(p1, p2);
+        assert_near(m1, m2);
+        assert_near(v1, v2);
+        assert_near(sum_of_squares::<Flex>(g.clone()), Flex::sum_of_squares(g));
+    }
+}

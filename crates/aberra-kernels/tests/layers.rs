@@ -1,5 +1,6 @@
 //! Layers and their gradients against the slow reference, over shapes; and the same bits whatever the threads and batch.
 
+#[allow(dead_code, unreachable_pub, reason = "shared by two test programs")]
 mod reference;
 
 use aberra_kernels::{Activation, Geometry, conv_transpose2d, conv2d, linear};
