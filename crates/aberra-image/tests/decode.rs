@@ -1,5 +1,6 @@
 //! Decoding against golden files made by Pillow and tifffile (`golden/make_golden.py`): every format, colour mode, depth
 //! and orientation.
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! Files that are not what they seem: each gives a clear error, quickly, and nothing panics.
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
