@@ -1,5 +1,6 @@
 //! Decoding against golden files made by Pillow and tifffile (`golden/make_golden.py`): every format, colour mode, depth
 //! and orientation.
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -84,7 +85,7 @@ fn a_cut_file_is_an_error_or_the_same_image() {
         let step = (bytes.len() / 150).max(1);
         for length in (0..bytes.len()).step_by(step) {
             if let Ok(image) = decode(&bytes[..length], &Limits::default()) {
-                assert_eq!(image.pixels, whole.pixels, "{name} cut to {length} of {} bytes", bytes.len());
+                assert!(image.pixels == whole.pixels, "{name} cut to {length} of {} bytes", bytes.len());
             }
             let _ = header(&bytes[..length], &Limits::default());
         }

@@ -1,4 +1,5 @@
 //! Preprocessing against Pillow and NumPy (`golden/make_golden.py`), and what must hold for any image.
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::path::PathBuf;
 

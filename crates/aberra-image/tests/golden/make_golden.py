@@ -77,7 +77,8 @@ case("grey_alpha8.png", saved(Image.fromarray(grey_alpha, "LA"), "PNG"), over_bl
 case("rgb8.png", saved(Image.fromarray(rgb), "PNG"), rgb / 255, "png", "rgb", 8)
 case("rgba8.png", saved(Image.fromarray(rgba), "PNG"), over_black(rgba, 255), "png", "rgba", 8)
 case("palette4.png", saved(palette_image, "PNG", bits=4), palette_rgb, "png", "palette", 4)
-case("palette8.png", saved(palette_image, "PNG", bits=8), palette_rgb, "png", "palette", 8)
+many_colors = Image.fromarray(rgb).convert("P", palette=Image.Palette.ADAPTIVE, colors=40)
+case("palette8.png", saved(many_colors, "PNG"), np.asarray(many_colors.convert("RGB")) / 255, "png", "palette", 8)
 transparent = palette_rgb * (np.asarray(palette_image) != 3)[..., None]
 case("palette_transparent.png", saved(palette_image, "PNG", bits=4, transparency=3), transparent, "png", "palette", 4)
 
