@@ -77,8 +77,8 @@ impl SyntheticKind {
 ///
 /// `pixels` is `[size_px, size_px, channels]`, 0 to 1 (values outside are clamped where drawn upon). The anomaly lies in
 /// the foreground where the image has a dark background, anywhere else; its strength follows the contrast around it.
-/// The mask `[size_px, size_px]` is true where a channel changed by more than [`MASK_TOLERANCE`](super::MASK_TOLERANCE); every other pixel is
-/// left bit for bit as it was. Where a kind would change nothing (blur on a flat image), a blob is drawn instead.
+/// The mask `[size_px, size_px]` is true where a channel changed by more than
+/// [`MASK_TOLERANCE`](super::MASK_TOLERANCE); every other pixel is left bit for bit as it was. Where a kind would change nothing (blur on a flat image), a blob is drawn instead.
 ///
 /// If the length of `pixels` does not fit, or the side is below 8, nothing is drawn and the mask is all false (and
 /// empty if the side is above [`MAX_SIZE_PX`](super::MAX_SIZE_PX) too).
