@@ -11,6 +11,7 @@ mod acquisition;
 mod anatomy;
 mod anomaly;
 mod field;
+mod foreground;
 mod lesion;
 mod skull_base;
 mod tissue;
