@@ -32,7 +32,9 @@ fn the_version_is_the_packages() {
 #[test]
 fn wrong_use_ends_with_1() {
     let room = Room::new();
-    for words in ["", "learn", "train", "score", "score a.aberra", "info --rows x", "train x --out y --fold 0/5"] {
+    for words in
+        ["", "learn", "train", "score", "score a.aberra", "info --rows x", "train x --out y --fold 0/5"]
+    {
         let ended = room.run(words);
         assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{words}");
         assert!(ended.err.contains("Usage") || ended.err.contains("error: "), "{words}: {}", ended.err);

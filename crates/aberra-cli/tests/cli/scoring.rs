@@ -96,7 +96,8 @@ fn a_reader_that_leaves_is_no_error() {
     let path = noise().display().to_string();
     let feed = std::thread::spawn(move || {
         // The program may stop reading at any time.
-        let _ = (0..2_000).try_for_each(|_| std::io::Write::write_all(&mut input, format!("{path}\n").as_bytes()));
+        let _ = (0..2_000)
+            .try_for_each(|_| std::io::Write::write_all(&mut input, format!("{path}\n").as_bytes()));
     });
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();

@@ -34,8 +34,11 @@ fn it_says_what_it_does_and_leaves_a_run_folder() {
 #[test]
 fn flags_win_over_environment_over_file_over_preset() {
     let room = Room::new();
-    fs::write(room.path("s.toml"), "seed = 1\n[model]\npreset = \"peer\"\n[train]\nepochs = 1\nbatch_size = 1\n")
-        .unwrap();
+    fs::write(
+        room.path("s.toml"),
+        "seed = 1\n[model]\npreset = \"peer\"\n[train]\nepochs = 1\nbatch_size = 1\n",
+    )
+    .unwrap();
     let mut command = room.command();
     command.args("train --print-config --config s.toml --batch-size 3".split(' '));
     command.env("ABERRA_TRAIN__EPOCHS", "2").env("ABERRA_TRAIN__BATCH_SIZE", "2");
