@@ -67,7 +67,8 @@ pub(crate) fn end(command: &mut Command) -> Ended {
     ended(command.output().unwrap())
 }
 
-fn ended(output: std::process::Output) -> Ended {
+/// What an output says.
+pub(crate) fn ended(output: std::process::Output) -> Ended {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let ended = Ended {
         code: output.status.code().expect("ended by itself, not by a signal"),
