@@ -24,7 +24,12 @@ pub(crate) struct Sources<'a> {
 impl<'a> Sources<'a> {
     pub(crate) fn new(arguments: &'a [PathBuf], null: bool) -> Self {
         let separator = if null { 0 } else { b'\n' };
-        Self { arguments: arguments.iter(), separator, is_listing: false, within: Box::new(std::iter::empty()) }
+        Self {
+            arguments: arguments.iter(),
+            separator,
+            is_listing: false,
+            within: Box::new(std::iter::empty()),
+        }
     }
 
     fn enter(&mut self, path: &Path) {

@@ -86,7 +86,8 @@ pub(crate) fn run(args: &CalibrateArgs) -> Outcome {
             let evaluation = measure(&before, data, &args.normal.normal, args.split.as_deref(), false)?;
             status = report_unusable(&evaluation);
             let scored = |row: &ImageRow| Some((row.scored()?.score, !row.label.is_normal()));
-            let (scores, anomalous): (Vec<f64>, Vec<bool>) = evaluation.images.iter().filter_map(scored).unzip();
+            let (scores, anomalous): (Vec<f64>, Vec<bool>) =
+                evaluation.images.iter().filter_map(scored).unzip();
             before.calibrate(Some(Labelled { scores: &scores, anomalous: &anomalous }), criterion)?
         }
     };

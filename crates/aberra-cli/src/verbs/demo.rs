@@ -21,7 +21,9 @@ use crate::{data, interrupt, output};
 
 /// Learn from drawn, brain-like pictures, evaluate on drawn lesions, and show what came out.
 #[derive(Args)]
-#[command(after_help = "Example:\n  aberra demo --out demo/\n\nThe pictures are drawn by Aberra: no data is needed and none is fetched.")]
+#[command(
+    after_help = "Example:\n  aberra demo --out demo/\n\nThe pictures are drawn by Aberra: no data is needed and none is fetched."
+)]
 pub(crate) struct DemoArgs {
     /// Where everything goes [default: a new folder among the system's temporary files].
     #[arg(long, value_name = "DIR")]
@@ -150,7 +152,8 @@ fn draw(detector: &Detector, dataset: &Dataset, split: &Split) -> Result<Vec<u8>
             .collect();
         // Spread over the list, so that every kind of lesion has its turn.
         let step = (of_kind.len() / count.max(1)).max(1);
-        let paths = of_kind.iter().step_by(step).take(count).map(|&index| dataset.samples[index].path.clone());
+        let paths =
+            of_kind.iter().step_by(step).take(count).map(|&index| dataset.samples[index].path.clone());
         let limits = detector.config().limits;
         detector.score_files(paths, &limits, count, |_, verdict| {
             verdicts.extend(verdict);

@@ -51,7 +51,10 @@ fn a_folder_without_readable_images() {
         fs::write(room.path(name), "text").unwrap();
     }
     let said = room.run("train in --out run").refusal(&room);
-    assert!(said.contains("warning: skipped in/a.png: ") && said.contains("warning: skipped in/b.jpg: "), "{said}");
+    assert!(
+        said.contains("warning: skipped in/a.png: ") && said.contains("warning: skipped in/b.jpg: "),
+        "{said}"
+    );
     assert!(said.contains("error: in: expected images, found 2 files that cannot be read"), "{said}");
 }
 
@@ -68,7 +71,8 @@ fn too_few_normals() {
     let room = Room::new();
     write_data_set(&room.path("in"), 12, 1);
     let said = room.run(&format!("train in --out run {QUICK}")).refusal(&room);
-    let error: Vec<&str> = said.lines().filter(|line| !line.starts_with("in") && !line.starts_with(' ')).collect();
+    let error: Vec<&str> =
+        said.lines().filter(|line| !line.starts_with("in") && !line.starts_with(' ')).collect();
     insta::assert_snapshot!(error.join("\n"), @"");
 }
 

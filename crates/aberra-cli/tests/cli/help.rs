@@ -12,13 +12,13 @@ fn help_lists_the_verbs() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(verbs, ["doctor", "train", "calibrate", "score", "info", "help"]);
+    assert_eq!(verbs, ["doctor", "train", "calibrate", "score", "evaluate", "info", "demo", "help"]);
 }
 
 #[test]
 fn every_verb_has_help_with_an_example() {
     let room = Room::new();
-    for verb in ["doctor", "train", "calibrate", "score", "info"] {
+    for verb in ["doctor", "train", "calibrate", "score", "evaluate", "info", "demo"] {
         let ended = room.run(&format!("{verb} --help")).done();
         assert!(ended.out.contains(&format!("aberra {verb} ")) && ended.err.is_empty(), "{}", ended.out);
     }
@@ -32,7 +32,9 @@ fn the_version_is_the_packages() {
 #[test]
 fn wrong_use_ends_with_1() {
     let room = Room::new();
-    for words in ["", "learn", "train", "score", "score a.aberra", "info --rows x", "train x --out y --fold 0/5"] {
+    for words in
+        ["", "learn", "train", "score", "score a.aberra", "info --rows x", "train x --out y --fold 0/5"]
+    {
         let ended = room.run(words);
         assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{words}");
         assert!(ended.err.contains("Usage") || ended.err.contains("error: "), "{words}: {}", ended.err);

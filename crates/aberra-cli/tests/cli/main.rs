@@ -3,6 +3,7 @@
 mod bad_detectors;
 mod bad_images;
 mod bad_use;
+mod evaluating;
 mod files;
 mod help;
 mod pictures;

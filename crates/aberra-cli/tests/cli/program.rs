@@ -67,14 +67,18 @@ pub(crate) fn end(command: &mut Command) -> Ended {
     ended(command.output().unwrap())
 }
 
-fn ended(output: std::process::Output) -> Ended {
+/// What an output says.
+pub(crate) fn ended(output: std::process::Output) -> Ended {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let ended = Ended {
         code: output.status.code().expect("ended by itself, not by a signal"),
         out: text(output.stdout),
         err: text(output.stderr),
     };
-    assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "escape codes without a terminal");
+    assert!(
+        !ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'),
+        "escape codes without a terminal"
+    );
     ended
 }
 
@@ -100,7 +104,9 @@ impl Ended {
     pub(crate) fn refusal(self, room: &Room) -> String {
         assert_eq!((self.code, self.out.as_str()), (1, ""), "{}", self.err);
         let shared = shared_folder();
-        self.err.replace(&*room.0.path().to_string_lossy(), "ROOM").replace(&*shared.to_string_lossy(), "SHARED")
+        self.err
+            .replace(&*room.0.path().to_string_lossy(), "ROOM")
+            .replace(&*shared.to_string_lossy(), "SHARED")
     }
 }
 

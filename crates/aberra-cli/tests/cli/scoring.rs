@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::program::{Room, detector, end, noise, shared};
+use crate::pictures::SIDE;
+use crate::program::{Room, detector, ended, noise, shared};
 
 /// Arguments as text; the shared folder has no spaces of ours in it.
 fn score(rest: &str) -> String {
@@ -96,7 +97,8 @@ fn a_reader_that_leaves_is_no_error() {
     let path = noise().display().to_string();
     let feed = std::thread::spawn(move || {
         // The program may stop reading at any time.
-        let _ = (0..2_000).try_for_each(|_| std::io::Write::write_all(&mut input, format!("{path}\n").as_bytes()));
+        let _ = (0..2_000)
+            .try_for_each(|_| std::io::Write::write_all(&mut input, format!("{path}\n").as_bytes()));
     });
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
@@ -113,11 +115,20 @@ fn a_full_standard_output_is_an_error() {
     let room = Room::new();
     let full = std::fs::File::create("/dev/full").unwrap();
     let mut command = room.command();
-    let ended = end(command.args(["info".as_ref(), detector().as_os_str()]).stdout(Stdio::from(full)));
-    // `output` would take standard output over again: what matters is the exit code and the words.
-    if ended.code != 0 {
-        insta::assert_snapshot!(ended.refusal(&room), @"error: standard output: No space left on device (os error 28)");
-    }
+    command.args(["info".as_ref(), detector().as_os_str()]);
+    let child = command.stdout(Stdio::from(full)).stderr(Stdio::piped()).spawn().unwrap();
+    let said = ended(child.wait_with_output().unwrap()).refusal(&room);
+    insta::assert_snapshot!(said, @"error: standard output: No space left on device (os error 28)");
+}
+
+#[test]
+fn heat_maps_are_pictures_of_the_images_size() {
+    let room = Room::new();
+    let rows = room.run(&score(&format!("{0} {0} --heatmaps maps --json", noise().display()))).done().json_lines();
+    let paths: Vec<&str> = rows.iter().map(|row| row["heatmap"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["maps/000001-0.png", "maps/000002-0.png"]);
+    let map = image::open(room.path(paths[0])).unwrap();
+    assert_eq!((map.width(), map.height()), (SIDE, SIDE));
 }
 
 #[test]
