@@ -24,7 +24,14 @@ impl Activation {
     pub fn apply(self, x: f32) -> f32 {
         match self {
             Self::Identity => x,
-            Self::Relu => x.max(0.0),
+            // Not `max`, which would turn a NaN into 0 and hide it.
+            Self::Relu => {
+                if x < 0.0 {
+                    0.0
+                } else {
+                    x
+                }
+            }
             Self::LeakyRelu(slope) => {
                 if x > 0.0 {
                     x
@@ -59,7 +66,7 @@ impl Activation {
     pub(crate) fn apply_all(self, values: &mut [f32]) {
         match self {
             Self::Identity => {}
-            Self::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
+            Self::Relu => values.iter_mut().for_each(|x| *x = Self::Relu.apply(*x)),
             Self::LeakyRelu(_) | Self::Sigmoid | Self::Tanh => {
                 values.iter_mut().for_each(|x| *x = self.apply(*x));
             }
@@ -126,6 +133,16 @@ impl<'a> Signal<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_nan_is_not_hidden() {
+        let all = [Activation::Relu, Activation::LeakyRelu(0.2), Activation::Sigmoid, Activation::Tanh];
+        for activation in all {
+            let mut values = [f32::NAN; 9];
+            activation.apply_all(&mut values);
+            assert!(values.iter().all(|value| value.is_nan()), "{activation:?}");
+        }
+    }
 
     #[test]
     fn derivatives_agree_with_finite_differences() {

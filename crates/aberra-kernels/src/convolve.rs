@@ -31,8 +31,12 @@ pub(crate) fn gather(
     let [kernel_height, kernel_width] = sizes.kernel;
     let channels = sizes.large.channels;
     let width = (sizes.small.width.max(1) - 1) * stride + kernel_width;
-    let rows =
-        Rows::new(Runs { count: kernel_height, length: kernel_width * channels, stride: width * channels });
+    let rows = Rows::new(Runs {
+        count: kernel_height,
+        length: kernel_width * channels,
+        stride: width * channels,
+        step: 1,
+    });
     let strip = strip_height(sizes.small, stride * width * channels);
     let mut output = vec![0.0; sizes.batch * sizes.small.len()];
     for_each_strip(&mut output, sizes.small, strip, |image, top, output| {
@@ -94,7 +98,7 @@ pub(crate) fn spread(
         .iter()
         .flat_map(|y| across.iter().map(move |x| (y, x)))
         .map(|(y, x)| {
-            let runs = Runs { count: y.taps, length: x.taps * channels, stride: width * channels };
+            let runs = Runs { count: y.taps, length: x.taps * channels, stride: width * channels, step: 1 };
             (pack_phase(weight, sizes, y, x), Rows::new(runs))
         })
         .collect();

@@ -28,6 +28,9 @@ pub(crate) fn forward(
 ) -> Vec<f32> {
     let outputs = bias.len();
     let rows = input.len() / inputs.max(1);
+    if rows == 0 {
+        return Vec::new();
+    }
     let (input_chunks, output_chunks) = (inputs.div_ceil(INPUT_CHUNK), outputs.div_ceil(OUTPUT_CHUNK));
     let pieces: Vec<Vec<f32>> = (0..input_chunks * output_chunks)
         .into_par_iter()

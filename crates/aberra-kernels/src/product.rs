@@ -66,8 +66,7 @@ impl Rows {
                     done += length;
                 }
             }
-        } else if runs.length > 0 {
-            let at_once = (DEPTH_BLOCK / runs.length).max(1);
+        } else if let Some(at_once) = DEPTH_BLOCK.checked_div(runs.length) {
             let mut run = 0;
             while run < runs.count {
                 let count = at_once.min(runs.count - run);

@@ -197,7 +197,7 @@ mod tests {
 
     fn assert_near(found: FlexTensor, expected: FlexTensor) {
         assert_eq!(found.shape(), expected.shape());
-        let numbers = |tensor: FlexTensor| tensor.into_data().to_vec::<f32>().unwrap();
+        let numbers = |tensor: FlexTensor| tensor.into_data().try_to_vec::<f32>().unwrap();
         for (found, expected) in numbers(found).iter().zip(numbers(expected)) {
             assert!((found - expected).abs() <= 2e-5 * expected.abs().max(1.0), "{found} {expected}");
         }

@@ -11,18 +11,20 @@ pub(crate) const ROWS: usize = 6;
 /// Columns of a tile, and the width of a packed panel.
 pub(crate) const LANES: usize = 16;
 
-/// Which elements a row consists of: `count` runs of `length` elements, `stride` apart from run to run.
+/// Which elements a row consists of: `count` runs of `length` elements, `stride` apart from run to run and `step` apart
+/// within a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runs {
     pub(crate) count: usize,
     pub(crate) length: usize,
     pub(crate) stride: usize,
+    pub(crate) step: usize,
 }
 
 impl Runs {
     /// A row in one piece.
     pub(crate) fn one(length: usize) -> Self {
-        Self { count: 1, length, stride: 0 }
+        Self { count: 1, length, stride: 0, step: 1 }
     }
 
     /// Elements in a row.
@@ -32,7 +34,7 @@ impl Runs {
 
     /// Distance from the first element to the one past the last.
     fn span(&self) -> usize {
-        if self.depth() == 0 { 0 } else { (self.count - 1) * self.stride + self.length }
+        if self.depth() == 0 { 0 } else { (self.count - 1) * self.stride + (self.length - 1) * self.step + 1 }
     }
 }
 
@@ -69,7 +71,9 @@ fn portable(values: &[f32], starts: &[usize], runs: Runs, panel: &[f32], accumul
         let mut weights = panel.chunks_exact(LANES);
         for run in 0..runs.count {
             let begin = start + run * runs.stride;
-            for (&value, weights) in values[begin..begin + runs.length].iter().zip(&mut weights) {
+            for (&value, weights) in
+                values[begin..].iter().step_by(runs.step).take(runs.length).zip(&mut weights)
+            {
                 for (sum, &weight) in sums.iter_mut().zip(weights) {
                     *sum += value * weight;
                 }
@@ -138,8 +142,8 @@ mod avx2 {
             }
             let mut weights = panel.as_ptr();
             for run in 0..runs.count {
-                let begin = run * runs.stride;
-                for index in begin..begin + runs.length {
+                let mut index = run * runs.stride;
+                for _ in 0..runs.length {
                     let low = _mm256_loadu_ps(weights);
                     let high = _mm256_loadu_ps(weights.add(8));
                     weights = weights.add(LANES);
@@ -148,6 +152,7 @@ mod avx2 {
                         c[r][0] = _mm256_fmadd_ps(value, low, c[r][0]);
                         c[r][1] = _mm256_fmadd_ps(value, high, c[r][1]);
                     }
+                    index += runs.step;
                 }
             }
             for (r, c) in c.iter().enumerate() {
@@ -166,8 +171,8 @@ mod tests {
     fn every_tile_height_equals_the_portable_version() {
         let values: Vec<f32> = (0..400).map(|i| ((i * 37 % 101) as f32 - 50.0) / 16.0).collect();
         let panel: Vec<f32> = (0..21 * LANES).map(|i| ((i * 53 % 97) as f32 - 48.0) / 16.0).collect();
-        let runs = Runs { count: 3, length: 7, stride: 40 };
-        for rows in 1..=ROWS {
+        for (rows, step) in (1..=ROWS).flat_map(|rows| [(rows, 1), (rows, 6)]) {
+            let runs = Runs { count: 3, length: 7, stride: 60, step };
             let starts: Vec<usize> = (0..rows).map(|row| row * 11 + row * row).collect();
             let mut fast = vec![0.25; rows * LANES];
             let mut slow = fast.clone();

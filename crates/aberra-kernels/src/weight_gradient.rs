@@ -110,7 +110,6 @@ fn column_sums(values: Signal<'_>, channels: usize) -> Vec<f32> {
 /// Adds one image's share to some panels of the weight gradient, `[panel][small channel][lane]`.
 fn add_image(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes, first_panel: usize, sums: &mut [f32]) {
     let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding as isize);
-    let channels = sizes.large.channels;
     let columns = sizes.small.channels;
     let width = (sizes.small.width - 1) * stride + sizes.kernel[1];
     let strip = (PIXEL_BLOCK / sizes.small.width).clamp(1, sizes.small.height);
@@ -126,7 +125,7 @@ fn add_image(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes, first_panel: u
                 width,
             };
             copy_window(large, sizes.large, part, &mut scratch.window);
-            pack_transposed(
+            pack_by_rows(
                 small.part(top * sizes.small.width * columns, pixels * columns),
                 columns,
                 &mut scratch.sums,
@@ -140,12 +139,12 @@ fn add_image(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes, first_panel: u
                 for (tile, sums) in sums.chunks_mut(ROWS * LANES).enumerate() {
                     let mut starts = [0; ROWS];
                     for (row, start) in starts.iter_mut().enumerate() {
-                        *start = (tile * ROWS + row) * pixels;
+                        *start = tile * pixels * ROWS + row;
                     }
                     multiply_add(
                         &scratch.packed,
                         &starts[..sums.len() / LANES],
-                        Runs::one(pixels),
+                        Runs { step: ROWS, ..Runs::one(pixels) },
                         panel,
                         sums,
                     );
@@ -154,29 +153,25 @@ fn add_image(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes, first_panel: u
         });
         top += height;
     }
-    debug_assert!(channels > 0);
 }
 
-/// `[pixels, columns]` as `[columns, pixels]`.
-fn pack_transposed(values: Signal<'_>, columns: usize, plain: &mut Vec<f32>, transposed: &mut Vec<f32>) {
+/// `[pixels, columns]` as `[tiles of columns][pixels][ROWS]`; the last tile keeps what was in the columns it lacks.
+fn pack_by_rows(values: Signal<'_>, columns: usize, plain: &mut Vec<f32>, packed: &mut Vec<f32>) {
     let pixels = values.len() / columns;
     plain.resize(plain.len().max(values.len()), 0.0);
-    transposed.resize(transposed.len().max(values.len()), 0.0);
+    packed.resize(packed.len().max(columns.div_ceil(ROWS) * pixels * ROWS), 0.0);
     let plain = &mut plain[..values.len()];
     values.write_to(plain);
-    // In squares, so that both sides of the copy stay in the first-level cache.
-    const SQUARE: usize = 16;
-    for first in (0..columns).step_by(SQUARE) {
-        let count = SQUARE.min(columns - first);
-        for from in (0..pixels).step_by(SQUARE) {
-            let until = (from + SQUARE).min(pixels);
-            for column in first..first + count {
-                let target = &mut transposed[column * pixels + from..column * pixels + until];
-                let source = plain[from * columns + column..].iter().step_by(columns);
-                for (target, &value) in target.iter_mut().zip(source) {
-                    *target = value;
-                }
-            }
+    for (pixel, source) in plain.chunks_exact(columns).enumerate() {
+        let full = source.chunks_exact(ROWS);
+        let rest = full.remainder();
+        let mut begin = pixel * ROWS;
+        for source in full {
+            packed[begin..begin + ROWS].copy_from_slice(source);
+            begin += pixels * ROWS;
+        }
+        if !rest.is_empty() {
+            packed[begin..begin + rest.len()].copy_from_slice(rest);
         }
     }
 }

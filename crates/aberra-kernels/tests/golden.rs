@@ -1,4 +1,5 @@
 //! Layers, gradients and optimiser steps against PyTorch (`golden/make_golden.py`).
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, unreachable_pub, reason = "shared by two test programs")]
 mod reference;

@@ -1,4 +1,5 @@
 //! Layers and their gradients against the slow reference, over shapes; and the same bits whatever the threads and batch.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, unreachable_pub, reason = "shared by two test programs")]
 mod reference;

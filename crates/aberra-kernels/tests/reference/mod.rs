@@ -213,7 +213,7 @@ pub fn found(
 }
 
 pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().to_vec::<f32>().unwrap().into_iter().map(f64::from).collect()
+    tensor.into_data().try_to_vec::<f32>().unwrap().into_iter().map(f64::from).collect()
 }
 
 /// Equal up to `tolerance` times the largest expected magnitude (at least 1).
