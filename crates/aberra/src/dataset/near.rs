@@ -41,7 +41,7 @@ pub(crate) fn similarity_threshold(inspection: &Inspection, samples: &[usize]) -
         .par_iter()
         .filter_map(|&index| Some(Views::of(&inspection.get(index)?.fingerprint)))
         .collect();
-    1.0 - largest_difference(&views)
+    1.0 - STRETCHED * (average_difference(&views) / USUAL_AVERAGE).min(1.0)
 }
 
 /// Finds near-copies among the images that could be read.
