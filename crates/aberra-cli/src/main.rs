@@ -1,3 +1,52 @@
-//! The program `aberra`: a door. It holds no maths.
+//! The program `aberra`: a door. It reads arguments, calls the library and writes what comes back; it holds no maths.
 
-fn main() {}
+mod args;
+mod data;
+mod failure;
+mod interrupt;
+mod output;
+mod progress;
+mod rows;
+mod settings;
+mod sources;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Verb};
+use crate::failure::{Failure, Outcome, Status};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Help and version are answers; the rest is wrong use. A reader that has left wants neither.
+            let _ = answer.print();
+            return if answer.use_stderr() { Status::NothingDone } else { Status::Done }.into();
+        }
+    };
+    match run(cli) {
+        Ok(status) => status,
+        Err(failure) => failure.report(),
+    }
+    .into()
+}
+
+fn run(cli: Cli) -> Outcome {
+    if let Some(threads) = cli.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads.get()));
+        pool.build_global()
+            .map_err(|error| Failure::new(format!("cannot start {threads} threads: {error}")))?;
+    }
+    match cli.verb {
+        Verb::Doctor(args) => verbs::doctor::run(&args),
+        Verb::Train(args) => verbs::train::run(&args),
+        Verb::Calibrate(args) => verbs::calibrate::run(&args),
+        Verb::Score(args) => verbs::score::run(&args),
+        Verb::Evaluate(args) => verbs::evaluate::run(&args),
+        Verb::Demo(args) => verbs::demo::run(&args),
+        Verb::Info(args) => verbs::info::run(&args),
+    }
+}

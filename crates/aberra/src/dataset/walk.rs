@@ -67,13 +67,15 @@ pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
 
 /// The image files at `path`, listed as they are asked for: the path itself if it is a file, whatever its name, else
 /// everything below it that is named like an image or has the content of one, in the order of names. Hidden files are
-/// passed over and links followed. What cannot be entered, loops of links included, is an error among the others.
+/// passed over, links followed but not in circles. What cannot be entered is an error among the others.
 pub fn image_files(path: &Path) -> impl Iterator<Item = Result<PathBuf>> + use<> {
     let root = path.to_owned();
     entries(path).filter_map(move |entry| match entry {
         Ok(entry) if entry.depth() == 0 && !entry.file_type().is_dir() => Some(Ok(entry.into_path())),
         Ok(entry) if entry.file_type().is_file() && is_image(entry.path()) => Some(Ok(entry.into_path())),
         Ok(_) => None,
+        // What a loop leads back to is listed where it lies.
+        Err(error) if error.loop_ancestor().is_some() => None,
         Err(error) => {
             let path = error.path().unwrap_or(&root).to_owned();
             let error = error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));

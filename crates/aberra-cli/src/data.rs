@@ -1,0 +1,71 @@
+//! A data set, looked at once, with what was found said on the way.
+
+use std::path::Path;
+
+use aberra::dataset::{Dataset, Inspection, OpenOptions};
+use aberra::image::Limits;
+
+use crate::failure::Failure;
+use crate::output;
+use crate::progress::Counter;
+
+/// Files named one by one before the rest is counted.
+const NAMED: usize = 10;
+
+/// Lists the data set, and says how it is laid out and how much there is.
+pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, Failure> {
+    let dataset = Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?;
+    let (normal, anomalous) = dataset.counts();
+    output::note(&format!("{}: {}", path.display(), dataset.layout));
+    output::note(&format!(
+        "  {}, {anomalous} anomalous",
+        output::count(normal, "normal image", "normal images")
+    ));
+    for text in &dataset.notes {
+        output::note(&format!("  {text}"));
+    }
+    let others: usize = dataset.skipped.other.values().sum();
+    if others > 0 {
+        output::note(&format!("  passed over {}", output::count(others, "other file", "other files")));
+    }
+    name_some(&dataset.skipped.unreachable, |line| format!("could not enter {line}"));
+    Ok(dataset)
+}
+
+/// Looks at every image, and names those that cannot be used.
+///
+/// # Errors
+/// None can be used.
+pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, Failure> {
+    let inspection = look(dataset, limits);
+    let reasons: Vec<&String> = inspection.images.iter().filter_map(|image| image.as_ref().err()).collect();
+    name_some(&reasons, |reason| format!("skipped {reason}"));
+    if reasons.len() == dataset.samples.len() {
+        return Err(Failure::at(
+            &dataset.root,
+            format!(
+                "expected images, found {} that cannot be read",
+                output::count(reasons.len(), "file", "files")
+            ),
+        )
+        .with_hint("Aberra reads PNG, JPEG, TIFF, BMP and WebP files"));
+    }
+    Ok(inspection)
+}
+
+/// Looks at every image, and says nothing of what is found.
+pub(crate) fn look(dataset: &Dataset, limits: &Limits) -> Inspection {
+    let counter = Counter::new("looking at the images", dataset.samples.len());
+    let inspection = dataset.inspect_with(limits, || counter.advance());
+    counter.finish();
+    inspection
+}
+
+fn name_some<T>(items: &[T], words: impl Fn(&T) -> String) {
+    for item in items.iter().take(NAMED) {
+        output::warning(&words(item));
+    }
+    if items.len() > NAMED {
+        output::warning(&format!("and {} more; `aberra doctor` names them all", items.len() - NAMED));
+    }
+}

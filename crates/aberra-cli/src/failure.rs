@@ -1,0 +1,94 @@
+//! How the program ends: its exit codes, and the words for what went wrong.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::output;
+
+/// What a verb gives back.
+pub(crate) type Outcome = Result<Status, Failure>;
+
+/// Exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Everything was done.
+    Done = 0,
+    /// Nothing was done, or the program was used wrongly.
+    NothingDone = 1,
+    /// Some images failed.
+    SomeFailed = 2,
+    /// An image is anomalous, and the user asked to be told so.
+    Anomalous = 3,
+    /// Stopped by Ctrl-C, as shells have it: 128 + SIGINT.
+    Interrupted = 130,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// Why a verb could not go on.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library says why.
+    Library(aberra::Error),
+    /// The program says why, and what to do.
+    Own { message: String, hint: Option<String> },
+    /// Whoever read standard output has left: no error.
+    ReaderLeft,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::Own { message: message.into(), hint: None }
+    }
+
+    pub(crate) fn at(path: &Path, message: impl Display) -> Self {
+        Self::new(format!("{}: {message}", path.display()))
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Own { message, .. } => Self::Own { message, hint: Some(hint.into()) },
+            other => other,
+        }
+    }
+
+    /// Says it on standard error; gives the exit code.
+    pub(crate) fn report(self) -> Status {
+        let (message, hint, status) = match self {
+            Self::ReaderLeft => return Status::Done,
+            Self::Library(error) if error.is_interrupted() => {
+                output::note(&error.to_string());
+                return Status::Interrupted;
+            }
+            Self::Library(error) => (error.to_string(), error.hint().map(str::to_owned), Status::NothingDone),
+            Self::Own { message, hint } => (message, hint, Status::NothingDone),
+        };
+        output::error(&message);
+        if let Some(hint) = hint {
+            output::hint(&hint);
+        }
+        status
+    }
+}
+
+impl From<aberra::Error> for Failure {
+    fn from(error: aberra::Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+/// Of writing to standard output.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::ReaderLeft,
+            _ => Self::new(format!("standard output: {error}")),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Where words go: data to standard output, everything else to standard error, files whole or not at all.
+//!
+//! Nothing depends on colour, and there is none where `NO_COLOR` is set or nobody looks at a terminal.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+use atomic_write_file::AtomicWriteFile;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Writes a text and a line end to standard output.
+pub(crate) fn data(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+/// Writes an object to standard output, over several lines.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    data(&pretty(value)?)
+}
+
+/// An object as JSON over several lines.
+pub(crate) fn pretty(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Says something on standard error.
+pub(crate) fn note(text: &str) {
+    say(Style::new(), "", text);
+}
+
+/// Says what went wrong.
+pub(crate) fn error(text: &str) {
+    say(AnsiColor::Red.on_default().bold(), "error: ", text);
+}
+
+/// Says what looks wrong but stops nothing.
+pub(crate) fn warning(text: &str) {
+    say(AnsiColor::Yellow.on_default().bold(), "warning: ", text);
+}
+
+/// Says what to do.
+pub(crate) fn hint(text: &str) {
+    say(AnsiColor::Cyan.on_default().bold(), "hint: ", text);
+}
+
+/// A standard error that nobody can read is no reason to stop.
+fn say(style: Style, word: &str, text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{style}{word}{style:#}{text}");
+}
+
+/// Replaces the file at `path` by `bytes`, whole and durably, or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let replace = || {
+        let mut file = AtomicWriteFile::open(path)?;
+        file.write_all(bytes)?;
+        file.commit()
+    };
+    replace().map_err(|error: io::Error| Failure::at(path, error))
+}
+
+/// Lines of a name and a value, values aligned.
+pub(crate) fn aligned(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|(name, value)| {
+            let indented = value.replace('\n', &format!("\n{:width$}  ", ""));
+            format!("{name:width$}  {indented}")
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// A path as one would type it: quoted where a shell would take it apart.
+pub(crate) fn typed(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |character: char| character.is_alphanumeric() || "/._-+:,@%=~".contains(character);
+    if !text.is_empty() && text.chars().all(plain) && !text.starts_with(['-', '~']) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// A number of bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// A share as a percentage, with as few digits as tell it.
+pub(crate) fn percent(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A duration for people.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..100 => format!("{whole} s"),
+        100..6_000 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// Six digits that count.
+pub(crate) fn number(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return value.to_string();
+    }
+    let before_point = value.abs().log10().floor();
+    if !(-5.0..7.0).contains(&before_point) {
+        return format!("{value:.5e}");
+    }
+    format!("{value:.*}", (5.0 - before_point).max(0.0) as usize)
+}
+
+/// A count with its word.
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

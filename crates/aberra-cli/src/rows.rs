@@ -1,0 +1,144 @@
+//! Verdicts as rows, written as they come: a table, CSV or JSON lines; to standard output or to a file that is there
+//! whole or not at all.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::path::{Path, PathBuf};
+
+use aberra::Verdict;
+use atomic_write_file::AtomicWriteFile;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output;
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Table,
+    Csv,
+    Json,
+}
+
+/// What is said of one image.
+#[derive(Serialize)]
+pub(crate) struct Row {
+    score: f64,
+    p_value: f64,
+    threshold: f64,
+    verdict: &'static str,
+    path: String,
+    /// Where its heat map was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heatmap: Option<String>,
+}
+
+impl Row {
+    pub(crate) fn new(path: &Path, verdict: &Verdict, heatmap: Option<&Path>) -> Self {
+        Self {
+            score: verdict.score,
+            p_value: verdict.p_value,
+            threshold: verdict.threshold,
+            verdict: if verdict.anomalous { "anomalous" } else { "normal" },
+            path: path.to_string_lossy().into_owned(),
+            heatmap: heatmap.map(|path| path.to_string_lossy().into_owned()),
+        }
+    }
+}
+
+/// Where rows go.
+pub(crate) struct Rows {
+    format: Format,
+    sink: Sink,
+    is_first: bool,
+}
+
+enum Sink {
+    Output(BufWriter<StdoutLock<'static>>),
+    File(PathBuf, BufWriter<AtomicWriteFile>),
+}
+
+impl Rows {
+    /// Rows to the file at `out`, or to standard output.
+    pub(crate) fn open(format: Format, out: Option<&Path>) -> Result<Self, Failure> {
+        let sink = match out {
+            None => Sink::Output(BufWriter::new(io::stdout().lock())),
+            Some(path) => {
+                let file = AtomicWriteFile::open(path).map_err(|error| Failure::at(path, error))?;
+                Sink::File(path.to_owned(), BufWriter::new(file))
+            }
+        };
+        Ok(Self { format, sink, is_first: true })
+    }
+
+    pub(crate) fn write(&mut self, row: &Row) -> Result<(), Failure> {
+        let text = self.format.line(row, std::mem::take(&mut self.is_first))?;
+        self.sink.write(|writer| writer.write_all(text.as_bytes()))?;
+        // Whoever reads along wants each row when it is done.
+        if matches!(self.sink, Sink::Output(_)) { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.sink.write(|writer| writer.flush())
+    }
+
+    /// Puts the file in place.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        self.flush()?;
+        match self.sink {
+            Sink::Output(_) => Ok(()),
+            Sink::File(path, writer) => {
+                let file = writer.into_inner().map_err(|error| Failure::at(&path, error.error()))?;
+                file.commit().map_err(|error| Failure::at(&path, error))
+            }
+        }
+    }
+}
+
+impl Sink {
+    fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+        match self {
+            Self::Output(writer) => Ok(write(writer)?),
+            Self::File(path, writer) => write(writer).map_err(|error| Failure::at(path, error)),
+        }
+    }
+}
+
+impl Format {
+    /// The row's line, after the heading where it is the first.
+    fn line(self, row: &Row, is_first: bool) -> Result<String, Failure> {
+        match self {
+            Self::Json => {
+                let line = serde_json::to_string(row).map_err(|error| Failure::new(error.to_string()))?;
+                Ok(line + "\n")
+            }
+            Self::Csv => {
+                let mut writer = csv::WriterBuilder::new().has_headers(is_first).from_writer(Vec::new());
+                writer.serialize(row).map_err(|error| Failure::new(error.to_string()))?;
+                let bytes = writer.into_inner().map_err(|error| Failure::new(error.to_string()))?;
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            Self::Table => {
+                let columns = |cells: [&str; 5]| {
+                    let [score, p_value, threshold, verdict, path] = cells;
+                    format!("{score:>12}  {p_value:>8}  {threshold:>12}  {verdict:<9}  {path}\n")
+                };
+                let line = columns([
+                    &output::number(row.score),
+                    &format!("{:.4}", row.p_value),
+                    &output::number(row.threshold),
+                    row.verdict,
+                    &one_line(&row.path),
+                ]);
+                let heading = columns(["score", "p-value", "threshold", "verdict", "path"]);
+                Ok(if is_first { heading + &line } else { line })
+            }
+        }
+    }
+}
+
+/// A file name may hold anything: what would break the line or steer the terminal is escaped.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}

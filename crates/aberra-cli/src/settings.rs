@@ -1,0 +1,94 @@
+//! Flags, environment and file -> the settings of training, each layer over the next.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aberra::TrainConfig;
+use clap::Args;
+
+use crate::failure::Failure;
+
+/// Flags that set a setting.
+#[derive(Args, Clone, Default)]
+pub(crate) struct SettingsArgs {
+    /// A TOML file of settings. Flags win over the environment (ABERRA_TRAIN__EPOCHS=20), which wins over the file.
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) config: Option<PathBuf>,
+    /// The model: small, base (the default), peer or reference (256 px). Other settings change it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+    /// Side of the network input in pixels, 16 to 1024.
+    #[arg(long, value_name = "PX")]
+    pub(crate) size: Option<usize>,
+    /// Passes over the training images.
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: Option<usize>,
+    /// Images a step.
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<usize>,
+    /// Every random draw follows from it.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// What turns evidence into the score: mse, ssim, uncertainty, latent or residual.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scorer: Option<String>,
+    /// Wanted false-alarm rate, such as 0.05.
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    pub(crate) rate: Option<f64>,
+    /// Hold the rate with this confidence, such as 0.9, instead of on average.
+    #[arg(long, value_name = "C", allow_negative_numbers = true)]
+    pub(crate) confidence: Option<f64>,
+    /// What must stay together in a split: near, exact, manifest or none.
+    #[arg(long, value_name = "BY")]
+    pub(crate) group: Option<String>,
+    /// Any other setting; may be given several times.
+    #[arg(long, value_name = "SECTION.NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Keep small pictures of the normals in the detector file. They are patient data where the images are.
+    #[arg(long)]
+    pub(crate) keep_thumbnails: bool,
+}
+
+impl SettingsArgs {
+    /// The settings: these flags over the environment over `--config`, or over `file` where there is none.
+    pub(crate) fn resolve(&self, file: Option<&Path>) -> Result<TrainConfig, Failure> {
+        let mut layers = Vec::new();
+        if let Some(path) = self.config.as_deref().or(file) {
+            let text = fs::read_to_string(path).map_err(|error| Failure::at(path, error))?;
+            layers.push(TrainConfig::parse_layer(&text).map_err(|error| Failure::at(path, error))?);
+        }
+        let readable = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        layers.push(TrainConfig::environment_layer(readable));
+        for assignment in self.set.iter().cloned().chain(self.assignments()) {
+            layers.push(TrainConfig::assignment_layer(&assignment)?);
+        }
+        TrainConfig::from_layers(&layers).map_err(|error| match error.hint() {
+            Some(_) => Failure::Library(error),
+            None => Failure::new(error.to_string())
+                .with_hint("`aberra train --print-config` prints every setting and its value"),
+        })
+    }
+
+    /// The named flags, each as `section.name=value` in TOML.
+    fn assignments(&self) -> impl Iterator<Item = String> {
+        let whole = |name: &str, value: Option<usize>| value.map(|value| format!("{name}={value}"));
+        let share = |name: &str, value: Option<f64>| value.map(|value| format!("{name}={value:?}"));
+        let word = |name: &str, value: &Option<String>| {
+            value.as_ref().map(|value| format!("{name}={}", serde_json::Value::from(value.as_str())))
+        };
+        let flags = [
+            word("model.preset", &self.preset),
+            whole("preprocessing.size_px", self.size),
+            whole("train.epochs", self.epochs),
+            whole("train.batch_size", self.batch_size),
+            self.seed.map(|seed| format!("seed={seed}")),
+            word("scorer", &self.scorer),
+            share("promise.false_alarm_rate", self.rate),
+            share("promise.confidence", self.confidence),
+            word("split.by", &self.group),
+            self.keep_thumbnails.then(|| "keep_thumbnails=true".to_owned()),
+        ];
+        flags.into_iter().flatten()
+    }
+}

@@ -1,0 +1,99 @@
+//! Files, folders and a list on standard input -> image files, one by one.
+
+use std::ffi::OsString;
+use std::io::{BufRead, stdin};
+use std::path::{Path, PathBuf};
+
+use aberra::dataset::image_files;
+
+/// An image file to score, or why there is none.
+pub(crate) type Source = Result<PathBuf, String>;
+
+/// Longest path that a list may hold.
+const MAX_PATH_BYTES: u64 = 1 << 16;
+
+/// The image files that arguments name, in order.
+pub(crate) struct Sources<'a> {
+    arguments: std::slice::Iter<'a, PathBuf>,
+    separator: u8,
+    /// The list on standard input is being read.
+    is_listing: bool,
+    within: Box<dyn Iterator<Item = aberra::Result<PathBuf>>>,
+}
+
+impl<'a> Sources<'a> {
+    pub(crate) fn new(arguments: &'a [PathBuf], null: bool) -> Self {
+        let separator = if null { 0 } else { b'\n' };
+        Self {
+            arguments: arguments.iter(),
+            separator,
+            is_listing: false,
+            within: Box::new(std::iter::empty()),
+        }
+    }
+
+    fn enter(&mut self, path: &Path) {
+        self.within = Box::new(image_files(path));
+    }
+}
+
+impl Iterator for Sources<'_> {
+    type Item = Source;
+
+    fn next(&mut self) -> Option<Source> {
+        loop {
+            if let Some(source) = self.within.next() {
+                return Some(source.map_err(|error| error.to_string()));
+            }
+            if self.is_listing {
+                match listed(self.separator) {
+                    Some(Ok(path)) => self.enter(&path),
+                    Some(Err(reason)) => return Some(Err(reason)),
+                    None => self.is_listing = false,
+                }
+                continue;
+            }
+            let path = self.arguments.next()?;
+            if path.as_os_str() == "-" {
+                self.is_listing = true;
+            } else {
+                self.enter(path);
+            }
+        }
+    }
+}
+
+/// The next path of the list; empty ones are passed over.
+fn listed(separator: u8) -> Option<Source> {
+    let mut input = stdin().lock();
+    loop {
+        let mut bytes = Vec::new();
+        let mut limited = std::io::Read::take(&mut input, MAX_PATH_BYTES);
+        match limited.read_until(separator, &mut bytes) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) => return Some(Err(format!("standard input: {error}"))),
+        }
+        if bytes.last() == Some(&separator) {
+            bytes.pop();
+        }
+        if separator == b'\n' && bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+        if !bytes.is_empty() {
+            return Some(path_of(bytes));
+        }
+    }
+}
+
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> Source {
+    use std::os::unix::ffi::OsStringExt;
+    Ok(OsString::from_vec(bytes).into())
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> Source {
+    let text = String::from_utf8(bytes).map_err(|error| format!("standard input: {error}"))?;
+    Ok(OsString::from(text).into())
+}

@@ -1,0 +1,124 @@
+//! `aberra calibrate`: another threshold for a detector, without training again.
+
+use std::path::PathBuf;
+
+use aberra::Detector;
+use aberra::calibrate::{Criterion, Labelled};
+use aberra::evaluate::ImageRow;
+use clap::{ArgGroup, Args, ValueEnum};
+
+use super::evaluate::{measure, report_unusable};
+use super::info;
+use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
+use crate::failure::{Failure, Outcome, Status};
+use crate::output;
+
+const EXAMPLES: &str = "\
+Examples:
+  aberra calibrate runs/first/detector.aberra --rate 0.01
+  aberra calibrate runs/first/detector.aberra --rate 0.05 --confidence 0.9 --out strict.aberra
+  aberra calibrate runs/first/detector.aberra --percentile 70
+  aberra calibrate runs/first/detector.aberra --labelled f1 --data photos/ --normal good";
+
+/// Move a detector's threshold, from its own calibration scores or, on request, with labelled images.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+#[command(group = ArgGroup::new("criterion").required(true).args(["rate", "percentile", "threshold", "labelled"]))]
+pub(crate) struct CalibrateArgs {
+    #[command(flatten)]
+    detector: DetectorArgs,
+    /// Wanted false-alarm rate, such as 0.05: a promise, from normals only.
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    rate: Option<f64>,
+    /// Hold the rate with this confidence, such as 0.9, instead of on average.
+    #[arg(long, value_name = "C", requires = "rate", allow_negative_numbers = true)]
+    confidence: Option<f64>,
+    /// A percentile of the normals' scores, 0 to 100; promises nothing.
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    percentile: Option<f64>,
+    /// A threshold by hand, in the units of the score; promises nothing.
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    threshold: Option<f64>,
+    /// What is best on the labelled images of --data; promises nothing.
+    #[arg(long, value_name = "BY", requires = "data")]
+    labelled: Option<LabelledBy>,
+    /// Labelled images for --labelled. Those that the detector was made from are left out.
+    #[arg(long, requires = "labelled")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    normal: NormalArgs,
+    /// A split.json of the data: its test part is used.
+    #[arg(long, value_name = "FILE.json", requires = "labelled")]
+    split: Option<PathBuf>,
+    /// With --labelled cost: what a normal image called anomalous costs.
+    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
+    cost_false_alarm: f64,
+    /// With --labelled cost: what an anomalous image called normal costs.
+    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
+    cost_miss: f64,
+    /// Write the detector here instead of replacing it.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+/// What a labelled criterion looks for.
+#[derive(Clone, Copy, ValueEnum)]
+enum LabelledBy {
+    /// The greatest F1.
+    F1,
+    /// The greatest true-positive rate minus false-positive rate.
+    Youden,
+    /// The least total cost.
+    Cost,
+}
+
+pub(crate) fn run(args: &CalibrateArgs) -> Outcome {
+    let criterion = criterion(args)?;
+    criterion.check()?;
+    let path = &args.detector.detector;
+    let before = Detector::load(path)?;
+    let mut status = Status::Done;
+    let after = match &args.data {
+        None => before.calibrate(None, criterion)?,
+        Some(data) => {
+            let evaluation = measure(&before, data, &args.normal.normal, args.split.as_deref(), false)?;
+            status = report_unusable(&evaluation);
+            let scored = |row: &ImageRow| Some((row.scored()?.score, !row.label.is_normal()));
+            let (scores, anomalous): (Vec<f64>, Vec<bool>) =
+                evaluation.images.iter().filter_map(scored).unzip();
+            before.calibrate(Some(Labelled { scores: &scores, anomalous: &anomalous }), criterion)?
+        }
+    };
+    let out = args.out.as_ref().unwrap_or(path);
+    after.save(out)?;
+    let after = Detector::load(out)?;
+    if args.json.json {
+        output::json(&info::describe(out, &after)?)?;
+    } else {
+        let threshold = |detector: &Detector| output::number(detector.calibration().threshold);
+        output::data(&output::aligned(&[
+            ("threshold", format!("{} (was {})", threshold(&after), threshold(&before))),
+            ("promise", after.calibration().promise.to_string()),
+            ("detector", out.display().to_string()),
+        ]))?;
+    }
+    Ok(status)
+}
+
+fn criterion(args: &CalibrateArgs) -> Result<Criterion, Failure> {
+    match (args.rate, args.percentile, args.threshold, args.labelled) {
+        (Some(rate), ..) => Ok(Criterion::Conformal { rate, confidence: args.confidence }),
+        (_, Some(percentile), ..) => Ok(Criterion::Percentile { percentile }),
+        (_, _, Some(threshold), _) => Ok(Criterion::Fixed { threshold }),
+        (.., Some(LabelledBy::F1)) => Ok(Criterion::LabelledF1Max),
+        (.., Some(LabelledBy::Youden)) => Ok(Criterion::LabelledYouden),
+        (.., Some(LabelledBy::Cost)) => {
+            Ok(Criterion::LabelledCost { false_alarm: args.cost_false_alarm, miss: args.cost_miss })
+        }
+        (None, None, None, None) => {
+            Err(Failure::new("expected one of --rate, --percentile, --threshold and --labelled"))
+        }
+    }
+}

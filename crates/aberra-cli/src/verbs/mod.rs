@@ -1,0 +1,9 @@
+//! One file per verb: its arguments, and what it calls and prints.
+
+pub(crate) mod calibrate;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod evaluate;
+pub(crate) mod info;
+pub(crate) mod score;
+pub(crate) mod train;

@@ -1,0 +1,175 @@
+//! `aberra score`: images in, a row each out, as they are done.
+
+use std::cell::RefCell;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use aberra::explain::heat_map_png;
+use aberra::{Detector, FILES_CHUNK, Verdict};
+use clap::Args;
+
+use crate::args::{DetectorArgs, JsonArgs};
+use crate::failure::{Failure, Outcome, Status};
+use crate::output;
+use crate::rows::{Format, Row, Rows};
+use crate::sources::Sources;
+
+const EXAMPLES: &str = "\
+Examples:
+  aberra score runs/first/detector.aberra new/                     # a table
+  aberra score runs/first/detector.aberra a.png b.png --json       # one JSON object a line
+  aberra score runs/first/detector.aberra new/ --heatmaps maps/    # and a picture of each error map
+  find new/ -name '*.jpg' -print0 | aberra score runs/first/detector.aberra -0 - --csv
+
+Exit status: 0 all images were scored; 1 nothing was done; 2 some could not be read; with --fail-on-anomaly 3 where any
+is anomalous and none failed.";
+
+/// Score images: a row each with score, p-value, threshold and verdict.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ScoreArgs {
+    #[command(flatten)]
+    detector: DetectorArgs,
+    /// Files and folders; `-` for a list of files on standard input, one a line.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The list on standard input is separated by NUL instead of line ends.
+    #[arg(short = '0', long = "null")]
+    null: bool,
+    #[command(flatten)]
+    json: JsonArgs,
+    /// Print CSV.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Write the rows to a file instead of standard output; .csv, .json and .jsonl say the format.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write a heat map of each image to this folder: where it is unusual, bright from the pixel threshold on.
+    #[arg(long, value_name = "DIR")]
+    heatmaps: Option<PathBuf>,
+    /// Exit with 3 where any image is anomalous and none failed.
+    #[arg(long)]
+    fail_on_anomaly: bool,
+}
+
+pub(crate) fn run(args: &ScoreArgs) -> Outcome {
+    let detector = Detector::load(&args.detector.detector)?;
+    if let Some(folder) = &args.heatmaps {
+        fs::create_dir_all(folder).map_err(|error| Failure::at(folder, error))?;
+    }
+    let mut rows = Rows::open(format(args), args.out.as_deref())?;
+    let tally = RefCell::new(Tally::default());
+    let skip = |reason: &dyn std::fmt::Display| {
+        tally.borrow_mut().failed += 1;
+        output::warning(&format!("skipped {reason}"));
+    };
+    let sources = Sources::new(&args.paths, args.null)
+        .filter_map(|source| source.inspect_err(|reason| skip(reason)).ok());
+    let mut failure = None;
+    detector.score_files(sources, &detector.config().limits, FILES_CHUNK, |path, verdict| {
+        let written = match verdict {
+            Ok(verdict) => {
+                let number = tally.borrow_mut().count(&verdict);
+                write(&detector, args, &mut rows, number, &path, &verdict)
+            }
+            Err(error) => {
+                skip(&named(&path, &error));
+                Ok(())
+            }
+        };
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let tally = tally.into_inner();
+    tally.conclude(rows, args.fail_on_anomaly)
+}
+
+/// An error with its path, where it does not name it itself.
+pub(crate) fn named(path: &Path, error: &aberra::Error) -> String {
+    let (path, text) = (path.display().to_string(), error.to_string());
+    if text.starts_with(&path) { text } else { format!("{path}: {text}") }
+}
+
+/// How it went, counted.
+#[derive(Default)]
+struct Tally {
+    scored: usize,
+    failed: usize,
+    anomalous: usize,
+}
+
+impl Tally {
+    /// Counts a verdict; gives its number, from 1.
+    fn count(&mut self, verdict: &Verdict) -> usize {
+        self.scored += 1;
+        self.anomalous += usize::from(verdict.anomalous);
+        self.scored
+    }
+
+    fn conclude(&self, rows: Rows, fail_on_anomaly: bool) -> Outcome {
+        let Self { scored, failed, anomalous } = *self;
+        if scored == 0 {
+            return Err(match failed {
+                0 => Failure::new("expected images, found none")
+                    .with_hint("images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below a folder"),
+                _ => Failure::new(format!(
+                    "expected images, found {} that cannot be used",
+                    output::count(failed, "file", "files")
+                )),
+            });
+        }
+        rows.finish()?;
+        let skipped = if failed > 0 { format!(", {failed} skipped") } else { String::new() };
+        let images = output::count(scored, "image", "images");
+        output::note(&format!("{images} scored, {anomalous} anomalous{skipped}"));
+        Ok(match () {
+            () if failed > 0 => Status::SomeFailed,
+            () if fail_on_anomaly && anomalous > 0 => Status::Anomalous,
+            () => Status::Done,
+        })
+    }
+}
+
+fn write(
+    detector: &Detector,
+    args: &ScoreArgs,
+    rows: &mut Rows,
+    number: usize,
+    path: &Path,
+    verdict: &Verdict,
+) -> Result<(), Failure> {
+    let heatmap = args.heatmaps.as_deref().map(|folder| heatmap_path(folder, number, path));
+    if let Some(file) = &heatmap {
+        output::write_whole(file, &heat_map_png(verdict, detector.pixel_threshold())?)?;
+    }
+    rows.write(&Row::new(path, verdict, heatmap.as_deref()))
+}
+
+/// Numbered, since images of different folders may share a name.
+fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(format!("{number:06}-"));
+    name.push(image.file_stem().unwrap_or_default());
+    name.push(".png");
+    folder.join(name)
+}
+
+/// `--out` may say the format by its name; a flag says it first.
+fn format(args: &ScoreArgs) -> Format {
+    let extension = args.out.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str());
+    match extension {
+        _ if args.json.json => Format::Json,
+        _ if args.csv => Format::Csv,
+        Some("json" | "jsonl") => Format::Json,
+        Some("csv") => Format::Csv,
+        _ => Format::Table,
+    }
+}

@@ -1,0 +1,254 @@
+//! `aberra train`: data set -> split -> detector, in a run folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use aberra::calibrate::groups_needed;
+use aberra::dataset::{Dataset, Fold, Grouping, Inspection, Split};
+use aberra::{Detector, TrainConfig, TrainOptions};
+use clap::Args;
+use serde_json::json;
+
+use super::info;
+use crate::args::{JsonArgs, NormalArgs};
+use crate::failure::{Failure, Outcome, Status};
+use crate::progress::TrainingProgress;
+use crate::settings::SettingsArgs;
+use crate::{data, interrupt, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  aberra train photos/ --out runs/first                     # a folder of normals, or classes with usual names
+  aberra train brain-mri/ --normal notumor --out runs/mri   # class folders: say which one is normal
+  aberra train photos/ --out runs/first --resume            # go on after Ctrl-C
+  aberra train photos/ --out runs/1 --rate 0.01 --set train.learning_rate=0.0005
+  aberra train --print-config > settings.toml
+
+The run folder holds detector.aberra, split.json, config.toml, history.jsonl, TensorBoard event files, samples/ and
+checkpoint.safetensors.";
+
+/// Learn a detector from the normal images of a data set.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct TrainArgs {
+    /// A folder of images, or a manifest (.csv, .jsonl).
+    #[arg(required_unless_present_any = ["print_config", "config_schema"])]
+    data: Option<PathBuf>,
+    /// The run folder; made where there is none.
+    #[arg(long, value_name = "RUNDIR", required_unless_present_any = ["print_config", "config_schema"])]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    normal: NormalArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// pool: divide all images by group; layout: keep the folders and report their leak; or a split.json.
+    #[arg(long, value_name = "pool|layout|FILE.json")]
+    split: Option<PathBuf>,
+    /// Test on the I-th of K equal shares of the normals' groups, I from 1.
+    #[arg(long, value_name = "I/K", value_parser = fold, conflicts_with = "split")]
+    fold: Option<Fold>,
+    /// Go on from the run folder's checkpoint, with its settings and split.
+    #[arg(long)]
+    resume: bool,
+    /// Replace what the run folder holds.
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
+    /// Print the settings as TOML, and do nothing else.
+    #[arg(long)]
+    print_config: bool,
+    /// Print the JSON Schema of the settings, and do nothing else.
+    #[arg(long)]
+    config_schema: bool,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+/// Files in a run folder.
+pub(crate) const DETECTOR_FILE: &str = "detector.aberra";
+pub(crate) const SPLIT_FILE: &str = "split.json";
+pub(crate) const SETTINGS_FILE: &str = "config.toml";
+const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
+
+pub(crate) fn run(args: &TrainArgs) -> Outcome {
+    if args.config_schema {
+        output::json(&TrainConfig::json_schema())?;
+        return Ok(Status::Done);
+    }
+    let config = settings(args)?;
+    if args.print_config {
+        output::data(config.to_toml()?.trim_end())?;
+        return Ok(Status::Done);
+    }
+    let (Some(path), Some(folder)) = (&args.data, &args.out) else {
+        return Err(Failure::new("expected a data set and --out RUNDIR"));
+    };
+    interrupt::listen();
+    prepare(folder, args)?;
+    let dataset = data::open(path, &args.normal.normal)?;
+    let inspection = data::inspect(&dataset, &config.limits)?;
+    let split = divide(args, &config, &dataset, &inspection)?;
+    output::note(&split.display(&dataset).to_string());
+    check_promise(&config, &split)?;
+    output::write_whole(&folder.join(SETTINGS_FILE), config.to_toml()?.as_bytes())?;
+    split.write(&folder.join(SPLIT_FILE), &dataset, &inspection)?;
+
+    let started = Instant::now();
+    let detector = learn(&dataset, &inspection, &split, &config, folder, args.resume)?;
+    let file = folder.join(DETECTOR_FILE);
+    detector.save(&file)?;
+    let detector = Detector::load(&file)?;
+    let seconds = started.elapsed().as_secs_f64();
+
+    if args.json.json {
+        output::json(&json!({
+            "detector": file.to_string_lossy(),
+            "split": folder.join(SPLIT_FILE).to_string_lossy(),
+            "duration_secs": seconds,
+            "info": info::describe(&file, &detector)?,
+        }))?;
+    } else {
+        let provenance = detector.provenance();
+        let auroc = provenance.synthetic_auroc;
+        let auroc = auroc.map_or_else(String::new, |auroc| format!(", synthetic AUROC {auroc:.3}"));
+        output::data(&output::aligned(&[
+            (
+                "trained",
+                format!("{}; weights of epoch {}{auroc}", output::duration(seconds), provenance.best_epoch),
+            ),
+            ("scorer", detector.config().scorer.clone()),
+            ("threshold", output::number(detector.calibration().threshold)),
+            ("promise", detector.calibration().promise.to_string()),
+            ("detector", file.display().to_string()),
+            ("split", folder.join(SPLIT_FILE).display().to_string()),
+        ]))?;
+        output::hint(&next(&dataset, path, &args.normal.normal, folder));
+    }
+    Ok(Status::Done)
+}
+
+/// Trains with progress on standard error; Ctrl-C ends it with a checkpoint.
+pub(crate) fn learn(
+    dataset: &Dataset,
+    inspection: &Inspection,
+    split: &Split,
+    config: &TrainConfig,
+    folder: &Path,
+    resume: bool,
+) -> Result<Detector, Failure> {
+    let mut progress = TrainingProgress::default();
+    interrupt::set_training(true);
+    let trained = Detector::train_with(
+        dataset,
+        config,
+        TrainOptions {
+            split: Some(split),
+            inspection: Some(inspection),
+            folder: Some(folder),
+            resume,
+            observe: Some(&mut |told| progress.observe(told)),
+        },
+    );
+    interrupt::set_training(false);
+    progress.finish();
+    Ok(trained?)
+}
+
+fn settings(args: &TrainArgs) -> Result<TrainConfig, Failure> {
+    let mut flags = args.settings.clone();
+    if let Some(policy @ ("pool" | "layout")) = args.split.as_deref().and_then(Path::to_str) {
+        flags.set.push(format!("split.policy={policy}"));
+    }
+    let before = args.out.as_ref().filter(|_| args.resume).map(|folder| folder.join(SETTINGS_FILE));
+    flags.resolve(before.as_deref().filter(|path| path.is_file()))
+}
+
+/// Makes the run folder, and makes sure that it can be written and that nothing in it is lost.
+fn prepare(folder: &Path, args: &TrainArgs) -> Result<(), Failure> {
+    let unwritable = |error| {
+        Failure::at(folder, format!("expected a folder that can be written ({error})"))
+            .with_hint("give another folder with --out")
+    };
+    fs::create_dir_all(folder).map_err(unwritable)?;
+    let probe = folder.join(".aberra-probe");
+    fs::write(&probe, b"probe").and_then(|()| fs::remove_file(&probe)).map_err(unwritable)?;
+    let (detector, checkpoint) = (folder.join(DETECTOR_FILE), folder.join(CHECKPOINT_FILE));
+    if args.resume && !checkpoint.exists() {
+        return Err(Failure::at(folder, "expected a checkpoint to resume from, found none")
+            .with_hint("leave out --resume to start a new run"));
+    }
+    if args.resume || args.force {
+        return Ok(());
+    }
+    if detector.exists() {
+        return Err(Failure::at(&detector, "there is a detector already")
+            .with_hint("give another run folder, or --force to replace it"));
+    }
+    if checkpoint.exists() {
+        return Err(Failure::at(&checkpoint, "there is a run that was stopped")
+            .with_hint("--resume goes on with it, --force starts again, or give another run folder"));
+    }
+    Ok(())
+}
+
+fn divide(
+    args: &TrainArgs,
+    config: &TrainConfig,
+    dataset: &Dataset,
+    inspection: &Inspection,
+) -> Result<Split, Failure> {
+    let given = match args.split.as_deref() {
+        Some(word) if [Path::new("pool"), Path::new("layout")].contains(&word) => None,
+        Some(file) => Some(file.to_owned()),
+        None => args.out.as_ref().filter(|_| args.resume).map(|folder| folder.join(SPLIT_FILE)),
+    };
+    if let Some(file) = given {
+        return Ok(Split::read(&file, dataset, inspection)?);
+    }
+    let grouping = Grouping::of(dataset, inspection, config.split.by)?;
+    let settings = config.split_settings();
+    Ok(match args.fold {
+        Some(fold) => Split::fold(dataset, inspection, &grouping, &settings, fold)?,
+        None => Split::of(dataset, inspection, &grouping, &settings)?,
+    })
+}
+
+/// Refuses before training what calibration would refuse after it.
+fn check_promise(config: &TrainConfig, split: &Split) -> Result<(), Failure> {
+    let promise = config.promise;
+    let needed = groups_needed(promise.false_alarm_rate, promise.confidence)?;
+    let found = split.calibration.len();
+    if found >= needed {
+        return Ok(());
+    }
+    let with = promise
+        .confidence
+        .map_or_else(String::new, |confidence| format!(" with {} confidence", output::percent(confidence)));
+    Err(Failure::new(format!(
+        "a false-alarm rate of {}{with} needs {needed} groups of normal images to calibrate on, found {found}",
+        output::percent(promise.false_alarm_rate)
+    ))
+    .with_hint("add normal images, raise --rate, or leave out --confidence"))
+}
+
+/// The command to type next.
+fn next(dataset: &Dataset, path: &Path, normal: &[String], folder: &Path) -> String {
+    let detector = output::typed(&folder.join(DETECTOR_FILE));
+    if dataset.counts().1 == 0 {
+        return format!("aberra score {detector} NEW_IMAGES");
+    }
+    let normal: String =
+        normal.iter().map(|class| format!(" --normal {}", output::typed(Path::new(class)))).collect();
+    let split = output::typed(&folder.join(SPLIT_FILE));
+    format!("aberra evaluate {detector} {}{normal} --split {split}", output::typed(path))
+}
+
+/// `I/K`, I from 1.
+fn fold(text: &str) -> Result<Fold, String> {
+    let expected = || format!("expected I/K such as 1/5, with I from 1 to K, found {text:?}");
+    let (index, of) = text.split_once('/').ok_or_else(expected)?;
+    match (index.parse::<usize>(), of.parse::<usize>()) {
+        (Ok(index), Ok(of)) if (1..=of).contains(&index) && of > 1 => Ok(Fold { index: index - 1, of }),
+        _ => Err(expected()),
+    }
+}

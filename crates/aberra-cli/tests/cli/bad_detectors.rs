@@ -1,0 +1,76 @@
+//! Detector files that must be refused, and detector files that must survive.
+
+use std::process::Command;
+
+use crate::program::{Room, detector, end};
+
+fn room_with(change: impl FnOnce(&mut Vec<u8>)) -> Room {
+    let room = Room::new();
+    let mut bytes = std::fs::read(detector()).unwrap();
+    change(&mut bytes);
+    std::fs::write(room.path("d.aberra"), bytes).unwrap();
+    room
+}
+
+/// What `info` says of a changed file; every other verb that takes a detector refuses it alike.
+fn refused(change: impl FnOnce(&mut Vec<u8>)) -> String {
+    let room = room_with(change);
+    let said = room.run("info d.aberra").refusal(&room);
+    for words in ["score d.aberra .", "calibrate d.aberra --rate 0.1"] {
+        assert_eq!(room.run(words).refusal(&room), said, "{words}");
+    }
+    said
+}
+
+#[test]
+fn a_truncated_file() {
+    insta::assert_snapshot!(refused(|bytes| bytes.truncate(bytes.len() / 2)), @"");
+    insta::assert_snapshot!(refused(Vec::clear), @"");
+}
+
+#[test]
+fn a_flipped_bit() {
+    let said = refused(|bytes| *bytes.last_mut().unwrap() ^= 1);
+    assert!(said.contains("does not match its hash") && said.starts_with("error: d.aberra: "), "{said}");
+}
+
+#[test]
+fn a_future_version() {
+    let said = refused(|bytes| {
+        let (now, later) = (br#"\"version\":1"#, br#"\"version\":9"#);
+        let at = bytes.windows(now.len()).position(|window| window == now).unwrap();
+        bytes[at..at + later.len()].copy_from_slice(later);
+    });
+    insta::assert_snapshot!(said, @"");
+}
+
+#[test]
+fn weights_that_are_not_numbers() {
+    let said = refused(|bytes| {
+        let at = bytes.len() - 4;
+        bytes[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
+    assert!(said.contains("does not match its hash"), "{said}");
+}
+
+#[test]
+fn another_kind_of_file() {
+    let room = Room::new();
+    std::fs::write(room.path("d.aberra"), "not a detector").unwrap();
+    insta::assert_snapshot!(room.run("info d.aberra").refusal(&room), @"");
+    insta::assert_snapshot!(room.run("info nowhere.aberra").refusal(&room), @"");
+}
+
+/// A limit on the size of files makes the write fail as a full disk would.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_write_that_fails_leaves_the_old_file_whole() {
+    let room = room_with(|_| ());
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" calibrate d.aberra --rate 0.2";
+    let mut shell = Command::new("sh");
+    shell.current_dir(room.path("")).args(["-c", script, env!("CARGO_BIN_EXE_aberra")]);
+    insta::assert_snapshot!(end(&mut shell).refusal(&room), @"");
+    assert_eq!(std::fs::read(room.path("d.aberra")).unwrap(), std::fs::read(detector()).unwrap());
+    let left: Vec<_> = std::fs::read_dir(room.path("")).unwrap().collect();
+    assert_eq!(left.len(), 1, "nothing is left lying about: {left:?}");
+}

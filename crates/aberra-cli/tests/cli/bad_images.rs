@@ -1,0 +1,71 @@
+//! Images that cannot be used: each is named with its reason, and none stops the others.
+
+use image::{GrayImage, Rgb32FImage};
+
+use crate::pictures::{blobs, noise as noise_picture, png_header};
+use crate::program::{Room, detector, noise};
+
+/// What is said of a file that cannot be scored. Beside a good one it does not stop it; alone nothing is done.
+fn skipped(name: &str, bytes: &[u8]) -> String {
+    let room = Room::new();
+    std::fs::write(room.path(name), bytes).unwrap();
+    let (detector, good) = (detector(), noise());
+    let both = room.run(&format!("score {} {name} {} --json", detector.display(), good.display()));
+    assert_eq!((both.code, both.json_lines().len()), (2, 1), "{}", both.err);
+    assert!(both.err.starts_with(&format!("warning: skipped {name}: ")), "{}", both.err);
+    room.run(&format!("score {} {name}", detector.display())).refusal(&room)
+}
+
+fn encoded(image: impl Into<image::DynamicImage>, format: image::ImageFormat) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+#[test]
+fn a_text_file_named_png() {
+    insta::assert_snapshot!(skipped("text.png", b"not a picture"), @"");
+}
+
+#[test]
+fn a_header_of_60000_by_60000() {
+    insta::assert_snapshot!(skipped("huge.png", &png_header(60_000)), @"");
+}
+
+#[test]
+fn a_truncated_jpeg() {
+    let mut bytes = encoded(noise_picture(1), image::ImageFormat::Jpeg);
+    bytes.truncate(bytes.len() / 2);
+    insta::assert_snapshot!(skipped("cut.jpg", &bytes), @"");
+}
+
+#[test]
+fn an_image_of_one_pixel() {
+    insta::assert_snapshot!(skipped("dot.png", &encoded(GrayImage::new(1, 1), image::ImageFormat::Png)), @"");
+}
+
+#[test]
+fn values_that_are_not_numbers() {
+    let mut image = Rgb32FImage::new(40, 40);
+    image.get_pixel_mut(3, 3).0[1] = f32::NAN;
+    insta::assert_snapshot!(skipped("nan.tiff", &encoded(image, image::ImageFormat::Tiff)), @"");
+}
+
+#[test]
+fn an_empty_file() {
+    insta::assert_snapshot!(skipped("empty.jpg", b""), @"");
+}
+
+#[test]
+fn a_file_that_may_not_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let room = Room::new();
+    blobs(0).save(room.path("secret.png")).unwrap();
+    std::fs::set_permissions(room.path("secret.png"), std::fs::Permissions::from_mode(0)).unwrap();
+    if std::fs::read(room.path("secret.png")).is_ok() {
+        println!("skipped: this user may read everything");
+        return;
+    }
+    let said = room.run(&format!("score {} secret.png", detector().display())).refusal(&room);
+    assert!(said.contains("secret.png: Permission denied"), "{said}");
+}

@@ -1,0 +1,95 @@
+//! `doctor`, `evaluate`, labelled thresholds and `demo`.
+
+use std::fs;
+
+use crate::pictures::blobs;
+use crate::program::{NORMALS, Room, detector, shared};
+
+/// Words of a verb on the shared data.
+fn words(verb: &str, rest: &str) -> String {
+    let (data, split) = (shared().join("data"), shared().join("run").join("split.json"));
+    format!("{verb} {} {} --split {} {rest}", detector().display(), data.display(), split.display())
+}
+
+#[test]
+fn evaluate_prints_a_table_or_json_and_writes_both_files() {
+    let room = Room::new();
+    let ended = room.run(&words("evaluate", "--out evaluation")).done();
+    assert!(ended.out.contains("AUROC"), "{}", ended.out);
+    let written: serde_json::Value =
+        serde_json::from_slice(&fs::read(room.path("evaluation/evaluation.json")).unwrap()).unwrap();
+    let printed = room.run(&words("evaluate", "--json")).done().json();
+    assert_eq!(printed, written);
+    // Noise is unlike blobs: every anomaly scores above every normal.
+    assert_eq!(printed["evaluation"]["ranking"]["auroc"]["estimate"], 1.0);
+    let scores = fs::read_to_string(room.path("evaluation/scores.csv")).unwrap();
+    assert_eq!(scores.lines().count(), 1 + 12 + 6, "the test part, one row per image");
+}
+
+#[test]
+fn images_that_the_detector_was_made_from_are_left_out() {
+    let room = Room::new();
+    let data = shared().join("data");
+    let whole = room.run(&format!("evaluate {} {} --json", detector().display(), data.display())).done().json();
+    let own = &whole["evaluation"]["data"]["own"];
+    assert_eq!([&own["train"], &own["fit"], &own["calibration"]], [21, 8, 19]);
+}
+
+#[test]
+fn an_unreadable_image_makes_evaluate_end_with_2() {
+    let room = Room::new();
+    for class in ["good", "bad"] {
+        fs::create_dir_all(room.path("in").join(class)).unwrap();
+    }
+    blobs(1_000).save(room.path("in/good/a.png")).unwrap();
+    blobs(1_001).save(room.path("in/bad/b.png")).unwrap();
+    fs::write(room.path("in/bad/broken.png"), "text").unwrap();
+    let ended = room.run(&format!("evaluate {} in", detector().display()));
+    assert_eq!(ended.code, 2, "{}", ended.err);
+    assert!(ended.err.contains("warning: skipped bad/broken.png: "), "{}", ended.err);
+}
+
+#[test]
+fn a_labelled_threshold_says_that_it_saw_labels() {
+    let room = Room::new();
+    let (data, split) = (shared().join("data"), shared().join("run").join("split.json"));
+    for by in ["f1", "youden", "cost --cost-miss 5"] {
+        let words = format!(
+            "calibrate {} --labelled {by} --data {} --split {} --out l.aberra --json",
+            detector().display(),
+            data.display(),
+            split.display()
+        );
+        let info = room.run(&words).done().json();
+        assert_eq!(info["calibration"]["promise"]["kind"], "labelled");
+        assert_eq!(info["calibration"]["promise"]["anomalies"], 6);
+    }
+    let said = room.run(&format!("calibrate {} --labelled f1", detector().display())).refusal(&room);
+    assert!(said.contains("--data"), "{said}");
+}
+
+#[test]
+fn doctor_reports_counts_rates_and_the_least_normal() {
+    let room = Room::new();
+    let data = shared().join("data");
+    let words = format!("doctor {} --group exact --rate 0.01", data.display());
+    let report =
+        room.run(&format!("{words} --detector {} --json", detector().display())).done().json();
+    assert_eq!(report["images"], NORMALS + 6);
+    assert_eq!(report["least_normal"].as_array().unwrap().len(), 10);
+    assert!(report["rate"]["reason"].as_str().unwrap().contains("too few normal images"), "{report}");
+    let text = room.run(&words).done().out;
+    assert!(text.contains("a false-alarm rate of 1 %: not supported"), "{text}");
+}
+
+#[test]
+fn demo_goes_the_whole_way() {
+    let room = Room::new();
+    let ended = room.run("demo --out demo --normals 48 --epochs 1 --json").done();
+    let told = ended.json();
+    assert!(told["evaluation"]["ranking"]["auroc"]["estimate"].is_number(), "{told}");
+    let sheet = image::open(room.path("demo/pictures.png")).unwrap();
+    assert!(sheet.width() > 3 * 64);
+    let again = room.run("demo --out demo").refusal(&room);
+    assert!(again.contains("expected an empty folder"), "{again}");
+}

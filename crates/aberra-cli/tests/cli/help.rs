@@ -1,0 +1,42 @@
+//! What the program says of itself.
+
+use crate::program::Room;
+
+#[test]
+fn help_lists_the_verbs() {
+    let help = Room::new().run("--help").done().out;
+    let verbs: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(verbs, ["doctor", "train", "calibrate", "score", "evaluate", "info", "demo", "help"]);
+}
+
+#[test]
+fn every_verb_has_help_with_an_example() {
+    let room = Room::new();
+    for verb in ["doctor", "train", "calibrate", "score", "evaluate", "info", "demo"] {
+        let ended = room.run(&format!("{verb} --help")).done();
+        assert!(ended.out.contains(&format!("aberra {verb} ")) && ended.err.is_empty(), "{}", ended.out);
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    assert_eq!(Room::new().run("--version").done().out, concat!("aberra ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn wrong_use_ends_with_1() {
+    let room = Room::new();
+    for words in
+        ["", "learn", "train", "score", "score a.aberra", "info --rows x", "train x --out y --fold 0/5"]
+    {
+        let ended = room.run(words);
+        assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{words}");
+        assert!(ended.err.contains("Usage") || ended.err.contains("error: "), "{words}: {}", ended.err);
+    }
+}

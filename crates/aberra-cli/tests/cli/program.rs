@@ -1,0 +1,148 @@
+//! Runs the program, and holds the one detector that the tests share.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use crate::pictures;
+
+/// A fresh folder that commands run in.
+pub(crate) struct Room(TempDir);
+
+/// What a run left behind.
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The program in this folder, with nothing of the caller's settings.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aberra"));
+        command.current_dir(self.0.path()).stdin(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ABERRA_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// Runs it; words separated by spaces.
+    pub(crate) fn run(&self, words: &str) -> Ended {
+        self.run_with(words.split_whitespace())
+    }
+
+    pub(crate) fn run_with(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ended {
+        end(self.command().args(arguments))
+    }
+
+    /// Runs it with `input` on standard input.
+    pub(crate) fn run_fed(&self, words: &str, input: &[u8]) -> Ended {
+        let mut command = self.command();
+        command.args(words.split_whitespace());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        ended(child.wait_with_output().unwrap())
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn end(command: &mut Command) -> Ended {
+    ended(command.output().unwrap())
+}
+
+/// What an output says.
+pub(crate) fn ended(output: std::process::Output) -> Ended {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let ended = Ended {
+        code: output.status.code().expect("ended by itself, not by a signal"),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    };
+    assert!(
+        !ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'),
+        "escape codes without a terminal"
+    );
+    ended
+}
+
+impl Ended {
+    /// The data on standard output.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.err))
+    }
+
+    /// A JSON object a line.
+    pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn done(self) -> Self {
+        assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Exit code 1 with nothing on standard output; what was said, with folders of this run taken out.
+    #[track_caller]
+    pub(crate) fn refusal(self, room: &Room) -> String {
+        assert_eq!((self.code, self.out.as_str()), (1, ""), "{}", self.err);
+        let shared = shared_folder();
+        self.err
+            .replace(&*room.0.path().to_string_lossy(), "ROOM")
+            .replace(&*shared.to_string_lossy(), "SHARED")
+    }
+}
+
+/// Settings of the shared run: small and quick.
+pub(crate) const QUICK: &str = "--preset small --size 32 --batch-size 8 --scorer mse --group exact \
+                                --set train.criterion=last";
+
+/// A data set of `pictures::blobs` in `normal/` and of noise in `noise/`.
+pub(crate) const NORMALS: usize = 60;
+
+/// The folder with `data/` and the shared run `run/`, made by the first test that asks.
+pub(crate) fn shared() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = shared_folder();
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        pictures::write_data_set(&folder.join("data"), NORMALS, 6);
+        let room = Room::new();
+        let (data, run) = (folder.join("data"), folder.join("run"));
+        let ended = room.run(&format!("train {} --out {} {QUICK} --epochs 4", data.display(), run.display()));
+        ended.done();
+        folder
+    })
+}
+
+/// The shared detector.
+pub(crate) fn detector() -> PathBuf {
+    shared().join("run").join("detector.aberra")
+}
+
+/// A noisy picture, which the shared detector calls anomalous.
+pub(crate) fn noise() -> PathBuf {
+    shared().join("data").join("noise").join("0.png")
+}
+
+fn shared_folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("aberra-cli")
+}

@@ -1,0 +1,161 @@
+//! `score`, `calibrate` and `info` on the shared detector.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::pictures::SIDE;
+use crate::program::{Room, detector, ended, noise, shared};
+
+/// Arguments as text; the shared folder has no spaces of ours in it.
+fn score(rest: &str) -> String {
+    format!("score {} {rest}", detector().display())
+}
+
+#[test]
+fn rows_come_as_table_csv_and_json() {
+    let room = Room::new();
+    let folder = shared().join("data/noise");
+    let json = room.run(&score(&format!("{} --json", folder.display()))).done();
+    let rows = json.json_lines();
+    assert_eq!(rows.len(), 6);
+    for row in &rows {
+        let (score, threshold) = (row["score"].as_f64().unwrap(), row["threshold"].as_f64().unwrap());
+        assert!(score > threshold && row["p_value"].as_f64().unwrap() <= 0.05, "{row}");
+        assert_eq!(row["verdict"], "anomalous");
+    }
+    let csv = room.run(&score(&format!("{} --csv", folder.display()))).done();
+    let mut reader = csv::Reader::from_reader(csv.out.as_bytes());
+    assert_eq!(reader.headers().unwrap(), vec!["score", "p_value", "threshold", "verdict", "path"]);
+    let csv_rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    for (row, csv_row) in rows.iter().zip(&csv_rows) {
+        assert_eq!(row["score"].as_f64().unwrap(), csv_row[0].parse::<f64>().unwrap());
+        assert_eq!(row["path"].as_str().unwrap(), &csv_row[4]);
+    }
+    let table = room.run(&score(&format!("{}", folder.display()))).done();
+    assert_eq!(table.out.lines().count(), 7, "{}", table.out);
+    assert!(table.out.lines().next().unwrap().trim_start().starts_with("score"));
+    assert_eq!(table.err, "6 images scored, 6 anomalous\n");
+}
+
+#[test]
+fn a_file_takes_the_rows_and_its_name_says_the_format() {
+    let room = Room::new();
+    let ended = room.run(&score(&format!("{} --out rows.csv", noise().display()))).done();
+    assert_eq!(ended.out, "");
+    assert!(std::fs::read_to_string(room.path("rows.csv")).unwrap().starts_with("score,p_value,"));
+}
+
+#[test]
+fn exit_codes_tell_how_it_went() {
+    let room = Room::new();
+    std::fs::write(room.path("broken.png"), "text").unwrap();
+    let noise = noise();
+    let noise = noise.display();
+    let code = |rest: String| room.run(&score(&rest)).code;
+    assert_eq!(code(format!("{noise}")), 0);
+    assert_eq!(code(format!("{noise} --fail-on-anomaly")), 3);
+    assert_eq!(code(format!("{noise} broken.png --fail-on-anomaly")), 2);
+    assert_eq!(code("broken.png".to_owned()), 1);
+    assert_eq!(code("nowhere.png".to_owned()), 1);
+
+    let lenient = room.path("lenient.aberra");
+    let words = format!("calibrate {} --threshold 1e9 --out {}", detector().display(), lenient.display());
+    room.run(&words).done();
+    let ended = room.run(&format!("score {} {noise} --fail-on-anomaly", lenient.display()));
+    assert_eq!(ended.code, 0);
+}
+
+#[test]
+fn a_list_on_standard_input_names_images() {
+    let room = Room::new();
+    let path = noise().display().to_string();
+    let lines = room.run_fed(&score("- --json"), format!("{path}\n\n{path}\r\n").as_bytes()).done();
+    assert_eq!(lines.json_lines().len(), 2);
+    let nulls = room.run_fed(&score("-0 - --json"), format!("{path}\0{path}\0{path}").as_bytes()).done();
+    assert_eq!(nulls.json_lines().len(), 3);
+    let nothing = room.run_fed(&score("-"), b"").refusal(&room);
+    insta::assert_snapshot!(nothing, @"error: expected images, found none");
+}
+
+#[test]
+fn the_same_image_gives_the_same_score_alone_and_for_any_threads() {
+    let room = Room::new();
+    let first = room.run(&score(&format!("{0} {0} --json", noise().display()))).done().json_lines();
+    assert_eq!(first[0], first[1]);
+    let again = room.run(&score(&format!("{} --json --threads 1", noise().display()))).done().json_lines();
+    assert_eq!(first[0]["score"], again[0]["score"]);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let room = Room::new();
+    let mut command = room.command();
+    command.args(score("- --json").split_whitespace());
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let path = noise().display().to_string();
+    let feed = std::thread::spawn(move || {
+        // The program may stop reading at any time.
+        let _ = (0..2_000)
+            .try_for_each(|_| std::io::Write::write_all(&mut input, format!("{path}\n").as_bytes()));
+    });
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    feed.join().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), err.as_str()), (Some(0), ""));
+    assert!(first.starts_with('{'));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_an_error() {
+    let room = Room::new();
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let mut command = room.command();
+    command.args(["info".as_ref(), detector().as_os_str()]);
+    let child = command.stdout(Stdio::from(full)).stderr(Stdio::piped()).spawn().unwrap();
+    let said = ended(child.wait_with_output().unwrap()).refusal(&room);
+    insta::assert_snapshot!(said, @"error: standard output: No space left on device (os error 28)");
+}
+
+#[test]
+fn heat_maps_are_pictures_of_the_images_size() {
+    let room = Room::new();
+    let rows = room.run(&score(&format!("{0} {0} --heatmaps maps --json", noise().display()))).done().json_lines();
+    let paths: Vec<&str> = rows.iter().map(|row| row["heatmap"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["maps/000001-0.png", "maps/000002-0.png"]);
+    let map = image::open(room.path(paths[0])).unwrap();
+    assert_eq!((map.width(), map.height()), (SIDE, SIDE));
+}
+
+#[test]
+fn calibrate_moves_the_threshold_in_place_and_back() {
+    let room = Room::new();
+    let file = room.path("d.aberra");
+    std::fs::copy(detector(), &file).unwrap();
+    let before = room.run("info d.aberra --json").done().json();
+    let moved = room.run("calibrate d.aberra --rate 0.2 --json").done().json();
+    assert_eq!(moved, room.run("info d.aberra --json").done().json());
+    let threshold = |info: &serde_json::Value| info["calibration"]["threshold"].as_f64().unwrap();
+    assert!(threshold(&moved) < threshold(&before));
+    assert_ne!(moved["hash"], before["hash"]);
+    room.run("calibrate d.aberra --rate 0.05").done();
+    assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(detector()).unwrap());
+    let percentile = room.run("calibrate d.aberra --percentile 70 --json").done().json();
+    assert_eq!(percentile["calibration"]["promise"]["kind"], "percentile");
+}
+
+#[test]
+fn info_says_what_the_detector_is() {
+    let room = Room::new();
+    let info = room.run(&format!("info {} --json", detector().display())).done().json();
+    assert_eq!(info["provenance"]["dataset"], "data");
+    assert_eq!(info["config"]["scorer"], "mse");
+    assert_eq!(info["bytes"].as_u64().unwrap(), std::fs::metadata(detector()).unwrap().len());
+    let words = room.run(&format!("info {}", detector().display())).done().out;
+    let hash = info["hash"].as_str().unwrap();
+    assert!(words.contains(hash) && words.contains("at most 5 % false alarms on average"), "{words}");
+}

@@ -1,0 +1,101 @@
+//! `train`: what it prints and writes, settings in layers, and runs that are stopped and go on.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
+use crate::program::{QUICK, Room, shared};
+
+#[test]
+fn it_says_what_it_does_and_leaves_a_run_folder() {
+    let room = Room::new();
+    let data = shared().join("data");
+    let ended = room.run(&format!("train {} --out run {QUICK} --epochs 2", data.display())).done();
+    for said in [
+        "class folders (normal: normal; anomalous: noise)",
+        "60 normal images, 6 anomalous",
+        "calibration      19 images",
+        "training: 21 images, 8 held out, ",
+        "estimated time: ",
+        "epoch 1/2: loss ",
+        "epoch 2/2: loss ",
+        "hint: aberra evaluate run/detector.aberra ",
+    ] {
+        assert!(ended.err.contains(said), "{said}: {}", ended.err);
+    }
+    for said in ["at most 5 % false alarms on average", "run/detector.aberra", "run/split.json"] {
+        assert!(ended.out.contains(said), "{said}: {}", ended.out);
+    }
+    for file in ["detector.aberra", "split.json", "config.toml", "history.jsonl", "checkpoint.safetensors"] {
+        assert!(room.path("run").join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_preset() {
+    let room = Room::new();
+    fs::write(
+        room.path("s.toml"),
+        "seed = 1\n[model]\npreset = \"peer\"\n[train]\nepochs = 1\nbatch_size = 1\n",
+    )
+    .unwrap();
+    let mut command = room.command();
+    command.args("train --print-config --config s.toml --batch-size 3".split(' '));
+    command.env("ABERRA_TRAIN__EPOCHS", "2").env("ABERRA_TRAIN__BATCH_SIZE", "2");
+    let printed = crate::program::end(&mut command).done().out;
+    for line in ["seed = 1", "epochs = 2", "batch_size = 3", "latent = 128"] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
+    }
+    fs::write(room.path("printed.toml"), &printed).unwrap();
+    assert_eq!(room.run("train --print-config --config printed.toml").done().out, printed);
+}
+
+#[test]
+fn the_schema_is_json() {
+    let schema = Room::new().run("train --config-schema").done().json();
+    assert!(schema["properties"]["promise"].is_object());
+}
+
+#[test]
+fn a_split_can_be_given_back_and_folds_differ() {
+    let room = Room::new();
+    let data = shared().join("data");
+    let train = |rest: &str| {
+        let words = format!("train {} {QUICK} --epochs 1 --json {rest}", data.display());
+        room.run(&words).done().json()["info"]["hash"].clone()
+    };
+    let first = train("--out a --fold 1/3");
+    assert_eq!(train("--out b --split a/split.json"), first);
+    assert_ne!(train("--out c --fold 2/3"), first);
+    let same = |file: &str| fs::read(room.path(file)).unwrap();
+    assert_eq!(same("a/split.json"), same("b/split.json"));
+    assert_ne!(same("a/split.json"), same("c/split.json"));
+}
+
+#[test]
+fn ctrl_c_keeps_a_checkpoint_and_resuming_gives_the_uninterrupted_detector() {
+    let room = Room::new();
+    let data = shared().join("data");
+    let words = |out: &str| format!("train {} --out {out} {QUICK} --epochs 40", data.display());
+    let mut command = room.command();
+    command.args(words("cut").split_whitespace());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("epoch 1/") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "it ended before the first epoch");
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("--resume"), "{rest}");
+    assert!(!room.path("cut/detector.aberra").exists());
+
+    // Settings and split come from the run folder.
+    let resumed = room.run(&format!("train {} --out cut --resume --json", data.display())).done();
+    assert!(resumed.err.contains("going on from the checkpoint"), "{}", resumed.err);
+    let whole = room.run(&format!("{} --json", words("whole"))).done();
+    assert_eq!(resumed.json()["info"]["hash"], whole.json()["info"]["hash"]);
+}
