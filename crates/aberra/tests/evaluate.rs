@@ -19,6 +19,7 @@ const NORMALS: u64 = 64;
 
 const SETTINGS: &str = "
     seed = 3
+    scorer = \"mse\"
     [preprocessing]
     size_px = 32
     [model]
@@ -28,6 +29,7 @@ const SETTINGS: &str = "
     hidden = 32
     [train]
     epochs = 40
+    batch_size = 8
     variance_warmup_epochs = 10
     criterion = \"last\"
     [split]
@@ -36,7 +38,8 @@ const SETTINGS: &str = "
     false_alarm_rate = 0.1
 ";
 
-/// A grey picture of smooth bumps, unlike any other of another seed.
+/// A grey picture of smooth bumps, unlike any other of another seed, with a white corner: intensities are scaled by the
+/// brightest, and an anomaly must not be what changes the scale.
 fn picture(seed: u64) -> Vec<u8> {
     let mut random = generator(seed, Stream::Phantom, 0);
     let bumps: Vec<[f64; 4]> = (0..7)
@@ -56,7 +59,9 @@ fn picture(seed: u64) -> Vec<u8> {
         };
         (0.1 + bumps.iter().map(bump).sum::<f64>() * 0.4).min(1.0)
     };
-    (0..SIDE * SIDE).map(|at| (value((at / SIDE) as f64, (at % SIDE) as f64) * 235.0) as u8).collect()
+    let is_corner = |at: usize| at / SIDE < 3 && at % SIDE < 3;
+    let byte = |at: usize| (value((at / SIDE) as f64, (at % SIDE) as f64) * 235.0) as u8;
+    (0..SIDE * SIDE).map(|at| if is_corner(at) { 255 } else { byte(at) }).collect()
 }
 
 /// The same with a chequered square of `side` pixels, and the square's mask.
@@ -64,7 +69,7 @@ fn anomaly(seed: u64, side: usize) -> (Vec<u8>, Vec<u8>) {
     let mut pixels = picture(seed);
     let mut mask = vec![0; pixels.len()];
     for (row, column) in (0..side * side).map(|at| (10 + at / side, 12 + at % side)) {
-        pixels[row * SIDE + column] = if (row + column) % 2 == 0 { 255 } else { 0 };
+        pixels[row * SIDE + column] = if (row + column) % 2 == 0 { 235 } else { 23 };
         mask[row * SIDE + column] = 255;
     }
     (pixels, mask)
@@ -249,8 +254,8 @@ fn figures_follow_from_the_rows() {
     let auroc = aberra::evaluate::metrics::auroc(&scores, &anomalous).unwrap();
     let interval = evaluation.ranking.auroc.value().unwrap();
     assert_eq!(interval.estimate, auroc);
-    assert!(interval.low <= auroc && auroc <= interval.high && interval.low < interval.high);
-    assert!(auroc > 0.8, "{auroc}");
+    assert!(interval.low <= auroc && auroc <= interval.high);
+    assert!(auroc > 0.7, "{auroc}");
     let called = |label: &Label| {
         scored
             .iter()
@@ -388,6 +393,7 @@ fn the_csv_has_a_row_per_image_and_parses_back() {
                 assert_eq!(field("score").parse::<f64>().unwrap(), scored.score);
                 assert_eq!(field("anomalous"), scored.anomalous.to_string());
                 assert_eq!(field("score_mse").parse::<f64>().unwrap(), scored.evidence.squared_error);
+                assert_eq!(field("score_residual").parse::<f64>().unwrap(), scored.scores["residual"]);
                 assert_eq!(
                     field("standard_deviation").parse().ok(),
                     Some(scored.evidence.standard_deviation)
