@@ -1,5 +1,7 @@
 //! Evaluation and scoring of files with a small detector that is really trained, on images drawn here.
 
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
