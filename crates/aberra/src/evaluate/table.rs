@@ -127,7 +127,8 @@ impl Evaluation {
     fn without_leaked_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Some(without) = &self.without_leaked else { return Ok(()) };
         writeln!(f, "\nWithout near-copies of the detector's own normals")?;
-        let mut grid = Grid::new(["", "normal", "anomalous", "AUROC", &self.interval_heading(), "false alarms"]);
+        let mut grid =
+            Grid::new(["", "normal", "anomalous", "AUROC", &self.interval_heading(), "false alarms"]);
         let row = |name: &str, normals: usize, anomalies: usize, auroc, alarms: &FalseAlarms| {
             let alarms = percent(&alarms.over_images);
             let counts = [name.to_owned(), normals.to_string(), anomalies.to_string()];
@@ -136,13 +137,7 @@ impl Evaluation {
         };
         let as_is = (self.normals(), self.anomalies());
         grid.row(row("as is", as_is.0, as_is.1, &self.ranking.auroc, &self.false_alarms));
-        grid.row(row(
-            "without",
-            without.normals,
-            without.anomalies,
-            &without.auroc,
-            &without.false_alarms,
-        ));
+        grid.row(row("without", without.normals, without.anomalies, &without.auroc, &without.false_alarms));
         grid.write(f)?;
         wrapped(f, "  Realised without them: ", "  ", &realised(&without.false_alarms))
     }
@@ -204,8 +199,12 @@ impl Evaluation {
         }
         writeln!(f, "\nShortcuts: what file and frame alone give away")?;
         let mut grid = Grid::new(["property", "AUROC"]);
-        for row in &self.shortcuts {
+        let (telling, idle): (Vec<_>, Vec<_>) = self.shortcuts.iter().partition(|row| row.auroc > 0.5);
+        for row in telling {
             grid.row([row.property.clone(), format!("{:.3}", row.auroc)]);
+        }
+        if let Some(row) = idle.first() {
+            grid.row([format!("{} others, each", idle.len()), format!("{:.3}", row.auroc)]);
         }
         grid.write(f)
     }
@@ -265,7 +264,10 @@ fn realised(false_alarms: &FalseAlarms) -> String {
     let (Some(over_images), Some(over_groups)) =
         (false_alarms.over_images.value(), false_alarms.over_groups.value())
     else {
-        return format!("not available: {}.", false_alarms.over_images.reason().unwrap_or("no normal images"));
+        return format!(
+            "not available: {}.",
+            false_alarms.over_images.reason().unwrap_or("no normal images")
+        );
     };
     let judged = match false_alarms.promised {
         None => "there is no promise to compare it with",
@@ -355,9 +357,8 @@ impl<const COLUMNS: usize> Grid<COLUMNS> {
     }
 
     fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let longest = |column: usize| {
-            self.0.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-        };
+        let longest =
+            |column: usize| self.0.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
         for row in self.0.iter().filter(|row| row.iter().any(|entry| !entry.is_empty())) {
             let mut line = String::from("  ");
             for (column, entry) in row.iter().enumerate() {

@@ -24,13 +24,18 @@ pub(super) fn of(evaluation: &Evaluation, unusable_masks: &[String]) -> Vec<Stri
     warnings.extend(few_groups(evaluation));
     let unusable = evaluation.data.unusable;
     if unusable > 0 {
-        warnings.push(format!("{} could not be read or used, and {} in no figure.", images(unusable), are(unusable)));
+        warnings.push(format!(
+            "{} could not be read or used, and {} in no figure.",
+            images(unusable),
+            are(unusable)
+        ));
     }
     if let Some(first) = unusable_masks.first() {
         let count = unusable_masks.len();
         let masks = if count == 1 { "1 mask".to_owned() } else { format!("{count} masks") };
         let images = if count == 1 { "its image leaves" } else { "their images leave" };
-        warnings.push(format!("{masks} could not be used, and {images} the pixel figures. The first: {first}"));
+        warnings
+            .push(format!("{masks} could not be used, and {images} the pixel figures. The first: {first}"));
     }
     warnings
 }

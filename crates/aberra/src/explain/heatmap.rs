@@ -2,9 +2,9 @@
 
 use aberra_image::{Color, encode_png};
 
+use crate::Result;
 use crate::detector::Verdict;
 use crate::statistics::filter::median_filter_5x5;
-use crate::Result;
 
 /// The colour of an error, red, green and blue: viridis from dark at 0 over its middle at the pixel threshold to bright
 /// at twice the threshold and above. The scale is the same for every image of a detector.

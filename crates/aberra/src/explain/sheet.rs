@@ -61,7 +61,8 @@ fn sheet(
     let sides = size_px.checked_mul(enlargement).and_then(|side| {
         let cell_width = side.checked_mul(3)?.checked_add(2 * GAP_PX + 2 * FRAME_PX + MARGIN_PX)?;
         let cell_height = side.checked_add(2 * FRAME_PX + MARGIN_PX)?;
-        let (width, height) = (cells(cell_width, columns)?, cells(cell_height, verdicts.len().div_ceil(columns))?);
+        let (width, height) =
+            (cells(cell_width, columns)?, cells(cell_height, verdicts.len().div_ceil(columns))?);
         (width.checked_mul(height)? <= MOST_PIXELS).then_some((side, cell_width, cell_height, width, height))
     });
     let Some((side, cell_width, cell_height, width, height)) = sides else {
