@@ -9,6 +9,8 @@ const BRIGHT_PERCENTILE: f64 = 99.5;
 const MIN_LINE_SHARE: f64 = 0.01;
 /// ... and from this many pixels on.
 const MIN_LINE_PIXELS: usize = 2;
+/// An outermost run of lines with less than this share of all foreground pixels is not part of the object.
+const MIN_RUN_SHARE: f64 = 0.01;
 /// An object smaller than this share of the image is not one: the whole image is kept.
 const MIN_AREA_SHARE: f64 = 0.01;
 /// ... and so is one with a side shorter than this.
@@ -49,13 +51,32 @@ pub(crate) fn foreground(grey: &[f32], height: usize, width: usize, crop: &Foreg
     Region { top, left, height, width }
 }
 
-/// First line and number of lines from the first to the last with enough of its `length` pixels in the foreground.
+/// First line and number of lines of the object: from the first to the last line with enough of its `length` pixels in
+/// the foreground, less the outermost runs of such lines that hold next to nothing (lettering beside the object).
 fn extent(counts: &[u32], length: usize) -> Option<(usize, usize)> {
     let enough = ((length as f64 * MIN_LINE_SHARE).ceil() as usize).max(MIN_LINE_PIXELS);
-    let is_object = |&count: &u32| count as usize >= enough;
-    let first = counts.iter().position(is_object)?;
-    let last = counts.iter().rposition(is_object)?;
+    let mut runs: Vec<Run> = Vec::new();
+    for (line, &count) in counts.iter().enumerate().filter(|(_, count)| **count as usize >= enough) {
+        match runs.last_mut() {
+            Some(run) if run.last + 1 == line => {
+                run.last = line;
+                run.pixels += u64::from(count);
+            }
+            _ => runs.push(Run { first: line, last: line, pixels: count.into() }),
+        }
+    }
+    let total: u64 = runs.iter().map(|run| run.pixels).sum();
+    let counts_for_something = |run: &&Run| run.pixels as f64 >= MIN_RUN_SHARE * total as f64;
+    let first = runs.iter().find(counts_for_something)?.first;
+    let last = runs.iter().rfind(counts_for_something)?.last;
     Some((first, last - first + 1))
+}
+
+/// Neighbouring lines that belong to the object, and the foreground pixels in them.
+struct Run {
+    first: usize,
+    last: usize,
+    pixels: u64,
 }
 
 /// Adds the margin on both sides, as far as the image goes.
@@ -92,6 +113,21 @@ mod tests {
         let grey = canvas(100, 200, &[(20, 50, 50, 100, 0.7), (2, 3, 1, 1, 1.0), (95, 190, 1, 1, 1.0)]);
         let found = foreground(&grey, 100, 200, &ForegroundCrop { threshold: 0.08, margin: 0.0 });
         assert_eq!(found, Region { top: 20, left: 50, height: 50, width: 100 });
+    }
+
+    #[test]
+    fn lettering_beside_the_object_is_left_out() {
+        let grey = canvas(200, 200, &[(40, 50, 120, 100, 0.7), (100, 5, 8, 12, 1.0), (190, 100, 6, 12, 1.0)]);
+        let found = foreground(&grey, 200, 200, &ForegroundCrop { threshold: 0.08, margin: 0.0 });
+        assert_eq!(found, Region { top: 40, left: 50, height: 120, width: 100 });
+    }
+
+    /// Two parts in one image are one object.
+    #[test]
+    fn a_second_object_is_kept() {
+        let grey = canvas(200, 200, &[(40, 50, 120, 100, 0.7), (90, 5, 30, 30, 1.0)]);
+        let found = foreground(&grey, 200, 200, &ForegroundCrop { threshold: 0.08, margin: 0.0 });
+        assert_eq!(found, Region { top: 40, left: 5, height: 120, width: 145 });
     }
 
     #[test]

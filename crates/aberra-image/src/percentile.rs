@@ -19,13 +19,8 @@ pub(crate) fn percentiles<'a>(
     Some(percentiles.map(|percentile| {
         let position = (percentile / 100.0).clamp(0.0, 1.0) * (total - 1) as f64;
         let rank = (position.floor() as usize).min(total - 1);
-        let fraction = position - rank as f64;
-        let low = order_statistic(rows.clone(), &counts, rank);
-        if fraction == 0.0 {
-            return low;
-        }
-        let high = order_statistic(rows.clone(), &counts, (rank + 1).min(total - 1));
-        (f64::from(low) + fraction * (f64::from(high) - f64::from(low))) as f32
+        let (value, next) = order_statistics(rows.clone(), &counts, rank);
+        (f64::from(value) + (position - rank as f64) * (f64::from(next) - f64::from(value))) as f32
     }))
 }
 
@@ -39,8 +34,13 @@ fn bin(value: f32) -> usize {
     (ordered >> (u32::BITS - BIN_BITS)) as usize
 }
 
-/// The value of the given rank, counted from 0: only the values in its bin need be put in order.
-fn order_statistic<'a>(rows: impl Iterator<Item = &'a [f32]>, counts: &[usize], rank: usize) -> f32 {
+/// The value of the given rank, counted from 0, and the one after it (itself, where it is the last): only the values in
+/// its bin need be put in order.
+fn order_statistics<'a>(
+    rows: impl Iterator<Item = &'a [f32]> + Clone,
+    counts: &[usize],
+    rank: usize,
+) -> (f32, f32) {
     let mut below = 0;
     let mut wanted = 0;
     for (index, &count) in counts.iter().enumerate() {
@@ -51,14 +51,18 @@ fn order_statistic<'a>(rows: impl Iterator<Item = &'a [f32]>, counts: &[usize], 
         below += count;
     }
     let mut members: Vec<f32> = Vec::with_capacity(counts[wanted]);
-    for row in rows {
+    for row in rows.clone() {
         members.extend(row.iter().copied().filter(|&value| bin(value) == wanted));
     }
-    if members.is_empty() {
-        return 0.0;
-    }
-    let rank = (rank - below).min(members.len() - 1);
-    *members.select_nth_unstable_by(rank, f32::total_cmp).1
+    let Some(last) = members.len().checked_sub(1) else { return (0.0, 0.0) };
+    let (_, &mut value, above) = members.select_nth_unstable_by((rank - below).min(last), f32::total_cmp);
+    let next = if above.is_empty() {
+        let higher = rows.flatten().copied().filter(|&value| bin(value) > wanted);
+        higher.min_by(f32::total_cmp).unwrap_or(value)
+    } else {
+        above.iter().copied().fold(f32::INFINITY, f32::min)
+    };
+    (value, next)
 }
 
 #[cfg(test)]

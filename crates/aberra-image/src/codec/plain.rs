@@ -33,6 +33,9 @@ pub(crate) fn orientation(bytes: &[u8], format: Format, limits: &Limits) -> Orie
 
 /// Decodes the pixels.
 pub(crate) fn pixels(bytes: &[u8], format: Format, limits: &Limits) -> Result<Raster, Error> {
+    if format == Format::Webp {
+        check_webp_length(bytes)?;
+    }
     let decoder = open(bytes, format, limits).map_err(|error| reason(format, error))?;
     let color = decoder.color_type();
     let (width, height) = decoder.dimensions();
@@ -78,6 +81,20 @@ fn reason(format: Format, error: ImageError) -> Error {
         }
         error => damaged(format, error),
     }
+}
+
+/// The decoder of lossy WebP fills what is missing; the length in the file's first chunk tells.
+fn check_webp_length(bytes: &[u8]) -> Result<(), Error> {
+    const BEFORE_CONTENT: u64 = 8;
+    let Some(&[b0, b1, b2, b3]) = bytes.get(4..8) else {
+        return Err(damaged(Format::Webp, "it is truncated"));
+    };
+    let expected = u64::from(u32::from_le_bytes([b0, b1, b2, b3])) + BEFORE_CONTENT;
+    if (bytes.len() as u64) < expected {
+        let found = format!("it is truncated: {} of its {expected} bytes are there", bytes.len());
+        return Err(damaged(Format::Webp, found));
+    }
+    Ok(())
 }
 
 /// The header chunk of a PNG: length, "IHDR", width, height, bit depth, colour type.

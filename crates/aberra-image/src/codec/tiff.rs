@@ -170,7 +170,8 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// Colours of palette indices. The table holds all red, then all green, then all blue values, 16 bits each.
+    /// Colours of palette indices. The table holds all red, then all green, then all blue values, 16 bits each, of which
+    /// the upper 8 count: some writers leave the lower ones 0, others repeat the upper ones there.
     fn look_up(&mut self, indices: &[u8]) -> Result<Raster, Error> {
         let table: Vec<u16> =
             self.decoder.find_tag_unsigned_vec(Tag::ColorMap).map_err(reason)?.unwrap_or_default();
@@ -182,7 +183,7 @@ impl<'a> Page<'a> {
                 let found = format!("its palette has {colors} colours, but a pixel has colour {index}");
                 return Err(damaged(Format::Tiff, found));
             }
-            pixels.extend([0, 1, 2].map(|channel| table[channel * colors + index].value()));
+            pixels.extend([0, 1, 2].map(|channel| ((table[channel * colors + index] >> 8) as u8).value()));
         }
         Ok(Raster { pixels, channels: 3 })
     }

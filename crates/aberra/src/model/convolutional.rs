@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use rand::Rng;
 
-use super::layer::{Conv, ConvTranspose, Init, Linear, Window};
+use super::layer::{Conv, Direction, Init, Linear, Window};
 use super::{ModelSettings, Normalization, activation, outputs};
 
 /// Each stage halves the sides: kernel 4, stride 2, padding 1.
@@ -23,7 +23,7 @@ pub(super) struct Convolutional {
     posterior: Linear,
     expand: Linear,
     decoder_hidden: Option<Linear>,
-    decoder: Vec<ConvTranspose>,
+    decoder: Vec<Conv>,
     #[module(skip)]
     latent: usize,
     #[module(skip)]
@@ -46,8 +46,11 @@ impl Convolutional {
         let narrow = if hidden == 0 { flat } else { hidden };
 
         let ins = [&[channels], &stages[..stages.len() - 1]].concat();
-        let encoder =
-            ins.iter().zip(stages).map(|(&i, &o)| Conv::init(init, (i, o), HALVE, normalized, act)).collect();
+        let encoder = ins
+            .iter()
+            .zip(stages)
+            .map(|(&i, &o)| Conv::init(init, Direction::Down, (i, o), HALVE, normalized, act))
+            .collect();
         let encoder_hidden = (hidden > 0).then(|| Linear::init(init, (flat, hidden), act));
         let posterior = Linear::init(init, (narrow, 2 * latent), Activation::Identity);
         let first = if hidden == 0 { Activation::Identity } else { act };
@@ -59,9 +62,16 @@ impl Convolutional {
             .map(|stage| match stage {
                 0 => {
                     let ends = (stages[0], outputs(settings, channels));
-                    ConvTranspose::init(init, ends, HALVE, false, Activation::Identity)
+                    Conv::init(init, Direction::Up, ends, HALVE, false, Activation::Identity)
                 }
-                _ => ConvTranspose::init(init, (stages[stage], stages[stage - 1]), HALVE, normalized, act),
+                _ => Conv::init(
+                    init,
+                    Direction::Up,
+                    (stages[stage], stages[stage - 1]),
+                    HALVE,
+                    normalized,
+                    act,
+                ),
             })
             .collect();
         let grid = [side, side, stages[last_index]];

@@ -2,7 +2,7 @@
 //!
 //! Convolutions and dense layers run on `aberra-kernels`; batch normalisation is plain Burn.
 
-use aberra_kernels::{Activation, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{Activation, Geometry, conv_transpose2d, conv2d, linear};
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
@@ -30,38 +30,31 @@ impl<R: Rng> Init<'_, R> {
     }
 }
 
-/// Convolution with bias, optional batch normalisation, and activation.
+/// Convolution or transposed convolution with bias, optional batch normalisation, and activation.
 ///
 /// # Shapes
-/// `[n, h, w, in]` -> `[n, (h + 2 padding - kernel) / stride + 1, ..., out]`
+/// `[n, h, w, in]` -> `[n, (h + 2 padding - kernel) / stride + 1, ..., out]`; transposed: `[n, (h - 1) stride - 2 padding
+/// + kernel, ..., out]`
 #[derive(Module, Debug)]
 pub(super) struct Conv {
     weight: Param<Tensor<4>>,
     bias: Param<Tensor<1>>,
     norm: Option<BatchNorm>,
     #[module(skip)]
-    stride: usize,
+    direction: Direction,
     #[module(skip)]
-    padding: usize,
+    geometry: Geometry,
     #[module(skip)]
     activation: Activation,
 }
 
-/// Transposed convolution with bias, optional batch normalisation, and activation.
-///
-/// # Shapes
-/// `[n, h, w, in]` -> `[n, (h - 1) stride - 2 padding + kernel, ..., out]`
-#[derive(Module, Debug)]
-pub(super) struct ConvTranspose {
-    weight: Param<Tensor<4>>,
-    bias: Param<Tensor<1>>,
-    norm: Option<BatchNorm>,
-    #[module(skip)]
-    stride: usize,
-    #[module(skip)]
-    padding: usize,
-    #[module(skip)]
-    activation: Activation,
+/// Which way a convolution goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// From the larger side to the smaller.
+    Down,
+    /// From the smaller side to the larger: transposed.
+    Up,
 }
 
 /// Kernel side, stride and padding.
@@ -71,69 +64,38 @@ pub(super) struct Window(pub(super) usize, pub(super) usize, pub(super) usize);
 impl Conv {
     pub(super) fn init<R: Rng>(
         init: &mut Init<'_, R>,
+        direction: Direction,
         (channels_in, channels_out): (usize, usize),
         Window(kernel, stride, padding): Window,
         normalized: bool,
         activation: Activation,
     ) -> Self {
-        let fan_in = kernel * kernel * channels_in;
+        // PyTorch counts a transposed convolution's fan-in on its output's side.
+        let (large, small) = match direction {
+            Direction::Down => (channels_in, channels_out),
+            Direction::Up => (channels_out, channels_in),
+        };
+        let fan_in = kernel * kernel * large;
         Self {
-            weight: init.uniform([kernel, kernel, channels_in, channels_out], fan_in),
+            weight: init.uniform([kernel, kernel, large, small], fan_in),
             bias: init.uniform([channels_out], fan_in),
             norm: normalized.then(|| BatchNorm::init(init, channels_out)),
-            stride,
-            padding,
+            direction,
+            geometry: Geometry { stride, padding },
             activation,
         }
     }
 
     pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let run = match self.direction {
+            Direction::Down => conv2d,
+            Direction::Up => conv_transpose2d,
+        };
+        let fused = if self.norm.is_some() { Activation::Identity } else { self.activation };
+        let hidden = run(input, self.weight.val(), Some(self.bias.val()), self.geometry, fused);
         match &self.norm {
-            None => conv2d(input, weight, Some(bias), self.stride, self.padding, self.activation),
-            Some(norm) => {
-                let hidden =
-                    conv2d(input, weight, Some(bias), self.stride, self.padding, Activation::Identity);
-                activate(norm.forward(hidden), self.activation)
-            }
-        }
-    }
-}
-
-impl ConvTranspose {
-    pub(super) fn init<R: Rng>(
-        init: &mut Init<'_, R>,
-        (channels_in, channels_out): (usize, usize),
-        Window(kernel, stride, padding): Window,
-        normalized: bool,
-        activation: Activation,
-    ) -> Self {
-        let fan_in = kernel * kernel * channels_out;
-        Self {
-            weight: init.uniform([kernel, kernel, channels_out, channels_in], fan_in),
-            bias: init.uniform([channels_out], fan_in),
-            norm: normalized.then(|| BatchNorm::init(init, channels_out)),
-            stride,
-            padding,
-            activation,
-        }
-    }
-
-    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        match &self.norm {
-            None => conv_transpose2d(input, weight, Some(bias), self.stride, self.padding, self.activation),
-            Some(norm) => {
-                let hidden = conv_transpose2d(
-                    input,
-                    weight,
-                    Some(bias),
-                    self.stride,
-                    self.padding,
-                    Activation::Identity,
-                );
-                activate(norm.forward(hidden), self.activation)
-            }
+            Some(norm) => activate(norm.forward(hidden), self.activation),
+            None => hidden,
         }
     }
 }

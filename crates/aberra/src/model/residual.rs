@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use rand::Rng;
 
-use super::layer::{Conv, ConvTranspose, Init, Window, activate};
+use super::layer::{Conv, Direction, Init, Window, activate};
 use super::{ModelSettings, activation, outputs};
 
 const LATENT_SIDE: usize = 4;
@@ -21,7 +21,7 @@ pub(super) struct Residual {
     blocks: Vec<Block>,
     mean: Conv,
     log_variance: Conv,
-    decoder: Vec<ConvTranspose>,
+    decoder: Vec<Conv>,
     head: Conv,
     #[module(skip)]
     latent_channels: usize,
@@ -42,20 +42,35 @@ impl Residual {
         let act = activation(settings);
         let widths = &settings.channels;
         let ch = widths[0];
-        let stem = Conv::init(init, (channels, ch), Window(3, 1, 1), false, Activation::Identity);
+        let stem =
+            Conv::init(init, Direction::Down, (channels, ch), Window(3, 1, 1), false, Activation::Identity);
         let ins = [ch, widths[0], widths[1]];
         let blocks = ins.iter().zip(widths).map(|(&i, &o)| Block::init(init, (i, o), act)).collect();
         let latent = settings.latent;
-        let mean = Conv::init(init, (widths[2], latent), Window(1, 1, 0), false, Activation::Identity);
-        let log_variance =
-            Conv::init(init, (widths[2], latent), Window(1, 1, 0), false, Activation::Identity);
+        let mean = Conv::init(
+            init,
+            Direction::Down,
+            (widths[2], latent),
+            Window(1, 1, 0),
+            false,
+            Activation::Identity,
+        );
+        let log_variance = Conv::init(
+            init,
+            Direction::Down,
+            (widths[2], latent),
+            Window(1, 1, 0),
+            false,
+            Activation::Identity,
+        );
         let ups = [latent, 4 * ch, 2 * ch, ch, ch / 2, ch / 4, ch / 8];
         let decoder = ups
             .windows(2)
-            .map(|pair| ConvTranspose::init(init, (pair[0], pair[1]), Window(4, 2, 1), true, act))
+            .map(|pair| Conv::init(init, Direction::Up, (pair[0], pair[1]), Window(4, 2, 1), true, act))
             .collect();
         let head = Conv::init(
             init,
+            Direction::Down,
             (ch / 8, outputs(settings, channels)),
             Window(3, 1, 1),
             false,
@@ -85,9 +100,23 @@ impl Residual {
 impl Block {
     fn init<R: Rng>(init: &mut Init<'_, R>, (ins, outs): (usize, usize), act: Activation) -> Self {
         Self {
-            first: Conv::init(init, (ins, outs), Window(3, 2, 1), true, act),
-            second: Conv::init(init, (outs, outs), Window(3, 2, 1), true, Activation::Identity),
-            shortcut: Conv::init(init, (ins, outs), Window(3, 4, 1), true, Activation::Identity),
+            first: Conv::init(init, Direction::Down, (ins, outs), Window(3, 2, 1), true, act),
+            second: Conv::init(
+                init,
+                Direction::Down,
+                (outs, outs),
+                Window(3, 2, 1),
+                true,
+                Activation::Identity,
+            ),
+            shortcut: Conv::init(
+                init,
+                Direction::Down,
+                (ins, outs),
+                Window(3, 4, 1),
+                true,
+                Activation::Identity,
+            ),
             activation: act,
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct Anatomy {
     pub(super) sulcus_width: f32,
     pub(super) sulcus_depth: f32,
     pub(super) folds: f32,
+    /// How dark or bright folds get: thick slices show them faintly.
+    pub(super) clarity: f32,
     pub(super) ventricle: f32,
     /// Factor on the left and right ventricle.
     pub(super) sides: [f32; 2],
@@ -72,10 +74,10 @@ impl Anatomy {
             5..8 => Sequence::T2,
             _ => Sequence::Flair,
         };
-        let level = match random.random_range(0..10) {
-            0..2 => between(random, 0.0, 0.12),
-            2..6 => between(random, 0.2, 0.55),
-            6..8 => between(random, 0.55, 0.8),
+        let level = match random.random_range(0..16) {
+            0..2 => between(random, 0.0, 0.13),
+            2..8 => between(random, 0.2, 0.55),
+            8..12 => between(random, 0.55, 0.8),
             _ => between(random, 0.8, 1.0),
         };
         let top = ((level - 0.7) / 0.3).max(0.0);
@@ -88,14 +90,15 @@ impl Anatomy {
             centre: [between(random, 0.475, 0.525), between(random, 0.475, 0.525)],
             rotation: between(random, -0.12, 0.12) * random.random::<f32>(),
             outline: outline(level, random),
-            scalp_thickness: between(random, 0.035, 0.085),
-            skull_thickness: between(random, 0.045, 0.085),
+            scalp_thickness: between(random, 0.022, 0.07),
+            skull_thickness: between(random, 0.04, 0.075),
             gap_thickness: between(random, 0.006, 0.018) + 0.03 * age * random.random::<f32>(),
             ribbon: between(random, 0.040, 0.054),
             sulcus_width: between(random, 0.005, 0.011) + 0.016 * age,
             sulcus_depth: between(random, 0.16, 0.26) * lerp(1.0, 1.25, top),
             folds: between(random, 9.5, 13.0),
-            ventricle: between(random, 0.5, 1.0) + 0.75 * age,
+            clarity: between(random, 0.45, 1.0),
+            ventricle: between(random, 0.6, 1.15) + 0.75 * age,
             sides: [between(random, 0.82, 1.18), between(random, 0.82, 1.18)],
             fissure_width: between(random, 0.006, 0.013) + 0.014 * age,
             caps: random.random::<f32>().powi(2) * (0.3 + age).min(1.0),

@@ -3,7 +3,8 @@
 use rand::{Rng, RngExt};
 
 use super::field::{Noise, between, box_blur, capsule, lerp, sample, smoothstep};
-use super::{MASK_TOLERANCE, changed};
+use super::foreground::foreground;
+use super::{MAX_SIZE_PX, changed};
 use crate::random::{Stream, generator};
 
 /// Share of the image that an anomaly may visibly cover.
@@ -12,11 +13,8 @@ const AREA: std::ops::RangeInclusive<f32> = 0.003..=0.08;
 /// Draws per anomaly; the first with an area in range is taken, else the one nearest to it.
 const ATTEMPTS: u32 = 16;
 
-/// A pixel of the smoothed image is foreground above this share of the brightest part.
-const FOREGROUND_SHARE: f32 = 0.12;
-
-/// An image has a dark background when at least this share of its border is dark.
-const DARK_BORDER_SHARE: f32 = 0.5;
+/// The first of them, drawn as the kind asked for; the rest are plain blobs, which show on any image.
+const KIND_ATTEMPTS: u32 = 10;
 
 /// An anomaly that [`draw_anomaly`] can draw into any image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,10 +77,11 @@ impl SyntheticKind {
 ///
 /// `pixels` is `[size_px, size_px, channels]`, 0 to 1 (values outside are clamped where drawn upon). The anomaly lies in
 /// the foreground where the image has a dark background, anywhere else; its strength follows the contrast around it.
-/// The mask `[size_px, size_px]` is true where a channel changed by more than [`MASK_TOLERANCE`]; every other pixel is
-/// left bit for bit as it was. Where a kind would change nothing (blur on a flat image), a blob is drawn instead.
+/// The mask `[size_px, size_px]` is true where a channel changed by more than
+/// [`MASK_TOLERANCE`](super::MASK_TOLERANCE); every other pixel is left bit for bit as it was. Where a kind would change nothing (blur on a flat image), a blob is drawn instead.
 ///
-/// If the length of `pixels` does not fit, nothing is drawn and the mask is all false.
+/// If the length of `pixels` does not fit, or the side is below 8, nothing is drawn and the mask is all false (and
+/// empty if the side is above [`MAX_SIZE_PX`](super::MAX_SIZE_PX) too).
 pub fn draw_anomaly(
     pixels: &mut [f32],
     size_px: usize,
@@ -91,17 +90,16 @@ pub fn draw_anomaly(
     index: u64,
     kind: SyntheticKind,
 ) -> Vec<bool> {
-    let Some(area) = size_px.checked_mul(size_px) else { return Vec::new() };
+    let area = size_px.saturating_mul(size_px);
     if size_px < 8 || channels == 0 || area.checked_mul(channels) != Some(pixels.len()) {
-        return vec![false; if pixels.is_empty() { 0 } else { area }];
+        return vec![false; if area <= MAX_SIZE_PX * MAX_SIZE_PX { area } else { 0 }];
     }
     let canvas = Canvas::new(pixels, size_px, channels);
     let mut random = generator(seed, Stream::Lesion, index);
     let mut best: Option<(f32, Vec<f32>, Vec<bool>)> = None;
     for attempt in 0..ATTEMPTS {
-        // The last attempts are plain blobs, which show on any image.
         let (drawn, insistence) = match attempt {
-            0..10 => (kind, attempt as f32 / 10.0),
+            0..KIND_ATTEMPTS => (kind, attempt as f32 / KIND_ATTEMPTS as f32),
             _ if canvas.mean > 0.5 => (SyntheticKind::DarkBlob, 1.0),
             _ => (SyntheticKind::BrightBlob, 1.0),
         };
@@ -116,7 +114,9 @@ pub fn draw_anomaly(
         if best.as_ref().is_none_or(|(least, ..)| miss < *least) {
             best = Some((miss, after, mask));
         }
-        if miss == 0.0 || (attempt >= 10 && best.as_ref().is_some_and(|(least, ..)| *least < 0.9)) {
+        if miss == 0.0
+            || (attempt + 1 >= KIND_ATTEMPTS && best.as_ref().is_some_and(|(least, ..)| *least < 0.9))
+        {
             break;
         }
     }
@@ -468,48 +468,104 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// 1 where there is an object, 0 in a dark background; 1 everywhere when the image has none.
-fn foreground(grey: &[f32], size: usize) -> Vec<f32> {
-    let brightest = {
-        let mut sorted = grey.to_vec();
-        sorted.sort_unstable_by(f32::total_cmp);
-        sorted[(sorted.len() - 1) * 99 / 100]
-    };
-    let threshold = FOREGROUND_SHARE * brightest;
-    let border = |at: usize| {
-        let (row, column) = (at / size, at % size);
-        row.min(column).min(size - 1 - row).min(size - 1 - column) == 0
-    };
-    let dark = (0..grey.len()).filter(|&at| border(at) && grey[at] <= threshold).count();
-    if brightest <= MASK_TOLERANCE || (dark as f32) < DARK_BORDER_SHARE * 4.0 * (size - 1) as f32 {
-        return vec![1.0; grey.len()];
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::phantom::{MASK_TOLERANCE, slice};
+
+    fn share(mask: &[bool]) -> f32 {
+        mask.iter().filter(|&&m| m).count() as f32 / mask.len() as f32
     }
-    // Smoothing closes small dark places inside the object; what is dark beyond that is filled if no way leads out.
-    let mut object: Vec<f32> = grey.iter().map(|&g| if g > threshold { 1.0 } else { 0.0 }).collect();
-    box_blur(&mut object, size, (size / 64).max(1));
-    let mut outside = vec![false; grey.len()];
-    let mut reached: Vec<usize> = (0..grey.len()).filter(|&at| border(at) && object[at] < 0.5).collect();
-    while let Some(at) = reached.pop() {
-        if outside[at] || object[at] >= 0.5 {
-            continue;
-        }
-        outside[at] = true;
-        let (row, column) = (at / size, at % size);
-        if row > 0 {
-            reached.push(at - size);
-        }
-        if row + 1 < size {
-            reached.push(at + size);
-        }
-        if column > 0 {
-            reached.push(at - 1);
-        }
-        if column + 1 < size {
-            reached.push(at + 1);
+
+    /// A brain, a disc on black, and a surface without background.
+    fn scene(which: usize, size: usize, channels: usize, index: u64) -> Vec<f32> {
+        let phantom = slice(5, index, size).pixels;
+        let grey = |at: usize| {
+            let (x, y) = ((at % size) as f32 / size as f32, (at / size) as f32 / size as f32);
+            match which {
+                0 => phantom[at],
+                1 if (x - 0.5).hypot(y - 0.5) < 0.3 => 0.5 + 0.2 * (20.0 * x).sin(),
+                1 => 0.0,
+                _ => 0.55 + 0.12 * (40.0 * x).sin() * (31.0 * y).cos(),
+            }
+        };
+        (0..size * size * channels)
+            .map(|at| grey(at / channels) * (1.0 - 0.2 * (at % channels) as f32))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn every_anomaly_shows_and_nothing_else_changes(
+            size in 32usize..=256,
+            which in 0usize..3,
+            grey: bool,
+            kind in 0..SyntheticKind::ALL.len(),
+            seed: u64,
+            index in 0u64..50,
+        ) {
+            let channels = if grey { 1 } else { 3 };
+            let before = scene(which, size, channels, index);
+            let mut after = before.clone();
+            let kind = SyntheticKind::ALL[kind];
+            let mask = draw_anomaly(&mut after, size, channels, seed, index, kind);
+            prop_assert_eq!(mask.len(), size * size);
+            for (at, &masked) in mask.iter().enumerate() {
+                let (a, b) = (&before[at * channels..][..channels], &after[at * channels..][..channels]);
+                let change = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                prop_assert_eq!(masked, change > MASK_TOLERANCE);
+                prop_assert!(masked || a == b);
+                prop_assert!(b.iter().all(|v| (0.0..=1.0).contains(v)));
+                let (x, y) = ((at % size) as f32 / size as f32, (at / size) as f32 / size as f32);
+                prop_assert!(!masked || which != 1 || (x - 0.5).hypot(y - 0.5) < 0.3, "outside the disc");
+            }
+            let covered = share(&mask);
+            prop_assert!(covered > 0.001 && covered < 0.12, "{:?} covers {}", kind, covered);
+            let mut again = before.clone();
+            prop_assert_eq!(draw_anomaly(&mut again, size, channels, seed, index, kind), mask);
+            prop_assert_eq!(again, after);
         }
     }
-    let mut inside: Vec<f32> = outside.iter().map(|&out| if out { 0.0 } else { 1.0 }).collect();
-    // Draw inwards, so that nothing spills over the edge of the object.
-    box_blur(&mut inside, size, (size / 64).max(1));
-    inside.iter().map(|&share| smoothstep(0.55, 1.0, share)).collect()
+
+    #[test]
+    fn anomalies_are_neither_invisible_nor_glaring() {
+        for &kind in SyntheticKind::ALL {
+            let (mut areas, mut changes) = (0.0, 0.0);
+            for index in 0..12 {
+                let before = scene(0, 96, 1, index);
+                let mut after = before.clone();
+                let mask = draw_anomaly(&mut after, 96, 1, 3, index, kind);
+                let total: f32 = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).sum();
+                areas += share(&mask) / 12.0;
+                changes += total / mask.iter().filter(|&&m| m).count().max(1) as f32 / 12.0;
+            }
+            println!("{}: {:.2} % changed by {:.3}", kind.name(), 100.0 * areas, changes);
+            assert!((0.005..=0.05).contains(&areas), "{kind:?} covers {areas} on average");
+            assert!((0.03..=0.4).contains(&changes), "{kind:?} changes its pixels by {changes} on average");
+        }
+    }
+
+    #[test]
+    fn images_with_nothing_in_them_get_an_anomaly_all_the_same() {
+        for value in [0.0, 0.5, 1.0] {
+            for &kind in SyntheticKind::ALL {
+                let mut pixels = vec![value; 48 * 48];
+                assert!(share(&draw_anomaly(&mut pixels, 48, 1, 1, 1, kind)) > 0.001, "{kind:?} on {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn pixels_that_do_not_fit_are_left_alone() {
+        let mut pixels = vec![0.5; 100];
+        assert_eq!(draw_anomaly(&mut pixels, 16, 1, 0, 0, SyntheticKind::Blur), vec![false; 256]);
+        assert_eq!(draw_anomaly(&mut pixels, usize::MAX, 1, 0, 0, SyntheticKind::Blur), Vec::<bool>::new());
+        assert_eq!(draw_anomaly(&mut [], 0, 0, 0, 0, SyntheticKind::Blur), Vec::<bool>::new());
+        assert_eq!(pixels, vec![0.5; 100]);
+        let mut pixels = vec![f32::NAN; 32 * 32];
+        assert_eq!(draw_anomaly(&mut pixels, 32, 1, 0, 0, SyntheticKind::Texture).len(), 1024);
+    }
 }

@@ -23,11 +23,13 @@ impl Noise {
 
     /// About -1 to 1, with one lattice cell per unit; repeats every 32 units.
     pub(super) fn at(&self, x: f32, y: f32) -> f32 {
-        let (column, row) = (x.floor(), y.floor());
-        let (fx, fy) = (x - column, y - row);
-        let wrap = |cell: i32| cell.rem_euclid(LATTICE as i32) as usize;
-        let (left, right) = (wrap(column as i32), wrap(column as i32 + 1));
-        let (top, bottom) = (wrap(row as i32) * LATTICE, wrap(row as i32 + 1) * LATTICE);
+        // A cast and a comparison: rounding down is a library call on older processors.
+        let down = |x: f32| x as i32 - i32::from(x < 0.0);
+        let (column, row) = (down(x), down(y));
+        let (fx, fy) = (x - column as f32, y - row as f32);
+        let wrap = |cell: i32| cell as usize & (LATTICE - 1);
+        let (left, right) = (wrap(column), wrap(column + 1));
+        let (top, bottom) = (wrap(row) * LATTICE, wrap(row + 1) * LATTICE);
         let dot = |cell: usize, x: f32, y: f32| self.gradients[cell][0] * x + self.gradients[cell][1] * y;
         let fade = |t: f32| t * t * t * (t * (t * 6.0 - 15.0) + 10.0);
         let (wx, wy) = (fade(fx), fade(fy));

@@ -11,7 +11,9 @@ mod acquisition;
 mod anatomy;
 mod anomaly;
 mod field;
+mod foreground;
 mod lesion;
+mod skull_base;
 mod tissue;
 mod write;
 
@@ -85,4 +87,110 @@ fn changed(before: &[f32], after: &[f32], channels: usize) -> Vec<bool> {
         .zip(after.chunks_exact(channels))
         .map(|(before, after)| before.iter().zip(after).any(|(a, b)| (a - b).abs() > MASK_TOLERANCE))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rayon::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn slices_are_decided_by_seed_and_index_alone() {
+        let alone: Vec<Phantom> = (0..8).map(|index| slice(3, index, 64)).collect();
+        let together: Vec<Phantom> = (0..8u64).into_par_iter().map(|index| slice(3, index, 64)).collect();
+        assert_eq!(alone, together);
+        assert_ne!(alone[0].pixels, alone[1].pixels);
+        assert_ne!(alone[0].pixels, slice(4, 0, 64).pixels);
+        for &kind in LesionKind::ALL {
+            assert_eq!(lesion_slice(3, 1, 64, kind), lesion_slice(3, 1, 64, kind));
+        }
+    }
+
+    #[test]
+    fn slices_are_dark_around_a_head_and_within_range() {
+        for index in 0..20 {
+            for size in [16, 33, 128] {
+                let phantom = slice(1, index, size);
+                assert_eq!(phantom.pixels.len(), size * size);
+                assert!(phantom.pixels.iter().all(|value| (0.0..=1.0).contains(value)));
+                let corner = phantom.pixels[0];
+                let mean = phantom.pixels.iter().sum::<f32>() / phantom.pixels.len() as f32;
+                assert!(corner < 0.1 && (0.06..0.45).contains(&mean), "corner {corner}, mean {mean}");
+                assert!(phantom.mask.is_none() && phantom.kind.is_none());
+            }
+        }
+        assert_eq!(slice(1, 0, 0).size_px, MIN_SIZE_PX);
+    }
+
+    #[test]
+    fn slices_differ_from_each_other() {
+        let slices: Vec<Vec<f32>> = (0..40).map(|index| standardised(slice(7, index, 64).pixels)).collect();
+        let mut correlations = Vec::new();
+        for (at, a) in slices.iter().enumerate() {
+            for b in &slices[..at] {
+                correlations.push(a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>());
+            }
+        }
+        let mean = correlations.iter().sum::<f32>() / correlations.len() as f32;
+        let highest = correlations.iter().copied().fold(0.0, f32::max);
+        println!("correlation of slices: mean {mean:.3}, highest {highest:.3}");
+        assert!(mean < 0.75, "mean correlation {mean}");
+        assert!(highest < 0.95, "highest correlation {highest}");
+    }
+
+    #[test]
+    fn masks_are_exact_inside_the_brain_and_of_a_sensible_size() {
+        for &kind in LesionKind::ALL {
+            let (mut smallest, mut largest) = (1f32, 0f32);
+            for index in 0..12 {
+                let phantom = lesion_slice(11, index, 96, kind);
+                let normal = slice(11, index, 96);
+                let mask = phantom.mask.unwrap();
+                let (scene, _) = scene(11, index, 96);
+                for (at, &masked) in mask.iter().enumerate() {
+                    let change = (phantom.pixels[at] - normal.pixels[at]).abs();
+                    assert_eq!(masked, change > MASK_TOLERANCE);
+                    // Blur may carry a lesion a pixel or two past the edge.
+                    let outside = -scene.brain_depth[at] / scene.pixel;
+                    assert!(!masked || outside < 3.0, "{kind:?} is {outside} pixels outside the brain");
+                }
+                let area = mask.iter().filter(|&&m| m).count() as f32 / mask.len() as f32;
+                (smallest, largest) = (smallest.min(area), largest.max(area));
+            }
+            println!("{}: {:.2} % to {:.2} %", kind.name(), 100.0 * smallest, 100.0 * largest);
+            assert!(smallest >= 0.003 && largest <= 0.08, "{kind:?}: {smallest} to {largest}");
+            assert!(largest > 1.3 * smallest, "{kind:?} does not vary: {smallest} to {largest}");
+        }
+    }
+
+    #[test]
+    fn tiny_slices_get_lesions_too() {
+        for &kind in LesionKind::ALL {
+            for index in 0..6 {
+                let mask = lesion_slice(2, index, 32, kind).mask.unwrap();
+                assert!(mask.contains(&true), "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_folders() {
+        let mut names: Vec<&str> = LesionKind::ALL.iter().map(|kind| kind.name()).collect();
+        names.extend(SyntheticKind::ALL.iter().map(|kind| kind.name()));
+        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    /// Mean 0, length 1: the dot product of two is their correlation.
+    fn standardised(mut pixels: Vec<f32>) -> Vec<f32> {
+        let mean = pixels.iter().sum::<f32>() / pixels.len() as f32;
+        pixels.iter_mut().for_each(|value| *value -= mean);
+        let length = pixels.iter().map(|value| value * value).sum::<f32>().sqrt();
+        pixels.iter_mut().for_each(|value| *value /= length);
+        pixels
+    }
 }

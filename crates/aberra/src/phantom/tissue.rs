@@ -2,6 +2,7 @@
 
 use super::anatomy::{Anatomy, Sequence};
 use super::field::{capsule, ellipse, inside, lerp, line, smooth_min, smoothstep};
+use super::skull_base;
 
 /// A rendered slice before bias field, blur and noise.
 #[derive(Clone, Debug)]
@@ -12,9 +13,8 @@ pub(super) struct Scene {
     pub(super) pixel: f32,
     /// `[size, size]` signal, 0 to 1.
     pub(super) signal: Vec<f32>,
-    /// `[size, size]` depth below the skin in head units; negative outside the head.
-    pub(super) depth: Vec<f32>,
-    /// `[size, size]` depth below the inner side of the skull; negative outside the brain.
+
+    /// `[size, size]` depth below the inner side of the skull in head units; negative outside the brain.
     pub(super) brain_depth: Vec<f32>,
 }
 
@@ -54,12 +54,15 @@ pub(super) fn render(anatomy: Anatomy, size: usize) -> Scene {
             let lateral = distance(at, |place| place.lateral_fold);
             let medial = distance(at, |place| place.medial_fold);
             let brain = brain(&anatomy, place, lateral, medial, pixel);
-            lerp(outer_layers(&anatomy, place, pixel), brain, inside(-place.brain_depth, pixel))
+            match inside(-place.brain_depth, pixel) {
+                1.0 => brain,
+                share => lerp(outer_layers(&anatomy, place, pixel), brain, share),
+            }
         })
         .collect();
-    let depth = places.iter().map(|place| place.depth).collect();
+
     let brain_depth = places.iter().map(|place| place.brain_depth).collect();
-    Scene { size, pixel, signal, depth, brain_depth, anatomy }
+    Scene { size, pixel, signal, brain_depth, anatomy }
 }
 
 fn head(anatomy: &Anatomy, size: usize, column: usize, row: usize) -> [f32; 2] {
@@ -81,6 +84,8 @@ struct Place {
     scalp: f32,
     skull: f32,
     brain_depth: f32,
+    /// Negative in front of the brain, in slices that show the face.
+    behind_face: f32,
     lateral_fold: f32,
     medial_fold: f32,
     /// How deep folds reach here.
@@ -101,6 +106,7 @@ impl Place {
             scalp: 0.0,
             skull: 0.0,
             brain_depth: depth,
+            behind_face: 1.0,
             lateral_fold: 1.0,
             medial_fold: 1.0,
             reach: 0.0,
@@ -112,10 +118,16 @@ impl Place {
         let (sine, cosine) = angle.sin_cos();
         let around =
             |amount: f32, shift: f32| anatomy.noise.at(amount * sine + shift, amount * cosine + shift);
-        place.scalp = anatomy.scalp_thickness * (1.0 + 0.35 * around(1.6, 4.5) - 0.15 * cosine);
-        place.skull = anatomy.skull_thickness * (1.0 + 0.3 * around(2.2, 11.5) + 0.12 * cosine);
+        place.scalp = anatomy.scalp_thickness
+            * (1.0 + 0.55 * around(1.6, 4.5) + 0.15 * around(5.0, 8.5) - 0.2 * cosine);
+        place.skull = anatomy.skull_thickness
+            * (1.0 + 0.4 * around(2.2, 11.5) + 0.15 * around(6.0, 1.5) + 0.12 * cosine);
         place.brain_depth = depth - place.scalp - place.skull;
-        if place.brain_depth < -0.05 {
+        if anatomy.level < skull_base::HIGHEST_LEVEL {
+            place.behind_face = skull_base::behind_face(anatomy, u, v);
+            place.brain_depth = place.brain_depth.min(place.behind_face);
+        }
+        if place.depth < place.scalp {
             return place;
         }
 
@@ -157,7 +169,12 @@ fn outer_layers(anatomy: &Anatomy, place: &Place, pixel: f32) -> f32 {
     let within = (place.depth - place.scalp) / place.skull.max(1e-3);
     let marrow = smoothstep(0.22, 0.45, within) * smoothstep(0.82, 0.6, within);
     let bone = lerp(signals.bone, signals.marrow * texture, marrow * (0.75 + 0.25 * texture));
-    let value = lerp(scalp, bone, inside(place.scalp - place.depth, pixel));
+    let mut value = lerp(scalp, bone, inside(place.scalp - place.depth, pixel));
+    if place.behind_face < 0.5 {
+        let face = skull_base::face(anatomy, [place.u, place.v], place.warped, place.behind_face, pixel);
+        let share = inside(place.behind_face, pixel) * smoothstep(-0.01, 0.03, place.depth - place.scalp);
+        value = lerp(value, face, share);
+    }
     value * inside(-place.depth, pixel)
 }
 
@@ -170,18 +187,21 @@ fn brain(anatomy: &Anatomy, place: &Place, lateral: f32, medial: f32, pixel: f32
 
     // Folds: from the outer surface, and from the fissure between the halves.
     let top = smoothstep(0.72, 0.86, anatomy.level);
-    let front_end = lerp(-0.50 + 0.04 * anatomy.sides[0], 2.0, top);
-    let back_end = lerp(0.44, -2.0, top);
+    let base_of_skull = anatomy.level < skull_base::HIGHEST_LEVEL;
+    let front_end = if base_of_skull { -2.0 } else { lerp(-0.50 + 0.04 * anatomy.sides[0], 2.0, top) };
+    let back_end = if base_of_skull { 2.0 } else { lerp(0.44, -2.0, top) };
     let beyond_fissure = (v - front_end).min(back_end - v).max(0.0);
     let fissure = place.middle.abs().hypot(beyond_fissure);
     let inner_reach = (0.13 + 0.5 * (place.reach - anatomy.sulcus_depth)) * lerp(1.0, 1.2, top);
     let lateral = lateral.hypot((depth - place.reach).max(0.0));
     let medial = medial.hypot((fissure - inner_reach).max(0.0)).hypot(0.3 * beyond_fissure);
     let taper = |depth: f32, reach: f32| 1.0 - 0.55 * (depth / reach.max(1e-3)).clamp(0.0, 1.0);
-    let lateral_width = anatomy.sulcus_width * taper(depth, place.reach);
-    let medial_width = 0.8 * anatomy.sulcus_width * taper(fissure, inner_reach);
-    let sylvian = sylvian(point) + 0.5 * (1.0 - smoothstep(0.7, 0.55, anatomy.level));
-    let sylvian_width = anatomy.sulcus_width * 1.3;
+    let varied = (1.0 + 0.9 * anatomy.noise.at(u * 6.0 + 3.0, v * 6.0)).max(0.25);
+    let lateral_width = varied * anatomy.sulcus_width * taper(depth, place.reach);
+    let medial_width = 0.8 * varied * anatomy.sulcus_width * taper(fissure, inner_reach);
+    let hidden = if base_of_skull { 0.5 } else { 0.5 * (1.0 - smoothstep(0.7, 0.55, anatomy.level)) };
+    let sylvian = sylvian(point) + hidden;
+    let sylvian_width = (0.6 + 0.6 * varied) * anatomy.sulcus_width * 1.2;
 
     let to_fold = smooth_min(
         smooth_min(lateral - lateral_width, medial - medial_width, 0.02),
@@ -191,11 +211,12 @@ fn brain(anatomy: &Anatomy, place: &Place, lateral: f32, medial: f32, pixel: f32
     let to_surface = smooth_min(to_fold, depth, 0.03);
     let ribbon = anatomy.ribbon * (1.0 + 0.25 * anatomy.warp.at(u * 5.0 + 2.0, v * 5.0));
     let mut value =
-        lerp(signals.white, signals.grey, smoothstep(0.5, -0.5, (to_surface - ribbon) / (pixel + 0.02)));
+        lerp(signals.white, signals.grey, smoothstep(0.5, -0.5, (to_surface - ribbon) / (pixel + 0.028)));
 
     // Deep grey matter.
     let deep = deep_grey(anatomy, point);
-    value = lerp(value, signals.deep_grey, smoothstep(0.5, -0.5, deep / (pixel + 0.018)));
+    let deep = deep + 0.022 * anatomy.warp.at(u * 8.0 + 1.0, v * 8.0);
+    value = lerp(value, signals.deep_grey, 0.9 * smoothstep(0.5, -0.5, deep / (pixel + 0.045)));
     value *= 1.0
         + anatomy.texture * anatomy.noise.rough(u * 9.0, v * 9.0)
         + 0.6 * anatomy.texture * anatomy.noise.at(u * 24.0, v * 24.0);
@@ -209,16 +230,20 @@ fn brain(anatomy: &Anatomy, place: &Place, lateral: f32, medial: f32, pixel: f32
     }
     let folded = line(lateral, lateral_width, pixel).max(line(medial, medial_width, pixel));
     let cleft = line(sylvian, sylvian_width, pixel).max(line(fissure, anatomy.fissure_width, pixel));
-    let fluid = folded.max(cleft).max(inside(depth, pixel)).max(inside(ventricle, pixel));
+    let fluid = (anatomy.clarity * folded).max(cleft).max(inside(depth, pixel)).max(inside(ventricle, pixel));
     value = lerp(value, signals.fluid, fluid);
+
+    if base_of_skull {
+        return skull_base::hindbrain(anatomy, [u, v], place.warped, value, pixel);
+    }
 
     // The falx is a thin membrane in the fissure, with the sagittal sinus at its back and front.
     let falx = line(fissure, 0.004, pixel) * 0.5;
     let membrane =
         if anatomy.sequence == Sequence::T1Contrast { 0.8 * signals.vessel } else { 0.6 * signals.grey };
     value = lerp(value, membrane, falx);
-    let sinus = place.middle.abs() * 1.2 + (brain_depth - 0.028).abs() - 0.035;
-    let sinus = inside(sinus, pixel) * smoothstep(0.3, 0.5, v.abs());
+    let sinus = 1.3 * place.middle.abs() + (brain_depth - 0.012).abs() - if v > 0.0 { 0.034 } else { 0.014 };
+    let sinus = inside(sinus, pixel + 0.01) * smoothstep(0.3, 0.5, v.abs());
     value = lerp(value, signals.vessel, sinus);
 
     // Choroid plexus in the back of the ventricles.
@@ -241,7 +266,7 @@ fn sylvian(point: [f32; 2]) -> f32 {
 /// Signed distance to caudate, lentiform nucleus and thalamus (one half, mirrored).
 fn deep_grey(anatomy: &Anatomy, point: [f32; 2]) -> f32 {
     let high = smoothstep(0.5, 0.68, anatomy.level);
-    if anatomy.level > 0.82 {
+    if !(skull_base::HIGHEST_LEVEL..=0.82).contains(&anatomy.level) {
         return 1.0;
     }
     let caudate = ellipse(
@@ -259,27 +284,32 @@ fn deep_grey(anatomy: &Anatomy, point: [f32; 2]) -> f32 {
 fn ventricles(anatomy: &Anatomy, point: [f32; 2], side: f32) -> f32 {
     let level = anatomy.level;
     let size = anatomy.ventricle * side;
-    if level > 0.86 {
+    if !(skull_base::HIGHEST_LEVEL..=0.86).contains(&level) {
         return 1.0;
     }
     // Frontal horn, body and back horn; the body only appears higher up.
     let high = smoothstep(0.5, 0.66, level);
     let vanish = smoothstep(0.74, 0.86, level) * 0.12;
-    let low = smoothstep(0.3, 0.15, level) * 0.02;
-    let front = [lerp(0.115, 0.10, high), lerp(-0.36, -0.34, high), 0.026 * size];
-    let neck = [0.035 + 0.015 * size, lerp(-0.17, -0.08, high), 0.024 * size];
+    let tip = [lerp(0.150, 0.125, high), lerp(-0.375, -0.36, high), 0.017 * size];
+    let front = [lerp(0.088, 0.085, high), lerp(-0.30, -0.26, high), 0.031 * size];
+    let neck = [0.030 + 0.012 * size, lerp(-0.185, -0.08, high), 0.021 * size];
     let waist = [0.055 + 0.02 * size, 0.10, 0.030 * size];
-    let trigone = [0.185, 0.29, 0.040 * size];
-    let back = [0.215, 0.29 + 0.14 * size.min(1.2), 0.018 * size];
-    let horn = capsule(point, front, neck);
+    let trigone = [0.175, 0.285, 0.043 * size];
+    let bend = [0.225, 0.37, 0.026 * size];
+    let back = [0.215, 0.37 + 0.10 * size.min(1.3), 0.010 * size];
+    let horn = smooth_min(capsule(point, tip, front), capsule(point, front, neck), 0.03);
     let body = capsule(point, neck, waist) + 0.12 * (1.0 - high);
     let atrium = capsule(point, waist, trigone) + 0.06 * (1.0 - high);
-    let tail = capsule(point, trigone, back);
-    let lateral =
-        smooth_min(smooth_min(horn, body, 0.02), smooth_min(atrium, tail, 0.03), 0.03) + vanish + low;
+    let tail = smooth_min(capsule(point, trigone, bend), capsule(point, bend, back), 0.02);
+    let lateral = smooth_min(smooth_min(horn, body, 0.02), smooth_min(atrium, tail, 0.03), 0.03) + vanish;
     // Between the frontal horns stays the septum.
     let lateral = lateral.max(0.007 - point[0]);
-    let third = capsule(point, [0.0, -0.08, 0.008 + 0.008 * size], [0.0, 0.17, 0.012 * size]) + 0.2 * high;
-    let cistern = capsule(point, [0.0, 0.30, 0.022 + 0.01 * size], [0.06, 0.26, 0.008]) + 0.2 * high;
+    let third = capsule(point, [0.0, -0.03, 0.005 + 0.006 * size], [0.0, 0.12, 0.009 * size]) + 0.2 * high;
+    let vary = anatomy.sides[1] - 1.0;
+    let cistern = smooth_min(
+        capsule(point, [0.0, 0.28 + 0.1 * vary, 0.014 + 0.007 * size], [0.0, 0.32, 0.006]),
+        capsule(point, [0.0, 0.27, 0.010], [0.055 + 0.15 * vary, 0.245 + 0.2 * vary, 0.003 * size]),
+        0.02,
+    ) + 0.2 * high;
     lateral.min(third).min(cistern)
 }

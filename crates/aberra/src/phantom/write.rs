@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{LesionKind, MAX_SIZE_PX, MIN_SIZE_PX, Phantom, lesion_slice, slice};
+use crate::image::{Color, encode_png};
 use crate::{Error, Result};
 
 /// What [`write_dataset`] writes.
@@ -63,8 +64,9 @@ pub fn write_dataset(root: &Path, settings: &PhantomDataset) -> Result<()> {
         for name in 0..settings.anomalies_per_kind {
             let phantom = lesion_slice(seed, next(), size_px, kind);
             write_grey(&images.join(format!("{name:03}.png")), &phantom)?;
-            let mask = phantom.mask.iter().flatten().map(|&lesion| if lesion { 255 } else { 0 }).collect();
-            write_png(&masks.join(format!("{name:03}_mask.png")), mask, size_px)?;
+            let mask: Vec<u8> =
+                phantom.mask.iter().flatten().map(|&lesion| if lesion { 255 } else { 0 }).collect();
+            write_png(&masks.join(format!("{name:03}_mask.png")), &mask, size_px)?;
         }
     }
     Ok(())
@@ -75,22 +77,50 @@ fn create_folder(folder: &Path) -> Result<()> {
 }
 
 fn write_grey(path: &Path, phantom: &Phantom) -> Result<()> {
-    let bytes = phantom.pixels.iter().map(|value| (value * 255.0).round() as u8).collect();
-    write_png(path, bytes, phantom.size_px)
+    let bytes: Vec<u8> = phantom.pixels.iter().map(|value| (value * 255.0).round() as u8).collect();
+    write_png(path, &bytes, phantom.size_px)
 }
 
-/// The one place that encodes; to be `aberra_image::encode_png` once that exists.
-fn write_png(path: &Path, bytes: Vec<u8>, size_px: usize) -> Result<()> {
-    let side = size_px as u32;
-    let mut encoded = std::io::Cursor::new(Vec::new());
-    ::image::write_buffer_with_format(
-        &mut encoded,
-        &bytes,
-        side,
-        side,
-        ::image::ExtendedColorType::L8,
-        ::image::ImageFormat::Png,
-    )
-    .map_err(|error| Error::data(format!("could not encode a slice as PNG: {error}")).with_path(path))?;
-    fs::write(path, encoded.into_inner()).map_err(|error| Error::io(path, &error))
+fn write_png(path: &Path, bytes: &[u8], size_px: usize) -> Result<()> {
+    let encoded = encode_png(bytes, size_px, size_px, Color::Grey)?;
+    fs::write(path, encoded).map_err(|error| Error::io(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Limits, read};
+
+    #[test]
+    fn a_data_set_has_the_layout_of_mvtec() {
+        let root = tempfile::tempdir().unwrap();
+        let settings =
+            PhantomDataset { seed: 2, size_px: 32, train_normals: 3, test_normals: 2, anomalies_per_kind: 1 };
+        write_dataset(root.path(), &settings).unwrap();
+        let files = |folder: &str| fs::read_dir(root.path().join(folder)).unwrap().count();
+        assert_eq!([files("train/good"), files("test/good")], [3, 2]);
+        assert_eq!(
+            [files("test"), files("ground_truth")],
+            [LesionKind::ALL.len() + 1, LesionKind::ALL.len()]
+        );
+        let first = read(&root.path().join("train/good/000.png"), &Limits::default()).unwrap();
+        assert_eq!((first.height, first.width, first.channels), (32, 32, 1));
+        let drawn = slice(2, 0, 32).pixels;
+        assert!(first.pixels.iter().zip(&drawn).all(|(a, b)| (a - b).abs() <= 0.5 / 255.0 + 1e-6));
+        for kind in LesionKind::ALL {
+            let path = root.path().join("ground_truth").join(kind.name()).join("000_mask.png");
+            let mask = read(&path, &Limits::default()).unwrap();
+            assert!(mask.pixels.contains(&1.0) && mask.pixels.iter().all(|&v| v == 0.0 || v == 1.0));
+        }
+    }
+
+    #[test]
+    fn impossible_settings_and_folders_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let settings = PhantomDataset { size_px: 8, ..PhantomDataset::default() };
+        assert!(write_dataset(root.path(), &settings).unwrap_err().is_settings());
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(write_dataset(&file, &PhantomDataset::default()).unwrap_err().is_io());
+    }
 }

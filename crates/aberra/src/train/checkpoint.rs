@@ -53,13 +53,13 @@ pub(super) struct Identity {
 struct Document {
     identity: Identity,
     position: Position,
-    step: u64,
+    step: u32,
 }
 
 /// Weights by name: as they are, and as they were at the best value of the criterion.
 pub(super) struct State {
     pub(super) position: Position,
-    pub(super) step: u64,
+    pub(super) step: u32,
     pub(super) weights: BTreeMap<String, Weight>,
     pub(super) best_weights: BTreeMap<String, Weight>,
     pub(super) moments: BTreeMap<String, [Weight; 2]>,

@@ -7,17 +7,13 @@ use aberra_kernels::{AdamStep, adam_step, sum_of_squares};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
+use super::scalar;
 use crate::model::{Model, Weight};
-
-/// Decay rates of the moments and the term that keeps the division finite.
-const BETA_1: f32 = 0.9;
-const BETA_2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
 
 /// First and second moments of each weight's gradient, flattened, and the number of steps taken.
 #[derive(Default)]
 pub(super) struct Optimizer {
-    pub(super) step: u64,
+    pub(super) step: u32,
     moments: BTreeMap<String, (Tensor<1>, Tensor<1>)>,
 }
 
@@ -39,13 +35,9 @@ impl Optimizer {
             gradient_scale = (largest_norm / norm.sum.sqrt()).min(1.0) as f32;
         }
         let settings = AdamStep {
-            step: self.step,
-            learning_rate: learning_rate as f32,
-            beta_1: BETA_1,
-            beta_2: BETA_2,
-            epsilon: EPSILON,
             weight_decay: weight_decay as f32,
             gradient_scale,
+            ..AdamStep::new(learning_rate as f32, self.step)
         };
         model.map(&mut Update { moments: &mut self.moments, gradients, settings, path: Vec::new() })
     }
@@ -63,7 +55,7 @@ impl Optimizer {
     }
 
     /// An optimiser as it was after `step` steps.
-    pub(super) fn restore(step: u64, moments: BTreeMap<String, [Weight; 2]>, model: &Model) -> Self {
+    pub(super) fn restore(step: u32, moments: BTreeMap<String, [Weight; 2]>, model: &Model) -> Self {
         let device = model.device().without_autodiff();
         let tensor =
             |weight: Weight| Tensor::from_data(TensorData::new(weight.values, weight.shape), &device);
@@ -81,7 +73,7 @@ struct SquaredNorm<'a> {
 impl ModuleVisitor for SquaredNorm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad(self.gradients) {
-            self.sum += sum_of_squares(gradient);
+            self.sum += scalar(sum_of_squares(gradient));
         }
     }
 }
@@ -114,8 +106,8 @@ impl ModuleMapper for Update<'_> {
             let zeros = || Tensor::zeros([length], &weight.device());
             (zeros(), zeros())
         });
-        let (weight, first, second) =
-            adam_step(weight.reshape([length]), gradient.reshape([length]), first, second, &self.settings);
+        let [weight, first, second] =
+            adam_step(weight.reshape([length]), gradient.reshape([length]), first, second, self.settings);
         self.moments.insert(self.path.join("."), (first, second));
         let weight = Tensor::from_inner(weight.reshape(shape)).require_grad();
         Param::from_mapped_value(id, weight, mapper)

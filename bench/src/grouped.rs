@@ -10,16 +10,16 @@ use aberra::train::Progress;
 use aberra::{Detector, TrainConfig, TrainOptions};
 
 /// What a measurement returns when it fails.
-pub type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// A data set whose images are read and grouped.
-pub struct Grouped {
+pub(crate) struct Grouped {
     /// The samples.
-    pub dataset: Dataset,
+    pub(crate) dataset: Dataset,
     /// What is known of each image.
-    pub inspection: Inspection,
+    pub(crate) inspection: Inspection,
     /// Which belong together.
-    pub grouping: Grouping,
+    pub(crate) grouping: Grouping,
 }
 
 impl Grouped {
@@ -27,7 +27,7 @@ impl Grouped {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn open(path: &Path, normal: &[String], config: &TrainConfig) -> Result<Self> {
+    pub(crate) fn open(path: &Path, normal: &[String], config: &TrainConfig) -> Result<Self> {
         let dataset = Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?;
         let inspection = dataset.inspect(&config.limits);
         let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
@@ -38,7 +38,7 @@ impl Grouped {
     ///
     /// # Errors
     /// Too few normals.
-    pub fn fold(&self, config: &TrainConfig, index: usize, of: usize) -> Result<Split> {
+    pub(crate) fn fold(&self, config: &TrainConfig, index: usize, of: usize) -> Result<Split> {
         let fold = Fold { index, of };
         Ok(Split::fold(&self.dataset, &self.inspection, &self.grouping, &config.split_settings(), fold)?)
     }
@@ -47,7 +47,7 @@ impl Grouped {
     ///
     /// # Errors
     /// Training fails.
-    pub fn train(
+    pub(crate) fn train(
         &self,
         config: &TrainConfig,
         split: &Split,
@@ -83,12 +83,12 @@ impl Grouped {
     }
 
     /// The normals among some samples.
-    pub fn normals(&self, samples: &[usize]) -> Vec<usize> {
+    pub(crate) fn normals(&self, samples: &[usize]) -> Vec<usize> {
         samples.iter().copied().filter(|&sample| self.dataset.samples[sample].label.is_normal()).collect()
     }
 
     /// Files of some samples.
-    pub fn paths(&self, samples: &[usize]) -> Vec<PathBuf> {
+    pub(crate) fn paths(&self, samples: &[usize]) -> Vec<PathBuf> {
         samples.iter().map(|&sample| self.dataset.samples[sample].path.clone()).collect()
     }
 }
@@ -97,7 +97,7 @@ impl Grouped {
 ///
 /// # Errors
 /// A setting that does not exist or is out of its range.
-pub fn config(settings: &[String]) -> Result<TrainConfig> {
+pub(crate) fn config(settings: &[String]) -> Result<TrainConfig> {
     let layers =
         settings.iter().map(|text| TrainConfig::assignment_layer(text)).collect::<Result<Vec<_>, _>>()?;
     Ok(TrainConfig::from_layers(&layers)?)
@@ -105,12 +105,12 @@ pub fn config(settings: &[String]) -> Result<TrainConfig> {
 
 /// A line on standard error.
 #[allow(clippy::print_stderr)] // A measurement tells how it goes.
-pub fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     eprintln!("{text}");
 }
 
 /// A line on standard output.
 #[allow(clippy::print_stdout)] // A measurement's result.
-pub fn result(text: &str) {
+pub(crate) fn result(text: &str) {
     println!("{text}");
 }

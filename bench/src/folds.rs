@@ -6,18 +6,18 @@ use std::fs::{OpenOptions, create_dir_all};
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::grouped::{Grouped, Result, config, note, result};
 use aberra::Detector;
 use aberra::dataset::Split;
 use aberra::evaluate::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap};
 use aberra::evaluate::metrics::auroc;
 use aberra::image::read;
-use aberra_bench::{Grouped, Result, config, note, result};
-use clap::Parser;
+use clap::Args;
 use rayon::prelude::*;
 
 /// Measure quality on grouped folds, against real anomalies.
-#[derive(Parser)]
-struct Arguments {
+#[derive(Args)]
+pub(crate) struct Arguments {
     /// Folder of the data set.
     data: PathBuf,
     /// Class folders that are normal.
@@ -47,8 +47,8 @@ struct Scored {
     scores: Vec<(String, Vec<f64>)>,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+/// Runs the measurement.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let config = config(&arguments.set)?;
     let grouped = Grouped::open(&arguments.data, &arguments.normal, &config)?;
     create_dir_all(&arguments.out)?;

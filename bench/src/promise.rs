@@ -3,17 +3,17 @@
 
 use std::path::PathBuf;
 
+use crate::grouped::{Grouped, Result, config, note, result};
 use aberra::calibrate::{Calibration, Criterion};
 use aberra::dataset::SplitSettings;
 use aberra::image::read;
 use aberra::random::{Stream, generator};
-use aberra_bench::{Grouped, Result, config, note, result};
-use clap::Parser;
+use clap::Args;
 use rayon::prelude::*;
 
 /// Measure the realised false-alarm rate over many divisions into calibration and test.
-#[derive(Parser)]
-struct Arguments {
+#[derive(Args)]
+pub(crate) struct Arguments {
     /// Folder of the data set.
     data: PathBuf,
     /// Class folders that are normal.
@@ -33,8 +33,8 @@ struct Arguments {
     divisions: u64,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+/// Runs the measurement.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut config = config(&arguments.set)?;
     config.split = SplitSettings { test_share: arguments.test_share, ..config.split };
     let grouped = Grouped::open(&arguments.data, &arguments.normal, &config)?;

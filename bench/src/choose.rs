@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::grouped::{Grouped, Result, config, note, result};
 use aberra::Detector;
 use aberra::evaluate::metrics::auroc;
 use aberra::image::{Input, read};
 use aberra::phantom::{SyntheticKind, draw_anomaly};
 use aberra::score::{Evidence, respond};
-use aberra_bench::{Grouped, Result, config, note, result};
-use clap::Parser;
+use clap::Args;
 use rayon::prelude::*;
 
 /// Compare recipes on synthetic anomalies in held-out normals.
-#[derive(Parser)]
-struct Arguments {
+#[derive(Args)]
+pub(crate) struct Arguments {
     /// Folder of the data set.
     data: PathBuf,
     /// Class folders that are normal.
@@ -35,8 +35,8 @@ const ANOMALIES_PER_NORMAL: usize = 9;
 /// Differs from the seeds that choose checkpoints.
 const ANOMALY_SEED: u64 = 0x5eed;
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+/// Runs the measurement.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let config = config(&arguments.set)?;
     let grouped = Grouped::open(&arguments.data, &arguments.normal, &config)?;
     for &fold in &arguments.folds {

@@ -1,0 +1,282 @@
+//! Preprocessing against Pillow and NumPy (`golden/make_golden.py`), and what must hold for any image.
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
+
+use std::path::PathBuf;
+
+use aberra_image::{
+    Color, ForegroundCrop, Image, IntensityScaling, Limits, Placement, Preprocessing, Region, fit_mask, read,
+};
+use proptest::prelude::*;
+use serde::Deserialize;
+
+/// Pillow resamples in `f64` coefficients as we do, and rounds to `f32` between its two passes.
+const RESIZE_TOLERANCE: f32 = 2e-6;
+
+#[derive(Deserialize)]
+struct Case {
+    file: String,
+    size_px: usize,
+    color: Color,
+    square_pad: bool,
+    crop: bool,
+    low: f32,
+    high: f32,
+    content: [usize; 4],
+    pixels: Vec<f32>,
+}
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+#[test]
+fn agrees_with_pillow_and_numpy() {
+    let cases: Vec<Case> =
+        serde_json::from_slice(&std::fs::read(golden("preprocess.json")).unwrap()).unwrap();
+    assert_eq!(cases.len(), 4);
+    for case in cases {
+        let preprocessing = Preprocessing {
+            size_px: case.size_px,
+            color: case.color,
+            foreground_crop: case.crop.then_some(ForegroundCrop { threshold: 0.08, margin: 0.0 }),
+            square_pad: case.square_pad,
+            intensity: IntensityScaling { low_percentile: case.low, high_percentile: case.high },
+        };
+        let input = preprocessing.apply(&read(&golden(&case.file), &Limits::default()).unwrap()).unwrap();
+        let [top, left, height, width] = case.content;
+        assert_eq!(input.placement.content, Region { top, left, height, width }, "{}", case.file);
+        assert_eq!(input.pixels.len(), case.pixels.len());
+        for (index, (found, expected)) in input.pixels.iter().zip(&case.pixels).enumerate() {
+            assert!(
+                (found - expected).abs() <= RESIZE_TOLERANCE,
+                "{} {index}: {found} {expected}",
+                case.file
+            );
+        }
+    }
+}
+
+#[test]
+fn settings_are_checked() {
+    let good = Preprocessing::default();
+    good.validate().unwrap();
+    let crop = |threshold, margin| Some(ForegroundCrop { threshold, margin });
+    let scaling = |low_percentile, high_percentile| IntensityScaling { low_percentile, high_percentile };
+    for (bad, setting) in [
+        (Preprocessing { size_px: 15, ..good.clone() }, "size_px"),
+        (Preprocessing { size_px: 1025, ..good.clone() }, "size_px"),
+        (Preprocessing { foreground_crop: crop(f32::NAN, 0.0), ..good.clone() }, "foreground_crop.threshold"),
+        (Preprocessing { foreground_crop: crop(1.0, 0.0), ..good.clone() }, "foreground_crop.threshold"),
+        (Preprocessing { foreground_crop: crop(0.1, f32::NAN), ..good.clone() }, "foreground_crop.margin"),
+        (Preprocessing { foreground_crop: crop(0.1, -0.1), ..good.clone() }, "foreground_crop.margin"),
+        (Preprocessing { intensity: scaling(f32::NAN, 99.0), ..good.clone() }, "intensity.low_percentile"),
+        (Preprocessing { intensity: scaling(5.0, 5.0), ..good.clone() }, "intensity.high_percentile"),
+        (Preprocessing { intensity: scaling(5.0, f32::NAN), ..good.clone() }, "intensity.high_percentile"),
+    ] {
+        let error = bad.validate().unwrap_err();
+        assert!(error.is_settings() && error.to_string().contains(&format!("`{setting}`")), "{error}");
+        let image = Image::from_pixels(vec![0.5; 64], 8, 8, 1).unwrap();
+        assert!(bad.apply(&image).unwrap_err().is_settings());
+    }
+    assert_eq!(
+        Preprocessing { size_px: 0, ..good }.validate().unwrap_err().to_string(),
+        "preprocessing setting `size_px`: expected 16 to 1024, found 0"
+    );
+}
+
+#[test]
+fn settings_survive_json_and_reject_unknown_names() {
+    let settings = Preprocessing { color: Color::Rgb, foreground_crop: None, ..Preprocessing::default() };
+    let text = serde_json::to_string(&settings).unwrap();
+    assert_eq!(serde_json::from_str::<Preprocessing>(&text).unwrap(), settings);
+    assert_eq!(serde_json::from_str::<Preprocessing>("{}").unwrap(), Preprocessing::default());
+    assert!(serde_json::from_str::<Preprocessing>(r#"{"size": 3}"#).is_err());
+}
+
+#[test]
+fn constant_images_become_zeros() {
+    for value in [0.0, 0.5, 1.0, -3.0] {
+        let image = Image::from_pixels(vec![value; 40 * 60], 40, 60, 1).unwrap();
+        let input = Preprocessing::default().apply(&image).unwrap();
+        assert!(input.pixels.iter().all(|pixel| *pixel == 0.0), "{value}");
+    }
+}
+
+#[test]
+fn padding_is_black_whatever_the_darkest_value() {
+    let pixels = (0..20 * 60).map(|index| 0.4 + 0.5 * (index % 7) as f32 / 7.0).collect();
+    let image = Image::from_pixels(pixels, 20, 60, 1).unwrap();
+    let input = Preprocessing { size_px: 60, ..Preprocessing::default() }.apply(&image).unwrap();
+    assert_eq!(input.placement.top, -20);
+    assert!((input.placement.image_share() - 1.0 / 3.0).abs() < 1e-6);
+    assert!(input.pixels[..19 * 60].iter().chain(&input.pixels[41 * 60..]).all(|pixel| *pixel == 0.0));
+    assert!(input.pixels[21 * 60..39 * 60].iter().any(|pixel| *pixel > 0.9));
+}
+
+#[test]
+fn rgb_with_equal_channels_preprocesses_as_grey() {
+    let grey: Vec<f32> = (0..64 * 50).map(|index| ((index * 37) % 256) as f32 / 255.0).collect();
+    let rgb = grey.iter().flat_map(|value| [*value; 3]).collect();
+    let from_grey = Preprocessing::default().apply(&Image::from_pixels(grey, 64, 50, 1).unwrap()).unwrap();
+    let from_rgb = Preprocessing::default().apply(&Image::from_pixels(rgb, 64, 50, 3).unwrap()).unwrap();
+    assert_eq!(from_grey, from_rgb);
+}
+
+#[test]
+fn a_long_thin_image_stays_small_in_memory() {
+    let pixels = (0..8 * 16_384).map(|index| (index % 251) as f32).collect::<Vec<_>>();
+    for (height, width) in [(8, 16_384), (16_384, 8)] {
+        let image = Image::from_pixels(pixels.clone(), height, width, 1).unwrap();
+        let input = Preprocessing::default().apply(&image).unwrap();
+        assert!(input.pixels.iter().all(|value| (0.0..=1.0).contains(value)));
+        let restored = input.placement.restore(&vec![1.0; 128 * 128], 128).unwrap();
+        assert!(restored.iter().all(|value| (value - 1.0).abs() < 1e-6));
+    }
+}
+
+#[test]
+fn maps_return_to_where_they_came_from() {
+    // 40 x 40 input over rows 10..30 of a 20-row content padded to 40 x 40, in a 50 x 60 image.
+    let content = Region { top: 15, left: 5, height: 20, width: 40 };
+    let placement =
+        Placement { image_height: 50, image_width: 60, top: 5, left: 5, height: 40, width: 40, content };
+    let mut map = vec![0.0; 40 * 40];
+    map[17 * 40 + 8] = 1.0; // input row 17 is image row 22, column 8 is 13
+    map[2 * 40 + 8] = 1.0; // in the padding
+    let restored = placement.restore(&map, 40).unwrap();
+    let bright: Vec<usize> = (0..50 * 60).filter(|index| restored[*index] > 0.5).collect();
+    assert_eq!(bright, [22 * 60 + 13]);
+    assert!(placement.restore(&map[1..], 40).is_err());
+
+    let mut mask = vec![false; 50 * 60];
+    mask[22 * 60 + 13] = true;
+    mask[2] = true; // outside the content
+    let projected = placement.project_mask(&mask, 50, 60, 40).unwrap();
+    let set: Vec<usize> = (0..40 * 40).filter(|index| projected[*index]).collect();
+    assert_eq!(set, [17 * 40 + 8]);
+}
+
+#[test]
+fn masks_need_more_than_half_of_a_pixel() {
+    let placement = Placement::whole(32, 32);
+    let mask: Vec<bool> = (0..32 * 32).map(|index| index % 32 < 9).collect();
+    let projected = placement.project_mask(&mask, 32, 32, 16).unwrap();
+    assert!(
+        (0..16 * 16).all(|index| projected[index] == (index % 16 < 4)),
+        "column 4 is half covered: a tie"
+    );
+}
+
+#[test]
+fn masks_of_another_size_are_stretched() {
+    let mask = [true, false, false, true, true, false];
+    assert_eq!(fit_mask(&mask, 2, 3, 2, 3).unwrap(), mask);
+    let large = fit_mask(&mask, 2, 3, 4, 6).unwrap();
+    assert_eq!(&large[..6], [true, true, false, false, false, false]);
+    assert_eq!(&large[12..18], [true, true, true, true, false, false]);
+    assert!(fit_mask(&mask, 2, 2, 4, 6).is_err());
+    let projected = Placement::whole(40, 60).project_mask(&mask, 2, 3, 30).unwrap();
+    assert!(projected[0] && !projected[15] && projected[29 * 30 + 15] && !projected[29 * 30 + 29]);
+}
+
+#[test]
+fn any_positive_value_makes_a_mask() {
+    let image = Image::from_pixels(vec![0.0, 1.0 / 255.0, 0.0, 1.0 / 255.0], 2, 2, 1).unwrap();
+    assert_eq!(image.to_mask(), [false, true, false, true]);
+    assert_eq!(Image::from_pixels(vec![0.0; 4], 2, 2, 1).unwrap().to_mask(), [false; 4]);
+}
+
+fn any_image() -> impl Strategy<Value = Image> {
+    (8_usize..60, 8_usize..60, prop::sample::select(vec![1_usize, 3]), any::<u64>(), -30_i32..30).prop_map(
+        |(height, width, channels, seed, exponent)| {
+            let mut state = seed | 1;
+            let scale = 10.0_f32.powi(exponent);
+            let pixels = (0..height * width * channels)
+                .map(|_| {
+                    state =
+                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let value = (state >> 40) as f32 / (1_u64 << 24) as f32;
+                    if state >> 60 < 9 { 0.0 } else { (value - 0.2 * (seed % 2) as f32) * scale }
+                })
+                .collect();
+            Image::from_pixels(pixels, height, width, channels).unwrap()
+        },
+    )
+}
+
+fn any_settings() -> impl Strategy<Value = Preprocessing> {
+    (
+        16_usize..80,
+        prop::sample::select(vec![Color::Grey, Color::Rgb]),
+        prop::option::of((0.0_f32..0.99, 0.0_f32..=1.0)),
+        any::<bool>(),
+        0.0_f32..50.0,
+        50.1_f32..=100.0,
+    )
+        .prop_map(|(size_px, color, crop, square_pad, low_percentile, high_percentile)| Preprocessing {
+            size_px,
+            color,
+            foreground_crop: crop.map(|(threshold, margin)| ForegroundCrop { threshold, margin }),
+            square_pad,
+            intensity: IntensityScaling { low_percentile, high_percentile },
+        })
+}
+
+proptest! {
+    #[test]
+    fn inputs_are_finite_in_range_and_repeatable(image in any_image(), settings in any_settings()) {
+        let input = settings.apply(&image).unwrap();
+        let channels = if settings.color == Color::Rgb { 3 } else { 1 };
+        prop_assert_eq!(input.pixels.len(), settings.size_px * settings.size_px * channels);
+        prop_assert!(input.pixels.iter().all(|value| (0.0..=1.0).contains(value)));
+        prop_assert_eq!(&settings.apply(&image).unwrap(), &input);
+
+        let placement = input.placement;
+        prop_assert!(!settings.square_pad || placement.height == placement.width);
+        let Region { top, left, height, width } = placement.content;
+        prop_assert!(height > 0 && width > 0 && top + height <= image.height && left + width <= image.width);
+        prop_assert!(placement.image_share() > 0.0 && placement.image_share() <= 1.0);
+
+        // A map of ones is one exactly where the network saw something.
+        let size_px = settings.size_px;
+        let ones = placement.restore(&vec![1.0; size_px * size_px], size_px).unwrap();
+        for (index, value) in ones.iter().enumerate() {
+            let (y, x) = (index / image.width, index % image.width);
+            let seen = (top..top + height).contains(&y) && (left..left + width).contains(&x);
+            prop_assert!((value - f32::from(u8::from(seen))).abs() < 1e-5);
+        }
+    }
+
+    /// A box brought to the input and back covers itself but for a border as wide as the larger pixel.
+    #[test]
+    fn masks_go_to_the_input_and_back(
+        image in any_image(), settings in any_settings(),
+        corner in (0.0_f64..0.7, 0.0_f64..0.7), extent in (0.2_f64..0.3, 0.2_f64..0.3),
+    ) {
+        let placement = settings.apply(&image).unwrap().placement;
+        let at = |share: f64, side: usize| (share * side as f64) as usize;
+        let (top, left) = (at(corner.0, image.height), at(corner.1, image.width));
+        let (bottom, right) = (at(corner.0 + extent.0, image.height), at(corner.1 + extent.1, image.width));
+        let content = placement.content;
+        let is_in = |y: i64, x: i64, border: i64| {
+            y >= (top.max(content.top)) as i64 - border
+                && y < bottom.min(content.top + content.height) as i64 + border
+                && x >= left.max(content.left) as i64 - border
+                && x < right.min(content.left + content.width) as i64 + border
+        };
+        let mask: Vec<bool> = (0..image.height * image.width)
+            .map(|index| is_in((index / image.width) as i64, (index % image.width) as i64, 0))
+            .collect();
+        let size_px = settings.size_px;
+        let projected = placement.project_mask(&mask, image.height, image.width, size_px).unwrap();
+        prop_assert_eq!(projected.len(), size_px * size_px);
+        let map: Vec<f32> = projected.iter().map(|set| f32::from(u8::from(*set))).collect();
+        let restored = placement.restore(&map, size_px).unwrap();
+        let border = 2 + 2 * placement.height.max(placement.width).div_ceil(size_px) as i64;
+        for (index, value) in restored.iter().enumerate() {
+            let (y, x) = ((index / image.width) as i64, (index % image.width) as i64);
+            prop_assert!(*value <= 0.5 || is_in(y, x, border));
+            prop_assert!(*value > 0.5 || !is_in(y, x, -border));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The operations as an extension of Burn's backends: stock operations by default, our kernels on the CPU.
+
+use crate::activation::Activation;
+use crate::geometry::Geometry;
+use crate::optimise::AdamStep;
+use crate::stock;
+use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+
+/// The operations that a device can run; all tensors channels-last, weights `[kernel height, kernel width, large, small]`
+/// with *large* the input channels of a convolution or the output channels of a transposed one.
+///
+/// The methods named `..._gradient` take the gradient of an operation's output together with that output, and go back
+/// through the activation themselves.
+#[backend_extension(Flex, Autodiff)]
+pub trait Kernels: Backend {
+    /// `activation(convolution(input, weight) + bias)`.
+    fn convolution(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        stock::convolution::<Self>(input, weight, bias, geometry, activation)
+    }
+
+    /// Gradient of a convolution's input; of `input` only the shape matters.
+    fn convolution_input_gradient(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let gradient = stock::gate::<Self>(gradient, output, activation);
+        stock::convolution_input_gradient::<Self>(gradient, input, weight, geometry)
+    }
+
+    /// Gradient of a convolution's weights; of `weight` only the shape matters.
+    fn convolution_weight_gradient(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let gradient = stock::gate::<Self>(gradient, output, activation);
+        stock::convolution_weight_gradient::<Self>(input, gradient, weight, geometry)
+    }
+
+    /// `activation(transposed convolution(input, weight) + bias)`.
+    fn transposed_convolution(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        stock::transposed_convolution::<Self>(input, weight, bias, geometry, activation)
+    }
+
+    /// Gradient of a transposed convolution's input.
+    fn transposed_convolution_input_gradient(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let gradient = stock::gate::<Self>(gradient, output, activation);
+        stock::transposed_convolution_input_gradient::<Self>(gradient, weight, geometry)
+    }
+
+    /// Gradient of a transposed convolution's weights; of `weight` only the shape matters.
+    fn transposed_convolution_weight_gradient(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let gradient = stock::gate::<Self>(gradient, output, activation);
+        stock::convolution_weight_gradient::<Self>(gradient, input, weight, geometry)
+    }
+
+    /// `activation(input weight + bias)`, `[rows, inputs] x [inputs, outputs]`.
+    fn dense(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        stock::dense::<Self>(input, weight, bias, activation)
+    }
+
+    /// Gradient of a dense layer's input.
+    fn dense_input_gradient(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        stock::dense_input_gradient::<Self>(stock::gate::<Self>(gradient, output, activation), weight)
+    }
+
+    /// Gradient of a dense layer's weights.
+    fn dense_weight_gradient(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        stock::dense_weight_gradient::<Self>(stock::gate::<Self>(gradient, output, activation), input)
+    }
+
+    /// Gradient of a bias: the sum over all dimensions but the last.
+    fn bias_gradient(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        stock::bias_gradient::<Self>(stock::gate::<Self>(gradient, output, activation))
+    }
+
+    /// Parameter, first and second moment after a step of Adam.
+    fn adam(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first_moment: FloatTensor<Self>,
+        second_moment: FloatTensor<Self>,
+        settings: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        stock::adam::<Self>(parameter, gradient, first_moment, second_moment, settings)
+    }
+
+    /// Sum of the squares of all elements, shape `[1]`.
+    fn sum_of_squares(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
+        stock::sum_of_squares::<Self>(tensor)
+    }
+}

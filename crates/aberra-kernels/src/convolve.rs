@@ -1,0 +1,311 @@
+//! Convolution and its adjoint, on `[batch, height, width, channels]`.
+//!
+//! [`gather`] goes from the large side to the small side: it is a convolution, and the input gradient of a transposed
+//! one. [`spread`] goes from the small side to the large side: a transposed convolution, and the input gradient of a
+//! convolution. Both read a zero-padded copy of their input in place, row by row of the kernel, without im2col.
+//! For `spread` the large side is split into stride x stride phases, each an ordinary convolution with stride 1 over
+//! the taps that reach it.
+
+use crate::activation::{Activation, Signal};
+use crate::geometry::{Plane, Sizes};
+use crate::product::{Panels, ROW_BLOCK, Rows, multiply_rows};
+use crate::tile::Runs;
+use crate::window::{Part, copy_window, with_scratch};
+use rayon::prelude::*;
+
+/// Elements of a padded copy that should stay in the second-level cache.
+const WINDOW_ELEMENTS: usize = 48 * 1024;
+/// With so few large channels, [`spread`] multiplies all taps at once and sums the columns afterwards.
+const FEW_CHANNELS: usize = 4;
+
+/// `small[y, x, s] = activation(bias[s] + sum over kernel and l of large[y stride + ky - padding, ..., l] weight[ky, kx, l, s])`.
+pub(crate) fn gather(
+    large: Signal<'_>,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    sizes: &Sizes,
+    activation: Activation,
+) -> Vec<f32> {
+    let panels = Panels::from_rows(weight, sizes.small.channels);
+    let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding);
+    let [kernel_height, kernel_width] = sizes.kernel;
+    let channels = sizes.large.channels;
+    let width = (sizes.small.width.max(1) - 1) * stride + kernel_width;
+    let rows =
+        Rows::new(Runs { count: kernel_height, length: kernel_width * channels, stride: width * channels });
+    let strip = strip_height(sizes.small, stride * width * channels);
+    let mut output = vec![0.0; sizes.batch * sizes.small.len()];
+    for_each_strip(&mut output, sizes.small, strip, |image, top, output| {
+        with_scratch(|scratch| {
+            let height = output.len() / (sizes.small.width * sizes.small.channels);
+            let part = Part {
+                top: (top * stride) as isize - padding as isize,
+                left: -(padding as isize),
+                height: (height - 1) * stride + kernel_height,
+                width,
+            };
+            let source = large.part(image * sizes.large.len(), sizes.large.len());
+            copy_window(source, sizes.large, part, &mut scratch.window);
+            scratch.starts.clear();
+            for y in 0..height {
+                let line = y * stride * width;
+                scratch.starts.extend((0..sizes.small.width).map(|x| (line + x * stride) * channels));
+            }
+            let columns = sizes.small.channels;
+            multiply_rows(
+                &scratch.window,
+                &mut scratch.starts,
+                &rows,
+                &panels,
+                bias,
+                &mut scratch.sums,
+                |row, first, values| {
+                    let begin = row * columns + first;
+                    output[begin..begin + values.len()].copy_from_slice(values);
+                },
+            );
+            activation.apply_all(output);
+        });
+    });
+    output
+}
+
+/// The adjoint of [`gather`]: `large[...] = activation(bias + sum of small[...] weight[...])` over the same pairs.
+pub(crate) fn spread(
+    small: Signal<'_>,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    sizes: &Sizes,
+    activation: Activation,
+) -> Vec<f32> {
+    if sizes.large.channels <= FEW_CHANNELS {
+        return spread_few_channels(small, weight, bias, sizes, activation);
+    }
+    let stride = sizes.geometry.stride;
+    let channels = sizes.small.channels;
+    let columns = sizes.large.channels;
+    let down: Vec<Phase> = (0..stride).map(|phase| Phase::new(phase, sizes, sizes.kernel[0])).collect();
+    let across: Vec<Phase> = (0..stride).map(|phase| Phase::new(phase, sizes, sizes.kernel[1])).collect();
+    // The part of the small side that the phases of one strip of `strip` rows per phase read.
+    let (before_y, after_y) = reach(&down);
+    let (before_x, after_x) = reach(&across);
+    let width = sizes.large.width.div_ceil(stride) + (before_x + after_x) as usize;
+    let phases: Vec<(Panels, Rows)> = down
+        .iter()
+        .flat_map(|y| across.iter().map(move |x| (y, x)))
+        .map(|(y, x)| {
+            let runs = Runs { count: y.taps, length: x.taps * channels, stride: width * channels };
+            (pack_phase(weight, sizes, y, x), Rows::new(runs))
+        })
+        .collect();
+    let strip = strip_height(
+        Plane { height: sizes.large.height.div_ceil(stride), width: width * stride, channels },
+        width * channels,
+    );
+    let mut output = vec![0.0; sizes.batch * sizes.large.len()];
+    for_each_strip(&mut output, sizes.large, strip * stride, |image, top, output| {
+        with_scratch(|scratch| {
+            let height = output.len() / (sizes.large.width * columns);
+            let part = Part {
+                top: (top / stride) as isize - before_y,
+                left: -before_x,
+                height: height.div_ceil(stride) + (before_y + after_y) as usize,
+                width,
+            };
+            let source = small.part(image * sizes.small.len(), sizes.small.len());
+            copy_window(source, sizes.small, part, &mut scratch.window);
+            for (index, (panels, rows)) in phases.iter().enumerate() {
+                let (phase_y, phase_x) = (index / stride, index % stride);
+                let lines = height.saturating_sub(phase_y).div_ceil(stride);
+                let pixels = sizes.large.width.saturating_sub(phase_x).div_ceil(stride);
+                let from_y = (before_y + down[phase_y].first) as usize;
+                let from_x = (before_x + across[phase_x].first) as usize;
+                scratch.starts.clear();
+                for y in 0..lines {
+                    let line = (y + from_y) * width + from_x;
+                    scratch.starts.extend((0..pixels).map(|x| (line + x) * channels));
+                }
+                multiply_rows(
+                    &scratch.window,
+                    &mut scratch.starts,
+                    rows,
+                    panels,
+                    bias,
+                    &mut scratch.sums,
+                    |row, first, values| {
+                        let y = row / pixels * stride + phase_y;
+                        let x = row % pixels * stride + phase_x;
+                        let begin = (y * sizes.large.width + x) * columns + first;
+                        output[begin..begin + values.len()].copy_from_slice(values);
+                    },
+                );
+            }
+            activation.apply_all(output);
+        });
+    });
+    output
+}
+
+/// [`spread`] for few large channels: small pixels times all taps, then each large pixel sums what reaches it.
+fn spread_few_channels(
+    small: Signal<'_>,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    sizes: &Sizes,
+    activation: Activation,
+) -> Vec<f32> {
+    let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding);
+    let [kernel_height, kernel_width] = sizes.kernel;
+    let channels = sizes.large.channels;
+    let taps = kernel_height * kernel_width * channels;
+    // weight[tap, large channel][small channel], transposed: one column per tap and large channel.
+    let panels = Panels::pack(sizes.small.channels, taps, |first, panel| {
+        let depth = sizes.small.channels;
+        for lane in 0..crate::tile::LANES.min(taps - first) {
+            let row = &weight[(first + lane) * depth..(first + lane + 1) * depth];
+            for (target, &value) in panel.iter_mut().skip(lane).step_by(crate::tile::LANES).zip(row) {
+                *target = value;
+            }
+        }
+    });
+    let rows = Rows::new(Runs::one(sizes.small.channels));
+    let strip = (ROW_BLOCK * 4).div_ceil(sizes.small.width.max(1)) * stride;
+    let mut output = vec![0.0; sizes.batch * sizes.large.len()];
+    for_each_strip(&mut output, sizes.large, strip, |image, top, output| {
+        with_scratch(|scratch| {
+            let height = output.len() / (sizes.large.width * channels);
+            // Small rows that reach this strip: y stride + ky = large y + padding for some ky below the kernel height.
+            let first = (top + padding + 1).saturating_sub(kernel_height).div_ceil(stride);
+            let last = ((top + height - 1 + padding) / stride + 1).min(sizes.small.height);
+            let first = first.min(last);
+            let source = small.part(image * sizes.small.len(), sizes.small.len());
+            let part = Part { top: first as isize, left: 0, height: last - first, width: sizes.small.width };
+            copy_window(source, sizes.small, part, &mut scratch.window);
+            scratch.starts.clear();
+            scratch
+                .starts
+                .extend((0..(last - first) * sizes.small.width).map(|pixel| pixel * sizes.small.channels));
+            scratch.packed.resize(scratch.starts.len() * taps, 0.0);
+            let products = &mut scratch.packed;
+            multiply_rows(
+                &scratch.window,
+                &mut scratch.starts,
+                &rows,
+                &panels,
+                None,
+                &mut scratch.sums,
+                |row, first, values| {
+                    let begin = row * taps + first;
+                    products[begin..begin + values.len()].copy_from_slice(values);
+                },
+            );
+            match bias {
+                Some(bias) => output.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(bias)),
+                None => output.fill(0.0),
+            }
+            for (y, line) in output.chunks_exact_mut(sizes.large.width * channels).enumerate() {
+                for small_y in first..last {
+                    let Some(ky) = (top + y + padding).checked_sub(small_y * stride) else { continue };
+                    if ky >= kernel_height {
+                        continue;
+                    }
+                    for kx in 0..kernel_width {
+                        // Large columns x = small_x stride + kx - padding, inside of the image.
+                        let first_x = padding.saturating_sub(kx).div_ceil(stride);
+                        let mut product = ((small_y - first) * sizes.small.width + first_x) * taps
+                            + (ky * kernel_width + kx) * channels;
+                        let mut x = first_x * stride + kx - padding;
+                        for _ in first_x..sizes.small.width {
+                            if x >= sizes.large.width {
+                                break;
+                            }
+                            let pixel = &mut line[x * channels..(x + 1) * channels];
+                            for (sum, &value) in pixel.iter_mut().zip(&products[product..product + channels])
+                            {
+                                *sum += value;
+                            }
+                            x += stride;
+                            product += taps;
+                        }
+                    }
+                }
+            }
+            activation.apply_all(output);
+        });
+    });
+    output
+}
+
+/// The taps of one dimension that reach the large pixels `phase, phase + stride, ...`.
+struct Phase {
+    /// The tap that the last of the small pixels read goes through; the others are `stride` apart.
+    tap: usize,
+    /// How many taps, so also how many small pixels are read.
+    taps: usize,
+    /// The first small pixel that the phase's pixel number `t` reads is `t + first`.
+    first: isize,
+}
+
+impl Phase {
+    fn new(phase: usize, sizes: &Sizes, kernel: usize) -> Self {
+        let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding);
+        let tap = (phase + padding) % stride;
+        let taps = kernel.saturating_sub(tap).div_ceil(stride);
+        // Tap number m of large pixel `t stride + phase` reads small pixel t + (phase + padding - tap) / stride - m.
+        let first = ((phase + padding - tap) / stride) as isize + 1 - taps as isize;
+        Self { tap, taps, first }
+    }
+}
+
+/// How far the phases read before their own position and beyond it.
+fn reach(phases: &[Phase]) -> (isize, isize) {
+    let before = phases.iter().map(|phase| -phase.first).max().unwrap_or(0).max(0);
+    let after = phases.iter().map(|phase| phase.first + phase.taps as isize - 1).max().unwrap_or(0).max(0);
+    (before, after)
+}
+
+/// The weights of one phase as a matrix `[taps down, taps across, small channels] x [large channels]`.
+fn pack_phase(weight: &[f32], sizes: &Sizes, down: &Phase, across: &Phase) -> Panels {
+    let (large, small) = (sizes.large.channels, sizes.small.channels);
+    let stride = sizes.geometry.stride;
+    Panels::pack(down.taps * across.taps * small, large, |first, panel| {
+        for (position, block) in panel.chunks_exact_mut(small * crate::tile::LANES).enumerate() {
+            let (y, x) = (position / across.taps, position % across.taps);
+            let ky = down.tap + (down.taps - 1 - y) * stride;
+            let kx = across.tap + (across.taps - 1 - x) * stride;
+            let tap = (ky * sizes.kernel[1] + kx) * large;
+            for lane in 0..crate::tile::LANES.min(large - first) {
+                let row = &weight[(tap + first + lane) * small..(tap + first + lane + 1) * small];
+                for (target, &value) in block.iter_mut().skip(lane).step_by(crate::tile::LANES).zip(row) {
+                    *target = value;
+                }
+            }
+        }
+    })
+}
+
+/// Output rows per piece of work: enough for a block of rows, and no more than fit into the cache with their input.
+fn strip_height(output: Plane, input_per_row: usize) -> usize {
+    let by_cache = WINDOW_ELEMENTS / input_per_row.max(1);
+    let by_block = ROW_BLOCK.div_ceil(output.width.max(1));
+    by_cache.max(by_block).clamp(1, output.height.max(1))
+}
+
+/// Runs `work(image, first row, output rows)` over strips of every image's output, in parallel.
+fn for_each_strip(
+    output: &mut [f32],
+    plane: Plane,
+    strip: usize,
+    work: impl Fn(usize, usize, &mut [f32]) + Sync,
+) {
+    let line = plane.width * plane.channels;
+    if plane.len() == 0 {
+        return;
+    }
+    output.par_chunks_mut(plane.len()).enumerate().for_each(|(image, output)| {
+        output
+            .par_chunks_mut(strip * line)
+            .enumerate()
+            .for_each(|(number, output)| work(image, number * strip, output));
+    });
+}

@@ -1,0 +1,181 @@
+//! Dense layers: `[rows, inputs] x [inputs, outputs]` and its gradients.
+//!
+//! The weights are read once, in pieces that do not depend on the number of rows, so each row has the same bits in any
+//! batch.
+
+use crate::activation::Activation;
+use crate::product::Panels;
+use crate::tile::{LANES, ROWS, Runs, multiply_add};
+use crate::window::with_scratch;
+use rayon::prelude::*;
+
+/// Inputs per piece of work; the pieces' sums are added in order.
+const INPUT_CHUNK: usize = 1024;
+/// Outputs per piece of work.
+const OUTPUT_CHUNK: usize = 512;
+/// Depth of a panel packed on the fly (16 KiB).
+const DEPTH_BLOCK: usize = 256;
+/// Weight rows per piece of work in the gradients.
+const GRADIENT_CHUNK: usize = 16 * ROWS;
+
+/// `activation(bias + input weight)`, `[rows, outputs]`.
+pub(crate) fn forward(
+    input: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    inputs: usize,
+    activation: Activation,
+) -> Vec<f32> {
+    let outputs = bias.len();
+    let rows = input.len() / inputs.max(1);
+    let (input_chunks, output_chunks) = (inputs.div_ceil(INPUT_CHUNK), outputs.div_ceil(OUTPUT_CHUNK));
+    let pieces: Vec<Vec<f32>> = (0..input_chunks * output_chunks)
+        .into_par_iter()
+        .map(|piece| {
+            let first_input = piece / output_chunks * INPUT_CHUNK;
+            let first_output = piece % output_chunks * OUTPUT_CHUNK;
+            let depth = INPUT_CHUNK.min(inputs - first_input);
+            let columns = OUTPUT_CHUNK.min(outputs - first_output);
+            let mut sums = vec![0.0; rows * columns.div_ceil(LANES) * LANES];
+            with_scratch(|scratch| {
+                scratch.panel.resize(scratch.panel.len().max(DEPTH_BLOCK * LANES), 0.0);
+                for from in (0..depth).step_by(DEPTH_BLOCK) {
+                    let block = DEPTH_BLOCK.min(depth - from);
+                    for (number, sums) in sums.chunks_mut(rows * LANES).enumerate() {
+                        let first = first_output + number * LANES;
+                        let width = LANES.min(outputs - first);
+                        let panel = &mut scratch.panel[..block * LANES];
+                        let matrix = &weight[(first_input + from) * outputs..];
+                        for (target, row) in panel.chunks_exact_mut(LANES).zip(matrix.chunks_exact(outputs)) {
+                            target[..width].copy_from_slice(&row[first..first + width]);
+                            target[width..].fill(0.0);
+                        }
+                        for (tile, sums) in sums.chunks_mut(ROWS * LANES).enumerate() {
+                            let mut starts = [0; ROWS];
+                            for (row, start) in starts.iter_mut().enumerate() {
+                                *start = (tile * ROWS + row) * inputs + first_input + from;
+                            }
+                            multiply_add(input, &starts[..sums.len() / LANES], Runs::one(block), panel, sums);
+                        }
+                    }
+                }
+            });
+            sums
+        })
+        .collect();
+    let mut output = vec![0.0; rows * outputs];
+    output.par_chunks_mut(outputs.max(1)).enumerate().for_each(|(row, output)| {
+        output.copy_from_slice(bias);
+        for (number, piece) in pieces.iter().enumerate() {
+            let first_output = number % output_chunks * OUTPUT_CHUNK;
+            let columns = OUTPUT_CHUNK.min(outputs - first_output);
+            let output = &mut output[first_output..first_output + columns];
+            for (panel, output) in output.chunks_mut(LANES).enumerate() {
+                let sums = &piece[(panel * rows + row) * LANES..];
+                for (output, &sum) in output.iter_mut().zip(sums) {
+                    *output += sum;
+                }
+            }
+        }
+        activation.apply_all(output);
+    });
+    output
+}
+
+/// Gradient of the input: `gradient weight^T`, `[rows, inputs]`.
+pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+    let rows = gradient.len() / outputs.max(1);
+    let row_panels = rows.div_ceil(LANES);
+    // The gradient transposed, `[panel of rows][outputs][LANES]`.
+    let panels: Vec<Vec<f32>> = (0..row_panels)
+        .into_par_iter()
+        .map(|panel| {
+            let mut values = vec![0.0; outputs * LANES];
+            let part = &gradient[panel * LANES * outputs..rows.min((panel + 1) * LANES) * outputs];
+            for (lane, row) in part.chunks_exact(outputs).enumerate() {
+                for (target, &value) in values.iter_mut().skip(lane).step_by(LANES).zip(row) {
+                    *target = value;
+                }
+            }
+            values
+        })
+        .collect();
+    // Each piece: `[panel of rows][input of the chunk][LANES]`.
+    let chunk = if inputs > 2 * SMALL_INPUTS { GRADIENT_CHUNK } else { 4 * ROWS };
+    let pieces: Vec<Vec<f32>> = (0..inputs.div_ceil(chunk))
+        .into_par_iter()
+        .map(|piece| {
+            let first = piece * chunk;
+            let count = chunk.min(inputs - first);
+            let mut sums = vec![0.0; row_panels * count * LANES];
+            for from in (0..outputs).step_by(DEPTH_BLOCK) {
+                let block = DEPTH_BLOCK.min(outputs - from);
+                for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(count * LANES)) {
+                    for (tile, sums) in sums.chunks_mut(ROWS * LANES).enumerate() {
+                        let mut starts = [0; ROWS];
+                        for (row, start) in starts.iter_mut().enumerate() {
+                            *start = (first + tile * ROWS + row) * outputs + from;
+                        }
+                        let part = &panel[from * LANES..];
+                        multiply_add(weight, &starts[..sums.len() / LANES], Runs::one(block), part, sums);
+                    }
+                }
+            }
+            sums
+        })
+        .collect();
+    let mut result = vec![0.0; rows * inputs];
+    result.par_chunks_mut(inputs.max(1)).enumerate().for_each(|(row, result)| {
+        for (piece, result) in pieces.iter().zip(result.chunks_mut(chunk)) {
+            let sums = piece[row / LANES * result.len() * LANES..].iter().skip(row % LANES).step_by(LANES);
+            for (target, &sum) in result.iter_mut().zip(sums) {
+                *target = sum;
+            }
+        }
+    });
+    result
+}
+
+/// Gradient of the weights: `input^T gradient`, `[inputs, outputs]`.
+pub(crate) fn weight_gradient(input: &[f32], gradient: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+    let rows = input.len() / inputs.max(1);
+    let panels = Panels::from_rows(gradient, outputs);
+    let depth_rows = crate::product::Rows::new(Runs::one(rows));
+    let mut result = vec![0.0; inputs * outputs];
+    if result.is_empty() {
+        return result;
+    }
+    let chunk = if inputs > 2 * SMALL_INPUTS { GRADIENT_CHUNK } else { 2 * ROWS };
+    result.par_chunks_mut(chunk * outputs).enumerate().for_each(|(piece, result)| {
+        with_scratch(|scratch| {
+            let first = piece * chunk;
+            let count = result.len() / outputs;
+            // The chunk's inputs transposed, `[inputs of the chunk][rows]`.
+            scratch.window.resize(count * rows, 0.0);
+            for (row, values) in input.chunks_exact(inputs).enumerate() {
+                let targets = scratch.window.iter_mut().skip(row).step_by(rows);
+                for (target, &value) in targets.zip(&values[first..first + count]) {
+                    *target = value;
+                }
+            }
+            scratch.starts.clear();
+            scratch.starts.extend((0..count).map(|number| number * rows));
+            crate::product::multiply_rows(
+                &scratch.window,
+                &mut scratch.starts,
+                &depth_rows,
+                &panels,
+                None,
+                &mut scratch.sums,
+                |row, first, values| {
+                    let begin = row * outputs + first;
+                    result[begin..begin + values.len()].copy_from_slice(values);
+                },
+            );
+        });
+    });
+    result
+}
+
+/// Up to twice this many inputs the gradients are cut into small pieces, to have enough of them.
+const SMALL_INPUTS: usize = 512;

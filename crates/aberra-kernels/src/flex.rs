@@ -1,0 +1,275 @@
+//! The operations on Burn's CPU backend: `f32` tensors go to our kernels, others to stock operations.
+
+use crate::activation::{Activation, Signal};
+use crate::backend::Kernels;
+use crate::geometry::{Geometry, Sizes};
+use crate::optimise::{self, AdamStep};
+use crate::{convolve, dense, stock, weight_gradient};
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::{DType, TensorData};
+use burn_flex::FlexTensor;
+
+impl Kernels for Flex {
+    fn convolution(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FlexTensor {
+        if !all_f32(&[&input, &weight, &bias]) {
+            return stock::convolution::<Self>(input, weight, bias, geometry, activation);
+        }
+        let [batch, height, width, _] = input.shape().dims();
+        let [kernel_height, kernel_width, _, channels] = weight.shape().dims();
+        let output = [
+            batch,
+            geometry.convolved(height, kernel_height),
+            geometry.convolved(width, kernel_width),
+            channels,
+        ];
+        let sizes = Sizes::new(input.shape().dims(), output, [kernel_height, kernel_width], geometry);
+        let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
+        let signal = Signal::plain(values(&input));
+        let result = convolve::gather(signal, values(&weight), Some(values(&bias)), &sizes, activation);
+        tensor(result, output)
+    }
+
+    fn convolution_input_gradient(
+        gradient: FlexTensor,
+        output: FlexTensor,
+        input: FlexTensor,
+        weight: FlexTensor,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FlexTensor {
+        if !all_f32(&[&gradient, &output, &weight]) {
+            let gradient = stock::gate::<Self>(gradient, output, activation);
+            return stock::convolution_input_gradient::<Self>(gradient, input, weight, geometry);
+        }
+        let sizes = sizes(&input, &gradient, &weight, geometry);
+        let (gradient, output, weight) = (contiguous(gradient), contiguous(output), contiguous(weight));
+        let signal = Signal::gated(values(&gradient), values(&output), activation);
+        let result = convolve::spread(signal, values(&weight), None, &sizes, Activation::Identity);
+        tensor(result, input.shape().dims::<4>())
+    }
+
+    fn convolution_weight_gradient(
+        gradient: FlexTensor,
+        output: FlexTensor,
+        input: FlexTensor,
+        weight: FlexTensor,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FlexTensor {
+        if !all_f32(&[&gradient, &output, &input]) {
+            let gradient = stock::gate::<Self>(gradient, output, activation);
+            return stock::convolution_weight_gradient::<Self>(input, gradient, weight, geometry);
+        }
+        let sizes = sizes(&input, &gradient, &weight, geometry);
+        let (gradient, output, input) = (contiguous(gradient), contiguous(output), contiguous(input));
+        let small = Signal::gated(values(&gradient), values(&output), activation);
+        let result = weight_gradient::weight_gradient(Signal::plain(values(&input)), small, &sizes);
+        tensor(result, weight.shape().dims::<4>())
+    }
+
+    fn transposed_convolution(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FlexTensor {
+        if !all_f32(&[&input, &weight, &bias]) {
+            return stock::transposed_convolution::<Self>(input, weight, bias, geometry, activation);
+        }
+        let [batch, height, width, _] = input.shape().dims();
+        let [kernel_height, kernel_width, channels, _] = weight.shape().dims();
+        let output = [
+            batch,
+            geometry.transposed(height, kernel_height),
+            geometry.transposed(width, kernel_width),
+            channels,
+        ];
+        let sizes = Sizes::new(output, input.shape().dims(), [kernel_height, kernel_width], geometry);
+        let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
+        let signal = Signal::plain(values(&input));
+        let result = convolve::spread(signal, values(&weight), Some(values(&bias)), &sizes, activation);
+        tensor(result, output)
+    }
+
+    fn transposed_convolution_input_gradient(
+        gradient: FlexTensor,
+        output: FlexTensor,
+        weight: FlexTensor,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FlexTensor {
+        if !all_f32(&[&gradient, &output, &weight]) {
+            let gradient = stock::gate::<Self>(gradient, output, activation);
+            return stock::transposed_convolution_input_gradient::<Self>(gradient, weight, geometry);
+        }
+        let [batch, height, width, _] = gradient.shape().dims();
+        let [kernel_height, kernel_width, _, channels] = weight.shape().dims();
+        let shape = [
+            batch,
+            geometry.convolved(height, kernel_height),
+            geometry.convolved(width, kernel_width),
+            channels,
+        ];
+        let sizes = Sizes::new(gradient.shape().dims(), shape, [kernel_height, kernel_width], geometry);
+        let (gradient, output, weight) = (contiguous(gradient), contiguous(output), contiguous(weight));
+        let signal = Signal::gated(values(&gradient), values(&output), activation);
+        let result = convolve::gather(signal, values(&weight), None, &sizes, Activation::Identity);
+        tensor(result, shape)
+    }
+
+    fn transposed_convolution_weight_gradient(
+        gradient: FlexTensor,
+        output: FlexTensor,
+        input: FlexTensor,
+        weight: FlexTensor,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FlexTensor {
+        if !all_f32(&[&gradient, &output, &input]) {
+            let gradient = stock::gate::<Self>(gradient, output, activation);
+            return stock::convolution_weight_gradient::<Self>(gradient, input, weight, geometry);
+        }
+        let sizes = sizes(&gradient, &input, &weight, geometry);
+        let (gradient, output, input) = (contiguous(gradient), contiguous(output), contiguous(input));
+        let large = Signal::gated(values(&gradient), values(&output), activation);
+        let result = weight_gradient::weight_gradient(large, Signal::plain(values(&input)), &sizes);
+        tensor(result, weight.shape().dims::<4>())
+    }
+
+    fn dense(input: FlexTensor, weight: FlexTensor, bias: FlexTensor, activation: Activation) -> FlexTensor {
+        if !all_f32(&[&input, &weight, &bias]) {
+            return stock::dense::<Self>(input, weight, bias, activation);
+        }
+        let [rows, inputs] = input.shape().dims();
+        let [outputs] = bias.shape().dims();
+        let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
+        let result = dense::forward(values(&input), values(&weight), values(&bias), inputs, activation);
+        tensor(result, [rows, outputs])
+    }
+
+    fn dense_input_gradient(
+        gradient: FlexTensor,
+        output: FlexTensor,
+        weight: FlexTensor,
+        activation: Activation,
+    ) -> FlexTensor {
+        if !all_f32(&[&gradient, &output, &weight]) {
+            return stock::dense_input_gradient::<Self>(
+                stock::gate::<Self>(gradient, output, activation),
+                weight,
+            );
+        }
+        let [rows, _] = gradient.shape().dims();
+        let [inputs, outputs] = weight.shape().dims();
+        let gradient = gated(gradient, output, activation);
+        let weight = contiguous(weight);
+        tensor(dense::input_gradient(&gradient, values(&weight), inputs, outputs), [rows, inputs])
+    }
+
+    fn dense_weight_gradient(
+        gradient: FlexTensor,
+        output: FlexTensor,
+        input: FlexTensor,
+        activation: Activation,
+    ) -> FlexTensor {
+        if !all_f32(&[&gradient, &output, &input]) {
+            return stock::dense_weight_gradient::<Self>(
+                stock::gate::<Self>(gradient, output, activation),
+                input,
+            );
+        }
+        let [_, outputs] = gradient.shape().dims();
+        let [_, inputs] = input.shape().dims();
+        let gradient = gated(gradient, output, activation);
+        let input = contiguous(input);
+        tensor(dense::weight_gradient(values(&input), &gradient, inputs, outputs), [inputs, outputs])
+    }
+
+    fn bias_gradient(gradient: FlexTensor, output: FlexTensor, activation: Activation) -> FlexTensor {
+        if !all_f32(&[&gradient, &output]) {
+            return stock::bias_gradient::<Self>(stock::gate::<Self>(gradient, output, activation));
+        }
+        let channels = gradient.shape().last().copied().unwrap_or(0);
+        let (gradient, output) = (contiguous(gradient), contiguous(output));
+        let signal = Signal::gated(values(&gradient), values(&output), activation);
+        tensor(weight_gradient::bias_gradient(signal, channels), [channels])
+    }
+
+    fn adam(
+        parameter: FlexTensor,
+        gradient: FlexTensor,
+        first_moment: FlexTensor,
+        second_moment: FlexTensor,
+        settings: AdamStep,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        if !all_f32(&[&parameter, &gradient, &first_moment, &second_moment]) {
+            return stock::adam::<Self>(parameter, gradient, first_moment, second_moment, settings);
+        }
+        let gradient = contiguous(gradient);
+        let (mut parameter, mut first, mut second) =
+            (whole(parameter), whole(first_moment), whole(second_moment));
+        // In place where nothing else holds the buffer; else Burn copies it first.
+        optimise::adam(
+            parameter.storage_mut(),
+            values(&gradient),
+            first.storage_mut(),
+            second.storage_mut(),
+            &settings,
+        );
+        (parameter, first, second)
+    }
+
+    fn sum_of_squares(input: FlexTensor) -> FlexTensor {
+        if !all_f32(&[&input]) {
+            return stock::sum_of_squares::<Self>(input);
+        }
+        let input = contiguous(input);
+        tensor(vec![optimise::sum_of_squares(values(&input)) as f32], [1])
+    }
+}
+
+fn all_f32(tensors: &[&FlexTensor]) -> bool {
+    tensors.iter().all(|tensor| tensor.dtype() == DType::F32)
+}
+
+fn sizes(large: &FlexTensor, small: &FlexTensor, weight: &FlexTensor, geometry: Geometry) -> Sizes {
+    let [kernel_height, kernel_width, _, _] = weight.shape().dims();
+    Sizes::new(large.shape().dims(), small.shape().dims(), [kernel_height, kernel_width], geometry)
+}
+
+/// The tensor in row-major order, as it is where possible.
+fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    if tensor.as_slice::<f32>().is_some() { tensor } else { tensor.to_contiguous() }
+}
+
+/// The tensor in row-major order, and nothing else in its buffer.
+fn whole(tensor: FlexTensor) -> FlexTensor {
+    let copy = tensor.to_contiguous();
+    // A tensor that was in order already shares its buffer with `copy` until here.
+    drop(tensor);
+    copy
+}
+
+/// The elements of a contiguous `f32` tensor.
+fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("the tensor was made contiguous and is of type f32")
+}
+
+fn gated(gradient: FlexTensor, output: FlexTensor, activation: Activation) -> Vec<f32> {
+    let (gradient, output) = (contiguous(gradient), contiguous(output));
+    let signal = Signal::gated(values(&gradient), values(&output), activation);
+    let mut result = vec![0.0; signal.len()];
+    signal.write_to(&mut result);
+    result
+}
+
+fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}

@@ -1,0 +1,93 @@
+//! Sizes and strides of a convolution, shared by its two directions.
+
+/// How a convolution's kernel moves: the same in height and width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Step of the kernel, in pixels of the large side; at least 1.
+    pub stride: usize,
+    /// Zeros added around the large side, in pixels.
+    pub padding: usize,
+}
+
+impl Geometry {
+    /// Output height or width of a convolution: `(size + 2 padding - kernel) / stride + 1`, rounded down.
+    ///
+    /// # Panics
+    /// If the kernel is larger than the padded input, or the stride is 0.
+    pub fn convolved(&self, size: usize, kernel: usize) -> usize {
+        assert!(self.stride > 0, "expected a stride of at least 1, found 0");
+        let padded = size + 2 * self.padding;
+        assert!(
+            kernel > 0 && kernel <= padded,
+            "expected a kernel between 1 and the padded input's {padded} pixels, found {kernel}"
+        );
+        (padded - kernel) / self.stride + 1
+    }
+
+    /// Output height or width of a transposed convolution: `(size - 1) stride + kernel - 2 padding`.
+    ///
+    /// # Panics
+    /// If nothing is left of the output, or the stride or the input is 0.
+    pub fn transposed(&self, size: usize, kernel: usize) -> usize {
+        assert!(
+            self.stride > 0 && size > 0 && kernel > 0,
+            "expected a stride, input and kernel of at least 1, found {}, {size} and {kernel}",
+            self.stride
+        );
+        let full = (size - 1) * self.stride + kernel;
+        assert!(
+            full > 2 * self.padding,
+            "expected a padding of less than half of {full} pixels, found {}",
+            self.padding
+        );
+        full - 2 * self.padding
+    }
+}
+
+/// The sizes of one convolution. *Large* is its input, *small* its output; a transposed convolution goes the other way.
+/// Both are `[batch, height, width, channels]`; the weights are `[kernel height, kernel width, large, small channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) batch: usize,
+    pub(crate) large: Plane,
+    pub(crate) small: Plane,
+    pub(crate) kernel: [usize; 2],
+    pub(crate) geometry: Geometry,
+}
+
+/// Height, width and channels of one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plane {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+}
+
+impl Plane {
+    /// Elements of one image.
+    pub(crate) fn len(&self) -> usize {
+        self.pixels() * self.channels
+    }
+
+    /// Pixels of one image.
+    pub(crate) fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+impl Sizes {
+    /// From the shapes of the large side, the small side and the weights.
+    ///
+    /// # Panics
+    /// If the channels or the batch disagree.
+    pub(crate) fn new(large: [usize; 4], small: [usize; 4], kernel: [usize; 2], geometry: Geometry) -> Self {
+        assert_eq!(large[0], small[0], "both sides of a convolution have the same batch");
+        let plane = |[_, height, width, channels]: [usize; 4]| Plane { height, width, channels };
+        Self { batch: large[0], large: plane(large), small: plane(small), kernel, geometry }
+    }
+
+    /// Elements that one small pixel sums over: kernel height x kernel width x large channels.
+    pub(crate) fn depth(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.large.channels
+    }
+}

@@ -1,0 +1,152 @@
+//! The backward passes, registered with Burn's autodiff for any backend that has the operations.
+
+use crate::activation::Activation;
+use crate::backend::Kernels;
+use crate::geometry::Geometry;
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::{Autodiff, tensor::FloatTensor};
+
+impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
+    fn convolution(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        layer::<B, C>(input, weight, bias, Operation::Convolution(geometry), activation)
+    }
+
+    fn transposed_convolution(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        layer::<B, C>(input, weight, bias, Operation::TransposedConvolution(geometry), activation)
+    }
+
+    fn dense(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        layer::<B, C>(input, weight, bias, Operation::Dense, activation)
+    }
+}
+
+/// What a layer computes from input, weight and bias.
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Convolution(Geometry),
+    TransposedConvolution(Geometry),
+    Dense,
+}
+
+impl Operation {
+    fn forward<B: Kernels>(
+        self,
+        input: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        bias: FloatTensor<B>,
+        activation: Activation,
+    ) -> FloatTensor<B> {
+        match self {
+            Self::Convolution(geometry) => B::convolution(input, weight, bias, geometry, activation),
+            Self::TransposedConvolution(geometry) => {
+                B::transposed_convolution(input, weight, bias, geometry, activation)
+            }
+            Self::Dense => B::dense(input, weight, bias, activation),
+        }
+    }
+}
+
+fn layer<B: Kernels, C: CheckpointStrategy>(
+    input: FloatTensor<Autodiff<B, C>>,
+    weight: FloatTensor<Autodiff<B, C>>,
+    bias: FloatTensor<Autodiff<B, C>>,
+    operation: Operation,
+    activation: Activation,
+) -> FloatTensor<Autodiff<B, C>> {
+    let (input, input_node) = input.into_parts();
+    let (weight, weight_node) = weight.into_parts();
+    let (bias, bias_node) = bias.into_parts();
+    match LayerBackward.prepare::<C>([input_node, weight_node, bias_node]).compute_bound().stateful() {
+        OpsKind::Tracked(step) => {
+            let output = operation.forward::<B>(input.clone(), weight.clone(), bias, activation);
+            // Without an activation the output plays no part in the gradient.
+            let kept = (activation != Activation::Identity).then(|| output.clone());
+            step.finish(Kept::<B> { input, weight, output: kept, operation, activation }, output)
+        }
+        OpsKind::UnTracked(step) => step.finish(operation.forward::<B>(input, weight, bias, activation)),
+    }
+}
+
+#[derive(Debug)]
+struct LayerBackward;
+
+/// What the backward pass of a layer needs.
+#[derive(Clone, Debug)]
+struct Kept<B: Kernels> {
+    input: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    output: Option<FloatTensor<B>>,
+    operation: Operation,
+    activation: Activation,
+}
+
+impl<B: Kernels> Backward<B, 3> for LayerBackward {
+    type State = Kept<B>;
+
+    fn backward(self, ops: Ops<Kept<B>, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let [input_node, weight_node, bias_node] = ops.parents;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let Kept { input, weight, output, operation, activation } = ops.state;
+        let output = output.unwrap_or_else(|| gradient.clone());
+        if let Some(node) = bias_node {
+            let value = B::bias_gradient(gradient.clone(), output.clone(), activation);
+            gradients.register::<B>(node.id, value);
+        }
+        if let Some(node) = weight_node {
+            let (gradient, output, input) = (gradient.clone(), output.clone(), input.clone());
+            let value = match operation {
+                Operation::Convolution(geometry) => B::convolution_weight_gradient(
+                    gradient,
+                    output,
+                    input,
+                    weight.clone(),
+                    geometry,
+                    activation,
+                ),
+                Operation::TransposedConvolution(geometry) => B::transposed_convolution_weight_gradient(
+                    gradient,
+                    output,
+                    input,
+                    weight.clone(),
+                    geometry,
+                    activation,
+                ),
+                Operation::Dense => B::dense_weight_gradient(gradient, output, input, activation),
+            };
+            gradients.register::<B>(node.id, value);
+        }
+        if let Some(node) = input_node {
+            let value = match operation {
+                Operation::Convolution(geometry) => {
+                    B::convolution_input_gradient(gradient, output, input, weight, geometry, activation)
+                }
+                Operation::TransposedConvolution(geometry) => {
+                    B::transposed_convolution_input_gradient(gradient, output, weight, geometry, activation)
+                }
+                Operation::Dense => B::dense_input_gradient(gradient, output, weight, activation),
+            };
+            gradients.register::<B>(node.id, value);
+        }
+    }
+}

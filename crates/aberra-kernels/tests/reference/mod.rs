@@ -1,0 +1,236 @@
+//! Slow, obvious `f64` versions of the layers and their gradients, and the plumbing to compare kernels with them.
+
+use aberra_kernels::{Activation, Geometry, conv_transpose2d, conv2d, linear};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// A dense array.
+#[derive(Clone, Debug)]
+pub struct Array {
+    pub shape: Vec<usize>,
+    pub values: Vec<f64>,
+}
+
+impl Array {
+    pub fn zeros(shape: &[usize]) -> Self {
+        Self { shape: shape.to_vec(), values: vec![0.0; shape.iter().product()] }
+    }
+
+    /// Repeatable values around zero that single precision holds exactly.
+    pub fn noise(shape: &[usize], seed: u64) -> Self {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f64::from(((state >> 40) as i32 - (1 << 23)) as f32 / (1 << 23) as f32)
+        };
+        Self { shape: shape.to_vec(), values: (0..shape.iter().product()).map(|_| next()).collect() }
+    }
+
+    pub fn index(&self, position: [usize; 4]) -> usize {
+        position.iter().zip(&self.shape).fold(0, |index, (&position, &size)| {
+            assert!(position < size);
+            index * size + position
+        })
+    }
+
+    pub fn tensor<const D: usize>(&self, device: &Device) -> Tensor<D> {
+        let values: Vec<f32> = self.values.iter().map(|&value| value as f32).collect();
+        let shape: [usize; D] = self.shape.clone().try_into().unwrap();
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Layer {
+    Convolution(Geometry),
+    Transposed(Geometry),
+    Dense,
+}
+
+/// What a layer gives: its output, and the gradients of `sum(output * direction)`.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub output: Vec<f64>,
+    pub input: Vec<f64>,
+    pub weight: Vec<f64>,
+    pub bias: Vec<f64>,
+}
+
+pub fn activate(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => x.max(0.0),
+        Activation::LeakyRelu(slope) => x.max(0.0) + f64::from(slope) * x.min(0.0),
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::Tanh => x.tanh(),
+    }
+}
+
+fn slope(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Identity => 1.0,
+        Activation::Relu => f64::from(u8::from(x > 0.0)),
+        Activation::LeakyRelu(slope) => {
+            if x > 0.0 {
+                1.0
+            } else {
+                f64::from(slope)
+            }
+        }
+        Activation::Sigmoid => activate(activation, x) * (1.0 - activate(activation, x)),
+        Activation::Tanh => 1.0 - x.tanh().powi(2),
+    }
+}
+
+/// Every (input, weight, output) triple of indices that a layer multiplies and adds.
+pub fn triples(layer: Layer, input: &Array, weight: &Array, output: &Array) -> Vec<[usize; 3]> {
+    let mut found = Vec::new();
+    if layer == Layer::Dense {
+        let (inputs, outputs) = (weight.shape[0], weight.shape[1]);
+        for row in 0..input.shape[0] {
+            for i in 0..inputs {
+                for o in 0..outputs {
+                    found.push([row * inputs + i, i * outputs + o, row * outputs + o]);
+                }
+            }
+        }
+        return found;
+    }
+    let (large, small, geometry) = match layer {
+        Layer::Convolution(geometry) => (input, output, geometry),
+        Layer::Transposed(geometry) => (output, input, geometry),
+        Layer::Dense => unreachable!(),
+    };
+    for n in 0..small.shape[0] {
+        for y in 0..small.shape[1] {
+            for x in 0..small.shape[2] {
+                for ky in 0..weight.shape[0] {
+                    for kx in 0..weight.shape[1] {
+                        let large_y = (y * geometry.stride + ky).wrapping_sub(geometry.padding);
+                        let large_x = (x * geometry.stride + kx).wrapping_sub(geometry.padding);
+                        if large_y >= large.shape[1] || large_x >= large.shape[2] {
+                            continue;
+                        }
+                        for l in 0..large.shape[3] {
+                            for s in 0..small.shape[3] {
+                                let large = large.index([n, large_y, large_x, l]);
+                                let small = small.index([n, y, x, s]);
+                                let weight = weight.index([ky, kx, l, s]);
+                                found.push(match layer {
+                                    Layer::Transposed(_) => [small, weight, large],
+                                    _ => [large, weight, small],
+                                });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// An array of the output's shape.
+pub fn output_of(layer: Layer, input: &Array, weight: &Array) -> Array {
+    match layer {
+        Layer::Dense => Array::zeros(&[input.shape[0], weight.shape[1]]),
+        Layer::Convolution(Geometry { stride, padding }) => {
+            let size = |axis: usize| (input.shape[axis] + 2 * padding - weight.shape[axis - 1]) / stride + 1;
+            Array::zeros(&[input.shape[0], size(1), size(2), weight.shape[3]])
+        }
+        Layer::Transposed(Geometry { stride, padding }) => {
+            let size = |axis: usize| (input.shape[axis] - 1) * stride + weight.shape[axis - 1] - 2 * padding;
+            Array::zeros(&[input.shape[0], size(1), size(2), weight.shape[2]])
+        }
+    }
+}
+
+pub fn expected(
+    layer: Layer,
+    input: &Array,
+    weight: &Array,
+    bias: &Array,
+    direction: &Array,
+    activation: Activation,
+) -> Outcome {
+    let shaped = output_of(layer, input, weight);
+    let channels = bias.values.len();
+    let mut sums: Vec<f64> = (0..shaped.values.len()).map(|index| bias.values[index % channels]).collect();
+    let triples = triples(layer, input, weight, &shaped);
+    for &[i, w, o] in &triples {
+        sums[o] += input.values[i] * weight.values[w];
+    }
+    let mut outcome = Outcome {
+        output: sums.iter().map(|&x| activate(activation, x)).collect(),
+        input: vec![0.0; input.values.len()],
+        weight: vec![0.0; weight.values.len()],
+        bias: vec![0.0; channels],
+    };
+    let back: Vec<f64> = sums.iter().zip(&direction.values).map(|(&x, g)| slope(activation, x) * g).collect();
+    for &[i, w, o] in &triples {
+        outcome.input[i] += back[o] * weight.values[w];
+        outcome.weight[w] += back[o] * input.values[i];
+    }
+    for (index, value) in back.iter().enumerate() {
+        outcome.bias[index % channels] += value;
+    }
+    outcome
+}
+
+/// The same from the crate's operations on the CPU, with autodiff.
+pub fn found(
+    layer: Layer,
+    input: &Array,
+    weight: &Array,
+    bias: &Array,
+    direction: &Array,
+    activation: Activation,
+) -> Outcome {
+    let device = Device::flex().autodiff();
+    let bias = bias.tensor::<1>(&device).require_grad();
+    macro_rules! run {
+        ($rank:literal, $operation:expr) => {{
+            let input = input.tensor::<$rank>(&device).require_grad();
+            let weight = weight.tensor::<$rank>(&device).require_grad();
+            let output = $operation(input.clone(), weight.clone(), Some(bias.clone()));
+            let gradients = (output.clone() * direction.tensor::<$rank>(&device)).sum().backward();
+            Outcome {
+                output: numbers(output.inner()),
+                input: numbers(input.grad(&gradients).unwrap()),
+                weight: numbers(weight.grad(&gradients).unwrap()),
+                bias: numbers(bias.grad(&gradients).unwrap()),
+            }
+        }};
+    }
+    match layer {
+        Layer::Convolution(geometry) => {
+            run!(4, |input, weight, bias| conv2d(input, weight, bias, geometry, activation))
+        }
+        Layer::Transposed(geometry) => {
+            run!(4, |input, weight, bias| conv_transpose2d(input, weight, bias, geometry, activation))
+        }
+        Layer::Dense => run!(2, |input, weight, bias| linear(input, weight, bias, activation)),
+    }
+}
+
+pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().to_vec::<f32>().unwrap().into_iter().map(f64::from).collect()
+}
+
+/// Equal up to `tolerance` times the largest expected magnitude (at least 1).
+pub fn assert_near(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}: number of values");
+    let scale = expected.iter().fold(1.0_f64, |scale, value| scale.max(value.abs()));
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (found - expected).abs() <= tolerance * scale,
+            "{what}[{index}]: found {found}, expected {expected}"
+        );
+    }
+}
+
+pub fn assert_outcomes_near(found: &Outcome, expected: &Outcome, tolerance: f64) {
+    assert_near("output", &found.output, &expected.output, tolerance);
+    assert_near("input gradient", &found.input, &expected.input, tolerance);
+    assert_near("weight gradient", &found.weight, &expected.weight, tolerance);
+    assert_near("bias gradient", &found.bias, &expected.bias, tolerance);
+}
