@@ -24,8 +24,8 @@ fn refused(change: impl FnOnce(&mut Vec<u8>)) -> String {
 
 #[test]
 fn a_truncated_file() {
-    insta::assert_snapshot!(refused(|bytes| bytes.truncate(bytes.len() / 2)), @"");
-    insta::assert_snapshot!(refused(Vec::clear), @"");
+    insta::assert_snapshot!(refused(|bytes| bytes.truncate(bytes.len() / 2)), @"error: d.aberra: expected a detector file, found one that is cut off, changed or of another format (incomplete metadata, file not fully covered)");
+    insta::assert_snapshot!(refused(Vec::clear), @"error: d.aberra: expected a detector file, found one that is cut off, changed or of another format (header too small)");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_future_version() {
         let at = bytes.windows(now.len()).position(|window| window == now).unwrap();
         bytes[at..at + later.len()].copy_from_slice(later);
     });
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"error: d.aberra: expected version 1 of the detector file, found version 9; a newer Aberra wrote it: update");
 }
 
 #[test]
@@ -57,8 +57,8 @@ fn weights_that_are_not_numbers() {
 fn another_kind_of_file() {
     let room = Room::new();
     std::fs::write(room.path("d.aberra"), "not a detector").unwrap();
-    insta::assert_snapshot!(room.run("info d.aberra").refusal(&room), @"");
-    insta::assert_snapshot!(room.run("info nowhere.aberra").refusal(&room), @"");
+    insta::assert_snapshot!(room.run("info d.aberra").refusal(&room), @"error: d.aberra: expected a detector file, found one that is cut off, changed or of another format (header too large)");
+    insta::assert_snapshot!(room.run("info nowhere.aberra").refusal(&room), @"error: nowhere.aberra: No such file or directory (os error 2)");
 }
 
 /// A limit on the size of files makes the write fail as a full disk would.
@@ -69,7 +69,10 @@ fn a_write_that_fails_leaves_the_old_file_whole() {
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" calibrate d.aberra --rate 0.2";
     let mut shell = Command::new("sh");
     shell.current_dir(room.path("")).args(["-c", script, env!("CARGO_BIN_EXE_aberra")]);
-    insta::assert_snapshot!(end(&mut shell).refusal(&room), @"");
+    insta::assert_snapshot!(end(&mut shell).refusal(&room), @r"
+    error: d.aberra: File too large (os error 27)
+    hint: an older file of that name, if there was one, is still whole
+    ");
     assert_eq!(std::fs::read(room.path("d.aberra")).unwrap(), std::fs::read(detector()).unwrap());
     let left: Vec<_> = std::fs::read_dir(room.path("")).unwrap().collect();
     assert_eq!(left.len(), 1, "nothing is left lying about: {left:?}");

@@ -13,15 +13,39 @@ fn refused_settings(flags: &str) -> String {
 
 #[test]
 fn settings_out_of_range() {
-    insta::assert_snapshot!(refused_settings("--epochs 0"), @"");
-    insta::assert_snapshot!(refused_settings("--rate 5"), @"");
-    insta::assert_snapshot!(refused_settings("--rate=-0.1"), @"");
-    insta::assert_snapshot!(refused_settings("--size 100"), @"");
-    insta::assert_snapshot!(refused_settings("--preset huge"), @"");
-    insta::assert_snapshot!(refused_settings("--scorer best"), @"");
-    insta::assert_snapshot!(refused_settings("--group colour"), @"");
-    insta::assert_snapshot!(refused_settings("--set train.epoch=3"), @"");
-    insta::assert_snapshot!(refused_settings("--set train.epochs"), @"");
+    insta::assert_snapshot!(refused_settings("--epochs 0"), @r"
+    error: train.epochs: expected 1 to 1000000, found 0
+    hint: `aberra train --print-config` prints every setting and its value
+    ");
+    insta::assert_snapshot!(refused_settings("--rate 5"), @r"
+    error: promise.false_alarm_rate: expected above 0 and below 1, found 5
+    hint: `aberra train --print-config` prints every setting and its value
+    ");
+    insta::assert_snapshot!(refused_settings("--rate=-0.1"), @r"
+    error: promise.false_alarm_rate: expected above 0 and below 1, found -0.1
+    hint: `aberra train --print-config` prints every setting and its value
+    ");
+    insta::assert_snapshot!(refused_settings("--size 100"), @r"
+    error: preprocessing.size_px: expected a multiple of 32 for 5 stages, found 100
+    hint: choose another size or another number of model.channels
+    ");
+    insta::assert_snapshot!(refused_settings("--preset huge"), @r#"
+    error: model.preset: expected one of small, base, peer, reference, found "huge"
+    hint: `aberra train --print-config` prints every setting and its value
+    "#);
+    insta::assert_snapshot!(refused_settings("--scorer best"), @r#"
+    error: scorer: expected one of mse, ssim, uncertainty, latent, residual, found "best"
+    hint: `aberra train --print-config` prints every setting and its value
+    "#);
+    insta::assert_snapshot!(refused_settings("--group colour"), @r"
+    error: unknown variant `colour`, expected one of `near`, `exact`, `manifest`, `none`
+    hint: `aberra train --print-config` prints every setting and its value
+    ");
+    insta::assert_snapshot!(refused_settings("--set train.epoch=3"), @r"
+    error: unknown field `epoch`, expected one of `epochs`, `batch_size`, `learning_rate`, `schedule`, `weight_decay`, `gradient_clip`, `beta`, `beta_warmup_epochs`, `free_bits_nats`, `variance_warmup_epochs`, `check_every_epochs`, `patience`, `criterion`, `checkpoint_every_epochs`, `cache_mib`, `augmentation`
+    hint: `aberra train --print-config` prints every setting and its value
+    ");
+    insta::assert_snapshot!(refused_settings("--set train.epochs"), @r#"error: expected a setting as section.name=value, found "train.epochs""#);
 }
 
 #[test]
@@ -31,16 +55,22 @@ fn a_file_of_settings_that_does_not_parse() {
     let said = room.run("train --print-config --config bad.toml").refusal(&room);
     assert!(said.starts_with("error: bad.toml: not TOML: "), "{said}");
     let said = room.run("train --print-config --config nowhere.toml").refusal(&room);
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"error: nowhere.toml: No such file or directory (os error 2)");
 }
 
 #[test]
 fn a_folder_without_images() {
     let room = Room::new();
     fs::create_dir(room.path("empty")).unwrap();
-    insta::assert_snapshot!(room.run("train empty --out run").refusal(&room), @"");
-    insta::assert_snapshot!(room.run("doctor empty").refusal(&room), @"");
-    insta::assert_snapshot!(room.run("train nowhere --out run").refusal(&room), @"");
+    insta::assert_snapshot!(room.run("train empty --out run").refusal(&room), @r"
+    error: empty: expected a folder of images, found none
+    hint: images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below the folder
+    ");
+    insta::assert_snapshot!(room.run("doctor empty").refusal(&room), @r"
+    error: empty: expected a folder of images, found none
+    hint: images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below the folder
+    ");
+    insta::assert_snapshot!(room.run("train nowhere --out run").refusal(&room), @"error: nowhere: No such file or directory (os error 2)");
 }
 
 #[test]
@@ -63,7 +93,10 @@ fn a_class_that_does_not_exist() {
     let room = Room::new();
     let data = shared().join("data");
     let said = room.run(&format!("train {} --normal god --out run", data.display())).refusal(&room);
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    error: SHARED/data: expected a class `god`; there are `normal`, `stripes`
+    hint: name classes as their folders are named
+    ");
 }
 
 #[test]
@@ -73,7 +106,10 @@ fn too_few_normals() {
     let said = room.run(&format!("train in --out run {QUICK}")).refusal(&room);
     let error: Vec<&str> =
         said.lines().filter(|line| !line.starts_with("in") && !line.starts_with(' ')).collect();
-    insta::assert_snapshot!(error.join("\n"), @"");
+    insta::assert_snapshot!(error.join("\n"), @r"
+    error: too few normal images: a false-alarm rate of 5 % needs 46 groups of normal images that are not copies of each other, found 12
+    hint: the smallest rate that 12 groups support is 16.67 %; add normal images or raise the rate
+    ");
 }
 
 #[test]
@@ -83,7 +119,10 @@ fn a_confidence_that_the_normals_cannot_carry_is_refused_before_training() {
     let words = format!("train {} --out run {QUICK} --confidence 0.9", data.display());
     let said = room.run(&words).refusal(&room);
     let end = said.find("error: ").unwrap();
-    insta::assert_snapshot!(&said[end..], @"");
+    insta::assert_snapshot!(&said[end..], @r"
+    error: a false-alarm rate of 5 % with 90 % confidence needs 45 groups of normal images to calibrate on, found 19
+    hint: add normal images, raise --rate, or leave out --confidence
+    ");
 }
 
 #[test]
@@ -91,8 +130,14 @@ fn a_run_folder_that_cannot_be_written() {
     let room = Room::new();
     fs::write(room.path("file"), "mine").unwrap();
     write_data_set(&room.path("in"), 1, 0);
-    insta::assert_snapshot!(room.run("train in --out file/run").refusal(&room), @"");
-    insta::assert_snapshot!(room.run("train in --out file").refusal(&room), @"");
+    insta::assert_snapshot!(room.run("train in --out file/run").refusal(&room), @r"
+    error: file/run: expected a folder that can be written (Not a directory (os error 20))
+    hint: give another folder with --out
+    ");
+    insta::assert_snapshot!(room.run("train in --out file").refusal(&room), @r"
+    error: file: expected a folder that can be written (File exists (os error 17))
+    hint: give another folder with --out
+    ");
     assert_eq!(fs::read_to_string(room.path("file")).unwrap(), "mine");
 }
 
@@ -101,14 +146,23 @@ fn a_run_that_is_there_is_not_replaced() {
     let room = Room::new();
     let (data, run) = (shared().join("data"), shared().join("run"));
     let again = format!("train {} --out {}", data.display(), run.display());
-    insta::assert_snapshot!(room.run(&again).refusal(&room), @"");
+    insta::assert_snapshot!(room.run(&again).refusal(&room), @r"
+    error: SHARED/run/detector.aberra: there is a detector already
+    hint: give another run folder, or --force to replace it
+    ");
 
     fs::create_dir(room.path("cut")).unwrap();
     fs::copy(run.join("checkpoint.safetensors"), room.path("cut/checkpoint.safetensors")).unwrap();
     let again = format!("train {} --out cut", data.display());
-    insta::assert_snapshot!(room.run(&again).refusal(&room), @"");
+    insta::assert_snapshot!(room.run(&again).refusal(&room), @r"
+    error: cut/checkpoint.safetensors: there is a run that was stopped
+    hint: --resume goes on with it, --force starts again, or give another run folder
+    ");
     let nothing = format!("train {} --out new --resume", data.display());
-    insta::assert_snapshot!(room.run(&nothing).refusal(&room), @"");
+    insta::assert_snapshot!(room.run(&nothing).refusal(&room), @r"
+    error: new: expected a checkpoint to resume from, found none
+    hint: leave out --resume to start a new run
+    ");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn evaluate_prints_a_table_or_json_and_writes_both_files() {
         serde_json::from_slice(&fs::read(room.path("evaluation/evaluation.json")).unwrap()).unwrap();
     let printed = room.run(&words("evaluate", "--json")).done().json();
     assert_eq!(printed, written);
-    // Noise is unlike blobs: every anomaly scores above every normal.
+    // Stripes are unlike blobs: every anomaly scores above every normal.
     assert_eq!(printed["evaluation"]["ranking"]["auroc"]["estimate"], 1.0);
     let scores = fs::read_to_string(room.path("evaluation/scores.csv")).unwrap();
     assert_eq!(scores.lines().count(), 1 + 12 + 6, "the test part, one row per image");
@@ -30,7 +30,8 @@ fn evaluate_prints_a_table_or_json_and_writes_both_files() {
 fn images_that_the_detector_was_made_from_are_left_out() {
     let room = Room::new();
     let data = shared().join("data");
-    let whole = room.run(&format!("evaluate {} {} --json", detector().display(), data.display())).done().json();
+    let whole =
+        room.run(&format!("evaluate {} {} --json", detector().display(), data.display())).done().json();
     let own = &whole["evaluation"]["data"]["own"];
     assert_eq!([&own["train"], &own["fit"], &own["calibration"]], [21, 8, 19]);
 }
@@ -73,8 +74,7 @@ fn doctor_reports_counts_rates_and_the_least_normal() {
     let room = Room::new();
     let data = shared().join("data");
     let words = format!("doctor {} --group exact --rate 0.01", data.display());
-    let report =
-        room.run(&format!("{words} --detector {} --json", detector().display())).done().json();
+    let report = room.run(&format!("{words} --detector {} --json", detector().display())).done().json();
     assert_eq!(report["images"], NORMALS + 6);
     assert_eq!(report["least_normal"].as_array().unwrap().len(), 10);
     assert!(report["rate"]["reason"].as_str().unwrap().contains("too few normal images"), "{report}");

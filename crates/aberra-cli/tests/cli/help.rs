@@ -10,7 +10,8 @@ fn help_lists_the_verbs() {
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|verb| !verb.is_empty())
         .collect();
     assert_eq!(verbs, ["doctor", "train", "calibrate", "score", "evaluate", "info", "demo", "help"]);
 }

@@ -1,4 +1,4 @@
-//! Small pictures for the tests: smooth blobs are normal, noise is not.
+//! Small pictures for the tests: soft blobs are normal, stripes are not.
 
 use std::fs;
 use std::path::Path;
@@ -8,39 +8,37 @@ use image::{GrayImage, Luma};
 /// Side of the pictures.
 pub(crate) const SIDE: u32 = 40;
 
-/// `normal/` with blobs and `noise/` with noise.
+/// `normal/` with blobs and `stripes/` with stripes.
 pub(crate) fn write_data_set(folder: &Path, normals: usize, anomalies: usize) {
-    for class in ["normal", "noise"] {
+    for class in ["normal", "stripes"] {
         fs::create_dir_all(folder.join(class)).unwrap();
     }
     for index in 0..normals {
         blobs(index as u64).save(folder.join("normal").join(format!("{index}.png"))).unwrap();
     }
     for index in 0..anomalies {
-        noise(index as u64).save(folder.join("noise").join(format!("{index}.png"))).unwrap();
+        stripes(index as u64).save(folder.join("stripes").join(format!("{index}.png"))).unwrap();
     }
 }
 
-/// Three soft blobs of their own place, size and brightness.
+/// A soft blob near the middle, of its own place, size and brightness.
 pub(crate) fn blobs(seed: u64) -> GrayImage {
     let mut draw = draws(seed);
     let side = f64::from(SIDE);
-    let blobs: Vec<[f64; 4]> = (0..3)
-        .map(|_| [draw() * side, draw() * side, (0.1 + 0.15 * draw()) * side, 60.0 + 120.0 * draw()])
-        .collect();
+    let [left, top] = [0.45 + 0.1 * draw(), 0.45 + 0.1 * draw()].map(|share| share * side);
+    let (width, bright) = ((0.15 + 0.05 * draw()) * side, 180.0 + 60.0 * draw());
     GrayImage::from_fn(SIDE, SIDE, |x, y| {
-        let height = |[left, top, width, bright]: &[f64; 4]| {
-            let distance = (f64::from(x) - left).powi(2) + (f64::from(y) - top).powi(2);
-            bright * (-distance / (2.0 * width * width)).exp()
-        };
-        Luma([blobs.iter().map(height).sum::<f64>().min(255.0) as u8])
+        let distance = (f64::from(x) - left).powi(2) + (f64::from(y) - top).powi(2);
+        Luma([(bright * (-distance / (2.0 * width * width)).exp()) as u8])
     })
 }
 
-/// Every pixel at random.
-pub(crate) fn noise(seed: u64) -> GrayImage {
-    let mut draw = draws(seed + 1_000);
-    GrayImage::from_fn(SIDE, SIDE, |_, _| Luma([(draw() * 255.0) as u8]))
+/// Black and white stripes, each set with a pixel of its own.
+pub(crate) fn stripes(seed: u64) -> GrayImage {
+    let mut image =
+        GrayImage::from_fn(SIDE, SIDE, |x, _| Luma([if (x / 5).is_multiple_of(2) { 255 } else { 0 }]));
+    image.put_pixel(0, seed as u32 % SIDE, Luma([200]));
+    image
 }
 
 /// A PNG whose header says `side` x `side` and which holds next to nothing.

@@ -112,9 +112,9 @@ impl Ended {
 
 /// Settings of the shared run: small and quick.
 pub(crate) const QUICK: &str = "--preset small --size 32 --batch-size 8 --scorer mse --group exact \
-                                --set train.criterion=last";
+                                --set train.criterion=last --set train.learning_rate=0.005";
 
-/// A data set of `pictures::blobs` in `normal/` and of noise in `noise/`.
+/// A data set of `pictures::blobs` in `normal/` and of stripes in `stripes/`.
 pub(crate) const NORMALS: usize = 60;
 
 /// The folder with `data/` and the shared run `run/`, made by the first test that asks.
@@ -127,7 +127,7 @@ pub(crate) fn shared() -> &'static Path {
         pictures::write_data_set(&folder.join("data"), NORMALS, 6);
         let room = Room::new();
         let (data, run) = (folder.join("data"), folder.join("run"));
-        let ended = room.run(&format!("train {} --out {} {QUICK} --epochs 4", data.display(), run.display()));
+        let ended = room.run(&format!("train {} --out {} {QUICK} --epochs 8", data.display(), run.display()));
         ended.done();
         folder
     })
@@ -138,9 +138,9 @@ pub(crate) fn detector() -> PathBuf {
     shared().join("run").join("detector.aberra")
 }
 
-/// A noisy picture, which the shared detector calls anomalous.
-pub(crate) fn noise() -> PathBuf {
-    shared().join("data").join("noise").join("0.png")
+/// A striped picture, which the shared detector calls anomalous.
+pub(crate) fn stripes() -> PathBuf {
+    shared().join("data").join("stripes").join("0.png")
 }
 
 fn shared_folder() -> PathBuf {

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use crate::pictures::SIDE;
-use crate::program::{Room, detector, ended, noise, shared};
+use crate::program::{Room, detector, ended, shared, stripes};
 
 /// Arguments as text; the shared folder has no spaces of ours in it.
 fn score(rest: &str) -> String {
@@ -14,7 +14,7 @@ fn score(rest: &str) -> String {
 #[test]
 fn rows_come_as_table_csv_and_json() {
     let room = Room::new();
-    let folder = shared().join("data/noise");
+    let folder = shared().join("data/stripes");
     let json = room.run(&score(&format!("{} --json", folder.display()))).done();
     let rows = json.json_lines();
     assert_eq!(rows.len(), 6);
@@ -40,7 +40,7 @@ fn rows_come_as_table_csv_and_json() {
 #[test]
 fn a_file_takes_the_rows_and_its_name_says_the_format() {
     let room = Room::new();
-    let ended = room.run(&score(&format!("{} --out rows.csv", noise().display()))).done();
+    let ended = room.run(&score(&format!("{} --out rows.csv", stripes().display()))).done();
     assert_eq!(ended.out, "");
     assert!(std::fs::read_to_string(room.path("rows.csv")).unwrap().starts_with("score,p_value,"));
 }
@@ -49,26 +49,26 @@ fn a_file_takes_the_rows_and_its_name_says_the_format() {
 fn exit_codes_tell_how_it_went() {
     let room = Room::new();
     std::fs::write(room.path("broken.png"), "text").unwrap();
-    let noise = noise();
-    let noise = noise.display();
+    let stripes = stripes();
+    let stripes = stripes.display();
     let code = |rest: String| room.run(&score(&rest)).code;
-    assert_eq!(code(format!("{noise}")), 0);
-    assert_eq!(code(format!("{noise} --fail-on-anomaly")), 3);
-    assert_eq!(code(format!("{noise} broken.png --fail-on-anomaly")), 2);
+    assert_eq!(code(format!("{stripes}")), 0);
+    assert_eq!(code(format!("{stripes} --fail-on-anomaly")), 3);
+    assert_eq!(code(format!("{stripes} broken.png --fail-on-anomaly")), 2);
     assert_eq!(code("broken.png".to_owned()), 1);
     assert_eq!(code("nowhere.png".to_owned()), 1);
 
     let lenient = room.path("lenient.aberra");
     let words = format!("calibrate {} --threshold 1e9 --out {}", detector().display(), lenient.display());
     room.run(&words).done();
-    let ended = room.run(&format!("score {} {noise} --fail-on-anomaly", lenient.display()));
+    let ended = room.run(&format!("score {} {stripes} --fail-on-anomaly", lenient.display()));
     assert_eq!(ended.code, 0);
 }
 
 #[test]
 fn a_list_on_standard_input_names_images() {
     let room = Room::new();
-    let path = noise().display().to_string();
+    let path = stripes().display().to_string();
     let lines = room.run_fed(&score("- --json"), format!("{path}\n\n{path}\r\n").as_bytes()).done();
     assert_eq!(lines.json_lines().len(), 2);
     let nulls = room.run_fed(&score("-0 - --json"), format!("{path}\0{path}\0{path}").as_bytes()).done();
@@ -80,9 +80,9 @@ fn a_list_on_standard_input_names_images() {
 #[test]
 fn the_same_image_gives_the_same_score_alone_and_for_any_threads() {
     let room = Room::new();
-    let first = room.run(&score(&format!("{0} {0} --json", noise().display()))).done().json_lines();
+    let first = room.run(&score(&format!("{0} {0} --json", stripes().display()))).done().json_lines();
     assert_eq!(first[0], first[1]);
-    let again = room.run(&score(&format!("{} --json --threads 1", noise().display()))).done().json_lines();
+    let again = room.run(&score(&format!("{} --json --threads 1", stripes().display()))).done().json_lines();
     assert_eq!(first[0]["score"], again[0]["score"]);
 }
 
@@ -94,7 +94,7 @@ fn a_reader_that_leaves_is_no_error() {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
-    let path = noise().display().to_string();
+    let path = stripes().display().to_string();
     let feed = std::thread::spawn(move || {
         // The program may stop reading at any time.
         let _ = (0..2_000)
@@ -124,7 +124,8 @@ fn a_full_standard_output_is_an_error() {
 #[test]
 fn heat_maps_are_pictures_of_the_images_size() {
     let room = Room::new();
-    let rows = room.run(&score(&format!("{0} {0} --heatmaps maps --json", noise().display()))).done().json_lines();
+    let rows =
+        room.run(&score(&format!("{0} {0} --heatmaps maps --json", stripes().display()))).done().json_lines();
     let paths: Vec<&str> = rows.iter().map(|row| row["heatmap"].as_str().unwrap()).collect();
     assert_eq!(paths, ["maps/000001-0.png", "maps/000002-0.png"]);
     let map = image::open(room.path(paths[0])).unwrap();

@@ -12,7 +12,7 @@ fn it_says_what_it_does_and_leaves_a_run_folder() {
     let data = shared().join("data");
     let ended = room.run(&format!("train {} --out run {QUICK} --epochs 2", data.display())).done();
     for said in [
-        "class folders (normal: normal; anomalous: noise)",
+        "class folders (normal: normal; anomalous: stripes)",
         "60 normal images, 6 anomalous",
         "calibration      19 images",
         "training: 21 images, 8 held out, ",

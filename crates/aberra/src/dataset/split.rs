@@ -467,7 +467,8 @@ fn calibration_groups(rest: usize, rate: f64) -> usize {
 }
 
 fn too_few(groups: usize, test: usize, settings: &SplitSettings) -> Error {
-    let share = if groups > 0 { test as f64 / groups as f64 } else { settings.test_share };
+    // A share of all of them would leave none, however many groups there were.
+    let share = if test < groups { test as f64 / groups as f64 } else { settings.test_share };
     let least = (2 * least_calibration(settings.rate)).max(LEAST_GROUPS);
     let needed =
         (least..).find(|&groups| groups - (groups as f64 * share).round() as usize >= least).unwrap_or(least);
