@@ -99,7 +99,7 @@ impl TrainingProgress {
         }
         let (started, first) = *self.first_step.get_or_insert_with(|| (Instant::now(), step));
         let taken = step - first;
-        let is_epoch_end = step % plan.steps_per_epoch == 0;
+        let is_epoch_end = step.is_multiple_of(plan.steps_per_epoch);
         if !self.is_estimated && taken > 0 && (taken >= STEPS_BEFORE_ESTIMATE || is_epoch_end) {
             self.is_estimated = true;
             let seconds = started.elapsed().as_secs_f64() / taken as f64;

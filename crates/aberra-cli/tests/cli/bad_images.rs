@@ -79,7 +79,7 @@ fn a_file_that_may_not_be_read() {
     use std::os::unix::fs::PermissionsExt;
     let room = Room::new();
     blobs(0).save(room.path("secret.png")).unwrap();
-    std::fs::set_permissions(room.path("secret.png"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(room.path("secret.png"), std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::read(room.path("secret.png")).is_ok() {
         println!("skipped: this user may read everything");
         return;

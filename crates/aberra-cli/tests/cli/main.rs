@@ -1,5 +1,7 @@
 //! The real program in fresh folders: exit codes, both streams, and what is left on disk.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bad_detectors;
 mod bad_images;
 mod bad_use;

@@ -74,7 +74,10 @@ fn a_list_on_standard_input_names_images() {
     let nulls = room.run_fed(&score("-0 - --json"), format!("{path}\0{path}\0{path}").as_bytes()).done();
     assert_eq!(nulls.json_lines().len(), 3);
     let nothing = room.run_fed(&score("-"), b"").refusal(&room);
-    insta::assert_snapshot!(nothing, @"error: expected images, found none");
+    insta::assert_snapshot!(nothing, @r"
+    error: expected images, found none
+    hint: images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below a folder
+    ");
 }
 
 #[test]
