@@ -1,15 +1,15 @@
-//! Compares recipes without seeing a real anomaly: trains on a data set's normals and reports, for each scorer, the AUROC
-//! for synthetic anomalies drawn into test normals that training never saw.
+//! Compares recipes without seeing a real anomaly: trains on a data set's normals and reports, for each scorer, how far
+//! it rises when synthetic anomalies are drawn into test normals that training never saw.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::grouped::{Grouped, Result, config, note, result};
 use aberra::Detector;
-use aberra::evaluate::metrics::auroc;
+use aberra::evaluate::metrics::standardized_rise;
 use aberra::image::{Input, read};
 use aberra::phantom::{SyntheticKind, draw_anomaly};
-use aberra::score::{Evidence, respond};
+use aberra::score::{Evidence, Response, respond};
 use clap::Args;
 use rayon::prelude::*;
 
@@ -29,9 +29,6 @@ pub(crate) struct Arguments {
     folds: Vec<usize>,
 }
 
-/// Anomalies drawn into each test normal.
-const ANOMALIES_PER_NORMAL: usize = 9;
-
 /// Differs from the seeds that choose checkpoints.
 const ANOMALY_SEED: u64 = 0x5eed;
 
@@ -44,11 +41,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         note(&split.display(&grouped.dataset).to_string());
         let (detector, secs) = grouped.train(&config, &split, None)?;
         let normals = inputs(&grouped, &detector, &grouped.normals(&split.test))?;
-        let table = synthetic_auroc(&detector, &normals)?;
+        let table = rises(&detector, &normals)?;
         let name = arguments.data.file_name().map(|name| name.to_string_lossy().into_owned());
         result(&serde_json::to_string(&serde_json::json!({
             "data": name, "fold": fold, "set": arguments.set, "seconds": secs.round(), "normals": normals.len(),
-            "epoch": detector.provenance().best_epoch, "auroc": table,
+            "epoch": detector.provenance().best_epoch, "rise": table,
         }))?);
     }
     Ok(())
@@ -64,50 +61,40 @@ fn inputs(grouped: &Grouped, detector: &Detector, samples: &[usize]) -> Result<V
     Ok(inputs?)
 }
 
-/// scorer -> AUROC over all kinds and for each kind.
-fn synthetic_auroc(
-    detector: &Detector,
-    normals: &[Input],
-) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
-    let mut pixels: Vec<(Option<SyntheticKind>, Vec<f32>)> =
-        normals.iter().map(|input| (None, input.pixels.clone())).collect();
+/// scorer -> how far its scores rise, over all kinds and for each kind.
+fn rises(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
     let (size_px, channels) = (normals[0].size_px, normals[0].channels);
-    for (index, input) in normals.iter().enumerate() {
-        for draw in 0..ANOMALIES_PER_NORMAL {
-            let index = index * ANOMALIES_PER_NORMAL + draw;
-            let kind = SyntheticKind::ALL[index % SyntheticKind::ALL.len()];
+    let mut pixels: Vec<Vec<f32>> = normals.iter().map(|input| input.pixels.clone()).collect();
+    for input in normals {
+        for &kind in SyntheticKind::ALL {
             let mut drawn = input.pixels.clone();
-            draw_anomaly(&mut drawn, size_px, channels, ANOMALY_SEED, index as u64, kind);
-            pixels.push((Some(kind), drawn));
+            let index = pixels.len() as u64;
+            draw_anomaly(&mut drawn, size_px, channels, ANOMALY_SEED, index, kind);
+            pixels.push(drawn);
         }
     }
-    let slices: Vec<&[f32]> = pixels.iter().map(|(_, pixels)| pixels.as_slice()).collect();
+    let slices: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
     let responses = respond(detector.model(), &slices)?;
     let reference = detector.latent_reference();
-    let evidence: aberra::Result<Vec<Evidence>> = slices
-        .par_iter()
-        .zip(&responses)
-        .map(|(pixels, response)| {
-            Evidence::measure(pixels, size_px, channels, response)?.with_reference(reference, &response.mu)
-        })
-        .collect();
-    let evidence = evidence?;
+    let measure = |(pixels, response): (&&[f32], &Response)| {
+        Evidence::measure(pixels, size_px, channels, response)?.with_reference(reference, &response.mu)
+    };
+    let evidence = slices.par_iter().zip(&responses).map(measure).collect::<aberra::Result<Vec<_>>>()?;
     let mut table = BTreeMap::new();
     for scorer in detector.fitted_scorers() {
         let scores: Vec<f64> =
             evidence.iter().map(|evidence| scorer.score(evidence)).collect::<aberra::Result<_>>()?;
+        let (without, with) = scores.split_at(normals.len());
         let mut row = BTreeMap::new();
-        let mut add = |name: String, wanted: &dyn Fn(SyntheticKind) -> bool| {
-            let members = pixels.iter().zip(&scores).filter(|((kind, _), _)| kind.is_none_or(wanted));
-            let (scores, anomalous): (Vec<f64>, Vec<bool>) =
-                members.map(|((kind, _), &score)| (score, kind.is_some())).unzip();
-            if let Some(value) = auroc(&scores, &anomalous) {
-                row.insert(name, (value * 1e4).round() / 1e4);
-            }
+        let mut add = |name: &str, with: &[f64]| {
+            let rise = standardized_rise(without, with).map_or(f64::NAN, |rise| (rise * 1e3).round() / 1e3);
+            row.insert(name.to_owned(), rise);
         };
-        add("all".to_owned(), &|_| true);
-        for kind in SyntheticKind::ALL {
-            add(kind.name().to_owned(), &|other| other == *kind);
+        add("all", with);
+        for (position, kind) in SyntheticKind::ALL.iter().enumerate() {
+            let of_kind: Vec<f64> =
+                with.iter().copied().skip(position).step_by(SyntheticKind::ALL.len()).collect();
+            add(kind.name(), &of_kind);
         }
         table.insert(scorer.name().to_owned(), row);
     }

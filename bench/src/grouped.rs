@@ -56,7 +56,7 @@ impl Grouped {
         let started = Instant::now();
         let mut observe = |progress: Progress<'_>| {
             if let Progress::Epoch(record) = progress
-                && (record.synthetic_auroc.is_some() || record.epoch == 1)
+                && (record.synthetic_rise.is_some() || record.epoch == 1)
             {
                 note(&format!(
                     "epoch {} train {:.1} + {:.1} held-out {:.1} + {:.1} synthetic {:?} {:.0} images/s",
@@ -65,7 +65,7 @@ impl Grouped {
                     record.train_kl,
                     record.held_out_reconstruction,
                     record.held_out_kl,
-                    record.synthetic_auroc,
+                    record.synthetic_rise,
                     record.images_per_s
                 ));
             }

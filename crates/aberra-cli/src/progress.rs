@@ -114,11 +114,11 @@ impl TrainingProgress {
 
     fn epoch(&mut self, record: &EpochRecord) {
         let Some(plan) = self.plan else { return };
-        let auroc = record.synthetic_auroc.map(|auroc| format!(", synthetic AUROC {auroc:.3}"));
-        let auroc = auroc.unwrap_or_default();
+        let rise = record.synthetic_rise.map(|rise| format!(", synthetic rise {rise:.3}"));
+        let rise = rise.unwrap_or_default();
         if self.bar.is_some() {
             self.last_epoch = format!(
-                ", held out {}, {:.0} images/s{auroc}",
+                ", held out {}, {:.0} images/s{rise}",
                 output::number(record.held_out_total),
                 record.images_per_s
             );
@@ -126,7 +126,7 @@ impl TrainingProgress {
         }
         output::note(&format!(
             "epoch {}/{}: loss {} (reconstruction {}, KL {}), held out {}, learning rate {:.2e}, {:.0} images/s\
-             {auroc}{}",
+             {rise}{}",
             record.epoch,
             plan.epochs,
             output::number(record.train_total),

@@ -20,4 +20,4 @@ pub use image::{ColorMode, Format, Header, Image, Source};
 pub use limits::Limits;
 pub use placement::{Placement, Region, fit_mask};
 pub use png::encode_png;
-pub use preprocess::{Color, ForegroundCrop, Input, IntensityScaling, Preprocessing};
+pub use preprocess::{Color, ForegroundCrop, Input, IntensityScaling, Preprocessing, check};

@@ -187,7 +187,11 @@ fn out_of_range(setting: &str, range: &str, found: impl std::fmt::Display) -> Er
     Error::new(Kind::Settings, message)
 }
 
-fn check(image: &Image) -> Result<(), Error> {
+/// Whether an image can become a network input, whatever the settings.
+///
+/// # Errors
+/// It is smaller than 8 x 8 pixels, its length does not fit, or its values are beyond 1e30.
+pub fn check(image: &Image) -> Result<(), Error> {
     let Image { height, width, channels, .. } = *image;
     if height < MIN_SIDE_PX || width < MIN_SIDE_PX {
         let message = format!(

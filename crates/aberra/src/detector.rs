@@ -62,8 +62,9 @@ pub struct Provenance {
     pub parameters: usize,
     /// Epochs after which the weights were taken.
     pub best_epoch: usize,
-    /// AUROC for synthetic anomalies drawn into held-out normals, which chose them.
-    pub synthetic_auroc: Option<f64>,
+    /// How far the scorer rises when synthetic anomalies are drawn into held-out normals, in standard deviations of their
+    /// own scores; what chose the weights.
+    pub synthetic_rise: Option<f64>,
     /// Numbers the weights were trained with.
     pub precision: String,
 }

@@ -150,7 +150,7 @@ impl Detector {
                 calibration: size(&split.calibration),
                 parameters: trained.model.parameter_count(),
                 best_epoch: trained.epoch,
-                synthetic_auroc: trained.synthetic_auroc,
+                synthetic_rise: trained.synthetic_rise,
                 precision: "f32".to_owned(),
             },
             normals,

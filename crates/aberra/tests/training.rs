@@ -4,10 +4,11 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use aberra::calibrate::{Criterion, Labelled};
 use aberra::dataset::{Dataset, OpenOptions};
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::train::{EpochRecord, Progress};
-use aberra::{Detector, TrainConfig, TrainOptions};
+use aberra::{Detector, Part, TrainConfig, TrainOptions};
 
 /// Small, but with every part: uncertainty decoder, warm-ups, augmentation, several steps an epoch.
 const SETTINGS: &str = "
@@ -176,4 +177,29 @@ fn thumbnails_are_kept_only_on_request() {
     let fixture = Fixture::new();
     let length = |more: &str| bytes(&fixture.run("run", &config(more), false, None).unwrap().0).len();
     assert!(length("keep_thumbnails = true") > length("") + 50 * 48 * 48 * 4);
+}
+
+#[test]
+fn the_threshold_comes_from_calibration_normals_alone() {
+    let fixture = Fixture::new();
+    let (_, detector) = fixture.run("run", &config(""), false, None).unwrap();
+    let scorer = detector.scorer().unwrap();
+    let mut scores: Vec<f64> = detector
+        .normals()
+        .iter()
+        .filter(|normal| normal.part == Part::Calibration)
+        .map(|normal| scorer.score(&normal.evidence).unwrap())
+        .collect();
+    scores.sort_by(f64::total_cmp);
+    assert_eq!(scores, detector.calibration().scores);
+    assert!(scores.contains(&detector.calibration().threshold));
+    assert!(!detector.calibration().promise.saw_labels());
+    let seen = |part: Part| detector.normals().iter().filter(move |normal| normal.part == part);
+    for calibration in seen(Part::Calibration) {
+        let learned = seen(Part::Train).chain(seen(Part::Fit));
+        assert!(learned.into_iter().all(|normal| normal.sketch != calibration.sketch));
+    }
+    let labelled = Labelled { scores: &[0.0, 1.0, 2.0], anomalous: &[false, false, true] };
+    let moved = detector.calibrate(Some(labelled), Criterion::LabelledF1Max).unwrap();
+    assert!(moved.calibration().promise.saw_labels(), "a labelled threshold must say so");
 }

@@ -67,8 +67,8 @@ fn words(path: &Path, detector: &Detector) -> Result<String, Failure> {
     };
     let crop = if preprocessing.foreground_crop.is_some() { "foreground crop, " } else { "" };
     let pad = if preprocessing.square_pad { "square pad, " } else { "" };
-    let auroc = provenance.synthetic_auroc;
-    let auroc = auroc.map_or_else(String::new, |auroc| format!(", synthetic AUROC {auroc:.3}"));
+    let rise = provenance.synthetic_rise;
+    let rise = rise.map_or_else(String::new, |rise| format!(", synthetic rise {rise:.3}"));
     Ok(output::aligned(&[
         ("detector", path.display().to_string()),
         ("hash", detector.hash().unwrap_or("none").to_owned()),
@@ -103,7 +103,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, Failure> {
         (
             "training",
             format!(
-                "{} epochs, seed {}; weights of epoch {}{auroc}",
+                "{} epochs, seed {}; weights of epoch {}{rise}",
                 config.train.epochs, config.seed, provenance.best_epoch
             ),
         ),

@@ -109,12 +109,12 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
         }))?;
     } else {
         let provenance = detector.provenance();
-        let auroc = provenance.synthetic_auroc;
-        let auroc = auroc.map_or_else(String::new, |auroc| format!(", synthetic AUROC {auroc:.3}"));
+        let rise = provenance.synthetic_rise;
+        let rise = rise.map_or_else(String::new, |rise| format!(", synthetic rise {rise:.3}"));
         output::data(&output::aligned(&[
             (
                 "trained",
-                format!("{}; weights of epoch {}{auroc}", output::duration(seconds), provenance.best_epoch),
+                format!("{}; weights of epoch {}{rise}", output::duration(seconds), provenance.best_epoch),
             ),
             ("scorer", detector.config().scorer.clone()),
             ("threshold", output::number(detector.calibration().threshold)),

@@ -55,7 +55,10 @@ impl Dataset {
     /// As [`inspect`](Self::inspect), calling `done` after each image, on any thread.
     pub fn inspect_with(&self, limits: &Limits, done: impl Fn() + Sync) -> Inspection {
         let look = |path: &Path| {
-            let seen = aberra_image::read(path, limits).map(|image| Inspected::of(&image, path));
+            let seen = aberra_image::read(path, limits).and_then(|image| {
+                aberra_image::check(&image)?;
+                Ok(Inspected::of(&image, path))
+            });
             done();
             seen.map_err(|error| error.to_string())
         };

@@ -16,8 +16,8 @@ const FIT_GROUPS: usize = 39;
 const FIT_SHARE: f64 = 1.0 / 6.0;
 /// The share of the groups outside the test part that the calibration part comes near.
 const CALIBRATION_SHARE: f64 = 0.25;
-/// Fewest groups of normals outside the test part that are divided at all.
-const LEAST_GROUPS: usize = 8;
+/// Fewest groups that the fit part takes, as scorers need, and that training is left with.
+const LEAST_FIT_GROUPS: usize = 8;
 
 /// How to divide a data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -155,12 +155,11 @@ impl SplitSizes {
 
     fn with_test(groups: usize, test: usize, settings: &SplitSettings) -> Result<Self> {
         let rest = groups - test;
-        let least = least_calibration(settings.rate);
-        if rest < LEAST_GROUPS || least > rest / 2 {
+        if least_calibration(settings.rate) > most_calibration(rest) {
             return Err(too_few(groups, test, settings));
         }
         let calibration = calibration_groups(rest, settings.rate);
-        let fit = ((rest as f64 * FIT_SHARE).ceil() as usize).min(FIT_GROUPS);
+        let fit = fit_groups(rest);
         Ok(Self { train: rest - calibration - fit, fit, calibration, test })
     }
 }
@@ -168,7 +167,8 @@ impl SplitSizes {
 /// The smallest false-alarm rate that `groups` groups of normals can support; `None` if they cannot be divided.
 pub fn smallest_rate(groups: usize, test_share: f64) -> Option<f64> {
     let rest = groups - test_groups(groups, test_share.clamp(0.0, 0.9));
-    (rest >= LEAST_GROUPS).then(|| 1.0 / (rest / 2 + 1) as f64)
+    let most = most_calibration(rest);
+    (most > 0).then(|| 1.0 / (most + 1) as f64)
 }
 
 impl Split {
@@ -412,7 +412,7 @@ fn by_layout(
             percent(1.0 / (given_calibration.len() + 1) as f64)
         )));
     } else {
-        let fit = ((groups.len() as f64 * FIT_SHARE).ceil() as usize).min(FIT_GROUPS);
+        let fit = fit_groups(groups.len());
         SplitSizes { train: groups.len() - fit, fit, calibration: 0, test: 0 }
     };
     let mut split = Split::empty(grouping, inspection, settings);
@@ -452,6 +452,15 @@ pub(super) fn least_calibration(rate: f64) -> usize {
     ((1.0 / rate - 1e-9).ceil() as usize).saturating_sub(1).max(1)
 }
 
+/// Most groups that the calibration part may take of `rest`: half of them, and not those that fitting and training need.
+fn most_calibration(rest: usize) -> usize {
+    (rest / 2).min(rest.saturating_sub(2 * LEAST_FIT_GROUPS))
+}
+
+fn fit_groups(rest: usize) -> usize {
+    ((rest as f64 * FIT_SHARE).ceil() as usize).clamp(LEAST_FIT_GROUPS, FIT_GROUPS)
+}
+
 /// The number n nearest a quarter of `rest` for which (n + 1) x rate is a whole number, so that no part of the promise
 /// is lost to rounding; where there is none up to half of `rest`, the n that loses least.
 fn calibration_groups(rest: usize, rate: f64) -> usize {
@@ -461,20 +470,22 @@ fn calibration_groups(rest: usize, rate: f64) -> usize {
         if kept > 1.0 - 1e-6 { 1.0 } else { kept }
     };
     let distance = |n: usize| (n as f64 - rest as f64 * CALIBRATION_SHARE).abs();
-    (least_calibration(rate)..=rest / 2)
+    (least_calibration(rate)..=most_calibration(rest))
         .min_by(|&a, &b| kept(b).total_cmp(&kept(a)).then(distance(a).total_cmp(&distance(b))))
-        .unwrap_or(rest / 2)
+        .unwrap_or(most_calibration(rest))
 }
 
 fn too_few(groups: usize, test: usize, settings: &SplitSettings) -> Error {
     // A share of all of them would leave none, however many groups there were.
     let share = if test < groups { test as f64 / groups as f64 } else { settings.test_share };
-    let least = (2 * least_calibration(settings.rate)).max(LEAST_GROUPS);
+    let calibration = least_calibration(settings.rate);
+    let least = (2 * calibration).max(calibration + 2 * LEAST_FIT_GROUPS);
     let needed =
         (least..).find(|&groups| groups - (groups as f64 * share).round() as usize >= least).unwrap_or(least);
     let rest = groups - test;
-    let smallest = if rest >= LEAST_GROUPS {
-        format!("the smallest rate that {groups} groups support is {}", percent(1.0 / (rest / 2 + 1) as f64))
+    let most = most_calibration(rest);
+    let smallest = if most > 0 {
+        format!("the smallest rate that {groups} groups support is {}", percent(1.0 / (most + 1) as f64))
     } else {
         "so few support no rate at all".to_owned()
     };

@@ -33,8 +33,9 @@ pub struct EpochRecord {
     pub beta: f64,
     /// Learning rate at the epoch's end.
     pub learning_rate: f64,
-    /// AUROC of the scorer for synthetic anomalies drawn into the held-out normals, in the epochs that measure it.
-    pub synthetic_auroc: Option<f64>,
+    /// How far the scorer rises when synthetic anomalies are drawn into the held-out normals, in standard deviations of
+    /// their own scores, in the epochs that measure it.
+    pub synthetic_rise: Option<f64>,
     /// Whether this epoch's weights are the best so far.
     pub best: bool,
     /// Training images a second.
@@ -101,7 +102,7 @@ impl History {
             ("kl/held-out", Some(record.held_out_kl)),
             ("schedule/beta", Some(record.beta)),
             ("schedule/learning-rate", Some(record.learning_rate)),
-            ("selection/synthetic-auroc", record.synthetic_auroc),
+            ("selection/synthetic-rise", record.synthetic_rise),
             ("speed/images-per-second", Some(record.images_per_s)),
         ];
         let mut write = || -> std::result::Result<(), tfrecord::Error> {

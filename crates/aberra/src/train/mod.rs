@@ -93,8 +93,8 @@ pub(crate) struct Trained {
     pub(crate) model: Model,
     /// Epochs after which those weights were taken.
     pub(crate) epoch: usize,
-    /// AUROC for synthetic anomalies then, where it was measured.
-    pub(crate) synthetic_auroc: Option<f64>,
+    /// How far the scorer rose for synthetic anomalies then, where it was measured.
+    pub(crate) synthetic_rise: Option<f64>,
 }
 
 /// Trains a model on `inputs`, watching the held-out normals. `observe` may stop it: a checkpoint is written first.
@@ -198,9 +198,9 @@ pub(crate) fn train(
             return Err(diverged(position.epoch, optimizer.step as usize, run.folder));
         }
         let checks = position.epoch % settings.check_every_epochs == 0 || position.epoch == settings.epochs;
-        let synthetic_auroc = if checks { selection.synthetic_auroc(&plain)? } else { None };
+        let synthetic_rise = if checks { selection.synthetic_rise(&plain)? } else { None };
         let value = match settings.criterion {
-            SelectionCriterion::Synthetic => synthetic_auroc,
+            SelectionCriterion::Synthetic => synthetic_rise,
             SelectionCriterion::HeldOutLoss => Some(-held_out_total),
             SelectionCriterion::Last => Some(position.epoch as f64),
         };
@@ -228,7 +228,7 @@ pub(crate) fn train(
             held_out_kl,
             beta,
             learning_rate,
-            synthetic_auroc,
+            synthetic_rise,
             best: is_best,
             images_per_s,
         };
@@ -252,7 +252,7 @@ pub(crate) fn train(
     }
     let (value, epoch) = position.best.unwrap_or((0.0, position.epoch));
     let synthetic = settings.criterion == SelectionCriterion::Synthetic;
-    Ok(Trained { model: model.valid(), epoch, synthetic_auroc: synthetic.then_some(value) })
+    Ok(Trained { model: model.valid(), epoch, synthetic_rise: synthetic.then_some(value) })
 }
 
 fn out_of_patience(settings: &TrainSettings, position: &Position) -> bool {

@@ -1,12 +1,12 @@
-//! What chooses the best checkpoint: the loss on held-out normals, and the scorer's AUROC for synthetic anomalies drawn
-//! into them. No real anomaly is seen.
+//! What chooses the best checkpoint: the loss on held-out normals, and how far the scorer rises when synthetic
+//! anomalies are drawn into them. No real anomaly is seen.
 
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::{Inputs, Run, scalar};
 use crate::Result;
-use crate::evaluate::metrics::auroc;
+use crate::evaluate::metrics::standardized_rise;
 use crate::model::{Loss, Model};
 use crate::phantom::{SyntheticKind, draw_anomaly};
 use crate::score::{Evidence, FittedScorer, LatentReference, respond, scorer};
@@ -58,9 +58,9 @@ impl<'a> Selection<'a> {
         Ok((reconstruction / count, kl / count))
     }
 
-    /// AUROC of the scorer, fitted on the held-out normals, for the anomalies drawn into them; `None` where it cannot be
-    /// computed.
-    pub(super) fn synthetic_auroc(&self, model: &Model) -> Result<Option<f64>> {
+    /// How far the scorer, fitted on the held-out normals, rises when an anomaly is drawn into them, in standard deviations
+    /// of their own scores ([`standardized_rise`]); `None` where it cannot be computed.
+    pub(super) fn synthetic_rise(&self, model: &Model) -> Result<Option<f64>> {
         let reference = match scorer(self.scorer)?.needs_reference() {
             true => Some(self.reference(model)?),
             false => None,
@@ -68,10 +68,10 @@ impl<'a> Selection<'a> {
         let measure = |pixels: &[Vec<f32>]| self.evidence(model, pixels, reference.as_ref());
         let (normals, anomalies) = (measure(&self.normals)?, measure(&self.anomalies)?);
         let Ok(fitted) = FittedScorer::fit(self.scorer, &normals) else { return Ok(None) };
-        let scores: Vec<f64> =
-            normals.iter().chain(&anomalies).map(|evidence| fitted.score(evidence)).collect::<Result<_>>()?;
-        let anomalous: Vec<bool> = (0..scores.len()).map(|index| index >= normals.len()).collect();
-        Ok(auroc(&scores, &anomalous))
+        let scores = |images: &[Evidence]| {
+            images.iter().map(|evidence| fitted.score(evidence)).collect::<Result<Vec<_>>>()
+        };
+        Ok(standardized_rise(&scores(&normals)?, &scores(&anomalies)?))
     }
 
     fn reference(&self, model: &Model) -> Result<LatentReference> {

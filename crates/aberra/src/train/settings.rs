@@ -60,11 +60,12 @@ pub enum Schedule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelectionCriterion {
-    /// AUROC of the detector's scorer for synthetic anomalies drawn into the held-out normals.
-    #[default]
-    Synthetic,
     /// The loss on the held-out normals.
+    #[default]
     HeldOutLoss,
+    /// How far the detector's scorer rises when synthetic anomalies are drawn into the held-out normals, in standard
+    /// deviations of their own scores.
+    Synthetic,
     /// The last epoch's weights.
     Last,
 }
@@ -90,7 +91,7 @@ pub struct Augmentation {
 impl Default for TrainSettings {
     fn default() -> Self {
         Self {
-            epochs: 100,
+            epochs: 60,
             batch_size: 32,
             learning_rate: 1e-3,
             schedule: Schedule::Cosine,
@@ -102,7 +103,7 @@ impl Default for TrainSettings {
             variance_warmup_epochs: 5,
             check_every_epochs: 5,
             patience: 0,
-            criterion: SelectionCriterion::Synthetic,
+            criterion: SelectionCriterion::HeldOutLoss,
             checkpoint_every_epochs: 10,
             cache_mib: 2048,
             augmentation: Augmentation::default(),
