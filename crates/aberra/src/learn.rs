@@ -27,8 +27,11 @@ pub struct TrainOptions<'a> {
     /// Whether to go on from the folder's checkpoint.
     pub resume: bool,
     /// Told how training goes; may stop it, and a checkpoint is written first.
-    pub observe: Option<&'a mut dyn FnMut(Progress<'_>) -> ControlFlow<()>>,
+    pub observe: Option<&'a mut Observer<'a>>,
 }
+
+/// Is told how training goes, and may stop it.
+pub type Observer<'a> = dyn FnMut(Progress<'_>) -> ControlFlow<()> + 'a;
 
 /// Side of a kept thumbnail.
 const THUMBNAIL_PX: usize = 48;

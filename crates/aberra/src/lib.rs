@@ -23,7 +23,7 @@ pub use config::{ENVIRONMENT_PREFIX, PromiseSettings, TrainConfig};
 pub use detector::{Detector, Normal, Part, PartSize, Provenance, Verdict};
 pub use error::Error;
 pub use files::FILES_CHUNK;
-pub use learn::TrainOptions;
+pub use learn::{Observer, TrainOptions};
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -436,7 +436,7 @@ fn a_split_of_other_data_is_refused() {
     use aberra::dataset::{GroupBy, Grouping, Split, SplitSettings};
     let inspection = fixture().test.inspect(&Limits::default());
     let grouping = Grouping::of(&fixture().test, &inspection, GroupBy::Near).unwrap();
-    let settings = SplitSettings { rate: 0.2, test_share: 0.5, ..Default::default() };
+    let settings = SplitSettings { rate: 0.2, test_share: 0.3, ..Default::default() };
     let split = Split::of(&fixture().test, &inspection, &grouping, &settings).unwrap();
     let evaluation = fixture()
         .detector

@@ -1,5 +1,7 @@
 //! Training is reproducible bit for bit, whatever the threads and wherever it is cut, and stops cleanly.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -282,7 +282,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 /// Unlike AUROC it sees differences that are small beside those between images, as drawn anomalies are. `None` where there
 /// are fewer than two images, lengths do not fit, the scores do not vary or are not finite.
 pub fn standardized_rise(without: &[f64], with: &[f64]) -> Option<f64> {
-    if without.len() < 2 || with.is_empty() || with.len() % without.len() != 0 {
+    if without.len() < 2 || with.is_empty() || !with.len().is_multiple_of(without.len()) {
         return None;
     }
     let copies = with.len() / without.len();

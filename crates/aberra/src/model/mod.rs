@@ -1,7 +1,7 @@
 //! The model: encoder and decoder of a variational autoencoder (Kingma and Welling, 2014), as plain Burn modules.
 //!
 //! A model touches no files, clock or hidden randomness: noise and initial weights come from generators given to it.
-//! A new architecture is one file here and one variant of [`Network`].
+//! A new architecture is one file here and one variant of `Network`.
 
 mod convolutional;
 mod layer;
@@ -52,6 +52,7 @@ pub struct Model {
 
 /// The architectures. Each encodes `[n, h, w, c]` to `[n, 2 latent]` and decodes `[n, latent]` to `[n, h, w, outputs]`.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // A model holds one network, once.
 enum Network {
     Convolutional(Convolutional),
     Residual(Residual),

@@ -192,7 +192,7 @@ impl ModelSettings {
             return Err(Error::settings(format!("model.kernel_px: expected 4, found {}", self.kernel_px)));
         }
         let divisor = 1 << self.channels.len();
-        if size_px % divisor != 0 {
+        if !size_px.is_multiple_of(divisor) {
             return Err(Error::settings(format!(
                 "preprocessing.size_px: expected a multiple of {divisor} for {} stages, found {size_px}",
                 self.channels.len()
@@ -210,7 +210,7 @@ impl ModelSettings {
             ))
             .with_hint("set preprocessing.size_px = 256, or choose the convolutional architecture"));
         }
-        if self.channels[0] % 8 != 0 {
+        if !self.channels[0].is_multiple_of(8) {
             return Err(Error::settings(format!(
                 "model.channels: the residual decoder divides the first by 8, found {}",
                 self.channels[0]

@@ -1,6 +1,6 @@
 //! Brain-like slices and lesions drawn by a program: for the demo, tests and the choice of checkpoints.
 //!
-//! [`slice`] draws a normal axial slice, [`lesion_slice`] the same anatomy with a lesion and its exact mask,
+//! [`slice()`] draws a normal axial slice, [`lesion_slice`] the same anatomy with a lesion and its exact mask,
 //! [`draw_anomaly`] a generic anomaly into any network input (real or phantom, brain or not), and [`write_dataset`] a
 //! whole data set as files. Everything is decided by `(seed, index)` alone, through [`crate::random::generator`].
 //!
