@@ -26,6 +26,7 @@ const SETTINGS: &str = "
     size_px = 32
     [model]
     preset = \"small\"
+    normalization = \"none\"
     channels = [8, 16]
     latent = 8
     hidden = 32

@@ -12,7 +12,7 @@ use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::train::{EpochRecord, Progress};
 use aberra::{Detector, Part, TrainConfig, TrainOptions};
 
-/// Small, but with every part: uncertainty decoder, warm-ups, augmentation, several steps an epoch.
+/// Small, but with every part: batch normalisation, uncertainty decoder, warm-ups, augmentation, several steps an epoch.
 const SETTINGS: &str = "
     seed = 11
     [preprocessing]

@@ -120,7 +120,7 @@ impl Preset {
             hidden: 512,
             kernel_px: 4,
             activation: Activation::Relu,
-            normalization: Normalization::None,
+            normalization: Normalization::Batch,
             likelihood: Likelihood::Uncertainty,
         };
         match self {
@@ -130,6 +130,7 @@ impl Preset {
                 channels: vec![32, 64, 128, 256],
                 latent: 128,
                 hidden: 0,
+                normalization: Normalization::None,
                 likelihood: Likelihood::Gaussian { variance: 0.5 },
                 ..base
             },
