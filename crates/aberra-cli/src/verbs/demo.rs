@@ -32,10 +32,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Passes over the training images.
-    #[arg(long, value_name = "N", default_value_t = 40)]
+    #[arg(long, value_name = "N", default_value_t = 25)]
     epochs: usize,
     /// Training pictures to draw.
-    #[arg(long, value_name = "N", default_value_t = 320)]
+    #[arg(long, value_name = "N", default_value_t = 500)]
     normals: usize,
     #[command(flatten)]
     json: JsonArgs,
@@ -43,6 +43,10 @@ pub(crate) struct DemoArgs {
 
 /// Side of the pictures and of the network input.
 const SIZE_PX: usize = 64;
+/// Small batches and short warm-ups: the demo's few pictures give few steps.
+const BATCH_SIZE: usize = 8;
+const SHORT_RUN: [&str; 3] =
+    ["train.beta=0.1", "train.beta_warmup_epochs=2", "train.variance_warmup_epochs=3"];
 /// Test pictures without a lesion.
 const TEST_NORMALS: usize = 60;
 /// Test pictures of each kind of lesion.
@@ -113,7 +117,9 @@ fn settings(args: &DemoArgs) -> Result<TrainConfig, Failure> {
         preset: Some("small".to_owned()),
         size: Some(SIZE_PX),
         epochs: Some(args.epochs),
+        batch_size: Some(BATCH_SIZE),
         seed: Some(args.seed),
+        set: SHORT_RUN.map(str::to_owned).to_vec(),
         ..SettingsArgs::default()
     };
     flags.resolve(None)
