@@ -1,5 +1,8 @@
 //! Activation functions that kernels apply while they write, and undo while they read a gradient.
 
+use crate::exponential::sigmoid;
+use crate::wide::wide;
+
 /// A function applied to every element of a layer's output.
 ///
 /// The derivative of each is a function of its output alone, so a layer need not keep its pre-activation.
@@ -20,7 +23,7 @@ pub enum Activation {
 
 impl Activation {
     /// The function's value at `x`.
-    #[inline]
+    #[inline(always)]
     pub fn apply(self, x: f32) -> f32 {
         match self {
             Self::Identity => x,
@@ -39,7 +42,7 @@ impl Activation {
                     slope * x
                 }
             }
-            Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Self::Sigmoid => sigmoid(x),
             Self::Tanh => x.tanh(),
         }
     }
@@ -64,12 +67,39 @@ impl Activation {
 
     /// Applies the function to every element.
     pub(crate) fn apply_all(self, values: &mut [f32]) {
-        match self {
-            Self::Identity => {}
-            Self::Relu => values.iter_mut().for_each(|x| *x = Self::Relu.apply(*x)),
-            Self::LeakyRelu(_) | Self::Sigmoid | Self::Tanh => {
-                values.iter_mut().for_each(|x| *x = self.apply(*x));
+        if self != Self::Identity {
+            apply(values, self);
+        }
+    }
+}
+
+wide! {
+    fn apply(values: &mut [f32], activation: Activation) {
+        // A match outside of the loop, so that each loop is one that the compiler can do in wide registers.
+        match activation {
+            Activation::Identity => {}
+            Activation::Relu => values.iter_mut().for_each(|x| *x = Activation::Relu.apply(*x)),
+            Activation::LeakyRelu(slope) => {
+                values.iter_mut().for_each(|x| *x = Activation::LeakyRelu(slope).apply(*x));
             }
+            Activation::Sigmoid => values.iter_mut().for_each(|x| *x = Activation::Sigmoid.apply(*x)),
+            Activation::Tanh => values.iter_mut().for_each(|x| *x = Activation::Tanh.apply(*x)),
+        }
+    }
+
+    /// Takes a gradient back through an activation.
+    fn gate(gradient: &[f32], output: &[f32], activation: Activation, target: &mut [f32]) {
+        let gated = target.iter_mut().zip(gradient).zip(output);
+        match activation {
+            Activation::Relu => {
+                gated.for_each(|((t, &g), &y)| *t = if y > 0.0 { g } else { 0.0 });
+            }
+            Activation::LeakyRelu(slope) => {
+                gated.for_each(|((t, &g), &y)| *t = if y > 0.0 { g } else { g * slope });
+            }
+            Activation::Sigmoid => gated.for_each(|((t, &g), &y)| *t = g * (y * (1.0 - y))),
+            Activation::Tanh => gated.for_each(|((t, &g), &y)| *t = g * (1.0 - y * y)),
+            Activation::Identity => target.copy_from_slice(gradient),
         }
     }
 }
@@ -112,20 +142,7 @@ impl<'a> Signal<'a> {
     pub(crate) fn write_to(&self, target: &mut [f32]) {
         match self.gate {
             None => target.copy_from_slice(self.values),
-            Some((output, activation)) => {
-                let gated = target.iter_mut().zip(self.values).zip(output);
-                match activation {
-                    Activation::Relu => {
-                        gated.for_each(|((t, &g), &y)| *t = if y > 0.0 { g } else { 0.0 });
-                    }
-                    Activation::LeakyRelu(slope) => {
-                        gated.for_each(|((t, &g), &y)| *t = if y > 0.0 { g } else { g * slope });
-                    }
-                    Activation::Sigmoid => gated.for_each(|((t, &g), &y)| *t = g * (y * (1.0 - y))),
-                    Activation::Tanh => gated.for_each(|((t, &g), &y)| *t = g * (1.0 - y * y)),
-                    Activation::Identity => target.copy_from_slice(self.values),
-                }
-            }
+            Some((output, activation)) => gate(self.values, output, activation, target),
         }
     }
 }

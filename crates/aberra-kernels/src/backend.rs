@@ -1,7 +1,9 @@
 //! The operations as an extension of Burn's backends: stock operations by default, our kernels on the CPU.
 
 use crate::activation::Activation;
+use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
+use crate::norm::Normalization;
 use crate::optimise::AdamStep;
 use crate::stock;
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
@@ -123,6 +125,71 @@ pub trait Kernels: Backend {
         activation: Activation,
     ) -> FloatTensor<Self> {
         stock::bias_gradient::<Self>(stock::gate::<Self>(gradient, output, activation))
+    }
+
+    /// `activation((input - mean) / sqrt(variance + epsilon) * scale + shift)` over all dimensions but the last; with it
+    /// the mean and the biased variance, neither of which is differentiated.
+    fn normalization(
+        input: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        settings: Normalization,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        stock::norm::batch_norm::<Self>(input, scale, shift, settings)
+    }
+
+    /// Gradients of a batch normalisation's input, scale and shift.
+    fn normalization_gradients(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        settings: Normalization,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let gradient = stock::gate::<Self>(gradient, output, settings.activation);
+        stock::norm::batch_norm_gradients::<Self>(gradient, input, scale, [mean, variance], settings.epsilon)
+    }
+
+    /// -log p(target | output) summed over pixels, the mean over the batch, shape `[1]`. `output` is
+    /// `[batch, height, width, outputs]`, `target` `[batch, height, width, channels]` and a constant.
+    fn reconstruction_cost(
+        output: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        likelihood: PixelLikelihood,
+    ) -> FloatTensor<Self> {
+        stock::cost::reconstruction_cost::<Self>(output, target, likelihood)
+    }
+
+    /// Gradient of the cost's output, from the gradient of the cost, shape `[1]`.
+    fn reconstruction_cost_gradient(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        likelihood: PixelLikelihood,
+    ) -> FloatTensor<Self> {
+        stock::cost::reconstruction_cost_gradient::<Self>(gradient, output, target, likelihood)
+    }
+
+    /// KL(N(mean, exp(log variance)) || N(0, 1)) of `[batch, latent]`: the sum over dimensions, each at least
+    /// `free_bits` nats, of the mean over the batch. Shape `[1]`.
+    fn kl_divergence(
+        mean: FloatTensor<Self>,
+        log_variance: FloatTensor<Self>,
+        free_bits: f32,
+    ) -> FloatTensor<Self> {
+        stock::cost::kl_divergence::<Self>(mean, log_variance, free_bits)
+    }
+
+    /// Gradients of mean and log-variance, from the gradient of the divergence, shape `[1]`.
+    fn kl_divergence_gradients(
+        gradient: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        log_variance: FloatTensor<Self>,
+        free_bits: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        stock::cost::kl_divergence_gradients::<Self>(gradient, mean, log_variance, free_bits)
     }
 
     /// Parameter, first and second moment after a step of Adam.

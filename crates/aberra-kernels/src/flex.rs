@@ -2,11 +2,13 @@
 
 use crate::activation::{Activation, Signal};
 use crate::backend::Kernels;
+use crate::cost::{self, Decoded, PixelLikelihood};
 use crate::geometry::{Geometry, Sizes};
+use crate::norm::{self, Normalization};
 use crate::optimise::{self, AdamStep};
-use crate::{convolve, dense, stock, weight_gradient};
+use crate::{convolve, dense, divergence, stock, weight_gradient};
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{DType, Shape, TensorData};
 use burn_flex::FlexTensor;
 
 impl Kernels for Flex {
@@ -202,6 +204,107 @@ impl Kernels for Flex {
         tensor(weight_gradient::bias_gradient(signal, channels), [channels])
     }
 
+    fn normalization(
+        input: FlexTensor,
+        scale: FlexTensor,
+        shift: FlexTensor,
+        settings: Normalization,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        if !all_f32(&[&input, &scale, &shift]) {
+            return stock::norm::batch_norm::<Self>(input, scale, shift, settings);
+        }
+        let (input, scale, shift) = (contiguous(input), contiguous(scale), contiguous(shift));
+        let result = norm::forward(values(&input), values(&scale), values(&shift), settings);
+        let channels = scale.shape();
+        (
+            tensor(result.output, input.shape()),
+            tensor(result.mean, channels.clone()),
+            tensor(result.variance, channels),
+        )
+    }
+
+    fn normalization_gradients(
+        gradient: FlexTensor,
+        output: FlexTensor,
+        input: FlexTensor,
+        scale: FlexTensor,
+        mean: FlexTensor,
+        variance: FlexTensor,
+        settings: Normalization,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        if !all_f32(&[&gradient, &output, &input, &scale, &mean, &variance]) {
+            let gradient = stock::gate::<Self>(gradient, output, settings.activation);
+            return stock::norm::batch_norm_gradients::<Self>(
+                gradient,
+                input,
+                scale,
+                [mean, variance],
+                settings.epsilon,
+            );
+        }
+        let [gradient, output, input, scale, mean, variance] =
+            [gradient, output, input, scale, mean, variance].map(contiguous);
+        let signal = Signal::gated(values(&gradient), values(&output), settings.activation);
+        let statistics = [values(&mean), values(&variance)];
+        let [of_input, of_scale, of_shift] =
+            norm::gradients(signal, values(&input), values(&scale), statistics, settings.epsilon);
+        let channels = scale.shape();
+        (tensor(of_input, input.shape()), tensor(of_scale, channels.clone()), tensor(of_shift, channels))
+    }
+
+    fn reconstruction_cost(
+        output: FlexTensor,
+        target: FlexTensor,
+        likelihood: PixelLikelihood,
+    ) -> FlexTensor {
+        if !all_f32(&[&output, &target]) {
+            return stock::cost::reconstruction_cost::<Self>(output, target, likelihood);
+        }
+        let (output, target) = (contiguous(output), contiguous(target));
+        let batch = target.shape()[0].max(1) as f64;
+        tensor(vec![(cost::cost(decoded(&output, &target), likelihood) / batch) as f32], [1])
+    }
+
+    fn reconstruction_cost_gradient(
+        gradient: FlexTensor,
+        output: FlexTensor,
+        target: FlexTensor,
+        likelihood: PixelLikelihood,
+    ) -> FlexTensor {
+        if !all_f32(&[&gradient, &output, &target]) {
+            return stock::cost::reconstruction_cost_gradient::<Self>(gradient, output, target, likelihood);
+        }
+        let (gradient, output, target) = (contiguous(gradient), contiguous(output), contiguous(target));
+        let factor = values(&gradient)[0] / target.shape()[0].max(1) as f32;
+        tensor(cost::gradient(decoded(&output, &target), likelihood, factor), output.shape())
+    }
+
+    fn kl_divergence(mean: FlexTensor, log_variance: FlexTensor, free_bits: f32) -> FlexTensor {
+        if !all_f32(&[&mean, &log_variance]) {
+            return stock::cost::kl_divergence::<Self>(mean, log_variance, free_bits);
+        }
+        let (mean, log_variance) = (contiguous(mean), contiguous(log_variance));
+        let latent = mean.shape()[1];
+        let nats = divergence::divergence(values(&mean), values(&log_variance), latent, free_bits);
+        tensor(vec![nats as f32], [1])
+    }
+
+    fn kl_divergence_gradients(
+        gradient: FlexTensor,
+        mean: FlexTensor,
+        log_variance: FlexTensor,
+        free_bits: f32,
+    ) -> (FlexTensor, FlexTensor) {
+        if !all_f32(&[&gradient, &mean, &log_variance]) {
+            return stock::cost::kl_divergence_gradients::<Self>(gradient, mean, log_variance, free_bits);
+        }
+        let [gradient, mean, log_variance] = [gradient, mean, log_variance].map(contiguous);
+        let (latent, factor) = (mean.shape()[1], values(&gradient)[0]);
+        let [of_mean, of_log_variance] =
+            divergence::gradients(values(&mean), values(&log_variance), latent, free_bits, factor);
+        (tensor(of_mean, mean.shape()), tensor(of_log_variance, mean.shape()))
+    }
+
     fn adam(
         parameter: FlexTensor,
         gradient: FlexTensor,
@@ -270,6 +373,11 @@ fn gated(gradient: FlexTensor, output: FlexTensor, activation: Activation) -> Ve
     result
 }
 
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+fn decoded<'a>(output: &'a FlexTensor, target: &'a FlexTensor) -> Decoded<'a> {
+    let (outputs, channels) = (output.shape()[3], target.shape()[3]);
+    Decoded { output: values(output), outputs, target: values(target), channels }
+}
+
+fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }

@@ -1,8 +1,13 @@
 //! The backward passes, registered with Burn's autodiff for any backend that has the operations.
 
+mod cost;
+mod norm;
+
 use crate::activation::Activation;
 use crate::backend::Kernels;
+use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
+use crate::norm::Normalization;
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
@@ -38,6 +43,31 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         activation: Activation,
     ) -> FloatTensor<Self> {
         layer::<B, C>(input, weight, bias, Operation::Dense, activation)
+    }
+
+    fn normalization(
+        input: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        settings: Normalization,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        norm::batch_norm::<B, C>(input, scale, shift, settings)
+    }
+
+    fn reconstruction_cost(
+        output: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        likelihood: PixelLikelihood,
+    ) -> FloatTensor<Self> {
+        cost::reconstruction_cost::<B, C>(output, target, likelihood)
+    }
+
+    fn kl_divergence(
+        mean: FloatTensor<Self>,
+        log_variance: FloatTensor<Self>,
+        free_bits: f32,
+    ) -> FloatTensor<Self> {
+        cost::kl_divergence::<B, C>(mean, log_variance, free_bits)
     }
 }
 

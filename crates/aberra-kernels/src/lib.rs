@@ -1,4 +1,5 @@
-//! Fast CPU kernels behind Burn operations: convolution, transposed convolution, dense layers, optimiser step.
+//! Fast CPU kernels behind Burn operations: convolution, transposed convolution, dense layers, batch normalisation, the
+//! loss of a variational autoencoder, optimiser step.
 //!
 //! All image tensors are channels-last, `[batch, height, width, channels]`. Bias and activation are part of the
 //! operation, in both directions. On Burn's CPU device (`Device::flex()`), with and without autodiff, `f32` tensors run
@@ -11,20 +12,27 @@
 mod activation;
 mod backend;
 mod convolve;
+mod cost;
 mod dense;
+mod divergence;
+mod exponential;
 mod flex;
 mod geometry;
 mod gradient;
+mod norm;
 mod optimise;
 mod product;
 mod stock;
 mod tile;
 mod weight_gradient;
+mod wide;
 mod window;
 
 pub use activation::Activation;
 pub use backend::Kernels;
+pub use cost::PixelLikelihood;
 pub use geometry::Geometry;
+pub use norm::Normalization;
 pub use optimise::AdamStep;
 
 use burn::backend::Dispatch;
@@ -118,6 +126,78 @@ pub fn linear(
         weight.into_dispatch(),
         bias.into_dispatch(),
         activation,
+    ))
+}
+
+/// Batch normalisation with activation: `activation((input - mean) / sqrt(variance + epsilon) * scale + shift)`, with
+/// mean and biased variance of the batch. Returns the output, the mean and the variance; the latter two are not
+/// differentiated. Ioffe and Szegedy 2015, <https://arxiv.org/abs/1502.03167>.
+///
+/// # Shapes
+/// `input [.., channels]`, `scale [channels]`, `shift [channels]`; returns `[.., channels]`, `[channels]`, `[channels]`.
+///
+/// # Panics
+/// If the shapes do not match.
+pub fn batch_norm<const D: usize>(
+    input: Tensor<D>,
+    scale: Tensor<1>,
+    shift: Tensor<1>,
+    epsilon: f32,
+    activation: Activation,
+) -> (Tensor<D>, Tensor<1>, Tensor<1>) {
+    let channels = input.dims()[D - 1];
+    for (name, [found]) in [("scale", scale.dims()), ("shift", shift.dims())] {
+        assert_eq!(found, channels, "expected a {name} of {channels} values for this input, found {found}");
+    }
+    let (output, mean, variance) = <Dispatch as Kernels>::normalization(
+        input.into_dispatch(),
+        scale.into_dispatch(),
+        shift.into_dispatch(),
+        Normalization { epsilon, activation },
+    );
+    (Tensor::from_dispatch(output), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
+}
+
+/// What reconstructions cost: -log p(target | output) summed over the pixels of an image, the mean over the batch, in
+/// nats, shape `[1]`. Differentiated with respect to `output` alone.
+///
+/// # Shapes
+/// `target [batch, height, width, channels]`; `output [batch, height, width, outputs]`, the decoder's last layer before
+/// any activation: first the `channels` logits of the means, then, where they are predicted, as many log-variances.
+/// What is left over is ignored.
+///
+/// # Panics
+/// If the shapes do not match.
+pub fn reconstruction_cost(output: Tensor<4>, target: Tensor<4>, likelihood: PixelLikelihood) -> Tensor<1> {
+    let ([batch, height, width, outputs], target_shape) = (output.dims(), target.dims());
+    let channels = target_shape[3];
+    assert_eq!([batch, height, width, channels], target_shape, "expected a target of the output's size");
+    let needed = match likelihood {
+        PixelLikelihood::PredictedGaussian { .. } => 2 * channels,
+        _ => channels,
+    };
+    assert!(outputs >= needed, "expected at least {needed} outputs for a pixel, found {outputs}");
+    Tensor::from_dispatch(<Dispatch as Kernels>::reconstruction_cost(
+        output.into_dispatch(),
+        target.into_dispatch(),
+        likelihood,
+    ))
+}
+
+/// KL(N(mean, exp(log variance)) || N(0, 1)): the sum over dimensions of the mean over the batch, in nats, shape `[1]`;
+/// each dimension counts at least `free_bits_nats`. Kingma and Welling 2014, <https://arxiv.org/abs/1312.6114>.
+///
+/// # Shapes
+/// `mean [batch, latent]`, `log_variance [batch, latent]`.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn kl_divergence(mean: Tensor<2>, log_variance: Tensor<2>, free_bits_nats: f32) -> Tensor<1> {
+    assert_eq!(mean.dims(), log_variance.dims(), "expected a log-variance of the mean's shape");
+    Tensor::from_dispatch(<Dispatch as Kernels>::kl_divergence(
+        mean.into_dispatch(),
+        log_variance.into_dispatch(),
+        free_bits_nats,
     ))
 }
 

@@ -1,5 +1,8 @@
 //! Every operation of this crate in stock Burn operations: what devices without a kernel of ours run, and a reference.
 
+pub(crate) mod cost;
+pub(crate) mod norm;
+
 use crate::activation::Activation;
 use crate::geometry::Geometry;
 use crate::optimise::AdamStep;
@@ -186,7 +189,7 @@ mod tests {
     use burn::tensor::TensorData;
     use burn_flex::FlexTensor;
 
-    fn noise(shape: &[usize], seed: u32) -> FlexTensor {
+    pub(super) fn noise(shape: &[usize], seed: u32) -> FlexTensor {
         let count: usize = shape.iter().product();
         let value = |index: usize| {
             let mixed = (index as u32 ^ seed << 20).wrapping_mul(2_654_435_761) >> 8;
@@ -195,7 +198,7 @@ mod tests {
         FlexTensor::from_data(TensorData::new((0..count).map(value).collect::<Vec<_>>(), shape.to_vec()))
     }
 
-    fn assert_near(found: FlexTensor, expected: FlexTensor) {
+    pub(super) fn assert_near(found: FlexTensor, expected: FlexTensor) {
         assert_eq!(found.shape(), expected.shape());
         let numbers = |tensor: FlexTensor| tensor.into_data().try_to_vec::<f32>().unwrap();
         for (found, expected) in numbers(found).iter().zip(numbers(expected)) {

@@ -1,10 +1,13 @@
-//! Layers, gradients and optimiser steps against PyTorch (`golden/make_golden.py`).
+//! Layers, normalisation, losses, their gradients and optimiser steps against PyTorch (`golden/make_golden.py`).
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, unreachable_pub, reason = "shared by two test programs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
 mod reference;
 
-use aberra_kernels::{Activation, AdamStep, Geometry, adam_step, sum_of_squares};
+use aberra_kernels::{
+    Activation, AdamStep, Geometry, PixelLikelihood, adam_step, batch_norm, kl_divergence,
+    reconstruction_cost, sum_of_squares,
+};
 use burn::tensor::{Device, Tensor};
 use reference::{Array, Layer, Outcome, assert_near, assert_outcomes_near, found, numbers};
 use serde_json::Value;
@@ -20,6 +23,16 @@ fn array(value: &Value) -> Array {
     }
 }
 
+fn activation(case: &Value) -> Activation {
+    match case["activation"].as_str().unwrap() {
+        "relu" => Activation::Relu,
+        "leaky_relu" => Activation::LeakyRelu(0.2),
+        "sigmoid" => Activation::Sigmoid,
+        "tanh" => Activation::Tanh,
+        _ => Activation::Identity,
+    }
+}
+
 #[test]
 fn layers_agree_with_pytorch() {
     let cases: Vec<Value> = serde_json::from_str(include_str!("golden/layers.json")).unwrap();
@@ -32,13 +45,7 @@ fn layers_agree_with_pytorch() {
             "conv_transpose2d" => Layer::Transposed(geometry),
             _ => Layer::Dense,
         };
-        let activation = match case["activation"].as_str().unwrap() {
-            "relu" => Activation::Relu,
-            "leaky_relu" => Activation::LeakyRelu(0.2),
-            "sigmoid" => Activation::Sigmoid,
-            "tanh" => Activation::Tanh,
-            _ => Activation::Identity,
-        };
+        let activation = activation(case);
         let [input, weight, bias, direction] =
             ["input", "weight", "bias", "direction"].map(|name| array(&case[name]));
         let expected = Outcome {
@@ -49,6 +56,65 @@ fn layers_agree_with_pytorch() {
         };
         let found = found(layer, &input, &weight, &bias, &direction, activation);
         assert_outcomes_near(&found, &expected, TOLERANCE);
+    }
+}
+
+#[test]
+fn batch_normalisation_agrees_with_pytorch() {
+    let device = Device::flex().autodiff();
+    let cases: Vec<Value> = serde_json::from_str(include_str!("golden/norm.json")).unwrap();
+    assert_eq!(cases.len(), 2);
+    for case in &cases {
+        let input = array(&case["input"]).tensor::<4>(&device).require_grad();
+        let [scale, shift] =
+            ["scale", "shift"].map(|name| array(&case[name]).tensor::<1>(&device).require_grad());
+        let epsilon = case["epsilon"].as_f64().unwrap() as f32;
+        let (output, mean, variance) =
+            batch_norm(input.clone(), scale.clone(), shift.clone(), epsilon, activation(case));
+        let direction = array(&case["direction"]).tensor::<4>(&device);
+        let gradients = (output.clone() * direction).sum().backward();
+        for (name, found) in [
+            ("output", numbers(output)),
+            ("mean", numbers(mean)),
+            ("variance", numbers(variance)),
+            ("input_gradient", numbers(input.grad(&gradients).unwrap())),
+            ("scale_gradient", numbers(scale.grad(&gradients).unwrap())),
+            ("shift_gradient", numbers(shift.grad(&gradients).unwrap())),
+        ] {
+            assert_near(name, &found, &array(&case[name]).values, TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn losses_agree_with_pytorch() {
+    let device = Device::flex().autodiff();
+    let all: Value = serde_json::from_str(include_str!("golden/loss.json")).unwrap();
+    let likelihoods = [
+        PixelLikelihood::Gaussian { variance: 0.3 },
+        PixelLikelihood::PredictedGaussian { low: -3.0, high: 2.0 },
+        PixelLikelihood::Laplace { scale: 0.2 },
+        PixelLikelihood::Bernoulli,
+    ];
+    let cases = all["costs"].as_array().unwrap();
+    assert_eq!(cases.len(), likelihoods.len());
+    for (case, likelihood) in cases.iter().zip(likelihoods) {
+        let output = array(&case["output"]).tensor::<4>(&device).require_grad();
+        let cost = reconstruction_cost(output.clone(), array(&case["target"]).tensor(&device), likelihood);
+        let gradients = cost.backward();
+        assert_near("value", &numbers(cost), &array(&case["value"]).values, TOLERANCE);
+        let found = numbers(output.grad(&gradients).unwrap());
+        assert_near("gradient", &found, &array(&case["gradient"]).values, TOLERANCE);
+    }
+    let case = &all["divergence"];
+    let [mean, log_variance] =
+        ["mean", "log_variance"].map(|name| array(&case[name]).tensor::<2>(&device).require_grad());
+    let value = kl_divergence(mean.clone(), log_variance.clone(), 0.0);
+    let gradients = value.backward();
+    assert_near("value", &numbers(value), &array(&case["value"]).values, TOLERANCE);
+    for (name, tensor) in [("mean_gradient", mean), ("log_variance_gradient", log_variance)] {
+        let found = numbers(tensor.grad(&gradients).unwrap());
+        assert_near(name, &found, &array(&case[name]).values, TOLERANCE);
     }
 }
 

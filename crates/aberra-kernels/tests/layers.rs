@@ -1,7 +1,7 @@
 //! Layers and their gradients against the slow reference, over shapes; and the same bits whatever the threads and batch.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, unreachable_pub, reason = "shared by two test programs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
 mod reference;
 
 use aberra_kernels::{Activation, Geometry, conv_transpose2d, conv2d, linear};

@@ -1,6 +1,7 @@
-"""Writes layers.json and adam.json beside this file: layers, their gradients and optimiser steps by PyTorch.
+"""Writes four JSON files beside this file: layers, optimiser steps, batch normalisation and losses by PyTorch, with
+their gradients.
 
-    pip install torch==2.9.1 numpy==2.4.6 && python make_golden.py
+    pip install torch==2.15.0 numpy==2.4.6 && python make_golden.py
 
 Tensors are stored in the layout of aberra-kernels: images [batch, height, width, channels], weights
 [kernel height, kernel width, large channels, small channels], dense weights [inputs, outputs].
@@ -77,6 +78,62 @@ def adam(kind, weight_decay, steps=5, size=12):
             "weight_decay": weight_decay, "start": start, "steps": taken}
 
 
+def batch_norm(shape, activation, epsilon=1e-3):
+    input = (2 * torch.randn(shape) + 1).requires_grad_()
+    scale, shift = (torch.randn(shape[1], requires_grad=True) for _ in range(2))
+    mean, variance = torch.zeros(shape[1]), torch.zeros(shape[1])
+    # With momentum 1 the running statistics are the batch's; PyTorch's running variance is the unbiased one.
+    normalized = F.batch_norm(input, mean, variance, scale, shift, training=True, momentum=1.0, eps=epsilon)
+    output = ACTIVATIONS[activation](normalized)
+    direction = torch.randn(shape)
+    output.backward(direction)
+    rows, last = input.numel() // shape[1], (0, 2, 3, 1)
+    return {
+        "activation": activation, "epsilon": epsilon, "input": stored(input.permute(last)), "scale": stored(scale),
+        "shift": stored(shift), "direction": stored(direction.permute(last)), "output": stored(output.permute(last)),
+        "mean": stored(mean), "variance": stored(variance * (rows - 1) / rows),
+        "input_gradient": stored(input.grad.permute(last)), "scale_gradient": stored(scale.grad),
+        "shift_gradient": stored(shift.grad),
+    }
+
+
+def cost(kind, shape=(2, 3, 4, 2)):
+    predicted = kind == "predicted_gaussian"
+    output = (3 * torch.randn((*shape[:3], shape[3] * (2 if predicted else 1)))).requires_grad_()
+    target = torch.rand(shape)
+    logits, log_variance = output[..., : shape[3]], output[..., shape[3] :].clamp(-3.0, 2.0)
+    each = {
+        "gaussian": lambda: F.gaussian_nll_loss(logits.sigmoid(), target, torch.full(shape, 0.3), reduction="none")
+        - 0.5 * torch.tensor(0.3).log(),
+        "predicted_gaussian": lambda: F.gaussian_nll_loss(
+            logits.sigmoid(), target, log_variance.exp(), reduction="none"
+        ),
+        "laplace": lambda: F.l1_loss(logits.sigmoid(), target, reduction="none") / 0.2,
+        "bernoulli": lambda: F.binary_cross_entropy_with_logits(logits, target, reduction="none"),
+    }[kind]()
+    value = each.sum() / shape[0]
+    value.backward()
+    return {"kind": kind, "output": stored(output), "target": stored(target), "value": stored(value.reshape(1)),
+            "gradient": stored(output.grad)}
+
+
+def divergence(shape=(3, 7)):
+    mean, log_variance = (torch.randn(shape, requires_grad=True) for _ in range(2))
+    posterior = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    prior = torch.distributions.Normal(torch.zeros(shape), torch.ones(shape))
+    value = torch.distributions.kl_divergence(posterior, prior).sum() / shape[0]
+    value.backward()
+    return {"mean": stored(mean), "log_variance": stored(log_variance), "value": stored(value.reshape(1)),
+            "mean_gradient": stored(mean.grad), "log_variance_gradient": stored(log_variance.grad)}
+
+
 torch.manual_seed(20)
 (HERE / "layers.json").write_text(json.dumps([layer(*case) for case in CASES]) + "\n")
 (HERE / "adam.json").write_text(json.dumps([adam("Adam", 0.0), adam("AdamW", 0.05)]) + "\n")
+(HERE / "norm.json").write_text(
+    json.dumps([batch_norm((3, 5, 4, 3), "relu"), batch_norm((2, 18, 2, 3), "identity")]) + "\n"
+)
+COSTS = ("gaussian", "predicted_gaussian", "laplace", "bernoulli")
+(HERE / "loss.json").write_text(
+    json.dumps({"costs": [cost(kind) for kind in COSTS], "divergence": divergence()}) + "\n"
+)

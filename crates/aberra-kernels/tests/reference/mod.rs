@@ -65,7 +65,7 @@ pub fn activate(activation: Activation, x: f64) -> f64 {
     }
 }
 
-fn slope(activation: Activation, x: f64) -> f64 {
+pub fn slope(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Identity => 1.0,
         Activation::Relu => f64::from(u8::from(x > 0.0)),

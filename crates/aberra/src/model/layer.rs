@@ -1,8 +1,8 @@
 //! Layers: settings -> weights -> forward. Activations are channels-last, `[batch, height, width, channels]`.
 //!
-//! Convolutions and dense layers run on `aberra-kernels`; batch normalisation is plain Burn.
+//! Convolutions, dense layers and batch normalisation run on `aberra-kernels`.
 
-use aberra_kernels::{Activation, Geometry, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{Activation, Geometry, batch_norm, conv_transpose2d, conv2d, linear};
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
@@ -91,11 +91,25 @@ impl Conv {
             Direction::Down => conv2d,
             Direction::Up => conv_transpose2d,
         };
-        let fused = if self.norm.is_some() { Activation::Identity } else { self.activation };
-        let hidden = run(input, self.weight.val(), Some(self.bias.val()), self.geometry, fused);
+        let (weight, bias) = (self.weight.val(), self.bias.val());
         match &self.norm {
-            Some(norm) => activate(norm.forward(hidden), self.activation),
-            None => hidden,
+            None => run(input, weight, Some(bias), self.geometry, self.activation),
+            Some(norm) if norm.is_training() => {
+                // The normalisation takes out any constant, so the bias has no gradient: it is left as it is.
+                let hidden = run(input, weight, Some(bias.detach()), self.geometry, Activation::Identity);
+                norm.forward(hidden, self.activation)
+            }
+            Some(norm) => {
+                let (factor, offset) = norm.factor_and_offset();
+                let channels = factor.dims()[0];
+                let along = match self.direction {
+                    Direction::Down => [1, 1, 1, channels],
+                    Direction::Up => [1, 1, channels, 1],
+                };
+                let weight = weight * factor.clone().reshape(along);
+                let bias = bias * factor + offset;
+                run(input, weight, Some(bias), self.geometry, self.activation)
+            }
         }
     }
 }
@@ -130,8 +144,8 @@ impl Linear {
 const NORM_EPSILON: f32 = 1e-5;
 const NORM_MOMENTUM: f32 = 0.1;
 
-/// Batch normalisation over all but the last axis (Ioffe and Szegedy, 2015): batch statistics and their running mean
-/// while training, the running statistics otherwise.
+/// Batch normalisation over all but the last axis (Ioffe and Szegedy, 2015): batch statistics while training, whose
+/// running means are otherwise made part of the convolution before.
 #[derive(Module, Debug)]
 pub(super) struct BatchNorm {
     scale: Param<Tensor<1>>,
@@ -150,27 +164,28 @@ impl BatchNorm {
         }
     }
 
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let [batch, height, width, channels] = input.dims();
+    fn is_training(&self) -> bool {
+        self.scale.val().is_require_grad()
+    }
+
+    /// Normalises by the batch's statistics, and follows them.
+    fn forward(&self, input: Tensor<4>, activation: Activation) -> Tensor<4> {
+        let [batch, height, width, _] = input.dims();
         let rows = batch * height * width;
-        let flat = input.reshape([rows, channels]);
-        let training = self.scale.val().is_require_grad();
-        let normalized = if training {
-            let mean = flat.clone().mean_dim(0);
-            let centered = flat - mean.clone();
-            let variance = (centered.clone() * centered.clone()).mean_dim(0);
-            self.follow(&self.running_mean, mean.reshape([channels]), 1.0);
-            let unbiased = rows as f32 / (rows.max(2) - 1) as f32;
-            self.follow(&self.running_variance, variance.clone().reshape([channels]), unbiased);
-            centered / (variance + NORM_EPSILON).sqrt()
-        } else {
-            let mean = self.running_mean.value().reshape([1, channels]);
-            let variance = self.running_variance.value().reshape([1, channels]);
-            (flat - mean) / (variance + NORM_EPSILON).sqrt()
-        };
-        let scaled =
-            normalized * self.scale.val().reshape([1, channels]) + self.shift.val().reshape([1, channels]);
-        scaled.reshape([batch, height, width, channels])
+        let (output, mean, variance) =
+            batch_norm(input, self.scale.val(), self.shift.val(), NORM_EPSILON, activation);
+        self.follow(&self.running_mean, mean, 1.0);
+        let unbiased = rows as f32 / (rows.max(2) - 1) as f32;
+        self.follow(&self.running_variance, variance, unbiased);
+        output
+    }
+
+    /// What normalising by the running statistics multiplies by, and then adds.
+    fn factor_and_offset(&self) -> (Tensor<1>, Tensor<1>) {
+        let deviation = (self.running_variance.value() + NORM_EPSILON).sqrt();
+        let factor = self.scale.val() / deviation;
+        let offset = self.shift.val() - self.running_mean.value() * factor.clone();
+        (factor, offset)
     }
 
     fn follow(&self, state: &RunningState<Tensor<1>>, batch: Tensor<1>, factor: f32) {

@@ -13,7 +13,7 @@ mod weights;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-pub use self::likelihood::Loss;
+pub use self::likelihood::{Loss, Reconstruction};
 pub use self::settings::{Activation, Architecture, Likelihood, ModelSettings, Normalization, Preset};
 pub(crate) use self::weights::{Weight, load_weights, weights};
 
@@ -29,15 +29,6 @@ pub struct Posterior {
     pub mean: Tensor<2>,
     /// log sigma^2.
     pub log_variance: Tensor<2>,
-}
-
-/// p(x | z): `[batch, height, width, channels]`.
-#[derive(Clone, Debug)]
-pub struct Reconstruction {
-    /// Expected pixels, 0 to 1.
-    pub mean: Tensor<4>,
-    /// log sigma^2 for each pixel, where the decoder predicts it.
-    pub log_variance: Option<Tensor<4>>,
 }
 
 /// Encoder and decoder.
@@ -130,7 +121,7 @@ impl Model {
             Network::Convolutional(network) => network.decode(latent),
             Network::Residual(network) => network.decode(latent),
         };
-        likelihood::reconstruction(self.settings.likelihood, output, self.input[2])
+        Reconstruction::new(self.settings.likelihood, output, self.input[2])
     }
 
     /// The pixels of `inputs`, each `[height, width, channels]` flattened, as one batch.

@@ -41,8 +41,8 @@ pub fn respond(model: &Model, inputs: &[&[f32]]) -> Result<Vec<Response>> {
         let reconstruction = model.reconstruction(posterior.mean.clone());
         let mu = rows(posterior.mean, inputs.len());
         let log_variance = rows(posterior.log_variance, inputs.len());
-        let mean = rows(reconstruction.mean, inputs.len());
-        let pixel = reconstruction.log_variance.map(|tensor| rows(tensor, inputs.len()));
+        let mean = rows(reconstruction.mean(), inputs.len());
+        let pixel = reconstruction.log_variance().map(|tensor| rows(tensor, inputs.len()));
         let mut pixel = pixel.into_iter().flatten();
         for ((mu, log_variance), mean) in mu.into_iter().zip(log_variance).zip(mean) {
             responses.push(Response { mu, log_variance, mean, pixel_log_variance: pixel.next() });

@@ -154,10 +154,8 @@ pub(crate) fn train(
                 let noise = noise(run.seed, step, posterior.mean.dims(), &device);
                 let latent = posterior.mean.clone() + noise * (posterior.log_variance.clone() * 0.5).exp();
                 let reconstruction = model.reconstruction(latent);
-                let likelihood = run.model.likelihood;
                 let free_bits = settings.free_bits_nats;
-                let loss =
-                    Loss::new(likelihood, input, reconstruction, posterior, free_bits, predicts_variance);
+                let loss = Loss::new(input, reconstruction, posterior, free_bits, predicts_variance);
                 let total = loss.reconstruction.clone() + loss.kl.clone() * beta;
 
                 let (reconstruction, kl) = (scalar(loss.reconstruction), scalar(loss.kl));
@@ -191,8 +189,7 @@ pub(crate) fn train(
         (position.epoch, position.step_in_epoch) = (epoch + 1, 0);
 
         let plain = model.valid();
-        let (held_out_reconstruction, held_out_kl) =
-            selection.held_out_loss(&plain, run, predicts_variance)?;
+        let (held_out_reconstruction, held_out_kl) = selection.held_out_loss(&plain, predicts_variance)?;
         let held_out_total = held_out_reconstruction + beta * held_out_kl;
         if !held_out_total.is_finite() {
             return Err(diverged(position.epoch, optimizer.step as usize, run.folder));

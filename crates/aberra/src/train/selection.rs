@@ -37,12 +37,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Reconstruction and KL terms on the held-out normals at the posterior mean, nats per image.
-    pub(super) fn held_out_loss(
-        &self,
-        model: &Model,
-        run: &Run<'_>,
-        predicts_variance: bool,
-    ) -> Result<(f64, f64)> {
+    pub(super) fn held_out_loss(&self, model: &Model, predicts_variance: bool) -> Result<(f64, f64)> {
         let device = model.device();
         let (mut reconstruction, mut kl) = (0.0, 0.0);
         for normals in self.normals.chunks(BATCH) {
@@ -50,7 +45,7 @@ impl<'a> Selection<'a> {
             let input = Tensor::<4>::from_data(TensorData::new(normals.concat(), shape), &device);
             let posterior = model.posterior(input.clone());
             let decoded = model.reconstruction(posterior.mean.clone());
-            let loss = Loss::new(run.model.likelihood, input, decoded, posterior, 0.0, predicts_variance);
+            let loss = Loss::new(input, decoded, posterior, 0.0, predicts_variance);
             reconstruction += scalar(loss.reconstruction) * normals.len() as f64;
             kl += scalar(loss.kl) * normals.len() as f64;
         }

@@ -1,0 +1,228 @@
+//! What a reconstruction costs, -log p(x | z), straight from the decoder's last layer, and its gradient.
+
+use crate::exponential::{exp, log_1p, sigmoid};
+use crate::wide::wide;
+use rayon::prelude::*;
+
+/// p(x | z), a pixel at a time. The expected pixel is the sigmoid of the decoder's output. Terms that no weight can
+/// change (log 2 pi and the like) are left out of the cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PixelLikelihood {
+    /// Gaussian of fixed variance: `(x - mean)^2 / (2 variance)`.
+    Gaussian {
+        /// The variance, above 0.
+        variance: f32,
+    },
+    /// Gaussian whose log-variance the decoder puts out after the means, clamped to `low..=high`:
+    /// `((x - mean)^2 / exp(log variance) + log variance) / 2`.
+    PredictedGaussian {
+        /// Least log-variance.
+        low: f32,
+        /// Largest log-variance.
+        high: f32,
+    },
+    /// Laplace of fixed scale: `|x - mean| / scale`.
+    Laplace {
+        /// The scale, above 0.
+        scale: f32,
+    },
+    /// Bernoulli: `-x log mean - (1 - x) log(1 - mean)`.
+    Bernoulli,
+}
+
+/// Values that are worked on at a time.
+const BLOCK: usize = 256;
+/// Blocks per piece of work.
+const BLOCKS_PER_PIECE: usize = 32;
+
+/// `[pixels, outputs]` from the decoder, of which the first `channels` are the means' logits and the next `channels`,
+/// where they are predicted, log-variances; and the pixels they are to explain, `[pixels, channels]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Decoded<'a> {
+    pub(crate) output: &'a [f32],
+    pub(crate) outputs: usize,
+    pub(crate) target: &'a [f32],
+    pub(crate) channels: usize,
+}
+
+impl Decoded<'_> {
+    /// Pixels in a piece of work: whole blocks, so that every value falls into the same block for any batch.
+    fn pixels_per_piece(&self) -> usize {
+        self.pixels_per_block() * BLOCKS_PER_PIECE
+    }
+
+    fn pixels_per_block(&self) -> usize {
+        (BLOCK / self.channels.max(1)).max(1)
+    }
+
+    /// Part number `number` of so many pixels each.
+    fn part(&self, number: usize, pixels: usize) -> Self {
+        let range = |values: &[f32], each: usize| {
+            let begin = (number * pixels * each).min(values.len());
+            begin..(begin + pixels * each).min(values.len())
+        };
+        Self {
+            output: &self.output[range(self.output, self.outputs)],
+            target: &self.target[range(self.target, self.channels)],
+            ..*self
+        }
+    }
+
+    fn pieces(&self) -> usize {
+        self.target.len().div_ceil((self.pixels_per_piece() * self.channels).max(1))
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = Self> + '_ {
+        let pixels = self.pixels_per_block();
+        let count = self.target.len().div_ceil((pixels * self.channels).max(1));
+        (0..count).map(move |number| self.part(number, pixels))
+    }
+
+    /// Takes the output apart: logits of the means, and log-variances where they are `predicted`.
+    fn take_apart(&self, predicted: bool, logits: &mut [f32], log_variances: &mut [f32]) {
+        for (pixel, output) in self.output.chunks_exact(self.outputs).enumerate() {
+            let range = pixel * self.channels..(pixel + 1) * self.channels;
+            logits[range.clone()].copy_from_slice(&output[..self.channels]);
+            if predicted {
+                log_variances[range].copy_from_slice(&output[self.channels..2 * self.channels]);
+            }
+        }
+    }
+}
+
+/// The cost summed over all pixels.
+pub(crate) fn cost(decoded: Decoded<'_>, likelihood: PixelLikelihood) -> f64 {
+    let predicted = matches!(likelihood, PixelLikelihood::PredictedGaussian { .. });
+    let pieces: Vec<f64> = (0..decoded.pieces())
+        .into_par_iter()
+        .map(|piece| {
+            let decoded = decoded.part(piece, decoded.pixels_per_piece());
+            let width = decoded.pixels_per_block() * decoded.channels;
+            let mut buffers = [vec![0.0; width], vec![0.0; width]];
+            let [logits, log_variances] = &mut buffers;
+            let costs = decoded.blocks().map(|block| {
+                block.take_apart(predicted, logits, log_variances);
+                let count = block.target.len();
+                costs(&mut logits[..count], &log_variances[..count], block.target, likelihood);
+                logits[..count].iter().map(|&cost| f64::from(cost)).sum::<f64>()
+            });
+            costs.sum()
+        })
+        .collect();
+    pieces.iter().sum()
+}
+
+/// Gradient of `factor` times the cost with respect to the decoder's output.
+pub(crate) fn gradient(decoded: Decoded<'_>, likelihood: PixelLikelihood, factor: f32) -> Vec<f32> {
+    let predicted = matches!(likelihood, PixelLikelihood::PredictedGaussian { .. });
+    let mut gradient = vec![0.0; decoded.output.len()];
+    let piece = (decoded.pixels_per_piece() * decoded.outputs).max(1);
+    gradient.par_chunks_mut(piece).enumerate().for_each(|(number, gradient)| {
+        let decoded = decoded.part(number, decoded.pixels_per_piece());
+        let width = decoded.pixels_per_block() * decoded.channels;
+        let mut buffers = [vec![0.0; width], vec![0.0; width]];
+        let [logits, log_variances] = &mut buffers;
+        let targets = gradient.chunks_mut(decoded.pixels_per_block() * decoded.outputs);
+        for (block, gradient) in decoded.blocks().zip(targets) {
+            block.take_apart(predicted, logits, log_variances);
+            let count = block.target.len();
+            gradients(&mut logits[..count], &mut log_variances[..count], block.target, likelihood, factor);
+            for (pixel, gradient) in gradient.chunks_exact_mut(decoded.outputs).enumerate() {
+                let range = pixel * decoded.channels..(pixel + 1) * decoded.channels;
+                gradient[..decoded.channels].copy_from_slice(&logits[range.clone()]);
+                if predicted {
+                    gradient[decoded.channels..2 * decoded.channels].copy_from_slice(&log_variances[range]);
+                }
+            }
+        }
+    });
+    gradient
+}
+
+wide! {
+    /// Turns logits into costs.
+    fn costs(logits: &mut [f32], log_variances: &[f32], target: &[f32], likelihood: PixelLikelihood) {
+        let pixels = logits.iter_mut().zip(target);
+        match likelihood {
+            PixelLikelihood::Gaussian { variance } => {
+                let factor = 0.5 / variance;
+                for (value, x) in pixels {
+                    let error = x - sigmoid(*value);
+                    *value = error * error * factor;
+                }
+            }
+            PixelLikelihood::PredictedGaussian { low, high } => {
+                for ((value, x), log_variance) in pixels.zip(log_variances) {
+                    let error = x - sigmoid(*value);
+                    let log_variance = clamp(*log_variance, low, high);
+                    *value = 0.5 * (exp(-log_variance) * error * error + log_variance);
+                }
+            }
+            PixelLikelihood::Laplace { scale } => {
+                let factor = 1.0 / scale;
+                for (value, x) in pixels {
+                    *value = (x - sigmoid(*value)).abs() * factor;
+                }
+            }
+            PixelLikelihood::Bernoulli => {
+                for (value, x) in pixels {
+                    // -x log sigmoid(l) - (1 - x) log sigmoid(-l), without a logarithm of nearly 0.
+                    let logit = *value;
+                    let positive = if logit < 0.0 { 0.0 } else { logit };
+                    *value = positive - x * logit + log_1p(exp(-logit.abs()));
+                }
+            }
+        }
+    }
+
+    /// Turns logits and log-variances into `factor` times the cost's gradients with respect to them.
+    fn gradients(
+        logits: &mut [f32],
+        log_variances: &mut [f32],
+        target: &[f32],
+        likelihood: PixelLikelihood,
+        factor: f32,
+    ) {
+        let pixels = logits.iter_mut().zip(target);
+        match likelihood {
+            PixelLikelihood::Gaussian { variance } => {
+                let factor = factor / variance;
+                for (value, x) in pixels {
+                    let mean = sigmoid(*value);
+                    *value = factor * (mean - x) * (mean * (1.0 - mean));
+                }
+            }
+            PixelLikelihood::PredictedGaussian { low, high } => {
+                for ((value, x), log_variance) in pixels.zip(log_variances.iter_mut()) {
+                    let mean = sigmoid(*value);
+                    let error = x - mean;
+                    let precision = exp(-clamp(*log_variance, low, high));
+                    let inside = *log_variance >= low && *log_variance <= high;
+                    let slope = 0.5 * factor * (1.0 - precision * error * error);
+                    *value = -factor * precision * error * (mean * (1.0 - mean));
+                    *log_variance = if inside { slope } else { 0.0 };
+                }
+            }
+            PixelLikelihood::Laplace { scale } => {
+                let factor = factor / scale;
+                for (value, x) in pixels {
+                    let mean = sigmoid(*value);
+                    let sign = f32::from(i8::from(mean > *x) - i8::from(mean < *x));
+                    *value = factor * sign * (mean * (1.0 - mean));
+                }
+            }
+            PixelLikelihood::Bernoulli => {
+                for (value, x) in pixels {
+                    *value = factor * (sigmoid(*value) - x);
+                }
+            }
+        }
+    }
+}
+
+/// As `f32::clamp`, in a form that the compiler does in wide registers; NaN stays NaN.
+#[inline(always)]
+fn clamp(value: f32, low: f32, high: f32) -> f32 {
+    let value = if value < low { low } else { value };
+    if value > high { high } else { value }
+}

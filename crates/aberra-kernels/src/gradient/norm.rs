@@ -1,0 +1,64 @@
+//! The backward pass of batch normalisation.
+
+use crate::activation::Activation;
+use crate::backend::Kernels;
+use crate::norm::Normalization;
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::{Autodiff, AutodiffBackend, tensor::FloatTensor};
+
+pub(super) fn batch_norm<B: Kernels, C: CheckpointStrategy>(
+    input: FloatTensor<Autodiff<B, C>>,
+    scale: FloatTensor<Autodiff<B, C>>,
+    shift: FloatTensor<Autodiff<B, C>>,
+    settings: Normalization,
+) -> (FloatTensor<Autodiff<B, C>>, FloatTensor<Autodiff<B, C>>, FloatTensor<Autodiff<B, C>>) {
+    let (input, input_node) = input.into_parts();
+    let (scale, scale_node) = scale.into_parts();
+    let (shift, shift_node) = shift.into_parts();
+    let prepared = NormBackward.prepare::<C>([input_node, scale_node, shift_node]).compute_bound();
+    let (output, mean, variance) = B::normalization(input.clone(), scale.clone(), shift, settings);
+    let constant = |tensor: &FloatTensor<B>| Autodiff::<B, C>::from_inner(tensor.clone());
+    let statistics = (constant(&mean), constant(&variance));
+    let output = match prepared.stateful() {
+        OpsKind::Tracked(step) => {
+            let kept = (settings.activation != Activation::Identity).then(|| output.clone());
+            step.finish(Kept::<B> { input, scale, mean, variance, output: kept, settings }, output)
+        }
+        OpsKind::UnTracked(step) => step.finish(output),
+    };
+    (output, statistics.0, statistics.1)
+}
+
+#[derive(Debug)]
+struct NormBackward;
+
+/// What the backward pass needs.
+#[derive(Clone, Debug)]
+struct Kept<B: Kernels> {
+    input: FloatTensor<B>,
+    scale: FloatTensor<B>,
+    mean: FloatTensor<B>,
+    variance: FloatTensor<B>,
+    output: Option<FloatTensor<B>>,
+    settings: Normalization,
+}
+
+impl<B: Kernels> Backward<B, 3> for NormBackward {
+    type State = Kept<B>;
+
+    fn backward(self, ops: Ops<Kept<B>, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let Kept { input, scale, mean, variance, output, settings } = ops.state;
+        let output = output.unwrap_or_else(|| gradient.clone());
+        let values = B::normalization_gradients(gradient, output, input, scale, mean, variance, settings);
+        for (node, value) in ops.parents.into_iter().zip([values.0, values.1, values.2]) {
+            if let Some(node) = node {
+                gradients.register::<B>(node.id, value);
+            }
+        }
+    }
+}
