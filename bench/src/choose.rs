@@ -1,16 +1,20 @@
-//! Compares recipes without seeing a real anomaly: trains on a data set's normals and reports, for each scorer, how far
-//! it rises when synthetic anomalies are drawn into test normals that training never saw.
+//! Compares recipes without seeing a real anomaly: trains on a data set's normals and reports, for each scorer, how well
+//! it tells test normals that training never saw from the same images with synthetic anomalies drawn in, and from the
+//! same images disturbed as a whole.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::disturb::Disturbance;
 use crate::grouped::{Grouped, Result, config, note, result};
 use aberra::Detector;
-use aberra::evaluate::metrics::standardized_rise;
+use aberra::evaluate::metrics::{auroc, standardized_rise};
 use aberra::image::{Input, read};
 use aberra::phantom::{SyntheticKind, draw_anomaly};
 use aberra::score::{Evidence, Response, respond};
 use clap::Args;
+
+use aberra::random::{Stream, generator};
 use rayon::prelude::*;
 
 /// Compare recipes on synthetic anomalies in held-out normals.
@@ -41,11 +45,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         note(&split.display(&grouped.dataset).to_string());
         let (detector, secs) = grouped.train(&config, &split, None)?;
         let normals = inputs(&grouped, &detector, &grouped.normals(&split.test))?;
-        let table = rises(&detector, &normals)?;
+        let table = compare(&detector, &normals)?;
         let name = arguments.data.file_name().map(|name| name.to_string_lossy().into_owned());
         result(&serde_json::to_string(&serde_json::json!({
             "data": name, "fold": fold, "set": arguments.set, "seconds": secs.round(), "normals": normals.len(),
-            "epoch": detector.provenance().best_epoch, "rise": table,
+            "epoch": detector.provenance().best_epoch, "scorers": table,
         }))?);
     }
     Ok(())
@@ -61,17 +65,23 @@ fn inputs(grouped: &Grouped, detector: &Detector, samples: &[usize]) -> Result<V
     Ok(inputs?)
 }
 
-/// scorer -> how far its scores rise, over all kinds and for each kind.
-fn rises(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
+/// scorer -> what it makes of each kind: `rise`, how far its scores rise when an anomaly is drawn in, in standard
+/// deviations; `drawn` and the disturbances' names, AUROC; `mean`, the mean AUROC over all kinds.
+fn compare(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
     let (size_px, channels) = (normals[0].size_px, normals[0].channels);
+    let mut random = generator(ANOMALY_SEED, Stream::Lesion, 0);
     let mut pixels: Vec<Vec<f32>> = normals.iter().map(|input| input.pixels.clone()).collect();
-    for input in normals {
-        for &kind in SyntheticKind::ALL {
-            let mut drawn = input.pixels.clone();
-            let index = pixels.len() as u64;
-            draw_anomaly(&mut drawn, size_px, channels, ANOMALY_SEED, index, kind);
-            pixels.push(drawn);
-        }
+    for (kind, input) in
+        SyntheticKind::ALL.iter().flat_map(|kind| normals.iter().map(move |input| (kind, input)))
+    {
+        let mut drawn = input.pixels.clone();
+        draw_anomaly(&mut drawn, size_px, channels, ANOMALY_SEED, pixels.len() as u64, *kind);
+        pixels.push(drawn);
+    }
+    for (kind, input) in
+        Disturbance::ALL.iter().flat_map(|kind| normals.iter().map(move |input| (kind, input)))
+    {
+        pixels.push(kind.apply(&input.pixels, size_px, channels, &mut random));
     }
     let slices: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
     let responses = respond(detector.model(), &slices)?;
@@ -84,19 +94,23 @@ fn rises(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BTre
     for scorer in detector.fitted_scorers() {
         let scores: Vec<f64> =
             evidence.iter().map(|evidence| scorer.score(evidence)).collect::<aberra::Result<_>>()?;
-        let (without, with) = scores.split_at(normals.len());
-        let mut row = BTreeMap::new();
-        let mut add = |name: &str, with: &[f64]| {
-            let rise = standardized_rise(without, with).map_or(f64::NAN, |rise| (rise * 1e3).round() / 1e3);
-            row.insert(name.to_owned(), rise);
+        let (without, changed) = scores.split_at(normals.len());
+        let kinds: Vec<&[f64]> = changed.chunks_exact(normals.len()).collect();
+        let (drawn, disturbed) = kinds.split_at(SyntheticKind::ALL.len());
+        let found = |kind: &[f64]| {
+            let labels: Vec<bool> = (0..2 * kind.len()).map(|index| index >= kind.len()).collect();
+            auroc(&[without, kind].concat(), &labels).unwrap_or(f64::NAN)
         };
-        add("all", with);
-        for (position, kind) in SyntheticKind::ALL.iter().enumerate() {
-            let of_kind: Vec<f64> =
-                with.iter().copied().skip(position).step_by(SyntheticKind::ALL.len()).collect();
-            add(kind.name(), &of_kind);
-        }
-        table.insert(scorer.name().to_owned(), row);
+        let mean = |kinds: &[&[f64]]| kinds.iter().map(|kind| found(kind)).sum::<f64>() / kinds.len() as f64;
+        let rises = drawn.iter().map(|kind| standardized_rise(without, kind).unwrap_or(f64::NAN));
+        let mut row = vec![
+            ("rise", rises.sum::<f64>() / drawn.len() as f64),
+            ("drawn", mean(drawn)),
+            ("mean", mean(&kinds)),
+        ];
+        row.extend(Disturbance::ALL.iter().zip(disturbed).map(|(kind, scores)| (kind.name(), found(scores))));
+        let rounded = row.into_iter().map(|(name, value)| (name.to_owned(), (value * 1e3).round() / 1e3));
+        table.insert(scorer.name().to_owned(), rounded.collect());
     }
     Ok(table)
 }

@@ -2,6 +2,7 @@
 //! measures the realised false-alarm rate. Run them from the repository's root, in release.
 
 mod choose;
+mod disturb;
 mod folds;
 mod grouped;
 mod promise;

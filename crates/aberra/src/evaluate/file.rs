@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluation::{Evaluation, ImageRow, Outcome};
 use crate::detector::Part;
+use crate::score::Evidence;
 use crate::store::write_durably;
 use crate::{Error, Result};
 
@@ -72,7 +73,7 @@ impl Evaluation {
         let header = HEADER.iter().map(|&name| name.to_owned());
         let header = header
             .chain(scorers.iter().map(|name| format!("score_{name}")))
-            .chain(EVIDENCE.iter().map(|&name| name.to_owned()))
+            .chain(Evidence::default().named().map(|(name, _)| name.to_owned()))
             .chain(["error".to_owned()]);
         // Writing to memory does not fail, and every record is as long as the header.
         let _ = writer.write_record(header);
@@ -103,23 +104,11 @@ impl Evaluation {
                 record.extend([scored.anomalous.to_string(), scored.leaked.to_string()]);
                 let of = |name: &&str| scored.scores.get(*name).map(f64::to_string).unwrap_or_default();
                 record.extend(scorers.iter().map(of));
-                let evidence = &scored.evidence;
-                record.extend(
-                    [
-                        evidence.squared_error,
-                        evidence.absolute_error,
-                        evidence.ssim_error,
-                        evidence.weighted_error,
-                        evidence.kl,
-                        evidence.mahalanobis,
-                        evidence.neighbour_distance,
-                        evidence.gradient_energy,
-                        evidence.standard_deviation,
-                    ]
-                    .map(|value| value.to_string()),
-                );
+                record.extend(scored.evidence.named().map(|(_, value)| value.to_string()));
             }
-            None => record.resize(HEADER.len() + scorers.len() + EVIDENCE.len(), String::new()),
+            None => {
+                record.resize(HEADER.len() + scorers.len() + Evidence::default().named().len(), String::new())
+            }
         }
         record.push(error.to_owned());
         record
@@ -128,15 +117,3 @@ impl Evaluation {
 
 const HEADER: [&str; 10] =
     ["name", "label", "kind", "group", "state", "score", "p_value", "threshold", "anomalous", "leaked"];
-
-const EVIDENCE: [&str; 9] = [
-    "squared_error",
-    "absolute_error",
-    "ssim_error",
-    "weighted_error",
-    "kl",
-    "mahalanobis",
-    "neighbour_distance",
-    "gradient_energy",
-    "standard_deviation",
-];

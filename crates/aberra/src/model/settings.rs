@@ -86,9 +86,9 @@ pub enum Likelihood {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// For quick tries and small images.
+    /// For images of 64 px: four stages.
     Small,
-    /// The default.
+    /// The default, for images of 128 px: five stages.
     #[default]
     Base,
     /// The model of the PyTorch speed comparison: 32-64-128-256 channels, latent 128, sum of squares.
@@ -117,19 +117,18 @@ impl Preset {
             architecture: Architecture::Convolutional,
             channels: vec![16, 32, 64, 64, 64],
             latent: 32,
-            hidden: 512,
+            hidden: 0,
             kernel_px: 4,
             activation: Activation::Relu,
             normalization: Normalization::Batch,
             likelihood: Likelihood::Uncertainty,
         };
         match self {
-            Self::Small => ModelSettings { channels: vec![16, 32, 32, 64], latent: 16, hidden: 128, ..base },
+            Self::Small => ModelSettings { channels: vec![16, 32, 64, 64], ..base },
             Self::Base => base,
             Self::Peer => ModelSettings {
                 channels: vec![32, 64, 128, 256],
                 latent: 128,
-                hidden: 0,
                 normalization: Normalization::None,
                 likelihood: Likelihood::Gaussian { variance: 0.5 },
                 ..base
@@ -137,8 +136,6 @@ impl Preset {
             Self::Reference => ModelSettings {
                 architecture: Architecture::Residual,
                 channels: vec![256, 512, 1024],
-                latent: 32,
-                hidden: 0,
                 activation: Activation::LeakyRelu,
                 normalization: Normalization::Batch,
                 likelihood: Likelihood::Gaussian { variance: 0.5 },

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LatentReference, Response};
 use crate::Result;
-use crate::statistics::filter::gradient_energy;
+use crate::statistics::filter::{gradient_energy, separable_filter};
 use crate::statistics::ssim::{SsimSettings, ssim_map};
 
 /// Measurements on one image, from its network input and the model's [`Response`]. All finite; higher is more unusual,
@@ -20,6 +20,11 @@ pub struct Evidence {
     pub ssim_error: f64,
     /// Mean over pixels of exp(-s)(x - m)^2, s the predicted log-variance; the squared error where none is predicted.
     pub weighted_error: f64,
+    /// Mean over pixels of exp(s): the squared error that the decoder itself expects; 0 where none is predicted.
+    pub expected_error: f64,
+    /// Mean over the [`PEAK_SHARE`] of the pixels where it is largest of the weighted error, smoothed over windows of a
+    /// [`PEAK_WINDOWS`]th of the side: how much a small area stands out.
+    pub peak_error: f64,
     /// KL(q(z | x) || N(0, I)), nats.
     pub kl: f64,
     /// Mahalanobis distance of mu to the training normals, with shrinkage; 0 without a reference.
@@ -32,7 +37,14 @@ pub struct Evidence {
     pub standard_deviation: f64,
 }
 
-/// Where an image is unusual: `[size_px, size_px]`, absolute error in intensities, the mean over channels.
+/// Share of the pixels that the peak error is taken over.
+const PEAK_SHARE: f64 = 0.01;
+
+/// Windows of the peak error that fit beside each other: 5 pixels wide at 64 pixels a side.
+const PEAK_WINDOWS: usize = 12;
+
+/// Where an image is unusual: `[size_px, size_px]`, the absolute error in the standard deviations that the decoder
+/// predicts (in intensities where it predicts none), the mean over channels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorMap {
     /// Row-major values, 0 or above.
@@ -50,13 +62,13 @@ impl Evidence {
         let count = input.len().max(1) as f64;
         let errors = || input.iter().zip(&response.mean).map(|(x, m)| f64::from(x - m));
         let squared_error = errors().map(|error| error * error).sum::<f64>() / count;
-        let weighted_error = match &response.pixel_log_variance {
+        let (weighted, expected_error) = match &response.pixel_log_variance {
             Some(log_variance) => {
                 let weighted =
-                    errors().zip(log_variance).map(|(error, s)| (-f64::from(*s)).exp() * error * error);
-                weighted.sum::<f64>() / count
+                    errors().zip(log_variance).map(|(e, s)| (-f64::from(*s)).exp() * e * e).collect();
+                (weighted, log_variance.iter().map(|&s| f64::from(s).exp()).sum::<f64>() / count)
             }
-            None => squared_error,
+            None => (errors().map(|error| error * error).collect::<Vec<_>>(), 0.0),
         };
         let kl = response.mu.iter().zip(&response.log_variance).map(|(mu, s)| {
             let (mu, s) = (f64::from(*mu), f64::from(*s));
@@ -72,13 +84,32 @@ impl Evidence {
             squared_error,
             absolute_error: errors().map(f64::abs).sum::<f64>() / count,
             ssim_error: 1.0 - similarity,
-            weighted_error,
+            weighted_error: weighted.iter().sum::<f64>() / count,
+            expected_error,
+            peak_error: peak(&weighted, size_px, channels),
             kl: kl.sum(),
             mahalanobis: 0.0,
             neighbour_distance: 0.0,
             gradient_energy: gradient_energy(&grey, size_px)?,
             standard_deviation: variance.sqrt(),
         })
+    }
+
+    /// Name and value of each measurement, in the order of the fields.
+    pub fn named(&self) -> [(&'static str, f64); 11] {
+        [
+            ("squared_error", self.squared_error),
+            ("absolute_error", self.absolute_error),
+            ("ssim_error", self.ssim_error),
+            ("weighted_error", self.weighted_error),
+            ("expected_error", self.expected_error),
+            ("peak_error", self.peak_error),
+            ("kl", self.kl),
+            ("mahalanobis", self.mahalanobis),
+            ("neighbour_distance", self.neighbour_distance),
+            ("gradient_energy", self.gradient_energy),
+            ("standard_deviation", self.standard_deviation),
+        ]
     }
 
     /// The same with the distances of the posterior mean to the training normals.
@@ -95,11 +126,32 @@ impl Evidence {
 }
 
 impl ErrorMap {
-    /// |x - m|, the mean over channels.
+    /// |x - m| exp(-s / 2), s the predicted log-variance; |x - m| where none is predicted. The mean over channels.
     pub fn new(input: &[f32], size_px: usize, channels: usize, response: &Response) -> Self {
-        let differences: Vec<f32> = input.iter().zip(&response.mean).map(|(x, m)| (x - m).abs()).collect();
+        let mut differences: Vec<f32> =
+            input.iter().zip(&response.mean).map(|(x, m)| (x - m).abs()).collect();
+        if let Some(log_variance) = &response.pixel_log_variance {
+            differences
+                .iter_mut()
+                .zip(log_variance)
+                .for_each(|(difference, s)| *difference *= (-0.5 * s).exp());
+        }
         Self { values: grey(&differences, channels), size_px }
     }
+}
+
+/// [`Evidence::peak_error`] of the weighted errors, `[size_px, size_px, channels]`.
+fn peak(weighted: &[f64], size_px: usize, channels: usize) -> f64 {
+    let plane: Vec<f64> = weighted
+        .chunks_exact(channels.max(1))
+        .map(|pixel| pixel.iter().sum::<f64>() / channels as f64)
+        .collect();
+    let window = size_px / PEAK_WINDOWS | 1;
+    let mut smooth = separable_filter(&plane, size_px, &vec![1.0 / window as f64; window]);
+    let count = ((smooth.len() as f64 * PEAK_SHARE) as usize).clamp(1, smooth.len());
+    let (highest, ..) = smooth.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
+    let sum: f64 = highest.iter().sum();
+    (sum + smooth[count - 1]) / count as f64
 }
 
 /// The mean over channels.

@@ -4,6 +4,7 @@
 mod evidence;
 mod latent;
 mod scorer;
+mod typicality;
 
 use burn::tensor::Tensor;
 

@@ -1,18 +1,19 @@
 //! Scorers: evidence in, one number out, higher = more abnormal. A score is never clamped or rescaled.
 //!
-//! A new scorer is one type here and one line in [`SCORERS`].
+//! A new scorer is one type, here or in a file of its own, and one line in [`SCORERS`].
 
 use serde::{Deserialize, Serialize};
 
 use super::Evidence;
+use super::typicality::Typicality;
 use crate::statistics::regression::{HuberSettings, huber_regression};
 use crate::{Error, Result};
 
 /// The scorer used unless another is asked for.
-pub const DEFAULT_SCORER: &str = "residual";
+pub const DEFAULT_SCORER: &str = "typicality";
 
 /// Every scorer.
-pub const SCORERS: &[&dyn Scorer] = &[&Mse, &Ssim, &Uncertainty, &Latent, &Residual];
+pub const SCORERS: &[&dyn Scorer] = &[&Mse, &Ssim, &Uncertainty, &Latent, &Residual, &Typicality];
 
 /// Turns evidence into a score, with parameters that it learns from normals of the fit split.
 pub trait Scorer: Sync {
@@ -157,19 +158,13 @@ impl Scorer for Latent {
 /// Log mean squared error minus what the image's complexity predicts of it.
 struct Residual;
 
-/// Keeps logarithms finite on images that are black or perfectly reconstructed.
-const LOG_FLOOR: f64 = 1e-9;
-
 impl Residual {
-    const MIN_NORMALS: usize = 8;
-
     fn features(evidence: &Evidence) -> [f64; 3] {
-        let log = |value: f64| value.max(LOG_FLOOR).ln();
         [evidence.kl, log(evidence.gradient_energy), log(evidence.standard_deviation)]
     }
 
     fn target(evidence: &Evidence) -> f64 {
-        evidence.squared_error.max(LOG_FLOOR).ln()
+        log(evidence.squared_error)
     }
 }
 
@@ -183,15 +178,7 @@ impl Scorer for Residual {
     }
 
     fn fit(&self, normals: &[Evidence]) -> Result<Vec<f64>> {
-        if normals.len() < Self::MIN_NORMALS {
-            return Err(Error::data(format!(
-                "the scorer {} expects at least {} normals to fit on, found {}",
-                self.name(),
-                Self::MIN_NORMALS,
-                normals.len()
-            ))
-            .with_hint("give more normal images, or choose the scorer mse"));
-        }
+        least_normals(self.name(), normals)?;
         let features: Vec<f64> = normals.iter().flat_map(Self::features).collect();
         let targets: Vec<f64> = normals.iter().map(Self::target).collect();
         let fit = huber_regression(&features, 3, &targets, HuberSettings::default())?;
@@ -204,4 +191,25 @@ impl Scorer for Residual {
             Self::features(evidence).iter().zip(slopes).map(|(feature, slope)| feature * slope).sum();
         Self::target(evidence) - intercept - prediction
     }
+}
+
+/// Fewest normals that a scorer with parameters is fitted on.
+const LEAST_NORMALS: usize = 8;
+
+/// Refuses too few normals.
+pub(super) fn least_normals(name: &str, normals: &[Evidence]) -> Result<()> {
+    if normals.len() >= LEAST_NORMALS {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "the scorer {name} expects at least {LEAST_NORMALS} normals to fit on, found {}",
+        normals.len()
+    ))
+    .with_hint("give more normal images, or choose the scorer mse"))
+}
+
+/// The logarithm, finite on images that are black or perfectly reconstructed.
+pub(super) fn log(value: f64) -> f64 {
+    const FLOOR: f64 = 1e-9;
+    value.max(FLOOR).ln()
 }

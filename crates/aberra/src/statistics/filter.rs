@@ -76,8 +76,8 @@ pub fn gradient_energy(plane: &[f32], width: usize) -> Result<f64> {
     Ok(mean(horizontal, plane.len() - plane.len() / width) + mean(vertical, plane.len() - width))
 }
 
-/// Convolves rows, then columns with symmetric `taps`.
-pub(super) fn separable_filter(plane: &[f64], width: usize, taps: &[f64]) -> Vec<f64> {
+/// Convolves rows, then columns with an odd number of symmetric `taps`; edges are mirrored.
+pub(crate) fn separable_filter(plane: &[f64], width: usize, taps: &[f64]) -> Vec<f64> {
     let height = plane.len() / width;
     let radius = taps.len() / 2;
     let mut rows = vec![0.0; plane.len()];

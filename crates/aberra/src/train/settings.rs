@@ -91,7 +91,7 @@ pub struct Augmentation {
 impl Default for TrainSettings {
     fn default() -> Self {
         Self {
-            epochs: 60,
+            epochs: 200,
             batch_size: 32,
             learning_rate: 1e-3,
             schedule: Schedule::Cosine,
@@ -116,10 +116,10 @@ impl Default for Augmentation {
         Self {
             flip_horizontal: true,
             flip_vertical: false,
-            rotation_degrees: 8.0,
-            scale: 0.06,
-            shift: 0.03,
-            gamma: 0.15,
+            rotation_degrees: 15.0,
+            scale: 0.12,
+            shift: 0.05,
+            gamma: 0.3,
         }
     }
 }
