@@ -1,9 +1,12 @@
-//! Times the layers of the peer VAE at batch 32: least milliseconds of seven runs and GFLOP/s of each direction.
+//! Times the layers of a VAE, by default the peer: least milliseconds of seven runs and GFLOP/s of each direction.
 //!
-//! `cargo run --release -p aberra-kernels --example layers [batch] [threads]`; with one thread in processor time.
+//! `cargo run --release -p aberra-kernels --example layers [batch] [threads] [size_px] [channels ...]`; with one thread
+//! in processor time.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring program")]
 
-use aberra_kernels::{Activation, AdamStep, Geometry, Kernels, adam_step, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{
+    Activation, AdamStep, Geometry, Kernels, Normalization, adam_step, conv_transpose2d, conv2d, linear,
+};
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::time::Instant;
@@ -58,9 +61,14 @@ fn main() {
     };
     let geometry = Geometry { stride: 2, padding: 1 };
     let mut total = 0.0;
-    for (size, large, small) in
-        [(128, 1, 32), (64, 32, 64), (32, 64, 128), (16, 128, 256), (128, 1, 16), (64, 16, 32)]
-    {
+    let size_px: usize = std::env::args().nth(3).map_or(128, |size| size.parse().unwrap());
+    let mut channels: Vec<usize> = std::env::args().skip(4).map(|each| each.parse().unwrap()).collect();
+    if channels.is_empty() {
+        channels = vec![32, 64, 128, 256];
+    }
+    channels.insert(0, 1);
+    for (stage, pair) in channels.windows(2).enumerate() {
+        let (size, large, small) = (size_px >> stage, pair[0], pair[1]);
         let input = tensor([batch, size, size, large]);
         let weight = tensor([4, 4, large, small]);
         let output = tensor([batch, size / 2, size / 2, small]);
@@ -134,13 +142,42 @@ fn main() {
             ),
             ("bias", least_ms(|| drop(<Dispatch as Kernels>::bias_gradient(a.clone(), a.clone(), relu)))),
         ];
-        let sum = report(&format!("convolution {size}px {large}->{small}"), gflop, &down)
+        total += report(&format!("convolution {size}px {large}->{small}"), gflop, &down)
             + report(&format!("transposed {}px {small}->{large}", size / 2), gflop, &up);
-        if small != 16 && large != 16 {
-            total += sum;
-        }
+        let values = [small].map(|count| Tensor::<1>::ones([count], &device).into_dispatch());
+        let settings = Normalization { epsilon: 1e-5, activation: relu };
+        let [ones] = values;
+        let normalization = [
+            (
+                "forward",
+                least_ms(|| {
+                    drop(<Dispatch as Kernels>::normalization(
+                        b.clone(),
+                        ones.clone(),
+                        ones.clone(),
+                        settings,
+                    ));
+                }),
+            ),
+            (
+                "gradients",
+                least_ms(|| {
+                    drop(<Dispatch as Kernels>::normalization_gradients(
+                        b.clone(),
+                        b.clone(),
+                        b.clone(),
+                        ones.clone(),
+                        ones.clone(),
+                        ones.clone(),
+                        settings,
+                    ));
+                }),
+            ),
+        ];
+        report(&format!("normalisation {}px {small}", size / 2), 0.0, &normalization);
     }
-    for (inputs, outputs) in [(16384, 256), (128, 16384)] {
+    let flat = (size_px >> (channels.len() - 1)).pow(2) * channels[channels.len() - 1];
+    for (inputs, outputs) in [(flat, 256), (128, flat)] {
         let matrix = |shape: [usize; 2]| {
             Tensor::<2>::from_data(TensorData::new(values(shape.iter().product()), shape), &device)
         };

@@ -8,7 +8,8 @@
 
 use crate::activation::{Activation, Signal};
 use crate::geometry::{Plane, Sizes};
-use crate::product::{Panels, ROW_BLOCK, Rows, multiply_rows};
+use crate::pool;
+use crate::product::{Panels, ROW_BLOCK, Rows, multiply_rows, store_row};
 use crate::tile::Runs;
 use crate::window::{Part, copy_window, with_scratch};
 use rayon::prelude::*;
@@ -38,7 +39,7 @@ pub(crate) fn gather(
         step: 1,
     });
     let strip = strip_height(sizes.small, stride * width * channels);
-    let mut output = vec![0.0; sizes.batch * sizes.small.len()];
+    let mut output = pool::take(sizes.batch * sizes.small.len());
     for_each_strip(&mut output, sizes.small, strip, |image, top, output| {
         with_scratch(|scratch| {
             let height = output.len() / (sizes.small.width * sizes.small.channels);
@@ -58,14 +59,14 @@ pub(crate) fn gather(
             let columns = sizes.small.channels;
             multiply_rows(
                 &scratch.window,
-                &mut scratch.starts,
+                &scratch.starts,
                 &rows,
                 &panels,
                 bias,
                 &mut scratch.sums,
-                |row, first, values| {
+                |row, first, values, count| {
                     let begin = row * columns + first;
-                    output[begin..begin + values.len()].copy_from_slice(values);
+                    store_row(&mut output[begin..], values, count);
                 },
             );
             activation.apply_all(output);
@@ -106,7 +107,7 @@ pub(crate) fn spread(
         Plane { height: sizes.large.height.div_ceil(stride), width: width * stride, channels },
         width * channels,
     );
-    let mut output = vec![0.0; sizes.batch * sizes.large.len()];
+    let mut output = pool::take(sizes.batch * sizes.large.len());
     for_each_strip(&mut output, sizes.large, strip * stride, |image, top, output| {
         with_scratch(|scratch| {
             let height = output.len() / (sizes.large.width * columns);
@@ -131,16 +132,16 @@ pub(crate) fn spread(
                 }
                 multiply_rows(
                     &scratch.window,
-                    &mut scratch.starts,
+                    &scratch.starts,
                     rows,
                     panels,
                     bias,
                     &mut scratch.sums,
-                    |row, first, values| {
+                    |row, first, values, count| {
                         let y = row / pixels * stride + phase_y;
                         let x = row % pixels * stride + phase_x;
                         let begin = (y * sizes.large.width + x) * columns + first;
-                        output[begin..begin + values.len()].copy_from_slice(values);
+                        store_row(&mut output[begin..], values, count);
                     },
                 );
             }
@@ -173,8 +174,9 @@ fn spread_few_channels(
         }
     });
     let rows = Rows::new(Runs::one(sizes.small.channels));
+    let covered = (sizes.small.width.max(1) - 1) * stride + kernel_width;
     let strip = (ROW_BLOCK * 4).div_ceil(sizes.small.width.max(1)) * stride;
-    let mut output = vec![0.0; sizes.batch * sizes.large.len()];
+    let mut output = pool::take(sizes.batch * sizes.large.len());
     for_each_strip(&mut output, sizes.large, strip, |image, top, output| {
         with_scratch(|scratch| {
             let height = output.len() / (sizes.large.width * channels);
@@ -193,51 +195,68 @@ fn spread_few_channels(
             let products = &mut scratch.packed;
             multiply_rows(
                 &scratch.window,
-                &mut scratch.starts,
+                &scratch.starts,
                 &rows,
                 &panels,
                 None,
                 &mut scratch.sums,
-                |row, first, values| {
+                |row, first, values, count| {
                     let begin = row * taps + first;
-                    products[begin..begin + values.len()].copy_from_slice(values);
+                    store_row(&mut products[begin..], values, count);
                 },
             );
-            match bias {
-                Some(bias) => output.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(bias)),
-                None => output.fill(0.0),
-            }
-            for (y, line) in output.chunks_exact_mut(sizes.large.width * channels).enumerate() {
-                for small_y in first..last {
-                    let Some(ky) = (top + y + padding).checked_sub(small_y * stride) else { continue };
-                    if ky >= kernel_height {
-                        continue;
+            // A line of the large side with its padding, in which every small pixel's taps lie in one piece.
+            let line = &mut scratch.panel;
+            line.resize((padding + sizes.large.width).max(covered) * channels, 0.0);
+            for (y, output) in output.chunks_exact_mut(sizes.large.width * channels).enumerate() {
+                match bias {
+                    Some(bias) => {
+                        line.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(bias))
                     }
-                    for kx in 0..kernel_width {
-                        // Large columns x = small_x stride + kx - padding, inside of the image.
-                        let first_x = padding.saturating_sub(kx).div_ceil(stride);
-                        let mut product = ((small_y - first) * sizes.small.width + first_x) * taps
-                            + (ky * kernel_width + kx) * channels;
-                        let mut x = first_x * stride + kx - padding;
-                        for _ in first_x..sizes.small.width {
-                            if x >= sizes.large.width {
-                                break;
-                            }
-                            let pixel = &mut line[x * channels..(x + 1) * channels];
-                            for (sum, &value) in pixel.iter_mut().zip(&products[product..product + channels])
-                            {
-                                *sum += value;
-                            }
-                            x += stride;
-                            product += taps;
-                        }
+                    None => line.fill(0.0),
+                }
+                for small_y in first..last {
+                    let ky = (top + y + padding).checked_sub(small_y * stride);
+                    if let Some(ky) = ky.filter(|&ky| ky < kernel_height) {
+                        let begin =
+                            (small_y - first) * sizes.small.width * taps + ky * kernel_width * channels;
+                        let end = (small_y - first + 1) * sizes.small.width * taps;
+                        add_taps(line, &products[begin..end], taps, sizes);
                     }
                 }
+                output.copy_from_slice(&line[padding * channels..][..output.len()]);
             }
             activation.apply_all(output);
         });
     });
     output
+}
+
+/// Adds one row of the kernel for every pixel of a small line, `taps` apart in `products`, to where it lies in the large.
+fn add_taps(line: &mut [f32], products: &[f32], taps: usize, sizes: &Sizes) {
+    let (length, step) =
+        (sizes.kernel[1] * sizes.large.channels, sizes.geometry.stride * sizes.large.channels);
+    // Neighbours overlap; pixels so far apart do not, and need not wait for each other.
+    let apart = sizes.kernel[1].div_ceil(sizes.geometry.stride);
+    for first in 0..apart.min(sizes.small.width) {
+        let pixels = (first..sizes.small.width).step_by(apart);
+        // Fixed lengths compile to plain loads, additions and stores.
+        match length {
+            4 => pixels.for_each(|x| add::<4>(&mut line[x * step..], &products[x * taps..])),
+            8 => pixels.for_each(|x| add::<8>(&mut line[x * step..], &products[x * taps..])),
+            _ => pixels.for_each(|x| {
+                let target = line[x * step..x * step + length].iter_mut();
+                target.zip(&products[x * taps..]).for_each(|(sum, &value)| *sum += value);
+            }),
+        }
+    }
+}
+
+#[inline(always)]
+fn add<const N: usize>(target: &mut [f32], values: &[f32]) {
+    if let (Some(target), Some(values)) = (target.first_chunk_mut::<N>(), values.first_chunk::<N>()) {
+        target.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
+    }
 }
 
 /// The taps of one dimension that reach the large pixels `phase, phase + stride, ...`.

@@ -1,6 +1,7 @@
 //! What a reconstruction costs, -log p(x | z), straight from the decoder's last layer, and its gradient.
 
 use crate::exponential::{exp, log_1p, sigmoid};
+use crate::pool;
 use crate::wide::wide;
 use rayon::prelude::*;
 
@@ -115,7 +116,7 @@ pub(crate) fn cost(decoded: Decoded<'_>, likelihood: PixelLikelihood) -> f64 {
 /// Gradient of `factor` times the cost with respect to the decoder's output.
 pub(crate) fn gradient(decoded: Decoded<'_>, likelihood: PixelLikelihood, factor: f32) -> Vec<f32> {
     let predicted = matches!(likelihood, PixelLikelihood::PredictedGaussian { .. });
-    let mut gradient = vec![0.0; decoded.output.len()];
+    let mut gradient = pool::take(decoded.output.len());
     let piece = (decoded.pixels_per_piece() * decoded.outputs).max(1);
     gradient.par_chunks_mut(piece).enumerate().for_each(|(number, gradient)| {
         let decoded = decoded.part(number, decoded.pixels_per_piece());
@@ -127,6 +128,7 @@ pub(crate) fn gradient(decoded: Decoded<'_>, likelihood: PixelLikelihood, factor
             block.take_apart(predicted, logits, log_variances);
             let count = block.target.len();
             gradients(&mut logits[..count], &mut log_variances[..count], block.target, likelihood, factor);
+            gradient.fill(0.0);
             for (pixel, gradient) in gradient.chunks_exact_mut(decoded.outputs).enumerate() {
                 let range = pixel * decoded.channels..(pixel + 1) * decoded.channels;
                 gradient[..decoded.channels].copy_from_slice(&logits[range.clone()]);

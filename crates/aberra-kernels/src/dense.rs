@@ -4,7 +4,8 @@
 //! batch.
 
 use crate::activation::Activation;
-use crate::product::Panels;
+use crate::pool;
+use crate::product::{Panels, store_row};
 use crate::tile::{LANES, ROWS, Runs, multiply_add};
 use crate::window::with_scratch;
 use rayon::prelude::*;
@@ -31,6 +32,7 @@ pub(crate) fn forward(
     if rows == 0 {
         return Vec::new();
     }
+    let starts: Vec<usize> = (0..rows).map(|row| row * inputs).collect();
     let (input_chunks, output_chunks) = (inputs.div_ceil(INPUT_CHUNK), outputs.div_ceil(OUTPUT_CHUNK));
     let pieces: Vec<Vec<f32>> = (0..input_chunks * output_chunks)
         .into_par_iter()
@@ -39,7 +41,7 @@ pub(crate) fn forward(
             let first_output = piece % output_chunks * OUTPUT_CHUNK;
             let depth = INPUT_CHUNK.min(inputs - first_input);
             let columns = OUTPUT_CHUNK.min(outputs - first_output);
-            let mut sums = vec![0.0; rows * columns.div_ceil(LANES) * LANES];
+            let mut sums = pool::take_zeros(rows * columns.div_ceil(LANES) * LANES);
             with_scratch(|scratch| {
                 scratch.panel.resize(scratch.panel.len().max(DEPTH_BLOCK * LANES), 0.0);
                 for from in (0..depth).step_by(DEPTH_BLOCK) {
@@ -49,24 +51,25 @@ pub(crate) fn forward(
                         let width = LANES.min(outputs - first);
                         let panel = &mut scratch.panel[..block * LANES];
                         let matrix = &weight[(first_input + from) * outputs..];
-                        for (target, row) in panel.chunks_exact_mut(LANES).zip(matrix.chunks_exact(outputs)) {
-                            target[..width].copy_from_slice(&row[first..first + width]);
-                            target[width..].fill(0.0);
-                        }
-                        for (tile, sums) in sums.chunks_mut(ROWS * LANES).enumerate() {
-                            let mut starts = [0; ROWS];
-                            for (row, start) in starts.iter_mut().enumerate() {
-                                *start = (tile * ROWS + row) * inputs + first_input + from;
+                        for (target, row) in
+                            panel.as_chunks_mut::<LANES>().0.iter_mut().zip(matrix.chunks_exact(outputs))
+                        {
+                            match row[first..].first_chunk::<LANES>() {
+                                Some(row) => *target = *row,
+                                None => {
+                                    target[..width].copy_from_slice(&row[first..]);
+                                    target[width..].fill(0.0);
+                                }
                             }
-                            multiply_add(input, &starts[..sums.len() / LANES], Runs::one(block), panel, sums);
                         }
+                        multiply_add(input, &starts, first_input + from, Runs::one(block), panel, sums);
                     }
                 }
             });
             sums
         })
         .collect();
-    let mut output = vec![0.0; rows * outputs];
+    let mut output = pool::take(rows * outputs);
     output.par_chunks_mut(outputs.max(1)).enumerate().for_each(|(row, output)| {
         output.copy_from_slice(bias);
         for (number, piece) in pieces.iter().enumerate() {
@@ -82,6 +85,7 @@ pub(crate) fn forward(
         }
         activation.apply_all(output);
     });
+    pieces.into_iter().for_each(pool::give);
     output
 }
 
@@ -110,24 +114,18 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], inputs: usize, ou
         .map(|piece| {
             let first = piece * chunk;
             let count = chunk.min(inputs - first);
-            let mut sums = vec![0.0; row_panels * count * LANES];
+            let starts: Vec<usize> = (first..first + count).map(|input| input * outputs).collect();
+            let mut sums = pool::take_zeros(row_panels * count * LANES);
             for from in (0..outputs).step_by(DEPTH_BLOCK) {
                 let block = DEPTH_BLOCK.min(outputs - from);
                 for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(count * LANES)) {
-                    for (tile, sums) in sums.chunks_mut(ROWS * LANES).enumerate() {
-                        let mut starts = [0; ROWS];
-                        for (row, start) in starts.iter_mut().enumerate() {
-                            *start = (first + tile * ROWS + row) * outputs + from;
-                        }
-                        let part = &panel[from * LANES..];
-                        multiply_add(weight, &starts[..sums.len() / LANES], Runs::one(block), part, sums);
-                    }
+                    multiply_add(weight, &starts, from, Runs::one(block), &panel[from * LANES..], sums);
                 }
             }
             sums
         })
         .collect();
-    let mut result = vec![0.0; rows * inputs];
+    let mut result = pool::take(rows * inputs);
     result.par_chunks_mut(inputs.max(1)).enumerate().for_each(|(row, result)| {
         for (piece, result) in pieces.iter().zip(result.chunks_mut(chunk)) {
             let sums = piece[row / LANES * result.len() * LANES..].iter().skip(row % LANES).step_by(LANES);
@@ -136,6 +134,7 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], inputs: usize, ou
             }
         }
     });
+    pieces.into_iter().for_each(pool::give);
     result
 }
 
@@ -144,7 +143,7 @@ pub(crate) fn weight_gradient(input: &[f32], gradient: &[f32], inputs: usize, ou
     let rows = input.len() / inputs.max(1);
     let panels = Panels::from_rows(gradient, outputs);
     let depth_rows = crate::product::Rows::new(Runs::one(rows));
-    let mut result = vec![0.0; inputs * outputs];
+    let mut result = pool::take(inputs * outputs);
     if result.is_empty() {
         return result;
     }
@@ -165,14 +164,14 @@ pub(crate) fn weight_gradient(input: &[f32], gradient: &[f32], inputs: usize, ou
             scratch.starts.extend((0..count).map(|number| number * rows));
             crate::product::multiply_rows(
                 &scratch.window,
-                &mut scratch.starts,
+                &scratch.starts,
                 &depth_rows,
                 &panels,
                 None,
                 &mut scratch.sums,
-                |row, first, values| {
+                |row, first, values, count| {
                     let begin = row * outputs + first;
-                    result[begin..begin + values.len()].copy_from_slice(values);
+                    store_row(&mut result[begin..], values, count);
                 },
             );
         });

@@ -6,7 +6,7 @@ use crate::cost::{self, Decoded, PixelLikelihood};
 use crate::geometry::{Geometry, Sizes};
 use crate::norm::{self, Normalization};
 use crate::optimise::{self, AdamStep};
-use crate::{convolve, dense, divergence, stock, weight_gradient};
+use crate::{convolve, dense, divergence, pool, stock, weight_gradient};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, Shape, TensorData};
 use burn_flex::FlexTensor;
@@ -34,6 +34,7 @@ impl Kernels for Flex {
         let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
         let signal = Signal::plain(values(&input));
         let result = convolve::gather(signal, values(&weight), Some(values(&bias)), &sizes, activation);
+        reclaim([input]);
         tensor(result, output)
     }
 
@@ -53,7 +54,9 @@ impl Kernels for Flex {
         let (gradient, output, weight) = (contiguous(gradient), contiguous(output), contiguous(weight));
         let signal = Signal::gated(values(&gradient), values(&output), activation);
         let result = convolve::spread(signal, values(&weight), None, &sizes, Activation::Identity);
-        tensor(result, input.shape().dims::<4>())
+        let shape = input.shape();
+        reclaim([gradient, output, input]);
+        tensor(result, shape)
     }
 
     fn convolution_weight_gradient(
@@ -72,7 +75,8 @@ impl Kernels for Flex {
         let (gradient, output, input) = (contiguous(gradient), contiguous(output), contiguous(input));
         let small = Signal::gated(values(&gradient), values(&output), activation);
         let result = weight_gradient::weight_gradient(Signal::plain(values(&input)), small, &sizes);
-        tensor(result, weight.shape().dims::<4>())
+        reclaim([gradient, output, input]);
+        tensor(result, weight.shape())
     }
 
     fn transposed_convolution(
@@ -97,6 +101,7 @@ impl Kernels for Flex {
         let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
         let signal = Signal::plain(values(&input));
         let result = convolve::spread(signal, values(&weight), Some(values(&bias)), &sizes, activation);
+        reclaim([input]);
         tensor(result, output)
     }
 
@@ -123,6 +128,7 @@ impl Kernels for Flex {
         let (gradient, output, weight) = (contiguous(gradient), contiguous(output), contiguous(weight));
         let signal = Signal::gated(values(&gradient), values(&output), activation);
         let result = convolve::gather(signal, values(&weight), None, &sizes, Activation::Identity);
+        reclaim([gradient, output]);
         tensor(result, shape)
     }
 
@@ -142,7 +148,8 @@ impl Kernels for Flex {
         let (gradient, output, input) = (contiguous(gradient), contiguous(output), contiguous(input));
         let large = Signal::gated(values(&gradient), values(&output), activation);
         let result = weight_gradient::weight_gradient(large, Signal::plain(values(&input)), &sizes);
-        tensor(result, weight.shape().dims::<4>())
+        reclaim([gradient, output, input]);
+        tensor(result, weight.shape())
     }
 
     fn dense(input: FlexTensor, weight: FlexTensor, bias: FlexTensor, activation: Activation) -> FlexTensor {
@@ -153,6 +160,7 @@ impl Kernels for Flex {
         let [outputs] = bias.shape().dims();
         let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
         let result = dense::forward(values(&input), values(&weight), values(&bias), inputs, activation);
+        reclaim([input]);
         tensor(result, [rows, outputs])
     }
 
@@ -172,7 +180,9 @@ impl Kernels for Flex {
         let [inputs, outputs] = weight.shape().dims();
         let gradient = gated(gradient, output, activation);
         let weight = contiguous(weight);
-        tensor(dense::input_gradient(&gradient, values(&weight), inputs, outputs), [rows, inputs])
+        let result = dense::input_gradient(&gradient, values(&weight), inputs, outputs);
+        pool::give(gradient);
+        tensor(result, [rows, inputs])
     }
 
     fn dense_weight_gradient(
@@ -191,7 +201,10 @@ impl Kernels for Flex {
         let [_, inputs] = input.shape().dims();
         let gradient = gated(gradient, output, activation);
         let input = contiguous(input);
-        tensor(dense::weight_gradient(values(&input), &gradient, inputs, outputs), [inputs, outputs])
+        let result = dense::weight_gradient(values(&input), &gradient, inputs, outputs);
+        pool::give(gradient);
+        reclaim([input]);
+        tensor(result, [inputs, outputs])
     }
 
     fn bias_gradient(gradient: FlexTensor, output: FlexTensor, activation: Activation) -> FlexTensor {
@@ -215,9 +228,10 @@ impl Kernels for Flex {
         }
         let (input, scale, shift) = (contiguous(input), contiguous(scale), contiguous(shift));
         let result = norm::forward(values(&input), values(&scale), values(&shift), settings);
-        let channels = scale.shape();
+        let (shape, channels) = (input.shape(), scale.shape());
+        reclaim([input]);
         (
-            tensor(result.output, input.shape()),
+            tensor(result.output, shape),
             tensor(result.mean, channels.clone()),
             tensor(result.variance, channels),
         )
@@ -248,8 +262,9 @@ impl Kernels for Flex {
         let statistics = [values(&mean), values(&variance)];
         let [of_input, of_scale, of_shift] =
             norm::gradients(signal, values(&input), values(&scale), statistics, settings.epsilon);
-        let channels = scale.shape();
-        (tensor(of_input, input.shape()), tensor(of_scale, channels.clone()), tensor(of_shift, channels))
+        let (shape, channels) = (input.shape(), scale.shape());
+        reclaim([gradient, output, input]);
+        (tensor(of_input, shape), tensor(of_scale, channels.clone()), tensor(of_shift, channels))
     }
 
     fn reconstruction_cost(
@@ -262,7 +277,9 @@ impl Kernels for Flex {
         }
         let (output, target) = (contiguous(output), contiguous(target));
         let batch = target.shape()[0].max(1) as f64;
-        tensor(vec![(cost::cost(decoded(&output, &target), likelihood) / batch) as f32], [1])
+        let sum = cost::cost(decoded(&output, &target), likelihood);
+        reclaim([output]);
+        tensor(vec![(sum / batch) as f32], [1])
     }
 
     fn reconstruction_cost_gradient(
@@ -276,7 +293,10 @@ impl Kernels for Flex {
         }
         let (gradient, output, target) = (contiguous(gradient), contiguous(output), contiguous(target));
         let factor = values(&gradient)[0] / target.shape()[0].max(1) as f32;
-        tensor(cost::gradient(decoded(&output, &target), likelihood, factor), output.shape())
+        let result = cost::gradient(decoded(&output, &target), likelihood, factor);
+        let shape = output.shape();
+        reclaim([output]);
+        tensor(result, shape)
     }
 
     fn kl_divergence(mean: FlexTensor, log_variance: FlexTensor, free_bits: f32) -> FlexTensor {
@@ -326,6 +346,7 @@ impl Kernels for Flex {
             second.storage_mut(),
             &settings,
         );
+        reclaim([gradient]);
         (parameter, first, second)
     }
 
@@ -368,9 +389,24 @@ fn values(tensor: &FlexTensor) -> &[f32] {
 fn gated(gradient: FlexTensor, output: FlexTensor, activation: Activation) -> Vec<f32> {
     let (gradient, output) = (contiguous(gradient), contiguous(output));
     let signal = Signal::gated(values(&gradient), values(&output), activation);
-    let mut result = vec![0.0; signal.len()];
+    let mut result = pool::take(signal.len());
     signal.write_to(&mut result);
+    reclaim([gradient, output]);
     result
+}
+
+/// Gives the buffers of tensors that nothing else refers to back to the pool.
+fn reclaim(tensors: impl IntoIterator<Item = FlexTensor>) {
+    for tensor in tensors {
+        let fills_buffer = tensor.layout().num_elements() * size_of::<f32>() == tensor.bytes().len();
+        if tensor.is_unique() && tensor.dtype() == DType::F32 && tensor.is_contiguous() && fills_buffer {
+            let (bytes, ..) = tensor.into_data().into_parts();
+            // Memory that did not come from a vector is left to whom it belongs.
+            if let Ok(buffer) = bytes.try_into_vec::<f32>() {
+                pool::give(buffer);
+            }
+        }
+    }
 }
 
 fn decoded<'a>(output: &'a FlexTensor, target: &'a FlexTensor) -> Decoded<'a> {

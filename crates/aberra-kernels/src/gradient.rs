@@ -143,38 +143,31 @@ impl<B: Kernels> Backward<B, 3> for LayerBackward {
             let value = B::bias_gradient(gradient.clone(), output.clone(), activation);
             gradients.register::<B>(node.id, value);
         }
-        if let Some(node) = weight_node {
-            let (gradient, output, input) = (gradient.clone(), output.clone(), input.clone());
-            let value = match operation {
-                Operation::Convolution(geometry) => B::convolution_weight_gradient(
-                    gradient,
-                    output,
-                    input,
-                    weight.clone(),
-                    geometry,
-                    activation,
-                ),
-                Operation::TransposedConvolution(geometry) => B::transposed_convolution_weight_gradient(
-                    gradient,
-                    output,
-                    input,
-                    weight.clone(),
-                    geometry,
-                    activation,
-                ),
-                Operation::Dense => B::dense_weight_gradient(gradient, output, input, activation),
-            };
-            gradients.register::<B>(node.id, value);
-        }
         if let Some(node) = input_node {
+            let (gradient, output) = (gradient.clone(), output.clone());
             let value = match operation {
                 Operation::Convolution(geometry) => {
+                    let (input, weight) = (input.clone(), weight.clone());
                     B::convolution_input_gradient(gradient, output, input, weight, geometry, activation)
                 }
                 Operation::TransposedConvolution(geometry) => {
+                    let weight = weight.clone();
                     B::transposed_convolution_input_gradient(gradient, output, weight, geometry, activation)
                 }
-                Operation::Dense => B::dense_input_gradient(gradient, output, weight, activation),
+                Operation::Dense => B::dense_input_gradient(gradient, output, weight.clone(), activation),
+            };
+            gradients.register::<B>(node.id, value);
+        }
+        // Last and by value, so that the kernel can reuse the buffers.
+        if let Some(node) = weight_node {
+            let value = match operation {
+                Operation::Convolution(geometry) => {
+                    B::convolution_weight_gradient(gradient, output, input, weight, geometry, activation)
+                }
+                Operation::TransposedConvolution(geometry) => B::transposed_convolution_weight_gradient(
+                    gradient, output, input, weight, geometry, activation,
+                ),
+                Operation::Dense => B::dense_weight_gradient(gradient, output, input, activation),
             };
             gradients.register::<B>(node.id, value);
         }

@@ -21,6 +21,7 @@ mod geometry;
 mod gradient;
 mod norm;
 mod optimise;
+mod pool;
 mod product;
 mod stock;
 mod tile;

@@ -6,6 +6,7 @@
 //! order of the rows.
 
 use crate::activation::{Activation, Signal};
+use crate::pool;
 use crate::wide::wide;
 use crate::window::with_scratch;
 use rayon::prelude::*;
@@ -46,7 +47,7 @@ pub(crate) fn forward(
         scale.iter().zip(&variance).map(|(scale, variance)| scale / (variance + epsilon).sqrt()).collect();
     let (means, factors, shifts) = (line(&mean), line(&factor), line(shift));
     let (block, piece) = (in_lines(BLOCK, channels), in_lines(PIECE, channels));
-    let mut output = vec![0.0; input.len()];
+    let mut output = pool::take(input.len());
     output.par_chunks_mut(piece).zip(input.par_chunks(piece)).for_each(|(output, input)| {
         for (output, input) in output.chunks_mut(block).zip(input.chunks(block)) {
             normalize(input, &means, &factors, &shifts, output);
@@ -108,7 +109,7 @@ pub(crate) fn gradients(
         .map(|(sum, inverse)| (sum * f64::from(*inverse).powi(2) / rows) as f32)
         .collect();
     let (factors, shares, slopes) = (line(&factor), line(&share), line(&slope));
-    let mut result = vec![0.0; input.len()];
+    let mut result = pool::take(input.len());
     result.par_chunks_mut(piece).zip(input.par_chunks(piece)).enumerate().for_each(
         |(number, (result, input))| {
             let gradient = gradient.part(number * piece, input.len());

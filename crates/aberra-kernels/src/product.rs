@@ -1,5 +1,6 @@
 //! Rows that lie anywhere in a buffer, times a packed matrix: the loop nest around the register tile.
 
+use crate::pool;
 use crate::tile::{LANES, ROWS, Runs, multiply_add};
 use rayon::prelude::*;
 
@@ -18,7 +19,7 @@ pub(crate) struct Panels {
 impl Panels {
     /// Packs a matrix; `fill` writes the panel that begins at a column, `[depth][LANES]`, found filled with zeros.
     pub(crate) fn pack(depth: usize, columns: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Self {
-        let mut values = vec![0.0; depth * columns.div_ceil(LANES) * LANES];
+        let mut values = pool::take_zeros(depth * columns.div_ceil(LANES) * LANES);
         if depth > 0 {
             values
                 .par_chunks_mut(depth * LANES)
@@ -32,8 +33,12 @@ impl Panels {
     pub(crate) fn from_rows(matrix: &[f32], columns: usize) -> Self {
         Self::pack(matrix.len() / columns.max(1), columns, |first, panel| {
             let width = LANES.min(columns - first);
-            for (target, row) in panel.chunks_exact_mut(LANES).zip(matrix.chunks_exact(columns)) {
-                target[..width].copy_from_slice(&row[first..first + width]);
+            for (target, row) in panel.as_chunks_mut::<LANES>().0.iter_mut().zip(matrix.chunks_exact(columns))
+            {
+                match row[first..].first_chunk::<LANES>() {
+                    Some(row) => *target = *row,
+                    None => target[..width].copy_from_slice(&row[first..first + width]),
+                }
             }
         })
     }
@@ -45,6 +50,12 @@ impl Panels {
             let begin = (panel * size).min(self.values.len());
             (panel * LANES, &self.values[begin..(begin + size).min(self.values.len())])
         })
+    }
+}
+
+impl Drop for Panels {
+    fn drop(&mut self) {
+        pool::give(std::mem::take(&mut self.values));
     }
 }
 
@@ -79,44 +90,46 @@ impl Rows {
 }
 
 /// Multiplies the rows of `values` that begin at `starts` by `panels` and hands over the product piece by piece:
-/// `store(row, first column, values)`, at most [`LANES`] values at a time. Every element begins as its column's `bias`.
-///
-/// `starts` and `sums` are working space; the former is left as found.
+/// `store(row, first column, values, count)`, of which the first `count` values count. Every element begins as its
+/// column's `bias`. `sums` is working space.
 pub(crate) fn multiply_rows(
     values: &[f32],
-    starts: &mut [usize],
+    starts: &[usize],
     rows: &Rows,
     panels: &Panels,
     bias: Option<&[f32]>,
     sums: &mut Vec<f32>,
-    mut store: impl FnMut(usize, usize, &[f32]),
+    mut store: impl FnMut(usize, usize, &[f32; LANES], usize),
 ) {
     sums.resize(ROW_BLOCK * LANES, 0.0);
-    let mut shifted = [0; ROWS];
     for (block, starts) in starts.chunks(ROW_BLOCK).enumerate() {
         for (first, panel) in panels.panels() {
             let width = LANES.min(panels.columns - first);
             let sums = &mut sums[..starts.len() * LANES];
-            for sum in sums.chunks_exact_mut(LANES) {
-                match bias {
-                    Some(bias) => sum[..width].copy_from_slice(&bias[first..first + width]),
-                    None => sum.fill(0.0),
-                }
+            let mut beginning = [0.0; LANES];
+            if let Some(bias) = bias {
+                beginning[..width].copy_from_slice(&bias[first..first + width]);
             }
+            sums.as_chunks_mut::<LANES>().0.fill(beginning);
             let mut rest = panel;
             for &(offset, runs) in &rows.blocks {
                 let (part, after) = rest.split_at(runs.depth() * LANES);
                 rest = after;
-                for (starts, sums) in starts.chunks(ROWS).zip(sums.chunks_mut(ROWS * LANES)) {
-                    for (shifted, start) in shifted.iter_mut().zip(starts) {
-                        *shifted = start + offset;
-                    }
-                    multiply_add(values, &shifted[..starts.len()], runs, part, sums);
-                }
+                multiply_add(values, starts, offset, runs, part, sums);
             }
-            for (row, sum) in sums.chunks_exact(LANES).enumerate() {
-                store(block * ROW_BLOCK + row, first, &sum[..width]);
+            for (row, sum) in sums.as_chunks::<LANES>().0.iter().enumerate() {
+                store(block * ROW_BLOCK + row, first, sum, width);
             }
         }
+    }
+}
+
+/// Writes the first `width` of a row's sums to where `target` begins.
+#[inline(always)]
+pub(crate) fn store_row(target: &mut [f32], sums: &[f32; LANES], width: usize) {
+    // A fixed length compiles to plain loads and stores.
+    match target.first_chunk_mut::<LANES>() {
+        Some(target) if width == LANES => *target = *sums,
+        _ => target[..width].copy_from_slice(&sums[..width]),
     }
 }

@@ -5,10 +5,12 @@
 //! number of threads.
 
 use crate::activation::Signal;
-use crate::geometry::Sizes;
+use crate::geometry::{Plane, Sizes};
+use crate::pool;
 use crate::tile::{LANES, ROWS, Runs, multiply_add};
-use crate::window::{Part, copy_window, with_scratch};
+use crate::window::{Part, fill_window, with_scratch};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Small pixels that are summed over at a time, so that a packed panel (16 KiB) stays in the first-level cache.
 const PIXEL_BLOCK: usize = 256;
@@ -33,28 +35,32 @@ pub(crate) fn weight_gradient(large: Signal<'_>, small: Signal<'_>, sizes: &Size
             let (panel_shard, image_shard) = (shard / image_shards, shard % image_shards);
             let first_panel = (panel_shard * panels_each).min(panels);
             let last_panel = (first_panel + panels_each).min(panels);
-            let mut sums = vec![0.0; (last_panel - first_panel) * columns * LANES];
+            let mut sums = pool::take_zeros((last_panel - first_panel) * columns * LANES);
             let first_image = (image_shard * images_each).min(sizes.batch);
-            for image in first_image..(first_image + images_each).min(sizes.batch) {
-                let large = large.part(image * sizes.large.len(), sizes.large.len());
-                let small = small.part(image * sizes.small.len(), sizes.small.len());
-                add_image(large, small, sizes, first_panel, &mut sums);
+            let last_image = (first_image + images_each).min(sizes.batch);
+            for block in blocks(first_image..last_image, sizes) {
+                add_block(large, small, sizes, block, first_panel, &mut sums);
             }
             sums
         })
         .collect();
-    let mut gradient = vec![0.0; depth * columns];
+    let mut gradient = pool::take(depth * columns);
     gradient.par_chunks_mut(LANES * columns).enumerate().for_each(|(panel, gradient)| {
         let (panel_shard, panel) = (panel / panels_each, panel % panels_each);
         let block = panel * columns * LANES..(panel + 1) * columns * LANES;
+        let mut sums = vec![0.0; columns * LANES];
         for shard in &shards[panel_shard * image_shards..(panel_shard + 1) * image_shards] {
-            for (column, sums) in shard[block.clone()].chunks_exact(LANES).enumerate() {
-                for (target, &sum) in gradient.iter_mut().skip(column).step_by(columns).zip(sums) {
-                    *target += sum;
-                }
+            for (sum, &value) in sums.iter_mut().zip(&shard[block.clone()]) {
+                *sum += value;
+            }
+        }
+        for (lane, row) in gradient.chunks_exact_mut(columns).enumerate() {
+            for (target, sums) in row.iter_mut().zip(sums.as_chunks::<LANES>().0) {
+                *target = sums[lane];
             }
         }
     });
+    shards.into_iter().for_each(pool::give);
     gradient
 }
 
@@ -107,52 +113,73 @@ fn column_sums(values: Signal<'_>, channels: usize) -> Vec<f32> {
     })
 }
 
-/// Adds one image's share to some panels of the weight gradient, `[panel][small channel][lane]`.
-fn add_image(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes, first_panel: usize, sums: &mut [f32]) {
+/// Small pixels that are packed together: some rows of one image, or several whole images.
+#[derive(Clone, Copy)]
+struct Block {
+    image: usize,
+    images: usize,
+    top: usize,
+    height: usize,
+}
+
+/// Cuts images into blocks of about [`PIXEL_BLOCK`] pixels.
+fn blocks(images: Range<usize>, sizes: &Sizes) -> impl Iterator<Item = Block> {
+    let Plane { height, width, .. } = sizes.small;
+    let strip = (PIXEL_BLOCK / width.max(1)).clamp(1, height.max(1));
+    let together = if strip == height { (PIXEL_BLOCK / sizes.small.pixels().max(1)).max(1) } else { 1 };
+    images.clone().step_by(together).flat_map(move |image| {
+        (0..height).step_by(strip).map(move |top| Block {
+            image,
+            images: together.min(images.end - image),
+            top,
+            height: strip.min(height - top),
+        })
+    })
+}
+
+/// Adds a block's share to some panels of the weight gradient, `[panel][small channel][lane]`.
+fn add_block(
+    large: Signal<'_>,
+    small: Signal<'_>,
+    sizes: &Sizes,
+    block: Block,
+    first_panel: usize,
+    sums: &mut [f32],
+) {
     let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding as isize);
     let columns = sizes.small.channels;
-    let width = (sizes.small.width - 1) * stride + sizes.kernel[1];
-    let strip = (PIXEL_BLOCK / sizes.small.width).clamp(1, sizes.small.height);
-    let mut top = 0;
-    while top < sizes.small.height {
-        let height = strip.min(sizes.small.height - top);
-        let pixels = height * sizes.small.width;
-        with_scratch(|scratch| {
-            let part = Part {
-                top: (top * stride) as isize - padding,
-                left: -padding,
-                height: (height - 1) * stride + sizes.kernel[0],
-                width,
-            };
-            copy_window(large, sizes.large, part, &mut scratch.window);
-            pack_by_rows(
-                small.part(top * sizes.small.width * columns, pixels * columns),
-                columns,
-                &mut scratch.sums,
-                &mut scratch.packed,
-            );
-            scratch.panel.resize(scratch.panel.len().max(pixels * LANES), 0.0);
-            for (number, sums) in sums.chunks_exact_mut(columns * LANES).enumerate() {
-                let panel = &mut scratch.panel[..pixels * LANES];
-                let first = (first_panel + number) * LANES;
-                pack_taps(&scratch.window, sizes, width, height, first, panel);
-                for (tile, sums) in sums.chunks_mut(ROWS * LANES).enumerate() {
-                    let mut starts = [0; ROWS];
-                    for (row, start) in starts.iter_mut().enumerate() {
-                        *start = tile * pixels * ROWS + row;
-                    }
-                    multiply_add(
-                        &scratch.packed,
-                        &starts[..sums.len() / LANES],
-                        Runs { step: ROWS, ..Runs::one(pixels) },
-                        panel,
-                        sums,
-                    );
-                }
-            }
-        });
-        top += height;
-    }
+    let part = Part {
+        top: (block.top * stride) as isize - padding,
+        left: -padding,
+        height: (block.height - 1) * stride + sizes.kernel[0],
+        width: (sizes.small.width - 1) * stride + sizes.kernel[1],
+    };
+    let window = part.height * part.width * sizes.large.channels;
+    let pixels = block.images * block.height * sizes.small.width;
+    with_scratch(|scratch| {
+        scratch.window.resize(block.images * window, 0.0);
+        for (number, window) in scratch.window.chunks_exact_mut(window).enumerate() {
+            let image = large.part((block.image + number) * sizes.large.len(), sizes.large.len());
+            fill_window(image, sizes.large, part, window);
+        }
+        let first = (block.image * sizes.small.height + block.top) * sizes.small.width;
+        pack_by_rows(
+            small.part(first * columns, pixels * columns),
+            columns,
+            &mut scratch.sums,
+            &mut scratch.packed,
+        );
+        scratch.starts.clear();
+        scratch.starts.extend((0..columns).map(|column| column / ROWS * pixels * ROWS + column % ROWS));
+        scratch.panel.resize(scratch.panel.len().max(pixels * LANES), 0.0);
+        for (number, sums) in sums.chunks_exact_mut(columns * LANES).enumerate() {
+            let panel = &mut scratch.panel[..pixels * LANES];
+            let first = (first_panel + number) * LANES;
+            pack_taps(&scratch.window, sizes, part, block.height, first, panel);
+            let runs = Runs { step: ROWS, ..Runs::one(pixels) };
+            multiply_add(&scratch.packed, &scratch.starts, 0, runs, panel, sums);
+        }
+    });
 }
 
 /// `[pixels, columns]` as `[tiles of columns][pixels][ROWS]`; the last tile keeps what was in the columns it lacks.
@@ -176,8 +203,9 @@ fn pack_by_rows(values: Signal<'_>, columns: usize, plain: &mut Vec<f32>, packed
     }
 }
 
-/// Packs [`LANES`] of the values under the kernel, from number `first` on, for every pixel: `[pixels][LANES]`.
-fn pack_taps(window: &[f32], sizes: &Sizes, width: usize, height: usize, first: usize, panel: &mut [f32]) {
+/// Packs [`LANES`] of the values under the kernel, from number `first` on, for every pixel of the windows:
+/// `[pixels][LANES]`. Each window has `height` rows of small pixels.
+fn pack_taps(windows: &[f32], sizes: &Sizes, part: Part, height: usize, first: usize, panel: &mut [f32]) {
     let stride = sizes.geometry.stride;
     let channels = sizes.large.channels;
     let run = sizes.kernel[1] * channels;
@@ -194,19 +222,39 @@ fn pack_taps(window: &[f32], sizes: &Sizes, width: usize, height: usize, first: 
         }
         let (ky, offset) = (position / run, position % run);
         let length = (run - offset).min(last - position);
-        let mut pixels = panel.chunks_exact_mut(LANES);
-        for y in 0..height {
-            let line = (y * stride + ky) * width * channels + offset;
-            for (x, target) in (&mut pixels).take(sizes.small.width).enumerate() {
-                let source = line + x * stride * channels;
+        let mut pixels = panel.as_chunks_mut::<LANES>().0.iter_mut();
+        for window in windows.chunks_exact(part.height * part.width * channels) {
+            for y in 0..height {
+                let line = &window[(y * stride + ky) * part.width * channels + offset..];
+                let targets = (&mut pixels).take(sizes.small.width);
+                let step = stride * channels;
+                // Fixed lengths compile to plain loads and stores.
                 match length {
-                    // Fixed lengths compile to plain loads and stores.
-                    LANES => target.copy_from_slice(&window[source..source + LANES]),
-                    4 => target[lane..lane + 4].copy_from_slice(&window[source..source + 4]),
-                    _ => target[lane..lane + length].copy_from_slice(&window[source..source + length]),
+                    LANES => copy_pieces::<LANES>(line, step, targets, 0),
+                    8 => copy_pieces::<8>(line, step, targets, lane),
+                    4 => copy_pieces::<4>(line, step, targets, lane),
+                    _ => {
+                        for (x, target) in targets.enumerate() {
+                            let source = &line[x * step..x * step + length];
+                            target[lane..lane + length].copy_from_slice(source);
+                        }
+                    }
                 }
             }
         }
         lane += length;
+    }
+}
+
+/// Copies `N` values from every `step`-th place of a line into each of the targets.
+#[inline(always)]
+fn copy_pieces<'a, const N: usize>(
+    line: &[f32],
+    step: usize,
+    targets: impl Iterator<Item = &'a mut [f32; LANES]>,
+    lane: usize,
+) {
+    for (x, target) in targets.enumerate() {
+        target[lane..lane + N].copy_from_slice(&line[x * step..x * step + N]);
     }
 }

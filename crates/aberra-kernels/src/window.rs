@@ -38,11 +38,16 @@ pub(crate) struct Part {
     pub(crate) width: usize,
 }
 
-/// Copies a part of an image, `[height, width, channels]`, into `window`.
+/// Copies a part of an image, `[height, width, channels]`, into `window`, which grows to hold it.
 pub(crate) fn copy_window(image: Signal<'_>, plane: Plane, part: Part, window: &mut Vec<f32>) {
+    window.resize(part.height * part.width * plane.channels, 0.0);
+    fill_window(image, plane, part, window);
+}
+
+/// Copies a part of an image into a window of its size.
+pub(crate) fn fill_window(image: Signal<'_>, plane: Plane, part: Part, window: &mut [f32]) {
     let channels = plane.channels;
     let row_length = part.width * channels;
-    window.resize(part.height * row_length, 0.0);
     if row_length == 0 {
         return;
     }

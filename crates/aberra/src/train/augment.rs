@@ -37,7 +37,8 @@ pub(super) fn augment(
         }
     }
     if settings.gamma > 0.0 {
-        for value in output.iter_mut() {
+        // The black background stays black, and is large.
+        for value in output.iter_mut().filter(|value| **value > 0.0) {
             *value = value.powf(gamma);
         }
     }
@@ -45,8 +46,8 @@ pub(super) fn augment(
 
 fn bilinear(input: &[f32], size_px: usize, channels: usize, x: f32, y: f32, output: &mut [f32]) {
     output.fill(0.0);
-    let (left, top) = (x.floor(), y.floor());
-    let (share_x, share_y) = (x - left, y - top);
+    let (column, row) = (floor(x), floor(y));
+    let (share_x, share_y) = (x - column as f32, y - row as f32);
     let corners = [
         (0, 0, (1.0 - share_x) * (1.0 - share_y)),
         (1, 0, share_x * (1.0 - share_y)),
@@ -54,8 +55,8 @@ fn bilinear(input: &[f32], size_px: usize, channels: usize, x: f32, y: f32, outp
         (1, 1, share_x * share_y),
     ];
     for (right, below, weight) in corners {
-        let (column, row) = (left as i64 + right, top as i64 + below);
-        let inside = 0..size_px as i64;
+        let (column, row) = (column + right, row + below);
+        let inside = 0..size_px as i32;
         if weight > 0.0 && inside.contains(&column) && inside.contains(&row) {
             let at = (row as usize * size_px + column as usize) * channels;
             for (value, source) in output.iter_mut().zip(&input[at..at + channels]) {
@@ -63,6 +64,12 @@ fn bilinear(input: &[f32], size_px: usize, channels: usize, x: f32, y: f32, outp
             }
         }
     }
+}
+
+/// As `f32::floor`, which without newer instructions is a call.
+fn floor(x: f32) -> i32 {
+    let whole = x as i32;
+    whole - i32::from(whole as f32 > x)
 }
 
 #[cfg(test)]
