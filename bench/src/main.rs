@@ -1,15 +1,18 @@
-//! Measurements of quality: `choose` compares recipes on synthetic anomalies, `folds` measures on real ones, `promise`
-//! measures the realised false-alarm rate. Run them from the repository's root, in release.
+//! Measurements. Of quality: `choose` compares recipes on synthetic anomalies, `folds` measures on real ones, `promise`
+//! measures the realised false-alarm rate. Of speed: `speed` compares with peers, `step` is Aberra's own part of that.
+//! Run them from the repository's root, in release.
 
 mod choose;
 mod disturb;
 mod folds;
 mod grouped;
 mod promise;
+mod speed;
+mod step;
 
 use clap::Parser;
 
-/// Measure the quality of detectors.
+/// Measure the quality and the speed of detectors.
 #[derive(Parser)]
 enum Measurement {
     /// Compare recipes on synthetic anomalies in held-out normals; sees no real anomaly.
@@ -18,6 +21,10 @@ enum Measurement {
     Folds(folds::Arguments),
     /// Measure the realised false-alarm rate over many divisions; sees normals alone.
     Promise(promise::Arguments),
+    /// Measure speed beside PyTorch, ONNX Runtime and OpenVINO.
+    Speed(speed::Arguments),
+    /// Time training steps and forward passes.
+    Step(step::Arguments),
 }
 
 fn main() -> grouped::Result<()> {
@@ -25,5 +32,7 @@ fn main() -> grouped::Result<()> {
         Measurement::Choose(arguments) => choose::run(&arguments),
         Measurement::Folds(arguments) => folds::run(&arguments),
         Measurement::Promise(arguments) => promise::run(&arguments),
+        Measurement::Speed(arguments) => speed::run(&arguments),
+        Measurement::Step(arguments) => step::run(&arguments),
     }
 }

@@ -146,7 +146,7 @@ fn peak(weighted: &[f64], size_px: usize, channels: usize) -> f64 {
         .chunks_exact(channels.max(1))
         .map(|pixel| pixel.iter().sum::<f64>() / channels as f64)
         .collect();
-    let window = size_px / PEAK_WINDOWS | 1;
+    let window = (size_px / PEAK_WINDOWS) | 1;
     let mut smooth = separable_filter(&plane, size_px, &vec![1.0 / window as f64; window]);
     let count = ((smooth.len() as f64 * PEAK_SHARE) as usize).clamp(1, smooth.len());
     let (highest, ..) = smooth.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));

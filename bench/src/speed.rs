@@ -1,0 +1,166 @@
+//! Speed beside PyTorch, ONNX Runtime and OpenVINO: the same work, in turn, in one run. Needs a Python with the packages
+//! that `bench/peers/vae.py` names; run it on a quiet machine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::grouped::{Result, note, result};
+
+/// Measure training, forward passes and scoring of a folder beside the peers.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The Python of the peers.
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// Side of the network input.
+    #[arg(long, default_value_t = 128)]
+    size: usize,
+    /// Images of a step.
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// Threads of every program.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Times that each program runs, in turn.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Peers to run.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "eager,channels_last,compile,bf16,channels_last_bf16,onnxruntime,openvino,openvino_bf16"
+    )]
+    peers: Vec<String>,
+    /// A folder of JPEG files: scoring it is measured too.
+    #[arg(long, requires_all = ["detector", "program"])]
+    folder: Option<PathBuf>,
+    /// A detector of the preset `peer`, for the folder.
+    #[arg(long)]
+    detector: Option<PathBuf>,
+    /// The program `aberra`, for the folder.
+    #[arg(long)]
+    program: Option<PathBuf>,
+}
+
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
+const MEASURES: [&str; 3] = ["train_images_per_s", "forward_images_per_s", "memory_mb"];
+
+/// name -> measure -> one value a round.
+type Measured = BTreeMap<String, BTreeMap<&'static str, Vec<f64>>>;
+
+/// Runs the measurement: a table of medians with what Aberra's is beside each, and a JSON line.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut measured = Measured::new();
+    for round in 1..=arguments.rounds {
+        note(&format!("round {round} of {}", arguments.rounds));
+        let sizes =
+            [("--size", arguments.size), ("--batch", arguments.batch), ("--threads", arguments.threads)];
+        let mut own = Command::new(std::env::current_exe()?);
+        own.arg("step");
+        let peers = arguments.peers.iter().map(|mode| {
+            let mut command = Command::new(&arguments.python);
+            command.arg(format!("{PEERS}/vae.py")).arg(mode);
+            command
+        });
+        for mut command in std::iter::once(own).chain(peers) {
+            command.args(sizes.iter().flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]));
+            let line = last_line(&mut command)?;
+            let name = line["name"].as_str().unwrap_or_default().to_owned();
+            for measure in MEASURES {
+                if let Some(value) = line[measure].as_f64() {
+                    measured.entry(name.clone()).or_default().entry(measure).or_default().push(value);
+                }
+            }
+        }
+    }
+    result(&format!(
+        "{:<20} {:>12} {:>7} {:>14} {:>7} {:>11} {:>7}",
+        "", "train img/s", "ratio", "forward img/s", "ratio", "memory MB", "ratio"
+    ));
+    let own = measured.get("aberra").cloned().unwrap_or_default();
+    let median_of = |values: Option<&Vec<f64>>| values.map(|values| median(values.clone()));
+    let mut names: Vec<&String> = measured.keys().collect();
+    names.sort_by_key(|name| *name != "aberra");
+    for name in names {
+        let mut line = format!("{name:<20}");
+        for (measure, width) in MEASURES.iter().zip([13, 15, 12]) {
+            let (value, own) = (median_of(measured[name].get(measure)), median_of(own.get(measure)));
+            let shown = value.map_or("-".to_owned(), |value| format!("{value:.1}"));
+            let ratio = value.zip(own).map_or("-".to_owned(), |(value, own)| format!("{:.2}", own / value));
+            line.push_str(&format!("{shown:>width$} {ratio:>7}"));
+        }
+        result(&line);
+    }
+    let folder = arguments.folder.as_ref().map(|folder| score(arguments, folder)).transpose()?;
+    result(
+        &json!({
+            "size": arguments.size, "batch": arguments.batch, "threads": arguments.threads,
+            "rounds": arguments.rounds, "processor": processor(), "measured": measured, "folder": folder,
+        })
+        .to_string(),
+    );
+    Ok(())
+}
+
+/// Scores a folder with Aberra, its start included, and with PyTorch and Pillow, in turn.
+fn score(arguments: &Arguments, folder: &PathBuf) -> Result<Value> {
+    let (mut own, mut peer) = (Vec::new(), Vec::new());
+    for _ in 0..arguments.rounds {
+        let (Some(program), Some(detector)) = (&arguments.program, &arguments.detector) else { break };
+        let started = Instant::now();
+        let output = Command::new(program)
+            .env("RAYON_NUM_THREADS", arguments.threads.to_string())
+            .args(["score", "--format", "csv"])
+            .args([detector, folder])
+            .output()?;
+        let secs = started.elapsed().as_secs_f64();
+        let images = output.stdout.iter().filter(|&&byte| byte == b'\n').count().saturating_sub(1);
+        own.push(images as f64 / secs);
+        let mut command = Command::new(&arguments.python);
+        command.arg(format!("{PEERS}/score_folder.py")).arg(folder);
+        command.args(["--threads", &arguments.threads.to_string()]);
+        peer.push(last_line(&mut command)?["images_per_s"].as_f64().unwrap_or(f64::NAN));
+    }
+    let (own, peer) = (median(own), median(peer));
+    result(&format!(
+        "scoring a folder: aberra {own:.0} images/s, pytorch + pillow {peer:.0}, ratio {:.2}",
+        own / peer
+    ));
+    Ok(json!({ "aberra": own, "pytorch + pillow": peer }))
+}
+
+/// The last line that a program prints, as JSON.
+fn last_line(command: &mut Command) -> Result<Value> {
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    match text.lines().last().filter(|_| output.status.success()) {
+        Some(line) => Ok(serde_json::from_str(line)?),
+        None => Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The processor's name and what it can do, on Linux.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = |name: &str| {
+        text.lines()
+            .find(|line| line.starts_with(name))
+            .and_then(|line| line.split_once(':'))
+            .map_or("", |(_, value)| value.trim())
+    };
+    let flags: Vec<&str> = line("flags")
+        .split(' ')
+        .filter(|flag| ["avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16"].contains(flag))
+        .collect();
+    format!("{} ({})", line("model name"), flags.join(" "))
+}
