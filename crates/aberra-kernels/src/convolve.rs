@@ -174,7 +174,13 @@ fn spread_few_channels(
         }
     });
     let rows = Rows::new(Runs::one(sizes.small.channels));
+    // A line of the large side with its padding, in which every small pixel's taps lie in one piece.
     let covered = (sizes.small.width.max(1) - 1) * stride + kernel_width;
+    let length = (padding + sizes.large.width).max(covered) * channels;
+    let empty: Vec<f32> = match bias {
+        Some(bias) => bias.iter().copied().cycle().take(length).collect(),
+        None => vec![0.0; length],
+    };
     let strip = (ROW_BLOCK * 4).div_ceil(sizes.small.width.max(1)) * stride;
     let mut output = pool::take(sizes.batch * sizes.large.len());
     for_each_strip(&mut output, sizes.large, strip, |image, top, output| {
@@ -205,16 +211,10 @@ fn spread_few_channels(
                     store_row(&mut products[begin..], values, count);
                 },
             );
-            // A line of the large side with its padding, in which every small pixel's taps lie in one piece.
             let line = &mut scratch.panel;
-            line.resize((padding + sizes.large.width).max(covered) * channels, 0.0);
+            line.resize(empty.len(), 0.0);
             for (y, output) in output.chunks_exact_mut(sizes.large.width * channels).enumerate() {
-                match bias {
-                    Some(bias) => {
-                        line.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(bias))
-                    }
-                    None => line.fill(0.0),
-                }
+                line.copy_from_slice(&empty);
                 for small_y in first..last {
                     let ky = (top + y + padding).checked_sub(small_y * stride);
                     if let Some(ky) = ky.filter(|&ky| ky < kernel_height) {

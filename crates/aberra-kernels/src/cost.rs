@@ -81,13 +81,22 @@ impl Decoded<'_> {
 
     /// Takes the output apart: logits of the means, and log-variances where they are `predicted`.
     fn take_apart(&self, predicted: bool, logits: &mut [f32], log_variances: &mut [f32]) {
-        for (pixel, output) in self.output.chunks_exact(self.outputs).enumerate() {
-            let range = pixel * self.channels..(pixel + 1) * self.channels;
-            logits[range.clone()].copy_from_slice(&output[..self.channels]);
+        for channel in 0..self.channels {
+            place(logits, self.channels, channel, self.output, self.outputs, channel);
             if predicted {
-                log_variances[range].copy_from_slice(&output[self.channels..2 * self.channels]);
+                let from = self.channels + channel;
+                place(log_variances, self.channels, channel, self.output, self.outputs, from);
             }
         }
+    }
+}
+
+/// Every `to_step`-th element of `to`, from `to_first` on, becomes that of `from`. A loop for one channel at a time:
+/// there are few, and a copy of a few elements is a call.
+fn place(to: &mut [f32], to_step: usize, to_first: usize, from: &[f32], from_step: usize, from_first: usize) {
+    let from = from.get(from_first..).unwrap_or_default().iter().step_by(from_step);
+    for (to, from) in to[to_first..].iter_mut().step_by(to_step).zip(from) {
+        *to = *from;
     }
 }
 
@@ -129,11 +138,12 @@ pub(crate) fn gradient(decoded: Decoded<'_>, likelihood: PixelLikelihood, factor
             let count = block.target.len();
             gradients(&mut logits[..count], &mut log_variances[..count], block.target, likelihood, factor);
             gradient.fill(0.0);
-            for (pixel, gradient) in gradient.chunks_exact_mut(decoded.outputs).enumerate() {
-                let range = pixel * decoded.channels..(pixel + 1) * decoded.channels;
-                gradient[..decoded.channels].copy_from_slice(&logits[range.clone()]);
+            for channel in 0..decoded.channels {
+                let count = block.target.len();
+                place(gradient, decoded.outputs, channel, &logits[..count], decoded.channels, channel);
                 if predicted {
-                    gradient[decoded.channels..2 * decoded.channels].copy_from_slice(&log_variances[range]);
+                    let to = decoded.channels + channel;
+                    place(gradient, decoded.outputs, to, &log_variances[..count], decoded.channels, channel);
                 }
             }
         }

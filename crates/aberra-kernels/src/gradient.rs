@@ -51,7 +51,7 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         shift: FloatTensor<Self>,
         settings: Normalization,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        norm::batch_norm::<B, C>(input, scale, shift, settings)
+        norm::batch_norm::<B, C>(input, scale, shift, settings).into()
     }
 
     fn reconstruction_cost(

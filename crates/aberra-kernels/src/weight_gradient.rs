@@ -198,7 +198,7 @@ fn pack_by_rows(values: Signal<'_>, columns: usize, plain: &mut Vec<f32>, packed
             begin += pixels * ROWS;
         }
         if !rest.is_empty() {
-            packed[begin..begin + rest.len()].copy_from_slice(rest);
+            copy_few(rest, &mut packed[begin..]);
         }
     }
 }
@@ -235,8 +235,7 @@ fn pack_taps(windows: &[f32], sizes: &Sizes, part: Part, height: usize, first: u
                     4 => copy_pieces::<4>(line, step, targets, lane),
                     _ => {
                         for (x, target) in targets.enumerate() {
-                            let source = &line[x * step..x * step + length];
-                            target[lane..lane + length].copy_from_slice(source);
+                            copy_few(&line[x * step..x * step + length], &mut target[lane..]);
                         }
                     }
                 }
@@ -256,5 +255,18 @@ fn copy_pieces<'a, const N: usize>(
 ) {
     for (x, target) in targets.enumerate() {
         target[lane..lane + N].copy_from_slice(&line[x * step..x * step + N]);
+    }
+}
+
+/// Copies to where `target` begins. Fixed lengths compile to plain loads and stores, others to a call.
+#[inline(always)]
+fn copy_few(source: &[f32], target: &mut [f32]) {
+    match source.len() {
+        1 => target[..1].copy_from_slice(&source[..1]),
+        2 => target[..2].copy_from_slice(&source[..2]),
+        3 => target[..3].copy_from_slice(&source[..3]),
+        4 => target[..4].copy_from_slice(&source[..4]),
+        5 => target[..5].copy_from_slice(&source[..5]),
+        length => target[..length].copy_from_slice(source),
     }
 }

@@ -15,14 +15,14 @@ pub(super) fn batch_norm<B: Kernels, C: CheckpointStrategy>(
     scale: FloatTensor<Autodiff<B, C>>,
     shift: FloatTensor<Autodiff<B, C>>,
     settings: Normalization,
-) -> (FloatTensor<Autodiff<B, C>>, FloatTensor<Autodiff<B, C>>, FloatTensor<Autodiff<B, C>>) {
+) -> [FloatTensor<Autodiff<B, C>>; 3] {
     let (input, input_node) = input.into_parts();
     let (scale, scale_node) = scale.into_parts();
     let (shift, shift_node) = shift.into_parts();
     let prepared = NormBackward.prepare::<C>([input_node, scale_node, shift_node]).compute_bound();
     let (output, mean, variance) = B::normalization(input.clone(), scale.clone(), shift, settings);
     let constant = |tensor: &FloatTensor<B>| Autodiff::<B, C>::from_inner(tensor.clone());
-    let statistics = (constant(&mean), constant(&variance));
+    let statistics = [&mean, &variance].map(constant);
     let output = match prepared.stateful() {
         OpsKind::Tracked(step) => {
             let kept = (settings.activation != Activation::Identity).then(|| output.clone());
@@ -30,7 +30,8 @@ pub(super) fn batch_norm<B: Kernels, C: CheckpointStrategy>(
         }
         OpsKind::UnTracked(step) => step.finish(output),
     };
-    (output, statistics.0, statistics.1)
+    let [mean, variance] = statistics;
+    [output, mean, variance]
 }
 
 #[derive(Debug)]

@@ -45,24 +45,26 @@ pub(super) fn augment(
 }
 
 fn bilinear(input: &[f32], size_px: usize, channels: usize, x: f32, y: f32, output: &mut [f32]) {
-    output.fill(0.0);
     let (column, row) = (floor(x), floor(y));
     let (share_x, share_y) = (x - column as f32, y - row as f32);
-    let corners = [
-        (0, 0, (1.0 - share_x) * (1.0 - share_y)),
-        (1, 0, share_x * (1.0 - share_y)),
-        (0, 1, (1.0 - share_x) * share_y),
-        (1, 1, share_x * share_y),
-    ];
-    for (right, below, weight) in corners {
+    let inside = 0..size_px as i32;
+    // Where each corner lies in the input and how much it counts: not at all outside.
+    let corner = |right: i32, below: i32, weight: f32| {
         let (column, row) = (column + right, row + below);
-        let inside = 0..size_px as i32;
-        if weight > 0.0 && inside.contains(&column) && inside.contains(&row) {
-            let at = (row as usize * size_px + column as usize) * channels;
-            for (value, source) in output.iter_mut().zip(&input[at..at + channels]) {
-                *value += weight * source;
-            }
+        if inside.contains(&column) && inside.contains(&row) {
+            ((row as usize * size_px + column as usize) * channels, weight)
+        } else {
+            (0, 0.0)
         }
+    };
+    let corners = [
+        corner(0, 0, (1.0 - share_x) * (1.0 - share_y)),
+        corner(1, 0, share_x * (1.0 - share_y)),
+        corner(0, 1, (1.0 - share_x) * share_y),
+        corner(1, 1, share_x * share_y),
+    ];
+    for (channel, value) in output.iter_mut().enumerate() {
+        *value = corners.iter().fold(0.0, |sum, (at, weight)| sum + weight * input[at + channel]);
     }
 }
 
