@@ -16,7 +16,7 @@ use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, 
 use crate::store::{self, FileKind};
 use crate::{Error, Result};
 
-const KIND: FileKind = FileKind { name: "detector", version: 1 };
+const KIND: FileKind = FileKind { name: "detector", version: 2 };
 
 /// Learns what normal is, and says of an image how far from it that image is.
 #[derive(Clone, Debug)]

@@ -40,8 +40,8 @@ pub struct Evidence {
 /// Share of the pixels that the peak error is taken over.
 const PEAK_SHARE: f64 = 0.01;
 
-/// Windows of the peak error that fit beside each other: 5 pixels wide at 64 pixels a side.
-const PEAK_WINDOWS: usize = 12;
+/// Windows of the peak error that fit beside each other: 9 pixels wide at 64 pixels a side.
+const PEAK_WINDOWS: usize = 7;
 
 /// Where an image is unusual: `[size_px, size_px]`, the absolute error in the standard deviations that the decoder
 /// predicts (in intensities where it predicts none), the mean over channels.

@@ -2,6 +2,7 @@
 //! evidence into one number. Scoring uses the posterior mean, never a sample: it is deterministic.
 
 mod evidence;
+mod fusion;
 mod latent;
 mod scorer;
 mod typicality;

@@ -5,15 +5,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::Evidence;
+use super::fusion::Fusion;
 use super::typicality::Typicality;
 use crate::statistics::regression::{HuberSettings, huber_regression};
 use crate::{Error, Result};
 
 /// The scorer used unless another is asked for.
-pub const DEFAULT_SCORER: &str = "typicality";
+pub const DEFAULT_SCORER: &str = "fusion";
 
 /// Every scorer.
-pub const SCORERS: &[&dyn Scorer] = &[&Mse, &Ssim, &Uncertainty, &Latent, &Residual, &Typicality];
+pub const SCORERS: &[&dyn Scorer] =
+    &[&Mse, &Ssim, &Uncertainty, &Peak, &Latent, &Residual, &Typicality, &Fusion];
 
 /// Turns evidence into a score, with parameters that it learns from normals of the fit split.
 pub trait Scorer: Sync {
@@ -134,6 +136,23 @@ impl Scorer for Uncertainty {
     }
 }
 
+/// The error of the area that stands out most.
+struct Peak;
+
+impl Scorer for Peak {
+    fn name(&self) -> &'static str {
+        "peak"
+    }
+
+    fn about(&self) -> &'static str {
+        "squared error over predicted variance, where a small area's is largest"
+    }
+
+    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
+        evidence.peak_error
+    }
+}
+
 /// Distance to the training normals in latent space.
 struct Latent;
 
@@ -156,7 +175,7 @@ impl Scorer for Latent {
 }
 
 /// Log mean squared error minus what the image's complexity predicts of it.
-struct Residual;
+pub(super) struct Residual;
 
 impl Residual {
     fn features(evidence: &Evidence) -> [f64; 3] {
@@ -212,4 +231,12 @@ pub(super) fn least_normals(name: &str, normals: &[Evidence]) -> Result<()> {
 pub(super) fn log(value: f64) -> f64 {
     const FLOOR: f64 = 1e-9;
     value.max(FLOOR).ln()
+}
+
+/// Mean and standard deviation; the deviation of what does not vary is infinite, so that it says nothing.
+pub(super) fn spread(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
+    let count = values.clone().count().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    let deviation = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+    [mean, if deviation > 1e-12 * mean.abs() { deviation } else { f64::INFINITY }]
 }

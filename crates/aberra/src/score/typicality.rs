@@ -7,7 +7,7 @@
 //! out, or a latent far from all others, changes few of the statistics: both are added.
 
 use super::Evidence;
-use super::scorer::{Scorer, least_normals, log};
+use super::scorer::{Scorer, least_normals, log, spread};
 use crate::statistics::covariance::{Cholesky, Cloud};
 use crate::{Error, Result};
 
@@ -129,12 +129,4 @@ fn statistics(evidence: &Evidence) -> [f64; STATISTICS] {
         log(evidence.kl),
         log(evidence.gradient_energy),
     ]
-}
-
-/// Mean and standard deviation; the deviation of what does not vary is infinite, so that it says nothing.
-fn spread(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
-    let count = values.clone().count().max(1) as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    let deviation = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-    [mean, if deviation > 1e-12 * mean.abs() { deviation } else { f64::INFINITY }]
 }

@@ -1,0 +1,53 @@
+//! The scorer `fusion`: three views of one image, each in standard deviations of normals, added up.
+//!
+//! Each sees what the others miss: the `residual` an image that is reproduced worse than its complexity explains, the
+//! latent distance one that is unlike every training normal, the error's peak a small area that stands out. Scores that
+//! are standardised on held-out normals and averaged are the usual way to combine detectors (Aggarwal and Sathe,
+//! *Theoretical foundations and algorithms for outlier ensembles*, 2015).
+
+use super::Evidence;
+use super::scorer::{Residual, Scorer, log, spread};
+use crate::Result;
+
+/// The sum of residual, latent distance and error peak, each in standard deviations of the fit split's normals.
+pub(super) struct Fusion;
+
+/// Scores that are added up.
+const VIEWS: usize = 3;
+
+impl Fusion {
+    /// Residual, latent distance (log) and peak (log), each in its own units.
+    fn views(residual: &[f64], evidence: &Evidence) -> [f64; VIEWS] {
+        let latent = log(evidence.neighbour_distance);
+        [Residual.score(residual, evidence), latent, log(evidence.peak_error)]
+    }
+}
+
+impl Scorer for Fusion {
+    fn name(&self) -> &'static str {
+        "fusion"
+    }
+
+    fn about(&self) -> &'static str {
+        "residual, latent distance and the error's peak, each in standard deviations of normals, added up"
+    }
+
+    fn needs_reference(&self) -> bool {
+        true
+    }
+
+    /// Middle and spread of each view, then the residual's own parameters.
+    fn fit(&self, normals: &[Evidence]) -> Result<Vec<f64>> {
+        let residual = Residual.fit(normals)?;
+        let views: Vec<[f64; VIEWS]> = normals.iter().map(|normal| Self::views(&residual, normal)).collect();
+        let spreads: [[f64; 2]; VIEWS] =
+            std::array::from_fn(|view| spread(views.iter().map(|views| views[view])));
+        Ok([spreads.as_flattened(), &residual].concat())
+    }
+
+    fn score(&self, parameters: &[f64], evidence: &Evidence) -> f64 {
+        let Some((spreads, residual)) = parameters.split_at_checked(2 * VIEWS) else { return f64::NAN };
+        let views = Self::views(residual, evidence).into_iter().zip(spreads.as_chunks::<2>().0);
+        views.map(|(view, [middle, spread])| (view - middle) / spread).sum()
+    }
+}
