@@ -32,10 +32,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Passes over the training images.
-    #[arg(long, value_name = "N", default_value_t = 25)]
+    #[arg(long, value_name = "N", default_value_t = 100)]
     epochs: usize,
     /// Training pictures to draw.
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", default_value_t = 600)]
     normals: usize,
     #[command(flatten)]
     json: JsonArgs,

@@ -158,3 +158,52 @@ fn peak(weighted: &[f64], size_px: usize, channels: usize) -> f64 {
 fn grey(pixels: &[f32], channels: usize) -> Vec<f32> {
     pixels.chunks_exact(channels.max(1)).map(|pixel| pixel.iter().sum::<f32>() / channels as f32).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A response that reproduces everything as black, with the log-variance given.
+    fn black(length: usize, log_variance: Option<f32>) -> Response {
+        Response {
+            mu: vec![0.0],
+            log_variance: vec![0.0],
+            mean: vec![0.0; length],
+            pixel_log_variance: log_variance.map(|value| vec![value; length]),
+        }
+    }
+
+    fn dot(size_px: usize, value: f32) -> Vec<f32> {
+        let mut pixels = vec![0.0; size_px * size_px];
+        pixels[size_px / 2 * size_px + size_px / 2] = value;
+        pixels
+    }
+
+    #[test]
+    fn the_peak_is_the_mean_over_the_window_that_stands_out() {
+        // One pixel in a window of 9 x 9: 81 smoothed pixels hold 1/81 of it, and the highest 1 % are 40 of them.
+        let evidence = Evidence::measure(&dot(64, 0.5), 64, 1, &black(64 * 64, None)).unwrap();
+        assert!((evidence.peak_error - 0.25 / 81.0).abs() < 1e-12, "{}", evidence.peak_error);
+        assert!((evidence.squared_error - 0.25 / 4096.0).abs() < 1e-12);
+        assert_eq!(evidence.expected_error, 0.0);
+    }
+
+    #[test]
+    fn weighted_errors_are_in_predicted_variances() {
+        let response = black(64 * 64, Some(-2.0));
+        let evidence = Evidence::measure(&dot(64, 0.5), 64, 1, &response).unwrap();
+        let weight = 2.0_f64.exp();
+        assert!((evidence.weighted_error - weight * 0.25 / 4096.0).abs() < 1e-12);
+        assert!((evidence.peak_error - weight * 0.25 / 81.0).abs() < 1e-9);
+        assert!((evidence.expected_error - (-2.0_f64).exp()).abs() < 1e-9);
+        let map = ErrorMap::new(&dot(64, 0.5), 64, 1, &response);
+        let highest = map.values.iter().copied().fold(0.0, f32::max);
+        assert!((highest - 0.5 * 1.0_f32.exp()).abs() < 1e-6, "{highest}");
+    }
+
+    #[test]
+    fn every_measurement_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = Evidence::default().named().map(|(name, _)| name).into();
+        assert_eq!(names.len(), Evidence::default().named().len());
+    }
+}

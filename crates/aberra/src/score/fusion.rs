@@ -51,3 +51,51 @@ impl Scorer for Fusion {
         views.map(|(view, [middle, spread])| (view - middle) / spread).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Stream, generator};
+    use rand::RngExt;
+
+    fn normals() -> Vec<Evidence> {
+        let mut random = generator(1, Stream::Phantom, 0);
+        let mut draw = || 0.5 + random.random::<f64>();
+        (0..40)
+            .map(|_| Evidence {
+                squared_error: 0.01 * draw(),
+                peak_error: 4.0 * draw(),
+                kl: 60.0 * draw(),
+                neighbour_distance: 5.0 * draw(),
+                gradient_energy: 0.02 * draw(),
+                standard_deviation: 0.2 * draw(),
+                ..Evidence::default()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn normals_score_zero_on_average_and_each_view_raises_the_score() {
+        let normals = normals();
+        let parameters = Fusion.fit(&normals).unwrap();
+        let score = |evidence: &Evidence| Fusion.score(&parameters, evidence);
+        let mean = normals.iter().map(score).sum::<f64>() / normals.len() as f64;
+        assert!(mean.abs() < 1e-9, "{mean}");
+        let usual = score(&normals[0]);
+        let worse = Evidence { squared_error: 2.0 * normals[0].squared_error, ..normals[0] };
+        let stranger = Evidence { neighbour_distance: 2.0 * normals[0].neighbour_distance, ..normals[0] };
+        let spot = Evidence { peak_error: 2.0 * normals[0].peak_error, ..normals[0] };
+        for changed in [worse, stranger, spot] {
+            assert!(score(&changed) > usual + 0.5, "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn a_view_that_does_not_vary_says_nothing() {
+        let normals: Vec<Evidence> =
+            normals().into_iter().map(|normal| Evidence { neighbour_distance: 3.0, ..normal }).collect();
+        let parameters = Fusion.fit(&normals).unwrap();
+        let far = Evidence { neighbour_distance: 30.0, ..normals[0] };
+        assert_eq!(Fusion.score(&parameters, &far), Fusion.score(&parameters, &normals[0]));
+    }
+}

@@ -130,3 +130,53 @@ fn statistics(evidence: &Evidence) -> [f64; STATISTICS] {
         log(evidence.gradient_energy),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Stream, generator};
+    use rand::RngExt;
+
+    /// Errors that follow complexity, as those of a trained model do.
+    fn normals() -> Vec<Evidence> {
+        let mut random = generator(2, Stream::Phantom, 0);
+        (0..40)
+            .map(|_| {
+                let busy = 0.5 + random.random::<f64>();
+                let mut near = |value: f64| value * busy * (0.9 + 0.2 * random.random::<f64>());
+                Evidence {
+                    squared_error: near(0.01),
+                    weighted_error: near(1.0),
+                    expected_error: near(0.01),
+                    peak_error: near(4.0),
+                    kl: near(60.0),
+                    neighbour_distance: near(5.0),
+                    gradient_energy: near(0.02),
+                    ..Evidence::default()
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn too_good_for_its_complexity_is_as_untypical_as_too_bad() {
+        let normals = normals();
+        let parameters = Typicality.fit(&normals).unwrap();
+        let score = |evidence: &Evidence| Typicality.score(&parameters, evidence);
+        let highest = normals.iter().map(score).fold(f64::MIN, f64::max);
+        for factor in [0.3, 3.0] {
+            let odd = Evidence { squared_error: factor * normals[0].squared_error, ..normals[0] };
+            assert!(score(&odd) > highest, "{factor}: {} against {highest}", score(&odd));
+        }
+    }
+
+    #[test]
+    fn a_model_without_predicted_variance_can_be_fitted() {
+        let normals: Vec<Evidence> = normals()
+            .into_iter()
+            .map(|normal| Evidence { expected_error: 0.0, weighted_error: normal.squared_error, ..normal })
+            .collect();
+        let parameters = Typicality.fit(&normals).unwrap();
+        assert!(normals.iter().all(|normal| Typicality.score(&parameters, normal).is_finite()));
+    }
+}
