@@ -34,7 +34,7 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--scorer best"), @r#"
-    error: scorer: expected one of mse, ssim, uncertainty, latent, residual, found "best"
+    error: scorer: expected one of mse, ssim, uncertainty, peak, latent, residual, typicality, fusion, found "best"
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--group colour"), @r"

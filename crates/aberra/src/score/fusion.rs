@@ -6,7 +6,7 @@
 //! *Theoretical foundations and algorithms for outlier ensembles*, 2015).
 
 use super::Evidence;
-use super::scorer::{Residual, Scorer, log, spread};
+use super::scorer::{Residual, Scorer, log, standardizer};
 use crate::Result;
 
 /// The sum of residual, latent distance and error peak, each in standard deviations of the fit split's normals.
@@ -36,19 +36,19 @@ impl Scorer for Fusion {
         true
     }
 
-    /// Middle and spread of each view, then the residual's own parameters.
+    /// Mean and scale of each view, then the residual's own parameters.
     fn fit(&self, normals: &[Evidence]) -> Result<Vec<f64>> {
         let residual = Residual.fit(normals)?;
         let views: Vec<[f64; VIEWS]> = normals.iter().map(|normal| Self::views(&residual, normal)).collect();
-        let spreads: [[f64; 2]; VIEWS] =
-            std::array::from_fn(|view| spread(views.iter().map(|views| views[view])));
-        Ok([spreads.as_flattened(), &residual].concat())
+        let scales: [[f64; 2]; VIEWS] =
+            std::array::from_fn(|view| standardizer(views.iter().map(|views| views[view])));
+        Ok([scales.as_flattened(), &residual].concat())
     }
 
     fn score(&self, parameters: &[f64], evidence: &Evidence) -> f64 {
-        let Some((spreads, residual)) = parameters.split_at_checked(2 * VIEWS) else { return f64::NAN };
-        let views = Self::views(residual, evidence).into_iter().zip(spreads.as_chunks::<2>().0);
-        views.map(|(view, [middle, spread])| (view - middle) / spread).sum()
+        let Some((scales, residual)) = parameters.split_at_checked(2 * VIEWS) else { return f64::NAN };
+        let views = Self::views(residual, evidence).into_iter().zip(scales.as_chunks::<2>().0);
+        views.map(|(view, [mean, scale])| (view - mean) * scale).sum()
     }
 }
 
@@ -95,6 +95,7 @@ mod tests {
         let normals: Vec<Evidence> =
             normals().into_iter().map(|normal| Evidence { neighbour_distance: 3.0, ..normal }).collect();
         let parameters = Fusion.fit(&normals).unwrap();
+        assert!(parameters.iter().all(|parameter| parameter.is_finite()), "a file cannot hold others");
         let far = Evidence { neighbour_distance: 30.0, ..normals[0] };
         assert_eq!(Fusion.score(&parameters, &far), Fusion.score(&parameters, &normals[0]));
     }

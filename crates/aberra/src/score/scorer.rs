@@ -68,6 +68,12 @@ impl FittedScorer {
     /// No such scorer, or normals that it cannot be fitted on.
     pub fn fit(name: &str, normals: &[Evidence]) -> Result<Self> {
         let parameters = scorer(name)?.fit(normals)?;
+        if parameters.iter().any(|parameter| !parameter.is_finite()) {
+            return Err(Error::data(format!(
+                "the scorer {name} cannot be fitted: the evidence is not finite"
+            ))
+            .with_hint("give other normal images, or choose the scorer mse"));
+        }
         Ok(Self { name: name.to_owned(), parameters })
     }
 
@@ -233,10 +239,10 @@ pub(super) fn log(value: f64) -> f64 {
     value.max(FLOOR).ln()
 }
 
-/// Mean and standard deviation; the deviation of what does not vary is infinite, so that it says nothing.
-pub(super) fn spread(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
+/// Mean, and one over the standard deviation; the latter is 0 for what does not vary, so that it says nothing.
+pub(super) fn standardizer(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
     let count = values.clone().count().max(1) as f64;
     let mean = values.clone().sum::<f64>() / count;
     let deviation = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-    [mean, if deviation > 1e-12 * mean.abs() { deviation } else { f64::INFINITY }]
+    [mean, if deviation > 1e-12 * mean.abs() { deviation.recip() } else { 0.0 }]
 }

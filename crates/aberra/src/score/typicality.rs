@@ -7,7 +7,7 @@
 //! out, or a latent far from all others, changes few of the statistics: both are added.
 
 use super::Evidence;
-use super::scorer::{Scorer, least_normals, log, spread};
+use super::scorer::{Scorer, least_normals, log, standardizer};
 use crate::statistics::covariance::{Cholesky, Cloud};
 use crate::{Error, Result};
 
@@ -19,8 +19,8 @@ const STATISTICS: usize = 5;
 /// Distances that are added up.
 const DISTANCES: usize = 3;
 
-/// What is learned from normals, in the order in which it is kept: of each statistic middle and spread, the matrix that
-/// whitens the statistics, of each distance middle and spread.
+/// What is learned from normals, in the order in which it is kept: of each statistic mean and scale, the matrix that
+/// whitens the statistics, of each distance mean and scale.
 struct Learned {
     statistics: [[f64; 2]; STATISTICS],
     whitening: [[f64; STATISTICS]; STATISTICS],
@@ -43,7 +43,9 @@ impl Scorer for Typicality {
     fn fit(&self, normals: &[Evidence]) -> Result<Vec<f64>> {
         least_normals(self.name(), normals)?;
         let mut learned = Learned {
-            statistics: std::array::from_fn(|at| spread(normals.iter().map(|normal| statistics(normal)[at]))),
+            statistics: std::array::from_fn(|at| {
+                standardizer(normals.iter().map(|normal| statistics(normal)[at]))
+            }),
             whitening: [[0.0; STATISTICS]; STATISTICS],
             distances: [[0.0, 1.0]; DISTANCES],
         };
@@ -65,7 +67,8 @@ impl Scorer for Typicality {
         }
         let distances: Vec<[f64; DISTANCES]> =
             normals.iter().map(|normal| learned.distances(normal)).collect();
-        learned.distances = std::array::from_fn(|at| spread(distances.iter().map(|distances| distances[at])));
+        learned.distances =
+            std::array::from_fn(|at| standardizer(distances.iter().map(|distances| distances[at])));
         Ok(learned.to_parameters())
     }
 
@@ -79,13 +82,13 @@ impl Learned {
 
     fn score(&self, evidence: &Evidence) -> f64 {
         let distances = self.distances(evidence).into_iter().zip(&self.distances);
-        distances.map(|(distance, [middle, spread])| (distance - middle) / spread).sum()
+        distances.map(|(distance, [mean, scale])| (distance - mean) * scale).sum()
     }
 
     /// The statistics in standard deviations.
     fn standardized(&self, evidence: &Evidence) -> [f64; STATISTICS] {
         let statistics = statistics(evidence);
-        std::array::from_fn(|at| (statistics[at] - self.statistics[at][0]) / self.statistics[at][1])
+        std::array::from_fn(|at| (statistics[at] - self.statistics[at][0]) * self.statistics[at][1])
     }
 
     /// How far the statistics are from the normals' (Mahalanobis), how far the latent is from its neighbours (log), and
@@ -177,6 +180,7 @@ mod tests {
             .map(|normal| Evidence { expected_error: 0.0, weighted_error: normal.squared_error, ..normal })
             .collect();
         let parameters = Typicality.fit(&normals).unwrap();
+        assert!(parameters.iter().all(|parameter| parameter.is_finite()), "a file cannot hold others");
         assert!(normals.iter().all(|normal| Typicality.score(&parameters, normal).is_finite()));
     }
 }
