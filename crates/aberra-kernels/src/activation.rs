@@ -147,6 +147,20 @@ impl<'a> Signal<'a> {
         }
     }
 
+    /// All elements, where possible without a copy; else written to `buffer`.
+    pub(crate) fn read<'b>(&self, buffer: &'b mut Vec<f32>) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        if self.gate.is_none() {
+            return self.values;
+        }
+        buffer.resize(buffer.len().max(self.len()), 0.0);
+        let target = &mut buffer[..self.values.len()];
+        self.write_to(target);
+        target
+    }
+
     /// Writes all elements to `target`, which must be as long.
     #[inline]
     pub(crate) fn write_to(&self, target: &mut [f32]) {

@@ -32,12 +32,8 @@ pub(crate) fn gather(
     let [kernel_height, kernel_width] = sizes.kernel;
     let channels = sizes.large.channels;
     let width = (sizes.small.width.max(1) - 1) * stride + kernel_width;
-    let rows = Rows::new(Runs {
-        count: kernel_height,
-        length: kernel_width * channels,
-        stride: width * channels,
-        step: 1,
-    });
+    let length = kernel_width * channels;
+    let rows = Rows::new(Runs { count: kernel_height, stride: width * channels, ..Runs::one(length) });
     let strip = strip_height(sizes.small, stride * width * channels);
     let (end, after) = activation.split();
     let mut output = pool::take(sizes.batch * sizes.small.len());
@@ -98,7 +94,7 @@ pub(crate) fn spread(
         .iter()
         .flat_map(|y| across.iter().map(move |x| (y, x)))
         .map(|(y, x)| {
-            let runs = Runs { count: y.taps, length: x.taps * channels, stride: width * channels, step: 1 };
+            let runs = Runs { count: y.taps, stride: width * channels, ..Runs::one(x.taps * channels) };
             (pack_phase(weight, sizes, y, x), Rows::new(runs))
         })
         .collect();
@@ -183,8 +179,8 @@ fn spread_few_channels(
             let last = ((top + height - 1 + padding) / stride + 1).min(sizes.small.height);
             let first = first.min(last);
             let source = small.part(image * sizes.small.len(), sizes.small.len());
-            let part = Part { top: first as isize, left: 0, height: last - first, width: sizes.small.width };
-            copy_window(source, sizes.small, part, &mut scratch.window);
+            let line = sizes.small.width * sizes.small.channels;
+            let source = source.part(first * line, (last - first) * line).read(&mut scratch.window);
             scratch.starts.clear();
             scratch
                 .starts
@@ -194,7 +190,7 @@ fn spread_few_channels(
             scratch.packed.resize(scratch.starts.len() * taps, 0.0);
             let products = &mut scratch.packed;
             let product = Product {
-                values: &scratch.window,
+                values: source,
                 starts: &scratch.starts,
                 rows: &rows,
                 panels: &panels,

@@ -195,11 +195,8 @@ fn add_block(
 /// `[pixels, columns]` as `[tiles of columns][pixels][ROWS]`; the last tile keeps what was in the columns it lacks.
 fn pack_by_rows(values: Signal<'_>, columns: usize, plain: &mut Vec<f32>, packed: &mut Vec<f32>) {
     let pixels = values.len() / columns;
-    plain.resize(plain.len().max(values.len()), 0.0);
     packed.resize(packed.len().max(columns.div_ceil(ROWS) * pixels * ROWS), 0.0);
-    let plain = &mut plain[..values.len()];
-    values.write_to(plain);
-    for (pixel, source) in plain.chunks_exact(columns).enumerate() {
+    for (pixel, source) in values.read(plain).chunks_exact(columns).enumerate() {
         let (full, rest) = source.as_chunks::<ROWS>();
         let mut begin = pixel * ROWS;
         for source in full {
