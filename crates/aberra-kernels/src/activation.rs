@@ -1,6 +1,7 @@
 //! Activation functions that kernels apply while they write, and undo while they read a gradient.
 
 use crate::exponential::sigmoid;
+use crate::tile::End;
 use crate::wide::wide;
 
 /// A function applied to every element of a layer's output.
@@ -62,6 +63,15 @@ impl Activation {
             }
             Self::Sigmoid => output * (1.0 - output),
             Self::Tanh => 1.0 - output * output,
+        }
+    }
+
+    /// What a product does to its sums before it stores them, and what is left to do to the output.
+    pub(crate) fn split(self) -> (End, Self) {
+        match self {
+            Self::Relu => (End::Relu, Self::Identity),
+            Self::LeakyRelu(slope) => (End::LeakyRelu(slope), Self::Identity),
+            other => (End::Sum, other),
         }
     }
 
@@ -135,6 +145,20 @@ impl<'a> Signal<'a> {
             values: &self.values[start..start + length],
             gate: self.gate.map(|(output, activation)| (&output[start..start + length], activation)),
         }
+    }
+
+    /// All elements, where possible without a copy; else written to `buffer`.
+    pub(crate) fn read<'b>(&self, buffer: &'b mut Vec<f32>) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        if self.gate.is_none() {
+            return self.values;
+        }
+        buffer.resize(buffer.len().max(self.len()), 0.0);
+        let target = &mut buffer[..self.values.len()];
+        self.write_to(target);
+        target
     }
 
     /// Writes all elements to `target`, which must be as long.

@@ -9,8 +9,8 @@
 use crate::activation::{Activation, Signal};
 use crate::geometry::{Plane, Sizes};
 use crate::pool;
-use crate::product::{Panels, ROW_BLOCK, Rows, multiply_rows, store_row};
-use crate::tile::Runs;
+use crate::product::{Panels, Product, ROW_BLOCK, Rows};
+use crate::tile::{End, Runs};
 use crate::window::{Part, copy_window, with_scratch};
 use rayon::prelude::*;
 
@@ -32,13 +32,10 @@ pub(crate) fn gather(
     let [kernel_height, kernel_width] = sizes.kernel;
     let channels = sizes.large.channels;
     let width = (sizes.small.width.max(1) - 1) * stride + kernel_width;
-    let rows = Rows::new(Runs {
-        count: kernel_height,
-        length: kernel_width * channels,
-        stride: width * channels,
-        step: 1,
-    });
+    let length = kernel_width * channels;
+    let rows = Rows::new(Runs { count: kernel_height, stride: width * channels, ..Runs::one(length) });
     let strip = strip_height(sizes.small, stride * width * channels);
+    let (end, after) = activation.split();
     let mut output = pool::take(sizes.batch * sizes.small.len());
     for_each_strip(&mut output, sizes.small, strip, |image, top, output| {
         with_scratch(|scratch| {
@@ -56,20 +53,18 @@ pub(crate) fn gather(
                 let line = y * stride * width;
                 scratch.starts.extend((0..sizes.small.width).map(|x| (line + x * stride) * channels));
             }
-            let columns = sizes.small.channels;
-            multiply_rows(
-                &scratch.window,
-                &scratch.starts,
-                &rows,
-                &panels,
+            scratch.places.clear();
+            scratch.places.extend((0..scratch.starts.len()).map(|row| row * sizes.small.channels));
+            let product = Product {
+                values: &scratch.window,
+                starts: &scratch.starts,
+                rows: &rows,
+                panels: &panels,
                 bias,
-                &mut scratch.sums,
-                |row, first, values, count| {
-                    let begin = row * columns + first;
-                    store_row(&mut output[begin..], values, count);
-                },
-            );
-            activation.apply_all(output);
+                end,
+            };
+            product.write_to(output, &scratch.places, &mut scratch.sums);
+            after.apply_all(output);
         });
     });
     output
@@ -99,7 +94,7 @@ pub(crate) fn spread(
         .iter()
         .flat_map(|y| across.iter().map(move |x| (y, x)))
         .map(|(y, x)| {
-            let runs = Runs { count: y.taps, length: x.taps * channels, stride: width * channels, step: 1 };
+            let runs = Runs { count: y.taps, stride: width * channels, ..Runs::one(x.taps * channels) };
             (pack_phase(weight, sizes, y, x), Rows::new(runs))
         })
         .collect();
@@ -107,6 +102,7 @@ pub(crate) fn spread(
         Plane { height: sizes.large.height.div_ceil(stride), width: width * stride, channels },
         width * channels,
     );
+    let (end, after) = activation.split();
     let mut output = pool::take(sizes.batch * sizes.large.len());
     for_each_strip(&mut output, sizes.large, strip * stride, |image, top, output| {
         with_scratch(|scratch| {
@@ -126,26 +122,18 @@ pub(crate) fn spread(
                 let from_y = (before_y + down[phase_y].first) as usize;
                 let from_x = (before_x + across[phase_x].first) as usize;
                 scratch.starts.clear();
+                scratch.places.clear();
                 for y in 0..lines {
                     let line = (y + from_y) * width + from_x;
                     scratch.starts.extend((0..pixels).map(|x| (line + x) * channels));
+                    let line = (y * stride + phase_y) * sizes.large.width + phase_x;
+                    scratch.places.extend((0..pixels).map(|x| (line + x * stride) * columns));
                 }
-                multiply_rows(
-                    &scratch.window,
-                    &scratch.starts,
-                    rows,
-                    panels,
-                    bias,
-                    &mut scratch.sums,
-                    |row, first, values, count| {
-                        let y = row / pixels * stride + phase_y;
-                        let x = row % pixels * stride + phase_x;
-                        let begin = (y * sizes.large.width + x) * columns + first;
-                        store_row(&mut output[begin..], values, count);
-                    },
-                );
+                let product =
+                    Product { values: &scratch.window, starts: &scratch.starts, rows, panels, bias, end };
+                product.write_to(output, &scratch.places, &mut scratch.sums);
             }
-            activation.apply_all(output);
+            after.apply_all(output);
         });
     });
     output
@@ -191,26 +179,25 @@ fn spread_few_channels(
             let last = ((top + height - 1 + padding) / stride + 1).min(sizes.small.height);
             let first = first.min(last);
             let source = small.part(image * sizes.small.len(), sizes.small.len());
-            let part = Part { top: first as isize, left: 0, height: last - first, width: sizes.small.width };
-            copy_window(source, sizes.small, part, &mut scratch.window);
+            let line = sizes.small.width * sizes.small.channels;
+            let source = source.part(first * line, (last - first) * line).read(&mut scratch.window);
             scratch.starts.clear();
             scratch
                 .starts
                 .extend((0..(last - first) * sizes.small.width).map(|pixel| pixel * sizes.small.channels));
+            scratch.places.clear();
+            scratch.places.extend((0..scratch.starts.len()).map(|pixel| pixel * taps));
             scratch.packed.resize(scratch.starts.len() * taps, 0.0);
             let products = &mut scratch.packed;
-            multiply_rows(
-                &scratch.window,
-                &scratch.starts,
-                &rows,
-                &panels,
-                None,
-                &mut scratch.sums,
-                |row, first, values, count| {
-                    let begin = row * taps + first;
-                    store_row(&mut products[begin..], values, count);
-                },
-            );
+            let product = Product {
+                values: source,
+                starts: &scratch.starts,
+                rows: &rows,
+                panels: &panels,
+                bias: None,
+                end: End::Sum,
+            };
+            product.write_to(products, &scratch.places, &mut scratch.sums);
             let line = &mut scratch.panel;
             line.resize(empty.len(), 0.0);
             for (y, output) in output.chunks_exact_mut(sizes.large.width * channels).enumerate() {

@@ -5,8 +5,8 @@
 
 use crate::activation::Activation;
 use crate::pool;
-use crate::product::{Panels, store_row};
-use crate::tile::{LANES, ROWS, Runs, multiply_add};
+use crate::product::{Panels, Product, Rows};
+use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
 use crate::window::with_scratch;
 use rayon::prelude::*;
 
@@ -14,7 +14,9 @@ use rayon::prelude::*;
 const INPUT_CHUNK: usize = 1024;
 /// Outputs per piece of work.
 const OUTPUT_CHUNK: usize = 512;
-/// Depth of a panel packed on the fly (16 KiB).
+/// Inputs that the forward pass packs together: with all outputs of a piece 256 KiB, for the second-level cache.
+const FORWARD_BLOCK: usize = 128;
+/// Depth of a panel that stays in the first-level cache (16 KiB).
 const DEPTH_BLOCK: usize = 256;
 /// Weight rows per piece of work in the gradients.
 const GRADIENT_CHUNK: usize = 16 * ROWS;
@@ -33,6 +35,7 @@ pub(crate) fn forward(
         return Vec::new();
     }
     let starts: Vec<usize> = (0..rows).map(|row| row * inputs).collect();
+    let places: Vec<usize> = (0..rows).map(|row| row * LANES).collect();
     let (input_chunks, output_chunks) = (inputs.div_ceil(INPUT_CHUNK), outputs.div_ceil(OUTPUT_CHUNK));
     let pieces: Vec<Vec<f32>> = (0..input_chunks * output_chunks)
         .into_par_iter()
@@ -41,28 +44,20 @@ pub(crate) fn forward(
             let first_output = piece % output_chunks * OUTPUT_CHUNK;
             let depth = INPUT_CHUNK.min(inputs - first_input);
             let columns = OUTPUT_CHUNK.min(outputs - first_output);
-            let mut sums = pool::take_zeros(rows * columns.div_ceil(LANES) * LANES);
+            let mut sums = pool::take(rows * columns.div_ceil(LANES) * LANES);
             with_scratch(|scratch| {
-                scratch.panel.resize(scratch.panel.len().max(DEPTH_BLOCK * LANES), 0.0);
-                for from in (0..depth).step_by(DEPTH_BLOCK) {
-                    let block = DEPTH_BLOCK.min(depth - from);
-                    for (number, sums) in sums.chunks_mut(rows * LANES).enumerate() {
-                        let first = first_output + number * LANES;
-                        let width = LANES.min(outputs - first);
-                        let panel = &mut scratch.panel[..block * LANES];
-                        let matrix = &weight[(first_input + from) * outputs..];
-                        for (target, row) in
-                            panel.as_chunks_mut::<LANES>().0.iter_mut().zip(matrix.chunks_exact(outputs))
-                        {
-                            match row[first..].first_chunk::<LANES>() {
-                                Some(row) => *target = *row,
-                                None => {
-                                    target[..width].copy_from_slice(&row[first..]);
-                                    target[width..].fill(0.0);
-                                }
-                            }
-                        }
-                        multiply_add(input, &starts, first_input + from, Runs::one(block), panel, sums);
+                for from in (0..depth).step_by(FORWARD_BLOCK) {
+                    let block = FORWARD_BLOCK.min(depth - from);
+                    let begin = (from == 0).then_some(&[0.0; LANES]);
+                    let matrix = weight[(first_input + from) * outputs..].chunks_exact(outputs).take(block);
+                    let matrix = matrix.map(|row| &row[first_output..first_output + columns]);
+                    pack_rows(matrix, block, columns, &mut scratch.packed);
+                    let panels = scratch.packed.chunks_exact(block * LANES);
+                    for (panel, sums) in panels.zip(sums.chunks_exact_mut(rows * LANES)) {
+                        let runs = Runs::one(block);
+                        let left = Left { values: input, starts: &starts, offset: first_input + from, runs };
+                        let sums = Sums { values: sums, places: &places, offset: 0 };
+                        multiply(left, panel, begin, End::Sum, sums);
                     }
                 }
             });
@@ -87,6 +82,30 @@ pub(crate) fn forward(
     });
     pieces.into_iter().for_each(pool::give);
     output
+}
+
+/// Packs `[depth, columns]` as `[panel][depth][LANES]`, row by row, because memory is read fastest in one piece; lanes
+/// beyond the columns are zero.
+fn pack_rows<'a>(
+    matrix: impl Iterator<Item = &'a [f32]>,
+    depth: usize,
+    columns: usize,
+    packed: &mut Vec<f32>,
+) {
+    packed.resize(columns.div_ceil(LANES) * depth * LANES, 0.0);
+    for (number, row) in matrix.enumerate() {
+        let (full, rest) = row.as_chunks::<LANES>();
+        let mut begin = number * LANES;
+        for source in full {
+            packed[begin..begin + LANES].copy_from_slice(source);
+            begin += depth * LANES;
+        }
+        if !rest.is_empty() {
+            let target = &mut packed[begin..begin + LANES];
+            target[..rest.len()].copy_from_slice(rest);
+            target[rest.len()..].fill(0.0);
+        }
+    }
 }
 
 /// Gradient of the input: `gradient weight^T`, `[rows, inputs]`.
@@ -115,11 +134,14 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], inputs: usize, ou
             let first = piece * chunk;
             let count = chunk.min(inputs - first);
             let starts: Vec<usize> = (first..first + count).map(|input| input * outputs).collect();
+            let places: Vec<usize> = (0..count).map(|input| input * LANES).collect();
             let mut sums = pool::take_zeros(row_panels * count * LANES);
             for from in (0..outputs).step_by(DEPTH_BLOCK) {
                 let block = DEPTH_BLOCK.min(outputs - from);
                 for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(count * LANES)) {
-                    multiply_add(weight, &starts, from, Runs::one(block), &panel[from * LANES..], sums);
+                    let left = Left { values: weight, starts: &starts, offset: from, runs: Runs::one(block) };
+                    let sums = Sums { values: sums, places: &places, offset: 0 };
+                    multiply(left, &panel[from * LANES..], None, End::Sum, sums);
                 }
             }
             sums
@@ -142,7 +164,7 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], inputs: usize, ou
 pub(crate) fn weight_gradient(input: &[f32], gradient: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
     let rows = input.len() / inputs.max(1);
     let panels = Panels::from_rows(gradient, outputs);
-    let depth_rows = crate::product::Rows::new(Runs::one(rows));
+    let depth_rows = Rows::new(Runs::one(rows));
     let mut result = pool::take(inputs * outputs);
     if result.is_empty() {
         return result;
@@ -162,18 +184,17 @@ pub(crate) fn weight_gradient(input: &[f32], gradient: &[f32], inputs: usize, ou
             }
             scratch.starts.clear();
             scratch.starts.extend((0..count).map(|number| number * rows));
-            crate::product::multiply_rows(
-                &scratch.window,
-                &scratch.starts,
-                &depth_rows,
-                &panels,
-                None,
-                &mut scratch.sums,
-                |row, first, values, count| {
-                    let begin = row * outputs + first;
-                    store_row(&mut result[begin..], values, count);
-                },
-            );
+            scratch.places.clear();
+            scratch.places.extend((0..count).map(|number| number * outputs));
+            let product = Product {
+                values: &scratch.window,
+                starts: &scratch.starts,
+                rows: &depth_rows,
+                panels: &panels,
+                bias: None,
+                end: End::Sum,
+            };
+            product.write_to(result, &scratch.places, &mut scratch.sums);
         });
     });
     result

@@ -19,6 +19,7 @@ mod exponential;
 mod flex;
 mod geometry;
 mod gradient;
+mod instructions;
 mod norm;
 mod optimise;
 mod pool;
@@ -33,6 +34,7 @@ pub use activation::Activation;
 pub use backend::Kernels;
 pub use cost::PixelLikelihood;
 pub use geometry::Geometry;
+pub use instructions::{InstructionSet, UnusableInstructionSet};
 pub use norm::Normalization;
 pub use optimise::AdamStep;
 

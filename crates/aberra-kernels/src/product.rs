@@ -1,7 +1,7 @@
 //! Rows that lie anywhere in a buffer, times a packed matrix: the loop nest around the register tile.
 
 use crate::pool;
-use crate::tile::{LANES, ROWS, Runs, multiply_add};
+use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
 use rayon::prelude::*;
 
 /// Depth that is worked through at a time, so that a panel's part (16 KiB) stays in the first-level cache.
@@ -59,7 +59,7 @@ impl Drop for Panels {
     }
 }
 
-/// Rows of the left matrix: what each consists of, cut into blocks of depth.
+/// Rows of the left matrix: what each consists of, cut into blocks of depth, at least one.
 pub(crate) struct Rows {
     blocks: Vec<(usize, Runs)>,
 }
@@ -85,51 +85,77 @@ impl Rows {
                 run += count;
             }
         }
+        if blocks.is_empty() {
+            // A product without depth is still written.
+            blocks.push((0, Runs::one(0)));
+        }
         Self { blocks }
     }
 }
 
-/// Multiplies the rows of `values` that begin at `starts` by `panels` and hands over the product piece by piece:
-/// `store(row, first column, values, count)`, of which the first `count` values count. Every element begins as its
-/// column's `bias`. `sums` is working space.
-pub(crate) fn multiply_rows(
-    values: &[f32],
-    starts: &[usize],
-    rows: &Rows,
-    panels: &Panels,
-    bias: Option<&[f32]>,
-    sums: &mut Vec<f32>,
-    mut store: impl FnMut(usize, usize, &[f32; LANES], usize),
-) {
-    sums.resize(ROW_BLOCK * LANES, 0.0);
-    for (block, starts) in starts.chunks(ROW_BLOCK).enumerate() {
-        for (first, panel) in panels.panels() {
-            let width = LANES.min(panels.columns - first);
-            let sums = &mut sums[..starts.len() * LANES];
-            let mut beginning = [0.0; LANES];
-            if let Some(bias) = bias {
-                beginning[..width].copy_from_slice(&bias[first..first + width]);
-            }
-            sums.as_chunks_mut::<LANES>().0.fill(beginning);
-            let mut rest = panel;
-            for &(offset, runs) in &rows.blocks {
-                let (part, after) = rest.split_at(runs.depth() * LANES);
-                rest = after;
-                multiply_add(values, starts, offset, runs, part, sums);
-            }
-            for (row, sum) in sums.as_chunks::<LANES>().0.iter().enumerate() {
-                store(block * ROW_BLOCK + row, first, sum, width);
+/// Where the rows of a block lie in working space.
+const BLOCK_PLACES: [usize; ROW_BLOCK] = {
+    let mut places = [0; ROW_BLOCK];
+    let mut row = 0;
+    while row < ROW_BLOCK {
+        places[row] = row * LANES;
+        row += 1;
+    }
+    places
+};
+
+/// The rows of `values` that begin at `starts`, times `panels`.
+pub(crate) struct Product<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) starts: &'a [usize],
+    pub(crate) rows: &'a Rows,
+    pub(crate) panels: &'a Panels,
+    /// What every column begins as, in place of 0.
+    pub(crate) bias: Option<&'a [f32]>,
+    pub(crate) end: End,
+}
+
+impl Product<'_> {
+    /// Writes each row of the product to where its own of `places` is in `output`. `sums` is working space.
+    pub(crate) fn write_to(&self, output: &mut [f32], places: &[usize], sums: &mut Vec<f32>) {
+        sums.resize(ROW_BLOCK * LANES, 0.0);
+        for (starts, places) in self.starts.chunks(ROW_BLOCK).zip(places.chunks(ROW_BLOCK)) {
+            for (first, panel) in self.panels.panels() {
+                let width = LANES.min(self.panels.columns - first);
+                let mut begin = [0.0; LANES];
+                if let Some(bias) = self.bias {
+                    begin[..width].copy_from_slice(&bias[first..first + width]);
+                }
+                if width == LANES {
+                    let sums = Sums { values: output, places, offset: first };
+                    self.multiply_panel(starts, panel, &begin, sums);
+                } else {
+                    let block = &BLOCK_PLACES[..starts.len()];
+                    self.multiply_panel(
+                        starts,
+                        panel,
+                        &begin,
+                        Sums { values: sums, places: block, offset: 0 },
+                    );
+                    for (&place, sums) in places.iter().zip(sums.as_chunks::<LANES>().0) {
+                        output[place + first..][..width].copy_from_slice(&sums[..width]);
+                    }
+                }
             }
         }
     }
-}
 
-/// Writes the first `width` of a row's sums to where `target` begins.
-#[inline(always)]
-pub(crate) fn store_row(target: &mut [f32], sums: &[f32; LANES], width: usize) {
-    // A fixed length compiles to plain loads and stores.
-    match target.first_chunk_mut::<LANES>() {
-        Some(target) if width == LANES => *target = *sums,
-        _ => target[..width].copy_from_slice(&sums[..width]),
+    fn multiply_panel(&self, starts: &[usize], panel: &[f32], begin: &[f32; LANES], sums: Sums<'_>) {
+        let Sums { values, places, offset: shift } = sums;
+        let last = self.rows.blocks.len() - 1;
+        let mut rest = panel;
+        for (number, &(offset, runs)) in self.rows.blocks.iter().enumerate() {
+            let (part, after) = rest.split_at(runs.depth() * LANES);
+            rest = after;
+            let begin = (number == 0).then_some(begin);
+            let end = if number == last { self.end } else { End::Sum };
+            let left = Left { values: self.values, starts, offset, runs };
+            multiply(left, part, begin, end, Sums { values: &mut *values, places, offset: shift });
+        }
     }
 }

@@ -7,7 +7,7 @@
 use crate::activation::Signal;
 use crate::geometry::{Plane, Sizes};
 use crate::pool;
-use crate::tile::{LANES, ROWS, Runs, multiply_add};
+use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
 use crate::window::{Part, fill_window, with_scratch};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -17,7 +17,7 @@ const PIXEL_BLOCK: usize = 256;
 /// Pieces of work to aim for.
 const SHARDS: usize = 16;
 /// Panels of weights per piece of work when there are many.
-const PANELS_PER_SHARD: usize = 16;
+const PANELS_PER_SHARD: usize = 64;
 
 /// Gradient of the weights `[kernel height, kernel width, large, small channels]` from both sides of a convolution,
 /// one of which is a gradient.
@@ -35,11 +35,16 @@ pub(crate) fn weight_gradient(large: Signal<'_>, small: Signal<'_>, sizes: &Size
             let (panel_shard, image_shard) = (shard / image_shards, shard % image_shards);
             let first_panel = (panel_shard * panels_each).min(panels);
             let last_panel = (first_panel + panels_each).min(panels);
-            let mut sums = pool::take_zeros((last_panel - first_panel) * columns * LANES);
+            let mut sums = pool::take((last_panel - first_panel) * columns * LANES);
             let first_image = (image_shard * images_each).min(sizes.batch);
             let last_image = (first_image + images_each).min(sizes.batch);
-            for block in blocks(first_image..last_image, sizes) {
-                add_block(large, small, sizes, block, first_panel, &mut sums);
+            if first_image == last_image {
+                sums.fill(0.0);
+            }
+            for (number, block) in blocks(first_image..last_image, sizes).enumerate() {
+                // The first block writes its share, the others add theirs.
+                let begin = (number == 0).then_some(&[0.0; LANES]);
+                add_block(large, small, sizes, block, first_panel, begin, &mut sums);
             }
             sums
         })
@@ -137,13 +142,15 @@ fn blocks(images: Range<usize>, sizes: &Sizes) -> impl Iterator<Item = Block> {
     })
 }
 
-/// Adds a block's share to some panels of the weight gradient, `[panel][small channel][lane]`.
+/// Adds a block's share to some panels of the weight gradient, `[panel][small channel][lane]`, or to `begin` where it is
+/// given.
 fn add_block(
     large: Signal<'_>,
     small: Signal<'_>,
     sizes: &Sizes,
     block: Block,
     first_panel: usize,
+    begin: Option<&[f32; LANES]>,
     sums: &mut [f32],
 ) {
     let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding as isize);
@@ -171,13 +178,16 @@ fn add_block(
         );
         scratch.starts.clear();
         scratch.starts.extend((0..columns).map(|column| column / ROWS * pixels * ROWS + column % ROWS));
+        scratch.places.clear();
+        scratch.places.extend((0..columns).map(|column| column * LANES));
         scratch.panel.resize(scratch.panel.len().max(pixels * LANES), 0.0);
         for (number, sums) in sums.chunks_exact_mut(columns * LANES).enumerate() {
             let panel = &mut scratch.panel[..pixels * LANES];
             let first = (first_panel + number) * LANES;
             pack_taps(&scratch.window, sizes, part, block.height, first, panel);
             let runs = Runs { step: ROWS, ..Runs::one(pixels) };
-            multiply_add(&scratch.packed, &scratch.starts, 0, runs, panel, sums);
+            let left = Left { values: &scratch.packed, starts: &scratch.starts, offset: 0, runs };
+            multiply(left, panel, begin, End::Sum, Sums { values: sums, places: &scratch.places, offset: 0 });
         }
     });
 }
@@ -185,13 +195,9 @@ fn add_block(
 /// `[pixels, columns]` as `[tiles of columns][pixels][ROWS]`; the last tile keeps what was in the columns it lacks.
 fn pack_by_rows(values: Signal<'_>, columns: usize, plain: &mut Vec<f32>, packed: &mut Vec<f32>) {
     let pixels = values.len() / columns;
-    plain.resize(plain.len().max(values.len()), 0.0);
     packed.resize(packed.len().max(columns.div_ceil(ROWS) * pixels * ROWS), 0.0);
-    let plain = &mut plain[..values.len()];
-    values.write_to(plain);
-    for (pixel, source) in plain.chunks_exact(columns).enumerate() {
-        let full = source.chunks_exact(ROWS);
-        let rest = full.remainder();
+    for (pixel, source) in values.read(plain).chunks_exact(columns).enumerate() {
+        let (full, rest) = source.as_chunks::<ROWS>();
         let mut begin = pixel * ROWS;
         for source in full {
             packed[begin..begin + ROWS].copy_from_slice(source);

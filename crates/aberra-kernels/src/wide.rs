@@ -14,8 +14,10 @@ macro_rules! wide {
                 fn avx2($($argument: $kind),*) $(-> $result)? {
                     plain($($argument),*)
                 }
-                if std::arch::is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has AVX2.
+                use $crate::instructions::InstructionSet;
+                if InstructionSet::current() != InstructionSet::Portable {
+                    // SAFETY: an instruction set is chosen only where the processor has it, and all but the portable one
+                    // contain AVX2.
                     #[allow(unsafe_code, reason = "SIMD instructions")]
                     return unsafe { avx2($($argument),*) };
                 }

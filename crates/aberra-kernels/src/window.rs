@@ -11,6 +11,8 @@ pub(crate) struct Scratch {
     pub(crate) window: Vec<f32>,
     /// Where the rows of a product begin in the window.
     pub(crate) starts: Vec<usize>,
+    /// Where the rows of a product go in the output.
+    pub(crate) places: Vec<usize>,
     /// Accumulators of a product.
     pub(crate) sums: Vec<f32>,
     /// One panel packed on the fly.

@@ -7,7 +7,7 @@ mod reference;
 use aberra_kernels::{PixelLikelihood, kl_divergence, reconstruction_cost};
 use burn::tensor::Device;
 use proptest::prelude::*;
-use reference::{Array, assert_near, numbers};
+use reference::{Array, assert_near, numbers, repeat_on_every_instruction_set};
 
 /// Largest difference relative to the largest magnitude.
 const TOLERANCE: f64 = 2e-6;
@@ -210,4 +210,9 @@ fn divergences_and_their_gradients() {
             assert_near("gradient", found, &expected, TOLERANCE);
         }
     }
+}
+
+#[test]
+fn the_same_on_every_instruction_set() {
+    repeat_on_every_instruction_set("the_same_on_every_instruction_set");
 }

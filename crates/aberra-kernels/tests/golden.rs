@@ -9,7 +9,9 @@ use aberra_kernels::{
     reconstruction_cost, sum_of_squares,
 };
 use burn::tensor::{Device, Tensor};
-use reference::{Array, Layer, Outcome, assert_near, assert_outcomes_near, found, numbers};
+use reference::{
+    Array, Layer, Outcome, assert_near, assert_outcomes_near, found, numbers, repeat_on_every_instruction_set,
+};
 use serde_json::Value;
 
 /// Relative to the largest magnitude; PyTorch, too, computes in single precision.
@@ -169,4 +171,9 @@ fn squares_are_summed_in_double_precision() {
     let tensor = Tensor::<1>::full([3_000_000], 0.1, &device);
     let expected = 3e6 * f64::from(0.1_f32).powi(2);
     assert_near("sum", &numbers(sum_of_squares(tensor)), &[expected], 1e-7);
+}
+
+#[test]
+fn the_same_on_every_instruction_set() {
+    repeat_on_every_instruction_set("the_same_on_every_instruction_set");
 }

@@ -7,7 +7,10 @@ mod reference;
 use aberra_kernels::{Activation, Geometry, conv_transpose2d, conv2d, linear};
 use burn::tensor::Device;
 use proptest::prelude::*;
-use reference::{Array, Layer, assert_near, assert_outcomes_near, expected, found, numbers, output_of};
+use reference::{
+    Array, Layer, assert_near, assert_outcomes_near, expected, found, numbers, output_of,
+    repeat_on_every_instruction_set,
+};
 
 /// Largest difference relative to the largest magnitude: sums of up to some thousand terms in single precision.
 const TOLERANCE: f64 = 2e-5;
@@ -194,4 +197,9 @@ fn the_input_of_the_first_layer_needs_no_gradient() {
     let gradients = output.sum().backward();
     assert!(input.grad(&gradients).is_none());
     assert!(weight.grad(&gradients).is_some());
+}
+
+#[test]
+fn the_same_on_every_instruction_set() {
+    repeat_on_every_instruction_set("the_same_on_every_instruction_set");
 }

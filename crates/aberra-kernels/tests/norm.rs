@@ -7,7 +7,7 @@ mod reference;
 use aberra_kernels::{Activation, batch_norm};
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
-use reference::{Array, activate, assert_near, numbers, slope};
+use reference::{Array, activate, assert_near, numbers, repeat_on_every_instruction_set, slope};
 
 const EPSILON: f32 = 1e-5;
 /// Largest difference relative to the largest magnitude.
@@ -180,4 +180,9 @@ fn the_same_bits_for_any_number_of_threads() {
         assert_eq!(outcomes[1], outcomes[0]);
         assert_eq!(outcomes[2], outcomes[0]);
     }
+}
+
+#[test]
+fn the_same_on_every_instruction_set() {
+    repeat_on_every_instruction_set("the_same_on_every_instruction_set");
 }

@@ -1,5 +1,5 @@
-//! Times whole training steps of a preset on generated images: images per second, and the median and least processor
-//! milliseconds of a step, which a busy machine disturbs less.
+//! Times whole training steps and forward passes of a preset on generated images: images per second, and the median and
+//! least processor milliseconds, which a busy machine disturbs less.
 //!
 //! `cargo run --release -p aberra --example step -- [preset] [size_px] [batch] [threads] [section.name=value ...]`
 //!
@@ -7,9 +7,11 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring program")]
 
 use aberra::dataset::{Dataset, OpenOptions};
-use aberra::phantom::{PhantomDataset, write_dataset};
+use aberra::model::Model;
+use aberra::phantom::{PhantomDataset, slice, write_dataset};
 use aberra::train::Progress;
 use aberra::{Detector, TrainConfig, TrainOptions};
+use burn::tensor::Device;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -81,6 +83,22 @@ fn main() {
         processor[median],
         processor[0],
     );
+
+    let model = Model::new(&config.model, size_px, 1, 0, &Device::flex()).unwrap();
+    let inputs: Vec<Vec<f32>> = (0..batch as u64).map(|index| slice(1, index, size_px).pixels).collect();
+    let input = model.batch(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+    let mut processor = Vec::new();
+    for pass in 0..WARM_UP + steps {
+        let started = processor_ms();
+        let posterior = model.posterior(input.clone());
+        let reconstruction = model.reconstruction(posterior.mean).mean().into_data();
+        assert_eq!(reconstruction.num_elements(), batch * size_px * size_px);
+        if pass >= WARM_UP {
+            processor.push(processor_ms() - started);
+        }
+    }
+    processor.sort_by(f64::total_cmp);
+    println!("forward: processor time {:.2} ms, at least {:.2}", processor[steps / 2], processor[0]);
 }
 
 /// Processor time of all threads, on Linux; elsewhere 0.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::{Calibration, Criterion, Labelled};
 use crate::config::TrainConfig;
 use crate::dataset::{Fingerprint, Sketch};
-use crate::model::{Model, Weight, load_weights, weights};
+use crate::model::{Model, Weight, check_kernels, load_weights, weights};
 use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, respond};
 use crate::store::{self, FileKind};
 use crate::{Error, Result};
@@ -150,8 +150,10 @@ impl Detector {
     /// Loads and verifies a detector file.
     ///
     /// # Errors
-    /// The file is missing, cut off, changed, of another version, or holds values that are not finite.
+    /// The file is missing, cut off, changed, of another version, or holds values that are not finite; or the
+    /// environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
     pub fn load(path: &Path) -> Result<Self> {
+        check_kernels()?;
         let stored = store::read::<Document>(path, KIND)?;
         let hash = stored.hash.clone();
         let detector = Self::from_stored(stored).map_err(|error| error.with_path(path))?;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::pictures::{blobs, write_data_set};
-use crate::program::{QUICK, Room, shared};
+use crate::program::{QUICK, Room, detector, end, shared};
 
 /// What `train` says of settings, before it looks at any data.
 fn refused_settings(flags: &str) -> String {
@@ -174,4 +174,16 @@ fn unreadable_images_are_named_and_training_goes_on() {
     let ended = room.run(&format!("train in --out run {QUICK} --epochs 1 --json")).done();
     assert!(ended.err.contains("warning: skipped in/normal/broken.png: "), "{}", ended.err);
     assert_eq!(ended.json()["info"]["provenance"]["calibration"]["groups"], 19);
+}
+
+#[test]
+fn instructions_that_do_not_exist() {
+    let room = Room::new();
+    let mut command = room.command();
+    command.arg("info").arg(detector()).env("ABERRA_KERNELS", "sse9");
+    let said = end(&mut command).refusal(&room);
+    assert!(said.starts_with("error: expected one of portable"), "{said}");
+    let rest = "in the environment variable ABERRA_KERNELS, found `sse9`\n\
+                hint: unset it to use the widest that the processor has";
+    assert!(said.trim_end().ends_with(rest), "{said}");
 }

@@ -1,6 +1,6 @@
 //! Slow, obvious `f64` versions of the layers and their gradients, and the plumbing to compare kernels with them.
 
-use aberra_kernels::{Activation, Geometry, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{Activation, Geometry, InstructionSet, conv_transpose2d, conv2d, linear};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// A dense array.
@@ -233,4 +233,19 @@ pub fn assert_outcomes_near(found: &Outcome, expected: &Outcome, tolerance: f64)
     assert_near("input gradient", &found.input, &expected.input, tolerance);
     assert_near("weight gradient", &found.weight, &expected.weight, tolerance);
     assert_near("bias gradient", &found.bias, &expected.bias, tolerance);
+}
+
+/// Runs the other tests of a test program again on every instruction set that the processor has. `caller` is the test
+/// that calls this.
+pub fn repeat_on_every_instruction_set(caller: &str) {
+    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let program = std::env::current_exe().unwrap();
+        let output = std::process::Command::new(program)
+            .args(["--skip", caller])
+            .env("ABERRA_KERNELS", set.name())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains(" passed"), "{}: {said}", set.name());
+    }
 }

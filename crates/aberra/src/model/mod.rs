@@ -49,11 +49,21 @@ enum Network {
     Residual(Residual),
 }
 
+/// # Errors
+/// The environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
+pub(crate) fn check_kernels() -> Result<()> {
+    let chosen = aberra_kernels::InstructionSet::chosen();
+    chosen.map(drop).map_err(|error| {
+        Error::settings(error.to_string()).with_hint("unset it to use the widest that the processor has")
+    })
+}
+
 impl Model {
     /// A model with initial weights drawn from `seed`, for inputs `[size_px, size_px, channels]`.
     ///
     /// # Errors
-    /// As [`ModelSettings::check`].
+    /// As [`ModelSettings::check`], and where the environment variable `ABERRA_KERNELS` asks for instructions that the
+    /// processor lacks.
     pub fn new(
         settings: &ModelSettings,
         size_px: usize,
@@ -62,6 +72,7 @@ impl Model {
         device: &Device,
     ) -> Result<Self> {
         settings.check(size_px)?;
+        check_kernels()?;
         let mut random = generator(seed, Stream::Weights, 0);
         let mut init = layer::Init { random: &mut random, device };
         let network = match settings.architecture {
