@@ -205,3 +205,20 @@ fn the_threshold_comes_from_calibration_normals_alone() {
     let moved = detector.calibrate(Some(labelled), Criterion::LabelledF1Max).unwrap();
     assert!(moved.calibration().promise.saw_labels(), "a labelled threshold must say so");
 }
+
+#[test]
+fn a_detector_of_any_likelihood_comes_back() {
+    let fixture = Fixture::new();
+    for likelihood in [
+        "kind = \"gaussian\"\nvariance = 0.5",
+        "kind = \"uncertainty\"",
+        "kind = \"laplace\"\nscale = 0.1",
+        "kind = \"bernoulli\"",
+    ] {
+        let config = config(&format!("[train]\nepochs = 1\n[model.likelihood]\n{likelihood}"));
+        let (_, detector) = fixture.run("any", &config, false, None).unwrap();
+        let file = fixture.folder.path().join("any.aberra");
+        detector.save(&file).unwrap();
+        assert_eq!(Detector::load(&file).unwrap().fitted_scorers(), detector.fitted_scorers(), "{likelihood}");
+    }
+}
