@@ -115,7 +115,7 @@ fn score(arguments: &Arguments, folder: &PathBuf) -> Result<Value> {
         let started = Instant::now();
         let output = Command::new(program)
             .env("RAYON_NUM_THREADS", arguments.threads.to_string())
-            .args(["score", "--format", "csv"])
+            .args(["score", "--csv"])
             .args([detector, folder])
             .output()?;
         let secs = started.elapsed().as_secs_f64();

@@ -219,6 +219,10 @@ fn a_detector_of_any_likelihood_comes_back() {
         let (_, detector) = fixture.run("any", &config, false, None).unwrap();
         let file = fixture.folder.path().join("any.aberra");
         detector.save(&file).unwrap();
-        assert_eq!(Detector::load(&file).unwrap().fitted_scorers(), detector.fitted_scorers(), "{likelihood}");
+        assert_eq!(
+            Detector::load(&file).unwrap().fitted_scorers(),
+            detector.fitted_scorers(),
+            "{likelihood}"
+        );
     }
 }

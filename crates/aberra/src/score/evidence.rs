@@ -22,8 +22,8 @@ pub struct Evidence {
     pub weighted_error: f64,
     /// Mean over pixels of exp(s): the squared error that the decoder itself expects; 0 where none is predicted.
     pub expected_error: f64,
-    /// Mean over the [`PEAK_SHARE`] of the pixels where it is largest of the weighted error, smoothed over windows of a
-    /// [`PEAK_WINDOWS`]th of the side: how much a small area stands out.
+    /// Mean over the hundredth of the pixels where it is largest of the weighted error, smoothed over windows of a seventh
+    /// of the side: how much a small area stands out.
     pub peak_error: f64,
     /// KL(q(z | x) || N(0, I)), nats.
     pub kl: f64,
