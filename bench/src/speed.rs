@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::grouped::{Result, note, result};
+use crate::step::median;
 
 /// Measure training, forward passes and scoring of a folder beside the peers.
 #[derive(Args)]
@@ -142,11 +143,6 @@ fn last_line(command: &mut Command) -> Result<Value> {
         Some(line) => Ok(serde_json::from_str(line)?),
         None => Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)).into()),
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// The processor's name and what it can do, on Linux.

@@ -124,7 +124,8 @@ fn forward_secs(arguments: &Arguments, config: &TrainConfig) -> Result<Vec<f64>>
     Ok(secs)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle value, the upper of two; NaN of none.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
