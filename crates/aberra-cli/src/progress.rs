@@ -61,7 +61,9 @@ impl TrainingProgress {
 
     fn start(&mut self, plan: Plan) {
         output::note(&format!(
-            "training: {} images, {} held out, {} parameters, {} epochs of {}, about {} of memory",
+            "training in {} ({}): {} images, {} held out, {} parameters, {} epochs of {}, about {} of memory",
+            plan.precision.name(),
+            plan.instructions,
             plan.images,
             plan.held_out,
             plan.parameters,

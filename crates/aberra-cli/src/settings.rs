@@ -29,7 +29,11 @@ pub(crate) struct SettingsArgs {
     /// Every random draw follows from it.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// What turns evidence into the score: mse, ssim, uncertainty, latent or residual.
+    /// What products are rounded to: f32, bf16 or auto (the default: bf16 where the processor has AVX512_BF16).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) precision: Option<String>,
+    /// What turns evidence into the score: fusion (the default), or one of mse, ssim, uncertainty, peak, latent,
+    /// residual, typicality.
     #[arg(long, value_name = "NAME")]
     pub(crate) scorer: Option<String>,
     /// Wanted false-alarm rate, such as 0.05.
@@ -83,6 +87,7 @@ impl SettingsArgs {
             whole("train.epochs", self.epochs),
             whole("train.batch_size", self.batch_size),
             self.seed.map(|seed| format!("seed={seed}")),
+            word("model.precision", &self.precision),
             word("scorer", &self.scorer),
             share("promise.false_alarm_rate", self.rate),
             share("promise.confidence", self.confidence),

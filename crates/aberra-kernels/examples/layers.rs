@@ -1,11 +1,12 @@
 //! Times the layers of a VAE, by default the peer: least milliseconds of seven runs and GFLOP/s of each direction.
 //!
 //! `cargo run --release -p aberra-kernels --example layers [batch] [threads] [size_px] [channels ...]`; with one thread
-//! in processor time.
+//! in processor time. `ABERRA_PRECISION=bf16` rounds the operands.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring program")]
 
 use aberra_kernels::{
-    Activation, AdamStep, Geometry, Kernels, Normalization, adam_step, conv_transpose2d, conv2d, linear,
+    Activation, AdamStep, Geometry, Kernels, Normalization, Precision, adam_step, conv_transpose2d, conv2d,
+    linear,
 };
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -55,6 +56,10 @@ fn main() {
     let batch: usize = std::env::args().nth(1).map_or(32, |batch| batch.parse().unwrap());
     let threads = std::env::args().nth(2).map_or(0, |threads| threads.parse().unwrap());
     rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global().unwrap();
+    let precision = match std::env::var("ABERRA_PRECISION").as_deref() {
+        Ok("bf16") => Precision::Bf16,
+        _ => Precision::F32,
+    };
     let device = Device::flex();
     let tensor = |shape: [usize; 4]| {
         Tensor::<4>::from_data(TensorData::new(values(shape.iter().product()), shape), &device)
@@ -77,7 +82,10 @@ fn main() {
             (input.clone().into_dispatch(), weight.clone().into_dispatch(), output.clone().into_dispatch());
         let relu = Activation::Relu;
         let down = [
-            ("forward", least_ms(|| drop(conv2d(input.clone(), weight.clone(), None, geometry, relu)))),
+            (
+                "forward",
+                least_ms(|| drop(conv2d(input.clone(), weight.clone(), None, geometry, relu, precision))),
+            ),
             (
                 "input",
                 if large == 1 {
@@ -91,6 +99,7 @@ fn main() {
                             w.clone(),
                             geometry,
                             relu,
+                            precision,
                         ));
                     })
                 },
@@ -105,6 +114,7 @@ fn main() {
                         w.clone(),
                         geometry,
                         relu,
+                        precision,
                     ));
                 }),
             ),
@@ -113,7 +123,9 @@ fn main() {
         let up = [
             (
                 "forward",
-                least_ms(|| drop(conv_transpose2d(output.clone(), weight.clone(), None, geometry, relu))),
+                least_ms(|| {
+                    drop(conv_transpose2d(output.clone(), weight.clone(), None, geometry, relu, precision))
+                }),
             ),
             (
                 "input",
@@ -124,6 +136,7 @@ fn main() {
                         w.clone(),
                         geometry,
                         relu,
+                        precision,
                     ));
                 }),
             ),
@@ -137,6 +150,7 @@ fn main() {
                         w.clone(),
                         geometry,
                         relu,
+                        precision,
                     ));
                 }),
             ),
@@ -188,7 +202,7 @@ fn main() {
         let (a, w, b) =
             (input.clone().into_dispatch(), weight.clone().into_dispatch(), output.clone().into_dispatch());
         let times = [
-            ("forward", least_ms(|| drop(linear(input.clone(), weight.clone(), None, identity)))),
+            ("forward", least_ms(|| drop(linear(input.clone(), weight.clone(), None, identity, precision)))),
             (
                 "input",
                 least_ms(|| {
@@ -197,6 +211,7 @@ fn main() {
                         b.clone(),
                         w.clone(),
                         identity,
+                        precision,
                     ));
                 }),
             ),
@@ -208,6 +223,7 @@ fn main() {
                         b.clone(),
                         a.clone(),
                         identity,
+                        precision,
                     ));
                 }),
             ),

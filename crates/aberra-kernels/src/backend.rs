@@ -5,6 +5,7 @@ use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
 use crate::norm::Normalization;
 use crate::optimise::AdamStep;
+use crate::precision::Precision;
 use crate::stock;
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
@@ -22,8 +23,9 @@ pub trait Kernels: Backend {
         bias: FloatTensor<Self>,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        stock::convolution::<Self>(input, weight, bias, geometry, activation)
+        stock::convolution::<Self>(input, weight, bias, geometry, activation, precision)
     }
 
     /// Gradient of a convolution's input; of `input` only the shape matters.
@@ -34,9 +36,11 @@ pub trait Kernels: Backend {
         weight: FloatTensor<Self>,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        let gradient = stock::gate::<Self>(gradient, output, activation);
-        stock::convolution_input_gradient::<Self>(gradient, input, weight, geometry)
+        stock::convolution_input_gradient::<Self>(
+            gradient, output, input, weight, geometry, activation, precision,
+        )
     }
 
     /// Gradient of a convolution's weights; of `weight` only the shape matters.
@@ -47,9 +51,11 @@ pub trait Kernels: Backend {
         weight: FloatTensor<Self>,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        let gradient = stock::gate::<Self>(gradient, output, activation);
-        stock::convolution_weight_gradient::<Self>(input, gradient, weight, geometry)
+        stock::convolution_weight_gradient::<Self>(
+            gradient, output, input, weight, geometry, activation, precision,
+        )
     }
 
     /// `activation(transposed convolution(input, weight) + bias)`.
@@ -59,8 +65,9 @@ pub trait Kernels: Backend {
         bias: FloatTensor<Self>,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        stock::transposed_convolution::<Self>(input, weight, bias, geometry, activation)
+        stock::transposed_convolution::<Self>(input, weight, bias, geometry, activation, precision)
     }
 
     /// Gradient of a transposed convolution's input.
@@ -70,9 +77,11 @@ pub trait Kernels: Backend {
         weight: FloatTensor<Self>,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        let gradient = stock::gate::<Self>(gradient, output, activation);
-        stock::transposed_convolution_input_gradient::<Self>(gradient, weight, geometry)
+        stock::transposed_convolution_input_gradient::<Self>(
+            gradient, output, weight, geometry, activation, precision,
+        )
     }
 
     /// Gradient of a transposed convolution's weights; of `weight` only the shape matters.
@@ -83,9 +92,11 @@ pub trait Kernels: Backend {
         weight: FloatTensor<Self>,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        let gradient = stock::gate::<Self>(gradient, output, activation);
-        stock::convolution_weight_gradient::<Self>(gradient, input, weight, geometry)
+        stock::transposed_convolution_weight_gradient::<Self>(
+            gradient, output, input, weight, geometry, activation, precision,
+        )
     }
 
     /// `activation(input weight + bias)`, `[rows, inputs] x [inputs, outputs]`.
@@ -94,8 +105,9 @@ pub trait Kernels: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        stock::dense::<Self>(input, weight, bias, activation)
+        stock::dense::<Self>(input, weight, bias, activation, precision)
     }
 
     /// Gradient of a dense layer's input.
@@ -104,8 +116,9 @@ pub trait Kernels: Backend {
         output: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        stock::dense_input_gradient::<Self>(stock::gate::<Self>(gradient, output, activation), weight)
+        stock::dense_input_gradient::<Self>(gradient, output, weight, activation, precision)
     }
 
     /// Gradient of a dense layer's weights.
@@ -114,8 +127,9 @@ pub trait Kernels: Backend {
         output: FloatTensor<Self>,
         input: FloatTensor<Self>,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        stock::dense_weight_gradient::<Self>(stock::gate::<Self>(gradient, output, activation), input)
+        stock::dense_weight_gradient::<Self>(gradient, output, input, activation, precision)
     }
 
     /// Gradient of a bias: the sum over all dimensions but the last.
@@ -124,7 +138,7 @@ pub trait Kernels: Backend {
         output: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
-        stock::bias_gradient::<Self>(stock::gate::<Self>(gradient, output, activation))
+        stock::bias_gradient::<Self>(gradient, output, activation)
     }
 
     /// `activation((input - mean) / sqrt(variance + epsilon) * scale + shift)` over all dimensions but the last; with it

@@ -5,13 +5,17 @@
 //! convolution. Both read a zero-padded copy of their input in place, row by row of the kernel, without im2col.
 //! For `spread` the large side is split into stride x stride phases, each an ordinary convolution with stride 1 over
 //! the taps that reach it.
+//!
+//! Depths, and places in a window, are counted in values of the operands.
 
 use crate::activation::{Activation, Signal};
 use crate::geometry::{Plane, Sizes};
+use crate::operand::{Operands, Value, at_least, with_operands};
 use crate::pool;
+use crate::precision::Precision;
 use crate::product::{Panels, Product, ROW_BLOCK, Rows};
-use crate::tile::{End, Runs};
-use crate::window::{Part, copy_window, with_scratch};
+use crate::tile::{End, LANES, Runs};
+use crate::window::{Part, copy_window};
 use rayon::prelude::*;
 
 /// Elements of a padded copy that should stay in the second-level cache.
@@ -26,11 +30,22 @@ pub(crate) fn gather(
     bias: Option<&[f32]>,
     sizes: &Sizes,
     activation: Activation,
+    precision: Precision,
 ) -> Vec<f32> {
-    let panels = Panels::from_rows(weight, sizes.small.channels);
+    with_operands!(precision, sizes.large.channels, O => gather_operands::<O>(large, weight, bias, sizes, activation))
+}
+
+fn gather_operands<O: Operands>(
+    large: Signal<'_>,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    sizes: &Sizes,
+    activation: Activation,
+) -> Vec<f32> {
+    let panels = Panels::from_rows::<O>(weight, sizes.small.channels);
     let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding);
     let [kernel_height, kernel_width] = sizes.kernel;
-    let channels = sizes.large.channels;
+    let channels = sizes.large.channels / O::DEPTH;
     let width = (sizes.small.width.max(1) - 1) * stride + kernel_width;
     let length = kernel_width * channels;
     let rows = Rows::new(Runs { count: kernel_height, stride: width * channels, ..Runs::one(length) });
@@ -38,7 +53,7 @@ pub(crate) fn gather(
     let (end, after) = activation.split();
     let mut output = pool::take(sizes.batch * sizes.small.len());
     for_each_strip(&mut output, sizes.small, strip, |image, top, output| {
-        with_scratch(|scratch| {
+        O::Value::with_scratch(|scratch| {
             let height = output.len() / (sizes.small.width * sizes.small.channels);
             let part = Part {
                 top: (top * stride) as isize - padding as isize,
@@ -47,7 +62,7 @@ pub(crate) fn gather(
                 width,
             };
             let source = large.part(image * sizes.large.len(), sizes.large.len());
-            copy_window(source, sizes.large, part, &mut scratch.window);
+            let window = copy_window::<O>(source, sizes.large, part, &mut scratch.window);
             scratch.starts.clear();
             for y in 0..height {
                 let line = y * stride * width;
@@ -55,14 +70,8 @@ pub(crate) fn gather(
             }
             scratch.places.clear();
             scratch.places.extend((0..scratch.starts.len()).map(|row| row * sizes.small.channels));
-            let product = Product {
-                values: &scratch.window,
-                starts: &scratch.starts,
-                rows: &rows,
-                panels: &panels,
-                bias,
-                end,
-            };
+            let product =
+                Product { values: window, starts: &scratch.starts, rows: &rows, panels: &panels, bias, end };
             product.write_to(output, &scratch.places, &mut scratch.sums);
             after.apply_all(output);
         });
@@ -77,12 +86,24 @@ pub(crate) fn spread(
     bias: Option<&[f32]>,
     sizes: &Sizes,
     activation: Activation,
+    precision: Precision,
 ) -> Vec<f32> {
-    if sizes.large.channels <= FEW_CHANNELS {
-        return spread_few_channels(small, weight, bias, sizes, activation);
-    }
+    with_operands!(precision, sizes.small.channels, O => if sizes.large.channels <= FEW_CHANNELS {
+        spread_few_channels::<O>(small, weight, bias, sizes, activation)
+    } else {
+        spread_phases::<O>(small, weight, bias, sizes, activation)
+    })
+}
+
+fn spread_phases<O: Operands>(
+    small: Signal<'_>,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    sizes: &Sizes,
+    activation: Activation,
+) -> Vec<f32> {
     let stride = sizes.geometry.stride;
-    let channels = sizes.small.channels;
+    let channels = sizes.small.channels / O::DEPTH;
     let columns = sizes.large.channels;
     let down: Vec<Phase> = (0..stride).map(|phase| Phase::new(phase, sizes, sizes.kernel[0])).collect();
     let across: Vec<Phase> = (0..stride).map(|phase| Phase::new(phase, sizes, sizes.kernel[1])).collect();
@@ -90,12 +111,12 @@ pub(crate) fn spread(
     let (before_y, after_y) = reach(&down);
     let (before_x, after_x) = reach(&across);
     let width = sizes.large.width.div_ceil(stride) + (before_x + after_x) as usize;
-    let phases: Vec<(Panels, Rows)> = down
+    let phases: Vec<(Panels<O::Value>, Rows)> = down
         .iter()
         .flat_map(|y| across.iter().map(move |x| (y, x)))
         .map(|(y, x)| {
             let runs = Runs { count: y.taps, stride: width * channels, ..Runs::one(x.taps * channels) };
-            (pack_phase(weight, sizes, y, x), Rows::new(runs))
+            (pack_phase::<O>(weight, sizes, y, x), Rows::new(runs))
         })
         .collect();
     let strip = strip_height(
@@ -105,7 +126,7 @@ pub(crate) fn spread(
     let (end, after) = activation.split();
     let mut output = pool::take(sizes.batch * sizes.large.len());
     for_each_strip(&mut output, sizes.large, strip * stride, |image, top, output| {
-        with_scratch(|scratch| {
+        O::Value::with_scratch(|scratch| {
             let height = output.len() / (sizes.large.width * columns);
             let part = Part {
                 top: (top / stride) as isize - before_y,
@@ -114,7 +135,7 @@ pub(crate) fn spread(
                 width,
             };
             let source = small.part(image * sizes.small.len(), sizes.small.len());
-            copy_window(source, sizes.small, part, &mut scratch.window);
+            let window = copy_window::<O>(source, sizes.small, part, &mut scratch.window);
             for (index, (panels, rows)) in phases.iter().enumerate() {
                 let (phase_y, phase_x) = (index / stride, index % stride);
                 let lines = height.saturating_sub(phase_y).div_ceil(stride);
@@ -129,8 +150,7 @@ pub(crate) fn spread(
                     let line = (y * stride + phase_y) * sizes.large.width + phase_x;
                     scratch.places.extend((0..pixels).map(|x| (line + x * stride) * columns));
                 }
-                let product =
-                    Product { values: &scratch.window, starts: &scratch.starts, rows, panels, bias, end };
+                let product = Product { values: window, starts: &scratch.starts, rows, panels, bias, end };
                 product.write_to(output, &scratch.places, &mut scratch.sums);
             }
             after.apply_all(output);
@@ -140,7 +160,7 @@ pub(crate) fn spread(
 }
 
 /// [`spread`] for few large channels: small pixels times all taps, then each large pixel sums what reaches it.
-fn spread_few_channels(
+fn spread_few_channels<O: Operands>(
     small: Signal<'_>,
     weight: &[f32],
     bias: Option<&[f32]>,
@@ -152,16 +172,17 @@ fn spread_few_channels(
     let channels = sizes.large.channels;
     let taps = kernel_height * kernel_width * channels;
     // weight[tap, large channel][small channel], transposed: one column per tap and large channel.
-    let panels = Panels::pack(sizes.small.channels, taps, |first, panel| {
+    let panels = Panels::pack::<O>(sizes.small.channels, taps, |first, panel| {
         let depth = sizes.small.channels;
-        for lane in 0..crate::tile::LANES.min(taps - first) {
+        for lane in 0..LANES.min(taps - first) {
             let row = &weight[(first + lane) * depth..(first + lane + 1) * depth];
-            for (target, &value) in panel.iter_mut().skip(lane).step_by(crate::tile::LANES).zip(row) {
+            for (target, &value) in panel.iter_mut().skip(lane).step_by(LANES).zip(row) {
                 *target = value;
             }
         }
     });
-    let rows = Rows::new(Runs::one(sizes.small.channels));
+    let depth = sizes.small.channels / O::DEPTH;
+    let rows = Rows::new(Runs::one(depth));
     // A line of the large side with its padding, in which every small pixel's taps lie in one piece.
     let covered = (sizes.small.width.max(1) - 1) * stride + kernel_width;
     let length = (padding + sizes.large.width).max(covered) * channels;
@@ -172,7 +193,7 @@ fn spread_few_channels(
     let strip = (ROW_BLOCK * 4).div_ceil(sizes.small.width.max(1)) * stride;
     let mut output = pool::take(sizes.batch * sizes.large.len());
     for_each_strip(&mut output, sizes.large, strip, |image, top, output| {
-        with_scratch(|scratch| {
+        O::Value::with_scratch(|scratch| {
             let height = output.len() / (sizes.large.width * channels);
             // Small rows that reach this strip: y stride + ky = large y + padding for some ky below the kernel height.
             let first = (top + padding + 1).saturating_sub(kernel_height).div_ceil(stride);
@@ -180,15 +201,13 @@ fn spread_few_channels(
             let first = first.min(last);
             let source = small.part(image * sizes.small.len(), sizes.small.len());
             let line = sizes.small.width * sizes.small.channels;
-            let source = source.part(first * line, (last - first) * line).read(&mut scratch.window);
+            let source = source.part(first * line, (last - first) * line);
+            let source = O::read(source, &mut scratch.window);
             scratch.starts.clear();
-            scratch
-                .starts
-                .extend((0..(last - first) * sizes.small.width).map(|pixel| pixel * sizes.small.channels));
+            scratch.starts.extend((0..(last - first) * sizes.small.width).map(|pixel| pixel * depth));
             scratch.places.clear();
             scratch.places.extend((0..scratch.starts.len()).map(|pixel| pixel * taps));
-            scratch.packed.resize(scratch.starts.len() * taps, 0.0);
-            let products = &mut scratch.packed;
+            let products = at_least(&mut scratch.plain, scratch.starts.len() * taps);
             let product = Product {
                 values: source,
                 starts: &scratch.starts,
@@ -198,8 +217,7 @@ fn spread_few_channels(
                 end: End::Sum,
             };
             product.write_to(products, &scratch.places, &mut scratch.sums);
-            let line = &mut scratch.panel;
-            line.resize(empty.len(), 0.0);
+            let line = at_least(&mut scratch.line, empty.len());
             for (y, output) in output.chunks_exact_mut(sizes.large.width * channels).enumerate() {
                 line.copy_from_slice(&empty);
                 for small_y in first..last {
@@ -275,18 +293,18 @@ fn reach(phases: &[Phase]) -> (isize, isize) {
 }
 
 /// The weights of one phase as a matrix `[taps down, taps across, small channels] x [large channels]`.
-fn pack_phase(weight: &[f32], sizes: &Sizes, down: &Phase, across: &Phase) -> Panels {
+fn pack_phase<O: Operands>(weight: &[f32], sizes: &Sizes, down: &Phase, across: &Phase) -> Panels<O::Value> {
     let (large, small) = (sizes.large.channels, sizes.small.channels);
     let stride = sizes.geometry.stride;
-    Panels::pack(down.taps * across.taps * small, large, |first, panel| {
-        for (position, block) in panel.chunks_exact_mut(small * crate::tile::LANES).enumerate() {
+    Panels::pack::<O>(down.taps * across.taps * small, large, |first, panel| {
+        for (position, block) in panel.chunks_exact_mut(small * LANES).enumerate() {
             let (y, x) = (position / across.taps, position % across.taps);
             let ky = down.tap + (down.taps - 1 - y) * stride;
             let kx = across.tap + (across.taps - 1 - x) * stride;
             let tap = (ky * sizes.kernel[1] + kx) * large;
-            for lane in 0..crate::tile::LANES.min(large - first) {
+            for lane in 0..LANES.min(large - first) {
                 let row = &weight[(tap + first + lane) * small..(tap + first + lane + 1) * small];
-                for (target, &value) in block.iter_mut().skip(lane).step_by(crate::tile::LANES).zip(row) {
+                for (target, &value) in block.iter_mut().skip(lane).step_by(LANES).zip(row) {
                     *target = value;
                 }
             }

@@ -3,11 +3,12 @@
 //! The weights are read once, in pieces that do not depend on the number of rows, so each row has the same bits in any
 //! batch.
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Signal};
+use crate::operand::{Operands, Value, at_least, with_operands};
 use crate::pool;
+use crate::precision::Precision;
 use crate::product::{Panels, Product, Rows};
 use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
-use crate::window::with_scratch;
 use rayon::prelude::*;
 
 /// Inputs per piece of work; the pieces' sums are added in order.
@@ -16,7 +17,7 @@ const INPUT_CHUNK: usize = 1024;
 const OUTPUT_CHUNK: usize = 512;
 /// Inputs that the forward pass packs together: with all outputs of a piece 256 KiB, for the second-level cache.
 const FORWARD_BLOCK: usize = 128;
-/// Depth of a panel that stays in the first-level cache (16 KiB).
+/// Depth of a panel, in values, that stays in the first-level cache (16 KiB).
 const DEPTH_BLOCK: usize = 256;
 /// Weight rows per piece of work in the gradients.
 const GRADIENT_CHUNK: usize = 16 * ROWS;
@@ -28,13 +29,26 @@ pub(crate) fn forward(
     bias: &[f32],
     inputs: usize,
     activation: Activation,
+    precision: Precision,
+) -> Vec<f32> {
+    with_operands!(precision, inputs, O => forward_operands::<O>(input, weight, bias, inputs, activation))
+}
+
+fn forward_operands<O: Operands>(
+    input: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    inputs: usize,
+    activation: Activation,
 ) -> Vec<f32> {
     let outputs = bias.len();
     let rows = input.len() / inputs.max(1);
     if rows == 0 {
         return Vec::new();
     }
-    let starts: Vec<usize> = (0..rows).map(|row| row * inputs).collect();
+    let mut buffer = Vec::new();
+    let input = O::read(Signal::plain(input), &mut buffer);
+    let starts: Vec<usize> = (0..rows).map(|row| row * (inputs / O::DEPTH)).collect();
     let places: Vec<usize> = (0..rows).map(|row| row * LANES).collect();
     let (input_chunks, output_chunks) = (inputs.div_ceil(INPUT_CHUNK), outputs.div_ceil(OUTPUT_CHUNK));
     let pieces: Vec<Vec<f32>> = (0..input_chunks * output_chunks)
@@ -45,17 +59,20 @@ pub(crate) fn forward(
             let depth = INPUT_CHUNK.min(inputs - first_input);
             let columns = OUTPUT_CHUNK.min(outputs - first_output);
             let mut sums = pool::take(rows * columns.div_ceil(LANES) * LANES);
-            with_scratch(|scratch| {
+            O::Value::with_scratch(|scratch| {
                 for from in (0..depth).step_by(FORWARD_BLOCK) {
                     let block = FORWARD_BLOCK.min(depth - from);
                     let begin = (from == 0).then_some(&[0.0; LANES]);
                     let matrix = weight[(first_input + from) * outputs..].chunks_exact(outputs).take(block);
                     let matrix = matrix.map(|row| &row[first_output..first_output + columns]);
-                    pack_rows(matrix, block, columns, &mut scratch.packed);
-                    let panels = scratch.packed.chunks_exact(block * LANES);
+                    let runs = Runs::one(block / O::DEPTH);
+                    let length = columns.div_ceil(LANES) * runs.length * LANES;
+                    let packed = at_least(&mut scratch.packed, length);
+                    O::pack(packed, LANES, &mut scratch.plain, |packed| pack_rows(matrix, block, packed));
+                    let panels = packed.chunks_exact(runs.length * LANES);
+                    let offset = (first_input + from) / O::DEPTH;
                     for (panel, sums) in panels.zip(sums.chunks_exact_mut(rows * LANES)) {
-                        let runs = Runs::one(block);
-                        let left = Left { values: input, starts: &starts, offset: first_input + from, runs };
+                        let left = Left { values: input, starts: &starts, offset, runs };
                         let sums = Sums { values: sums, places: &places, offset: 0 };
                         multiply(left, panel, begin, End::Sum, sums);
                     }
@@ -86,13 +103,7 @@ pub(crate) fn forward(
 
 /// Packs `[depth, columns]` as `[panel][depth][LANES]`, row by row, because memory is read fastest in one piece; lanes
 /// beyond the columns are zero.
-fn pack_rows<'a>(
-    matrix: impl Iterator<Item = &'a [f32]>,
-    depth: usize,
-    columns: usize,
-    packed: &mut Vec<f32>,
-) {
-    packed.resize(columns.div_ceil(LANES) * depth * LANES, 0.0);
+fn pack_rows<'a>(matrix: impl Iterator<Item = &'a [f32]>, depth: usize, packed: &mut [f32]) {
     for (number, row) in matrix.enumerate() {
         let (full, rest) = row.as_chunks::<LANES>();
         let mut begin = number * LANES;
@@ -109,20 +120,39 @@ fn pack_rows<'a>(
 }
 
 /// Gradient of the input: `gradient weight^T`, `[rows, inputs]`.
-pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+pub(crate) fn input_gradient(
+    gradient: &[f32],
+    weight: &[f32],
+    inputs: usize,
+    outputs: usize,
+    precision: Precision,
+) -> Vec<f32> {
+    with_operands!(precision, outputs, O => input_gradient_operands::<O>(gradient, weight, inputs, outputs))
+}
+
+fn input_gradient_operands<O: Operands>(
+    gradient: &[f32],
+    weight: &[f32],
+    inputs: usize,
+    outputs: usize,
+) -> Vec<f32> {
     let rows = gradient.len() / outputs.max(1);
     let row_panels = rows.div_ceil(LANES);
+    let depth = outputs / O::DEPTH;
     // The gradient transposed, `[panel of rows][outputs][LANES]`.
-    let panels: Vec<Vec<f32>> = (0..row_panels)
+    let panels: Vec<Vec<O::Value>> = (0..row_panels)
         .into_par_iter()
         .map(|panel| {
-            let mut values = vec![0.0; outputs * LANES];
+            let mut values = vec![O::Value::default(); depth * LANES];
             let part = &gradient[panel * LANES * outputs..rows.min((panel + 1) * LANES) * outputs];
-            for (lane, row) in part.chunks_exact(outputs).enumerate() {
-                for (target, &value) in values.iter_mut().skip(lane).step_by(LANES).zip(row) {
-                    *target = value;
+            O::pack(&mut values, LANES, &mut Vec::new(), |values| {
+                values.fill(0.0);
+                for (lane, row) in part.chunks_exact(outputs).enumerate() {
+                    for (target, &value) in values.iter_mut().skip(lane).step_by(LANES).zip(row) {
+                        *target = value;
+                    }
                 }
-            }
+            });
             values
         })
         .collect();
@@ -133,17 +163,21 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], inputs: usize, ou
         .map(|piece| {
             let first = piece * chunk;
             let count = chunk.min(inputs - first);
-            let starts: Vec<usize> = (first..first + count).map(|input| input * outputs).collect();
+            let starts: Vec<usize> = (0..count).map(|input| input * depth).collect();
             let places: Vec<usize> = (0..count).map(|input| input * LANES).collect();
             let mut sums = pool::take_zeros(row_panels * count * LANES);
-            for from in (0..outputs).step_by(DEPTH_BLOCK) {
-                let block = DEPTH_BLOCK.min(outputs - from);
-                for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(count * LANES)) {
-                    let left = Left { values: weight, starts: &starts, offset: from, runs: Runs::one(block) };
-                    let sums = Sums { values: sums, places: &places, offset: 0 };
-                    multiply(left, &panel[from * LANES..], None, End::Sum, sums);
+            O::Value::with_scratch(|scratch| {
+                let weight = Signal::plain(&weight[first * outputs..(first + count) * outputs]);
+                let values = O::read(weight, &mut scratch.window);
+                for from in (0..depth).step_by(DEPTH_BLOCK) {
+                    let runs = Runs::one(DEPTH_BLOCK.min(depth - from));
+                    for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(count * LANES)) {
+                        let left = Left { values, starts: &starts, offset: from, runs };
+                        let sums = Sums { values: sums, places: &places, offset: 0 };
+                        multiply(left, &panel[from * LANES..], None, End::Sum, sums);
+                    }
                 }
-            }
+            });
             sums
         })
         .collect();
@@ -161,33 +195,50 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], inputs: usize, ou
 }
 
 /// Gradient of the weights: `input^T gradient`, `[inputs, outputs]`.
-pub(crate) fn weight_gradient(input: &[f32], gradient: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+pub(crate) fn weight_gradient(
+    input: &[f32],
+    gradient: &[f32],
+    inputs: usize,
+    outputs: usize,
+    precision: Precision,
+) -> Vec<f32> {
     let rows = input.len() / inputs.max(1);
-    let panels = Panels::from_rows(gradient, outputs);
-    let depth_rows = Rows::new(Runs::one(rows));
+    with_operands!(precision, rows, O => weight_gradient_operands::<O>(input, gradient, inputs, outputs))
+}
+
+fn weight_gradient_operands<O: Operands>(
+    input: &[f32],
+    gradient: &[f32],
+    inputs: usize,
+    outputs: usize,
+) -> Vec<f32> {
+    let rows = input.len() / inputs.max(1);
+    let depth = rows / O::DEPTH;
+    let panels = Panels::from_rows::<O>(gradient, outputs);
+    let depth_rows = Rows::new(Runs::one(depth));
     let mut result = pool::take(inputs * outputs);
     if result.is_empty() {
         return result;
     }
     let chunk = if inputs > 2 * SMALL_INPUTS { GRADIENT_CHUNK } else { 2 * ROWS };
     result.par_chunks_mut(chunk * outputs).enumerate().for_each(|(piece, result)| {
-        with_scratch(|scratch| {
+        O::Value::with_scratch(|scratch| {
             let first = piece * chunk;
             let count = result.len() / outputs;
             // The chunk's inputs transposed, `[inputs of the chunk][rows]`.
-            scratch.window.resize(count * rows, 0.0);
+            let transposed = at_least(&mut scratch.line, count * rows);
             for (row, values) in input.chunks_exact(inputs).enumerate() {
-                let targets = scratch.window.iter_mut().skip(row).step_by(rows);
+                let targets = transposed.iter_mut().skip(row).step_by(rows);
                 for (target, &value) in targets.zip(&values[first..first + count]) {
                     *target = value;
                 }
             }
             scratch.starts.clear();
-            scratch.starts.extend((0..count).map(|number| number * rows));
+            scratch.starts.extend((0..count).map(|number| number * depth));
             scratch.places.clear();
             scratch.places.extend((0..count).map(|number| number * outputs));
             let product = Product {
-                values: &scratch.window,
+                values: O::read(Signal::plain(transposed), &mut scratch.window),
                 starts: &scratch.starts,
                 rows: &depth_rows,
                 panels: &panels,

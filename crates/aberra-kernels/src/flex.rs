@@ -6,6 +6,7 @@ use crate::cost::{self, Decoded, PixelLikelihood};
 use crate::geometry::{Geometry, Sizes};
 use crate::norm::{self, Normalization};
 use crate::optimise::{self, AdamStep};
+use crate::precision::Precision;
 use crate::{convolve, dense, divergence, pool, stock, weight_gradient};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, Shape, TensorData};
@@ -18,9 +19,10 @@ impl Kernels for Flex {
         bias: FlexTensor,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FlexTensor {
         if !all_f32(&[&input, &weight, &bias]) {
-            return stock::convolution::<Self>(input, weight, bias, geometry, activation);
+            return stock::convolution::<Self>(input, weight, bias, geometry, activation, precision);
         }
         let [batch, height, width, _] = input.shape().dims();
         let [kernel_height, kernel_width, _, channels] = weight.shape().dims();
@@ -33,7 +35,8 @@ impl Kernels for Flex {
         let sizes = Sizes::new(input.shape().dims(), output, [kernel_height, kernel_width], geometry);
         let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
         let signal = Signal::plain(values(&input));
-        let result = convolve::gather(signal, values(&weight), Some(values(&bias)), &sizes, activation);
+        let result =
+            convolve::gather(signal, values(&weight), Some(values(&bias)), &sizes, activation, precision);
         reclaim([input]);
         tensor(result, output)
     }
@@ -45,15 +48,17 @@ impl Kernels for Flex {
         weight: FlexTensor,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &weight]) {
-            let gradient = stock::gate::<Self>(gradient, output, activation);
-            return stock::convolution_input_gradient::<Self>(gradient, input, weight, geometry);
+            return stock::convolution_input_gradient::<Self>(
+                gradient, output, input, weight, geometry, activation, precision,
+            );
         }
         let sizes = sizes(&input, &gradient, &weight, geometry);
         let (gradient, output, weight) = (contiguous(gradient), contiguous(output), contiguous(weight));
         let signal = Signal::gated(values(&gradient), values(&output), activation);
-        let result = convolve::spread(signal, values(&weight), None, &sizes, Activation::Identity);
+        let result = convolve::spread(signal, values(&weight), None, &sizes, Activation::Identity, precision);
         let shape = input.shape();
         reclaim([gradient, output, input]);
         tensor(result, shape)
@@ -66,15 +71,18 @@ impl Kernels for Flex {
         weight: FlexTensor,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &input]) {
-            let gradient = stock::gate::<Self>(gradient, output, activation);
-            return stock::convolution_weight_gradient::<Self>(input, gradient, weight, geometry);
+            return stock::convolution_weight_gradient::<Self>(
+                gradient, output, input, weight, geometry, activation, precision,
+            );
         }
         let sizes = sizes(&input, &gradient, &weight, geometry);
         let (gradient, output, input) = (contiguous(gradient), contiguous(output), contiguous(input));
         let small = Signal::gated(values(&gradient), values(&output), activation);
-        let result = weight_gradient::weight_gradient(Signal::plain(values(&input)), small, &sizes);
+        let result =
+            weight_gradient::weight_gradient(Signal::plain(values(&input)), small, &sizes, precision);
         reclaim([gradient, output, input]);
         tensor(result, weight.shape())
     }
@@ -85,9 +93,12 @@ impl Kernels for Flex {
         bias: FlexTensor,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FlexTensor {
         if !all_f32(&[&input, &weight, &bias]) {
-            return stock::transposed_convolution::<Self>(input, weight, bias, geometry, activation);
+            return stock::transposed_convolution::<Self>(
+                input, weight, bias, geometry, activation, precision,
+            );
         }
         let [batch, height, width, _] = input.shape().dims();
         let [kernel_height, kernel_width, channels, _] = weight.shape().dims();
@@ -100,7 +111,8 @@ impl Kernels for Flex {
         let sizes = Sizes::new(output, input.shape().dims(), [kernel_height, kernel_width], geometry);
         let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
         let signal = Signal::plain(values(&input));
-        let result = convolve::spread(signal, values(&weight), Some(values(&bias)), &sizes, activation);
+        let result =
+            convolve::spread(signal, values(&weight), Some(values(&bias)), &sizes, activation, precision);
         reclaim([input]);
         tensor(result, output)
     }
@@ -111,10 +123,12 @@ impl Kernels for Flex {
         weight: FlexTensor,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &weight]) {
-            let gradient = stock::gate::<Self>(gradient, output, activation);
-            return stock::transposed_convolution_input_gradient::<Self>(gradient, weight, geometry);
+            return stock::transposed_convolution_input_gradient::<Self>(
+                gradient, output, weight, geometry, activation, precision,
+            );
         }
         let [batch, height, width, _] = gradient.shape().dims();
         let [kernel_height, kernel_width, _, channels] = weight.shape().dims();
@@ -127,7 +141,7 @@ impl Kernels for Flex {
         let sizes = Sizes::new(gradient.shape().dims(), shape, [kernel_height, kernel_width], geometry);
         let (gradient, output, weight) = (contiguous(gradient), contiguous(output), contiguous(weight));
         let signal = Signal::gated(values(&gradient), values(&output), activation);
-        let result = convolve::gather(signal, values(&weight), None, &sizes, Activation::Identity);
+        let result = convolve::gather(signal, values(&weight), None, &sizes, Activation::Identity, precision);
         reclaim([gradient, output]);
         tensor(result, shape)
     }
@@ -139,27 +153,37 @@ impl Kernels for Flex {
         weight: FlexTensor,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &input]) {
-            let gradient = stock::gate::<Self>(gradient, output, activation);
-            return stock::convolution_weight_gradient::<Self>(gradient, input, weight, geometry);
+            return stock::transposed_convolution_weight_gradient::<Self>(
+                gradient, output, input, weight, geometry, activation, precision,
+            );
         }
         let sizes = sizes(&gradient, &input, &weight, geometry);
         let (gradient, output, input) = (contiguous(gradient), contiguous(output), contiguous(input));
         let large = Signal::gated(values(&gradient), values(&output), activation);
-        let result = weight_gradient::weight_gradient(large, Signal::plain(values(&input)), &sizes);
+        let result =
+            weight_gradient::weight_gradient(large, Signal::plain(values(&input)), &sizes, precision);
         reclaim([gradient, output, input]);
         tensor(result, weight.shape())
     }
 
-    fn dense(input: FlexTensor, weight: FlexTensor, bias: FlexTensor, activation: Activation) -> FlexTensor {
+    fn dense(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        activation: Activation,
+        precision: Precision,
+    ) -> FlexTensor {
         if !all_f32(&[&input, &weight, &bias]) {
-            return stock::dense::<Self>(input, weight, bias, activation);
+            return stock::dense::<Self>(input, weight, bias, activation, precision);
         }
         let [rows, inputs] = input.shape().dims();
         let [outputs] = bias.shape().dims();
         let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
-        let result = dense::forward(values(&input), values(&weight), values(&bias), inputs, activation);
+        let result =
+            dense::forward(values(&input), values(&weight), values(&bias), inputs, activation, precision);
         reclaim([input]);
         tensor(result, [rows, outputs])
     }
@@ -169,18 +193,16 @@ impl Kernels for Flex {
         output: FlexTensor,
         weight: FlexTensor,
         activation: Activation,
+        precision: Precision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &weight]) {
-            return stock::dense_input_gradient::<Self>(
-                stock::gate::<Self>(gradient, output, activation),
-                weight,
-            );
+            return stock::dense_input_gradient::<Self>(gradient, output, weight, activation, precision);
         }
         let [rows, _] = gradient.shape().dims();
         let [inputs, outputs] = weight.shape().dims();
         let gradient = gated(gradient, output, activation);
         let weight = contiguous(weight);
-        let result = dense::input_gradient(&gradient, values(&weight), inputs, outputs);
+        let result = dense::input_gradient(&gradient, values(&weight), inputs, outputs, precision);
         pool::give(gradient);
         tensor(result, [rows, inputs])
     }
@@ -190,18 +212,16 @@ impl Kernels for Flex {
         output: FlexTensor,
         input: FlexTensor,
         activation: Activation,
+        precision: Precision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &input]) {
-            return stock::dense_weight_gradient::<Self>(
-                stock::gate::<Self>(gradient, output, activation),
-                input,
-            );
+            return stock::dense_weight_gradient::<Self>(gradient, output, input, activation, precision);
         }
         let [_, outputs] = gradient.shape().dims();
         let [_, inputs] = input.shape().dims();
         let gradient = gated(gradient, output, activation);
         let input = contiguous(input);
-        let result = dense::weight_gradient(values(&input), &gradient, inputs, outputs);
+        let result = dense::weight_gradient(values(&input), &gradient, inputs, outputs, precision);
         pool::give(gradient);
         reclaim([input]);
         tensor(result, [inputs, outputs])
@@ -209,7 +229,7 @@ impl Kernels for Flex {
 
     fn bias_gradient(gradient: FlexTensor, output: FlexTensor, activation: Activation) -> FlexTensor {
         if !all_f32(&[&gradient, &output]) {
-            return stock::bias_gradient::<Self>(stock::gate::<Self>(gradient, output, activation));
+            return stock::bias_gradient::<Self>(gradient, output, activation);
         }
         let channels = gradient.shape().last().copied().unwrap_or(0);
         let (gradient, output) = (contiguous(gradient), contiguous(output));

@@ -8,6 +8,7 @@ use crate::backend::Kernels;
 use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
 use crate::norm::Normalization;
+use crate::precision::Precision;
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
@@ -22,8 +23,9 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         bias: FloatTensor<Self>,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        layer::<B, C>(input, weight, bias, Operation::Convolution(geometry), activation)
+        layer::<B, C>(input, weight, bias, Operation::Convolution(geometry), activation, precision)
     }
 
     fn transposed_convolution(
@@ -32,8 +34,9 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         bias: FloatTensor<Self>,
         geometry: Geometry,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        layer::<B, C>(input, weight, bias, Operation::TransposedConvolution(geometry), activation)
+        layer::<B, C>(input, weight, bias, Operation::TransposedConvolution(geometry), activation, precision)
     }
 
     fn dense(
@@ -41,8 +44,9 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        layer::<B, C>(input, weight, bias, Operation::Dense, activation)
+        layer::<B, C>(input, weight, bias, Operation::Dense, activation, precision)
     }
 
     fn normalization(
@@ -86,13 +90,16 @@ impl Operation {
         weight: FloatTensor<B>,
         bias: FloatTensor<B>,
         activation: Activation,
+        precision: Precision,
     ) -> FloatTensor<B> {
         match self {
-            Self::Convolution(geometry) => B::convolution(input, weight, bias, geometry, activation),
-            Self::TransposedConvolution(geometry) => {
-                B::transposed_convolution(input, weight, bias, geometry, activation)
+            Self::Convolution(geometry) => {
+                B::convolution(input, weight, bias, geometry, activation, precision)
             }
-            Self::Dense => B::dense(input, weight, bias, activation),
+            Self::TransposedConvolution(geometry) => {
+                B::transposed_convolution(input, weight, bias, geometry, activation, precision)
+            }
+            Self::Dense => B::dense(input, weight, bias, activation, precision),
         }
     }
 }
@@ -103,18 +110,21 @@ fn layer<B: Kernels, C: CheckpointStrategy>(
     bias: FloatTensor<Autodiff<B, C>>,
     operation: Operation,
     activation: Activation,
+    precision: Precision,
 ) -> FloatTensor<Autodiff<B, C>> {
     let (input, input_node) = input.into_parts();
     let (weight, weight_node) = weight.into_parts();
     let (bias, bias_node) = bias.into_parts();
     match LayerBackward.prepare::<C>([input_node, weight_node, bias_node]).compute_bound().stateful() {
         OpsKind::Tracked(step) => {
-            let output = operation.forward::<B>(input.clone(), weight.clone(), bias, activation);
+            let output = operation.forward::<B>(input.clone(), weight.clone(), bias, activation, precision);
             // Without an activation the output plays no part in the gradient.
             let kept = (activation != Activation::Identity).then(|| output.clone());
-            step.finish(Kept::<B> { input, weight, output: kept, operation, activation }, output)
+            step.finish(Kept::<B> { input, weight, output: kept, operation, activation, precision }, output)
         }
-        OpsKind::UnTracked(step) => step.finish(operation.forward::<B>(input, weight, bias, activation)),
+        OpsKind::UnTracked(step) => {
+            step.finish(operation.forward::<B>(input, weight, bias, activation, precision))
+        }
     }
 }
 
@@ -129,6 +139,7 @@ struct Kept<B: Kernels> {
     output: Option<FloatTensor<B>>,
     operation: Operation,
     activation: Activation,
+    precision: Precision,
 }
 
 impl<B: Kernels> Backward<B, 3> for LayerBackward {
@@ -137,7 +148,7 @@ impl<B: Kernels> Backward<B, 3> for LayerBackward {
     fn backward(self, ops: Ops<Kept<B>, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let [input_node, weight_node, bias_node] = ops.parents;
         let gradient = gradients.consume::<B>(&ops.node);
-        let Kept { input, weight, output, operation, activation } = ops.state;
+        let Kept { input, weight, output, operation, activation, precision } = ops.state;
         let output = output.unwrap_or_else(|| gradient.clone());
         if let Some(node) = bias_node {
             let value = B::bias_gradient(gradient.clone(), output.clone(), activation);
@@ -148,26 +159,32 @@ impl<B: Kernels> Backward<B, 3> for LayerBackward {
             let value = match operation {
                 Operation::Convolution(geometry) => {
                     let (input, weight) = (input.clone(), weight.clone());
-                    B::convolution_input_gradient(gradient, output, input, weight, geometry, activation)
+                    B::convolution_input_gradient(
+                        gradient, output, input, weight, geometry, activation, precision,
+                    )
                 }
                 Operation::TransposedConvolution(geometry) => {
                     let weight = weight.clone();
-                    B::transposed_convolution_input_gradient(gradient, output, weight, geometry, activation)
+                    B::transposed_convolution_input_gradient(
+                        gradient, output, weight, geometry, activation, precision,
+                    )
                 }
-                Operation::Dense => B::dense_input_gradient(gradient, output, weight.clone(), activation),
+                Operation::Dense => {
+                    B::dense_input_gradient(gradient, output, weight.clone(), activation, precision)
+                }
             };
             gradients.register::<B>(node.id, value);
         }
         // Last and by value, so that the kernel can reuse the buffers.
         if let Some(node) = weight_node {
             let value = match operation {
-                Operation::Convolution(geometry) => {
-                    B::convolution_weight_gradient(gradient, output, input, weight, geometry, activation)
-                }
-                Operation::TransposedConvolution(geometry) => B::transposed_convolution_weight_gradient(
-                    gradient, output, input, weight, geometry, activation,
+                Operation::Convolution(geometry) => B::convolution_weight_gradient(
+                    gradient, output, input, weight, geometry, activation, precision,
                 ),
-                Operation::Dense => B::dense_weight_gradient(gradient, output, input, activation),
+                Operation::TransposedConvolution(geometry) => B::transposed_convolution_weight_gradient(
+                    gradient, output, input, weight, geometry, activation, precision,
+                ),
+                Operation::Dense => B::dense_weight_gradient(gradient, output, input, activation, precision),
             };
             gradients.register::<B>(node.id, value);
         }

@@ -15,20 +15,26 @@ pub enum InstructionSet {
     Portable,
     /// AVX2 and FMA, of x86-64.
     Avx2,
+    /// NEON, of aarch64.
+    Neon,
     /// AVX-512F beside AVX2 and FMA, of x86-64.
     Avx512,
+    /// AVX512_BF16 beside those, of x86-64: products of bfloat16.
+    Avx512Bf16,
 }
 
 impl InstructionSet {
     /// All of them, from the narrowest to the widest.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Neon, Self::Avx512, Self::Avx512Bf16];
 
     /// The name that `ABERRA_KERNELS` has for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
+            Self::Neon => "neon",
             Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512-bf16",
         }
     }
 
@@ -42,9 +48,19 @@ impl InstructionSet {
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Self::Avx2.is_available() && std::arch::is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => {
+                Self::Avx512.is_available() && std::arch::is_x86_feature_detected!("avx512bf16")
+            }
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
+            Self::Neon => cfg!(target_arch = "aarch64"),
         }
+    }
+
+    /// Whether it multiplies bfloat16 faster than `f32`.
+    pub fn has_bf16(self) -> bool {
+        self == Self::Avx512Bf16
     }
 
     /// What the kernels of this process use. It is settled when first asked for, and stays. A program asks before it

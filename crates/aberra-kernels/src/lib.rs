@@ -2,7 +2,7 @@
 //! loss of a variational autoencoder, optimiser step.
 //!
 //! All image tensors are channels-last, `[batch, height, width, channels]`. Bias and activation are part of the
-//! operation, in both directions. On Burn's CPU device (`Device::flex()`), with and without autodiff, `f32` tensors run
+//! operation, in both directions. The operands of products may be rounded to bfloat16: see [`Precision`]. On Burn's CPU device (`Device::flex()`), with and without autodiff, `f32` tensors run
 //! on the kernels of this crate; other element types and devices run stock Burn operations.
 //!
 //! Results are the same bits for any number of threads, and each image's output is the same bits in any batch.
@@ -21,8 +21,10 @@ mod geometry;
 mod gradient;
 mod instructions;
 mod norm;
+mod operand;
 mod optimise;
 mod pool;
+mod precision;
 mod product;
 mod stock;
 mod tile;
@@ -37,6 +39,7 @@ pub use geometry::Geometry;
 pub use instructions::{InstructionSet, UnusableInstructionSet};
 pub use norm::Normalization;
 pub use optimise::AdamStep;
+pub use precision::Precision;
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -55,6 +58,7 @@ pub fn conv2d(
     bias: Option<Tensor<1>>,
     geometry: Geometry,
     activation: Activation,
+    precision: Precision,
 ) -> Tensor<4> {
     let [_, height, width, channels] = input.dims();
     let [kernel_height, kernel_width, inputs, outputs] = weight.dims();
@@ -71,6 +75,7 @@ pub fn conv2d(
         bias.into_dispatch(),
         geometry,
         activation,
+        precision,
     ))
 }
 
@@ -88,6 +93,7 @@ pub fn conv_transpose2d(
     bias: Option<Tensor<1>>,
     geometry: Geometry,
     activation: Activation,
+    precision: Precision,
 ) -> Tensor<4> {
     let [_, height, width, channels] = input.dims();
     let [kernel_height, kernel_width, outputs, inputs] = weight.dims();
@@ -104,6 +110,7 @@ pub fn conv_transpose2d(
         bias.into_dispatch(),
         geometry,
         activation,
+        precision,
     ))
 }
 
@@ -119,6 +126,7 @@ pub fn linear(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
     activation: Activation,
+    precision: Precision,
 ) -> Tensor<2> {
     let [_, values] = input.dims();
     let [inputs, outputs] = weight.dims();
@@ -129,6 +137,7 @@ pub fn linear(
         weight.into_dispatch(),
         bias.into_dispatch(),
         activation,
+        precision,
     ))
 }
 

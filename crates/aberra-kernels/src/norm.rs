@@ -6,9 +6,9 @@
 //! order of the rows.
 
 use crate::activation::{Activation, Signal};
+use crate::operand::Value;
 use crate::pool;
 use crate::wide::wide;
-use crate::window::with_scratch;
 use rayon::prelude::*;
 
 /// What a batch normalisation does besides scale and shift.
@@ -78,7 +78,7 @@ pub(crate) fn gradients(
         .map(|(number, input)| {
             let gradient = gradient.part(number * piece, input.len());
             let mut sums = [vec![0.0; channels], vec![0.0; channels]];
-            with_scratch(|scratch| {
+            f32::with_scratch(|scratch| {
                 for (number, input) in input.chunks(block).enumerate() {
                     let gradient = gradient.part(number * block, input.len());
                     scratch.window.resize(input.len(), 0.0);
@@ -154,7 +154,7 @@ impl Moments {
         for input in input.chunks(in_lines(BLOCK, channels)) {
             let rows = (input.len() / channels) as f64;
             let mut block = Self { rows, ..Self::none(channels) };
-            with_scratch(|scratch| {
+            f32::with_scratch(|scratch| {
                 lend_sums(&mut scratch.sums, width, |first, second| {
                     add_values(input, first);
                     fold(first, &mut block.mean);

@@ -1,43 +1,68 @@
 //! Buffers kept for the next operation that needs one of the same length. Fresh memory costs a page fault for every
 //! 4 KiB, and a training step needs buffers of the same lengths as the step before it.
 
+use crate::operand::Pair;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Elements from which on a buffer is kept; the allocator serves smaller ones well.
 const LEAST_ELEMENTS: usize = 8 * 1024;
-/// Elements kept in all: 512 MiB.
+/// Elements of one type kept in all: 512 MiB.
 const MOST_ELEMENTS: usize = 128 * 1024 * 1024;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { lengths: BTreeMap::new(), kept: 0 });
+/// What buffers are kept of.
+pub(crate) trait Pooled: Copy + Default + 'static {
+    /// The buffers of this type.
+    fn pool() -> &'static Mutex<Pool<Self>>;
+}
 
-struct Pool {
-    lengths: BTreeMap<usize, Length>,
+impl Pooled for f32 {
+    fn pool() -> &'static Mutex<Pool<Self>> {
+        static POOL: Mutex<Pool<f32>> = Mutex::new(Pool::new());
+        &POOL
+    }
+}
+
+impl Pooled for Pair {
+    fn pool() -> &'static Mutex<Pool<Self>> {
+        static POOL: Mutex<Pool<Pair>> = Mutex::new(Pool::new());
+        &POOL
+    }
+}
+
+/// Buffers by their length.
+pub(crate) struct Pool<V> {
+    lengths: BTreeMap<usize, Length<V>>,
     kept: usize,
 }
 
 /// The buffers of one length.
-#[derive(Default)]
-struct Length {
-    kept: Vec<Vec<f32>>,
+struct Length<V> {
+    kept: Vec<Vec<V>>,
     /// Buffers given out that have not come back. Buffers from elsewhere are not collected beyond them.
     out: usize,
 }
 
+impl<V> Pool<V> {
+    const fn new() -> Self {
+        Self { lengths: BTreeMap::new(), kept: 0 }
+    }
+}
+
 /// A buffer of `length` elements whose values are left over from other work: to be written in full.
-pub(crate) fn take(length: usize) -> Vec<f32> {
+pub(crate) fn take<V: Pooled>(length: usize) -> Vec<V> {
     if length < LEAST_ELEMENTS {
-        return vec![0.0; length];
+        return vec![V::default(); length];
     }
     let kept = {
-        let mut pool = pool();
-        let found = pool.lengths.entry(length).or_default();
+        let mut pool = lock::<V>();
+        let found = pool.lengths.entry(length).or_insert_with(|| Length { kept: Vec::new(), out: 0 });
         found.out += 1;
         let kept = found.kept.pop();
         pool.kept -= if kept.is_some() { length } else { 0 };
         kept
     };
-    kept.unwrap_or_else(|| vec![0.0; length])
+    kept.unwrap_or_else(|| vec![V::default(); length])
 }
 
 /// A buffer of `length` zeros.
@@ -48,12 +73,12 @@ pub(crate) fn take_zeros(length: usize) -> Vec<f32> {
 }
 
 /// Takes a buffer back.
-pub(crate) fn give(buffer: Vec<f32>) {
+pub(crate) fn give<V: Pooled>(buffer: Vec<V>) {
     let length = buffer.len();
     if length < LEAST_ELEMENTS {
         return;
     }
-    let mut pool = pool();
+    let mut pool = lock::<V>();
     let has_room = pool.kept + length <= MOST_ELEMENTS;
     let Some(found) = pool.lengths.get_mut(&length).filter(|found| found.out > 0) else { return };
     found.out -= 1;
@@ -63,8 +88,8 @@ pub(crate) fn give(buffer: Vec<f32>) {
     }
 }
 
-fn pool() -> MutexGuard<'static, Pool> {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<V: Pooled>() -> MutexGuard<'static, Pool<V>> {
+    V::pool().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -80,7 +105,7 @@ mod tests {
         give(buffer);
         let again = take(length);
         assert_eq!((again.len(), again[5]), (length, 3.0));
-        assert!(take(length).iter().all(|&value| value == 0.0));
+        assert!(take::<f32>(length).iter().all(|&value| value == 0.0));
         give(again);
         assert!(take_zeros(length).iter().all(|&value| value == 0.0));
     }
@@ -89,6 +114,6 @@ mod tests {
     fn foreign_buffers_are_not_collected() {
         let length = LEAST_ELEMENTS + 78;
         give(vec![1.0; length]);
-        assert_eq!(take(length)[0], 0.0);
+        assert_eq!(take::<f32>(length)[0], 0.0);
     }
 }

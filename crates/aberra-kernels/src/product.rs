@@ -1,5 +1,6 @@
 //! Rows that lie anywhere in a buffer, times a packed matrix: the loop nest around the register tile.
 
+use crate::operand::{Operands, Value};
 use crate::pool;
 use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
 use rayon::prelude::*;
@@ -9,29 +10,40 @@ const DEPTH_BLOCK: usize = 256;
 /// Rows that are worked through at a time, so that what they read stays in the second-level cache.
 pub(crate) const ROW_BLOCK: usize = 16 * ROWS;
 
-/// A matrix `[depth, columns]` in panels of [`LANES`] columns, the last filled up with zeros.
-pub(crate) struct Panels {
-    values: Vec<f32>,
+/// A matrix `[depth, columns]` in panels of [`LANES`] columns, the last filled up with zeros. The depth is counted in
+/// values.
+pub(crate) struct Panels<V: Value> {
+    values: Vec<V>,
     depth: usize,
     columns: usize,
 }
 
-impl Panels {
-    /// Packs a matrix; `fill` writes the panel that begins at a column, `[depth][LANES]`, found filled with zeros.
-    pub(crate) fn pack(depth: usize, columns: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Self {
-        let mut values = pool::take_zeros(depth * columns.div_ceil(LANES) * LANES);
+impl<V: Value> Panels<V> {
+    /// Packs a matrix of `depth` elements a column; `fill` writes the panel that begins at a column, `[depth][LANES]`, found
+    /// filled with zeros.
+    pub(crate) fn pack<O: Operands<Value = V>>(
+        depth: usize,
+        columns: usize,
+        fill: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Self {
+        let depth = depth / O::DEPTH;
+        let mut values = pool::take(depth * columns.div_ceil(LANES) * LANES);
         if depth > 0 {
-            values
-                .par_chunks_mut(depth * LANES)
-                .enumerate()
-                .for_each(|(panel, values)| fill(panel * LANES, values));
+            values.par_chunks_mut(depth * LANES).enumerate().for_each(|(panel, values)| {
+                V::with_scratch(|scratch| {
+                    O::pack(values, LANES, &mut scratch.plain, |elements| {
+                        elements.fill(0.0);
+                        fill(panel * LANES, elements);
+                    });
+                });
+            });
         }
         Self { values, depth, columns }
     }
 
     /// Packs a matrix that lies row by row.
-    pub(crate) fn from_rows(matrix: &[f32], columns: usize) -> Self {
-        Self::pack(matrix.len() / columns.max(1), columns, |first, panel| {
+    pub(crate) fn from_rows<O: Operands<Value = V>>(matrix: &[f32], columns: usize) -> Self {
+        Self::pack::<O>(matrix.len() / columns.max(1), columns, |first, panel| {
             let width = LANES.min(columns - first);
             for (target, row) in panel.as_chunks_mut::<LANES>().0.iter_mut().zip(matrix.chunks_exact(columns))
             {
@@ -44,7 +56,7 @@ impl Panels {
     }
 
     /// First column and values of each panel.
-    fn panels(&self) -> impl Iterator<Item = (usize, &[f32])> {
+    fn panels(&self) -> impl Iterator<Item = (usize, &[V])> {
         let size = (self.depth * LANES).max(1);
         (0..self.columns.div_ceil(LANES)).map(move |panel| {
             let begin = (panel * size).min(self.values.len());
@@ -53,7 +65,7 @@ impl Panels {
     }
 }
 
-impl Drop for Panels {
+impl<V: Value> Drop for Panels<V> {
     fn drop(&mut self) {
         pool::give(std::mem::take(&mut self.values));
     }
@@ -105,17 +117,17 @@ const BLOCK_PLACES: [usize; ROW_BLOCK] = {
 };
 
 /// The rows of `values` that begin at `starts`, times `panels`.
-pub(crate) struct Product<'a> {
-    pub(crate) values: &'a [f32],
+pub(crate) struct Product<'a, V: Value> {
+    pub(crate) values: &'a [V],
     pub(crate) starts: &'a [usize],
     pub(crate) rows: &'a Rows,
-    pub(crate) panels: &'a Panels,
+    pub(crate) panels: &'a Panels<V>,
     /// What every column begins as, in place of 0.
     pub(crate) bias: Option<&'a [f32]>,
     pub(crate) end: End,
 }
 
-impl Product<'_> {
+impl<V: Value> Product<'_, V> {
     /// Writes each row of the product to where its own of `places` is in `output`. `sums` is working space.
     pub(crate) fn write_to(&self, output: &mut [f32], places: &[usize], sums: &mut Vec<f32>) {
         sums.resize(ROW_BLOCK * LANES, 0.0);
@@ -145,7 +157,7 @@ impl Product<'_> {
         }
     }
 
-    fn multiply_panel(&self, starts: &[usize], panel: &[f32], begin: &[f32; LANES], sums: Sums<'_>) {
+    fn multiply_panel(&self, starts: &[usize], panel: &[V], begin: &[f32; LANES], sums: Sums<'_>) {
         let Sums { values, places, offset: shift } = sums;
         let last = self.rows.blocks.len() - 1;
         let mut rest = panel;

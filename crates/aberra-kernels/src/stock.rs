@@ -6,9 +6,10 @@ pub(crate) mod norm;
 use crate::activation::Activation;
 use crate::geometry::Geometry;
 use crate::optimise::AdamStep;
+use crate::precision::Precision;
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings, tensor::FloatTensor};
-use burn::tensor::Shape;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn::tensor::{FloatDType, Shape};
 
 /// To Burn's `[batch, channels, height, width]` and back.
 const CHANNELS_FIRST: [usize; 4] = [0, 3, 1, 2];
@@ -23,7 +24,9 @@ pub(crate) fn convolution<B: Backend>(
     bias: FloatTensor<B>,
     geometry: Geometry,
     activation: Activation,
+    precision: Precision,
 ) -> FloatTensor<B> {
+    let [input, weight] = rounded::<B, 2>([input, weight], precision);
     let input = B::float_permute(input, &CHANNELS_FIRST);
     let weight = B::float_permute(weight, &WEIGHT_TO_BURN);
     let output = B::conv2d(input, weight, Some(bias), options(geometry));
@@ -32,20 +35,36 @@ pub(crate) fn convolution<B: Backend>(
 
 pub(crate) fn convolution_input_gradient<B: Backend>(
     gradient: FloatTensor<B>,
+    output: FloatTensor<B>,
     input: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: Geometry,
+    activation: Activation,
+    precision: Precision,
 ) -> FloatTensor<B> {
+    let [gradient, weight] = rounded::<B, 2>([gate::<B>(gradient, output, activation), weight], precision);
     let gradient = B::float_permute(gradient, &CHANNELS_FIRST);
     let input = B::float_permute(input, &CHANNELS_FIRST);
     let weight = B::float_permute(weight, &WEIGHT_TO_BURN);
     B::float_permute(B::conv2d_x_backward(input, weight, gradient, options(geometry)), &CHANNELS_LAST)
 }
 
-/// `large` and `small` are the two sides of a convolution, one of them a gradient.
 pub(crate) fn convolution_weight_gradient<B: Backend>(
-    large: FloatTensor<B>,
-    small: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    output: FloatTensor<B>,
+    input: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    geometry: Geometry,
+    activation: Activation,
+    precision: Precision,
+) -> FloatTensor<B> {
+    let gradient = gate::<B>(gradient, output, activation);
+    weight_gradient::<B>(rounded::<B, 2>([input, gradient], precision), weight, geometry)
+}
+
+/// `large` and `small` are the two sides of a convolution, one of them a gradient.
+fn weight_gradient<B: Backend>(
+    [large, small]: [FloatTensor<B>; 2],
     weight: FloatTensor<B>,
     geometry: Geometry,
 ) -> FloatTensor<B> {
@@ -62,9 +81,11 @@ pub(crate) fn transposed_convolution<B: Backend>(
     bias: FloatTensor<B>,
     geometry: Geometry,
     activation: Activation,
+    precision: Precision,
 ) -> FloatTensor<B> {
     let Geometry { stride, padding } = geometry;
     let options = ConvTransposeOptions::new([stride; 2], [padding; 2], [0; 2], [1; 2], 1);
+    let [input, weight] = rounded::<B, 2>([input, weight], precision);
     let input = B::float_permute(input, &CHANNELS_FIRST);
     let weight = B::float_permute(weight, &WEIGHT_TO_BURN);
     let output = B::conv_transpose2d(input, weight, Some(bias), options);
@@ -73,12 +94,29 @@ pub(crate) fn transposed_convolution<B: Backend>(
 
 pub(crate) fn transposed_convolution_input_gradient<B: Backend>(
     gradient: FloatTensor<B>,
+    output: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: Geometry,
+    activation: Activation,
+    precision: Precision,
 ) -> FloatTensor<B> {
+    let [gradient, weight] = rounded::<B, 2>([gate::<B>(gradient, output, activation), weight], precision);
     let gradient = B::float_permute(gradient, &CHANNELS_FIRST);
     let weight = B::float_permute(weight, &WEIGHT_TO_BURN);
     B::float_permute(B::conv2d(gradient, weight, None, options(geometry)), &CHANNELS_LAST)
+}
+
+pub(crate) fn transposed_convolution_weight_gradient<B: Backend>(
+    gradient: FloatTensor<B>,
+    output: FloatTensor<B>,
+    input: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    geometry: Geometry,
+    activation: Activation,
+    precision: Precision,
+) -> FloatTensor<B> {
+    let gradient = gate::<B>(gradient, output, activation);
+    weight_gradient::<B>(rounded::<B, 2>([gradient, input], precision), weight, geometry)
 }
 
 pub(crate) fn dense<B: Backend>(
@@ -86,33 +124,62 @@ pub(crate) fn dense<B: Backend>(
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
     activation: Activation,
+    precision: Precision,
 ) -> FloatTensor<B> {
     let [outputs] = bias.shape().dims();
     let bias = B::float_reshape(bias, Shape::new([1, outputs]));
+    let [input, weight] = rounded::<B, 2>([input, weight], precision);
     activate::<B>(B::float_add(B::float_matmul(input, weight), bias), activation)
 }
 
 pub(crate) fn dense_input_gradient<B: Backend>(
     gradient: FloatTensor<B>,
+    output: FloatTensor<B>,
     weight: FloatTensor<B>,
+    activation: Activation,
+    precision: Precision,
 ) -> FloatTensor<B> {
+    let [gradient, weight] = rounded::<B, 2>([gate::<B>(gradient, output, activation), weight], precision);
     B::float_matmul(gradient, B::float_swap_dims(weight, 0, 1))
 }
 
 pub(crate) fn dense_weight_gradient<B: Backend>(
     gradient: FloatTensor<B>,
+    output: FloatTensor<B>,
     input: FloatTensor<B>,
+    activation: Activation,
+    precision: Precision,
 ) -> FloatTensor<B> {
+    let [gradient, input] = rounded::<B, 2>([gate::<B>(gradient, output, activation), input], precision);
     B::float_matmul(B::float_swap_dims(input, 0, 1), gradient)
 }
 
 /// Sum over all dimensions but the last.
-pub(crate) fn bias_gradient<B: Backend>(gradient: FloatTensor<B>) -> FloatTensor<B> {
+pub(crate) fn bias_gradient<B: Backend>(
+    gradient: FloatTensor<B>,
+    output: FloatTensor<B>,
+    activation: Activation,
+) -> FloatTensor<B> {
+    let gradient = gate::<B>(gradient, output, activation);
     let shape = gradient.shape();
     let channels = shape[shape.num_dims() - 1];
     let rows = shape.num_elements() / channels.max(1);
     let gradient = B::float_reshape(gradient, Shape::new([rows, channels]));
     B::float_reshape(B::float_sum_dim(gradient, 0), Shape::new([channels]))
+}
+
+/// Operands as a precision has them, in the element type that they had.
+fn rounded<B: Backend, const N: usize>(
+    operands: [FloatTensor<B>; N],
+    precision: Precision,
+) -> [FloatTensor<B>; N] {
+    match precision {
+        Precision::F32 => operands,
+        Precision::Bf16 => operands.map(|operand| {
+            let exact = operand.dtype().into();
+            B::float_cast(B::float_cast(operand, FloatDType::BF16), exact)
+        }),
+    }
 }
 
 /// The gradient with respect to `x` from that with respect to `output = activation(x)`.
@@ -206,6 +273,8 @@ mod tests {
         }
     }
 
+    const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
+
     #[test]
     fn stock_convolutions_equal_ours() {
         let activations = [
@@ -215,75 +284,57 @@ mod tests {
             Activation::Sigmoid,
             Activation::Tanh,
         ];
-        for (number, activation) in activations.into_iter().enumerate() {
+        let cases = activations.into_iter().enumerate().flat_map(|case| PRECISIONS.map(|p| (case, p)));
+        for ((number, activation), p) in cases {
             let geometry = Geometry { stride: 1 + number % 3, padding: number % 2 };
+            macro_rules! same {
+                ($operation:ident($($argument:ident),*)) => {
+                    assert_near(
+                        $operation::<Flex>($($argument.clone(),)* geometry, activation, p),
+                        Flex::$operation($($argument.clone(),)* geometry, activation, p),
+                    )
+                };
+            }
             let (x, w, b) = (noise(&[2, 8, 7, 3], 1), noise(&[3, 4, 3, 6], 2), noise(&[6], 3));
-            let y = Flex::convolution(x.clone(), w.clone(), b.clone(), geometry, activation);
-            assert_near(convolution::<Flex>(x.clone(), w.clone(), b, geometry, activation), y.clone());
+            same!(convolution(x, w, b));
+            let y = Flex::convolution(x.clone(), w.clone(), b, geometry, activation, p);
             let g = noise(&y.shape(), 4);
-            let gated = gate::<Flex>(g.clone(), y.clone(), activation);
+            same!(convolution_input_gradient(g, y, x, w));
+            same!(convolution_weight_gradient(g, y, x, w));
             assert_near(
-                bias_gradient::<Flex>(gated.clone()),
-                Flex::bias_gradient(g.clone(), y.clone(), activation),
-            );
-            assert_near(
-                convolution_input_gradient::<Flex>(gated.clone(), x.clone(), w.clone(), geometry),
-                Flex::convolution_input_gradient(
-                    g.clone(),
-                    y.clone(),
-                    x.clone(),
-                    w.clone(),
-                    geometry,
-                    activation,
-                ),
-            );
-            assert_near(
-                convolution_weight_gradient::<Flex>(x.clone(), gated, w.clone(), geometry),
-                Flex::convolution_weight_gradient(g, y, x, w, geometry, activation),
+                bias_gradient::<Flex>(g.clone(), y.clone(), activation),
+                Flex::bias_gradient(g, y, activation),
             );
             let (x, w, b) = (noise(&[2, 4, 5, 6], 1), noise(&[3, 4, 5, 6], 2), noise(&[5], 3));
-            let y = Flex::transposed_convolution(x.clone(), w.clone(), b.clone(), geometry, activation);
-            assert_near(
-                transposed_convolution::<Flex>(x.clone(), w.clone(), b, geometry, activation),
-                y.clone(),
-            );
+            same!(transposed_convolution(x, w, b));
+            let y = Flex::transposed_convolution(x.clone(), w.clone(), b, geometry, activation, p);
             let g = noise(&y.shape(), 4);
-            let gated = gate::<Flex>(g.clone(), y.clone(), activation);
-            assert_near(
-                transposed_convolution_input_gradient::<Flex>(gated.clone(), w.clone(), geometry),
-                Flex::transposed_convolution_input_gradient(
-                    g.clone(),
-                    y.clone(),
-                    w.clone(),
-                    geometry,
-                    activation,
-                ),
-            );
-            assert_near(
-                convolution_weight_gradient::<Flex>(gated, x.clone(), w.clone(), geometry),
-                Flex::transposed_convolution_weight_gradient(g, y, x, w, geometry, activation),
-            );
+            same!(transposed_convolution_input_gradient(g, y, w));
+            same!(transposed_convolution_weight_gradient(g, y, x, w));
         }
     }
 
     #[test]
     fn stock_dense_layers_equal_ours() {
         let activation = Activation::LeakyRelu(0.3);
-        // A transposed view, which our kernels must put in order first.
-        let x = Flex::float_swap_dims(noise(&[20, 7], 1), 0, 1);
-        let (w, b) = (noise(&[20, 9], 2), noise(&[9], 3));
-        let y = Flex::dense(x.clone(), w.clone(), b.clone(), activation);
-        assert_near(dense::<Flex>(x.clone(), w.clone(), b, activation), y.clone());
-        let g = noise(&y.shape(), 4);
-        let gated = gate::<Flex>(g.clone(), y.clone(), activation);
-        assert_near(
-            dense_input_gradient::<Flex>(gated.clone(), w.clone()),
-            Flex::dense_input_gradient(g.clone(), y.clone(), w, activation),
-        );
-        assert_near(
-            dense_weight_gradient::<Flex>(gated, x.clone()),
-            Flex::dense_weight_gradient(g, y, x, activation),
-        );
+        for p in PRECISIONS {
+            macro_rules! same {
+                ($operation:ident($($argument:ident),*)) => {
+                    assert_near(
+                        $operation::<Flex>($($argument.clone(),)* activation, p),
+                        Flex::$operation($($argument.clone(),)* activation, p),
+                    )
+                };
+            }
+            // A transposed view, which our kernels must put in order first.
+            let x = Flex::float_swap_dims(noise(&[20, 7], 1), 0, 1);
+            let (w, b) = (noise(&[20, 9], 2), noise(&[9], 3));
+            same!(dense(x, w, b));
+            let y = Flex::dense(x.clone(), w.clone(), b, activation, p);
+            let g = noise(&y.shape(), 4);
+            same!(dense_input_gradient(g, y, w));
+            same!(dense_weight_gradient(g, y, x));
+        }
     }
 
     #[test]

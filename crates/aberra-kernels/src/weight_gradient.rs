@@ -6,9 +6,11 @@
 
 use crate::activation::Signal;
 use crate::geometry::{Plane, Sizes};
+use crate::operand::{Operands, Single, Value, at_least, with_operands};
 use crate::pool;
+use crate::precision::Precision;
 use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
-use crate::window::{Part, fill_window, with_scratch};
+use crate::window::{Part, fill_window};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -21,7 +23,17 @@ const PANELS_PER_SHARD: usize = 64;
 
 /// Gradient of the weights `[kernel height, kernel width, large, small channels]` from both sides of a convolution,
 /// one of which is a gradient.
-pub(crate) fn weight_gradient(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes) -> Vec<f32> {
+pub(crate) fn weight_gradient(
+    large: Signal<'_>,
+    small: Signal<'_>,
+    sizes: &Sizes,
+    precision: Precision,
+) -> Vec<f32> {
+    // The depth is pixels, which are filled up to what the operands need.
+    with_operands!(precision, 0, O => sum_shards::<O>(large, small, sizes))
+}
+
+fn sum_shards<O: Operands>(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes) -> Vec<f32> {
     let (depth, columns) = (sizes.depth(), sizes.small.channels);
     let panels = depth.div_ceil(LANES);
     let panel_shards = panels.div_ceil(PANELS_PER_SHARD).clamp(1, SHARDS / 2);
@@ -44,7 +56,7 @@ pub(crate) fn weight_gradient(large: Signal<'_>, small: Signal<'_>, sizes: &Size
             for (number, block) in blocks(first_image..last_image, sizes).enumerate() {
                 // The first block writes its share, the others add theirs.
                 let begin = (number == 0).then_some(&[0.0; LANES]);
-                add_block(large, small, sizes, block, first_panel, begin, &mut sums);
+                add_block::<O>(large, small, sizes, block, first_panel, begin, &mut sums);
             }
             sums
         })
@@ -93,7 +105,7 @@ pub(crate) fn bias_gradient(gradient: Signal<'_>, channels: usize) -> Vec<f32> {
 /// Column sums of `[pixels, channels]`, several pixels side by side where there are few channels.
 fn column_sums(values: Signal<'_>, channels: usize) -> Vec<f32> {
     let width = channels * 64_usize.div_ceil(channels);
-    with_scratch(|scratch| {
+    f32::with_scratch(|scratch| {
         let (buffer, sums) = (&mut scratch.packed, &mut scratch.sums);
         buffer.resize(width.max(buffer.len()), 0.0);
         sums.clear();
@@ -144,7 +156,7 @@ fn blocks(images: Range<usize>, sizes: &Sizes) -> impl Iterator<Item = Block> {
 
 /// Adds a block's share to some panels of the weight gradient, `[panel][small channel][lane]`, or to `begin` where it is
 /// given.
-fn add_block(
+fn add_block<O: Operands>(
     large: Signal<'_>,
     small: Signal<'_>,
     sizes: &Sizes,
@@ -163,49 +175,56 @@ fn add_block(
     };
     let window = part.height * part.width * sizes.large.channels;
     let pixels = block.images * block.height * sizes.small.width;
-    with_scratch(|scratch| {
-        scratch.window.resize(block.images * window, 0.0);
-        for (number, window) in scratch.window.chunks_exact_mut(window).enumerate() {
+    // What is missing in the last value is zero on both sides.
+    let depth = pixels.div_ceil(O::DEPTH);
+    O::Value::with_scratch(|scratch| {
+        let windows = at_least(&mut scratch.line, block.images * window);
+        for (number, window) in windows.chunks_exact_mut(window).enumerate() {
             let image = large.part((block.image + number) * sizes.large.len(), sizes.large.len());
-            fill_window(image, sizes.large, part, window);
+            fill_window::<Single>(image, sizes.large, part, window);
         }
         let first = (block.image * sizes.small.height + block.top) * sizes.small.width;
-        pack_by_rows(
-            small.part(first * columns, pixels * columns),
-            columns,
-            &mut scratch.sums,
-            &mut scratch.packed,
-        );
+        let rows = small.part(first * columns, pixels * columns);
+        let packed = at_least(&mut scratch.packed, columns.div_ceil(ROWS) * depth * ROWS);
+        O::pack(packed, ROWS, &mut scratch.plain, |packed| {
+            pack_by_rows(rows, columns, depth * O::DEPTH, &mut scratch.sums, packed);
+        });
         scratch.starts.clear();
-        scratch.starts.extend((0..columns).map(|column| column / ROWS * pixels * ROWS + column % ROWS));
+        scratch.starts.extend((0..columns).map(|column| column / ROWS * depth * ROWS + column % ROWS));
         scratch.places.clear();
         scratch.places.extend((0..columns).map(|column| column * LANES));
-        scratch.panel.resize(scratch.panel.len().max(pixels * LANES), 0.0);
+        let panel = at_least(&mut scratch.panel, depth * LANES);
         for (number, sums) in sums.chunks_exact_mut(columns * LANES).enumerate() {
-            let panel = &mut scratch.panel[..pixels * LANES];
             let first = (first_panel + number) * LANES;
-            pack_taps(&scratch.window, sizes, part, block.height, first, panel);
-            let runs = Runs { step: ROWS, ..Runs::one(pixels) };
-            let left = Left { values: &scratch.packed, starts: &scratch.starts, offset: 0, runs };
+            O::pack(panel, LANES, &mut scratch.plain, |panel| {
+                let (panel, rest) = panel.split_at_mut(pixels * LANES);
+                pack_taps(windows, sizes, part, block.height, first, panel);
+                rest.fill(0.0);
+            });
+            let runs = Runs { step: ROWS, ..Runs::one(depth) };
+            let left = Left { values: &*packed, starts: &scratch.starts, offset: 0, runs };
             multiply(left, panel, begin, End::Sum, Sums { values: sums, places: &scratch.places, offset: 0 });
         }
     });
 }
 
-/// `[pixels, columns]` as `[tiles of columns][pixels][ROWS]`; the last tile keeps what was in the columns it lacks.
-fn pack_by_rows(values: Signal<'_>, columns: usize, plain: &mut Vec<f32>, packed: &mut Vec<f32>) {
-    let pixels = values.len() / columns;
-    packed.resize(packed.len().max(columns.div_ceil(ROWS) * pixels * ROWS), 0.0);
+/// `[pixels, columns]` as `[tiles of columns][depth][ROWS]`, zero beyond the pixels; the last tile keeps what was in the
+/// columns it lacks.
+fn pack_by_rows(values: Signal<'_>, columns: usize, depth: usize, plain: &mut Vec<f32>, packed: &mut [f32]) {
     for (pixel, source) in values.read(plain).chunks_exact(columns).enumerate() {
         let (full, rest) = source.as_chunks::<ROWS>();
         let mut begin = pixel * ROWS;
         for source in full {
             packed[begin..begin + ROWS].copy_from_slice(source);
-            begin += pixels * ROWS;
+            begin += depth * ROWS;
         }
         if !rest.is_empty() {
             copy_few(rest, &mut packed[begin..]);
         }
+    }
+    let pixels = values.len() / columns;
+    for tile in packed.chunks_exact_mut(depth * ROWS) {
+        tile[pixels * ROWS..].fill(0.0);
     }
 }
 

@@ -2,33 +2,42 @@
 
 use crate::activation::Signal;
 use crate::geometry::Plane;
-use std::cell::RefCell;
+use crate::operand::{Operands, at_least};
 
-/// Working space of one thread, grown as needed and kept.
-#[derive(Default)]
-pub(crate) struct Scratch {
+/// Working space of one thread, grown as needed and kept: see [`Value::with_scratch`](crate::operand::Value::with_scratch).
+pub(crate) struct Scratch<V> {
     /// A padded copy of part of an image.
-    pub(crate) window: Vec<f32>,
+    pub(crate) window: Vec<V>,
+    /// One panel packed on the fly.
+    pub(crate) panel: Vec<V>,
+    /// Rows packed on the fly.
+    pub(crate) packed: Vec<V>,
     /// Where the rows of a product begin in the window.
     pub(crate) starts: Vec<usize>,
     /// Where the rows of a product go in the output.
     pub(crate) places: Vec<usize>,
     /// Accumulators of a product.
     pub(crate) sums: Vec<f32>,
-    /// One panel packed on the fly.
-    pub(crate) panel: Vec<f32>,
-    /// Rows packed on the fly.
-    pub(crate) packed: Vec<f32>,
+    /// Elements on their way into another form.
+    pub(crate) plain: Vec<f32>,
+    /// Elements that are never anything else.
+    pub(crate) line: Vec<f32>,
 }
 
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-/// Lends the thread's working space. The work must not itself start parallel work: a thread that waits may be given
-/// another piece of work, which would find the space lent already.
-pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
-    SCRATCH.with_borrow_mut(work)
+// A derived one would ask for it of the values.
+impl<V> Default for Scratch<V> {
+    fn default() -> Self {
+        Self {
+            window: Vec::new(),
+            panel: Vec::new(),
+            packed: Vec::new(),
+            starts: Vec::new(),
+            places: Vec::new(),
+            sums: Vec::new(),
+            plain: Vec::new(),
+            line: Vec::new(),
+        }
+    }
 }
 
 /// Which part of an image to copy; rows and columns outside of the image are zero.
@@ -41,14 +50,20 @@ pub(crate) struct Part {
 }
 
 /// Copies a part of an image, `[height, width, channels]`, into `window`, which grows to hold it.
-pub(crate) fn copy_window(image: Signal<'_>, plane: Plane, part: Part, window: &mut Vec<f32>) {
-    window.resize(part.height * part.width * plane.channels, 0.0);
-    fill_window(image, plane, part, window);
+pub(crate) fn copy_window<'a, O: Operands>(
+    image: Signal<'_>,
+    plane: Plane,
+    part: Part,
+    window: &'a mut Vec<O::Value>,
+) -> &'a [O::Value] {
+    let window = at_least(window, part.height * part.width * (plane.channels / O::DEPTH));
+    fill_window::<O>(image, plane, part, window);
+    window
 }
 
 /// Copies a part of an image into a window of its size.
-pub(crate) fn fill_window(image: Signal<'_>, plane: Plane, part: Part, window: &mut [f32]) {
-    let channels = plane.channels;
+pub(crate) fn fill_window<O: Operands>(image: Signal<'_>, plane: Plane, part: Part, window: &mut [O::Value]) {
+    let channels = plane.channels / O::DEPTH;
     let row_length = part.width * channels;
     if row_length == 0 {
         return;
@@ -56,16 +71,18 @@ pub(crate) fn fill_window(image: Signal<'_>, plane: Plane, part: Part, window: &
     // Columns of the window that lie inside of the image.
     let begin = (-part.left).clamp(0, part.width as isize) as usize;
     let end = (plane.width as isize - part.left).clamp(begin as isize, part.width as isize) as usize;
+    let zero = O::Value::default();
     for (row, target) in window.chunks_exact_mut(row_length).enumerate() {
         let y = part.top + row as isize;
         if y < 0 || y >= plane.height as isize || begin == end {
-            target.fill(0.0);
+            target.fill(zero);
             continue;
         }
         let x = (begin as isize + part.left) as usize;
-        let source = image.part((y as usize * plane.width + x) * channels, (end - begin) * channels);
-        target[..begin * channels].fill(0.0);
-        source.write_to(&mut target[begin * channels..end * channels]);
-        target[end * channels..].fill(0.0);
+        let source =
+            image.part((y as usize * plane.width + x) * plane.channels, (end - begin) * plane.channels);
+        target[..begin * channels].fill(zero);
+        O::write(source, &mut target[begin * channels..end * channels]);
+        target[end * channels..].fill(zero);
     }
 }

@@ -5,7 +5,7 @@
 mod reference;
 
 use aberra_kernels::{
-    Activation, AdamStep, Geometry, PixelLikelihood, adam_step, batch_norm, kl_divergence,
+    Activation, AdamStep, Geometry, PixelLikelihood, Precision, adam_step, batch_norm, kl_divergence,
     reconstruction_cost, sum_of_squares,
 };
 use burn::tensor::{Device, Tensor};
@@ -56,7 +56,7 @@ fn layers_agree_with_pytorch() {
             weight: array(&case["weight_gradient"]).values,
             bias: array(&case["bias_gradient"]).values,
         };
-        let found = found(layer, &input, &weight, &bias, &direction, activation);
+        let found = found(layer, &input, &weight, &bias, &direction, activation, Precision::F32);
         assert_outcomes_near(&found, &expected, TOLERANCE);
     }
 }

@@ -1,7 +1,7 @@
 //! The environment variable `ABERRA_KERNELS` chooses the instruction set, or is refused.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use aberra_kernels::{Activation, InstructionSet, linear};
+use aberra_kernels::{Activation, InstructionSet, Precision, linear};
 use burn::tensor::{Device, Tensor};
 use std::process::{Command, Output};
 
@@ -17,7 +17,7 @@ fn ask_for(name: &str) -> Output {
 #[test]
 fn computes_as_asked() {
     let ones = Tensor::<2>::ones([3, 3], &Device::flex());
-    let product = linear(ones.clone(), ones, None, Activation::Identity);
+    let product = linear(ones.clone(), ones, None, Activation::Identity, Precision::F32);
     assert_eq!(product.into_data().try_to_vec::<f32>().unwrap(), [3.0; 9]);
     let chosen = InstructionSet::chosen().unwrap();
     assert!(chosen.is_available());

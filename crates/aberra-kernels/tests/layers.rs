@@ -4,7 +4,7 @@
 #[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
 mod reference;
 
-use aberra_kernels::{Activation, Geometry, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{Activation, Geometry, Precision, conv_transpose2d, conv2d, linear};
 use burn::tensor::Device;
 use proptest::prelude::*;
 use reference::{
@@ -15,13 +15,34 @@ use reference::{
 /// Largest difference relative to the largest magnitude: sums of up to some thousand terms in single precision.
 const TOLERANCE: f64 = 2e-5;
 
+/// A gradient that is rounded to 8 bits after it was computed in another order may end on the next number.
+const TOLERANCE_OF_BF16: f64 = 4e-3;
+
 fn compare(layer: Layer, input: &[usize], weight: &[usize], channels: usize, activation: Activation) {
+    for precision in [Precision::F32, Precision::Bf16] {
+        compare_in(precision, layer, input, weight, channels, activation);
+    }
+}
+
+fn compare_in(
+    precision: Precision,
+    layer: Layer,
+    input: &[usize],
+    weight: &[usize],
+    channels: usize,
+    activation: Activation,
+) {
     let (input, weight) = (Array::noise(input, 1), Array::noise(weight, 2));
     let bias = Array::noise(&[channels], 3);
     let direction = Array::noise(&output_of(layer, &input, &weight).shape, 4);
-    let expected = expected(layer, &input, &weight, &bias, &direction, activation);
-    let found = found(layer, &input, &weight, &bias, &direction, activation);
-    assert_outcomes_near(&found, &expected, TOLERANCE);
+    let expected = expected(layer, &input, &weight, &bias, &direction, activation, precision);
+    let found = found(layer, &input, &weight, &bias, &direction, activation, precision);
+    let tolerance = match (precision, activation) {
+        (Precision::F32, _) | (_, Activation::Identity) => TOLERANCE,
+        _ => TOLERANCE_OF_BF16,
+    };
+    assert_near("output", &found.output, &expected.output, TOLERANCE);
+    assert_outcomes_near(&found, &expected, tolerance);
 }
 
 fn activations() -> impl Strategy<Value = Activation> {
@@ -95,10 +116,10 @@ fn the_reference_gradients_agree_with_finite_differences() {
         let direction = Array::noise(&output_of(layer, &input, &weight).shape, 4);
         let activation = Activation::Tanh;
         let value = |input: &Array, weight: &Array, bias: &Array| {
-            let outcome = expected(layer, input, weight, bias, &direction, activation);
+            let outcome = expected(layer, input, weight, bias, &direction, activation, Precision::F32);
             outcome.output.iter().zip(&direction.values).map(|(y, g)| y * g).sum::<f64>()
         };
-        let outcome = expected(layer, &input, &weight, &bias, &direction, activation);
+        let outcome = expected(layer, &input, &weight, &bias, &direction, activation, Precision::F32);
         let step = 1e-5;
         let mut found = [Vec::new(), Vec::new(), Vec::new()];
         for (which, found) in found.iter_mut().enumerate() {
@@ -119,27 +140,32 @@ fn the_reference_gradients_agree_with_finite_differences() {
 }
 
 /// Cases that are cut into many pieces of work.
-fn cases() -> Vec<(Layer, Vec<usize>, Vec<usize>, usize)> {
+fn cases() -> impl Iterator<Item = (Layer, Vec<usize>, Vec<usize>, usize, Precision)> {
     let geometry = Geometry { stride: 2, padding: 1 };
-    vec![
+    let shapes = vec![
         (Layer::Convolution(geometry), vec![7, 40, 40, 1], vec![4, 4, 1, 32], 32),
         (Layer::Convolution(geometry), vec![7, 16, 16, 40], vec![4, 4, 40, 24], 24),
         (Layer::Transposed(geometry), vec![7, 20, 20, 20], vec![4, 4, 1, 20], 1),
         (Layer::Transposed(geometry), vec![7, 10, 10, 24], vec![4, 4, 40, 24], 40),
         (Layer::Dense, vec![7, 2500], vec![2500, 40], 40),
         (Layer::Dense, vec![7, 64], vec![64, 1100], 1100),
-    ]
+    ];
+    shapes.into_iter().flat_map(|(layer, input, weight, channels)| {
+        [Precision::F32, Precision::Bf16]
+            .map(|precision| (layer, input.clone(), weight.clone(), channels, precision))
+    })
 }
 
 #[test]
 fn the_same_bits_for_any_number_of_threads() {
-    for (layer, input, weight, channels) in cases() {
+    for (layer, input, weight, channels, precision) in cases() {
         let (input, weight, bias) =
             (Array::noise(&input, 1), Array::noise(&weight, 2), Array::noise(&[channels], 3));
         let direction = Array::noise(&output_of(layer, &input, &weight).shape, 4);
         let outcomes = [1, 3, 8].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| found(layer, &input, &weight, &bias, &direction, Activation::LeakyRelu(0.1)))
+            let activation = Activation::LeakyRelu(0.1);
+            pool.install(|| found(layer, &input, &weight, &bias, &direction, activation, precision))
         });
         for outcome in &outcomes[1..] {
             assert_eq!(outcome.output, outcomes[0].output, "{layer:?}: output");
@@ -153,7 +179,7 @@ fn the_same_bits_for_any_number_of_threads() {
 #[test]
 fn an_image_has_the_same_bits_in_any_batch() {
     let device = Device::flex();
-    for (layer, input, weight, channels) in cases() {
+    for (layer, input, weight, channels, precision) in cases() {
         let (input, weight, bias) =
             (Array::noise(&input, 1), Array::noise(&weight, 2), Array::noise(&[channels], 3));
         let forward = |input: &Array| {
@@ -161,14 +187,15 @@ fn an_image_has_the_same_bits_in_any_batch() {
             match layer {
                 Layer::Convolution(geometry) => {
                     let (input, weight) = (input.tensor(&device), weight.tensor(&device));
-                    numbers(conv2d(input, weight, bias, geometry, Activation::Sigmoid))
+                    numbers(conv2d(input, weight, bias, geometry, Activation::Sigmoid, precision))
                 }
                 Layer::Transposed(geometry) => {
                     let (input, weight) = (input.tensor(&device), weight.tensor(&device));
-                    numbers(conv_transpose2d(input, weight, bias, geometry, Activation::Sigmoid))
+                    numbers(conv_transpose2d(input, weight, bias, geometry, Activation::Sigmoid, precision))
                 }
                 Layer::Dense => {
-                    numbers(linear(input.tensor(&device), weight.tensor(&device), bias, Activation::Sigmoid))
+                    let (input, weight) = (input.tensor(&device), weight.tensor(&device));
+                    numbers(linear(input, weight, bias, Activation::Sigmoid, precision))
                 }
             }
         };
@@ -193,7 +220,7 @@ fn the_input_of_the_first_layer_needs_no_gradient() {
     let input = Array::noise(&[2, 8, 8, 1], 1).tensor::<4>(&device);
     let weight = Array::noise(&[3, 3, 1, 4], 2).tensor::<4>(&device).require_grad();
     let geometry = Geometry { stride: 1, padding: 1 };
-    let output = conv2d(input.clone(), weight.clone(), None, geometry, Activation::Relu);
+    let output = conv2d(input.clone(), weight.clone(), None, geometry, Activation::Relu, Precision::F32);
     let gradients = output.sum().backward();
     assert!(input.grad(&gradients).is_none());
     assert!(weight.grad(&gradients).is_some());

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::{Calibration, Criterion, Labelled};
 use crate::config::TrainConfig;
 use crate::dataset::{Fingerprint, Sketch};
-use crate::model::{Model, Weight, check_kernels, load_weights, weights};
+use crate::model::{Model, Weight, instructions, load_weights, weights};
 use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, respond};
 use crate::store::{self, FileKind};
 use crate::{Error, Result};
 
-const KIND: FileKind = FileKind { name: "detector", version: 2 };
+const KIND: FileKind = FileKind { name: "detector", version: 3 };
 
 /// Learns what normal is, and says of an image how far from it that image is.
 #[derive(Clone, Debug)]
@@ -65,8 +65,6 @@ pub struct Provenance {
     /// How far the scorer rises when synthetic anomalies are drawn into held-out normals, in standard deviations of their
     /// own scores; what chose the weights.
     pub synthetic_rise: Option<f64>,
-    /// Numbers the weights were trained with.
-    pub precision: String,
 }
 
 /// Images and groups of one part of a split.
@@ -153,7 +151,7 @@ impl Detector {
     /// The file is missing, cut off, changed, of another version, or holds values that are not finite; or the
     /// environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
     pub fn load(path: &Path) -> Result<Self> {
-        check_kernels()?;
+        instructions()?;
         let stored = store::read::<Document>(path, KIND)?;
         let hash = stored.hash.clone();
         let detector = Self::from_stored(stored).map_err(|error| error.with_path(path))?;

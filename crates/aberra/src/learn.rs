@@ -9,7 +9,7 @@ use crate::calibrate::{Calibration, Criterion, pixel_threshold};
 use crate::config::TrainConfig;
 use crate::dataset::{Dataset, Grouping, Inspection, Sketch, Split, similarity_threshold};
 use crate::detector::{Detector, Document, Normal, Part, PartSize, Provenance};
-use crate::model::Model;
+use crate::model::{Model, ModelSettings};
 use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, respond};
 use crate::statistics::filter::median_filter_5x5;
 use crate::train::{self, Inputs, Progress, Run};
@@ -51,6 +51,10 @@ impl Detector {
     /// As [`train`](Self::train); also a run folder that cannot be written, and a stop on request.
     pub fn train_with(dataset: &Dataset, config: &TrainConfig, options: TrainOptions<'_>) -> Result<Self> {
         config.check()?;
+        // The detector holds what it was trained with, and scores with it on any machine.
+        let precision = config.model.precision.resolved()?;
+        let config =
+            &TrainConfig { model: ModelSettings { precision, ..config.model.clone() }, ..config.clone() };
         let inspected;
         let inspection = match options.inspection {
             Some(inspection) => inspection,
@@ -154,7 +158,6 @@ impl Detector {
                 parameters: trained.model.parameter_count(),
                 best_epoch: trained.epoch,
                 synthetic_rise: trained.synthetic_rise,
-                precision: "f32".to_owned(),
             },
             normals,
             near_copy_similarity: similarity_threshold(inspection, &split.train),

@@ -73,7 +73,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, Failure> {
         ("detector", path.display().to_string()),
         ("hash", detector.hash().unwrap_or("none").to_owned()),
         ("size", output::size(bytes(path)?)),
-        ("made by", format!("Aberra {}, {}", provenance.aberra_version, provenance.precision)),
+        ("made by", format!("Aberra {}", provenance.aberra_version)),
         ("data set", provenance.dataset.clone()),
         ("trained on", part(provenance.train)),
         ("fitted on", part(provenance.fit)),
@@ -93,11 +93,12 @@ fn words(path: &Path, detector: &Detector) -> Result<String, Failure> {
         (
             "model",
             format!(
-                "{} of channels {:?}, {} latent dimensions, {} parameters",
+                "{} of channels {:?}, {} latent dimensions, {} parameters, {}",
                 format!("{:?}", model.architecture).to_lowercase(),
                 model.channels,
                 model.latent,
-                provenance.parameters
+                provenance.parameters,
+                model.precision.name()
             ),
         ),
         (

@@ -75,7 +75,7 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
         output::json(&TrainConfig::json_schema())?;
         return Ok(Status::Done);
     }
-    let config = settings(args)?;
+    let mut config = settings(args)?;
     if args.print_config {
         output::data(config.to_toml()?.trim_end())?;
         return Ok(Status::Done);
@@ -83,6 +83,8 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
     let (Some(path), Some(folder)) = (&args.data, &args.out) else {
         return Err(Failure::new("expected a data set and --out RUNDIR"));
     };
+    // What is written down goes on in the same way on another machine.
+    config.model.precision = config.model.precision.resolved()?;
     interrupt::listen();
     prepare(folder, args)?;
     let dataset = data::open(path, &args.normal.normal)?;

@@ -1,117 +1,133 @@
-//! The register tile in AVX-512F: one 16-lane register of columns times up to twelve broadcast rows, twelve accumulators
-//! in registers. The loop is that of the AVX2 version with registers twice as wide, so every element is the same chain of
-//! fused multiply-adds and has the same bits. The tests run it on processors that have AVX-512.
+//! The register tile in AVX-512: one 16-lane register of columns times up to twelve broadcast rows, twelve accumulators
+//! in registers. In `f32` every element is the same chain of fused multiply-adds as in the AVX2 version and has the same
+//! bits. Pairs of bfloat16 are multiplied and added by one instruction, which takes numbers too small for a normal
+//! `f32` as 0.
 
-use super::{End, LANES, Left, Runs, Sums};
+use super::registers::{self, Registers};
+use super::{End, LANES, Left, Sums};
+use crate::operand::Pair;
 use std::arch::x86_64::{
-    __m512, _CMP_LE_OQ, _CMP_LT_OQ, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_mov_ps,
-    _mm512_mask_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    __m512, __m512bh, __m512i, _CMP_LE_OQ, _CMP_LT_OQ, _mm512_cmp_ps_mask, _mm512_dpbf16_ps, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_mov_ps, _mm512_mask_mul_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
+use std::mem::transmute;
 
-/// Rows of a full tile.
-const ROWS: usize = 12;
+struct Avx512;
+struct Avx512Bf16;
 
 /// # Safety
-/// AVX-512F present; `multiply`'s assertions hold: every row in bounds of its values, `panel` at least depth x LANES long,
-/// LANES sums in bounds at every place, as many places as starts.
+/// AVX-512F present; otherwise as [`registers::rows`].
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn rows(
-    left: Left<'_>,
+    left: Left<'_, f32>,
     panel: &[f32],
     begin: Option<&[f32; LANES]>,
     end: End,
     sums: Sums<'_>,
 ) {
-    // An offset moves the beginning of a buffer; that it lies within follows from rows and sums being in bounds.
-    let values = left.values.get(left.offset..).unwrap_or_default();
-    let runs = left.runs;
-    let places = sums.places.chunks(ROWS);
-    let sums = sums.values.get_mut(sums.offset..).unwrap_or_default();
-    for (starts, places) in left.starts.chunks(ROWS).zip(places) {
-        // SAFETY: the caller's promises are `tile`'s, and each arm has as many starts as rows.
+    // SAFETY: the caller's promise.
+    unsafe { registers::rows::<Avx512>(left, panel, begin, end, sums) }
+}
+
+/// # Safety
+/// AVX-512F and AVX512_BF16 present; otherwise as [`registers::rows`].
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn pairs(
+    left: Left<'_, Pair>,
+    panel: &[Pair],
+    begin: Option<&[f32; LANES]>,
+    end: End,
+    sums: Sums<'_>,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { registers::rows::<Avx512Bf16>(left, panel, begin, end, sums) }
+}
+
+// SAFETY of all blocks: the caller's promise.
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+impl Registers for Avx512 {
+    type Value = f32;
+    type Columns = __m512;
+    type Sums = __m512;
+    const ROWS: usize = 12;
+
+    #[inline(always)]
+    unsafe fn columns(panel: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(panel) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(sums: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(sums: __m512, target: *mut f32) {
+        unsafe { _mm512_storeu_ps(target, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(sums: __m512, value: *const f32, columns: __m512) -> __m512 {
+        unsafe { _mm512_fmadd_ps(_mm512_set1_ps(*value), columns, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn end(sums: __m512, end: End) -> __m512 {
         unsafe {
-            match starts.len() {
-                12 => tile::<12>(values, starts, runs, panel, begin, end, sums, places),
-                11 => tile::<11>(values, starts, runs, panel, begin, end, sums, places),
-                10 => tile::<10>(values, starts, runs, panel, begin, end, sums, places),
-                9 => tile::<9>(values, starts, runs, panel, begin, end, sums, places),
-                8 => tile::<8>(values, starts, runs, panel, begin, end, sums, places),
-                7 => tile::<7>(values, starts, runs, panel, begin, end, sums, places),
-                6 => tile::<6>(values, starts, runs, panel, begin, end, sums, places),
-                5 => tile::<5>(values, starts, runs, panel, begin, end, sums, places),
-                4 => tile::<4>(values, starts, runs, panel, begin, end, sums, places),
-                3 => tile::<3>(values, starts, runs, panel, begin, end, sums, places),
-                2 => tile::<2>(values, starts, runs, panel, begin, end, sums, places),
-                _ => tile::<1>(values, starts, runs, panel, begin, end, sums, places),
+            let zero = _mm512_setzero_ps();
+            match end {
+                End::Sum => sums,
+                End::Relu => _mm512_mask_mov_ps(sums, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(sums, zero), zero),
+                End::LeakyRelu(slope) => {
+                    // A NaN is on neither side and stays what it is.
+                    let is_scaled = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(sums, zero);
+                    _mm512_mask_mul_ps(sums, is_scaled, sums, _mm512_set1_ps(slope))
+                }
             }
         }
     }
 }
 
-/// # Safety
-/// As [`rows`], with exactly `R` starts and places, and no offsets.
+// SAFETY of all blocks: the caller's promise; both types of register are 64 bytes of plain data.
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
-#[allow(clippy::too_many_arguments, reason = "kept apart so that they stay in registers")]
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn tile<const R: usize>(
-    values: &[f32],
-    starts: &[usize],
-    runs: Runs,
-    panel: &[f32],
-    begin: Option<&[f32; LANES]>,
-    end: End,
-    sums: &mut [f32],
-    places: &[usize],
-) {
-    // SAFETY: all addresses are in bounds by the caller's promise: rows of `values` up to start + span, the panel up to
-    // depth x LANES, the sums up to place + LANES, `begin` by its type.
-    unsafe {
-        let mut rows = [values.as_ptr(); R];
-        for (row, &start) in rows.iter_mut().zip(starts) {
-            *row = row.add(start);
+impl Registers for Avx512Bf16 {
+    type Value = Pair;
+    type Columns = __m512i;
+    type Sums = __m512;
+    const ROWS: usize = 12;
+
+    #[inline(always)]
+    unsafe fn columns(panel: *const Pair) -> __m512i {
+        unsafe { _mm512_loadu_si512(panel.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(sums: *const f32) -> __m512 {
+        unsafe { Avx512::load(sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(sums: __m512, target: *mut f32) {
+        unsafe { Avx512::store(sums, target) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(sums: __m512, value: *const Pair, columns: __m512i) -> __m512 {
+        unsafe {
+            let value = _mm512_set1_epi32((*value).bits().cast_signed());
+            _mm512_dpbf16_ps(
+                sums,
+                transmute::<__m512i, __m512bh>(value),
+                transmute::<__m512i, __m512bh>(columns),
+            )
         }
-        let mut c: [__m512; R] = [_mm512_setzero_ps(); R];
-        match begin {
-            Some(begin) => c = [_mm512_loadu_ps(begin.as_ptr()); R],
-            None => {
-                for (c, &place) in c.iter_mut().zip(places) {
-                    *c = _mm512_loadu_ps(sums.as_ptr().add(place));
-                }
-            }
-        }
-        let mut weights = panel.as_ptr();
-        for run in 0..runs.count {
-            let mut index = run * runs.stride;
-            for _ in 0..runs.length {
-                let columns = _mm512_loadu_ps(weights);
-                weights = weights.add(LANES);
-                for r in 0..R {
-                    c[r] = _mm512_fmadd_ps(_mm512_set1_ps(*rows[r].add(index)), columns, c[r]);
-                }
-                index += runs.step;
-            }
-        }
-        let zero = _mm512_setzero_ps();
-        match end {
-            End::Sum => {}
-            End::Relu => {
-                for c in &mut c {
-                    *c = _mm512_mask_mov_ps(*c, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(*c, zero), zero);
-                }
-            }
-            End::LeakyRelu(slope) => {
-                let slope = _mm512_set1_ps(slope);
-                for c in &mut c {
-                    // A NaN is on neither side and stays what it is.
-                    let is_scaled = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(*c, zero);
-                    *c = _mm512_mask_mul_ps(*c, is_scaled, *c, slope);
-                }
-            }
-        }
-        for (c, &place) in c.iter().zip(places) {
-            _mm512_storeu_ps(sums.as_mut_ptr().add(place), *c);
-        }
+    }
+
+    #[inline(always)]
+    unsafe fn end(sums: __m512, end: End) -> __m512 {
+        unsafe { Avx512::end(sums, end) }
     }
 }

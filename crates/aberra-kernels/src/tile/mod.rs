@@ -4,15 +4,20 @@
 //! rows need not lie in memory as a matrix: each starts at its own offset and consists of equally long runs, which is
 //! what lets a convolution read its input in place. Every element of the accumulator is one chain of multiply-adds in
 //! the order of the depth, whatever tile it falls in; so results depend neither on how work is cut into tiles nor on
-//! the number of threads. Each instruction set has a file of its own here.
+//! the number of threads. The loop is written once, in `registers`; each instruction set has a file of its own here.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod registers;
 
 use crate::instructions::InstructionSet;
+use crate::operand::{Pair, Value};
 
 /// Rows of a full tile.
 pub(crate) const ROWS: usize = 6;
@@ -48,8 +53,8 @@ impl Runs {
 
 /// Rows of a matrix: each begins at its own of `starts`, to which `offset` is added.
 #[derive(Clone, Copy)]
-pub(crate) struct Left<'a> {
-    pub(crate) values: &'a [f32],
+pub(crate) struct Left<'a, V> {
+    pub(crate) values: &'a [V],
     pub(crate) starts: &'a [usize],
     pub(crate) offset: usize,
     pub(crate) runs: Runs,
@@ -75,9 +80,9 @@ pub(crate) enum End {
 
 /// Adds the products of the rows with `panel`, `[depth][LANES]`, to the sums, or to `begin` where it is given, in place
 /// of what the sums were.
-pub(crate) fn multiply(
-    left: Left<'_>,
-    panel: &[f32],
+pub(crate) fn multiply<V: Value>(
+    left: Left<'_, V>,
+    panel: &[V],
     begin: Option<&[f32; LANES]>,
     end: End,
     sums: Sums<'_>,
@@ -86,23 +91,92 @@ pub(crate) fn multiply(
     assert_eq!(left.starts.len(), sums.places.len(), "every row has sums");
     assert!(left.runs.depth() * LANES <= panel.len(), "a panel is shorter than the rows");
     assert!(largest(sums.places) + sums.offset + LANES <= sums.values.len(), "sums beyond their buffer");
-    if left.runs.depth() == 0 {
-        portable::rows(left, panel, begin, end, sums);
-        return;
+    if left.runs.depth() > 0 {
+        let last = largest(left.starts) + left.offset;
+        assert!(last + left.runs.span() <= left.values.len(), "a row reaches beyond its matrix");
     }
-    let last = largest(left.starts) + left.offset;
-    assert!(last + left.runs.span() <= left.values.len(), "a row reaches beyond its matrix");
-    match InstructionSet::current() {
-        // SAFETY: an instruction set is chosen only where the processor has it; the assertions above are what `rows`
-        // asks for.
-        #[cfg(target_arch = "x86_64")]
-        #[allow(unsafe_code, reason = "SIMD intrinsics")]
-        InstructionSet::Avx512 => unsafe { avx512::rows(left, panel, begin, end, sums) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        #[allow(unsafe_code, reason = "SIMD intrinsics")]
-        InstructionSet::Avx2 => unsafe { avx2::rows(left, panel, begin, end, sums) },
-        _ => portable::rows(left, panel, begin, end, sums),
+    // SAFETY: the assertions above are what `rows` asks for.
+    #[allow(unsafe_code, reason = "SIMD intrinsics")]
+    unsafe {
+        V::rows(left, panel, begin, end, sums);
+    }
+}
+
+/// Operands that there are tiles for.
+pub(crate) trait Multiply: Sized {
+    /// [`multiply`] without its checks.
+    ///
+    /// # Safety
+    /// The assertions of `multiply` hold.
+    #[allow(unsafe_code, reason = "SIMD intrinsics")]
+    unsafe fn rows(
+        left: Left<'_, Self>,
+        panel: &[Self],
+        begin: Option<&[f32; LANES]>,
+        end: End,
+        sums: Sums<'_>,
+    );
+}
+
+// SAFETY of all blocks: an instruction set is chosen only where the processor has it; the rest is the caller's promise.
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+impl Multiply for f32 {
+    unsafe fn rows(
+        left: Left<'_, f32>,
+        panel: &[f32],
+        begin: Option<&[f32; LANES]>,
+        end: End,
+        sums: Sums<'_>,
+    ) {
+        match InstructionSet::current() {
+            // A row without depth need not be in bounds.
+            _ if left.runs.depth() == 0 => portable::rows(left, panel, begin, end, sums, add),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 | InstructionSet::Avx512Bf16 => unsafe {
+                avx512::rows(left, panel, begin, end, sums);
+            },
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => unsafe { avx2::rows(left, panel, begin, end, sums) },
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => unsafe { neon::rows(left, panel, begin, end, sums) },
+            _ => portable::rows(left, panel, begin, end, sums, add),
+        }
+    }
+}
+
+// SAFETY of all blocks: as above.
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+impl Multiply for Pair {
+    unsafe fn rows(
+        left: Left<'_, Pair>,
+        panel: &[Pair],
+        begin: Option<&[f32; LANES]>,
+        end: End,
+        sums: Sums<'_>,
+    ) {
+        match InstructionSet::current() {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512Bf16 if left.runs.depth() > 0 => unsafe {
+                avx512::pairs(left, panel, begin, end, sums);
+            },
+            _ => portable::rows(left, panel, begin, end, sums, add_pair),
+        }
+    }
+}
+
+fn add(sums: &mut [f32; LANES], value: f32, columns: &[f32; LANES]) {
+    for (sum, &column) in sums.iter_mut().zip(columns) {
+        *sum += value * column;
+    }
+}
+
+/// In the order of Intel's VDPBF16PS: the second of a pair first.
+fn add_pair(sums: &mut [f32; LANES], value: Pair, columns: &[Pair; LANES]) {
+    let [first, second] = value.parts();
+    for (sum, column) in sums.iter_mut().zip(columns) {
+        let [column_first, column_second] = column.parts();
+        *sum += second * column_second;
+        *sum += first * column_first;
     }
 }
 
@@ -128,10 +202,42 @@ mod tests {
                 let mut slow = fast.clone();
                 multiply(left, &panel, begin, end, Sums { values: &mut fast, places: &places, offset: 1 });
                 let sums = Sums { values: &mut slow, places: &places, offset: 1 };
-                portable::rows(left, &panel, begin, end, sums);
+                portable::rows(left, &panel, begin, end, sums, add);
                 // The operands have few bits, so that both are exact.
                 assert_eq!(fast, slow, "{rows} rows, {end:?}");
             }
+        }
+    }
+
+    #[test]
+    fn pairs_equal_their_parts_one_by_one() {
+        let numbers = |count: usize, factor: usize| -> Vec<f32> {
+            (0..count).map(|i| ((i * factor % 101) as f32 - 50.0) / 16.0).collect()
+        };
+        let (values, panel) = (numbers(1600, 37), numbers(2 * 21 * LANES, 53));
+        let pairs = |values: &[f32], apart: usize| -> Vec<Pair> {
+            let of = |group: &[f32]| -> Vec<Pair> {
+                (0..apart).map(|i| Pair::new([group[i], group[i + apart]])).collect()
+            };
+            values.chunks_exact(2 * apart).flat_map(of).collect()
+        };
+        let (pairs_of_values, pairs_of_panel) = (pairs(&values, 1), pairs(&panel, LANES));
+        for rows in 1..=2 * ROWS + 1 {
+            let starts: Vec<usize> = (0..rows).map(|row| row * 11 + row * row).collect();
+            let doubled: Vec<usize> = starts.iter().map(|start| 2 * start).collect();
+            let places: Vec<usize> = (0..rows).map(|row| row * LANES).collect();
+            let mut fast = vec![0.25; rows * LANES];
+            let mut slow = fast.clone();
+            let runs = Runs { count: 3, length: 7, stride: 60, step: 1 };
+            let left = Left { values: &pairs_of_values, starts: &starts, offset: 2, runs };
+            let sums = Sums { values: &mut fast, places: &places, offset: 0 };
+            multiply(left, &pairs_of_panel, None, End::LeakyRelu(0.5), sums);
+            let runs = Runs { count: 3, length: 14, stride: 120, step: 1 };
+            let left = Left { values: &values, starts: &doubled, offset: 4, runs };
+            let sums = Sums { values: &mut slow, places: &places, offset: 0 };
+            multiply(left, &panel, None, End::LeakyRelu(0.5), sums);
+            // The operands have few bits, so that bfloat16 holds them and all sums are exact.
+            assert_eq!(fast, slow, "{rows} rows");
         }
     }
 

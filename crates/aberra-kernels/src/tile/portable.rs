@@ -4,30 +4,36 @@
 use super::{End, LANES, Left, Sums};
 use crate::activation::Activation;
 
-/// As [`multiply`](super::multiply).
-pub(super) fn rows(left: Left<'_>, panel: &[f32], begin: Option<&[f32; LANES]>, end: End, sums: Sums<'_>) {
+/// As [`multiply`](super::multiply); `add` adds one value times each of the columns.
+pub(super) fn rows<V: Copy>(
+    left: Left<'_, V>,
+    panel: &[V],
+    begin: Option<&[f32; LANES]>,
+    end: End,
+    sums: Sums<'_>,
+    add: impl Fn(&mut [f32; LANES], V, &[V; LANES]),
+) {
     let Left { values, starts, offset, runs } = left;
+    let panel = panel.as_chunks::<LANES>().0;
     for (&start, &place) in starts.iter().zip(sums.places) {
         let target = &mut sums.values[place + sums.offset..][..LANES];
-        if let Some(begin) = begin {
-            target.copy_from_slice(begin);
-        }
-        let mut weights = panel.chunks_exact(LANES);
+        let mut row = [0.0; LANES];
+        row.copy_from_slice(begin.map_or(&*target, |begin| begin));
+        let mut columns = panel.iter();
         for run in 0..runs.count {
             let first = start + offset + run * runs.stride;
             let values = values.get(first..).unwrap_or_default().iter().step_by(runs.step).take(runs.length);
-            for (&value, weights) in values.zip(&mut weights) {
-                for (sum, &weight) in target.iter_mut().zip(weights) {
-                    *sum += value * weight;
-                }
+            for (&value, columns) in values.zip(&mut columns) {
+                add(&mut row, value, columns);
             }
         }
         match end {
             End::Sum => {}
-            End::Relu => target.iter_mut().for_each(|x| *x = Activation::Relu.apply(*x)),
+            End::Relu => row.iter_mut().for_each(|x| *x = Activation::Relu.apply(*x)),
             End::LeakyRelu(slope) => {
-                target.iter_mut().for_each(|x| *x = Activation::LeakyRelu(slope).apply(*x));
+                row.iter_mut().for_each(|x| *x = Activation::LeakyRelu(slope).apply(*x));
             }
         }
+        target.copy_from_slice(&row);
     }
 }

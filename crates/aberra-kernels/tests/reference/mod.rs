@@ -1,6 +1,6 @@
 //! Slow, obvious `f64` versions of the layers and their gradients, and the plumbing to compare kernels with them.
 
-use aberra_kernels::{Activation, Geometry, InstructionSet, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{Activation, Geometry, InstructionSet, Precision, conv_transpose2d, conv2d, linear};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// A dense array.
@@ -144,6 +144,23 @@ pub fn output_of(layer: Layer, input: &Array, weight: &Array) -> Array {
     }
 }
 
+/// To the nearest bfloat16, which has 8 significant bits; of two equally near to the even one.
+pub fn to_bf16(value: f64) -> f64 {
+    if value == 0.0 {
+        return value;
+    }
+    let last_place = 2.0_f64.powf(value.abs().log2().floor() - 7.0);
+    (value / last_place).round_ties_even() * last_place
+}
+
+/// Numbers as a product reads them.
+fn operands(values: &[f64], precision: Precision) -> Vec<f64> {
+    match precision {
+        Precision::F32 => values.to_vec(),
+        Precision::Bf16 => values.iter().map(|&value| to_bf16(value)).collect(),
+    }
+}
+
 pub fn expected(
     layer: Layer,
     input: &Array,
@@ -151,13 +168,15 @@ pub fn expected(
     bias: &Array,
     direction: &Array,
     activation: Activation,
+    precision: Precision,
 ) -> Outcome {
     let shaped = output_of(layer, input, weight);
     let channels = bias.values.len();
     let mut sums: Vec<f64> = (0..shaped.values.len()).map(|index| bias.values[index % channels]).collect();
     let triples = triples(layer, input, weight, &shaped);
+    let (inputs, weights) = (operands(&input.values, precision), operands(&weight.values, precision));
     for &[i, w, o] in &triples {
-        sums[o] += input.values[i] * weight.values[w];
+        sums[o] += inputs[i] * weights[w];
     }
     let mut outcome = Outcome {
         output: sums.iter().map(|&x| activate(activation, x)).collect(),
@@ -166,9 +185,10 @@ pub fn expected(
         bias: vec![0.0; channels],
     };
     let back: Vec<f64> = sums.iter().zip(&direction.values).map(|(&x, g)| slope(activation, x) * g).collect();
+    let backs = operands(&back, precision);
     for &[i, w, o] in &triples {
-        outcome.input[i] += back[o] * weight.values[w];
-        outcome.weight[w] += back[o] * input.values[i];
+        outcome.input[i] += backs[o] * weights[w];
+        outcome.weight[w] += backs[o] * inputs[i];
     }
     for (index, value) in back.iter().enumerate() {
         outcome.bias[index % channels] += value;
@@ -184,6 +204,7 @@ pub fn found(
     bias: &Array,
     direction: &Array,
     activation: Activation,
+    precision: Precision,
 ) -> Outcome {
     let device = Device::flex().autodiff();
     let bias = bias.tensor::<1>(&device).require_grad();
@@ -203,12 +224,14 @@ pub fn found(
     }
     match layer {
         Layer::Convolution(geometry) => {
-            run!(4, |input, weight, bias| conv2d(input, weight, bias, geometry, activation))
+            run!(4, |input, weight, bias| conv2d(input, weight, bias, geometry, activation, precision))
         }
         Layer::Transposed(geometry) => {
-            run!(4, |input, weight, bias| conv_transpose2d(input, weight, bias, geometry, activation))
+            run!(4, |input, weight, bias| conv_transpose2d(
+                input, weight, bias, geometry, activation, precision
+            ))
         }
-        Layer::Dense => run!(2, |input, weight, bias| linear(input, weight, bias, activation)),
+        Layer::Dense => run!(2, |input, weight, bias| linear(input, weight, bias, activation, precision)),
     }
 }
 

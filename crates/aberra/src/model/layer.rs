@@ -2,16 +2,18 @@
 //!
 //! Convolutions, dense layers and batch normalisation run on `aberra-kernels`.
 
-use aberra_kernels::{Activation, Geometry, batch_norm, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{Activation, Geometry, Precision, batch_norm, conv_transpose2d, conv2d, linear};
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, Uniform};
 
-/// Where a layer's initial weights come from: uniform in +-1/sqrt(fan in), as PyTorch's layers are initialised.
+/// Where a layer's initial weights come from, uniform in +-1/sqrt(fan in), as PyTorch's layers are initialised; and with
+/// what precision it will multiply them.
 pub(super) struct Init<'a, R: Rng> {
     pub(super) random: &'a mut R,
     pub(super) device: &'a Device,
+    pub(super) precision: Precision,
 }
 
 impl<R: Rng> Init<'_, R> {
@@ -46,6 +48,8 @@ pub(super) struct Conv {
     geometry: Geometry,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// Which way a convolution goes.
@@ -83,20 +87,23 @@ impl Conv {
             direction,
             geometry: Geometry { stride, padding },
             activation,
+            precision: init.precision,
         }
     }
 
     pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let run = match self.direction {
-            Direction::Down => conv2d,
-            Direction::Up => conv_transpose2d,
+        let run = |input, weight, bias, activation| match self.direction {
+            Direction::Down => conv2d(input, weight, Some(bias), self.geometry, activation, self.precision),
+            Direction::Up => {
+                conv_transpose2d(input, weight, Some(bias), self.geometry, activation, self.precision)
+            }
         };
         let (weight, bias) = (self.weight.val(), self.bias.val());
         match &self.norm {
-            None => run(input, weight, Some(bias), self.geometry, self.activation),
+            None => run(input, weight, bias, self.activation),
             Some(norm) if norm.is_training() => {
                 // The normalisation takes out any constant, so the bias has no gradient: it is left as it is.
-                let hidden = run(input, weight, Some(bias.detach()), self.geometry, Activation::Identity);
+                let hidden = run(input, weight, bias.detach(), Activation::Identity);
                 norm.forward(hidden, self.activation)
             }
             Some(norm) => {
@@ -108,7 +115,7 @@ impl Conv {
                 };
                 let weight = weight * factor.clone().reshape(along);
                 let bias = bias * factor + offset;
-                run(input, weight, Some(bias), self.geometry, self.activation)
+                run(input, weight, bias, self.activation)
             }
         }
     }
@@ -121,6 +128,8 @@ pub(super) struct Linear {
     bias: Param<Tensor<1>>,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Linear {
@@ -133,11 +142,12 @@ impl Linear {
             weight: init.uniform([features_in, features_out], features_in),
             bias: init.uniform([features_out], features_in),
             activation,
+            precision: init.precision,
         }
     }
 
     pub(super) fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        linear(input, self.weight.val(), Some(self.bias.val()), self.activation)
+        linear(input, self.weight.val(), Some(self.bias.val()), self.activation, self.precision)
     }
 }
 

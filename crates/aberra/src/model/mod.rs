@@ -14,7 +14,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 pub use self::likelihood::{Loss, Reconstruction};
-pub use self::settings::{Activation, Architecture, Likelihood, ModelSettings, Normalization, Preset};
+pub(crate) use self::settings::instructions;
+pub use self::settings::{
+    Activation, Architecture, Likelihood, ModelSettings, Normalization, Precision, Preset,
+};
 pub(crate) use self::weights::{Weight, load_weights, weights};
 
 use self::convolutional::Convolutional;
@@ -49,15 +52,6 @@ enum Network {
     Residual(Residual),
 }
 
-/// # Errors
-/// The environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
-pub(crate) fn check_kernels() -> Result<()> {
-    let chosen = aberra_kernels::InstructionSet::chosen();
-    chosen.map(drop).map_err(|error| {
-        Error::settings(error.to_string()).with_hint("unset it to use the widest that the processor has")
-    })
-}
-
 impl Model {
     /// A model with initial weights drawn from `seed`, for inputs `[size_px, size_px, channels]`.
     ///
@@ -72,9 +66,9 @@ impl Model {
         device: &Device,
     ) -> Result<Self> {
         settings.check(size_px)?;
-        check_kernels()?;
+        let precision = settings.precision.of_kernels()?;
         let mut random = generator(seed, Stream::Weights, 0);
-        let mut init = layer::Init { random: &mut random, device };
+        let mut init = layer::Init { random: &mut random, device, precision };
         let network = match settings.architecture {
             Architecture::Convolutional => {
                 Network::Convolutional(Convolutional::init(&mut init, settings, size_px, channels))

@@ -1,5 +1,6 @@
 //! What a model is made of: settings, presets, and the check of both.
 
+use aberra_kernels::InstructionSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,62 @@ pub struct ModelSettings {
     pub normalization: Normalization,
     /// What the decoder predicts, and so what reconstruction error costs.
     pub likelihood: Likelihood,
+    /// What the operands of products are rounded to, in training and in scoring alike.
+    pub precision: Precision,
+}
+
+/// What the operands of products are rounded to. Sums, weights and everything else are `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// `bf16` where the processor has instructions for it (AVX512_BF16), else `f32`. A detector holds which it was.
+    #[default]
+    Auto,
+    /// Single precision.
+    F32,
+    /// bfloat16, rounded in software where the processor lacks the instructions.
+    Bf16,
+}
+
+impl Precision {
+    /// The one that `Auto` means on this processor; the others are what they are.
+    ///
+    /// # Errors
+    /// The environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
+    pub fn resolved(self) -> Result<Self> {
+        Ok(match self {
+            Self::Auto if instructions()?.has_bf16() => Self::Bf16,
+            Self::Auto => Self::F32,
+            settled => settled,
+        })
+    }
+
+    /// The name used in settings and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// The kernels' precision, once resolved.
+    pub(super) fn of_kernels(self) -> Result<aberra_kernels::Precision> {
+        Ok(match self.resolved()? {
+            Self::Bf16 => aberra_kernels::Precision::Bf16,
+            _ => aberra_kernels::Precision::F32,
+        })
+    }
+}
+
+/// The instructions that the kernels use.
+///
+/// # Errors
+/// The environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
+pub(crate) fn instructions() -> Result<InstructionSet> {
+    InstructionSet::chosen().map_err(|error| {
+        Error::settings(error.to_string()).with_hint("unset it to use the widest that the processor has")
+    })
 }
 
 /// How encoder and decoder are built.
@@ -122,6 +179,7 @@ impl Preset {
             activation: Activation::Relu,
             normalization: Normalization::Batch,
             likelihood: Likelihood::Uncertainty,
+            precision: Precision::Auto,
         };
         match self {
             Self::Small => ModelSettings { channels: vec![16, 32, 64, 64], ..base },

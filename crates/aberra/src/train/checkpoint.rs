@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// The file in a run folder.
 pub(super) const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
 
-const KIND: FileKind = FileKind { name: "checkpoint", version: 1 };
+const KIND: FileKind = FileKind { name: "checkpoint", version: 2 };
 
 /// Where a run stands, apart from weights and moments.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

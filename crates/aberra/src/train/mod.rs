@@ -31,7 +31,7 @@ use self::checkpoint::{Identity, Position, State, Sums};
 use self::history::History;
 use self::optimizer::Optimizer;
 use self::selection::Selection;
-use crate::model::{Loss, Model, ModelSettings, Weight, load_weights, weights};
+use crate::model::{Loss, Model, ModelSettings, Precision, Weight, instructions, load_weights, weights};
 use crate::random::{Stream, generator};
 use crate::{Error, Result};
 
@@ -77,6 +77,10 @@ pub struct Plan {
     pub held_out: usize,
     /// Weights that training changes.
     pub parameters: usize,
+    /// What the operands of products are rounded to.
+    pub precision: Precision,
+    /// The name of the instruction set that computes.
+    pub instructions: &'static str,
     /// Memory the run expects to use: weights, moments, gradients, activations and images kept.
     pub memory_bytes: usize,
     /// Steps in an epoch.
@@ -128,7 +132,7 @@ pub(crate) fn train(
 
     let steps_per_epoch = inputs.len().div_ceil(settings.batch_size);
     let steps = steps_per_epoch * settings.epochs;
-    let plan = plan(run, &model, inputs, held_out, steps_per_epoch, optimizer.step as usize);
+    let plan = plan(run, &model, inputs, held_out, steps_per_epoch, optimizer.step as usize)?;
     let stopped = "training was stopped; the checkpoint in the run folder continues it (--resume)";
     if observe(Progress::Start(plan)).is_break() {
         return Err(Error::interrupted(stopped));
@@ -312,7 +316,7 @@ fn plan(
     held_out: &Inputs,
     steps_per_epoch: usize,
     steps_done: usize,
-) -> Plan {
+) -> Result<Plan> {
     let parameters = model.parameter_count();
     // Weights, gradients, two moments, best weights; each stage's activations forward and backward.
     let area = run.size_px * run.size_px;
@@ -321,13 +325,15 @@ fn plan(
         stages.map(|(stage, channels)| (area >> (2 * (stage + 1))).max(1) * channels).sum();
     let per_image = 4 * activations + 16 * area * run.channels;
     let floats = 5 * parameters + run.train.batch_size * per_image;
-    Plan {
+    Ok(Plan {
         images: inputs.len(),
         held_out: held_out.len(),
         parameters,
+        precision: run.model.precision.resolved()?,
+        instructions: instructions()?.name(),
         memory_bytes: floats * size_of::<f32>() + inputs.kept_bytes() + held_out.kept_bytes(),
         steps_per_epoch,
         epochs: run.train.epochs,
         steps_done,
-    }
+    })
 }

@@ -1,0 +1,303 @@
+//! The operands of products as they lie in memory: `f32`, `f32` rounded to bfloat16, or two bfloat16 in one value.
+//!
+//! A kernel is written once, over [`Operands`], and counts lengths and places along the depth in their values. The
+//! second of the three is what a processor without bfloat16 instructions uses, and what has an odd depth.
+
+use crate::activation::Signal;
+use crate::instructions::InstructionSet;
+use crate::pool::Pooled;
+use crate::precision::Precision;
+use crate::tile::{LANES, Multiply};
+use crate::wide::wide;
+use crate::window::Scratch;
+use std::cell::RefCell;
+
+/// A value of an operand in memory; all bits 0 are the number 0.
+pub(crate) trait Value: Multiply + Pooled + Send + Sync {
+    /// Lends the thread's working space. The work must not itself start parallel work: a thread that waits may be given
+    /// another piece of work, which would find the space lent already.
+    fn with_scratch<T>(work: impl FnOnce(&mut Scratch<Self>) -> T) -> T;
+}
+
+impl Value for f32 {
+    fn with_scratch<T>(work: impl FnOnce(&mut Scratch<Self>) -> T) -> T {
+        thread_local! {
+            static SCRATCH: RefCell<Scratch<f32>> = RefCell::default();
+        }
+        SCRATCH.with_borrow_mut(work)
+    }
+}
+
+impl Value for Pair {
+    fn with_scratch<T>(work: impl FnOnce(&mut Scratch<Self>) -> T) -> T {
+        thread_local! {
+            static SCRATCH: RefCell<Scratch<Pair>> = RefCell::default();
+        }
+        SCRATCH.with_borrow_mut(work)
+    }
+}
+
+/// Two bfloat16 that follow each other along the depth.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(transparent)]
+pub(crate) struct Pair(u32);
+
+impl Pair {
+    /// Rounds both.
+    #[inline(always)]
+    pub(crate) fn new([first, second]: [f32; 2]) -> Self {
+        Self(rounded(first).to_bits() >> 16 | rounded(second).to_bits())
+    }
+
+    /// The first in the lower half.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Both, the first in front.
+    #[inline(always)]
+    pub(crate) fn parts(self) -> [f32; 2] {
+        [f32::from_bits(self.0 << 16), f32::from_bits(self.0 & 0xffff_0000)]
+    }
+}
+
+/// The nearest bfloat16, of two equally near the one whose last bit is 0. A NaN stays one.
+#[inline(always)]
+pub(crate) fn rounded(value: f32) -> f32 {
+    let bits = value.to_bits();
+    let is_nan = bits & 0x7fff_ffff > 0x7f80_0000;
+    // Half of the last place that is kept, less the little that makes a tie go down to an even number.
+    let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+    f32::from_bits(if is_nan { bits | 0x0040_0000 } else { nearest } & 0xffff_0000)
+}
+
+/// A form that operands take.
+pub(crate) trait Operands {
+    /// What lies in memory.
+    type Value: Value;
+    /// Elements of the depth in one value.
+    const DEPTH: usize;
+
+    /// Writes a row, whose elements follow each other along the depth; `target` has a [`DEPTH`](Self::DEPTH)th of its length.
+    fn write(row: Signal<'_>, target: &mut [Self::Value]);
+
+    /// A row as it is where possible, else written to `buffer`.
+    fn read<'b>(row: Signal<'b>, buffer: &'b mut Vec<Self::Value>) -> &'b [Self::Value];
+
+    /// Writes `[depth][width]` as `[depth / DEPTH][width]`; `fill` writes every element. `plain` is working space.
+    fn pack(target: &mut [Self::Value], width: usize, plain: &mut Vec<f32>, fill: impl FnOnce(&mut [f32]));
+}
+
+/// Single precision.
+pub(crate) struct Single;
+/// Single precision, rounded to bfloat16.
+pub(crate) struct Rounded;
+/// Pairs of bfloat16.
+pub(crate) struct Pairs;
+
+impl Operands for Single {
+    type Value = f32;
+    const DEPTH: usize = 1;
+
+    #[inline]
+    fn write(row: Signal<'_>, target: &mut [f32]) {
+        row.write_to(target);
+    }
+
+    fn read<'b>(row: Signal<'b>, buffer: &'b mut Vec<f32>) -> &'b [f32] {
+        row.read(buffer)
+    }
+
+    fn pack(target: &mut [f32], _width: usize, _plain: &mut Vec<f32>, fill: impl FnOnce(&mut [f32])) {
+        fill(target);
+    }
+}
+
+impl Operands for Rounded {
+    type Value = f32;
+    const DEPTH: usize = 1;
+
+    fn write(row: Signal<'_>, target: &mut [f32]) {
+        row.write_to(target);
+        round(target);
+    }
+
+    fn read<'b>(row: Signal<'b>, buffer: &'b mut Vec<f32>) -> &'b [f32] {
+        let target = at_least(buffer, row.len());
+        Self::write(row, target);
+        target
+    }
+
+    fn pack(target: &mut [f32], _width: usize, _plain: &mut Vec<f32>, fill: impl FnOnce(&mut [f32])) {
+        fill(target);
+        round(target);
+    }
+}
+
+impl Operands for Pairs {
+    type Value = Pair;
+    const DEPTH: usize = 2;
+
+    fn write(row: Signal<'_>, target: &mut [Pair]) {
+        // In pieces that stay in the first-level cache, on their way through single precision where they must.
+        const PIECE: usize = 512;
+        let mut plain = [0.0; 2 * PIECE];
+        for (number, target) in target.chunks_mut(PIECE).enumerate() {
+            let row = row.part(number * 2 * PIECE, 2 * target.len());
+            let plain = &mut plain[..2 * target.len()];
+            row.write_to(plain);
+            join(plain, target);
+        }
+    }
+
+    fn read<'b>(row: Signal<'b>, buffer: &'b mut Vec<Pair>) -> &'b [Pair] {
+        let target = at_least(buffer, row.len() / 2);
+        Self::write(row, target);
+        target
+    }
+
+    fn pack(target: &mut [Pair], width: usize, plain: &mut Vec<f32>, fill: impl FnOnce(&mut [f32])) {
+        let plain = at_least(plain, 2 * target.len());
+        fill(plain);
+        match width {
+            LANES => interleave(plain.as_chunks().0, target.as_chunks_mut().0),
+            _ => {
+                for (rows, target) in plain.chunks_exact(2 * width).zip(target.chunks_exact_mut(width)) {
+                    let (first, second) = rows.split_at(width);
+                    let pairs = target.iter_mut().zip(first.iter().zip(second));
+                    pairs.for_each(|(target, (&first, &second))| *target = Pair::new([first, second]));
+                }
+            }
+        }
+    }
+}
+
+wide! {
+    fn round(values: &mut [f32]) {
+        values.iter_mut().for_each(|value| *value = rounded(*value));
+    }
+
+    /// Two and two that follow each other.
+    fn join(values: &[f32], target: &mut [Pair]) {
+        let pairs = values.as_chunks::<2>().0;
+        pairs.iter().zip(target).for_each(|(&pair, target)| *target = Pair::new(pair));
+    }
+
+    /// Row after row, two and two.
+    fn interleave(values: &[[f32; LANES]], target: &mut [[Pair; LANES]]) {
+        for ([first, second], target) in values.as_chunks::<2>().0.iter().zip(target) {
+            for (target, (&first, &second)) in target.iter_mut().zip(first.iter().zip(second)) {
+                *target = Pair::new([first, second]);
+            }
+        }
+    }
+}
+
+/// The first `length` values of a buffer, which grows to hold them.
+pub(crate) fn at_least<V: Copy + Default>(buffer: &mut Vec<V>, length: usize) -> &mut [V] {
+    buffer.resize(buffer.len().max(length), V::default());
+    &mut buffer[..length]
+}
+
+/// Calls with the form that operands of a precision take on this processor: `with_operands!(precision, depth, O => f::<O>())`,
+/// `depth` being what [`Pairs`] must divide.
+macro_rules! with_operands {
+    ($precision:expr, $depth:expr, $operands:ident => $call:expr) => {
+        match $crate::operand::Form::new($precision, $depth) {
+            $crate::operand::Form::Single => {
+                type $operands = $crate::operand::Single;
+                $call
+            }
+            $crate::operand::Form::Rounded => {
+                type $operands = $crate::operand::Rounded;
+                $call
+            }
+            $crate::operand::Form::Pairs => {
+                type $operands = $crate::operand::Pairs;
+                $call
+            }
+        }
+    };
+}
+
+pub(crate) use with_operands;
+
+/// The forms by name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Form {
+    Single,
+    Rounded,
+    Pairs,
+}
+
+impl Form {
+    /// For operands of which `depth` elements follow each other.
+    pub(crate) fn new(precision: Precision, depth: usize) -> Self {
+        match (precision, InstructionSet::current()) {
+            (Precision::F32, _) => Self::Single,
+            // The portable version takes pairs too, so that every machine can test them.
+            (Precision::Bf16, InstructionSet::Avx512Bf16 | InstructionSet::Portable)
+                if depth.is_multiple_of(Pairs::DEPTH) =>
+            {
+                Self::Pairs
+            }
+            (Precision::Bf16, _) => Self::Rounded,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_to_the_nearest_and_ties_to_even() {
+        // 8 significant bits: between 1 and 2 they are 1/128 apart.
+        for (value, expected) in [
+            (1.0, 1.0),
+            (1.0 + 1.0 / 256.0, 1.0),
+            (1.0 + 3.0 / 256.0, 1.0 + 4.0 / 256.0),
+            (1.0 + 1.1 / 256.0, 1.0 + 2.0 / 256.0),
+            (-1.0 - 1.1 / 256.0, -1.0 - 2.0 / 256.0),
+            (0.0, 0.0),
+            (f32::MAX, f32::INFINITY),
+            (f32::NEG_INFINITY, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(rounded(value).to_bits(), f32::to_bits(expected), "{value}");
+        }
+        // A NaN whose few bits would be lost, and one that would overflow into a number.
+        for bits in [0x7f80_0001, 0x7fff_ffff, 0xffff_ffff] {
+            assert!(rounded(f32::from_bits(bits)).is_nan());
+        }
+    }
+
+    #[test]
+    fn a_pair_holds_both() {
+        assert_eq!(Pair::new([1.5, -2.25]).parts(), [1.5, -2.25]);
+        assert_eq!(Pair::new([f32::NEG_INFINITY, 1.0 + 1.0 / 512.0]).parts(), [f32::NEG_INFINITY, 1.0]);
+        assert_eq!(Pair::default().parts(), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn packing_joins_neighbours_along_the_depth() {
+        let count = |values: &mut [f32]| {
+            values.iter_mut().enumerate().for_each(|(index, value)| *value = index as f32);
+        };
+        for width in [6, LANES] {
+            let mut target = vec![Pair::default(); 2 * width];
+            Pairs::pack(&mut target, width, &mut Vec::new(), count);
+            for (index, pair) in target.iter().enumerate() {
+                let first = (index / width * 2 * width + index % width) as f32;
+                assert_eq!(pair.parts(), [first, first + width as f32]);
+            }
+        }
+        let mut row = vec![0.0; 2500];
+        count(&mut row[..250]);
+        let mut buffer = Vec::new();
+        let read = Pairs::read(Signal::plain(&row), &mut buffer);
+        let parts: Vec<f32> = read.iter().flat_map(|pair| pair.parts()).collect();
+        assert_eq!(parts, row);
+    }
+}

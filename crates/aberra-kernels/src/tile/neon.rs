@@ -1,0 +1,94 @@
+//! The register tile in NEON: four 4-lane registers of columns times six rows, twenty-four accumulators in registers.
+
+use super::registers::{self, Registers};
+use super::{End, LANES, Left, Sums};
+use std::arch::aarch64::{
+    float32x4_t, vbicq_u32, vbslq_f32, vcgtq_f32, vcltq_f32, vdupq_n_f32, vfmaq_f32, vld1q_dup_f32,
+    vld1q_f32, vmulq_f32, vreinterpretq_f32_u32, vreinterpretq_u32_f32, vst1q_f32,
+};
+
+struct Neon;
+
+/// # Safety
+/// As [`registers::rows`]; every aarch64 processor has NEON.
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn rows(
+    left: Left<'_, f32>,
+    panel: &[f32],
+    begin: Option<&[f32; LANES]>,
+    end: End,
+    sums: Sums<'_>,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { registers::rows::<Neon>(left, panel, begin, end, sums) }
+}
+
+// SAFETY of all blocks: the caller's promise.
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+impl Registers for Neon {
+    type Value = f32;
+    type Columns = [float32x4_t; 4];
+    type Sums = [float32x4_t; 4];
+    const ROWS: usize = 6;
+
+    #[inline(always)]
+    unsafe fn columns(panel: *const f32) -> [float32x4_t; 4] {
+        unsafe { Self::load(panel) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(sums: *const f32) -> [float32x4_t; 4] {
+        unsafe { [vld1q_f32(sums), vld1q_f32(sums.add(4)), vld1q_f32(sums.add(8)), vld1q_f32(sums.add(12))] }
+    }
+
+    #[inline(always)]
+    unsafe fn store(sums: [float32x4_t; 4], target: *mut f32) {
+        unsafe {
+            vst1q_f32(target, sums[0]);
+            vst1q_f32(target.add(4), sums[1]);
+            vst1q_f32(target.add(8), sums[2]);
+            vst1q_f32(target.add(12), sums[3]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(
+        sums: [float32x4_t; 4],
+        value: *const f32,
+        columns: [float32x4_t; 4],
+    ) -> [float32x4_t; 4] {
+        unsafe {
+            let value = vld1q_dup_f32(value);
+            [
+                vfmaq_f32(sums[0], value, columns[0]),
+                vfmaq_f32(sums[1], value, columns[1]),
+                vfmaq_f32(sums[2], value, columns[2]),
+                vfmaq_f32(sums[3], value, columns[3]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn end(mut sums: [float32x4_t; 4], end: End) -> [float32x4_t; 4] {
+        unsafe {
+            let zero = vdupq_n_f32(0.0);
+            match end {
+                End::Sum => {}
+                End::Relu => {
+                    for c in &mut sums {
+                        let bits = vbicq_u32(vreinterpretq_u32_f32(*c), vcltq_f32(*c, zero));
+                        *c = vreinterpretq_f32_u32(bits);
+                    }
+                }
+                End::LeakyRelu(slope) => {
+                    let slope = vdupq_n_f32(slope);
+                    for c in &mut sums {
+                        *c = vbslq_f32(vcgtq_f32(*c, zero), *c, vmulq_f32(*c, slope));
+                    }
+                }
+            }
+            sums
+        }
+    }
+}

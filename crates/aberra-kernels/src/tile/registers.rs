@@ -1,0 +1,136 @@
+//! The loop of the register tile, written once for every instruction set: what differs between them are the registers.
+
+use super::{End, LANES, Left, Runs, Sums};
+
+/// Registers that a tile computes in. The functions are inlined into one that has their instructions.
+pub(super) trait Registers {
+    /// An operand in memory: one element of the depth, or two.
+    type Value;
+    /// [`LANES`] values of a panel.
+    type Columns: Copy;
+    /// [`LANES`] sums.
+    type Sums: Copy;
+    /// Rows of a full tile, at most [`MOST_ROWS`]: as many as there are registers for.
+    const ROWS: usize;
+
+    /// # Safety
+    /// The processor has the instructions; [`LANES`] values can be read.
+    #[allow(unsafe_code, reason = "SIMD intrinsics")]
+    unsafe fn columns(panel: *const Self::Value) -> Self::Columns;
+
+    /// # Safety
+    /// The processor has the instructions; [`LANES`] sums can be read.
+    #[allow(unsafe_code, reason = "SIMD intrinsics")]
+    unsafe fn load(sums: *const f32) -> Self::Sums;
+
+    /// # Safety
+    /// The processor has the instructions; [`LANES`] sums can be written.
+    #[allow(unsafe_code, reason = "SIMD intrinsics")]
+    unsafe fn store(sums: Self::Sums, target: *mut f32);
+
+    /// Adds one value times each column.
+    ///
+    /// # Safety
+    /// The processor has the instructions; the value can be read.
+    #[allow(unsafe_code, reason = "SIMD intrinsics")]
+    unsafe fn multiply_add(sums: Self::Sums, value: *const Self::Value, columns: Self::Columns)
+    -> Self::Sums;
+
+    /// What becomes of sums before they are stored. A NaN stays one.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
+    #[allow(unsafe_code, reason = "SIMD intrinsics")]
+    unsafe fn end(sums: Self::Sums, end: End) -> Self::Sums;
+}
+
+/// The most rows that any tile has.
+const MOST_ROWS: usize = 12;
+
+/// As [`multiply`](super::multiply), without its checks.
+///
+/// # Safety
+/// The processor has the registers' instructions; `multiply`'s assertions hold: every row in bounds of its values, `panel`
+/// at least depth x LANES long, LANES sums in bounds at every place, as many places as starts.
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+#[inline(always)]
+pub(super) unsafe fn rows<R: Registers>(
+    left: Left<'_, R::Value>,
+    panel: &[R::Value],
+    begin: Option<&[f32; LANES]>,
+    end: End,
+    sums: Sums<'_>,
+) {
+    const { assert!(R::ROWS <= MOST_ROWS) };
+    // An offset moves the beginning of a buffer; that it lies within follows from rows and sums being in bounds.
+    let values = left.values.get(left.offset..).unwrap_or_default();
+    let runs = left.runs;
+    let places = sums.places.chunks(R::ROWS);
+    let sums = sums.values.get_mut(sums.offset..).unwrap_or_default();
+    for (starts, places) in left.starts.chunks(R::ROWS).zip(places) {
+        // SAFETY: the caller's promises are `tile`'s, and each arm has as many starts as rows.
+        unsafe {
+            match starts.len() {
+                12 if R::ROWS >= 12 => tile::<R, 12>(values, starts, runs, panel, begin, end, sums, places),
+                11 if R::ROWS >= 11 => tile::<R, 11>(values, starts, runs, panel, begin, end, sums, places),
+                10 if R::ROWS >= 10 => tile::<R, 10>(values, starts, runs, panel, begin, end, sums, places),
+                9 if R::ROWS >= 9 => tile::<R, 9>(values, starts, runs, panel, begin, end, sums, places),
+                8 if R::ROWS >= 8 => tile::<R, 8>(values, starts, runs, panel, begin, end, sums, places),
+                7 if R::ROWS >= 7 => tile::<R, 7>(values, starts, runs, panel, begin, end, sums, places),
+                6 => tile::<R, 6>(values, starts, runs, panel, begin, end, sums, places),
+                5 => tile::<R, 5>(values, starts, runs, panel, begin, end, sums, places),
+                4 => tile::<R, 4>(values, starts, runs, panel, begin, end, sums, places),
+                3 => tile::<R, 3>(values, starts, runs, panel, begin, end, sums, places),
+                2 => tile::<R, 2>(values, starts, runs, panel, begin, end, sums, places),
+                _ => tile::<R, 1>(values, starts, runs, panel, begin, end, sums, places),
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`rows`], with exactly `N` starts and places, and no offsets.
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+#[allow(clippy::too_many_arguments, reason = "kept apart so that they stay in registers")]
+#[inline(always)]
+unsafe fn tile<R: Registers, const N: usize>(
+    values: &[R::Value],
+    starts: &[usize],
+    runs: Runs,
+    panel: &[R::Value],
+    begin: Option<&[f32; LANES]>,
+    end: End,
+    sums: &mut [f32],
+    places: &[usize],
+) {
+    // SAFETY: all addresses are in bounds by the caller's promise: rows of `values` up to start + span, the panel up to
+    // depth x LANES, the sums up to place + LANES, `begin` by its type.
+    unsafe {
+        let mut rows = [values.as_ptr(); N];
+        for (row, &start) in rows.iter_mut().zip(starts) {
+            *row = row.add(start);
+        }
+        // Loops rather than closures throughout: a closure is a function of its own, without the instructions.
+        let mut c = [R::load(begin.map_or(sums.as_ptr(), |begin| begin.as_ptr())); N];
+        if begin.is_none() {
+            for (c, &place) in c.iter_mut().zip(places) {
+                *c = R::load(sums.as_ptr().add(place));
+            }
+        }
+        let mut columns = panel.as_ptr();
+        for run in 0..runs.count {
+            let mut index = run * runs.stride;
+            for _ in 0..runs.length {
+                let weights = R::columns(columns);
+                columns = columns.add(LANES);
+                for r in 0..N {
+                    c[r] = R::multiply_add(c[r], rows[r].add(index), weights);
+                }
+                index += runs.step;
+            }
+        }
+        for (c, &place) in c.iter().zip(places) {
+            R::store(R::end(*c, end), sums.as_mut_ptr().add(place));
+        }
+    }
+}
