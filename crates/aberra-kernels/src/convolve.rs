@@ -16,6 +16,7 @@ use crate::precision::Precision;
 use crate::product::{Panels, Product, ROW_BLOCK, Rows};
 use crate::tile::{End, LANES, Runs};
 use crate::window::{Part, copy_window};
+use crate::winograd;
 use rayon::prelude::*;
 
 /// Elements of a padded copy that should stay in the second-level cache.
@@ -32,6 +33,9 @@ pub(crate) fn gather(
     activation: Activation,
     precision: Precision,
 ) -> Vec<f32> {
+    if winograd::fits(sizes, precision) {
+        return winograd::gather(large, weight, bias, sizes, activation);
+    }
     with_operands!(precision, sizes.large.channels, O => gather_operands::<O>(large, weight, bias, sizes, activation))
 }
 
@@ -88,6 +92,9 @@ pub(crate) fn spread(
     activation: Activation,
     precision: Precision,
 ) -> Vec<f32> {
+    if winograd::fits(sizes, precision) {
+        return winograd::spread(small, weight, bias, sizes, activation);
+    }
     with_operands!(precision, sizes.small.channels, O => if sizes.large.channels <= FEW_CHANNELS {
         spread_few_channels::<O>(small, weight, bias, sizes, activation)
     } else {

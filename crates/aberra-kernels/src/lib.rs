@@ -31,6 +31,7 @@ mod tile;
 mod weight_gradient;
 mod wide;
 mod window;
+mod winograd;
 
 pub use activation::Activation;
 pub use backend::Kernels;

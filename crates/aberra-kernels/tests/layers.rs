@@ -75,6 +75,27 @@ proptest! {
         }
     }
 
+    /// Channels for which nine products take the place of sixteen.
+    #[test]
+    fn halving_convolutions_of_wide_layers(
+        (batch, height, width) in (1..5_usize, 1..12_usize, 1..12_usize),
+        (large, small) in (1..4_usize, 1..4_usize),
+        padding in 0..3_usize,
+        transposed: bool,
+    ) {
+        let (geometry, activation) = (Geometry { stride: 2, padding }, Activation::Identity);
+        let weight = [4, 4, 16 * large, 16 * small];
+        if transposed {
+            prop_assume!(height.min(width) * 2 + 2 > 2 * padding);
+            let input = [batch, height, width, 16 * small];
+            compare(Layer::Transposed(geometry), &input, &weight, 16 * large, activation);
+        } else {
+            prop_assume!(height.min(width) + 2 * padding >= 4);
+            let input = [batch, height, width, 16 * large];
+            compare(Layer::Convolution(geometry), &input, &weight, 16 * small, activation);
+        }
+    }
+
     #[test]
     fn dense_layers_of_any_shape(
         (rows, inputs, outputs) in (1..40_usize, 1..70_usize, 1..40_usize),
@@ -90,6 +111,9 @@ fn layers_larger_than_every_block() {
     let convolution = Layer::Convolution(geometry);
     compare(convolution, &[2, 34, 30, 1], &[4, 4, 1, 32], 32, Activation::Sigmoid);
     compare(convolution, &[3, 6, 6, 150], &[4, 4, 150, 20], 20, Activation::Tanh);
+    compare(convolution, &[2, 52, 50, 16], &[4, 4, 16, 32], 32, Activation::Sigmoid);
+    compare(convolution, &[19, 8, 8, 144], &[4, 4, 144, 48], 48, Activation::Identity);
+    compare(Layer::Transposed(geometry), &[2, 26, 25, 32], &[4, 4, 16, 32], 16, Activation::Tanh);
     compare(Layer::Transposed(geometry), &[2, 40, 33, 18], &[4, 4, 1, 18], 1, Activation::Sigmoid);
     compare(Layer::Transposed(geometry), &[2, 5, 4, 300], &[4, 4, 17, 300], 17, Activation::Identity);
     compare(Layer::Dense, &[7, 1500], &[1500, 33], 33, Activation::Identity);
@@ -102,6 +126,8 @@ fn activations_with_a_kink() {
     for activation in [Activation::Relu, Activation::LeakyRelu(0.2)] {
         compare(Layer::Convolution(geometry), &[2, 9, 9, 3], &[3, 3, 3, 8], 8, activation);
         compare(Layer::Transposed(geometry), &[2, 5, 5, 3], &[4, 4, 8, 3], 8, activation);
+        compare(Layer::Transposed(geometry), &[2, 5, 5, 16], &[4, 4, 16, 16], 16, activation);
+        compare(Layer::Convolution(geometry), &[2, 6, 6, 16], &[4, 4, 16, 16], 16, activation);
         compare(Layer::Transposed(geometry), &[2, 5, 5, 3], &[4, 4, 2, 3], 2, activation);
         compare(Layer::Dense, &[5, 20], &[20, 9], 9, activation);
     }
@@ -147,6 +173,8 @@ fn cases() -> impl Iterator<Item = (Layer, Vec<usize>, Vec<usize>, usize, Precis
         (Layer::Convolution(geometry), vec![7, 16, 16, 40], vec![4, 4, 40, 24], 24),
         (Layer::Transposed(geometry), vec![7, 20, 20, 20], vec![4, 4, 1, 20], 1),
         (Layer::Transposed(geometry), vec![7, 10, 10, 24], vec![4, 4, 40, 24], 40),
+        (Layer::Convolution(geometry), vec![7, 40, 40, 16], vec![4, 4, 16, 32], 32),
+        (Layer::Transposed(geometry), vec![7, 10, 10, 32], vec![4, 4, 48, 32], 48),
         (Layer::Dense, vec![7, 2500], vec![2500, 40], 40),
         (Layer::Dense, vec![7, 64], vec![64, 1100], 1100),
     ];
