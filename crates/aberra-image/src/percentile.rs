@@ -6,22 +6,41 @@ pub(crate) fn percentiles<'a>(
     rows: impl Iterator<Item = &'a [f32]> + Clone,
     percentiles: [f64; 2],
 ) -> Option<[f32; 2]> {
-    let mut counts = vec![0_usize; 1 << BIN_BITS];
+    // Two tables in turn: neighbours are often equal, and one count would wait for the other.
+    let mut tables = [vec![0_usize; 1 << BIN_BITS], vec![0_usize; 1 << BIN_BITS]];
+    let [even, odd] = &mut tables;
     for row in rows.clone() {
-        for &value in row {
-            counts[bin(value)] += 1;
+        let (pairs, rest) = row.as_chunks::<2>();
+        for &[first, second] in pairs {
+            even[bin(first)] += 1;
+            odd[bin(second)] += 1;
+        }
+        for &value in rest {
+            even[bin(value)] += 1;
         }
     }
+    let [mut counts, odd] = tables;
+    counts.iter_mut().zip(odd).for_each(|(count, odd)| *count += odd);
     let total: usize = counts.iter().sum();
     if total == 0 {
         return None;
     }
-    Some(percentiles.map(|percentile| {
-        let position = (percentile / 100.0).clamp(0.0, 1.0) * (total - 1) as f64;
-        let rank = (position.floor() as usize).min(total - 1);
-        let (value, next) = order_statistics(rows.clone(), &counts, rank);
-        (f64::from(value) + (position - rank as f64) * (f64::from(next) - f64::from(value))) as f32
-    }))
+    let positions = percentiles.map(|percentile| (percentile / 100.0).clamp(0.0, 1.0) * (total - 1) as f64);
+    let ranks = positions.map(|position| (position.floor() as usize).min(total - 1));
+    let places = ranks.map(|rank| place(&counts, rank));
+    let members = members(rows.clone(), places.map(|(bin, _)| bin), &counts);
+    let mut found = [0.0; 2];
+    for (index, mut members) in members.into_iter().enumerate() {
+        let (wanted, rank) = places[index];
+        let (value, next) = order_statistics(&mut members, rank);
+        let next = next.unwrap_or_else(|| {
+            let higher = rows.clone().flatten().copied().filter(|&value| bin(value) > wanted);
+            higher.min_by(f32::total_cmp).unwrap_or(value)
+        });
+        let share = positions[index] - ranks[index] as f64;
+        found[index] = (f64::from(value) + share * (f64::from(next) - f64::from(value))) as f32;
+    }
+    Some(found)
 }
 
 /// The sign, the exponent and the leading mantissa bits of a value make its bin.
@@ -34,35 +53,42 @@ fn bin(value: f32) -> usize {
     (ordered >> (u32::BITS - BIN_BITS)) as usize
 }
 
-/// The value of the given rank, counted from 0, and the one after it (itself, where it is the last): only the values in
-/// its bin need be put in order.
-fn order_statistics<'a>(
-    rows: impl Iterator<Item = &'a [f32]> + Clone,
-    counts: &[usize],
-    rank: usize,
-) -> (f32, f32) {
+/// The bin that the value of a rank, counted from 0, lies in, and its rank there.
+fn place(counts: &[usize], rank: usize) -> (usize, usize) {
     let mut below = 0;
-    let mut wanted = 0;
-    for (index, &count) in counts.iter().enumerate() {
+    for (bin, &count) in counts.iter().enumerate() {
         if below + count > rank {
-            wanted = index;
-            break;
+            return (bin, rank - below);
         }
         below += count;
     }
-    let mut members: Vec<f32> = Vec::with_capacity(counts[wanted]);
-    for row in rows.clone() {
-        members.extend(row.iter().copied().filter(|&value| bin(value) == wanted));
+    (0, 0)
+}
+
+/// The values in each of two bins.
+fn members<'a>(rows: impl Iterator<Item = &'a [f32]>, bins: [usize; 2], counts: &[usize]) -> [Vec<f32>; 2] {
+    // Every value is written, and stays only where it belongs: a branch would be guessed wrongly too often.
+    let [mut first, mut second] = bins.map(|bin| vec![0.0; counts[bin] + 1]);
+    let (mut in_first, mut in_second) = (0, 0);
+    for row in rows {
+        for &value in row {
+            let bin = bin(value);
+            first[in_first] = value;
+            second[in_second] = value;
+            in_first += usize::from(bin == bins[0]);
+            in_second += usize::from(bin == bins[1]);
+        }
     }
-    let Some(last) = members.len().checked_sub(1) else { return (0.0, 0.0) };
-    let (_, &mut value, above) = members.select_nth_unstable_by((rank - below).min(last), f32::total_cmp);
-    let next = if above.is_empty() {
-        let higher = rows.flatten().copied().filter(|&value| bin(value) > wanted);
-        higher.min_by(f32::total_cmp).unwrap_or(value)
-    } else {
-        above.iter().copied().fold(f32::INFINITY, f32::min)
-    };
-    (value, next)
+    first.truncate(in_first);
+    second.truncate(in_second);
+    [first, second]
+}
+
+/// The value of the given rank, counted from 0, and the one after it, if there is one.
+fn order_statistics(members: &mut [f32], rank: usize) -> (f32, Option<f32>) {
+    let Some(last) = members.len().checked_sub(1) else { return (0.0, None) };
+    let (_, &mut value, above) = members.select_nth_unstable_by(rank.min(last), f32::total_cmp);
+    (value, above.iter().copied().min_by(f32::total_cmp))
 }
 
 #[cfg(test)]

@@ -107,14 +107,14 @@ unsafe fn tile<R: Registers, const N: usize>(
     // depth x LANES, the sums up to place + LANES, `begin` by its type.
     unsafe {
         let mut rows = [values.as_ptr(); N];
-        for (row, &start) in rows.iter_mut().zip(starts) {
-            *row = row.add(start);
+        for r in 0..N {
+            rows[r] = rows[r].add(*starts.get_unchecked(r));
         }
         // Loops rather than closures throughout: a closure is a function of its own, without the instructions.
         let mut c = [R::load(begin.map_or(sums.as_ptr(), |begin| begin.as_ptr())); N];
         if begin.is_none() {
-            for (c, &place) in c.iter_mut().zip(places) {
-                *c = R::load(sums.as_ptr().add(place));
+            for r in 0..N {
+                c[r] = R::load(sums.as_ptr().add(*places.get_unchecked(r)));
             }
         }
         let mut columns = panel.as_ptr();
@@ -129,8 +129,9 @@ unsafe fn tile<R: Registers, const N: usize>(
                 index += runs.step;
             }
         }
-        for (c, &place) in c.iter().zip(places) {
-            R::store(R::end(*c, end), sums.as_mut_ptr().add(place));
+        // By index: over an iterator the sums would be kept in memory as well.
+        for r in 0..N {
+            R::store(R::end(c[r], end), sums.as_mut_ptr().add(*places.get_unchecked(r)));
         }
     }
 }

@@ -86,18 +86,37 @@ pub(crate) fn separable_filter(plane: &[f64], width: usize, taps: &[f64]) -> Vec
         for (index, value) in padded.iter_mut().enumerate() {
             *value = source[mirrored(index as isize - radius as isize, width)];
         }
-        for (offset, tap) in taps.iter().enumerate() {
-            add_scaled(output, &padded[offset..offset + width], *tap);
-        }
+        weighted_sum(output, taps, |tap| &padded[tap..tap + width]);
     }
     let mut filtered = vec![0.0; plane.len()];
     for (row, output) in filtered.chunks_exact_mut(width).enumerate() {
-        for (offset, tap) in taps.iter().enumerate() {
-            let source = mirrored((row + offset) as isize - radius as isize, height);
-            add_scaled(output, &rows[source * width..][..width], *tap);
-        }
+        weighted_sum(output, taps, |tap| {
+            let source = mirrored((row + tap) as isize - radius as isize, height);
+            &rows[source * width..][..width]
+        });
     }
     filtered
+}
+
+/// The sum of the lines that `line` gives for each of the weights, so many at a time as stay in registers.
+fn weighted_sum<'a>(output: &mut [f64], weights: &[f64], line: impl Fn(usize) -> &'a [f64]) {
+    const WIDTH: usize = 16;
+    let (blocks, rest) = output.as_chunks_mut::<WIDTH>();
+    let done = blocks.len() * WIDTH;
+    for (number, block) in blocks.iter_mut().enumerate() {
+        let mut sums = [0.0; WIDTH];
+        for (index, weight) in weights.iter().enumerate() {
+            if let Some(values) = line(index)[number * WIDTH..].first_chunk::<WIDTH>() {
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum += value * weight;
+                }
+            }
+        }
+        *block = sums;
+    }
+    for (column, sum) in rest.iter_mut().enumerate() {
+        *sum = weights.iter().enumerate().map(|(index, weight)| line(index)[done + column] * weight).sum();
+    }
 }
 
 /// The height of a plane of `width`, or a data error.
@@ -116,12 +135,6 @@ pub(super) fn height_of(plane: &[f32], width: usize) -> Result<usize> {
             index / width,
             index % width
         ))),
-    }
-}
-
-fn add_scaled(sums: &mut [f64], values: &[f64], factor: f64) {
-    for (sum, value) in sums.iter_mut().zip(values) {
-        *sum += factor * value;
     }
 }
 
