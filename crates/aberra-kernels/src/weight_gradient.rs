@@ -11,7 +11,6 @@ use crate::pool;
 use crate::precision::Precision;
 use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
 use crate::window::{Part, fill_window};
-use crate::winograd;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -30,9 +29,6 @@ pub(crate) fn weight_gradient(
     sizes: &Sizes,
     precision: Precision,
 ) -> Vec<f32> {
-    if winograd::fits(sizes, precision) {
-        return winograd::weight_gradient(large, small, sizes);
-    }
     // The depth is pixels, which are filled up to what the operands need.
     with_operands!(precision, 0, O => sum_shards::<O>(large, small, sizes))
 }

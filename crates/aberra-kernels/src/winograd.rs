@@ -15,13 +15,13 @@
 //! ```
 //!
 //! and in two dimensions the same along both axes; the tiles of a transposed convolution overlap, and are added. The nine
-//! products are matrices over tiles, for which the register tile does the work. `gradient` has the weights' gradient,
-//! `lanes` the sums before and after the products.
+//! products are matrices over tiles, for which the register tile does the work. `lanes` has the sums before and after the
+//! products.
+//!
+//! The gradient of the weights is not formed in this way: a weight that no pixel needs would get the rounding errors of
+//! its neighbours as its gradient instead of 0, and Adam would take them for a direction.
 
-mod gradient;
 mod lanes;
-
-pub(crate) use gradient::weight_gradient;
 
 use self::lanes::{Steps, combine_tile, expand_tile, expand_weights, overlap_tiles, split_tiles};
 use crate::activation::{Activation, Signal};

@@ -135,27 +135,6 @@ wide! {
         }
     }
 
-    /// The same of `count` tiles for [`LANES`] channels, to `[product][tile][LANES]`, of which `target` holds `tiles` tiles a
-    /// product; the line's first is number `at`.
-    pub(super) fn split_panel(
-        source: &[f32],
-        steps: Steps,
-        count: usize,
-        target: &mut [f32],
-        tiles: usize,
-        at: usize,
-    ) {
-        for tile in 0..count {
-            for channel in (0..LANES).step_by(WIDTH) {
-                let split = split_tile(source, tile * steps.tile + channel, steps);
-                for (product, &lanes) in split.as_flattened().iter().enumerate() {
-                    let place = (product * tiles + at + tile) * LANES + channel;
-                    store(lanes, target, place);
-                }
-            }
-        }
-    }
-
     /// What the four results of a tile mean for the nine products: `[2 rows][2 columns]` of pixels at `from` to
     /// `[product][channels]`.
     pub(super) fn expand_tile(source: &[f32], steps: Steps, channels: usize, target: &mut [f32]) {
