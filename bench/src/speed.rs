@@ -18,6 +18,12 @@ pub(crate) struct Arguments {
     /// The Python of the peers.
     #[arg(long, default_value = "python3")]
     python: PathBuf,
+    /// The model: peer or reference (256 px).
+    #[arg(long, default_value = "peer")]
+    preset: String,
+    /// Steps and passes that each program times in a round.
+    #[arg(long, default_value_t = 11)]
+    repeats: usize,
     /// Side of the network input.
     #[arg(long, default_value_t = 128)]
     size: usize,
@@ -59,8 +65,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut measured = Measured::new();
     for round in 1..=arguments.rounds {
         note(&format!("round {round} of {}", arguments.rounds));
-        let sizes =
-            [("--size", arguments.size), ("--batch", arguments.batch), ("--threads", arguments.threads)];
+        let sizes = [
+            ("--size", arguments.size),
+            ("--batch", arguments.batch),
+            ("--threads", arguments.threads),
+            ("--repeats", arguments.repeats),
+        ];
         let mut own = Command::new(std::env::current_exe()?);
         own.arg("step");
         let peers = arguments.peers.iter().map(|mode| {
@@ -69,8 +79,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             command
         });
         for mut command in std::iter::once(own).chain(peers) {
+            command.args(["--preset", &arguments.preset]);
             command.args(sizes.iter().flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]));
-            let line = last_line(&mut command)?;
+            let line = match last_line(&mut command) {
+                Ok(line) => line,
+                // A peer that cannot run here does not hide the others.
+                Err(error) => {
+                    note(&error.to_string());
+                    continue;
+                }
+            };
             let name = line["name"].as_str().unwrap_or_default().to_owned();
             for measure in MEASURES {
                 if let Some(value) = line[measure].as_f64() {
@@ -100,7 +118,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = arguments.folder.as_ref().map(|folder| score(arguments, folder)).transpose()?;
     result(
         &json!({
-            "size": arguments.size, "batch": arguments.batch, "threads": arguments.threads,
+            "preset": arguments.preset, "size": arguments.size, "batch": arguments.batch, "threads": arguments.threads,
             "rounds": arguments.rounds, "processor": processor(), "measured": measured, "folder": folder,
         })
         .to_string(),
