@@ -62,7 +62,8 @@ export interface DetectorData {
   promise: {
     /** In words. */
     text: string;
-    false_alarm_rate: number;
+    /** null where the threshold promises no rate: one chosen with labels, by a percentile or by hand. */
+    false_alarm_rate: number | null;
     confidence: number | null;
   };
   /** All settings, as TOML. */
@@ -100,7 +101,7 @@ export interface EvaluationData {
     recall: Figure;
   }[];
   /** What files and frames alone give away (a shortcut warns where its AUROC is high). */
-  shortcuts: { name: string; auroc: Figure<Interval> }[];
+  shortcuts: { name: string; auroc: number }[];
   pixels: Figure<{ auroc: Figure; average_precision: Figure; pro: Figure; dice_at_threshold: Figure; images_with_mask: number }>;
   /** ROC and PR with pointwise 95 % bands: equal-length arrays. Empty where a class is missing. */
   roc: { fpr: number[]; tpr: number[]; tpr_low: number[]; tpr_high: number[] };
@@ -142,6 +143,7 @@ export interface ImageData {
   leaked: boolean;
   /** Share of pixels above the pixel threshold. */
   anomalous_share: number;
+  /** What was measured. Empty, like the two below, for images without a thumbnail where there are very many images. */
   evidence: Record<string, number>;
   /** Each measurement's percentile (0 to 100) among the calibration normals. */
   evidence_percentiles: Record<string, number>;
@@ -151,8 +153,9 @@ export interface ImageData {
   thumbnail: number | null;
   /** Coordinates on the principal components, as many as `latent.components`. */
   pca: number[];
-  /** Nearest training normals in latent space, nearest first. */
-  nearest: { distance: number; thumbnail: Picture | null; name: string | null }[];
+  /** Nearest training normals in latent space, nearest first; empty for images without `pictures`. `thumbnail` is a
+   *  number on the thumbnails' sheet, after those of the test images; null where the normal is not in the data set. */
+  nearest: { distance: number; thumbnail: number | null; name: string | null }[];
   /** The full triple, at the network input's size; null beyond the 300 shown. */
   pictures: {
     input: Picture;
@@ -170,9 +173,11 @@ export interface LatentData {
   components: number;
   /** Calibration normals on the components, for the cloud and the ellipse: [n][components]. */
   calibration: number[][];
-  /** Mean and standard deviation of calibration normals on each component; the ellipse in 2-D covers 95 % of them. */
-  ellipse: { mean: [number, number]; covariance: [[number, number], [number, number]]; chi_square: number };
-  /** Mean KL of each latent dimension over the calibration normals, nats, in the order of the dimensions. */
+  /** Mean and covariance of calibration normals on the first two components; the ellipse covers 95 % of a normal
+   *  distribution like that: (x - mean)' covariance^-1 (x - mean) <= chi_square. null with fewer than two components. */
+  ellipse: { mean: [number, number]; covariance: [[number, number], [number, number]]; chi_square: number } | null;
+  /** Mean KL of each latent dimension over the calibration normals, nats, in the order of the dimensions. Empty where the
+   *  detector was made before it kept them. */
   kl_per_dimension: number[];
   /** Strips of decoded images along a direction through the mean of the training normals. */
   traversals: { name: string; /** in standard deviations */ positions: number[]; pictures: Picture[] }[];
@@ -181,6 +186,8 @@ export interface LatentData {
 }
 
 export interface CompareData {
+  /** What to know about the images that are compared on, in plain words; null where they are all of the report's. */
+  note: string | null;
   /** Scorers of this detector, and the other detectors on the same test set. */
   rows: { name: string; what: "scorer" | "detector"; auroc: Figure<Interval>; average_precision: Figure<Interval>; recall_at_5_fpr: Figure;
     /** Difference of AUROC to the report's detector and scorer, by a paired bootstrap over groups; null for itself. */
