@@ -16,9 +16,9 @@ pub(super) fn summary(
         "{name} learned what is normal from {} of {}. {} more fitted the scorer {}, and {} gave the threshold.",
         size(provenance.train),
         provenance.dataset,
-        images(provenance.fit.images),
+        provenance.fit.images,
         detector.config().scorer,
-        images(provenance.calibration.images),
+        provenance.calibration.images,
     )];
     let promise = detector.calibration().promise;
     lines.push(match promise.rate() {
@@ -78,8 +78,4 @@ fn size_of(size: PartSize, what: &str) -> String {
         groups => format!(" in {groups} groups"),
     };
     format!("{} {what}{plural}{groups}", size.images)
-}
-
-fn images(count: usize) -> String {
-    if count == 1 { "1 image".to_owned() } else { format!("{count} images") }
 }

@@ -90,9 +90,11 @@ pub(super) fn training(training: &TrainingData) -> Result<Vec<u8>> {
     ];
     let last = training.epochs.last().map_or(1, |epoch| epoch.epoch);
     figure(SIZE.0, SIZE.1 * 3 / 2, |area| {
-        for ((name, train, held_out), area) in panels.iter().zip(area.split_evenly((3, 1))) {
+        for (panel, ((name, train, held_out), area)) in
+            panels.iter().zip(area.split_evenly((3, 1))).enumerate()
+        {
             // The first epochs fall so far that the rest would be a flat line.
-            let late = training.epochs.iter().filter(|epoch| epoch.epoch * 20 > last);
+            let late = training.epochs.iter().filter(|epoch| epoch.epoch * 10 > last);
             let y = range(late.flat_map(|epoch| [train(epoch), held_out(epoch)]));
             let points = |of: &Of| {
                 let all = training.epochs.iter().map(|epoch| (epoch.epoch as f64, of(epoch)));
@@ -117,7 +119,9 @@ pub(super) fn training(training: &TrainingData) -> Result<Vec<u8>> {
                 .draw_series(DashedLineSeries::new(points(held_out), 12, 6, ANOMALOUS.stroke_width(3)))?
                 .label("held-out normals")
                 .legend(|(x, y)| PathElement::new([(x, y), (x + 14, y)], ANOMALOUS.stroke_width(3)));
-            legend(&mut chart, SeriesLabelPosition::UpperRight)?;
+            if panel == 0 {
+                legend(&mut chart, SeriesLabelPosition::UpperRight)?;
+            }
         }
         Drawn::Ok(())
     })

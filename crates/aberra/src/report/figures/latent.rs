@@ -41,7 +41,7 @@ pub(super) fn components(data: &ReportData, latent: &LatentData) -> Result<Vec<u
         if !anomalous.is_empty() {
             chart
                 .draw_series(
-                    anomalous.iter().map(|&at| TriangleMarker::new(at, 8, ANOMALOUS.mix(0.7).filled())),
+                    anomalous.iter().map(|&at| TriangleMarker::new(at, 7, ANOMALOUS.mix(0.55).filled())),
                 )?
                 .label("anomalous")
                 .legend(|(x, y)| TriangleMarker::new((x + 18, y), 9, ANOMALOUS.filled()));

@@ -24,7 +24,7 @@ pub(super) fn histogram(data: &ReportData) -> Result<Vec<u8>> {
         counts
     };
     let (normal, anomalous) = (shares(false), shares(true));
-    let top = normal.iter().chain(&anomalous).fold(1.0_f64, |top, &share| top.max(share)) * 1.15;
+    let top = normal.iter().chain(&anomalous).fold(1.0_f64, |top, &share| top.max(share)) * 1.4;
     let edge = |bin: usize| x.start + bin as f64 * width;
     let names = [format!("score ({})", data.detector.scorer), "images of the class, %".to_owned()];
     figure(SIZE.0, SIZE.1, |area| {

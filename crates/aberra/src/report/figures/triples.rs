@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use plotters::prelude::*;
 
 use super::super::data::{ImageData, PicturesData, ReportData};
+use crate::Result;
 use crate::explain::heat_color;
 use crate::figure::{Area, Drawn, INK, figure, paint, write};
-use crate::Result;
 
 /// Triples on the sheet: with the highest scores, and normal ones by the verdict, nearest below the threshold.
 const HIGHEST: usize = 6;
