@@ -185,7 +185,8 @@ fn another_detector_is_compared_on_images_that_neither_was_made_from() {
     let made = made();
     let second = train(&made.dataset, &made.folder.join("second"), "seed = 9");
     // A detector that was made from some of the test images.
-    let pooled = train(&made.dataset, &made.folder.join("pooled"), "[split]\npolicy = \"pool\"");
+    let pooled =
+        train(&made.dataset, &made.folder.join("pooled"), "[split]\npolicy = \"pool\"\ntest_share = 0.3");
     let same = ("same".to_owned(), made.detector.clone());
     let compare = [same, ("second".to_owned(), second), ("pooled".to_owned(), pooled)];
     let options = ReportOptions { compare: &compare, ..Default::default() };

@@ -1,7 +1,6 @@
 //! `aberra explain`: one image's story, in words and as a picture.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use aberra::Detector;
@@ -62,9 +61,6 @@ pub(crate) fn run(args: &ExplainArgs) -> Outcome {
     if args.out.is_some() || shows {
         let png = story_png(&detector, &story, &near)?;
         if let Some(file) = &args.out {
-            if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                fs::create_dir_all(folder).map_err(|error| Failure::at(folder, error))?;
-            }
             output::write_whole(file, &png)?;
         }
         if shows {
@@ -107,7 +103,7 @@ fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNo
         ),
         (
             "marked",
-            format!("{} of the image lie above the pixel threshold", output::percent(story.anomalous_share)),
+            format!("{} of the image lies above the pixel threshold", output::percent(story.anomalous_share)),
         ),
     ];
     if let Some(file) = &args.out {
