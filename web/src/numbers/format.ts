@@ -35,10 +35,10 @@ export function counted(value: number, one: string, many = `${one}s`): string {
 /** A share as a percentage: one decimal, two digits below 1 %, none at 0 and 100. */
 export function percent(share: number): string {
   const value = share * 100;
-  if (value === 0 || value === 100) return `${value} %`;
-  if (Math.abs(value) < 1) return `${minus(value.toPrecision(2))} %`;
+  if (value === 0 || value === 100) return `${value}\u00a0%`;
+  if (Math.abs(value) < 1) return `${minus(value.toPrecision(2))}\u00a0%`;
   const text = value.toFixed(1);
-  return `${minus(text === "100.0" ? "99.9" : text)} %`;
+  return `${minus(text === "100.0" ? "99.9" : text)}\u00a0%`;
 }
 
 /** A score, an area or an average: three decimals. */

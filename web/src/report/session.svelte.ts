@@ -46,7 +46,10 @@ export class Session {
       this.costs.prevalence = Number((anomalies.length / (normals.length + anomalies.length)).toPrecision(2));
     }
     this.sheetAddress = report.thumbnails === null ? null : shortAddress(report.thumbnails.sheet);
-    const last = report.images.reduce((most, image) => Math.max(most, image.thumbnail ?? -1), 0);
+    let last = 0;
+    for (const image of report.images) {
+      last = Math.max(last, image.thumbnail ?? -1, ...image.nearest.map((near) => near.thumbnail ?? -1));
+    }
     this.sheetRows = report.thumbnails === null ? 1 : Math.ceil((last + 1) / report.thumbnails.columns);
   }
 
