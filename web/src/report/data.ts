@@ -168,7 +168,7 @@ export interface ImageData {
 }
 
 export interface LatentData {
-  /** Share of the variance of each component, at most 10, greatest first. */
+  /** Principal components of the training normals: share of their variance of each, at most 10, greatest first. */
   explained: number[];
   components: number;
   /** Calibration normals on the components, for the cloud and the ellipse: [n][components]. */

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::curves::plain_roc;
-use super::data::{CompareData, CompareRow, Compared, digits};
-use super::metrics::{Scored, short_interval};
+use super::data::{CompareData, CompareRow, Compared, Interval, digits};
+use super::metrics::{Scored, short_figure, short_interval};
 use crate::dataset::{Dataset, GroupBy};
 use crate::detector::Detector;
 use crate::evaluate::bootstrap::{BootstrapSettings, paired_bootstrap};
@@ -64,33 +64,68 @@ pub(super) fn compare(evaluation: &Evaluation, scored: &Scored<'_>, others: &[Ot
     let common = scored.only(|row| others.iter().all(|other| other.scores.contains_key(&row.name)));
     let own = evaluation.detector.scorer.as_str();
     let own_scores = common.scores();
-    let row = |name: &str, what: Compared, scores: &[f64], is_own: bool| CompareRow {
+    let figures = |scores: &[f64]| Figures {
+        auroc: common.figure(scores, settings, auroc),
+        difference: Figure::new(
+            paired_bootstrap(scores, &own_scores, common.labels(), settings, auroc).map(short_interval),
+            common.reason(),
+        ),
+    };
+    let row = |name: &str, what: Compared, scores: &[f64], figures: Figures| CompareRow {
         name: name.to_owned(),
         what,
-        auroc: common.figure(scores, settings, auroc),
+        auroc: figures.auroc,
         average_precision: common.figure(scores, settings, average_precision),
         recall_at_5_fpr: Figure::new(
             tpr_at_fpr(scores, &common.anomalous, FALSE_POSITIVE_RATE).map(|value| digits(value, 6)),
             common.reason(),
         ),
-        difference: (!is_own).then(|| {
-            let found = paired_bootstrap(scores, &own_scores, common.labels(), settings, auroc);
-            Figure::new(found.map(short_interval), common.reason())
-        }),
+        difference: Some(figures.difference),
         roc: plain_roc(scores, &common.anomalous),
     };
-    let mut rows = vec![row(own, Compared::Scorer, &own_scores, true)];
-    for scorer in evaluation.scorers.iter().filter(|scorer| scorer.name != own) {
+    let is_whole = common.rows.len() == scored.rows.len();
+    let mut rows = Vec::new();
+    for scorer in &evaluation.scorers {
+        let is_own = scorer.name == own;
         // NaN, which no metric accepts, where one is missing.
         let score = |image: &ScoredImage| image.scores.get(&scorer.name).copied().unwrap_or(f64::NAN);
         let scores: Vec<f64> = common.rows.iter().map(|(_, image)| score(image)).collect();
-        rows.push(row(&scorer.name, Compared::Scorer, &scores, false));
+        // On all images the evaluation has the figures already.
+        let known = || Figures {
+            auroc: short_figure(&scorer.auroc),
+            difference: negated(&short_figure(&scorer.own_minus_this)),
+        };
+        let mut made =
+            row(&scorer.name, Compared::Scorer, &scores, if is_whole { known() } else { figures(&scores) });
+        if is_own {
+            made.difference = None;
+            rows.insert(0, made);
+        } else {
+            rows.push(made);
+        }
     }
     for other in others {
         let scores: Vec<f64> = common.rows.iter().map(|(row, _)| other.scores[&row.name]).collect();
-        rows.push(row(&other.name, Compared::Detector, &scores, false));
+        let figures = figures(&scores);
+        rows.push(row(&other.name, Compared::Detector, &scores, figures));
     }
     CompareData { note: note(scored, &common, others), rows }
+}
+
+/// AUROC of a row, and its difference to the report's detector and scorer.
+struct Figures {
+    auroc: Figure<Interval>,
+    difference: Figure<Interval>,
+}
+
+/// The difference the other way round.
+fn negated(figure: &Figure<Interval>) -> Figure<Interval> {
+    match figure {
+        Figure::Known(Interval { value, low, high }) => {
+            Figure::Known(Interval { value: -value, low: -high, high: -low })
+        }
+        Figure::Unavailable { .. } => figure.clone(),
+    }
 }
 
 fn note(scored: &Scored<'_>, common: &Scored<'_>, others: &[Other]) -> Option<String> {

@@ -6,7 +6,7 @@ use super::curves;
 use super::data::{BootstrapData, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits};
 use crate::detector::PartSize;
 use crate::evaluate::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
-use crate::evaluate::metrics::{Confusion, auroc, average_precision};
+use crate::evaluate::metrics::{Confusion, average_precision};
 use crate::evaluate::pixel::Bounded;
 use crate::evaluate::{Evaluation, Figure, ImageRow, ScoredImage};
 
@@ -140,7 +140,7 @@ fn kind_row(row: &crate::evaluate::KindRow, scored: &Scored<'_>, settings: Boots
         images: row.images,
         groups: row.groups,
         flagged: of_kind.rows.iter().filter(|(_, image)| image.anomalous).count(),
-        auroc: against_normals.figure(&scores, settings, auroc),
+        auroc: short_figure(&row.auroc),
         average_precision: against_normals.figure(&scores, settings, average_precision),
         recall: row.recall.clone(),
     }
