@@ -67,7 +67,7 @@ export function axis(colours: Palette, name: string, more: object = {}): ECharts
     nameLocation: "middle",
     nameGap: 28,
     nameTextStyle: { color: colours.soft, fontSize: 12 },
-    axisLine: { show: true, lineStyle: { color: colours.edge } },
+    axisLine: { show: true, onZero: false, lineStyle: { color: colours.edge } },
     axisTick: { show: false },
     axisLabel: { color: colours.soft, hideOverlap: true, formatter: (value: number) => tick(value) },
     splitLine: { lineStyle: { color: colours.line, opacity: 0.6 } },

@@ -18,7 +18,7 @@ export function significant(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? "−∞" : "not a number";
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e7)) return minus(value.toExponential(Math.max(0, digits - 1)));
-  if (size >= 10 ** digits) return minus(GROUPED.format(value));
+  if (size >= 10 ** (digits - 1) && size >= 1000) return minus(GROUPED.format(value));
   return minus(value === 0 ? "0" : value.toPrecision(digits));
 }
 
@@ -39,6 +39,11 @@ export function percent(share: number): string {
   if (Math.abs(value) < 1) return `${minus(value.toPrecision(2))}\u00a0%`;
   const text = value.toFixed(1);
   return `${minus(text === "100.0" ? "99.9" : text)}\u00a0%`;
+}
+
+/** A rate that somebody set (a promise, a confidence): as `percent`, without a decimal that is 0. */
+export function setRate(share: number): string {
+  return percent(share).replace(/\.0(?=\u00a0%)/, "");
 }
 
 /** A score, an area or an average: three decimals. */
