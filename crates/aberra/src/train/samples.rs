@@ -135,7 +135,8 @@ fn write(folder: &Path, epoch: usize, model: &Model, run: &Run<'_>, held_out: &I
 
 /// The pictures of a sheet; `None` where it is of another size.
 fn cut(sheet: &Image, epoch: usize, size_px: usize, channels: usize) -> Option<Snapshot> {
-    let fits = sheet.height == 3 * size_px && sheet.width % size_px == 0 && sheet.channels == channels;
+    let fits =
+        sheet.height == 3 * size_px && sheet.width.is_multiple_of(size_px) && sheet.channels == channels;
     let picture = |band: usize, column: usize| {
         let row = |y: usize| {
             let start = ((band * size_px + y) * sheet.width + column * size_px) * channels;
