@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn one_dimension_and_fewer_points_than_dimensions_work() {
         let line = pca(&[vec![1.0], vec![3.0]], 5).unwrap();
-        assert_eq!((line.components.clone(), line.variances.clone()), (vec![vec![1.0]], vec![2.0]));
+        assert!(line.components == [vec![1.0]] && (line.variances[0] - 2.0).abs() < 1e-12);
         let wide = pca(&[vec![0.0, 0.0, 1.0], vec![0.0, 1.0, 0.0]], 5).unwrap();
         assert_eq!(wide.components.len(), 1);
     }

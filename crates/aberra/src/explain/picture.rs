@@ -81,9 +81,9 @@ fn evidence(area: &Area<'_>, story: &Story) -> Drawn {
         write(area, &short(row.value), (MARGIN + 250, top), 22.0)?;
         let length = (row.percentile / 100.0 * f64::from(BAR_LENGTH)).round() as i32;
         let (color, mark) = if row.percentile >= UNUSUAL { (ANOMALOUS, "\u{25b2} ") } else { (NORMAL, "") };
-        let whole = [(BAR_LEFT, top), (BAR_LEFT + BAR_LENGTH, top + 22)];
+        let whole = [(BAR_LEFT, top - 2), (BAR_LEFT + BAR_LENGTH, top + 20)];
         area.draw(&Rectangle::new(whole, FAINT.mix(0.25).filled()))?;
-        area.draw(&Rectangle::new([(BAR_LEFT, top), (BAR_LEFT + length, top + 22)], color.filled()))?;
+        area.draw(&Rectangle::new([(BAR_LEFT, top - 2), (BAR_LEFT + length, top + 20)], color.filled()))?;
         write(area, &format!("{mark}{:.0}", row.percentile), (BAR_LEFT + BAR_LENGTH + 10, top), 22.0)?;
     }
     let middle = BAR_LEFT + BAR_LENGTH / 2;

@@ -13,7 +13,7 @@ pub(super) fn summary(
 ) -> Vec<String> {
     let provenance = detector.provenance();
     let mut lines = vec![format!(
-        "{name} learned what is normal from {} of {}. {} more fitted the scorer {}, and {} gave the threshold.",
+        "The detector \u{201c}{name}\u{201d} learned what is normal from {} of {}. {} more fitted the scorer {}, and {} gave the threshold.",
         size(provenance.train),
         provenance.dataset,
         provenance.fit.images,
