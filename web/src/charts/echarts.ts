@@ -78,6 +78,7 @@ export function axis(colours: Palette, name: string, more: object = {}): ECharts
 /** A label of an axis: no more digits than it needs. */
 export function tick(value: number): string {
   if (Math.abs(value) >= 10000) return significant(value, 3);
+  if (value !== 0 && Math.abs(value) < 0.0001) return value.toExponential().replaceAll("-", "−");
   return String(Number(value.toPrecision(6))).replace("-", "−");
 }
 
