@@ -42,7 +42,7 @@ use crate::{Error, Result, store};
 /// Most images that are shown in full.
 pub const MOST_IN_FULL: usize = 300;
 /// Bytes that all images shown in full may take together, about: larger network inputs leave room for fewer.
-const BYTES_IN_FULL: f64 = 4.5e6;
+const BYTES_IN_FULL: f64 = 3.4e6;
 /// Bytes that one pixel and channel of an image shown in full takes, about, over its three pictures.
 const BYTES_PER_PIXEL: f64 = 1.6;
 /// Most test images with a thumbnail.
