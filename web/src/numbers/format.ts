@@ -46,6 +46,12 @@ export function setRate(share: number): string {
   return percent(share).replace(/\.0(?=\u00a0%)/, "");
 }
 
+/** Words as a sentence: a capital letter first, a full stop last. */
+export function sentence(words: string): string {
+  const text = words.trim();
+  return text === "" ? "" : text[0]!.toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}
+
 /** A score, an area or an average: three decimals. */
 export function decimals(value: number, places = 3): string {
   return minus(value.toFixed(places));
