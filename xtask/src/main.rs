@@ -6,6 +6,7 @@ mod suite;
 mod tally;
 mod tidy;
 mod tree;
+mod web;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

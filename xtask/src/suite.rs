@@ -9,6 +9,7 @@ use crate::dependencies;
 use crate::tally::{Reader, Tally};
 use crate::tidy::{self, RULES};
 use crate::tree::Tree;
+use crate::web;
 
 const PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
 const FAILED: Tally = Tally { passed: 0, failed: 1, skipped: 0 };
@@ -31,6 +32,7 @@ pub(crate) fn test(root: &Path) -> bool {
         report.check("licences, bans, sources", || dependency_rules(root));
     }
     report.check("advisories", || advisories(root));
+    report.check("web", || web::check(root));
     report.check("clippy", || {
         cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     });

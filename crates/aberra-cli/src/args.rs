@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::verbs::{calibrate, demo, doctor, evaluate, info, score, train};
+use crate::verbs::{calibrate, demo, doctor, evaluate, explain, info, report, score, train};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +13,7 @@ Examples:
   aberra doctor photos/
   aberra train photos/ --normal good --out runs/first
   aberra score runs/first/detector.aberra new/
+  aberra report runs/first/detector.aberra photos/ --out report.html
   aberra info runs/first/detector.aberra
 
 Exit status: 0 done; 1 nothing done, or wrong use; 2 some images failed; 3 an image is anomalous (score
@@ -36,6 +37,8 @@ pub(crate) enum Verb {
     Calibrate(calibrate::CalibrateArgs),
     Score(score::ScoreArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Explain(explain::ExplainArgs),
+    Report(Box<report::ReportArgs>),
     Info(info::InfoArgs),
     Demo(demo::DemoArgs),
 }

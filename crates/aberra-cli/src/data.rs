@@ -12,9 +12,14 @@ use crate::progress::Counter;
 /// Files named one by one before the rest is counted.
 const NAMED: usize = 10;
 
+/// Lists the data set, and says nothing of it.
+pub(crate) fn list(path: &Path, normal: &[String]) -> Result<Dataset, Failure> {
+    Ok(Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?)
+}
+
 /// Lists the data set, and says how it is laid out and how much there is.
 pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, Failure> {
-    let dataset = Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?;
+    let dataset = list(path, normal)?;
     let (normal, anomalous) = dataset.counts();
     output::note(&format!("{}: {}", path.display(), dataset.layout));
     output::note(&format!(

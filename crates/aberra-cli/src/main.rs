@@ -3,6 +3,7 @@
 mod args;
 mod data;
 mod failure;
+mod inline;
 mod interrupt;
 mod output;
 mod progress;
@@ -46,6 +47,8 @@ fn run(cli: Cli) -> Outcome {
         Verb::Calibrate(args) => verbs::calibrate::run(&args),
         Verb::Score(args) => verbs::score::run(&args),
         Verb::Evaluate(args) => verbs::evaluate::run(&args),
+        Verb::Explain(args) => verbs::explain::run(&args),
+        Verb::Report(args) => verbs::report::run(&args),
         Verb::Demo(args) => verbs::demo::run(&args),
         Verb::Info(args) => verbs::info::run(&args),
     }

@@ -4,20 +4,20 @@
 
 mod codec;
 mod decode;
+mod encode;
 mod error;
 mod foreground;
 mod image;
 mod limits;
 mod percentile;
 mod placement;
-mod png;
 mod preprocess;
 mod resize;
 
 pub use decode::{decode, header, probe, read};
+pub use encode::{encode_jpeg, encode_png};
 pub use error::Error;
 pub use image::{ColorMode, Format, Header, Image, Source};
 pub use limits::Limits;
 pub use placement::{Placement, Region, fit_mask};
-pub use png::encode_png;
 pub use preprocess::{Color, ForegroundCrop, Input, IntensityScaling, Preprocessing, check};

@@ -43,6 +43,9 @@ pub(crate) struct Document {
     pub(crate) normals: Vec<Normal>,
     /// Images more similar than this are near-copies.
     pub(crate) near_copy_similarity: f32,
+    /// Mean over the calibration normals, nats. Empty in files that are older than it.
+    #[serde(default)]
+    pub(crate) kl_per_dimension: Vec<f64>,
 }
 
 /// What a detector was made from.
@@ -313,6 +316,12 @@ impl Detector {
     /// Errors above it, in the units of the error map, are marked.
     pub fn pixel_threshold(&self) -> f64 {
         self.document.pixel_threshold
+    }
+
+    /// Mean KL divergence of each latent dimension over the calibration normals, nats: what each is used for. Empty where
+    /// the file was written before it was kept.
+    pub fn kl_per_dimension(&self) -> &[f64] {
+        &self.document.kl_per_dimension
     }
 
     /// What it was made from.

@@ -10,7 +10,9 @@ use crate::config::TrainConfig;
 use crate::dataset::{Dataset, Grouping, Inspection, Sketch, Split, similarity_threshold};
 use crate::detector::{Detector, Document, Normal, Part, PartSize, Provenance};
 use crate::model::{Model, ModelSettings};
-use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, respond};
+use crate::score::{
+    ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, kl_per_dimension, respond,
+};
 use crate::statistics::filter::median_filter_5x5;
 use crate::train::{self, Inputs, Progress, Run};
 use crate::{Error, Result};
@@ -34,7 +36,7 @@ pub struct TrainOptions<'a> {
 pub type Observer<'a> = dyn FnMut(Progress<'_>) -> ControlFlow<()> + 'a;
 
 /// Side of a kept thumbnail.
-const THUMBNAIL_PX: usize = 48;
+pub(crate) const THUMBNAIL_PX: usize = 48;
 
 impl Detector {
     /// Learns a detector from the normals of a data set.
@@ -161,6 +163,7 @@ impl Detector {
             },
             normals,
             near_copy_similarity: similarity_threshold(inspection, &split.train),
+            kl_per_dimension: mean_kl(&measured[2]),
         };
         Self::assemble(document, trained.model, mu, thumbnails)
     }
@@ -179,6 +182,14 @@ fn fit_scorers(own: &str, normals: &[Evidence]) -> Result<Vec<FittedScorer>> {
     Ok(fitted)
 }
 
+/// The mean over images of each latent dimension's KL divergence.
+fn mean_kl(images: &[Measured]) -> Vec<f64> {
+    let latent = images.first().map_or(0, |image| image.kl.len());
+    let mean =
+        |dimension: usize| images.iter().map(|image| image.kl[dimension]).sum::<f64>() / images.len() as f64;
+    (0..latent).map(mean).collect()
+}
+
 /// Measures whole parts of a data set with a trained model.
 struct Measure<'a> {
     model: &'a Model,
@@ -192,6 +203,7 @@ const CHUNK: usize = 64;
 /// What is kept of one image.
 struct Measured {
     mu: Vec<f32>,
+    kl: Vec<f64>,
     evidence: Evidence,
     /// The largest value of the 5 x 5-median-filtered error map.
     largest_error: f64,
@@ -216,6 +228,7 @@ impl Measure<'_> {
         Ok(Measured {
             evidence: Evidence::measure(pixels, self.size_px, self.channels, &response)?,
             largest_error: filtered.iter().fold(0.0, |largest, &value| f64::max(largest, f64::from(value))),
+            kl: kl_per_dimension(&response).collect(),
             mu: response.mu,
         })
     }
@@ -244,7 +257,7 @@ impl Measure<'_> {
 }
 
 /// `[THUMBNAIL_PX, THUMBNAIL_PX, channels]`: each value the mean of the pixels it covers.
-fn shrink(pixels: &[f32], size_px: usize, channels: usize) -> Vec<f32> {
+pub(crate) fn shrink(pixels: &[f32], size_px: usize, channels: usize) -> Vec<f32> {
     let range = |at: usize| {
         let (start, end) = (at * size_px / THUMBNAIL_PX, (at + 1) * size_px / THUMBNAIL_PX);
         start..end.max(start + 1).min(size_px)

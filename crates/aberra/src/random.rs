@@ -25,6 +25,8 @@ pub enum Stream {
     Lesion = 8,
     /// Bootstrap resamples; index = resample.
     Bootstrap = 9,
+    /// Latents drawn from the prior.
+    Prior = 10,
 }
 
 /// The generator of `stream` at `index` under `seed`.

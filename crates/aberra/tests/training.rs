@@ -96,6 +96,15 @@ fn history(run: &Path) -> Vec<EpochRecord> {
         .collect()
 }
 
+/// Names and contents of a run's snapshots.
+fn snapshots(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(run.join("samples")).unwrap().map(|entry| entry.unwrap().path());
+    let mut kept: Vec<_> =
+        entries.map(|path| (PathBuf::from(path.file_name().unwrap()), bytes(&path))).collect();
+    kept.sort();
+    kept
+}
+
 #[test]
 fn same_seed_gives_the_same_detector_for_any_number_of_threads() {
     let fixture = Fixture::new();
@@ -115,6 +124,8 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     let (whole, _) = fixture.run("whole", &config(""), false, None).unwrap();
     let expected = history(whole.parent().unwrap());
     assert_eq!(expected.len(), 4);
+    let pictures = snapshots(whole.parent().unwrap());
+    assert_eq!(pictures.len(), 4, "each of four epochs has its snapshot");
     let steps_per_epoch = expected[0].step;
     assert!(steps_per_epoch > 2, "an epoch has {steps_per_epoch} steps");
     // In mid-epoch, at an epoch's very end, and twice.
@@ -130,7 +141,29 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
         let (resumed, _) = fixture.run(name, &config(""), true, None).unwrap();
         assert!(bytes(&whole) == bytes(&resumed), "{name}: resumed and uninterrupted detectors differ");
         assert_eq!(expected, history(resumed.parent().unwrap()), "{name}");
+        assert!(pictures == snapshots(resumed.parent().unwrap()), "{name}: other snapshots");
     }
+}
+
+#[test]
+fn a_resumed_run_keeps_the_best_snapshot_and_no_older_best_ones() {
+    let fixture = Fixture::new();
+    // Only the first, the last and the best epoch stay, and every epoch is measured.
+    let config = config("[train]\nepochs = 9\nsnapshots = 1\ncheck_every_epochs = 1");
+    let (whole, detector) = fixture.run("whole", &config, false, None).unwrap();
+    let run = whole.parent().unwrap();
+    let steps_per_epoch = history(run)[0].step;
+    fixture.run("cut", &config, false, Some(6 * steps_per_epoch + 1)).unwrap_err();
+    let (resumed, _) = fixture.run("cut", &config, true, None).unwrap();
+    let kept = snapshots(run);
+    assert!(kept == snapshots(resumed.parent().unwrap()));
+    let epochs: std::collections::BTreeSet<usize> = [1, 9, detector.provenance().best_epoch].into();
+    let names: Vec<PathBuf> = epochs.iter().map(|epoch| format!("epoch-{epoch:04}.png").into()).collect();
+    assert_eq!(kept.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+    // Another run in the same folder leaves nothing of the one before.
+    let short = crate::config("[train]\nepochs = 2");
+    fixture.run("cut", &short, false, None).unwrap();
+    assert_eq!(snapshots(resumed.parent().unwrap()).len(), 2);
 }
 
 #[test]

@@ -9,11 +9,12 @@ use aberra::dataset::{Dataset, Grouping, Split};
 use aberra::evaluate::Evaluation;
 use aberra::explain::sheet_png;
 use aberra::phantom::{PhantomDataset, write_dataset};
+use aberra::report::RunFolder;
 use aberra::{Detector, TrainConfig, Verdict};
 use clap::Args;
 use serde_json::json;
 
-use super::{evaluate, info, train};
+use super::{evaluate, info, report, train};
 use crate::args::JsonArgs;
 use crate::failure::{Failure, Outcome, Status};
 use crate::settings::SettingsArgs;
@@ -88,12 +89,15 @@ pub(crate) fn run(args: &DemoArgs) -> Outcome {
     evaluate::write(&evaluation, &folder)?;
     let sheet = folder.join("pictures.png");
     output::write_whole(&sheet, &draw(&detector, &dataset, &split)?)?;
+    let page = folder.join("report.html");
+    report::make(&detector, &file, &pictures, &[], &evaluation, RunFolder::Given(&run), &[])?.save(&page)?;
     let seconds = started.elapsed().as_secs_f64();
 
     if args.json.json {
         output::json(&json!({
             "folder": folder.to_string_lossy(),
             "pictures": sheet.to_string_lossy(),
+            "report": page.to_string_lossy(),
             "detector": file.to_string_lossy(),
             "duration_secs": seconds,
             "info": info::describe(&file, &detector)?,
@@ -105,6 +109,7 @@ pub(crate) fn run(args: &DemoArgs) -> Outcome {
         output::data(&output::aligned(&[
             ("done in", output::duration(seconds)),
             ("pictures", format!("{} (original | reconstruction | error map)", sheet.display())),
+            ("report", format!("{} (open it in a browser)", page.display())),
             ("detector", file.display().to_string()),
         ]))?;
         output::hint("now your own images: aberra doctor FOLDER, then aberra train FOLDER --out runs/first");

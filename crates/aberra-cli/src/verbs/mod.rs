@@ -4,6 +4,8 @@ pub(crate) mod calibrate;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
+pub(crate) mod explain;
 pub(crate) mod info;
+pub(crate) mod report;
 pub(crate) mod score;
 pub(crate) mod train;

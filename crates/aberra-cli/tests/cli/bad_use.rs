@@ -42,7 +42,7 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--set train.epoch=3"), @r"
-    error: unknown field `epoch`, expected one of `epochs`, `batch_size`, `learning_rate`, `schedule`, `weight_decay`, `gradient_clip`, `beta`, `beta_warmup_epochs`, `free_bits_nats`, `variance_warmup_epochs`, `check_every_epochs`, `patience`, `criterion`, `checkpoint_every_epochs`, `cache_mib`, `augmentation`
+    error: unknown field `epoch`, expected one of `epochs`, `batch_size`, `learning_rate`, `schedule`, `weight_decay`, `gradient_clip`, `beta`, `beta_warmup_epochs`, `free_bits_nats`, `variance_warmup_epochs`, `check_every_epochs`, `patience`, `criterion`, `checkpoint_every_epochs`, `snapshots`, `cache_mib`, `augmentation`
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--set train.epochs"), @r#"error: expected a setting as section.name=value, found "train.epochs""#);

@@ -90,6 +90,8 @@ fn demo_goes_the_whole_way() {
     assert!(told["evaluation"]["ranking"]["auroc"]["estimate"].is_number(), "{told}");
     let sheet = image::open(room.path("demo/pictures.png")).unwrap();
     assert!(sheet.width() > 3 * 64);
+    let page = fs::read_to_string(room.path("demo/report.html")).unwrap();
+    assert!(page.contains("id=\"aberra-report\"") && page.len() < 8_000_000);
     let again = room.run("demo --out demo").refusal(&room);
     assert!(again.contains("expected an empty folder"), "{again}");
 }

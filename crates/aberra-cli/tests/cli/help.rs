@@ -13,13 +13,16 @@ fn help_lists_the_verbs() {
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|verb| !verb.is_empty())
         .collect();
-    assert_eq!(verbs, ["doctor", "train", "calibrate", "score", "evaluate", "info", "demo", "help"]);
+    assert_eq!(
+        verbs,
+        ["doctor", "train", "calibrate", "score", "evaluate", "explain", "report", "info", "demo", "help"]
+    );
 }
 
 #[test]
 fn every_verb_has_help_with_an_example() {
     let room = Room::new();
-    for verb in ["doctor", "train", "calibrate", "score", "evaluate", "info", "demo"] {
+    for verb in ["doctor", "train", "calibrate", "score", "evaluate", "explain", "report", "info", "demo"] {
         let ended = room.run(&format!("{verb} --help")).done();
         assert!(ended.out.contains(&format!("aberra {verb} ")) && ended.err.is_empty(), "{}", ended.out);
     }

@@ -10,5 +10,6 @@ mod files;
 mod help;
 mod pictures;
 mod program;
+mod reporting;
 mod scoring;
 mod training;

@@ -91,6 +91,33 @@ pub fn paired_bootstrap(
     })
 }
 
+/// Pointwise intervals, low and high, of a curve at fixed positions, over resampled groups.
+///
+/// `None` as for [`bootstrap`].
+pub(crate) fn bootstrap_band(
+    scores: &[f64],
+    labels: GroupedLabels<'_>,
+    settings: BootstrapSettings,
+    curve: impl Fn(&[f64], &[bool]) -> Option<Vec<f64>> + Sync,
+) -> Option<Vec<[f64; 2]>> {
+    let positions = curve(scores, labels.anomalous)?.len();
+    let strata = strata(labels);
+    let one = |resample: u32| {
+        let drawn = draw(&strata, settings.seed, resample);
+        let scores: Vec<f64> = drawn.iter().map(|&image| scores[image]).collect();
+        let anomalous: Vec<bool> = drawn.iter().map(|&image| labels.anomalous[image]).collect();
+        curve(&scores, &anomalous)
+    };
+    let curves: Vec<Vec<f64>> = (0..settings.resamples).into_par_iter().filter_map(one).collect();
+    let tail_percent = (1.0 - settings.confidence) / 2.0 * 100.0;
+    let band = |position: usize| {
+        let mut values: Vec<f64> = curves.iter().map(|curve| curve[position]).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        [tail_percent, 100.0 - tail_percent].map(|percent| percentile_of(&values, percent))
+    };
+    (!curves.is_empty()).then(|| (0..positions).into_par_iter().map(band).collect())
+}
+
 fn interval<const COLUMNS: usize>(
     columns: &[&[f64]; COLUMNS],
     labels: GroupedLabels<'_>,

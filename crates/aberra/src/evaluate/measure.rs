@@ -165,7 +165,13 @@ impl Reader<'_> {
     }
 }
 
-fn read_mask(path: &Path, limits: &Limits, placement: &Placement, size_px: usize) -> Result<Vec<bool>> {
+/// A mask at the network input's size.
+pub(crate) fn read_mask(
+    path: &Path,
+    limits: &Limits,
+    placement: &Placement,
+    size_px: usize,
+) -> Result<Vec<bool>> {
     let mask = aberra_image::read(path, limits)?;
     let projected = placement.project_mask(&mask.to_mask(), mask.height, mask.width, size_px);
     Ok(projected.map_err(|error| error.with_path(path))?)

@@ -14,7 +14,7 @@ pub mod pixel;
 mod summary;
 mod table;
 mod warnings;
-mod window;
+pub(crate) mod window;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -25,6 +25,7 @@ pub use self::evaluation::{
     KindRow, LabelCount, Leaked, Outcome, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow, ShortcutRow,
     Verdicts, WithoutLeaked,
 };
+pub(crate) use self::measure::read_mask;
 use self::measure::{Measured, measure};
 use crate::dataset::{Dataset, GroupBy, Grouping, Split};
 use crate::detector::Detector;

@@ -4,7 +4,7 @@ use aberra_image::Placement;
 
 /// The part of a network input that shows the image: the rest is padding, and no pixel of it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
+pub(crate) struct Window {
     first_row: usize,
     first_column: usize,
     rows: usize,
@@ -14,7 +14,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Of an input of `size_px` pixels a side: the pixels whose centre lies in what the network saw of the image.
-    pub(super) fn of(placement: &Placement, size_px: usize) -> Self {
+    pub(crate) fn of(placement: &Placement, size_px: usize) -> Self {
         // Image pixels covered from `start`, of which `length` from `seen` on were seen.
         let inside = |start: i64, covered: usize, seen: usize, length: usize| {
             let centre = |pixel: usize| start as f64 + (pixel as f64 + 0.5) * covered as f64 / size_px as f64;
@@ -28,16 +28,16 @@ impl Window {
         Self { first_row, first_column, rows, columns, size_px }
     }
 
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 
-    pub(super) fn pixels(&self) -> usize {
+    pub(crate) fn pixels(&self) -> usize {
         self.rows * self.columns
     }
 
     /// The window's part of a map of the whole input.
-    pub(super) fn cut<T: Copy>(&self, map: &[T]) -> Vec<T> {
+    pub(crate) fn cut<T: Copy>(&self, map: &[T]) -> Vec<T> {
         let row = |row: usize| {
             let start = row * self.size_px + self.first_column;
             map.get(start..start + self.columns).unwrap_or_default().iter().copied()

@@ -34,12 +34,12 @@ pub fn heat_map_png(verdict: &Verdict, pixel_threshold: f64) -> Result<Vec<u8>> 
 }
 
 /// The filtered error map, `[size_px, size_px]`.
-pub(super) fn filtered(verdict: &Verdict) -> Result<Vec<f32>> {
+pub(crate) fn filtered(verdict: &Verdict) -> Result<Vec<f32>> {
     median_filter_5x5(&verdict.error_map.values, verdict.error_map.size_px)
 }
 
 /// The colours of errors, three bytes each.
-pub(super) fn colored(errors: &[f32], pixel_threshold: f64) -> Vec<u8> {
+pub(crate) fn colored(errors: &[f32], pixel_threshold: f64) -> Vec<u8> {
     errors.iter().flat_map(|&error| heat_color(error, pixel_threshold)).collect()
 }
 

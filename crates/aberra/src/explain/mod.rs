@@ -1,9 +1,27 @@
-//! Verdicts to look at: heat maps of where an image is unusual, and sheets that show what the model made of it.
+//! Verdicts and detectors to look at: heat maps, sheets of triples, an image's story, and what the latent space holds.
 //!
 //! One colour scale everywhere, anchored at the detector's pixel threshold, so that two pictures can be compared.
 
+mod find;
 mod heatmap;
+mod latent;
+mod outline;
+mod pca;
+mod picture;
+mod ranks;
 mod sheet;
+mod story;
 
+pub use find::{FoundNormal, find_normals};
 pub use heatmap::{heat_color, heat_map_png};
+pub use latent::{NearNormal, decode, nearest, prior_samples, traversal};
+pub use outline::outline;
+pub use pca::{Pca, pca};
+pub use picture::story_png;
+pub use ranks::{EvidenceRanks, MEASUREMENTS};
 pub use sheet::sheet_png;
+pub use story::{Measurement, NEAREST, Story};
+
+pub(crate) use find::network_input;
+pub(crate) use heatmap::filtered;
+pub(crate) use story::anomalous_share;

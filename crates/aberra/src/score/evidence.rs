@@ -70,10 +70,6 @@ impl Evidence {
             }
             None => (errors().map(|error| error * error).collect::<Vec<_>>(), 0.0),
         };
-        let kl = response.mu.iter().zip(&response.log_variance).map(|(mu, s)| {
-            let (mu, s) = (f64::from(*mu), f64::from(*s));
-            0.5 * (mu * mu + s.exp() - 1.0 - s)
-        });
         let mean = input.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
         let variance = input.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
         let (grey, grey_mean) = (grey(input, channels), grey(&response.mean, channels));
@@ -87,7 +83,7 @@ impl Evidence {
             weighted_error: weighted.iter().sum::<f64>() / count,
             expected_error,
             peak_error: peak(&weighted, size_px, channels),
-            kl: kl.sum(),
+            kl: kl_per_dimension(response).sum(),
             mahalanobis: 0.0,
             neighbour_distance: 0.0,
             gradient_energy: gradient_energy(&grey, size_px)?,
@@ -138,6 +134,14 @@ impl ErrorMap {
         }
         Self { values: grey(&differences, channels), size_px }
     }
+}
+
+/// KL(q(z | x) || N(0, I)) of each latent dimension, nats.
+pub(crate) fn kl_per_dimension(response: &Response) -> impl Iterator<Item = f64> {
+    response.mu.iter().zip(&response.log_variance).map(|(mu, s)| {
+        let (mu, s) = (f64::from(*mu), f64::from(*s));
+        0.5 * (mu * mu + s.exp() - 1.0 - s)
+    })
 }
 
 /// [`Evidence::peak_error`] of the weighted errors, `[size_px, size_px, channels]`.

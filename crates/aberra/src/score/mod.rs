@@ -9,6 +9,7 @@ mod typicality;
 
 use burn::tensor::Tensor;
 
+pub(crate) use self::evidence::kl_per_dimension;
 pub use self::evidence::{ErrorMap, Evidence};
 pub use self::latent::{LatentReference, NEIGHBOURS};
 pub use self::scorer::{DEFAULT_SCORER, FittedScorer, SCORERS, Scorer, scorer};

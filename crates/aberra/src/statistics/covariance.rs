@@ -161,7 +161,7 @@ impl Cholesky {
 }
 
 /// Refuses an empty or ragged matrix of points, or one with numbers that are not finite.
-pub(super) fn check_points(points: &[f32], dimensions: usize, what: &str) -> Result<()> {
+pub(crate) fn check_points(points: &[f32], dimensions: usize, what: &str) -> Result<()> {
     if dimensions == 0 || !points.len().is_multiple_of(dimensions) {
         return Err(Error::data(format!(
             "expected {what} of {dimensions} numbers each, at least one, found {} numbers",

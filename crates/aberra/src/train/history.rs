@@ -42,6 +42,23 @@ pub struct EpochRecord {
     pub images_per_s: f64,
 }
 
+/// The epochs that a run folder's records hold.
+///
+/// # Errors
+/// There are none, or the file cannot be read or holds something else.
+pub(crate) fn read_history(folder: &Path) -> Result<Vec<EpochRecord>> {
+    let path = folder.join(HISTORY_FILE);
+    let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
+    let record = |(index, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| {
+            let message =
+                format!("line {}: expected an epoch's record, found something else ({error})", index + 1);
+            Error::data(message).with_path(&path)
+        })
+    };
+    text.lines().enumerate().map(record).collect()
+}
+
 /// Writer of a run folder's records.
 pub(super) struct History {
     path: PathBuf,

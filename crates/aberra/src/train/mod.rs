@@ -8,7 +8,7 @@ mod batches;
 mod checkpoint;
 mod history;
 mod optimizer;
-mod samples;
+pub(crate) mod samples;
 mod schedule;
 mod selection;
 mod settings;
@@ -25,6 +25,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 pub(crate) use self::batches::Inputs;
 pub use self::history::EpochRecord;
+pub(crate) use self::history::read_history;
 pub use self::settings::{Augmentation, Schedule, SelectionCriterion, TrainSettings};
 
 use self::checkpoint::{Identity, Position, State, Sums};
@@ -129,6 +130,7 @@ pub(crate) fn train(
         (position, best) = (state.position, state.best_weights);
     }
     let mut history = run.folder.map(|folder| History::open(folder, position.epoch)).transpose()?;
+    run.folder.map_or(Ok(()), |folder| samples::forget(folder, position.epoch))?;
 
     let steps_per_epoch = inputs.len().div_ceil(settings.batch_size);
     let steps = steps_per_epoch * settings.epochs;
@@ -208,6 +210,7 @@ pub(crate) fn train(
         let warm = position.epoch > settings.variance_warmup_epochs.max(settings.beta_warmup_epochs);
         let last = position.epoch == settings.epochs;
         let mut is_best = false;
+        let best_before = position.best.map(|(_, epoch)| epoch);
         if let Some(value) = value.filter(|_| checks && (warm || last)) {
             is_best = position.best.is_none_or(|(best, _)| value >= best);
             position.checks_since_best += 1;
@@ -236,8 +239,9 @@ pub(crate) fn train(
         if let Some(history) = &mut history {
             history.write(&record)?;
         }
-        if let Some(folder) = run.folder.filter(|_| checks) {
-            samples::write(folder, position.epoch, &plain, run, held_out)?;
+        if let Some(folder) = run.folder {
+            let replaced = best_before.filter(|_| is_best);
+            samples::keep(folder, position.epoch, is_best, replaced, &plain, run, held_out)?;
         }
         let stop = observe(Progress::Epoch(&record)).is_break();
         if stop || last || position.epoch % settings.checkpoint_every_epochs == 0 {

@@ -37,6 +37,9 @@ pub struct TrainSettings {
     pub criterion: SelectionCriterion,
     /// Epochs between checkpoints of the whole state.
     pub checkpoint_every_epochs: usize,
+    /// Epochs, evenly spread, after which the run folder keeps reconstructions of a few held-out normals; the first, the
+    /// last and the best epoch are kept besides. 0 keeps none.
+    pub snapshots: usize,
     /// Memory for preprocessed training images; what does not fit is decoded anew each epoch.
     pub cache_mib: usize,
     /// Changes to training images that keep them normal.
@@ -105,6 +108,7 @@ impl Default for TrainSettings {
             patience: 0,
             criterion: SelectionCriterion::HeldOutLoss,
             checkpoint_every_epochs: 10,
+            snapshots: 20,
             cache_mib: 2048,
             augmentation: Augmentation::default(),
         }
@@ -135,6 +139,7 @@ impl TrainSettings {
             ("batch_size", self.batch_size, 1, 4096),
             ("check_every_epochs", self.check_every_epochs, 1, 1_000_000),
             ("checkpoint_every_epochs", self.checkpoint_every_epochs, 1, 1_000_000),
+            ("snapshots", self.snapshots, 0, 1_000),
         ];
         for (name, found, low, high) in whole {
             if !(low..=high).contains(&found) {

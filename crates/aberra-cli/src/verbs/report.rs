@@ -1,0 +1,159 @@
+//! `aberra report`: everything there is to see of a detector, as one page and as figures.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aberra::Detector;
+use aberra::evaluate::{EvaluateProgress, Evaluation};
+use aberra::report::{Report, ReportOptions, RunFolder};
+use clap::Args;
+use serde_json::json;
+
+use super::{evaluate, train};
+use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
+use crate::failure::{Failure, Outcome};
+use crate::progress::Counter;
+use crate::{data, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  aberra report runs/first/detector.aberra photos/ --split runs/first/split.json --out report.html
+  aberra report runs/first/detector.aberra photos/ --evaluation evaluation/evaluation.json --out report.html
+  aberra report runs/first/detector.aberra photos/ --compare runs/second/detector.aberra --png figures/ --out report.html
+
+The page holds everything it needs: it opens from disk, in any browser, without a network. It holds pictures of the
+images: share it with those who may see them.";
+
+/// Make a page of everything there is to see: verdicts, training, threshold, images, latent space, comparison.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    detector: DetectorArgs,
+    /// A folder of images by class, or a manifest (.csv, .jsonl).
+    data: PathBuf,
+    #[command(flatten)]
+    normal: NormalArgs,
+    /// Write the page to this file.
+    #[arg(long, value_name = "FILE.html")]
+    out: PathBuf,
+    /// A split.json of the data, of which only the test part is reported.
+    #[arg(long, value_name = "FILE.json", conflicts_with = "evaluation")]
+    split: Option<PathBuf>,
+    /// An evaluation.json of this detector on this data: it is not evaluated again.
+    #[arg(long, value_name = "FILE.json")]
+    evaluation: Option<PathBuf>,
+    /// The run folder that holds the detector's training [default: the detector's folder].
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// Another detector to compare with on the same images; may be given several times.
+    #[arg(long, value_name = "DETECTOR")]
+    compare: Vec<PathBuf>,
+    /// Draw the figures for a paper as PNG files in this folder.
+    #[arg(long, value_name = "DIR")]
+    png: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+pub(crate) fn run(args: &ReportArgs) -> Outcome {
+    let path = &args.detector.detector;
+    let detector = Detector::load(path)?;
+    let others = load_others(&args.compare)?;
+    if let Some(folder) = &args.png {
+        fs::create_dir_all(folder).map_err(|error| Failure::at(folder, error))?;
+    }
+    let evaluation = match &args.evaluation {
+        Some(file) => Evaluation::load(file)?,
+        None => evaluate::measure(&detector, &args.data, &args.normal.normal, args.split.as_deref(), true)?,
+    };
+    let status = evaluate::report_unusable(&evaluation);
+    let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let run = args.run.as_deref().map_or(RunFolder::Perhaps(beside), RunFolder::Given);
+    let report = make(&detector, path, &args.data, &args.normal.normal, &evaluation, run, &others)?;
+    let bytes = report.save(&args.out)?;
+    let figures = match &args.png {
+        Some(folder) => write_figures(&report, folder)?,
+        None => Vec::new(),
+    };
+
+    let found = report.data();
+    if args.json.json {
+        output::json(&json!({
+            "report": args.out.to_string_lossy(),
+            "bytes": bytes,
+            "images": found.images.len(),
+            "images_in_full": found.images.iter().filter(|image| image.pictures.is_some()).count(),
+            "figures": figures.iter().map(|file| file.to_string_lossy()).collect::<Vec<_>>(),
+            "summary": found.summary,
+            "warnings": found.warnings,
+        }))?;
+    } else {
+        for line in &found.summary {
+            output::data(line)?;
+        }
+        for warning in &found.warnings {
+            output::warning(warning);
+        }
+        output::data("")?;
+        let mut rows = vec![("report", format!("{} ({})", args.out.display(), output::size(bytes)))];
+        if let Some(folder) = &args.png {
+            let count = output::count(figures.len(), "figure", "figures");
+            rows.push(("figures", format!("{count} in {}", folder.display())));
+        }
+        output::data(&output::aligned(&rows))?;
+    }
+    Ok(status)
+}
+
+/// Gathers a report with progress on standard error.
+pub(crate) fn make(
+    detector: &Detector,
+    path: &Path,
+    data: &Path,
+    normal: &[String],
+    evaluation: &Evaluation,
+    run: RunFolder<'_>,
+    others: &[(String, Detector)],
+) -> Result<Report, Failure> {
+    let dataset = data::list(data, normal)?;
+    let mut counter = None;
+    let mut observe = |EvaluateProgress { done, of }| {
+        counter.get_or_insert_with(|| Counter::new("drawing the images", of)).set(done);
+        ControlFlow::Continue(())
+    };
+    let options = ReportOptions {
+        name: &name_of(path),
+        run,
+        compare: others,
+        made_at_secs: SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs()),
+        observe: Some(&mut observe),
+    };
+    let report = detector.report(&dataset, evaluation, options)?;
+    if let Some(counter) = counter {
+        counter.finish();
+    }
+    Ok(report)
+}
+
+fn load_others(paths: &[PathBuf]) -> Result<Vec<(String, Detector)>, Failure> {
+    paths.iter().map(|path| Ok((name_of(path), Detector::load(path)?))).collect()
+}
+
+fn write_figures(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let figures = report.figures()?.into_iter().map(|(name, png)| {
+        let file = folder.join(format!("{name}.png"));
+        output::write_whole(&file, &png)?;
+        Ok(file)
+    });
+    figures.collect()
+}
+
+/// What people call a detector: its file's name, or its run folder's where the file is called as `train` calls it.
+fn name_of(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).filter(|_| path.ends_with(train::DETECTOR_FILE));
+    let name = folder.or(path.file_stem()).unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}

@@ -1,0 +1,109 @@
+//! `report` and `explain`: what they print and write, and what they refuse.
+
+use std::fs;
+
+use crate::program::{NORMALS, Room, detector, shared, stripes};
+
+/// `report` on the test part of the shared data.
+fn report(rest: &str) -> String {
+    let (data, split) = (shared().join("data"), shared().join("run").join("split.json"));
+    format!("report {} {} --split {} {rest}", detector().display(), data.display(), split.display())
+}
+
+#[test]
+fn report_writes_a_page_and_figures_and_says_the_verdict() {
+    let room = Room::new();
+    let ended = room.run(&report("--out r.html --png figures")).done();
+    for said in [
+        "The detector \u{201c}run\u{201d} learned what is normal from 21 normal images of data. 8 more fitted the scorer mse, and 19 gave the threshold.",
+        "It promises at most 5 % false alarms",
+        "Of 6 anomalous images it found 6: 100.0 % (95 % interval 100.0 to 100.0 %).",
+        "report   r.html (",
+        "figures  7 figures in figures",
+    ] {
+        assert!(ended.out.contains(said), "{said}: {}", ended.out);
+    }
+    let page = fs::read_to_string(room.path("r.html")).unwrap();
+    assert!(page.contains("id=\"aberra-report\"") && !page.contains("<!--aberra-report-->"));
+    // The shared run's folder is beside the detector.
+    for figure in ["roc", "precision-recall", "scores", "training", "latent", "kl", "triples"] {
+        let drawn = image::open(room.path(format!("figures/{figure}.png"))).unwrap();
+        assert!(drawn.width() >= 600, "{figure}");
+    }
+    let json = room.run(&report("--out r.html --json")).done().json();
+    assert_eq!((&json["images"], &json["images_in_full"]), (&18.into(), &18.into()));
+    assert_eq!(json["bytes"], fs::metadata(room.path("r.html")).unwrap().len());
+    assert!(json["summary"].as_array().is_some_and(|lines| lines.len() == 5), "{json}");
+}
+
+#[test]
+fn report_takes_a_saved_evaluation_and_other_detectors() {
+    let room = Room::new();
+    let (data, split) = (shared().join("data"), shared().join("run").join("split.json"));
+    let (own, data) = (detector(), data.display().to_string());
+    room.run(&format!("evaluate {} {data} --split {} --out e", own.display(), split.display())).done();
+    room.run(&format!("calibrate {} --rate 0.2 --out moved.aberra", own.display())).done();
+    let words = format!("report {} {data} --evaluation e/evaluation.json --out r.html", own.display());
+    room.run(&format!("{words} --compare moved.aberra")).done();
+    assert!(
+        fs::read_to_string(room.path("r.html")).unwrap().contains("\"name\":\"moved\",\"what\":\"detector\"")
+    );
+
+    let other = format!("report moved.aberra {data} --evaluation e/evaluation.json --out r2.html");
+    let said = room.run(&other).refusal(&room);
+    assert!(said.starts_with("error: expected an evaluation of this detector (hash "), "{said}");
+    assert!(
+        said.ends_with("hint: evaluate this detector: a threshold that was moved makes another one of it\n")
+    );
+    insta::assert_snapshot!(room.run(&format!("{words} --run nowhere")).refusal(&room), @r"
+    error: nowhere/history.jsonl: No such file or directory (os error 2)
+    hint: give the folder that `aberra train --out` wrote, with history.jsonl in it
+    ");
+    assert!(!room.path("r2.html").exists());
+    let said = room.run(&format!("{words} --split s.json")).refusal(&room);
+    assert!(said.contains("cannot be used with"), "{said}");
+    insta::assert_snapshot!(room.run(&words.replace("--out r.html", "--out no/r.html")).refusal(&room), @r"
+    error: no/r.html: No such file or directory (os error 2)
+    hint: an older file of that name, if there was one, is still whole
+    ");
+}
+
+#[test]
+fn explain_tells_an_images_story() {
+    let room = Room::new();
+    let words = format!("explain {} {} --out s.png", detector().display(), stripes().display());
+    let told = room.run(&words).done().out;
+    for said in
+        ["verdict  anomalous", "p-value  0.0500000 (0 of 19 calibration normals score", "picture  s.png"]
+    {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    let bars: Vec<&str> =
+        told.lines().filter(|line| line.contains("100.0  ########################")).collect();
+    assert!(bars.iter().any(|line| line.trim_start().starts_with("squared_error")), "{told}");
+    assert_eq!(told.lines().filter(|line| line.contains("  distance ")).count(), 5);
+    assert!(told.contains("of the detector's normals"), "{told}");
+    let drawn = image::open(room.path("s.png")).unwrap();
+    assert!(drawn.width() > 1_000);
+
+    let named = room.run(&format!("{words} --data {} --json", shared().join("data").display())).done().json();
+    assert_eq!(named["anomalous"], true);
+    assert_eq!(named["evidence"]["squared_error"]["percentile"], 100.0);
+    let near = named["nearest"].as_array().unwrap();
+    assert_eq!(near.len(), 5);
+    assert!(near.iter().all(|near| near["path"].as_str().unwrap().contains("/data/normal/")), "{named}");
+    assert!(near.iter().all(|near| near["normal"].as_u64().unwrap() < NORMALS as u64));
+}
+
+#[test]
+fn explain_refuses_what_is_no_image_or_folder() {
+    let room = Room::new();
+    fs::write(room.path("text.png"), "text").unwrap();
+    let words = |image: &str, rest: &str| format!("explain {} {image} {rest}", detector().display());
+    insta::assert_snapshot!(room.run(&words("text.png", "")).refusal(&room), @r#"error: text.png: not an image: it begins with "text"; expected PNG, JPEG, TIFF, BMP or WebP"#);
+    let image = stripes().display().to_string();
+    insta::assert_snapshot!(room.run(&words(&image, "--data text.png")).refusal(&room), @r"
+    error: text.png: expected a folder of images
+    hint: give the folder that the detector was trained on
+    ");
+}

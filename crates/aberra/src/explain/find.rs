@@ -1,0 +1,73 @@
+//! The files of a detector's normals, and small pictures of them.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use aberra_image::{Input, Limits};
+use rayon::prelude::*;
+
+use super::NearNormal;
+use crate::Result;
+use crate::detector::Detector;
+use crate::learn::shrink;
+
+/// A training normal near an image, found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundNormal {
+    /// Its number among the detector's [`normals`](Detector::normals).
+    pub normal: usize,
+    /// Distance in latent space, each dimension in standard deviations of the training normals.
+    pub distance: f64,
+    /// Its file, where it was among those looked at.
+    pub path: Option<PathBuf>,
+    /// A small picture, `[48, 48, channels]`, 0 to 1: from its file, or as the detector keeps it.
+    pub thumbnail: Option<Vec<f32>>,
+}
+
+/// Looks for training normals among `files`, by their content. Files that cannot be read are passed over.
+pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf]) -> Vec<FoundNormal> {
+    let limits = detector.config().limits;
+    let contents: HashMap<[u8; 32], &Path> = files
+        .par_iter()
+        .filter_map(|path| Some((content(path, &limits)?, path.as_path())))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    let normals = detector.normals();
+    let kept = detector.thumbnails.as_deref();
+    let find = |near: &NearNormal| {
+        let path = contents.get(&normals[near.normal].sketch.content).copied();
+        let own = kept.and_then(|kept| kept.chunks_exact(kept.len() / normals.len()).nth(near.normal));
+        let read = || network_input(detector, path?).ok();
+        let thumbnail = own
+            .map(<[f32]>::to_vec)
+            .or_else(|| read().map(|input| shrink(&input.pixels, input.size_px, input.channels)));
+        FoundNormal {
+            normal: near.normal,
+            distance: near.distance,
+            path: path.map(Path::to_owned),
+            thumbnail,
+        }
+    };
+    wanted.par_iter().map(find).collect()
+}
+
+/// What a detector's network sees of a file.
+///
+/// # Errors
+/// The file cannot be read or used.
+pub(crate) fn network_input(detector: &Detector, path: &Path) -> Result<Input> {
+    let image = aberra_image::read(path, &detector.config().limits)?;
+    Ok(detector.config().preprocessing.apply(&image).map_err(|error| error.with_path(path))?)
+}
+
+/// BLAKE3 hash of a file, by which a detector knows its own images.
+fn content(path: &Path, limits: &Limits) -> Option<[u8; 32]> {
+    let file = File::open(path).ok()?;
+    let mut hasher = blake3::Hasher::new();
+    let within =
+        file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= limits.max_bytes);
+    (within && hasher.update_reader(file).is_ok()).then(|| *hasher.finalize().as_bytes())
+}

@@ -1,0 +1,170 @@
+//! A made-up report with something in every field, for tests.
+
+use std::collections::BTreeMap;
+
+use super::data::*;
+use crate::detector::PartSize;
+use crate::evaluate::{Figure, Leaked};
+
+/// Two images, a normal one and an anomalous one.
+pub(super) fn report() -> ReportData {
+    let interval = Figure::Known(Interval { value: 0.8, low: 0.7, high: 0.9 });
+    let size = PartSize { images: 2, groups: 2 };
+    let image = |id: usize| ImageData {
+        id,
+        name: format!("folder/{id}.png"),
+        kind: (id == 1).then(|| "scratch".to_owned()),
+        group: id,
+        width: 64,
+        height: 48,
+        score: id as f64,
+        p_value: 0.5,
+        anomalous: id == 1,
+        leaked: false,
+        anomalous_share: 0.01,
+        evidence: BTreeMap::from([("kl", 12.5)]),
+        evidence_percentiles: BTreeMap::from([("kl", 50.0)]),
+        scores: BTreeMap::from([("mse".to_owned(), 0.1)]),
+        thumbnail: None,
+        pca: vec![0.1, 0.2],
+        nearest: vec![NearData { distance: 1.5, thumbnail: None, name: Some("normal.png".to_owned()) }],
+        pictures: Some(PicturesData {
+            input: "data:,".to_owned(),
+            reconstruction: "data:,".to_owned(),
+            error: "data:,".to_owned(),
+            mask_path: None,
+        }),
+    };
+    let row = |name: &str, what: Compared, difference: Option<Figure<Interval>>| CompareRow {
+        name: name.to_owned(),
+        what,
+        auroc: interval.clone(),
+        average_precision: interval.clone(),
+        recall_at_5_fpr: Figure::Known(0.5),
+        difference,
+        roc: PlainRoc { fpr: vec![0.0, 1.0], tpr: vec![0.5, 1.0] },
+    };
+    let epoch = |epoch: usize| EpochData {
+        epoch,
+        train_total: 100.0 / epoch as f64,
+        train_reconstruction: 90.0 / epoch as f64,
+        train_kl: 10.0 / epoch as f64,
+        held_out_total: 110.0 / epoch as f64,
+        held_out_reconstruction: 95.0 / epoch as f64,
+        held_out_kl: 15.0 / epoch as f64,
+        beta: 1.0,
+        learning_rate: 0.001,
+        best: epoch == 3,
+        images_per_s: 900.0,
+    };
+    ReportData {
+        version: VERSION,
+        aberra_version: "0".to_owned(),
+        made_at_secs: None,
+        summary: vec!["In words.".to_owned()],
+        warnings: Vec::new(),
+        detector: DetectorData {
+            name: "first".to_owned(),
+            hash: None,
+            made_from: "photos".to_owned(),
+            scorer: "mse".to_owned(),
+            preset: "small".to_owned(),
+            size_px: 64,
+            latent: 2,
+            parameters: 10,
+            precision: "f32".to_owned(),
+            best_epoch: 3,
+            train: size,
+            fit: size,
+            calibration: size,
+            threshold: 0.5,
+            calibration_scores: vec![0.1, 0.5],
+            promise: PromiseData {
+                text: "at most half".to_owned(),
+                false_alarm_rate: Some(0.5),
+                confidence: None,
+            },
+            settings_toml: "seed = 0".to_owned(),
+        },
+        evaluation: EvaluationData {
+            data_name: "photos".to_owned(),
+            normals: size,
+            anomalies: size,
+            unusable: 0,
+            left_out_own: 0,
+            leaked: Leaked::default(),
+            bootstrap: BootstrapData { draws: 2_000, level: 0.95 },
+            auroc: interval.clone(),
+            average_precision: interval.clone(),
+            auroc_without_leaked: None,
+            realised_false_alarm_rate: interval.clone(),
+            recall: interval.clone(),
+            kinds: vec![KindData {
+                kind: "scratch".to_owned(),
+                images: 1,
+                groups: 1,
+                flagged: 1,
+                auroc: interval.clone(),
+                average_precision: interval.clone(),
+                recall: Figure::Known(1.0),
+            }],
+            shortcuts: vec![ShortcutData { name: "format".to_owned(), auroc: 0.6 }],
+            pixels: Figure::Known(PixelData {
+                auroc: Figure::Known(0.9),
+                average_precision: Figure::Known(0.4),
+                pro: Figure::Known(0.5),
+                dice_at_threshold: Figure::Known(0.3),
+                images_with_mask: 1,
+            }),
+            roc: RocData {
+                fpr: vec![0.0, 0.5, 1.0],
+                tpr: vec![0.4, 0.8, 1.0],
+                tpr_low: vec![0.2, 0.6, 1.0],
+                tpr_high: vec![0.6, 0.9, 1.0],
+            },
+            pr: PrecisionRecallData {
+                recall: vec![0.5, 1.0],
+                precision: vec![1.0, 0.7],
+                precision_low: vec![0.8, 0.5],
+                precision_high: vec![1.0, 0.8],
+            },
+        },
+        training: Figure::Known(TrainingData {
+            epochs: (1..=4).map(epoch).collect(),
+            best_epoch: 3,
+            snapshots: SnapshotsData {
+                inputs: vec!["data:,".to_owned()],
+                epochs: vec![SnapshotData { epoch: 3, reconstructions: vec!["data:,".to_owned()] }],
+            },
+        }),
+        images: vec![image(0), image(1)],
+        images_in_all: 2,
+        thumbnails: Some(Thumbnails { sheet: "data:,".to_owned(), side_px: 48, columns: 1 }),
+        latent: Figure::Known(LatentData {
+            explained: vec![0.7, 0.3],
+            components: 2,
+            calibration: vec![vec![0.0, 0.1], vec![0.1, 0.0], vec![-0.1, 0.2]],
+            ellipse: Some(EllipseData {
+                mean: [0.0, 0.1],
+                covariance: [[0.01, 0.0], [0.0, 0.01]],
+                chi_square: 5.99,
+            }),
+            kl_per_dimension: vec![2.0, 0.1],
+            traversals: vec![TraversalData {
+                name: "component 1".to_owned(),
+                positions: vec![0.0],
+                pictures: vec!["data:,".to_owned()],
+            }],
+            prior_samples: vec!["data:,".to_owned()],
+        }),
+        compare: CompareData {
+            note: None,
+            rows: vec![
+                row("mse", Compared::Scorer, None),
+                row("second", Compared::Detector, Some(interval.clone())),
+            ],
+        },
+        pixel_threshold: 0.5,
+        error_scale_max: 1.0,
+    }
+}

@@ -1,0 +1,102 @@
+//! The latent space in a report: principal components, what each dimension is used for, and decoded images.
+
+use super::data::{EllipseData, LatentData, TraversalData, short, shorts};
+use super::pictures::Frame;
+use crate::Result;
+use crate::detector::{Detector, Part};
+use crate::explain::{Pca, pca, prior_samples, traversal};
+use crate::random::{Stream, generator};
+
+/// Components whose share of the variance is shown.
+const EXPLAINED: usize = 10;
+/// Components on which images have coordinates.
+const COMPONENTS: usize = 5;
+/// Most calibration normals in the cloud.
+const CLOUD: usize = 1_000;
+/// Strips of decoded images along components, and along single dimensions.
+const STRIPS: usize = 4;
+/// Where along a strip images are decoded, in standard deviations of the training normals.
+const POSITIONS: [f64; 7] = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0];
+/// Images drawn from the prior.
+const PRIOR_SAMPLES: usize = 16;
+/// The 95th percentile of the chi-square distribution with two degrees of freedom, -2 ln 0.05.
+const CHI_SQUARE_95: f64 = 5.991_464_547_107_982;
+
+/// The principal components of a detector's training normals.
+///
+/// # Errors
+/// Normals that the model puts all in one place.
+pub(super) fn components(detector: &Detector) -> Result<Pca> {
+    pca(&posterior_means(detector, Part::Train), EXPLAINED)
+}
+
+/// Coordinates of a posterior mean on the components that a report shows.
+pub(super) fn coordinates(pca: &Pca, mu: &[f32]) -> Result<Vec<f64>> {
+    Ok(shorts(pca.project(mu)?.into_iter().take(COMPONENTS)))
+}
+
+/// What a report shows of the latent space.
+pub(super) fn latent(detector: &Detector, pca: &Pca, frame: Frame) -> Result<LatentData> {
+    let calibration = posterior_means(detector, Part::Calibration);
+    let coordinates = calibration.iter().map(|mu| coordinates(pca, mu)).collect::<Result<Vec<_>>>()?;
+    let step = coordinates.len().div_ceil(CLOUD).max(1);
+    let mut random = generator(detector.config().seed, Stream::Prior, 0);
+    let samples = prior_samples(detector.model(), &mut random, PRIOR_SAMPLES)?;
+    Ok(LatentData {
+        explained: shorts(pca.explained.iter().copied()),
+        components: pca.components.len().min(COMPONENTS),
+        ellipse: ellipse(&coordinates),
+        calibration: coordinates.into_iter().step_by(step).collect(),
+        kl_per_dimension: shorts(detector.kl_per_dimension().iter().copied()),
+        traversals: traversals(detector, pca, frame)?,
+        prior_samples: samples.iter().map(|sample| frame.picture(sample)).collect::<Result<_>>()?,
+    })
+}
+
+fn posterior_means(detector: &Detector, part: Part) -> Vec<Vec<f32>> {
+    let normals = detector.normals().iter().zip(detector.normals_mu());
+    normals.filter(|(normal, _)| normal.part == part).map(|(_, mu)| mu.clone()).collect()
+}
+
+fn ellipse(points: &[Vec<f64>]) -> Option<EllipseData> {
+    let count = points.len() as f64;
+    if points.len() < 3 || points[0].len() < 2 {
+        return None;
+    }
+    let mean = [0, 1].map(|axis| points.iter().map(|point| point[axis]).sum::<f64>() / count);
+    let moment = |a: usize, b: usize| {
+        points.iter().map(|point| (point[a] - mean[a]) * (point[b] - mean[b])).sum::<f64>() / (count - 1.0)
+    };
+    Some(EllipseData {
+        mean: mean.map(short),
+        covariance: [0, 1].map(|row| [0, 1].map(|column| short(moment(row, column)))),
+        chi_square: CHI_SQUARE_95,
+    })
+}
+
+/// Strips along the first components, and along the dimensions that the model uses most.
+fn traversals(detector: &Detector, pca: &Pca, frame: Frame) -> Result<Vec<TraversalData>> {
+    let mut lines: Vec<(String, Vec<f64>)> = Vec::new();
+    for (index, component) in pca.components.iter().take(STRIPS).enumerate() {
+        let spread = pca.variances[index].sqrt();
+        let name = format!("component {} ({:.1} % of the variance)", index + 1, pca.explained[index] * 100.0);
+        lines.push((name, component.iter().map(|direction| direction * spread).collect()));
+    }
+    let kl = detector.kl_per_dimension();
+    let mut dimensions: Vec<usize> = (0..kl.len()).collect();
+    dimensions.sort_by(|&a, &b| kl[b].total_cmp(&kl[a]).then(a.cmp(&b)));
+    let train = posterior_means(detector, Part::Train);
+    for dimension in dimensions.into_iter().take(STRIPS) {
+        let squares = train.iter().map(|mu| (f64::from(mu[dimension]) - pca.mean[dimension]).powi(2));
+        let spread = (squares.sum::<f64>() / (train.len() as f64 - 1.0)).sqrt();
+        let mut step = vec![0.0; kl.len()];
+        step[dimension] = spread;
+        lines.push((format!("dimension {} (KL {:.2} nats)", dimension + 1, kl[dimension]), step));
+    }
+    let strip = |(name, step): (String, Vec<f64>)| {
+        let images = traversal(detector.model(), &pca.mean, &step, &POSITIONS)?;
+        let pictures = images.iter().map(|image| frame.picture(image)).collect::<Result<_>>()?;
+        Ok(TraversalData { name, positions: POSITIONS.to_vec(), pictures })
+    };
+    lines.into_iter().map(strip).collect()
+}

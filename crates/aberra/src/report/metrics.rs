@@ -1,0 +1,164 @@
+//! The metrics of a report, from an evaluation.
+
+use std::collections::BTreeSet;
+
+use super::curves;
+use super::data::{BootstrapData, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits};
+use crate::detector::PartSize;
+use crate::evaluate::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
+use crate::evaluate::metrics::{Confusion, average_precision};
+use crate::evaluate::pixel::Bounded;
+use crate::evaluate::{Evaluation, Figure, ImageRow, ScoredImage};
+
+/// The scored images of an evaluation side by side.
+pub(super) struct Scored<'a> {
+    pub(super) rows: Vec<(&'a ImageRow, &'a ScoredImage)>,
+    pub(super) anomalous: Vec<bool>,
+    groups: Vec<u64>,
+}
+
+impl<'a> Scored<'a> {
+    pub(super) fn of(evaluation: &'a Evaluation) -> Self {
+        Self::from_rows(evaluation.images.iter().filter_map(|row| Some((row, row.scored()?))).collect())
+    }
+
+    fn from_rows(rows: Vec<(&'a ImageRow, &'a ScoredImage)>) -> Self {
+        Self {
+            anomalous: rows.iter().map(|(row, _)| !row.label.is_normal()).collect(),
+            groups: rows.iter().map(|(row, _)| row.group as u64).collect(),
+            rows,
+        }
+    }
+
+    /// Those that `wanted` holds for.
+    pub(super) fn only(&self, wanted: impl Fn(&ImageRow) -> bool) -> Self {
+        Self::from_rows(self.rows.iter().copied().filter(|(row, _)| wanted(row)).collect())
+    }
+
+    pub(super) fn labels(&self) -> GroupedLabels<'_> {
+        GroupedLabels { anomalous: &self.anomalous, groups: &self.groups }
+    }
+
+    /// The detector's scores.
+    pub(super) fn scores(&self) -> Vec<f64> {
+        self.rows.iter().map(|(_, scored)| scored.score).collect()
+    }
+
+    /// Images and groups that show an anomaly, or that do not.
+    fn size(&self, anomalous: bool) -> PartSize {
+        let members = || (0..self.rows.len()).filter(|&index| self.anomalous[index] == anomalous);
+        let groups: BTreeSet<u64> = members().map(|index| self.groups[index]).collect();
+        PartSize { images: members().count(), groups: groups.len() }
+    }
+
+    /// Why a number that needs both classes cannot be computed.
+    pub(super) fn reason(&self) -> &'static str {
+        match (self.size(false).images, self.size(true).images) {
+            (0, _) => "no normal images",
+            (_, 0) => "no anomalous images",
+            _ => "a score is not finite, or no resample was drawn",
+        }
+    }
+
+    /// The bootstrap interval of a metric of `scores`.
+    pub(super) fn figure(
+        &self,
+        scores: &[f64],
+        settings: BootstrapSettings,
+        metric: impl Fn(&[f64], &[bool]) -> Option<f64> + Sync,
+    ) -> Figure<Interval> {
+        Figure::new(bootstrap(scores, self.labels(), settings, metric).map(short_interval), self.reason())
+    }
+}
+
+/// The report's form of an interval.
+pub(super) fn short_interval(interval: bootstrap::Interval) -> Interval {
+    Interval {
+        value: digits(interval.estimate, 6),
+        low: digits(interval.low, 6),
+        high: digits(interval.high, 6),
+    }
+}
+
+/// The report's form of a figure with an interval.
+pub(super) fn short_figure(figure: &Figure<bootstrap::Interval>) -> Figure<Interval> {
+    match figure {
+        Figure::Known(interval) => Figure::Known(short_interval(*interval)),
+        Figure::Unavailable { unavailable } => Figure::Unavailable { unavailable: unavailable.clone() },
+    }
+}
+
+/// The metrics of a report.
+pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> EvaluationData {
+    let settings = evaluation.bootstrap;
+    let scores = scored.scores();
+    let threshold = evaluation.detector.threshold;
+    let recall = |scores: &[f64], anomalous: &[bool]| Confusion::at(scores, anomalous, threshold)?.recall();
+    let false_alarms = &evaluation.false_alarms.over_groups;
+    EvaluationData {
+        data_name: evaluation.data.name.clone(),
+        normals: scored.size(false),
+        anomalies: scored.size(true),
+        unusable: evaluation.data.unusable,
+        left_out_own: evaluation.data.own.total(),
+        leaked: evaluation.data.leaked,
+        bootstrap: BootstrapData { draws: settings.resamples, level: settings.confidence },
+        auroc: short_figure(&evaluation.ranking.auroc),
+        average_precision: short_figure(&evaluation.ranking.average_precision),
+        auroc_without_leaked: evaluation.without_leaked.as_ref().map(|without| short_figure(&without.auroc)),
+        realised_false_alarm_rate: match false_alarms {
+            Figure::Known(rate) => Figure::Known(Interval {
+                value: digits(rate.rate, 6),
+                low: digits(rate.low, 6),
+                high: digits(rate.high, 6),
+            }),
+            Figure::Unavailable { unavailable } => Figure::new(None, unavailable.as_str()),
+        },
+        recall: match scored.size(true).images {
+            0 => Figure::new(None, "no anomalous images"),
+            _ => scored.figure(&scores, settings, recall),
+        },
+        kinds: evaluation.kinds.iter().map(|kind| kind_row(kind, scored, settings)).collect(),
+        shortcuts: evaluation
+            .shortcuts
+            .iter()
+            .map(|row| ShortcutData { name: row.property.clone(), auroc: digits(row.auroc, 6) })
+            .collect(),
+        pixels: pixels(evaluation),
+        roc: curves::roc(&scores, scored.labels(), settings),
+        pr: curves::precision_recall(&scores, scored.labels(), settings),
+    }
+}
+
+fn kind_row(row: &crate::evaluate::KindRow, scored: &Scored<'_>, settings: BootstrapSettings) -> KindData {
+    let is_kind = |image: &ImageRow| image.label.kind() == Some(row.kind.as_str());
+    let against_normals = scored.only(|image| image.label.is_normal() || is_kind(image));
+    let of_kind = scored.only(is_kind);
+    let scores = against_normals.scores();
+    KindData {
+        kind: row.kind.clone(),
+        images: row.images,
+        groups: row.groups,
+        flagged: of_kind.rows.iter().filter(|(_, image)| image.anomalous).count(),
+        auroc: short_figure(&row.auroc),
+        average_precision: against_normals.figure(&scores, settings, average_precision),
+        recall: row.recall.clone(),
+    }
+}
+
+fn pixels(evaluation: &Evaluation) -> Figure<PixelData> {
+    let value = |figure: &Figure<Bounded>| match figure {
+        Figure::Known(bounded) => Figure::Known(digits(bounded.value, 6)),
+        Figure::Unavailable { unavailable } => Figure::new(None, unavailable.as_str()),
+    };
+    match &evaluation.pixels {
+        Figure::Known(pixels) => Figure::Known(PixelData {
+            auroc: value(&pixels.auroc),
+            average_precision: value(&pixels.average_precision),
+            pro: value(&pixels.aupro),
+            dice_at_threshold: pixels.dice.clone(),
+            images_with_mask: pixels.masked,
+        }),
+        Figure::Unavailable { unavailable } => Figure::new(None, unavailable.as_str()),
+    }
+}

@@ -1,0 +1,360 @@
+//! Reports: everything there is to see of a detector and how it does on a data set, as one self-contained page.
+//!
+//! [`Detector::report`] looks at every scored image of an evaluation once more and gathers what is shown; [`Report`] holds
+//! it as data, writes it as a page that needs no network, and draws it as figures for a paper. It measures nothing that
+//! the evaluation does not rest on, and chooses nothing.
+
+mod choose;
+mod compare;
+mod curves;
+pub mod data;
+#[cfg(test)]
+mod example;
+mod figures;
+mod gather;
+mod html;
+mod latent;
+mod metrics;
+mod pictures;
+mod summary;
+mod training;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use self::choose::Candidate;
+use self::compare::Other;
+use self::data::{DetectorData, ImageData, NearData, PromiseData, ReportData, Thumbnails, VERSION, short};
+use self::gather::{Gather, Seen, Wanted};
+use self::metrics::Scored;
+use self::pictures::Frame;
+use crate::calibrate::Criterion;
+use crate::dataset::Dataset;
+use crate::detector::Detector;
+use crate::evaluate::{EvaluateProgress, Evaluation, Figure, ScoredImage};
+use crate::explain::{EvidenceRanks, NEAREST, NearNormal, Pca, nearest};
+use crate::model::{ModelSettings, Preset};
+use crate::{Error, Result, store};
+
+/// Most images that are shown in full.
+pub const MOST_IN_FULL: usize = 300;
+/// Bytes that all images shown in full may take together, about: larger network inputs leave room for fewer.
+const BYTES_IN_FULL: f64 = 3.4e6;
+/// Bytes that one pixel and channel of an image shown in full takes, about, over its three pictures.
+const BYTES_PER_PIXEL: f64 = 1.6;
+/// Most test images with a thumbnail.
+pub const MOST_THUMBNAILS: usize = 2_000;
+/// A detector whose pixel threshold is 0 marks every error: this one is white.
+const LEAST_ERROR_SCALE: f64 = 1e-6;
+
+/// What a report may be given beside a detector, a data set and an evaluation.
+#[derive(Default)]
+pub struct ReportOptions<'a> {
+    /// What the detector is called.
+    pub name: &'a str,
+    /// Where its training left history and snapshots.
+    pub run: RunFolder<'a>,
+    /// Other detectors to compare with on the same images, with their names.
+    pub compare: &'a [(String, Detector)],
+    /// Seconds since 1970.
+    pub made_at_secs: Option<u64>,
+    /// Told how far the pass over the images is; may stop it.
+    pub observe: Option<&'a mut dyn FnMut(EvaluateProgress) -> ControlFlow<()>>,
+}
+
+/// Where a detector's training left history and snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunFolder<'a> {
+    /// Nowhere.
+    #[default]
+    None,
+    /// In this folder, perhaps: where it is not so, the report says why.
+    Perhaps(&'a Path),
+    /// In this folder: it is an error if not.
+    Given(&'a Path),
+}
+
+/// What there is to see of a detector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    data: ReportData,
+}
+
+impl Report {
+    /// Everything that is shown.
+    pub fn data(&self) -> &ReportData {
+        &self.data
+    }
+
+    /// The self-contained page.
+    pub fn html(&self) -> String {
+        html::page(&self.data)
+    }
+
+    /// Writes the page: the file is replaced whole and durably, or not at all. Returns its length in bytes.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<u64> {
+        let page = self.html();
+        store::write_durably(path, page.as_bytes())?;
+        Ok(page.len() as u64)
+    }
+}
+
+impl Detector {
+    /// Gathers a report on this detector from its evaluation on a data set.
+    ///
+    /// # Errors
+    /// An evaluation of another detector or data set, images that have changed since, a given run folder that is not this
+    /// detector's, a detector that cannot be compared, or a stop on request.
+    pub fn report(
+        &self,
+        dataset: &Dataset,
+        evaluation: &Evaluation,
+        options: ReportOptions<'_>,
+    ) -> Result<Report> {
+        let ReportOptions { name, run, compare, made_at_secs, observe } = options;
+        check_detector(self, evaluation)?;
+        let scored = Scored::of(evaluation);
+        let members = members(dataset, evaluation)?;
+        let frame =
+            Frame { size_px: self.config().preprocessing.size_px, color: self.config().preprocessing.color };
+        let training = training(self, run, frame)?;
+        let others = compare
+            .iter()
+            .map(|(name, other)| Other::score(name, other, dataset, &members))
+            .collect::<Result<Vec<_>>>()?;
+
+        let candidates: Vec<Candidate> = scored
+            .rows
+            .iter()
+            .map(|(row, image)| Candidate {
+                score: image.score,
+                called_anomalous: image.anomalous,
+                anomalous: !row.label.is_normal(),
+            })
+            .collect();
+        let in_full = choose::in_full(&candidates, evaluation.detector.threshold, most_in_full(frame));
+        let as_thumbnails = choose::as_thumbnails(&candidates, &in_full, MOST_THUMBNAILS);
+        let wanted: Vec<Wanted> = (0..members.len())
+            .map(|at| Wanted {
+                sample: members[at],
+                score: candidates[at].score,
+                thumbnail: as_thumbnails[at],
+                pictures: in_full[at],
+            })
+            .collect();
+        let error_scale_max = (2.0 * self.pixel_threshold()).max(LEAST_ERROR_SCALE);
+        let gather = Gather { detector: self, dataset, frame, error_scale_max };
+        let mut silent = |_: EvaluateProgress| ControlFlow::Continue(());
+        let mut seen = gather.look(&wanted, observe.unwrap_or(&mut silent))?;
+
+        let near = seen
+            .par_iter()
+            .map(|image| match &image.pictures {
+                Some(_) => nearest(self, &image.mu, NEAREST),
+                None => Ok(Vec::new()),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let shown: BTreeSet<usize> = near.iter().flatten().map(|near| near.normal).collect();
+        let normals = gather.normals(&shown, &members.iter().copied().collect());
+        let mut sheet = Sheet::default();
+        let numbers: Vec<Option<usize>> =
+            seen.iter_mut().map(|image| sheet.add(image.thumbnail.take())).collect();
+        let normals: Named = normals
+            .into_iter()
+            .map(|(normal, (name, thumbnail))| (normal, (name, sheet.add(thumbnail))))
+            .collect();
+
+        let components = latent::components(self);
+        let ranks = EvidenceRanks::of(self.normals());
+        let lean = members.len() > MOST_THUMBNAILS;
+        let images = seen.into_iter().zip(near).enumerate().map(|(at, (seen, near))| {
+            let mut image = image_data(scored.rows[at], seen, components.as_ref().ok())?;
+            (image.id, image.thumbnail) = (at, numbers[at]);
+            image.nearest = near.iter().map(|near| near_data(near, &normals)).collect();
+            if !lean || as_thumbnails[at] {
+                measurements(&mut image, scored.rows[at].1, &ranks);
+            }
+            Ok(image)
+        });
+        let images = images.collect::<Result<Vec<ImageData>>>()?;
+        let metrics = metrics::metrics(evaluation, &scored);
+        let latent = match &components {
+            Ok(components) => Figure::Known(latent::latent(self, components, frame)?),
+            Err(error) => Figure::new(None, error.to_string()),
+        };
+        Ok(Report {
+            data: ReportData {
+                version: VERSION,
+                aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
+                made_at_secs,
+                summary: summary::summary(name, self, evaluation, &metrics),
+                warnings: evaluation.warnings.clone(),
+                detector: detector_data(self, name)?,
+                evaluation: metrics,
+                training,
+                images_in_all: images.len(),
+                images,
+                thumbnails: sheet.draw(frame)?,
+                latent,
+                compare: compare::compare(evaluation, &scored, &others),
+                pixel_threshold: self.pixel_threshold(),
+                error_scale_max,
+            },
+        })
+    }
+}
+
+/// Names of normals and their numbers on the sheet.
+type Named = BTreeMap<usize, (Option<String>, Option<usize>)>;
+
+/// Thumbnails in the order in which they were added.
+#[derive(Default)]
+struct Sheet(Vec<Vec<f32>>);
+
+impl Sheet {
+    /// The number of a thumbnail on the sheet.
+    fn add(&mut self, thumbnail: Option<Vec<f32>>) -> Option<usize> {
+        self.0.push(thumbnail?);
+        Some(self.0.len() - 1)
+    }
+
+    fn draw(&self, frame: Frame) -> Result<Option<Thumbnails>> {
+        pictures::sheet(&self.0, frame.color)
+    }
+}
+
+/// As many as [`BYTES_IN_FULL`] has room for.
+fn most_in_full(frame: Frame) -> usize {
+    let values = (frame.size_px * frame.size_px * (frame.color.channels() + 1)) as f64 / 2.0;
+    MOST_IN_FULL.min((BYTES_IN_FULL / (values * BYTES_PER_PIXEL)) as usize).max(1)
+}
+
+fn check_detector(detector: &Detector, evaluation: &Evaluation) -> Result<()> {
+    let (expected, found) = (detector.hash(), evaluation.detector.hash.as_deref());
+    if expected == found && evaluation.detector.threshold == detector.calibration().threshold {
+        return Ok(());
+    }
+    let short = |hash: Option<&str>| hash.map_or("none", |hash| &hash[..hash.len().min(12)]).to_owned();
+    Err(Error::data(format!(
+        "expected an evaluation of this detector (hash {}), found one of another (hash {})",
+        short(expected),
+        short(found)
+    ))
+    .with_hint("evaluate this detector: a threshold that was moved makes another one of it"))
+}
+
+/// The data set's samples that an evaluation scored, in its order, which is that of the data set.
+fn members(dataset: &Dataset, evaluation: &Evaluation) -> Result<Vec<usize>> {
+    let mut samples = dataset.samples.iter().enumerate();
+    let scored = evaluation.images.iter().filter(|row| row.scored().is_some());
+    let member = |row: &crate::evaluate::ImageRow| {
+        let same = samples.by_ref().find(|(_, sample)| sample.name == row.name && sample.label == row.label);
+        same.map(|(index, _)| index).ok_or_else(|| {
+            Error::data(format!(
+                "expected the images of the evaluation, found no {} that is {}",
+                row.name, row.label
+            ))
+            .with_path(&dataset.root)
+            .with_hint("give the data set that was evaluated, with the same classes as normal")
+        })
+    };
+    scored.map(member).collect()
+}
+
+fn training(detector: &Detector, run: RunFolder<'_>, frame: Frame) -> Result<Figure<data::TrainingData>> {
+    Ok(match run {
+        RunFolder::None => Figure::new(None, "no run folder was given"),
+        RunFolder::Given(folder) => Figure::Known(training::training(folder, detector, frame)?),
+        RunFolder::Perhaps(folder) => match training::training(folder, detector, frame) {
+            Ok(training) => Figure::Known(training),
+            Err(_) => Figure::new(None, "the run folder is not beside the detector: name it with --run"),
+        },
+    })
+}
+
+fn image_data(
+    (row, scored): (&crate::evaluate::ImageRow, &ScoredImage),
+    seen: Seen,
+    components: Option<&Pca>,
+) -> Result<ImageData> {
+    Ok(ImageData {
+        id: 0,
+        name: row.name.clone(),
+        kind: row.label.kind().map(str::to_owned),
+        group: row.group,
+        width: seen.width,
+        height: seen.height,
+        score: scored.score,
+        p_value: scored.p_value.map_or(1.0, short),
+        anomalous: scored.anomalous,
+        leaked: scored.leaked,
+        anomalous_share: short(seen.anomalous_share),
+        evidence: BTreeMap::new(),
+        evidence_percentiles: BTreeMap::new(),
+        scores: BTreeMap::new(),
+        thumbnail: None,
+        pca: components.map_or(Ok(Vec::new()), |components| latent::coordinates(components, &seen.mu))?,
+        nearest: Vec::new(),
+        pictures: seen.pictures,
+    })
+}
+
+/// Fills in an image's evidence, its percentiles and the scores of all scorers.
+fn measurements(image: &mut ImageData, scored: &ScoredImage, ranks: &EvidenceRanks) {
+    let named = scored.evidence.named();
+    image.evidence = named.into_iter().map(|(name, value)| (name, short(value))).collect();
+    let percentiles = ranks.percentiles(&scored.evidence).into_iter().flatten();
+    image.evidence_percentiles = named
+        .into_iter()
+        .zip(percentiles)
+        .map(|((name, _), percentile)| (name, data::digits(percentile, 4)))
+        .collect();
+    image.scores = scored.scores.iter().map(|(name, score)| (name.clone(), short(*score))).collect();
+}
+
+fn near_data(near: &NearNormal, normals: &Named) -> NearData {
+    let (name, thumbnail) = normals.get(&near.normal).cloned().unwrap_or_default();
+    NearData { distance: short(near.distance), thumbnail, name }
+}
+
+fn detector_data(detector: &Detector, name: &str) -> Result<DetectorData> {
+    let (config, provenance, calibration) =
+        (detector.config(), detector.provenance(), detector.calibration());
+    let precision = config.model.precision;
+    let preset = Preset::ALL
+        .into_iter()
+        .find(|preset| ModelSettings { precision, ..preset.settings() } == config.model);
+    let confidence = match calibration.criterion {
+        Criterion::Conformal { confidence, .. } => confidence,
+        _ => None,
+    };
+    Ok(DetectorData {
+        name: name.to_owned(),
+        hash: detector.hash().map(str::to_owned),
+        made_from: provenance.dataset.clone(),
+        scorer: config.scorer.clone(),
+        preset: preset.map_or("own settings", |preset| preset.name()).to_owned(),
+        size_px: config.preprocessing.size_px,
+        latent: detector.model().latent(),
+        parameters: provenance.parameters,
+        precision: precision.name().to_owned(),
+        best_epoch: provenance.best_epoch,
+        train: provenance.train,
+        fit: provenance.fit,
+        calibration: provenance.calibration,
+        threshold: calibration.threshold,
+        calibration_scores: calibration.scores.clone(),
+        promise: PromiseData {
+            text: calibration.promise.to_string(),
+            false_alarm_rate: calibration.promise.rate(),
+            confidence,
+        },
+        settings_toml: config.to_toml()?,
+    })
+}

@@ -1,0 +1,110 @@
+//! Pixels -> pictures within a report: JPEG and PNG as `data:` addresses, and the sheet of thumbnails.
+
+use aberra_image::{Color, encode_jpeg, encode_png};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::data::Thumbnails;
+use crate::Result;
+use crate::learn::THUMBNAIL_PX;
+
+/// JPEG quality of inputs and reconstructions, where a fine line may be what is looked for.
+const PICTURE_QUALITY: u8 = 90;
+/// JPEG quality of the thumbnails' sheet.
+const SHEET_QUALITY: u8 = 80;
+/// Thumbnails in a row of the sheet. 48 x 48 pixels are whole blocks of a JPEG, so that none bleeds into the next.
+const SHEET_COLUMNS: usize = 40;
+/// Error maps larger than this are JPEG: as PNG, noise alone would fill the report.
+const LARGEST_PNG_PX: usize = 96;
+
+/// Network inputs as pictures: side and colour.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) size_px: usize,
+    pub(super) color: Color,
+}
+
+impl Frame {
+    /// The address of a picture of intensities 0 to 1, `[size_px, size_px, channels]`.
+    pub(super) fn picture(&self, intensities: &[f32]) -> Result<String> {
+        let jpeg = encode_jpeg(&bytes(intensities), self.size_px, self.size_px, self.color, PICTURE_QUALITY)?;
+        Ok(address("jpeg", &jpeg))
+    }
+
+    /// The address of an error map, `[size_px, size_px]`, in grey: white is `largest` and above.
+    pub(super) fn error(&self, errors: &[f32], largest: f64) -> Result<String> {
+        let shares: Vec<f32> = errors.iter().map(|&error| (f64::from(error) / largest) as f32).collect();
+        let grey = bytes(&shares);
+        Ok(match self.size_px {
+            ..=LARGEST_PNG_PX => address("png", &encode_png(&grey, self.size_px, self.size_px, Color::Grey)?),
+            _ => address(
+                "jpeg",
+                &encode_jpeg(&grey, self.size_px, self.size_px, Color::Grey, PICTURE_QUALITY)?,
+            ),
+        })
+    }
+}
+
+/// The sheet of thumbnails, each `[THUMBNAIL_PX, THUMBNAIL_PX, channels]`; `None` where there are none.
+pub(super) fn sheet(thumbnails: &[Vec<f32>], color: Color) -> Result<Option<Thumbnails>> {
+    if thumbnails.is_empty() {
+        return Ok(None);
+    }
+    let (side, channels) = (THUMBNAIL_PX, color.channels());
+    let columns = SHEET_COLUMNS.min(thumbnails.len());
+    let (width, height) = (columns * side, thumbnails.len().div_ceil(columns) * side);
+    let mut pixels = vec![0_u8; width * height * channels];
+    for (index, thumbnail) in thumbnails.iter().enumerate() {
+        let (top, left) = (index / columns * side, index % columns * side);
+        for (y, row) in bytes(thumbnail).chunks_exact(side * channels).enumerate() {
+            let start = ((top + y) * width + left) * channels;
+            pixels[start..start + row.len()].copy_from_slice(row);
+        }
+    }
+    let jpeg = encode_jpeg(&pixels, height, width, color, SHEET_QUALITY)?;
+    Ok(Some(Thumbnails { sheet: address("jpeg", &jpeg), side_px: side, columns }))
+}
+
+fn bytes(intensities: &[f32]) -> Vec<u8> {
+    intensities.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8).collect()
+}
+
+fn address(format: &str, bytes: &[u8]) -> String {
+    format!("data:image/{format};base64,{}", STANDARD.encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use aberra_image::{Limits, decode};
+
+    use super::*;
+
+    fn pixels(address: &str) -> aberra_image::Image {
+        let (_, base64) = address.split_once("base64,").unwrap();
+        decode(&STANDARD.decode(base64).unwrap(), &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn errors_are_grey_levels_of_the_scale() {
+        let frame = Frame { size_px: 8, color: Color::Grey };
+        let errors: Vec<f32> = (0..64).map(|at| at as f32 / 32.0).collect();
+        let image = pixels(&frame.error(&errors, 1.0).unwrap());
+        for (grey, error) in image.pixels.iter().zip(errors) {
+            assert!((grey - error.min(1.0)).abs() <= 0.5 / 255.0 + 1e-6);
+        }
+    }
+
+    #[test]
+    fn every_thumbnail_has_its_place_on_the_sheet() {
+        let plain = |value: f32| vec![value; THUMBNAIL_PX * THUMBNAIL_PX];
+        let thumbnails: Vec<Vec<f32>> = (0..85).map(|at| plain(at as f32 / 100.0)).collect();
+        let made = sheet(&thumbnails, Color::Grey).unwrap().unwrap();
+        let image = pixels(&made.sheet);
+        assert_eq!((image.width, image.height), (40 * 48, 3 * 48));
+        for index in [0, 39, 40, 84] {
+            let (x, y) = (index % made.columns * made.side_px + 24, index / made.columns * made.side_px + 24);
+            assert!((image.pixels[y * image.width + x] - index as f32 / 100.0).abs() < 0.02, "{index}");
+        }
+        assert_eq!(sheet(&[], Color::Grey).unwrap(), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! Principal components against scikit-learn (`golden/explain.py` made `golden/explain.json`), and stories told by a small
+//! detector that is really trained.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use aberra::dataset::{Dataset, OpenOptions};
+use aberra::explain::{decode, find_normals, nearest, pca, prior_samples, story_png, traversal};
+use aberra::image::{Limits, read};
+use aberra::phantom::{PhantomDataset, write_dataset};
+use aberra::random::{Stream, generator};
+use aberra::{Detector, Part, TrainConfig};
+use serde_json::Value;
+
+/// Knuth's 64-bit linear congruential generator, as in the script.
+struct Draws(u64);
+
+impl Draws {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f64 / f64::from(1 << 24)
+    }
+}
+
+fn points(seed: u64, count: usize, dimensions: usize) -> Vec<Vec<f32>> {
+    let mut draws = Draws(seed);
+    let point = |_| {
+        let mut point: Vec<f32> = Vec::new();
+        for column in 0..dimensions {
+            let value = draws.uniform() * (1 + column) as f64;
+            let follows = column % 3 == 2;
+            point.push(if follows { value / 8.0 + f64::from(point[column - 1]) } else { value } as f32);
+        }
+        point
+    };
+    (0..count).map(point).collect()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+fn close(found: &[f64], expected: &[f64]) -> bool {
+    let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-9 * b.abs().max(1.0);
+    found.len() == expected.len() && found.iter().zip(expected).all(near)
+}
+
+#[test]
+fn principal_components_are_those_of_scikit_learn() {
+    let golden: Value = serde_json::from_str(include_str!("golden/explain.json")).unwrap();
+    let cases = golden["pca"].as_array().unwrap();
+    assert_eq!(cases.len(), 5);
+    for case in cases {
+        let [seed, count, dimensions] = numbers(&case["case"])[..] else { panic!("{case}") };
+        let points = points(seed as u64, count as usize, dimensions as usize);
+        let found = pca(&points, 4).unwrap();
+        assert!(close(&found.mean, &numbers(&case["mean"])), "{seed}: mean");
+        assert!(close(&found.variances, &numbers(&case["variances"])), "{seed}: variances");
+        assert!(close(&found.explained, &numbers(&case["explained"])), "{seed}: explained");
+        assert!(close(&found.project(&points[0]).unwrap(), &numbers(&case["first"])), "{seed}: coordinates");
+        let expected = case["components"].as_array().unwrap();
+        assert_eq!(found.components.len(), expected.len(), "{seed}");
+        for (component, expected) in found.components.iter().zip(expected) {
+            assert!(close(component, &numbers(expected)), "{seed}: {component:?} against {expected}");
+        }
+    }
+}
+
+const SETTINGS: &str = "
+    seed = 4
+    keep_thumbnails = false
+    [preprocessing]
+    size_px = 32
+    [model]
+    channels = [4, 8]
+    latent = 4
+    hidden = 16
+    [train]
+    epochs = 2
+    batch_size = 8
+    beta_warmup_epochs = 1
+    variance_warmup_epochs = 1
+    [split]
+    test_share = 0.0
+    [promise]
+    false_alarm_rate = 0.1
+";
+
+struct Trained {
+    dataset: Dataset,
+    detector: Detector,
+}
+
+fn trained() -> &'static Trained {
+    static TRAINED: OnceLock<Trained> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("explain");
+        let phantoms = PhantomDataset {
+            seed: 5,
+            size_px: 32,
+            train_normals: 60,
+            test_normals: 0,
+            anomalies_per_kind: 1,
+        };
+        let _ = std::fs::remove_dir_all(&folder);
+        write_dataset(&folder, &phantoms).unwrap();
+        let dataset = Dataset::open(&folder, &OpenOptions::default()).unwrap();
+        let config = TrainConfig::from_layers(&[TrainConfig::parse_layer(SETTINGS).unwrap()]).unwrap();
+        let detector = Detector::train(&dataset, &config).unwrap();
+        Trained { dataset, detector }
+    })
+}
+
+#[test]
+fn a_story_says_what_the_verdict_rests_on() {
+    let Trained { dataset, detector } = trained();
+    let anomaly = dataset.samples.iter().find(|sample| !sample.label.is_normal()).unwrap();
+    let image = read(&anomaly.path, &Limits::default()).unwrap();
+    let story = detector.explain(&image).unwrap();
+    let verdict = detector.score(std::slice::from_ref(&image)).remove(0).unwrap();
+    assert_eq!(story.verdict, verdict);
+    assert!((0.0..=1.0).contains(&story.anomalous_share));
+    assert_eq!(story.nearest.len(), 5);
+    assert!(story.nearest.windows(2).all(|pair| pair[0].distance <= pair[1].distance));
+    let is_train = |near: &aberra::explain::NearNormal| detector.normals()[near.normal].part == Part::Train;
+    assert!(story.nearest.iter().all(is_train));
+    // The neighbour distance is the mean of these very five.
+    let mean = story.nearest.iter().map(|near| near.distance).sum::<f64>() / 5.0;
+    assert!((mean - verdict.evidence.neighbour_distance).abs() < 1e-9);
+    let calibration: Vec<f64> = detector
+        .normals()
+        .iter()
+        .filter(|normal| normal.part == Part::Calibration)
+        .map(|normal| normal.evidence.kl)
+        .collect();
+    let kl = story.evidence.iter().find(|row| row.name == "kl").unwrap();
+    let below = calibration.iter().filter(|&&value| value < kl.value).count();
+    assert_eq!(kl.percentile, below as f64 / calibration.len() as f64 * 100.0);
+}
+
+#[test]
+fn a_training_image_is_its_own_nearest_normal_and_is_found_by_content() {
+    let Trained { dataset, detector } = trained();
+    let files: Vec<PathBuf> = dataset.samples.iter().map(|sample| sample.path.clone()).collect();
+    let (index, mu) = detector
+        .normals_mu()
+        .iter()
+        .enumerate()
+        .find(|(index, _)| detector.normals()[*index].part == Part::Train)
+        .unwrap();
+    let near = nearest(detector, mu, 3).unwrap();
+    assert_eq!((near[0].normal, near[0].distance), (index, 0.0));
+    let found = find_normals(detector, &near, &files);
+    let image = read(found[0].path.as_ref().unwrap(), &Limits::default()).unwrap();
+    assert_eq!(image.source.content_hash, detector.normals()[index].sketch.content);
+    assert_eq!(found[0].thumbnail.as_ref().map(Vec::len), Some(48 * 48));
+    let nowhere = find_normals(detector, &near, &[]);
+    assert!(nowhere.iter().all(|found| found.path.is_none() && found.thumbnail.is_none()));
+}
+
+#[test]
+fn a_picture_of_a_story_is_drawn_with_and_without_nearest_normals() {
+    let Trained { dataset, detector } = trained();
+    let image = read(&dataset.samples[0].path, &Limits::default()).unwrap();
+    let story = detector.explain(&image).unwrap();
+    for files in [vec![], vec![dataset.samples[0].path.clone()]] {
+        let near = find_normals(detector, &story.nearest, &files);
+        let png = story_png(detector, &story, &near).unwrap();
+        let drawn = aberra::image::decode(&png, &Limits::default()).unwrap();
+        assert!(drawn.width > 1_000 && drawn.pixels.iter().any(|&value| value < 0.3));
+    }
+}
+
+#[test]
+fn decoding_is_what_the_model_makes_of_a_latent() {
+    let model = trained().detector.model();
+    let latents: Vec<Vec<f32>> = (0..20).map(|at| vec![at as f32 / 10.0, 0.5, -0.5, 0.0]).collect();
+    let together = decode(model, &latents).unwrap();
+    assert_eq!((together.len(), together[0].len()), (20, 32 * 32));
+    assert_eq!(decode(model, &latents[7..8]).unwrap()[0], together[7]);
+    let origin = [0.0, 0.5, -0.5, 0.0];
+    let along = traversal(model, &origin, &[1.0, 0.0, 0.0, 0.0], &[0.0, 0.7, 1.9]).unwrap();
+    assert_eq!([&along[0], &along[1], &along[2]], [&together[0], &together[7], &together[19]]);
+    assert!(decode(model, &[vec![0.0; 3]]).is_err_and(|error| error.is_data()));
+    assert!(decode(model, &[vec![f32::NAN; 4]]).is_err_and(|error| error.is_data()));
+    assert!(traversal(model, &origin, &[1.0], &[0.0]).is_err_and(|error| error.is_data()));
+}
+
+#[test]
+fn prior_samples_follow_from_the_generator() {
+    let model = trained().detector.model();
+    let draw = |seed: u64| prior_samples(model, &mut generator(seed, Stream::Prior, 0), 6).unwrap();
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
+    assert_eq!(draw(1).len(), 6);
+}
+
+#[test]
+fn kl_of_each_dimension_adds_up_to_the_calibration_normals_mean() {
+    let detector = &trained().detector;
+    let calibration = || detector.normals().iter().filter(|normal| normal.part == Part::Calibration);
+    let mean = calibration().map(|normal| normal.evidence.kl).sum::<f64>() / calibration().count() as f64;
+    assert_eq!(detector.kl_per_dimension().len(), 4);
+    assert!((detector.kl_per_dimension().iter().sum::<f64>() - mean).abs() < 1e-9 * mean.max(1.0));
+}

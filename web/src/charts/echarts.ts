@@ -1,0 +1,97 @@
+// ECharts with the parts that the charts use and no others, and how it takes the page's colours and type.
+import { BarChart, CustomChart, LineChart, ScatterChart } from "echarts/charts";
+import { AriaComponent, GridComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import { type EChartsCoreOption, type EChartsType, init, use } from "echarts/core";
+import { CanvasRenderer, SVGRenderer } from "echarts/renderers";
+import { significant } from "../numbers/format";
+
+use([AriaComponent, BarChart, CanvasRenderer, CustomChart, GridComponent, LineChart, MarkLineComponent, ScatterChart, SVGRenderer, TooltipComponent]);
+
+export { init };
+export type { EChartsCoreOption, EChartsType };
+
+/** The design's values that charts draw with. */
+export interface Palette {
+  surface: string;
+  ink: string;
+  soft: string;
+  line: string;
+  edge: string;
+  accent: string;
+  anomalous: string;
+  anomalousFill: string;
+  normal: string;
+  normalFill: string;
+  sans: string;
+}
+
+/** Reads them from the page as it is now, light or dark. */
+export function palette(): Palette {
+  const style = getComputedStyle(document.documentElement);
+  const read = (name: string) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    surface: read("surface"), ink: read("ink"), soft: read("soft"), line: read("line"), edge: read("edge"), accent: read("accent"),
+    anomalous: read("anomalous"), anomalousFill: read("anomalous-fill"), normal: read("normal"), normalFill: read("normal-fill"),
+    sans: read("sans"),
+  };
+}
+
+/** What every chart starts from. */
+export function base(colours: Palette): EChartsCoreOption {
+  return {
+    animation: false,
+    backgroundColor: "transparent",
+    textStyle: { fontFamily: colours.sans, color: colours.ink, fontSize: 12 },
+    tooltip: {
+      trigger: "axis",
+      confine: true,
+      backgroundColor: colours.surface,
+      borderColor: colours.edge,
+      textStyle: { color: colours.ink, fontFamily: colours.sans, fontSize: 13 },
+      axisPointer: { lineStyle: { color: colours.edge, type: "solid" } },
+      appendTo: "body",
+    },
+  };
+}
+
+/** Margins that do not move with the labels, so that overlays find the plot. */
+export function grid(left = 56, right = 16, top = 16, bottom = 44): EChartsCoreOption {
+  return { left, right, top, bottom, outerBoundsMode: "none" };
+}
+
+/** A numeric axis with its name in the middle. */
+export function axis(colours: Palette, name: string, more: object = {}): EChartsCoreOption {
+  return {
+    type: "value",
+    name,
+    nameLocation: "middle",
+    nameGap: 28,
+    nameTextStyle: { color: colours.soft, fontSize: 12 },
+    axisLine: { show: true, onZero: false, lineStyle: { color: colours.edge } },
+    axisTick: { show: false },
+    axisLabel: { color: colours.soft, hideOverlap: true, formatter: (value: number) => tick(value) },
+    splitLine: { lineStyle: { color: colours.line, opacity: 0.6 } },
+    ...more,
+  };
+}
+
+/** A label of an axis: no more digits than it needs. */
+export function tick(value: number): string {
+  if (Math.abs(value) >= 10000) return significant(value, 3);
+  if (value !== 0 && Math.abs(value) < 0.0001) return value.toExponential().replaceAll("-", "−");
+  return String(Number(value.toPrecision(6))).replace("-", "−");
+}
+
+/** Lines of a tooltip, as nodes: names are text, whatever they hold. */
+export function tooltipLines(title: string, lines: readonly string[]): HTMLElement {
+  const box = document.createElement("div");
+  const head = document.createElement("strong");
+  head.textContent = title;
+  box.append(head);
+  for (const line of lines) {
+    const row = document.createElement("div");
+    row.textContent = line;
+    box.append(row);
+  }
+  return box;
+}

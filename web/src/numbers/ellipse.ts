@@ -1,0 +1,39 @@
+// The ellipse that holds a stated share of a two-dimensional normal distribution.
+
+export interface Gaussian {
+  mean: [number, number];
+  covariance: [[number, number], [number, number]];
+}
+
+/** Mean and covariance (divided by n - 1) of points; null with fewer than two. */
+export function gaussianOf(points: readonly (readonly [number, number])[]): Gaussian | null {
+  const n = points.length;
+  if (n < 2) return null;
+  const mean: [number, number] = [0, 0];
+  for (const [x, y] of points) {
+    mean[0] += x / n;
+    mean[1] += y / n;
+  }
+  let [xx, xy, yy] = [0, 0, 0];
+  for (const [x, y] of points) {
+    xx += ((x - mean[0]) * (x - mean[0])) / (n - 1);
+    xy += ((x - mean[0]) * (y - mean[1])) / (n - 1);
+    yy += ((y - mean[1]) * (y - mean[1])) / (n - 1);
+  }
+  return { mean, covariance: [[xx, xy], [xy, yy]] };
+}
+
+/** Points of the curve at squared Mahalanobis distance `chiSquare`; the first is repeated at the end. */
+export function ellipsePoints({ mean, covariance }: Gaussian, chiSquare: number, steps = 72): [number, number][] {
+  const [[a, b], [, d]] = covariance;
+  // Cholesky: covariance = L L^T.
+  const l11 = Math.sqrt(Math.max(0, a));
+  const l21 = l11 > 0 ? b / l11 : 0;
+  const l22 = Math.sqrt(Math.max(0, d - l21 * l21));
+  const radius = Math.sqrt(chiSquare);
+  return Array.from({ length: steps + 1 }, (_, i) => {
+    const angle = (2 * Math.PI * (i % steps)) / steps;
+    const [u, v] = [radius * Math.cos(angle), radius * Math.sin(angle)];
+    return [mean[0] + l11 * u, mean[1] + l21 * u + l22 * v];
+  });
+}

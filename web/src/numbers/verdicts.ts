@@ -1,0 +1,104 @@
+// Verdicts at any threshold: the confusion matrix and all that follows from it.
+//
+// Anomalous if score > threshold; a tie is normal. What cannot be computed is null, never 0.
+import { ascending, countAbove } from "./sorted";
+
+export interface Labelled {
+  score: number;
+  /** null for normal. */
+  kind: string | null;
+  group: number;
+}
+
+export type Outcome = "caught" | "missed" | "false alarm" | "passed";
+
+/** Scores by their label, ascending. */
+export interface Scores {
+  normals: Float64Array;
+  anomalies: Float64Array;
+}
+
+/** Counts: anomalies caught and missed, normals that raise a false alarm or pass. */
+export interface Confusion {
+  caught: number;
+  missed: number;
+  falseAlarms: number;
+  passed: number;
+}
+
+export interface Rates {
+  recall: number | null;
+  precision: number | null;
+  f1: number | null;
+  falseAlarmRate: number | null;
+}
+
+export interface Costs {
+  /** Of one missed anomaly and one false alarm, in any one unit. */
+  miss: number;
+  falseAlarm: number;
+  /** Share of anomalies among the images that will come. */
+  prevalence: number;
+}
+
+export function isAnomalous(score: number, threshold: number): boolean {
+  return score > threshold;
+}
+
+export function outcome(image: Labelled, threshold: number): Outcome {
+  const flagged = isAnomalous(image.score, threshold);
+  if (image.kind === null) return flagged ? "false alarm" : "passed";
+  return flagged ? "caught" : "missed";
+}
+
+export function scoresOf(images: readonly Labelled[]): Scores {
+  const of = (normal: boolean) => images.filter((image) => (image.kind === null) === normal).map((image) => image.score);
+  return { normals: ascending(of(true)), anomalies: ascending(of(false)) };
+}
+
+export function confusionAt(scores: Scores, threshold: number): Confusion {
+  const caught = countAbove(scores.anomalies, threshold);
+  const falseAlarms = countAbove(scores.normals, threshold);
+  return { caught, missed: scores.anomalies.length - caught, falseAlarms, passed: scores.normals.length - falseAlarms };
+}
+
+export function rates({ caught, missed, falseAlarms, passed }: Confusion): Rates {
+  const recall = share(caught, caught + missed);
+  const precision = share(caught, caught + falseAlarms);
+  // Without anomalies there is nothing to find; with none of them flagged, F1 is 0 by its definition.
+  const f1 = caught + missed === 0 ? null : (2 * caught) / (2 * caught + missed + falseAlarms);
+  return { recall, precision, f1, falseAlarmRate: share(falseAlarms, falseAlarms + passed) };
+}
+
+/** Cost of 1,000 images at the stated share of anomalies; null where a rate that counts is unknown. */
+export function costPerThousand(of: Rates, costs: Costs): number | null {
+  const missed = costs.prevalence === 0 ? 0 : of.recall === null ? null : costs.prevalence * (1 - of.recall);
+  const alarms = costs.prevalence === 1 ? 0 : of.falseAlarmRate === null ? null : (1 - costs.prevalence) * of.falseAlarmRate;
+  return missed === null || alarms === null ? null : 1000 * (missed * costs.miss + alarms * costs.falseAlarm);
+}
+
+/** The threshold of lowest cost on these images: the largest score that it leaves normal. Ties go to the higher one. */
+export function cheapest(scores: Scores, costs: Costs): { threshold: number; cost: number } | null {
+  let best: { threshold: number; cost: number } | null = null;
+  const all = ascending([...scores.normals, ...scores.anomalies]);
+  for (let i = 0; i < all.length; i++) {
+    const threshold = all[i]!;
+    if (threshold === all[i + 1]) continue;
+    const cost = costPerThousand(rates(confusionAt(scores, threshold)), costs);
+    if (cost !== null && (best === null || cost <= best.cost)) best = { threshold, cost };
+  }
+  return best;
+}
+
+/** The next score above (or below) `threshold` at which a verdict changes, or null. `all`: ascending. */
+export function nextChange(all: ArrayLike<number>, threshold: number, up: boolean): number | null {
+  const above = countAbove(all, threshold);
+  if (up) return above > 0 ? all[all.length - above]! : null;
+  let at = all.length - above - 1;
+  if (at >= 0 && all[at] === threshold) while (at >= 0 && all[at] === threshold) at -= 1;
+  return at >= 0 ? all[at]! : null;
+}
+
+function share(part: number, whole: number): number | null {
+  return whole === 0 ? null : part / whole;
+}

@@ -1,0 +1,83 @@
+// What the reader does with a report: the threshold looked at, filters, costs, theme, and where in the page they are.
+// The report itself never changes.
+import { getContext, setContext } from "svelte";
+import { EVERYTHING, type Filter } from "../numbers/gallery";
+import { ascending } from "../numbers/sorted";
+import { type Costs, scoresOf } from "../numbers/verdicts";
+import type { ImageData, ReportData } from "./data";
+import { shortAddress } from "./read";
+
+export const VIEWS = ["overview", "training", "threshold", "images", "latent", "compare"] as const;
+export type View = (typeof VIEWS)[number];
+export type Theme = "system" | "light" | "dark";
+
+export class Session {
+  readonly report: ReportData;
+  readonly scores;
+  /** All scores, ascending. */
+  readonly allScores: Float64Array;
+  readonly byId: Map<number, ImageData>;
+  readonly sheetAddress: string | null;
+  readonly sheetRows: number;
+
+  threshold: number = $state(0);
+  costs: Costs = $state({ miss: 10, falseAlarm: 1, prevalence: 0.1 });
+  filter: Filter = $state({ ...EVERYTHING });
+  theme: Theme = $state("system");
+  systemDark: boolean = $state(false);
+  printing: boolean = $state(false);
+  view: View = $state("overview");
+  /** The image that is open, by its number. */
+  opened: number | null = $state(null);
+  /** Where the gallery was left, to come back to. */
+  lastOpened: number | null = null;
+
+  dark: boolean = $derived(!this.printing && (this.theme === "dark" || (this.theme === "system" && this.systemDark)));
+  moved: boolean = $derived.by(() => this.threshold !== this.report.detector.threshold);
+
+  constructor(report: ReportData) {
+    this.report = report;
+    this.scores = scoresOf(report.images);
+    this.allScores = ascending(report.images.map((image) => image.score));
+    this.byId = new Map(report.images.map((image) => [image.id, image]));
+    this.threshold = report.detector.threshold;
+    const { normals, anomalies } = this.scores;
+    if (normals.length > 0 && anomalies.length > 0) {
+      this.costs.prevalence = Number((anomalies.length / (normals.length + anomalies.length)).toPrecision(2));
+    }
+    this.sheetAddress = report.thumbnails === null ? null : shortAddress(report.thumbnails.sheet);
+    let last = 0;
+    for (const image of report.images) {
+      last = Math.max(last, image.thumbnail ?? -1, ...image.nearest.map((near) => near.thumbnail ?? -1));
+    }
+    this.sheetRows = report.thumbnails === null ? 1 : Math.ceil((last + 1) / report.thumbnails.columns);
+  }
+
+  /** Reads the part of the address after #: a view, or image/NUMBER. */
+  goTo(hash: string): void {
+    const [first = "", second] = hash.replace(/^#/, "").split("/");
+    const id = Number(second);
+    if (first === "image" && second !== undefined && this.byId.has(id)) {
+      this.view = "images";
+      this.opened = id;
+      this.lastOpened = id;
+    } else {
+      this.view = VIEWS.find((view) => view === first) ?? "overview";
+      this.opened = null;
+    }
+  }
+
+  reset(): void {
+    this.threshold = this.report.detector.threshold;
+  }
+}
+
+const KEY = Symbol("session");
+
+export function provideSession(session: Session): Session {
+  return setContext(KEY, session);
+}
+
+export function useSession(): Session {
+  return getContext<Session>(KEY);
+}

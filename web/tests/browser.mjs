@@ -1,0 +1,232 @@
+// Opens the built report from disk in Chromium and uses it: drags, keys, turns, opens, swipes, filters; axe on every
+// view in light and dark. Screenshots go to a temporary folder (or ABERRA_SHOTS). Fails with a message per failure.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { FOLDER, launch, reportAddress } from "./open-report.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const VIEWS = ["overview", "training", "threshold", "images", "image/300", "latent", "compare"];
+const MOST_OPENING_MS = 3000;
+
+const failures = [];
+const browser = await launch();
+let checks = 0;
+
+function expect(condition, message) {
+  checks += 1;
+  if (!condition) failures.push(message);
+}
+
+async function open(variant, hash, settings = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "light", reducedMotion: "reduce", ...settings });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20000);
+  page.on("pageerror", (error) => failures.push(`${variant}#${hash}: ${error.message}`));
+  page.on("console", (message) => message.type() === "error" && failures.push(`${variant}#${hash}: console: ${message.text()}`));
+  page.on("request", (request) => /^(https?|ws):/.test(request.url()) && failures.push(`${variant}#${hash}: asked the network for ${request.url()}`));
+  await page.goto(`${reportAddress(variant)}#${hash}`);
+  await page.waitForSelector("main h1", { state: "attached" });
+  return page;
+}
+
+async function at(page, hash) {
+  await page.evaluate((to) => (location.hash = to), hash);
+  await page.waitForTimeout(250);
+}
+
+async function accessible(page, where) {
+  await page.evaluate(AXE);
+  const violations = await page.evaluate(async () => (await globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })).violations.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} (${(node.any[0] ?? node.all[0] ?? node.none[0])?.message ?? ""})`).join("; ")}`));
+  expect(violations.length === 0, `${where}: axe: ${violations.join(" | ")}`);
+}
+
+async function fits(page, where) {
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(over <= 0, `${where}: scrolls ${over} px sideways`);
+}
+
+async function shot(page, name) {
+  await page.screenshot({ path: join(FOLDER, `${name}.png`), fullPage: !name.includes("images") });
+}
+
+const live = async (page, name) => Number((await page.locator(`[data-live="${name}"]`).innerText()).replace(/[^\d.]/g, ""));
+const run = async (name, steps) => {
+  try {
+    await steps();
+  } catch (error) {
+    failures.push(`${name}: ${error.message.split("\n")[0]}`);
+  }
+};
+
+for (const [name, settings] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 375, height: 800 }, hasTouch: true }], ["narrow", { viewport: { width: 320, height: 700 } }]]) {
+  await run(name, async () => {
+    const page = await open("typical", "overview", settings);
+    for (const view of VIEWS) {
+      await at(page, view);
+      const where = `${name}-${view.replace("/", "-")}`;
+      await fits(page, where);
+      if (name !== "narrow") await accessible(page, where);
+      if (name !== "narrow") await shot(page, where);
+    }
+    await page.context().close();
+  });
+}
+
+await run("threshold", async () => {
+  const page = await open("typical", "threshold");
+  const slider = page.getByRole("slider", { name: "Threshold" });
+  const value = async () => Number(await slider.getAttribute("aria-valuenow"));
+  const [start, recall] = [await value(), await live(page, "Recall")];
+  const box = await slider.boundingBox();
+  await page.mouse.move(box.x + 1, box.y + 100);
+  await page.mouse.down();
+  await page.mouse.move(box.x - 150, box.y + 100, { steps: 8 });
+  await page.mouse.up();
+  expect((await value()) < start, "dragging to the left lowers the threshold");
+  expect((await live(page, "Recall")) > recall, "a lower threshold finds more");
+  expect((await live(page, "promise")) > 5, "a lower threshold promises less");
+  const dragged = await value();
+  await slider.press("ArrowRight");
+  expect((await value()) > dragged, "an arrow key raises the threshold");
+  await slider.press("End");
+  expect((await live(page, "Recall")) === 0, "at the end nothing is found");
+  await page.getByLabel("Threshold", { exact: true }).first().fill("1.5");
+  await page.getByLabel("Threshold", { exact: true }).first().press("Enter");
+  expect((await value()) === 1.5, "the number field sets the threshold");
+  const cost = await live(page, "Cost per 1,000 images");
+  await page.getByLabel("A missed anomaly").fill("100");
+  expect((await live(page, "Cost per 1,000 images")) > cost, "a dearer miss costs more");
+  await shot(page, "threshold-moved");
+  await page.getByRole("button", { name: "Back to" }).click();
+  expect((await value()) === start && (await live(page, "promise")) === 5, "the way back leads to the detector's threshold and promise");
+  await page.context().close();
+});
+
+await run("images", async () => {
+  const page = await open("typical", "images");
+  await page.getByLabel("Mistakes").selectOption("missed");
+  await page.waitForTimeout(100);
+  const verdicts = await page.locator(".gallery a").evaluateAll((links) => links.map((link) => link.dataset.outcome));
+  expect(verdicts.length > 0 && verdicts.every((verdict) => verdict === "missed"), "the filter leaves the missed anomalies");
+  await page.getByRole("button", { name: "Show all" }).click();
+  await page.locator('.gallery a[tabindex="0"]').focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowDown");
+  const index = await page.evaluate(() => Number(document.activeElement?.dataset.index));
+  expect(index > 1, `arrow keys move in the gallery (at ${index})`);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".three");
+  await page.waitForSelector('canvas[data-drawn="true"]');
+  const colours = await page.locator("canvas").first().evaluate((canvas) => new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size);
+  expect(colours > 20, "the error map is coloured");
+  const outline = page.getByLabel("Mask outline");
+  expect((await page.locator("svg.mask").count()) === 3, "the mask's outline is shown");
+  await outline.uncheck();
+  expect((await page.locator("svg.mask").count()) === 0, "the outline can be switched off");
+  await outline.check();
+  await page.getByRole("button", { name: "Swipe" }).click();
+  const picture = await page.locator(".picture.swipe").boundingBox();
+  await page.mouse.move(picture.x + picture.width * 0.5, picture.y + 100);
+  await page.mouse.down();
+  await page.mouse.move(picture.x + picture.width * 0.25, picture.y + 100, { steps: 5 });
+  await page.mouse.up();
+  expect(Math.abs(Number(await page.locator(".one input[type=range]").inputValue()) - 25) < 3, "swiping moves the edge");
+  await accessible(page, "swipe");
+  await shot(page, "one-swipe");
+  await page.getByRole("button", { name: "Overlay" }).click();
+  await page.getByLabel("only above the pixel threshold").check();
+  await page.locator(".one input[type=range]").press("ArrowRight");
+  await shot(page, "one-overlay");
+  await page.locator("h1").focus();
+  const before = page.url();
+  await page.keyboard.press("ArrowRight");
+  await page.waitForTimeout(200);
+  expect(page.url() !== before, "the right arrow turns to the next image");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector(".gallery");
+  await page.waitForTimeout(200);
+  expect((await page.evaluate(() => document.activeElement?.closest(".gallery") !== null)), "going back finds the image left");
+  await page.context().close();
+});
+
+await run("training", async () => {
+  const page = await open("typical", "training");
+  const first = await page.locator(".strip img").last().getAttribute("src");
+  await page.locator("#epoch-slider").press("Home");
+  expect((await page.locator(".strip img").last().getAttribute("src")) !== first, "the epoch slider changes the reconstructions");
+  await page.getByLabel("Logarithmic axes").check();
+  await shot(page, "training-logarithmic");
+  await page.context().close();
+});
+
+await run("latent space", async () => {
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await open("typical", "latent", { colorScheme });
+    const plane = page.getByRole("application");
+    await plane.focus();
+    await plane.press("ArrowRight");
+    expect((await page.locator(".peek .name").count()) === 1, "arrow keys show an image of the plane");
+    await page.getByRole("button", { name: "Kind" }).click();
+    await page.getByRole("button", { name: "3-D" }).click();
+    await page.waitForSelector('.host[data-drawn="true"]');
+    const eye = () => page.locator(".host").evaluate((host) => JSON.stringify(host._fullLayout.scene.camera.eye));
+    const start = await eye();
+    const box = await page.locator(".host").boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + 150);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2 + 140, box.y + 190, { steps: 10 });
+    await page.mouse.up();
+    await page.waitForTimeout(600);
+    const dragged = await page.locator(".host").evaluate((host) => JSON.stringify(host._fullLayout.scene._scene.getCamera().eye));
+    expect(dragged !== start, "dragging turns the 3-D plot");
+    await page.getByRole("application").press("ArrowLeft");
+    await page.waitForTimeout(400);
+    expect((await eye()) !== dragged, "arrow keys turn the 3-D plot");
+    await accessible(page, `3-D ${colorScheme}`);
+    await shot(page, `latent-3d-${colorScheme}`);
+    await page.context().close();
+  }
+});
+
+for (const variant of ["no-anomalies", "one-image", "hostile", "latent-1", "latent-2", "bare"]) {
+  await run(variant, async () => {
+    const page = await open(variant, "overview");
+    for (const view of ["overview", "training", "threshold", "images", "image/0", "latent", "compare"]) {
+      await at(page, view);
+      await fits(page, `${variant} ${view}`);
+      await accessible(page, `${variant} ${view}`);
+      await shot(page, `${variant}-${view.replace("/", "-")}`);
+    }
+    expect(!(await page.evaluate(() => "broken" in window)), `${variant}: a name was run as code`);
+    if (variant === "hostile") expect((await page.locator("main img[onerror]").count()) === 0, "a name became an element");
+    await page.context().close();
+  });
+}
+
+await run("20,000 images", async () => {
+  reportAddress("many");
+  const start = Date.now();
+  const page = await open("many", "images");
+  await page.waitForSelector(".gallery a");
+  const took = Date.now() - start;
+  console.log(`20,000 images: the gallery stands after ${took} ms`);
+  expect(took < MOST_OPENING_MS, `20,000 images: expected to open in ${MOST_OPENING_MS} ms, took ${took}`);
+  expect((await page.locator(".gallery a").count()) < 300, "only the rows on the screen are in the page");
+  await page.locator('.gallery a[tabindex="0"]').focus();
+  await page.keyboard.press("End");
+  await page.waitForTimeout(300);
+  expect((await page.evaluate(() => document.activeElement?.getAttribute("data-index"))) === "19999", "the End key reaches the last image");
+  await shot(page, "many-images");
+  for (const view of ["threshold", "latent"]) {
+    await at(page, view);
+    await shot(page, `many-${view}`);
+  }
+  await page.context().close();
+});
+
+await browser.close();
+console.log(`screenshots: ${FOLDER}`);
+for (const failure of failures) console.error(`FAILED ${failure}`);
+console.log(`${checks - failures.length} of ${checks} checks passed`);
+process.exit(failures.length === 0 ? 0 : 1);

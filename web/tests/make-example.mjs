@@ -1,0 +1,233 @@
+// Makes example reports for development and tests: numbers drawn from a fixed seed, pictures drawn by code. Nothing in
+// them was measured. `node tests/make-example.mjs VARIANT FILE.json`; VARIANTS below lists the variants.
+import { writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { drawPhantom, errorPicture, outlinePath, picture, sheet } from "./phantom-pictures.mjs";
+
+export const VARIANTS = ["typical", "no-anomalies", "one-image", "many", "hostile", "latent-1", "latent-2", "bare"];
+
+const KINDS = ["spot", "scratch", "missing part"];
+const EVIDENCE = ["reconstruction error", "SSIM error", "peak error", "KL divergence", "latent distance", "complexity"];
+const HOSTILE = ['<img src=x onerror="window.broken=1">.png', "a</script><script>window.broken=1</script>.png", "a & b < c \"d\" 'e'.png", "ein sehr langer Name ohne jede Lücke_".repeat(6) + ".png", "名前.png"];
+
+/** Uniform and normal draws from a seed (mulberry32). */
+export function draws(seed) {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  return { uniform, normal };
+}
+
+export function example(variant) {
+  if (!VARIANTS.includes(variant)) throw new Error(`expected a variant of ${VARIANTS.join(", ")}; found ${variant}`);
+  const { uniform, normal } = draws(41);
+  const sizes = { "typical": [240, 160], "no-anomalies": [120, 0], "one-image": [0, 1], "many": [14000, 6000] };
+  const [normals, anomalies] = sizes[variant] ?? [60, 40];
+  const latent = variant === "latent-1" ? 1 : variant === "latent-2" ? 2 : 16;
+  const components = Math.min(latent, 10);
+  const masks = variant !== "bare";
+  const calibration = Array.from({ length: 99 }, () => 1.1 + 0.55 * normal()).sort((a, b) => a - b);
+  const threshold = calibration[94];
+
+  const images = [];
+  for (let i = 0; i < normals + anomalies; i++) {
+    const kind = i < normals ? null : KINDS[i % KINDS.length];
+    const shift = kind === null ? 0 : [1.9, 0.9, 0.45][i % KINDS.length];
+    const score = 1.15 + shift + (kind === null ? 0.58 : 0.85) * normal();
+    const name = variant === "hostile" ? HOSTILE[i % HOSTILE.length] : `${kind === null ? "good" : kind.replace(" ", "-")}/${String(i).padStart(4, "0")}.png`;
+    const percentile = (lift) => Math.round(1000 * Math.min(1, Math.max(0, 0.5 + 0.28 * normal() + lift))) / 10;
+    images.push({
+      id: i,
+      name,
+      kind: variant === "hostile" && kind !== null ? `<b>${kind}</b>` : kind,
+      group: Math.floor(i / 1.3),
+      width: i % 5 === 0 ? 480 : 640,
+      height: i % 5 === 0 ? 1200 : 480,
+      score,
+      p_value: (1 + calibration.filter((one) => one >= score).length) / (1 + calibration.length),
+      anomalous: score > threshold,
+      leaked: i % 41 === 7,
+      anomalous_share: Math.min(1, Math.max(0, 0.01 + shift * 0.02 + 0.008 * normal())),
+      evidence: Object.fromEntries(EVIDENCE.map((name, k) => [name, (k + 1) * 0.31 * Math.exp(0.2 * normal() + shift * 0.2)])),
+      evidence_percentiles: Object.fromEntries(EVIDENCE.map((name, k) => [name, percentile(shift * [0.4, 0.3, 0.5, 0.1, 0.3, 0][k])])),
+      scores: { fusion: score, mse: score * 0.5 + 0.4 * normal(), peak: score * 0.9 + 0.3 * normal() },
+      thumbnail: null,
+      pca: Array.from({ length: components }, (_, k) => (k < 2 ? shift * (k === 0 ? 1.6 : -0.8) : 0) + (3 / (1 + k * 0.5)) * normal()),
+      nearest: [],
+      pictures: null,
+    });
+  }
+
+  const pictured = new Set([...images].sort((a, b) => Math.abs(a.score - threshold) - Math.abs(b.score - threshold)).slice(0, 60).map((image) => image.id));
+  for (const image of [...images].sort((a, b) => b.score - a.score).slice(0, 60)) pictured.add(image.id);
+  const side = 64;
+  const canvases = [];
+  const errorMax = 0.5;
+  const TRAINING = 1e6;
+  for (const image of images) {
+    if (image.id % Math.max(1, Math.round(images.length / 2000)) === 0) {
+      image.thumbnail = canvases.length;
+      canvases.push(drawPhantom(48, image.id, image.kind, image.width / image.height).pixels);
+    }
+    if (!pictured.has(image.id)) continue;
+    const drawn = drawPhantom(side, image.id, image.kind, image.width / image.height);
+    image.pictures = {
+      input: picture(drawn.pixels, side),
+      reconstruction: picture(drawn.smooth, side),
+      error: errorPicture(drawn, side),
+      mask_path: masks && image.kind !== null ? outlinePath(drawn.mask, side) : null,
+    };
+    image.nearest = Array.from({ length: 5 }, (_, k) => ({ distance: 1.2 + 0.37 * k + 0.1 * uniform(), thumbnail: TRAINING + ((image.id + k) % 8), name: `train/${String(image.id * 7 + k).padStart(4, "0")}.png` }));
+  }
+
+  for (const image of images) for (const near of image.nearest) near.thumbnail += canvases.length - TRAINING;
+  for (let k = 0; k < 8; k++) canvases.push(drawPhantom(48, 900 + k, null).pixels);
+
+  const bothClasses = normals > 0 && anomalies > 0;
+  const why = anomalies === 0 ? "the test set holds no anomalies" : "the test set holds no normal images";
+  const when = (ok, value, reason = why) => (ok ? value : { unavailable: reason });
+  const interval = (value, half) => ({ value, low: Math.max(0, value - half), high: Math.min(1, value + half) });
+  const flagged = (list) => list.filter((image) => image.anomalous).length;
+  const normalImages = images.filter((image) => image.kind === null);
+  const anomalous = images.filter((image) => image.kind !== null);
+  const area = bothClasses ? auroc(normalImages, anomalous) : 0;
+  const curves = bothClasses ? curvesOf(images, normals, anomalies) : { roc: { fpr: [], tpr: [], tpr_low: [], tpr_high: [] }, pr: { recall: [], precision: [], precision_low: [], precision_high: [] } };
+  const kinds = [...new Set(anomalous.map((image) => image.kind))].map((kind) => {
+    const own = anomalous.filter((image) => image.kind === kind);
+    return {
+      kind, images: own.length, groups: Math.ceil(own.length / 1.3), flagged: flagged(own),
+      auroc: when(bothClasses, bothClasses ? interval(auroc(normalImages, own), 0.05) : null),
+      average_precision: when(bothClasses, interval(0.62, 0.08)),
+      recall: flagged(own) / own.length,
+    };
+  });
+
+  const decode = (seed) => picture(drawPhantom(side, seed, null).smooth, side);
+  const summary = [
+    `Trained on ${variant === "hostile" ? "<b>parts</b>" : "parts"}/train: 780 normal images in 612 groups; nothing anomalous was seen.`,
+    `On average at most 5 % of new normal images like those it was calibrated on are false alarms.`,
+    normals > 0 ? `In this test set ${flagged(normalImages)} of ${normals} normal images lie above the threshold.` : "This test set holds no normal images, so the promise cannot be held against it.",
+    anomalies > 0 ? `It finds ${flagged(anomalous)} of ${anomalies} anomalies.` : "This test set holds no anomalies: whether they would be found cannot be said.",
+  ];
+  return {
+    version: 1,
+    aberra_version: "0.1.0",
+    made_at_secs: null,
+    summary,
+    warnings: bothClasses ? ["7 test images are near-copies of images that the detector was made from; without them the AUROC is lower.", "The file size alone reaches an AUROC of 0.81: the classes may differ in how they were saved."] : [],
+    detector: {
+      name: variant === "hostile" ? "<i>detector</i>.aberra" : "detector.aberra", hash: "b3:7f3a9c0d12e4", made_from: "parts/train", scorer: "fusion", preset: "small", size_px: side, latent, parameters: 412345, precision: "f32", best_epoch: 46,
+      train: { images: 640, groups: 500 }, fit: { images: 70, groups: 56 }, calibration: { images: 120, groups: 99 },
+      threshold, calibration_scores: calibration,
+      promise: { text: "On average at most 5 % of new normal images are false alarms, if they are like those of the calibration.", false_alarm_rate: 0.05, confidence: null },
+      settings_toml: '[model]\npreset = "small"\nlatent = 16\n\n[preprocessing]\nsize_px = 64\n',
+    },
+    evaluation: {
+      data_name: "parts/test",
+      normals: { images: normals, groups: Math.ceil(normals / 1.3) }, anomalies: { images: anomalies, groups: Math.ceil(anomalies / 1.3) },
+      unusable: bothClasses ? 2 : 0, left_out_own: bothClasses ? 3 : 0, leaked: { normals: normalImages.filter((i) => i.leaked).length, anomalies: anomalous.filter((i) => i.leaked).length },
+      bootstrap: { draws: 2000, level: 0.95 },
+      auroc: when(bothClasses, interval(area, 0.042)),
+      average_precision: when(bothClasses, interval(0.78, 0.051)),
+      auroc_without_leaked: bothClasses ? interval(area - 0.012, 0.044) : null,
+      realised_false_alarm_rate: when(normals > 0, interval(flagged(normalImages) / Math.max(1, normals), 0.03), "the test set holds no normal images"),
+      recall: when(anomalies > 0, interval(flagged(anomalous) / Math.max(1, anomalies), 0.07), "the test set holds no anomalies"),
+      kinds,
+      shortcuts: bothClasses ? [{ name: "file size", auroc: 0.81 }, { name: "width and height", auroc: 0.53 }, { name: "mean brightness", auroc: 0.58 }] : [],
+      pixels: when(masks && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, images_with_mask: anomalies }, masks ? why : "no image of the test set has a mask"),
+      ...curves,
+    },
+    training: variant === "bare" || variant === "one-image" ? { unavailable: "the detector was saved without its run folder, so there is no history" } : history(normal, decode, side),
+    images,
+    images_in_all: images.length,
+    thumbnails: canvases.length > 0 && variant !== "bare" ? sheet(canvases, 48) : null,
+    latent: latentData(latent, components, normal, decode),
+    compare: {
+      note: null,
+      rows: [["fusion", 0, "scorer"], ["peak", -0.012, "scorer"], ["latent", -0.041, "scorer"], ["residual", -0.067, "scorer"], ["mse", -0.188, "scorer"], ["other.aberra", 0.021, "detector"]].map(([name, less, what], k) => ({
+        name: `${name}`, what,
+        auroc: when(bothClasses, interval(area + less, 0.043)), average_precision: when(bothClasses, interval(0.78 + less, 0.05)), recall_at_5_fpr: when(bothClasses, 0.44 + less),
+        difference: k === 0 ? null : when(bothClasses, { value: less, low: less - 0.03, high: less + 0.028 }),
+        roc: bothClasses ? { fpr: curves.roc.fpr, tpr: curves.roc.tpr.map((tpr, i) => Math.max(0, Math.min(1, tpr + less * 4 * tpr * (1 - tpr) * (i > 0 ? 1 : 0)))) } : { fpr: [], tpr: [] },
+      })),
+    },
+    pixel_threshold: errorMax / 2,
+    error_scale_max: errorMax,
+  };
+}
+
+function auroc(normals, anomalies) {
+  const sorted = normals.map((image) => image.score).sort((a, b) => a - b);
+  const below = (score) => { let low = 0, high = sorted.length; while (low < high) { const middle = (low + high) >> 1; if (sorted[middle] < score) low = middle + 1; else high = middle; } return low; };
+  return anomalies.reduce((sum, image) => sum + below(image.score), 0) / (normals.length * anomalies.length);
+}
+
+function curvesOf(images, normals, anomalies) {
+  const ranked = [...images].sort((a, b) => b.score - a.score);
+  const roc = { fpr: [0], tpr: [0], tpr_low: [0], tpr_high: [0] };
+  const pr = { recall: [0], precision: [1], precision_low: [1], precision_high: [1] };
+  let hits = 0;
+  let alarms = 0;
+  const step = Math.max(1, Math.floor(ranked.length / 200));
+  ranked.forEach((image, i) => {
+    if (image.kind === null) alarms++; else hits++;
+    if (i % step !== 0 && i !== ranked.length - 1) return;
+    const tpr = hits / anomalies;
+    const precision = hits / (hits + alarms);
+    const half = 1.96 * Math.sqrt((tpr * (1 - tpr)) / anomalies) * 1.3;
+    const halfPrecision = 1.96 * Math.sqrt((precision * (1 - precision)) / (hits + alarms)) * 1.3;
+    roc.fpr.push(alarms / normals); roc.tpr.push(tpr); roc.tpr_low.push(Math.max(0, tpr - half)); roc.tpr_high.push(Math.min(1, tpr + half));
+    pr.recall.push(tpr); pr.precision.push(precision); pr.precision_low.push(Math.max(0, precision - halfPrecision)); pr.precision_high.push(Math.min(1, precision + halfPrecision));
+  });
+  return { roc, pr };
+}
+
+function history(normal, decode, side) {
+  const epochs = Array.from({ length: 60 }, (_, i) => {
+    const fade = Math.exp(-i / 12);
+    const reconstruction = 1450 + 5200 * fade + 25 * normal();
+    const kl = 34 * (1 - Math.exp(-i / 9)) + 0.3 * normal();
+    const overfit = Math.max(0, i - 45) * 4;
+    return {
+      epoch: i + 1, train_total: reconstruction + kl, train_reconstruction: reconstruction, train_kl: kl,
+      held_out_total: reconstruction * 1.05 + kl + overfit + 30, held_out_reconstruction: reconstruction * 1.05 + overfit + 30, held_out_kl: kl * 1.02,
+      beta: Math.min(1, (i + 1) / 10), learning_rate: 0.001 * (0.5 + 0.5 * Math.cos((Math.PI * i) / 60)), best: i + 1 === 46, images_per_s: 930 + 20 * normal(),
+    };
+  });
+  const seeds = [3, 11, 25, 38];
+  return {
+    epochs,
+    best_epoch: 46,
+    snapshots: {
+      inputs: seeds.map((seed) => picture(drawPhantom(side, seed, null).pixels, side)),
+      epochs: [1, 5, 10, 20, 30, 46, 60].map((epoch) => ({ epoch, reconstructions: seeds.map((seed) => picture(drawPhantom(side, seed, null, 1, Math.max(1, Math.round(14 / Math.sqrt(epoch)))).smooth, side)) })),
+    },
+  };
+}
+
+function latentData(latent, components, normal, decode) {
+  const shares = Array.from({ length: components }, (_, k) => 0.34 * 0.68 ** k);
+  const spread = (k) => 3 / (1 + k * 0.5);
+  const positions = [-3, -2, -1, 0, 1, 2, 3];
+  return {
+    explained: latent === 1 ? [1] : shares,
+    components,
+    calibration: Array.from({ length: 99 }, () => Array.from({ length: components }, (_, k) => spread(k) * normal())),
+    ellipse: components < 2 ? null : { mean: [0, 0], covariance: [[9, 0.4], [0.4, 4]], chi_square: 5.991 },
+    kl_per_dimension: Array.from({ length: latent }, (_, k) => Math.max(0.0004, 4.2 * 0.7 ** k + 0.05 * Math.abs(normal()) * 0.6 ** k)),
+    traversals: Array.from({ length: Math.min(3, components) }, (_, k) => ({ name: `PC ${k + 1}`, positions, pictures: positions.map((at) => decode(100 * k + 50 + at)) }))
+      .concat(Array.from({ length: Math.min(4, latent) }, (_, k) => ({ name: `dimension ${k + 1}`, positions, pictures: positions.map((at) => decode(100 * k + 77 + at)) }))),
+    prior_samples: Array.from({ length: 16 }, (_, k) => decode(500 + k)),
+  };
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const [variant = "typical", path = "example.json"] = process.argv.slice(2);
+  writeFileSync(path, JSON.stringify(example(variant)));
+}

@@ -1,0 +1,178 @@
+//! The web part: types, tests, that `web/dist` is what its source builds, and the built report used in a browser.
+//!
+//! It needs Node.js and npm, and for the browser Debian's Chromium; what is missing is said and counted as skipped.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::tally::Tally;
+
+const PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
+const FAILED: Tally = Tally { passed: 0, failed: 1, skipped: 0 };
+const SKIPPED: Tally = Tally { passed: 0, failed: 0, skipped: 1 };
+
+/// Where the browser test looks for Chromium, unless this variable names it.
+const CHROMIUM: &str = "/usr/bin/chromium";
+const CHROMIUM_VARIABLE: &str = "ABERRA_CHROMIUM";
+
+/// The first versions of Node.js that build the page.
+const OLDEST_NODE: (u64, u64) = (20, 19);
+
+/// The built page, below `web/dist` and below any other output folder.
+const PAGE: &str = "report.html";
+
+/// Every check of the web part, one after another; what builds on a failed one is not run.
+pub(crate) fn check(root: &Path) -> Tally {
+    let web = root.join("web");
+    if let Err(why) = node(&web) {
+        println!("skipped: the web part was not checked; {why}");
+        return SKIPPED;
+    }
+    let built = root.join("target").join("web");
+    let built = std::path::absolute(&built).unwrap_or(built);
+    let steps: [(&str, &[&str]); 4] = [
+        ("the packages of package-lock.json", &["ci", "--no-audit", "--no-fund"]),
+        ("types", &["run", "--silent", "check"]),
+        ("tests", &["test"]),
+        ("build", &["run", "--silent", "build"]),
+    ];
+    let mut tally = Tally::default();
+    for (name, arguments) in steps {
+        println!("-- {name}");
+        if !succeeds(npm(&web).args(arguments).env("ABERRA_OUT", &built)) {
+            println!("web: {name}: failed");
+            tally.add(FAILED);
+            return tally;
+        }
+        tally.add(PASSED);
+    }
+    tally.add(same(&web.join("dist").join(PAGE), &built.join(PAGE)));
+    tally.add(browser(&web, &built));
+    tally
+}
+
+/// Whether the committed page is what the source builds, byte for byte.
+fn same(committed: &Path, built: &Path) -> Tally {
+    match (std::fs::read(committed), std::fs::read(built)) {
+        (Ok(committed), Ok(built)) if committed == built => PASSED,
+        (Ok(_), Ok(_)) => {
+            println!(
+                "web/dist/{PAGE} is not what web/ builds; run `npm ci && npm run build` in web/ and commit it"
+            );
+            FAILED
+        }
+        (committed, built) => {
+            for error in [committed.err(), built.err()].into_iter().flatten() {
+                println!("web: the built page cannot be read: {error}");
+            }
+            FAILED
+        }
+    }
+}
+
+/// Uses the built page in Chromium, which is installed where this may do so.
+fn browser(web: &Path, built: &Path) -> Tally {
+    println!("-- browser");
+    if std::env::var_os(CHROMIUM_VARIABLE).is_none() && !Path::new(CHROMIUM).exists() {
+        install_chromium();
+        if !Path::new(CHROMIUM).exists() {
+            println!(
+                "skipped: the report was not opened in a browser; expected Chromium at {CHROMIUM} or in \
+                 {CHROMIUM_VARIABLE} (on Debian: apt-get install chromium)"
+            );
+            return SKIPPED;
+        }
+    }
+    if succeeds(npm(web).args(["run", "--silent", "browser"]).env("ABERRA_OUT", built)) {
+        PASSED
+    } else {
+        FAILED
+    }
+}
+
+/// Debian's Chromium by apt-get, which only root may run; elsewhere this does nothing.
+fn install_chromium() {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.trim_ascii() == b"0");
+    if !root || Command::new("apt-get").arg("--version").output().is_err() {
+        return;
+    }
+    println!("installing Debian's Chromium");
+    for arguments in
+        [&["update", "-qq"][..], &["install", "-y", "-qq", "--no-install-recommends", "chromium"]]
+    {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+        if !succeeds(&mut command) {
+            return;
+        }
+    }
+}
+
+/// Whether Node.js is there and new enough, and npm with it; else what is missing.
+fn node(web: &Path) -> Result<(), String> {
+    let said = Command::new("node").arg("--version").output();
+    let said = said.map_err(|_| "Node.js is not installed".to_owned())?;
+    let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    if !new_enough(&version) {
+        return Err(format!(
+            "expected Node.js {}.{} or later, found {version}",
+            OLDEST_NODE.0, OLDEST_NODE.1
+        ));
+    }
+    let found = npm(web).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if found.is_ok_and(|status| status.success()) { Ok(()) } else { Err("npm is not installed".to_owned()) }
+}
+
+/// Whether `version` (`v20.20.2`) is one that builds the page.
+fn new_enough(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split('.').map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= OLDEST_NODE,
+        _ => false,
+    }
+}
+
+fn npm(web: &Path) -> Command {
+    let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    command.current_dir(web);
+    command
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            eprintln!("error: {}: {error}", command.get_program().to_string_lossy());
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_node_are_read() {
+        for good in ["v20.19.0", "v20.20.2", "v22.12.0", "v100.0.0"] {
+            assert!(new_enough(good), "{good}");
+        }
+        for bad in ["v20.18.3", "v18.20.0", "", "node", "v20"] {
+            assert!(!new_enough(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_differs_by_one_byte_is_found() {
+        let folder = std::env::temp_dir().join(format!("aberra-xtask-web-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let [one, other] = ["one.html", "other.html"].map(|name| folder.join(name));
+        std::fs::write(&one, "<html>").unwrap();
+        std::fs::write(&other, "<html>").unwrap();
+        assert_eq!(same(&one, &other), PASSED);
+        std::fs::write(&other, "<html>\n").unwrap();
+        assert_eq!(same(&one, &other), FAILED);
+        assert_eq!(same(&one, &folder.join("none.html")), FAILED);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
