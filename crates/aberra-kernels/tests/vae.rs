@@ -125,10 +125,10 @@ fn step(layers: &[Layer], input: &Array, noise: &Array, precision: Precision) ->
 fn update(layer: &mut Layer, gradients: &[Vec<f32>; 2], step: u32) {
     let device = Device::flex();
     let tensor = |values: &[f32]| Tensor::<1>::from_data(values, &device);
-    for which in 0..2 {
+    for (which, gradient) in gradients.iter().enumerate() {
         let changed = adam_step(
             tensor(&layer.values[which]),
-            tensor(&gradients[which]),
+            tensor(gradient),
             tensor(&layer.first[which]),
             tensor(&layer.second[which]),
             AdamStep::new(1e-3, step),

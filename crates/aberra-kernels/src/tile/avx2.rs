@@ -25,7 +25,6 @@ pub(super) unsafe fn rows(
     unsafe { registers::rows::<Avx2>(left, panel, begin, end, sums) }
 }
 
-// SAFETY of all blocks: the caller's promise.
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
 impl Registers for Avx2 {
     type Value = f32;
@@ -35,16 +34,19 @@ impl Registers for Avx2 {
 
     #[inline(always)]
     unsafe fn columns(panel: *const f32) -> [__m256; 2] {
+        // SAFETY: the caller's promise.
         unsafe { Self::load(panel) }
     }
 
     #[inline(always)]
     unsafe fn load(sums: *const f32) -> [__m256; 2] {
+        // SAFETY: the caller's promise.
         unsafe { [_mm256_loadu_ps(sums), _mm256_loadu_ps(sums.add(8))] }
     }
 
     #[inline(always)]
     unsafe fn store(sums: [__m256; 2], target: *mut f32) {
+        // SAFETY: the caller's promise.
         unsafe {
             _mm256_storeu_ps(target, sums[0]);
             _mm256_storeu_ps(target.add(8), sums[1]);
@@ -53,6 +55,7 @@ impl Registers for Avx2 {
 
     #[inline(always)]
     unsafe fn multiply_add(sums: [__m256; 2], value: *const f32, columns: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: the caller's promise.
         unsafe {
             let value = _mm256_broadcast_ss(&*value);
             [_mm256_fmadd_ps(value, columns[0], sums[0]), _mm256_fmadd_ps(value, columns[1], sums[1])]
@@ -61,6 +64,7 @@ impl Registers for Avx2 {
 
     #[inline(always)]
     unsafe fn end(mut sums: [__m256; 2], end: End) -> [__m256; 2] {
+        // SAFETY: the caller's promise.
         unsafe {
             let zero = _mm256_setzero_ps();
             match end {

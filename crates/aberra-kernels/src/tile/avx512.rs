@@ -46,7 +46,6 @@ pub(super) unsafe fn pairs(
     unsafe { registers::rows::<Avx512Bf16>(left, panel, begin, end, sums) }
 }
 
-// SAFETY of all blocks: the caller's promise.
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
 impl Registers for Avx512 {
     type Value = f32;
@@ -56,26 +55,31 @@ impl Registers for Avx512 {
 
     #[inline(always)]
     unsafe fn columns(panel: *const f32) -> __m512 {
+        // SAFETY: the caller's promise.
         unsafe { _mm512_loadu_ps(panel) }
     }
 
     #[inline(always)]
     unsafe fn load(sums: *const f32) -> __m512 {
+        // SAFETY: the caller's promise.
         unsafe { _mm512_loadu_ps(sums) }
     }
 
     #[inline(always)]
     unsafe fn store(sums: __m512, target: *mut f32) {
+        // SAFETY: the caller's promise.
         unsafe { _mm512_storeu_ps(target, sums) }
     }
 
     #[inline(always)]
     unsafe fn multiply_add(sums: __m512, value: *const f32, columns: __m512) -> __m512 {
+        // SAFETY: the caller's promise.
         unsafe { _mm512_fmadd_ps(_mm512_set1_ps(*value), columns, sums) }
     }
 
     #[inline(always)]
     unsafe fn end(sums: __m512, end: End) -> __m512 {
+        // SAFETY: the caller's promise.
         unsafe {
             let zero = _mm512_setzero_ps();
             match end {
@@ -91,7 +95,6 @@ impl Registers for Avx512 {
     }
 }
 
-// SAFETY of all blocks: the caller's promise; both types of register are 64 bytes of plain data.
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
 impl Registers for Avx512Bf16 {
     type Value = Pair;
@@ -101,21 +104,25 @@ impl Registers for Avx512Bf16 {
 
     #[inline(always)]
     unsafe fn columns(panel: *const Pair) -> __m512i {
+        // SAFETY: the caller's promise.
         unsafe { _mm512_loadu_si512(panel.cast()) }
     }
 
     #[inline(always)]
     unsafe fn load(sums: *const f32) -> __m512 {
+        // SAFETY: the caller's promise.
         unsafe { Avx512::load(sums) }
     }
 
     #[inline(always)]
     unsafe fn store(sums: __m512, target: *mut f32) {
+        // SAFETY: the caller's promise.
         unsafe { Avx512::store(sums, target) }
     }
 
     #[inline(always)]
     unsafe fn multiply_add(sums: __m512, value: *const Pair, columns: __m512i) -> __m512 {
+        // SAFETY: the caller's promise; both types of register are 64 bytes of plain data.
         unsafe {
             let value = _mm512_set1_epi32((*value).bits().cast_signed());
             _mm512_dpbf16_ps(
@@ -128,6 +135,7 @@ impl Registers for Avx512Bf16 {
 
     #[inline(always)]
     unsafe fn end(sums: __m512, end: End) -> __m512 {
+        // SAFETY: the caller's promise.
         unsafe { Avx512::end(sums, end) }
     }
 }

@@ -118,7 +118,6 @@ pub(crate) trait Multiply: Sized {
     );
 }
 
-// SAFETY of all blocks: an instruction set is chosen only where the processor has it; the rest is the caller's promise.
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
 impl Multiply for f32 {
     unsafe fn rows(
@@ -131,12 +130,15 @@ impl Multiply for f32 {
         match InstructionSet::current() {
             // A row without depth need not be in bounds.
             _ if left.runs.depth() == 0 => portable::rows(left, panel, begin, end, sums, add),
+            // SAFETY: an instruction set is chosen only where the processor has it; the rest is the caller's promise.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 | InstructionSet::Avx512Bf16 => unsafe {
                 avx512::rows(left, panel, begin, end, sums);
             },
+            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => unsafe { avx2::rows(left, panel, begin, end, sums) },
+            // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             InstructionSet::Neon => unsafe { neon::rows(left, panel, begin, end, sums) },
             _ => portable::rows(left, panel, begin, end, sums, add),
@@ -144,7 +146,6 @@ impl Multiply for f32 {
     }
 }
 
-// SAFETY of all blocks: as above.
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
 impl Multiply for Pair {
     unsafe fn rows(
@@ -155,6 +156,7 @@ impl Multiply for Pair {
         sums: Sums<'_>,
     ) {
         match InstructionSet::current() {
+            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512Bf16 if left.runs.depth() > 0 => unsafe {
                 avx512::pairs(left, panel, begin, end, sums);

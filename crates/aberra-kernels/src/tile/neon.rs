@@ -24,7 +24,6 @@ pub(super) unsafe fn rows(
     unsafe { registers::rows::<Neon>(left, panel, begin, end, sums) }
 }
 
-// SAFETY of all blocks: the caller's promise.
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
 impl Registers for Neon {
     type Value = f32;
@@ -34,16 +33,19 @@ impl Registers for Neon {
 
     #[inline(always)]
     unsafe fn columns(panel: *const f32) -> [float32x4_t; 4] {
+        // SAFETY: the caller's promise.
         unsafe { Self::load(panel) }
     }
 
     #[inline(always)]
     unsafe fn load(sums: *const f32) -> [float32x4_t; 4] {
+        // SAFETY: the caller's promise.
         unsafe { [vld1q_f32(sums), vld1q_f32(sums.add(4)), vld1q_f32(sums.add(8)), vld1q_f32(sums.add(12))] }
     }
 
     #[inline(always)]
     unsafe fn store(sums: [float32x4_t; 4], target: *mut f32) {
+        // SAFETY: the caller's promise.
         unsafe {
             vst1q_f32(target, sums[0]);
             vst1q_f32(target.add(4), sums[1]);
@@ -58,6 +60,7 @@ impl Registers for Neon {
         value: *const f32,
         columns: [float32x4_t; 4],
     ) -> [float32x4_t; 4] {
+        // SAFETY: the caller's promise.
         unsafe {
             let value = vld1q_dup_f32(value);
             [
@@ -71,6 +74,7 @@ impl Registers for Neon {
 
     #[inline(always)]
     unsafe fn end(mut sums: [float32x4_t; 4], end: End) -> [float32x4_t; 4] {
+        // SAFETY: the caller's promise.
         unsafe {
             let zero = vdupq_n_f32(0.0);
             match end {

@@ -1,5 +1,7 @@
 //! The loop of the register tile, written once for every instruction set: what differs between them are the registers.
 
+#![allow(clippy::needless_range_loop, reason = "over an iterator the sums would be kept in memory as well")]
+
 use super::{End, LANES, Left, Runs, Sums};
 
 /// Registers that a tile computes in. The functions are inlined into one that has their instructions.
@@ -129,7 +131,6 @@ unsafe fn tile<R: Registers, const N: usize>(
                 index += runs.step;
             }
         }
-        // By index: over an iterator the sums would be kept in memory as well.
         for r in 0..N {
             R::store(R::end(c[r], end), sums.as_mut_ptr().add(*places.get_unchecked(r)));
         }

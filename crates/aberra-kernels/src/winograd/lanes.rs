@@ -1,5 +1,10 @@
 //! The sums on both sides of the products, some channels at a time.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "of closures and iterators over arrays the compiler makes calls"
+)]
+
 use super::PRODUCTS;
 use crate::activation::Activation;
 use crate::tile::{End, LANES};
@@ -20,8 +25,6 @@ pub(super) struct Steps {
     /// From tile to tile.
     pub(super) tile: usize,
 }
-
-// Plain loops throughout: of closures over arrays the compiler makes calls.
 
 #[inline(always)]
 fn plus(mut a: Lanes, b: Lanes) -> Lanes {
