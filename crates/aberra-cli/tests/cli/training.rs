@@ -10,12 +10,13 @@ use crate::program::{QUICK, Room, shared};
 fn it_says_what_it_does_and_leaves_a_run_folder() {
     let room = Room::new();
     let data = shared().join("data");
-    let ended = room.run(&format!("train {} --out run {QUICK} --epochs 2", data.display())).done();
+    let ended = room.run(&format!("train {} --out run {QUICK} --epochs 2 --precision f32", data.display())).done();
     for said in [
         "class folders (normal: normal; anomalous: stripes)",
         "60 normal images, 6 anomalous",
         "calibration      19 images",
-        "training: 21 images, 8 held out, ",
+        "training in f32 (",
+        "): 21 images, 8 held out, ",
         "estimated time: ",
         "epoch 1/2: loss ",
         "epoch 2/2: loss ",
