@@ -18,7 +18,7 @@ export function significant(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? "−∞" : "not a number";
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e7)) return minus(value.toExponential(Math.max(0, digits - 1)));
-  if (size >= 10 ** (digits - 1) && size >= 1000) return minus(GROUPED.format(value));
+  if (size >= 10 ** digits || size >= 1000) return minus(GROUPED.format(size >= 1000 ? value : Number(value.toPrecision(digits))));
   return minus(value === 0 ? "0" : value.toPrecision(digits));
 }
 

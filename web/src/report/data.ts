@@ -88,7 +88,7 @@ export interface EvaluationData {
   average_precision: Figure<Interval>;
   /** AUROC without near-copies of the detector's own normals, where there are any. */
   auroc_without_leaked: Figure<Interval> | null;
-  /** Share of normals above the detector's threshold. */
+  /** Share of normals above the detector's threshold, each group of near-copies counted once. */
   realised_false_alarm_rate: Figure<Interval>;
   recall: Figure<Interval>;
   kinds: {

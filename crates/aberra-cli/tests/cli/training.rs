@@ -10,7 +10,8 @@ use crate::program::{QUICK, Room, shared};
 fn it_says_what_it_does_and_leaves_a_run_folder() {
     let room = Room::new();
     let data = shared().join("data");
-    let ended = room.run(&format!("train {} --out run {QUICK} --epochs 2 --precision f32", data.display())).done();
+    let ended =
+        room.run(&format!("train {} --out run {QUICK} --epochs 2 --precision f32", data.display())).done();
     for said in [
         "class folders (normal: normal; anomalous: stripes)",
         "60 normal images, 6 anomalous",

@@ -58,7 +58,8 @@ pub(super) fn summary(
             value * 100.0
         ));
     }
-    lines
+    // A percentage stays on one line.
+    lines.into_iter().map(|line| line.replace(" %", "\u{a0}%")).collect()
 }
 
 fn percent_interval(interval: &Interval) -> String {
