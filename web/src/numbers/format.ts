@@ -46,6 +46,11 @@ export function setRate(share: number): string {
   return percent(share).replace(/\.0(?=\u00a0%)/, "");
 }
 
+/** Words in which no percentage is torn from its sign. */
+export function onOneLine(words: string): string {
+  return words.replaceAll(" %", "\u00a0%");
+}
+
 /** Words as a sentence: a capital letter first, a full stop last. */
 export function sentence(words: string): string {
   const text = words.trim();

@@ -58,8 +58,7 @@ pub(super) fn summary(
             value * 100.0
         ));
     }
-    // A percentage stays on one line.
-    lines.into_iter().map(|line| line.replace(" %", "\u{a0}%")).collect()
+    lines
 }
 
 fn percent_interval(interval: &Interval) -> String {
