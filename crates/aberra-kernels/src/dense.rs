@@ -8,7 +8,7 @@ use crate::operand::{Operands, Value, at_least, with_operands};
 use crate::pool;
 use crate::precision::Precision;
 use crate::product::{Panels, Product, Rows};
-use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
+use crate::tile::{DEPTH_BLOCK, End, LANES, Left, ROWS, Runs, Sums, multiply};
 use rayon::prelude::*;
 
 /// Inputs per piece of work; the pieces' sums are added in order.
@@ -17,8 +17,6 @@ const INPUT_CHUNK: usize = 1024;
 const OUTPUT_CHUNK: usize = 512;
 /// Inputs that the forward pass packs together: with all outputs of a piece 256 KiB, for the second-level cache.
 const FORWARD_BLOCK: usize = 128;
-/// Depth of a panel, in values, that stays in the first-level cache (16 KiB).
-const DEPTH_BLOCK: usize = 256;
 /// Weight rows per piece of work in the gradients.
 const GRADIENT_CHUNK: usize = 16 * ROWS;
 

@@ -2,11 +2,9 @@
 
 use crate::operand::{Operands, Value};
 use crate::pool;
-use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
+use crate::tile::{DEPTH_BLOCK, End, LANES, Left, ROWS, Runs, Sums, multiply};
 use rayon::prelude::*;
 
-/// Depth that is worked through at a time, so that a panel's part (16 KiB) stays in the first-level cache.
-const DEPTH_BLOCK: usize = 256;
 /// Rows that are worked through at a time, so that what they read stays in the second-level cache.
 pub(crate) const ROW_BLOCK: usize = 16 * ROWS;
 

@@ -29,7 +29,7 @@ use crate::geometry::{Plane, Sizes};
 use crate::operand::{Single, Value, at_least};
 use crate::pool;
 use crate::precision::Precision;
-use crate::tile::{End, LANES, Left, Runs, Sums, multiply};
+use crate::tile::{DEPTH_BLOCK, End, LANES, Left, Runs, Sums, multiply};
 use crate::window::{Part, fill_window};
 use rayon::prelude::*;
 
@@ -43,8 +43,6 @@ const PHASES: usize = 2;
 const TILES: usize = 96;
 /// Tiles of one piece of work of a transposed convolution, which repeats a line of tiles for each.
 const OVERLAPPING_TILES: usize = 256;
-/// Depth of a panel that stays in the first-level cache (16 KiB).
-const DEPTH_BLOCK: usize = 256;
 
 /// Whether a convolution can be done in this way, and gains by it.
 pub(crate) fn fits(sizes: &Sizes, precision: Precision) -> bool {

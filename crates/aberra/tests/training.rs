@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use aberra::calibrate::{Criterion, Labelled};
 use aberra::dataset::{Dataset, OpenOptions};
+use aberra::model::Precision;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::train::{EpochRecord, Progress};
 use aberra::{Detector, Part, TrainConfig, TrainOptions};
@@ -258,4 +259,25 @@ fn a_detector_of_any_likelihood_comes_back() {
             "{likelihood}"
         );
     }
+}
+
+#[test]
+fn a_detector_scores_with_the_precision_it_was_trained_with() {
+    let fixture = Fixture::new();
+    let path = &fixture.dataset.samples[0].path;
+    let image = aberra::image::read(path, &aberra::image::Limits::default()).unwrap();
+    let score = |detector: &Detector| detector.score(std::slice::from_ref(&image))[0].as_ref().unwrap().score;
+    let mut scores = Vec::new();
+    for wanted in [Precision::Auto, Precision::F32, Precision::Bf16] {
+        let settings = config(&format!("[model]\nprecision = {:?}\n[train]\nepochs = 1", wanted.name()));
+        let (_, detector) = fixture.run(wanted.name(), &settings, false, None).unwrap();
+        assert_eq!(detector.config().model.precision, wanted.resolved().unwrap());
+        assert_ne!(detector.config().model.precision, Precision::Auto);
+        let file = fixture.folder.path().join(format!("{}.aberra", wanted.name()));
+        detector.save(&file).unwrap();
+        assert_eq!(score(&Detector::load(&file).unwrap()), score(&detector));
+        scores.push(score(&detector));
+    }
+    let [_, f32, bf16] = scores[..] else { panic!("three scores") };
+    assert_ne!(f32, bf16, "rounding the operands changes the weights and the score");
 }

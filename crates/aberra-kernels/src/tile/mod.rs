@@ -23,6 +23,8 @@ use crate::operand::{Pair, Value};
 pub(crate) const ROWS: usize = 6;
 /// Columns of a tile, and the width of a packed panel.
 pub(crate) const LANES: usize = 16;
+/// Depth, in values, of a panel's part that stays in the first-level cache (16 KiB).
+pub(crate) const DEPTH_BLOCK: usize = 256;
 
 /// Which elements a row consists of: `count` runs of `length` elements, `stride` apart from run to run and `step` apart
 /// within a run.
