@@ -215,13 +215,19 @@ impl Detector {
 
     /// Verdicts on images, one each, in order. An image that cannot be used does not stop the others.
     pub fn score(&self, images: &[Image]) -> Vec<Result<Verdict>> {
-        let inputs: Vec<Result<Input>> =
-            images.par_iter().map(|image| Ok(self.document.config.preprocessing.apply(image)?)).collect();
-        self.score_inputs(inputs)
+        self.score_inputs(images.par_iter().map(|image| self.preprocess(image)).collect())
     }
 
-    /// Verdicts on preprocessed images; an error stays where it is.
-    pub(crate) fn score_inputs(&self, inputs: Vec<Result<Input>>) -> Vec<Result<Verdict>> {
+    /// What the model sees of an image.
+    ///
+    /// # Errors
+    /// An image too small to be used, or one with values that are not finite.
+    pub fn preprocess(&self, image: &Image) -> Result<Input> {
+        Ok(self.document.config.preprocessing.apply(image)?)
+    }
+
+    /// Verdicts on [preprocessed](Self::preprocess) images, one each, in order; an error stays where it is.
+    pub fn score_inputs(&self, inputs: Vec<Result<Input>>) -> Vec<Result<Verdict>> {
         let pixels: Vec<&[f32]> = inputs.iter().flatten().map(|input| input.pixels.as_slice()).collect();
         let mut responses = match respond(&self.model, &pixels) {
             Ok(responses) => responses.into_iter(),

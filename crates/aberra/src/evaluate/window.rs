@@ -1,6 +1,6 @@
 //! The pixels of a network input that count when error maps are compared with masks.
 
-use aberra_image::Placement;
+use aberra_image::{Placement, Region};
 
 /// The part of a network input that shows the image: the rest is padding, and no pixel of it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,11 @@ impl Window {
 
     pub(crate) fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// The pixels of the input that count.
+    pub(crate) fn region(&self) -> Region {
+        Region { top: self.first_row, left: self.first_column, height: self.rows, width: self.columns }
     }
 
     pub(crate) fn pixels(&self) -> usize {

@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use super::pca::{Pca, pca};
 use crate::detector::{Detector, Part};
 use crate::model::Model;
 use crate::score::{FORWARD_BATCH, rows};
@@ -66,14 +67,33 @@ pub fn traversal(model: &Model, origin: &[f64], step: &[f64], positions: &[f64])
     decode(model, &latents)
 }
 
+/// `count` latents, each `[latent]`, drawn from the prior N(0, I).
+pub fn draw_latents(model: &Model, random: &mut impl Rng, count: usize) -> Vec<Vec<f32>> {
+    let values: Vec<f32> = StandardNormal.sample_iter(random).take(count * model.latent()).collect();
+    values.chunks_exact(model.latent()).map(<[f32]>::to_vec).collect()
+}
+
 /// Images decoded from `count` latents drawn from the prior N(0, I).
 ///
 /// # Errors
 /// A model that gives values that are not finite.
 pub fn prior_samples(model: &Model, random: &mut impl Rng, count: usize) -> Result<Vec<Vec<f32>>> {
-    let values: Vec<f32> = StandardNormal.sample_iter(random).take(count * model.latent()).collect();
-    let latents: Vec<Vec<f32>> = values.chunks_exact(model.latent()).map(<[f32]>::to_vec).collect();
-    decode(model, &latents)
+    decode(model, &draw_latents(model, random, count))
+}
+
+/// The principal components of a detector's training normals in latent space, at most `most`.
+///
+/// # Errors
+/// Normals that the model puts all in one place.
+pub fn principal_components(detector: &Detector, most: usize) -> Result<Pca> {
+    pca(&posterior_means(detector, Part::Train), most)
+}
+
+/// Posterior means of the normals of one part, each `[latent]`, in the order of the detector's
+/// [`normals`](Detector::normals).
+pub fn posterior_means(detector: &Detector, part: Part) -> Vec<Vec<f32>> {
+    let normals = detector.normals().iter().zip(detector.normals_mu());
+    normals.filter(|(normal, _)| normal.part == part).map(|(_, mu)| mu.clone()).collect()
 }
 
 fn check_latent(model: &Model, latent: &[f32]) -> Result<()> {

@@ -14,14 +14,16 @@ mod story;
 
 pub use find::{FoundNormal, find_normals};
 pub use heatmap::{heat_color, heat_map_png};
-pub use latent::{NearNormal, decode, nearest, prior_samples, traversal};
+pub use latent::{
+    NearNormal, decode, draw_latents, nearest, posterior_means, principal_components, prior_samples,
+    traversal,
+};
 pub use outline::outline;
 pub use pca::{Pca, pca};
 pub use picture::story_png;
 pub use ranks::{EvidenceRanks, MEASUREMENTS};
 pub use sheet::sheet_png;
-pub use story::{Measurement, NEAREST, Story};
+pub use story::{Measurement, NEAREST, Story, anomalous_share};
 
 pub(crate) use find::network_input;
 pub(crate) use heatmap::filtered;
-pub(crate) use story::anomalous_share;

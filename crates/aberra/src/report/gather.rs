@@ -13,7 +13,7 @@ use super::pictures::Frame;
 use crate::dataset::Dataset;
 use crate::detector::{Detector, Verdict};
 use crate::evaluate::{EvaluateProgress, read_mask};
-use crate::explain::{NearNormal, anomalous_share, filtered, find_normals, network_input, outline};
+use crate::explain::{NearNormal, anomalous_share, find_normals, network_input, outline};
 use crate::files::{FILES_CHUNK, in_chunks};
 use crate::learn::shrink;
 use crate::{Error, Result};
@@ -121,12 +121,8 @@ impl Gather<'_> {
 
     fn seen(&self, wanted: &Wanted, verdict: &Verdict, mask_path: Option<String>) -> Result<Seen> {
         let pictures = wanted.pictures.then(|| {
-            Ok::<_, Error>(PicturesData {
-                input: self.frame.picture(&verdict.input)?,
-                reconstruction: self.frame.picture(&verdict.response.mean)?,
-                error: self.frame.error(&filtered(verdict)?, self.error_scale_max)?,
-                mask_path: mask_path.filter(|path| !path.is_empty()),
-            })
+            let triple = self.frame.triple(verdict, self.error_scale_max)?;
+            Ok::<_, Error>(PicturesData { mask_path: mask_path.filter(|path| !path.is_empty()), ..triple })
         });
         let channels = self.frame.color.channels();
         Ok(Seen {

@@ -4,11 +4,11 @@ use super::data::{EllipseData, LatentData, TraversalData, short, shorts};
 use super::pictures::Frame;
 use crate::Result;
 use crate::detector::{Detector, Part};
-use crate::explain::{Pca, pca, prior_samples, traversal};
+use crate::explain::{Pca, posterior_means, prior_samples, traversal};
 use crate::random::{Stream, generator};
 
 /// Components whose share of the variance is shown.
-const EXPLAINED: usize = 10;
+pub(super) const EXPLAINED: usize = 10;
 /// Components on which images have coordinates.
 const COMPONENTS: usize = 5;
 /// Most calibration normals in the cloud.
@@ -21,14 +21,6 @@ const POSITIONS: [f64; 7] = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0];
 const PRIOR_SAMPLES: usize = 16;
 /// The 95th percentile of the chi-square distribution with two degrees of freedom, -2 ln 0.05.
 const CHI_SQUARE_95: f64 = 5.991_464_547_107_982;
-
-/// The principal components of a detector's training normals.
-///
-/// # Errors
-/// Normals that the model puts all in one place.
-pub(super) fn components(detector: &Detector) -> Result<Pca> {
-    pca(&posterior_means(detector, Part::Train), EXPLAINED)
-}
 
 /// Coordinates of a posterior mean on the components that a report shows.
 pub(super) fn coordinates(pca: &Pca, mu: &[f32]) -> Result<Vec<f64>> {
@@ -51,11 +43,6 @@ pub(super) fn latent(detector: &Detector, pca: &Pca, frame: Frame) -> Result<Lat
         traversals: traversals(detector, pca, frame)?,
         prior_samples: samples.iter().map(|sample| frame.picture(sample)).collect::<Result<_>>()?,
     })
-}
-
-fn posterior_means(detector: &Detector, part: Part) -> Vec<Vec<f32>> {
-    let normals = detector.normals().iter().zip(detector.normals_mu());
-    normals.filter(|(normal, _)| normal.part == part).map(|(_, mu)| mu.clone()).collect()
 }
 
 fn ellipse(points: &[Vec<f64>]) -> Option<EllipseData> {

@@ -30,12 +30,12 @@ use self::compare::Other;
 use self::data::{DetectorData, ImageData, NearData, PromiseData, ReportData, Thumbnails, VERSION, short};
 use self::gather::{Gather, Seen, Wanted};
 use self::metrics::Scored;
-use self::pictures::Frame;
+pub use self::pictures::Frame;
 use crate::calibrate::Criterion;
 use crate::dataset::Dataset;
 use crate::detector::Detector;
 use crate::evaluate::{EvaluateProgress, Evaluation, Figure, ScoredImage};
-use crate::explain::{EvidenceRanks, NEAREST, NearNormal, Pca, nearest};
+use crate::explain::{EvidenceRanks, NEAREST, NearNormal, Pca, nearest, principal_components};
 use crate::model::{ModelSettings, Preset};
 use crate::{Error, Result, store};
 
@@ -121,8 +121,7 @@ impl Detector {
         check_detector(self, evaluation)?;
         let scored = Scored::of(evaluation);
         let members = members(dataset, evaluation)?;
-        let frame =
-            Frame { size_px: self.config().preprocessing.size_px, color: self.config().preprocessing.color };
+        let frame = Frame::of(self);
         let training = training(self, run, frame)?;
         let others = compare
             .iter()
@@ -148,7 +147,7 @@ impl Detector {
                 pictures: in_full[at],
             })
             .collect();
-        let error_scale_max = (2.0 * self.pixel_threshold()).max(LEAST_ERROR_SCALE);
+        let error_scale_max = error_scale_max(self);
         let gather = Gather { detector: self, dataset, frame, error_scale_max };
         let mut silent = |_: EvaluateProgress| ControlFlow::Continue(());
         let mut seen = gather.look(&wanted, observe.unwrap_or(&mut silent))?;
@@ -170,7 +169,7 @@ impl Detector {
             .map(|(normal, (name, thumbnail))| (normal, (name, sheet.add(thumbnail))))
             .collect();
 
-        let components = latent::components(self);
+        let components = principal_components(self, latent::EXPLAINED);
         let ranks = EvidenceRanks::of(self.normals());
         let lean = members.len() > MOST_THUMBNAILS;
         let images = seen.into_iter().zip(near).enumerate().map(|(at, (seen, near))| {
@@ -195,7 +194,7 @@ impl Detector {
                 made_at_secs,
                 summary: summary::summary(name, self, evaluation, &metrics),
                 warnings: evaluation.warnings.clone(),
-                detector: detector_data(self, name)?,
+                detector: DetectorData::of(self, name)?,
                 evaluation: metrics,
                 training,
                 images_in_all: images.len(),
@@ -227,6 +226,11 @@ impl Sheet {
     fn draw(&self, frame: Frame) -> Result<Option<Thumbnails>> {
         pictures::sheet(&self.0, frame.color)
     }
+}
+
+/// The error that is white in a picture of a detector's errors: twice the pixel threshold.
+pub fn error_scale_max(detector: &Detector) -> f64 {
+    (2.0 * detector.pixel_threshold()).max(LEAST_ERROR_SCALE)
 }
 
 /// As many as [`BYTES_IN_FULL`] has room for.
@@ -323,38 +327,44 @@ fn near_data(near: &NearNormal, normals: &Named) -> NearData {
     NearData { distance: short(near.distance), thumbnail, name }
 }
 
-fn detector_data(detector: &Detector, name: &str) -> Result<DetectorData> {
-    let (config, provenance, calibration) =
-        (detector.config(), detector.provenance(), detector.calibration());
-    let precision = config.model.precision;
-    let preset = Preset::ALL
-        .into_iter()
-        .find(|preset| ModelSettings { precision, ..preset.settings() } == config.model);
-    let confidence = match calibration.criterion {
-        Criterion::Conformal { confidence, .. } => confidence,
-        _ => None,
-    };
-    Ok(DetectorData {
-        name: name.to_owned(),
-        hash: detector.hash().map(str::to_owned),
-        made_from: provenance.dataset.clone(),
-        scorer: config.scorer.clone(),
-        preset: preset.map_or("own settings", |preset| preset.name()).to_owned(),
-        size_px: config.preprocessing.size_px,
-        latent: detector.model().latent(),
-        parameters: provenance.parameters,
-        precision: precision.name().to_owned(),
-        best_epoch: provenance.best_epoch,
-        train: provenance.train,
-        fit: provenance.fit,
-        calibration: provenance.calibration,
-        threshold: calibration.threshold,
-        calibration_scores: calibration.scores.clone(),
-        promise: PromiseData {
-            text: calibration.promise.to_string(),
-            false_alarm_rate: calibration.promise.rate(),
-            confidence,
-        },
-        settings_toml: config.to_toml()?,
-    })
+impl DetectorData {
+    /// What a report says of a detector that is called `name`.
+    ///
+    /// # Errors
+    /// Settings that cannot be written.
+    pub fn of(detector: &Detector, name: &str) -> Result<Self> {
+        let (config, provenance, calibration) =
+            (detector.config(), detector.provenance(), detector.calibration());
+        let precision = config.model.precision;
+        let preset = Preset::ALL
+            .into_iter()
+            .find(|preset| ModelSettings { precision, ..preset.settings() } == config.model);
+        let confidence = match calibration.criterion {
+            Criterion::Conformal { confidence, .. } => confidence,
+            _ => None,
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            hash: detector.hash().map(str::to_owned),
+            made_from: provenance.dataset.clone(),
+            scorer: config.scorer.clone(),
+            preset: preset.map_or("own settings", |preset| preset.name()).to_owned(),
+            size_px: config.preprocessing.size_px,
+            latent: detector.model().latent(),
+            parameters: provenance.parameters,
+            precision: precision.name().to_owned(),
+            best_epoch: provenance.best_epoch,
+            train: provenance.train,
+            fit: provenance.fit,
+            calibration: provenance.calibration,
+            threshold: calibration.threshold,
+            calibration_scores: calibration.scores.clone(),
+            promise: PromiseData {
+                text: calibration.promise.to_string(),
+                false_alarm_rate: calibration.promise.rate(),
+                confidence,
+            },
+            settings_toml: config.to_toml()?,
+        })
+    }
 }

@@ -4,8 +4,10 @@ use aberra_image::{Color, encode_jpeg, encode_png};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::data::Thumbnails;
+use super::data::{PicturesData, Thumbnails};
 use crate::Result;
+use crate::detector::{Detector, Verdict};
+use crate::explain::filtered;
 use crate::learn::THUMBNAIL_PX;
 
 /// JPEG quality of inputs and reconstructions, where a fine line may be what is looked for.
@@ -19,20 +21,49 @@ const LARGEST_PNG_PX: usize = 96;
 
 /// Network inputs as pictures: side and colour.
 #[derive(Clone, Copy)]
-pub(super) struct Frame {
-    pub(super) size_px: usize,
-    pub(super) color: Color,
+pub struct Frame {
+    /// Side.
+    pub size_px: usize,
+    /// Channels.
+    pub color: Color,
 }
 
 impl Frame {
-    /// The address of a picture of intensities 0 to 1, `[size_px, size_px, channels]`.
-    pub(super) fn picture(&self, intensities: &[f32]) -> Result<String> {
+    /// The network inputs of a detector.
+    pub fn of(detector: &Detector) -> Self {
+        let preprocessing = &detector.config().preprocessing;
+        Self { size_px: preprocessing.size_px, color: preprocessing.color }
+    }
+
+    /// The frame of the small pictures of [`find_normals`](crate::explain::find_normals).
+    pub fn of_thumbnails(detector: &Detector) -> Self {
+        Self { size_px: THUMBNAIL_PX, ..Self::of(detector) }
+    }
+
+    /// The three pictures of a verdict; an error of `largest` is white.
+    ///
+    /// # Errors
+    /// A verdict of another detector.
+    pub fn triple(&self, verdict: &Verdict, largest: f64) -> Result<PicturesData> {
+        Ok(PicturesData {
+            input: self.picture(&verdict.input)?,
+            reconstruction: self.picture(&verdict.response.mean)?,
+            error: self.error(&filtered(verdict)?, largest)?,
+            mask_path: None,
+        })
+    }
+
+    /// The `data:` address of a picture of intensities 0 to 1, `[size_px, size_px, channels]`.
+    ///
+    /// # Errors
+    /// A picture of another size.
+    pub fn picture(&self, intensities: &[f32]) -> Result<String> {
         let jpeg = encode_jpeg(&bytes(intensities), self.size_px, self.size_px, self.color, PICTURE_QUALITY)?;
         Ok(address("jpeg", &jpeg))
     }
 
     /// The address of an error map, `[size_px, size_px]`, in grey: white is `largest` and above.
-    pub(super) fn error(&self, errors: &[f32], largest: f64) -> Result<String> {
+    fn error(&self, errors: &[f32], largest: f64) -> Result<String> {
         let shares: Vec<f32> = errors.iter().map(|&error| (f64::from(error) / largest) as f32).collect();
         let grey = bytes(&shares);
         Ok(match self.size_px {

@@ -1,0 +1,212 @@
+//! From encoded images to verdicts for many requests at once: a bounded number of images in the server, decoding on a
+//! few threads, and one thread that hands the model what has arrived, in batches.
+//!
+//! Scores of a batch differ from those of one image at a time by rounding alone, within [`BATCH_TOLERANCE`]; with
+//! batches of 1 they are the same bit for bit.
+
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Instant;
+
+use aberra::image::{Image, Input, decode};
+use aberra::{Verdict, image};
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::detectors::Served;
+use crate::metrics::Metrics;
+use crate::options::{Batching, Limits};
+use crate::problem::Failure;
+
+/// How far a score of a batch may lie from the same image's score alone, as a share of the larger of 1 and the score.
+pub const BATCH_TOLERANCE: f64 = 1e-4;
+
+/// An image as a request brings it.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// A file's bytes.
+    Encoded(Bytes),
+    /// Pixels.
+    Decoded(Image),
+}
+
+/// The server cannot take these images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Not now: the queue is full.
+    Busy,
+    /// Never: more images than the queue holds.
+    TooMany,
+}
+
+/// Judges images. Clones share one queue.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    room: Arc<Semaphore>,
+    decoders: Arc<Semaphore>,
+    queue: Sender<Job>,
+    limits: Limits,
+    metrics: Metrics,
+}
+
+/// A preprocessed image on its way to the model.
+struct Job {
+    served: Arc<Served>,
+    input: Input,
+    reply: oneshot::Sender<Result<Verdict, Failure>>,
+    queued: Instant,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Engine {
+    /// Starts the thread that asks the model. It ends when the last clone is gone.
+    pub(crate) fn start(limits: Limits, batching: Batching, metrics: Metrics) -> std::io::Result<Self> {
+        let (queue, jobs) = channel();
+        let room = Arc::new(Semaphore::new(limits.queue));
+        let batcher =
+            Batcher { jobs, room: room.clone(), capacity: limits.queue, batching, metrics: metrics.clone() };
+        thread::Builder::new().name("model".to_owned()).spawn(move || batcher.run())?;
+        let decoders = thread::available_parallelism().map_or(1, NonZero::get);
+        Ok(Self { room, decoders: Arc::new(Semaphore::new(decoders)), queue, limits, metrics })
+    }
+
+    /// Images that are waiting or in work.
+    pub(crate) fn waiting(&self) -> usize {
+        self.limits.queue.saturating_sub(self.room.available_permits())
+    }
+
+    /// Verdicts of one detector on images, one each, in order. An image that cannot be used does not stop the others.
+    ///
+    /// # Errors
+    /// The queue has no room for them; nothing was done then.
+    pub(crate) async fn judge(
+        &self,
+        served: &Arc<Served>,
+        images: Vec<Source>,
+    ) -> Result<Vec<Result<Verdict, Failure>>, Refusal> {
+        let count = images.len();
+        if count > self.limits.queue {
+            return Err(Refusal::TooMany);
+        }
+        let room =
+            u32::try_from(count).ok().and_then(|count| self.room.clone().try_acquire_many_owned(count).ok());
+        let Some(mut room) = room else {
+            self.metrics.refused();
+            return Err(Refusal::Busy);
+        };
+        let judging = images.into_iter().filter_map(|image| {
+            let room = room.split(1)?;
+            Some(self.judge_one(served.clone(), image, room))
+        });
+        Ok(futures_util::future::join_all(judging).await)
+    }
+
+    async fn judge_one(
+        &self,
+        served: Arc<Served>,
+        image: Source,
+        room: OwnedSemaphorePermit,
+    ) -> Result<Verdict, Failure> {
+        let decoder = self.decoders.clone().acquire_owned().await;
+        let limits = image::Limits { max_pixels: self.limits.pixels, ..served.detector.config().limits };
+        let started = Instant::now();
+        let (input, served, room) = tokio::task::spawn_blocking(move || {
+            let _decoder = decoder;
+            let input = guarded(|| {
+                let image = match image {
+                    Source::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::Error::from)?,
+                    Source::Decoded(image) => image,
+                };
+                served.detector.preprocess(&image)
+            });
+            (input, served, room)
+        })
+        .await
+        .map_err(|_| Failure::internal())?;
+        self.metrics.decoded(started.elapsed());
+        let (reply, verdict) = oneshot::channel();
+        let job = Job { served, input: input?, reply, queued: Instant::now(), _room: room };
+        self.queue.send(job).map_err(|_| Failure::internal())?;
+        verdict.await.map_err(|_| Failure::internal())?
+    }
+}
+
+/// Runs work whose panic is this image's failure and no other's.
+fn guarded<T>(work: impl FnOnce() -> aberra::Result<T>) -> Result<T, Failure> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|error| Failure::of(&error)),
+        Err(_) => Err(Failure::internal()),
+    }
+}
+
+/// The thread that asks the model.
+struct Batcher {
+    jobs: Receiver<Job>,
+    room: Arc<Semaphore>,
+    capacity: usize,
+    batching: Batching,
+    metrics: Metrics,
+}
+
+impl Batcher {
+    fn run(self) {
+        while let Ok(first) = self.jobs.recv() {
+            let mut batch = self.gather(first);
+            // Whoever has left wants no answer.
+            batch.retain(|job| !job.reply.is_closed());
+            while !batch.is_empty() {
+                let served = batch[0].served.clone();
+                let (same, others) = batch.into_iter().partition(|job| Arc::ptr_eq(&job.served, &served));
+                batch = others;
+                self.ask(&served, same);
+            }
+        }
+    }
+
+    /// What has arrived, and what arrives within the delay where more is known to be on its way.
+    fn gather(&self, first: Job) -> Vec<Job> {
+        let until = Instant::now() + self.batching.delay;
+        let mut batch = vec![first];
+        while batch.len() < self.batching.most {
+            let job = match self.jobs.try_recv() {
+                Ok(job) => Ok(job),
+                Err(_) if self.capacity - self.room.available_permits() <= batch.len() => break,
+                Err(_) => self.jobs.recv_timeout(until.saturating_duration_since(Instant::now())),
+            };
+            match job {
+                Ok(job) => batch.push(job),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        batch
+    }
+
+    fn ask(&self, served: &Served, jobs: Vec<Job>) {
+        let started = Instant::now();
+        let (inputs, replies): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .map(|job| {
+                self.metrics.waited(started.duration_since(job.queued));
+                (Ok(job.input), (job.reply, job._room))
+            })
+            .unzip();
+        let count = inputs.len();
+        let verdicts = catch_unwind(AssertUnwindSafe(|| served.detector.score_inputs(inputs)));
+        self.metrics.judged(count, started.elapsed());
+        let mut verdicts = verdicts.unwrap_or_default().into_iter();
+        for (reply, _room) in replies {
+            let verdict = match verdicts.next() {
+                Some(verdict) => verdict.map_err(|error| Failure::of(&error)),
+                None => Err(Failure::internal()),
+            };
+            if let Ok(verdict) = &verdict {
+                self.metrics.verdict(&served.name, verdict.anomalous);
+            }
+            // Whoever has left wants no answer.
+            let _ = reply.send(verdict);
+        }
+    }
+}

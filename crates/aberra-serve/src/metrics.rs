@@ -1,0 +1,135 @@
+//! What the server counts, for Prometheus.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// What is counted. Clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    request_time: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    decode_time: Histogram,
+    queue_time: Histogram,
+    model_time: Histogram,
+    batch_size: Histogram,
+    in_server: Gauge,
+    refused: Counter,
+    verdicts: Family<VerdictLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabels {
+    detector: String,
+    verdict: &'static str,
+}
+
+/// From a millisecond to half a minute.
+fn times() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 16))
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("aberra");
+        let requests = Family::default();
+        let request_time: Family<RouteLabels, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(times);
+        let [decode_time, queue_time, model_time] = [times(), times(), times()];
+        let batch_size = Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]);
+        let (in_server, refused, verdicts) = (Gauge::default(), Counter::default(), Family::default());
+        registry.register("requests", "Requests answered, by route and status", Family::clone(&requests));
+        let mut time = |name: &str, help: &str, histogram: &Histogram| {
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        };
+        time("decode", "Decoding and preprocessing one image", &decode_time);
+        time("queue", "Waiting of one preprocessed image for the model", &queue_time);
+        time("model", "Judging one batch", &model_time);
+        registry.register_with_unit(
+            "request",
+            "From a request's head to its answer",
+            Unit::Seconds,
+            request_time.clone(),
+        );
+        registry.register("batch_images", "Images that the model looked at together", batch_size.clone());
+        registry.register("images_in_server", "Images waiting or in work", in_server.clone());
+        registry.register(
+            "images_refused",
+            "Requests turned away because the queue was full",
+            refused.clone(),
+        );
+        registry.register("verdicts", "Verdicts, by detector", Family::clone(&verdicts));
+        Self(Arc::new(Counted {
+            registry,
+            requests,
+            request_time,
+            decode_time,
+            queue_time,
+            model_time,
+            batch_size,
+            in_server,
+            refused,
+            verdicts,
+        }))
+    }
+
+    /// A request was answered. `route` is a pattern, never what a client wrote.
+    pub(crate) fn answered(&self, route: &str, status: u16, took: Duration) {
+        let route = route.to_owned();
+        self.0.request_time.get_or_create(&RouteLabels { route: route.clone() }).observe(took.as_secs_f64());
+        self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
+    }
+
+    pub(crate) fn decoded(&self, took: Duration) {
+        self.0.decode_time.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn waited(&self, took: Duration) {
+        self.0.queue_time.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn judged(&self, images: usize, took: Duration) {
+        self.0.model_time.observe(took.as_secs_f64());
+        self.0.batch_size.observe(images as f64);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.0.refused.inc();
+    }
+
+    pub(crate) fn verdict(&self, detector: &str, anomalous: bool) {
+        let verdict = if anomalous { "anomalous" } else { "normal" };
+        self.0.verdicts.get_or_create(&VerdictLabels { detector: detector.to_owned(), verdict }).inc();
+    }
+
+    /// Everything in the text format of OpenMetrics.
+    pub(crate) fn text(&self, in_server: usize) -> String {
+        self.0.in_server.set(i64::try_from(in_server).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        // Writing to memory does not fail.
+        let _ = encode(&mut text, &self.0.registry);
+        text
+    }
+}

@@ -1,0 +1,112 @@
+//! What went wrong, for programs and people: problem documents (RFC 9457) for requests, failures for single images.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::engine::Refusal;
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// Its name.
+    pub(crate) title: String,
+    /// What was expected, and what was found.
+    pub(crate) detail: String,
+    /// What to do, where there is something to say.
+    pub(crate) hint: Option<String>,
+}
+
+/// Why one image has no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Failure {
+    /// What was expected, and what was found.
+    pub(crate) detail: String,
+    /// What to do, where there is something to say.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &aberra::Error) -> Self {
+        Self { detail: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self { detail: "the image could not be judged: an error inside Aberra".to_owned(), hint: None }
+    }
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            detail: detail.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    pub(crate) fn busy() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is busy: its queue is full")
+            .with_hint("try again in a second")
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "an error inside Aberra")
+    }
+
+    /// What the library refuses in a request.
+    pub(crate) fn of(error: &aberra::Error) -> Self {
+        Self { hint: error.hint().map(str::to_owned), ..Self::bad_request(error.to_string()) }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Busy => Self::busy(),
+            Refusal::TooMany => {
+                Self::too_large("expected no more images than the queue holds; send fewer at a time")
+            }
+        }
+    }
+}
+
+/// Seconds after which a client that was turned away may try again.
+pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
