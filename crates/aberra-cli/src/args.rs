@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::verbs::{calibrate, demo, doctor, evaluate, explain, info, report, score, train};
+use crate::verbs::{calibrate, demo, doctor, evaluate, explain, info, report, score, serve, train};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,6 +14,7 @@ Examples:
   aberra train photos/ --normal good --out runs/first
   aberra score runs/first/detector.aberra new/
   aberra report runs/first/detector.aberra photos/ --out report.html
+  aberra serve runs/first/detector.aberra --open
   aberra info runs/first/detector.aberra
 
 Exit status: 0 done; 1 nothing done, or wrong use; 2 some images failed; 3 an image is anomalous (score
@@ -39,6 +40,7 @@ pub(crate) enum Verb {
     Evaluate(evaluate::EvaluateArgs),
     Explain(explain::ExplainArgs),
     Report(Box<report::ReportArgs>),
+    Serve(Box<serve::ServeArgs>),
     Info(info::InfoArgs),
     Demo(demo::DemoArgs),
 }

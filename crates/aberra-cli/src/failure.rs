@@ -83,6 +83,12 @@ impl From<aberra::Error> for Failure {
     }
 }
 
+impl From<aberra_serve::Error> for Failure {
+    fn from(error: aberra_serve::Error) -> Self {
+        Self::Own { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+}
+
 /// Of writing to standard output.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {

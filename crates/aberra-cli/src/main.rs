@@ -49,6 +49,7 @@ fn run(cli: Cli) -> Outcome {
         Verb::Evaluate(args) => verbs::evaluate::run(&args),
         Verb::Explain(args) => verbs::explain::run(&args),
         Verb::Report(args) => verbs::report::run(&args),
+        Verb::Serve(args) => verbs::serve::run(&args),
         Verb::Demo(args) => verbs::demo::run(&args),
         Verb::Info(args) => verbs::info::run(&args),
     }

@@ -1,9 +1,12 @@
 //! The detectors that are served, each under its name, with what answers need beside the file.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use aberra::Detector;
-use aberra::explain::{EvidenceRanks, Pca, principal_components};
+use aberra::explain::{EvidenceRanks, Pca, posterior_means, principal_components};
+use aberra::{Detector, Part};
+
+use crate::evaluation::Evaluated;
 
 /// A detector under the name that requests call it by.
 #[derive(Debug)]
@@ -14,6 +17,19 @@ pub struct Served {
     pub detector: Detector,
     pub(crate) ranks: EvidenceRanks,
     components: OnceLock<Option<Pca>>,
+    spread: OnceLock<Spread>,
+    known: OnceLock<KnownNormals>,
+    evaluation: RwLock<Evaluated>,
+}
+
+/// Names and small pictures (`data:` addresses) of a detector's normals, by number, where a data set holds them.
+pub(crate) type KnownNormals = BTreeMap<usize, (Option<String>, Option<String>)>;
+
+/// Where the training normals lie in latent space, each dimension alone.
+#[derive(Debug)]
+pub(crate) struct Spread {
+    pub(crate) mean: Vec<f64>,
+    pub(crate) standard_deviations: Vec<f64>,
 }
 
 /// Principal components that are shown and that can be moved along.
@@ -23,7 +39,15 @@ impl Served {
     /// A detector to be served as `name`.
     pub fn new(name: String, detector: Detector) -> Self {
         let ranks = EvidenceRanks::of(detector.normals());
-        Self { name, detector, ranks, components: OnceLock::new() }
+        Self {
+            name,
+            detector,
+            ranks,
+            components: OnceLock::new(),
+            spread: OnceLock::new(),
+            known: OnceLock::new(),
+            evaluation: RwLock::new(Evaluated::None),
+        }
     }
 
     /// The principal components of its training normals; `None` where the model puts them all in one place.
@@ -31,9 +55,47 @@ impl Served {
         self.components.get_or_init(|| principal_components(&self.detector, COMPONENTS).ok()).as_ref()
     }
 
+    pub(crate) fn spread(&self) -> &Spread {
+        self.spread.get_or_init(|| Spread::of(&posterior_means(&self.detector, Part::Train)))
+    }
+
+    /// Name and small picture of one of its normals, where a data set holds it.
+    pub(crate) fn known_normal(&self, normal: usize) -> (Option<String>, Option<String>) {
+        self.known.get().and_then(|known| known.get(&normal)).cloned().unwrap_or_default()
+    }
+
+    /// Remembers names and pictures of its normals, once.
+    pub(crate) fn set_known_normals(&self, known: KnownNormals) {
+        // The first answer is as good as the second.
+        let _ = self.known.set(known);
+    }
+
+    /// What there is of its evaluation.
+    pub(crate) fn evaluation(&self) -> Evaluated {
+        self.evaluation.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_evaluation(&self, evaluated: Evaluated) {
+        *self.evaluation.write().unwrap_or_else(PoisonError::into_inner) = evaluated;
+    }
+
     /// Its hash; empty for a detector that was never saved.
     pub(crate) fn hash(&self) -> &str {
         self.detector.hash().unwrap_or_default()
+    }
+}
+
+impl Spread {
+    fn of(points: &[Vec<f32>]) -> Self {
+        let dimensions = points.first().map_or(0, Vec::len);
+        let count = points.len().max(1) as f64;
+        let along = |dimension: usize| points.iter().map(move |point| f64::from(point[dimension]));
+        let mean: Vec<f64> = (0..dimensions).map(|dimension| along(dimension).sum::<f64>() / count).collect();
+        let deviation = |dimension: usize| {
+            let squares = along(dimension).map(|value| (value - mean[dimension]).powi(2));
+            (squares.sum::<f64>() / (count - 1.0).max(1.0)).sqrt()
+        };
+        Self { standard_deviations: (0..dimensions).map(deviation).collect(), mean }
     }
 }
 

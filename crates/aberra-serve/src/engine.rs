@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::detectors::Served;
 use crate::metrics::Metrics;
 use crate::options::{Batching, Limits};
-use crate::problem::Failure;
+use crate::problem::{Failure, Problem};
 
 /// How far a score of a batch may lie from the same image's score alone, as a share of the larger of 1 and the score.
 pub const BATCH_TOLERANCE: f64 = 1e-4;
@@ -46,7 +46,7 @@ pub(crate) enum Refusal {
 #[derive(Clone)]
 pub(crate) struct Engine {
     room: Arc<Semaphore>,
-    decoders: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
     queue: Sender<Job>,
     limits: Limits,
     metrics: Metrics,
@@ -69,8 +69,8 @@ impl Engine {
         let batcher =
             Batcher { jobs, room: room.clone(), capacity: limits.queue, batching, metrics: metrics.clone() };
         thread::Builder::new().name("model".to_owned()).spawn(move || batcher.run())?;
-        let decoders = thread::available_parallelism().map_or(1, NonZero::get);
-        Ok(Self { room, decoders: Arc::new(Semaphore::new(decoders)), queue, limits, metrics })
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        Ok(Self { room, workers: Arc::new(Semaphore::new(workers)), queue, limits, metrics })
     }
 
     /// Images that are waiting or in work.
@@ -104,17 +104,41 @@ impl Engine {
         Ok(futures_util::future::join_all(judging).await)
     }
 
+    /// A place in the queue for work that brings no image.
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub(crate) fn room(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        self.room.clone().try_acquire_owned().map_err(|_| {
+            self.metrics.refused();
+            Refusal::Busy
+        })
+    }
+
+    /// Does work that takes the processor, beside the handlers, when a thread is free for it. A panic is an error.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let worker = self.workers.clone().acquire_owned().await;
+        let done = tokio::task::spawn_blocking(move || {
+            let _worker = worker;
+            work()
+        });
+        done.await.map_err(|_| Problem::internal())?
+    }
+
     async fn judge_one(
         &self,
         served: Arc<Served>,
         image: Source,
         room: OwnedSemaphorePermit,
     ) -> Result<Verdict, Failure> {
-        let decoder = self.decoders.clone().acquire_owned().await;
+        let worker = self.workers.clone().acquire_owned().await;
         let limits = image::Limits { max_pixels: self.limits.pixels, ..served.detector.config().limits };
         let started = Instant::now();
         let (input, served, room) = tokio::task::spawn_blocking(move || {
-            let _decoder = decoder;
+            let _worker = worker;
             let input = guarded(|| {
                 let image = match image {
                     Source::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::Error::from)?,

@@ -3,12 +3,22 @@
 //! A door: it takes requests apart, asks the library and puts answers together. It holds no maths. Nothing that comes in
 //! with a request reaches the file system.
 
+mod api;
+mod assets;
 mod detectors;
 mod engine;
+mod evaluation;
+mod guard;
+mod log;
 mod metrics;
 mod options;
 mod problem;
+mod server;
 mod state;
 
-pub use detectors::Served;
-pub use options::{Batching, Limits, ServeOptions};
+pub use api::openapi;
+pub use engine::BATCH_TOLERANCE;
+pub use evaluation::EvaluationData;
+pub use log::{LogFormat, log};
+pub use options::{Batching, Limits, PORT, ServeOptions, TlsFiles};
+pub use server::{Error, Server, read_key};

@@ -8,4 +8,5 @@ pub(crate) mod explain;
 pub(crate) mod info;
 pub(crate) mod report;
 pub(crate) mod score;
+pub(crate) mod serve;
 pub(crate) mod train;

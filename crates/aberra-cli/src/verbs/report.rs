@@ -152,7 +152,7 @@ fn write_figures(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, Failure
 }
 
 /// What people call a detector: its file's name, or its run folder's where the file is called as `train` calls it.
-fn name_of(path: &Path) -> String {
+pub(crate) fn name_of(path: &Path) -> String {
     let folder = path.parent().and_then(Path::file_name).filter(|_| path.ends_with(train::DETECTOR_FILE));
     let name = folder.or(path.file_stem()).unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()

@@ -31,7 +31,7 @@ use self::data::{DetectorData, ImageData, NearData, PromiseData, ReportData, Thu
 use self::gather::{Gather, Seen, Wanted};
 use self::metrics::Scored;
 pub use self::pictures::Frame;
-use crate::calibrate::Criterion;
+use crate::calibrate::{Calibration, Criterion};
 use crate::dataset::Dataset;
 use crate::detector::Detector;
 use crate::evaluate::{EvaluateProgress, Evaluation, Figure, ScoredImage};
@@ -339,10 +339,6 @@ impl DetectorData {
         let preset = Preset::ALL
             .into_iter()
             .find(|preset| ModelSettings { precision, ..preset.settings() } == config.model);
-        let confidence = match calibration.criterion {
-            Criterion::Conformal { confidence, .. } => confidence,
-            _ => None,
-        };
         Ok(Self {
             name: name.to_owned(),
             hash: detector.hash().map(str::to_owned),
@@ -359,12 +355,20 @@ impl DetectorData {
             calibration: provenance.calibration,
             threshold: calibration.threshold,
             calibration_scores: calibration.scores.clone(),
-            promise: PromiseData {
-                text: calibration.promise.to_string(),
-                false_alarm_rate: calibration.promise.rate(),
-                confidence,
-            },
+            promise: PromiseData::of(calibration),
             settings_toml: config.to_toml()?,
         })
+    }
+}
+
+impl PromiseData {
+    /// What a calibration's threshold promises.
+    pub fn of(calibration: &Calibration) -> Self {
+        let confidence = match calibration.criterion {
+            Criterion::Conformal { confidence, .. } => confidence,
+            _ => None,
+        };
+        let promise = &calibration.promise;
+        Self { text: promise.to_string(), false_alarm_rate: promise.rate(), confidence }
     }
 }

@@ -1,0 +1,185 @@
+//! `aberra serve`: the web app and the interfaces for other programs.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aberra::Detector;
+use aberra_serve::{
+    Batching, EvaluationData, Limits, LogFormat, ServeOptions, Server, TlsFiles, log, read_key,
+};
+use clap::{Args, ValueEnum};
+
+use super::report::name_of;
+use crate::args::NormalArgs;
+use crate::failure::{Failure, Outcome, Status};
+use crate::output;
+
+const EXAMPLES: &str = "\
+Examples:
+  aberra serve runs/first/detector.aberra --open
+  aberra serve runs/first/detector.aberra --data photos/ --normal good --split runs/first/split.json
+  aberra serve one.aberra two.aberra --address 0.0.0.0:8765 --api-key-file key --tls-certificate cert.pem --tls-key key.pem
+  curl --data-binary @scan.png http://127.0.0.1:8765/api/v1/detectors/first/score
+
+Beside the web app it answers REST (/api/v1, described by /api/v1/openapi.json), the Open Inference Protocol (/v2, and
+gRPC on the same port) and Prometheus (/metrics). It ends on Ctrl-C or SIGTERM, once running requests are done.";
+
+/// Open the web app, and answer other programs.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// The detector files.
+    #[arg(value_name = "DETECTOR", required = true)]
+    detectors: Vec<PathBuf>,
+    /// Evaluate the detectors on this folder of images by class, or manifest, for the page Results.
+    #[arg(long, value_name = "DATA")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    normal: NormalArgs,
+    /// A split.json of the data, of which only the test part is evaluated.
+    #[arg(long, value_name = "FILE.json", requires = "data", conflicts_with = "evaluation")]
+    split: Option<PathBuf>,
+    /// An evaluation.json of the detector on the data: it is not evaluated again.
+    #[arg(long, value_name = "FILE.json", requires = "data")]
+    evaluation: Option<PathBuf>,
+    /// The run folder that holds the detector's training [default: the detector's folder].
+    #[arg(long, value_name = "DIR", requires = "data")]
+    run: Option<PathBuf>,
+    /// Where to listen; port 0 takes any that is free. Other than on this machine's own address it needs --api-key-file.
+    #[arg(long, value_name = "IP:PORT", default_value_t = ServeOptions::default().address)]
+    address: SocketAddr,
+    /// Open the app in the browser.
+    #[arg(long)]
+    open: bool,
+    /// A file of one line: the key that requests have to bring.
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// The certificate chain (PEM), for HTTPS.
+    #[arg(long, value_name = "FILE.pem", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE.pem", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// A name, beside localhost and IP addresses, by which requests may address this server; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// How to log to standard error.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log: Log,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// What is refused, and how images are put together.
+#[derive(Args)]
+#[command(next_help_heading = "Limits")]
+struct LimitArgs {
+    /// Bytes of a request's body, as sent and decompressed.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().body_bytes)]
+    max_body_bytes: usize,
+    /// Rows x columns of an image.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().pixels)]
+    max_pixels: u64,
+    /// Images in a request.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().images, value_parser = at_least_one)]
+    max_images: usize,
+    /// Images in the server at a time; more are turned away with status 503.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().queue, value_parser = at_least_one)]
+    queue: usize,
+    /// Connections at a time; more are closed at once.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = at_least_one)]
+    connections: usize,
+    /// Images that the model looks at together, at most; with 1, scores are those of `aberra score` bit for bit.
+    #[arg(long, value_name = "N", default_value_t = Batching::default().most, value_parser = at_least_one)]
+    batch: usize,
+    /// How long an image waits for others that are being decoded, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = Batching::default().delay.as_millis() as u64)]
+    batch_delay: u64,
+    /// How long running requests may take to finish once the server is asked to end, in seconds.
+    #[arg(long, value_name = "SECS", default_value_t = Limits::default().drain_time.as_secs())]
+    drain: u64,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Log {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+    /// Not at all.
+    Off,
+}
+
+pub(crate) fn run(args: &ServeArgs) -> Outcome {
+    if args.evaluation.is_some() && args.detectors.len() > 1 {
+        return Err(Failure::new("expected one detector beside --evaluation, found several")
+            .with_hint("an evaluation is of one detector: leave it out, and all are evaluated"));
+    }
+    match args.log {
+        Log::Text => log(LogFormat::Text),
+        Log::Json => log(LogFormat::Json),
+        Log::Off => {}
+    }
+    let load = |path: &PathBuf| Ok((name_of(path), Detector::load(path)?));
+    let detectors = args.detectors.iter().map(load).collect::<Result<Vec<_>, Failure>>()?;
+    let server = Server::bind(detectors, &options(args)?)?;
+    if let Some(data) = &args.data {
+        // A folder that is not there is said now, not on a page.
+        crate::data::list(data, &args.normal.normal)?;
+        server.evaluate(evaluation_data(args, data))?;
+    }
+    let scheme = if args.tls_certificate.is_some() { "https" } else { "http" };
+    let address = format!("{scheme}://{}", server.address()?);
+    output::data(&format!("listening on {address}"))?;
+    if args.open
+        && let Err(error) = open::that_detached(&address)
+    {
+        output::warning(&format!("the browser could not be opened: {error}; open {address} yourself"));
+    }
+    server.run()?;
+    Ok(Status::Done)
+}
+
+fn options(args: &ServeArgs) -> Result<ServeOptions, Failure> {
+    let LimitArgs { max_body_bytes, max_pixels, max_images, queue, connections, batch, batch_delay, drain } =
+        args.limits;
+    let held_bytes = Limits::default().held_bytes.max(2 * max_body_bytes);
+    let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
+    Ok(ServeOptions {
+        address: args.address,
+        api_key: args.api_key_file.as_deref().map(read_key).transpose()?,
+        tls: tls.map(|(certificates, key)| TlsFiles { certificates, key }),
+        hosts: args.allow_host.clone(),
+        limits: Limits {
+            body_bytes: max_body_bytes,
+            held_bytes,
+            pixels: max_pixels,
+            images: max_images.min(queue),
+            queue,
+            connections,
+            drain_time: Duration::from_secs(drain),
+            ..Limits::default()
+        },
+        batching: Batching { most: batch, delay: Duration::from_millis(batch_delay) },
+    })
+}
+
+fn evaluation_data(args: &ServeArgs, data: &Path) -> EvaluationData {
+    let beside = |path: &PathBuf| path.parent().unwrap_or(Path::new("")).join(".");
+    EvaluationData {
+        data: data.to_owned(),
+        normal: args.normal.normal.clone(),
+        split: args.split.clone(),
+        evaluation: args.evaluation.clone(),
+        runs: args.detectors.iter().map(|path| args.run.clone().unwrap_or_else(|| beside(path))).collect(),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_owned()),
+        Ok(count) => Ok(count),
+    }
+}

@@ -1,0 +1,92 @@
+//! Built-in pictures to try a detector on: drawn, brain-like slices, without and with a lesion.
+
+use std::sync::OnceLock;
+
+use aberra::image::{Color, encode_png};
+use aberra::phantom::{LesionKind, Phantom, lesion_slice, slice};
+use axum::Json;
+use axum::extract::Path;
+use axum::http::header;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Answer;
+use crate::problem::Problem;
+
+/// Not one that `aberra demo` trains on, unless asked.
+const SEED: u64 = 4_099;
+const SIZE_PX: usize = 128;
+/// Normals and lesions by turns, so that a few of them show both.
+const SHOWN: [Option<LesionKind>; 12] = [
+    None,
+    Some(LesionKind::EnhancingTumour),
+    None,
+    Some(LesionKind::Cyst),
+    None,
+    Some(LesionKind::Resection),
+    None,
+    Some(LesionKind::Meningioma),
+    None,
+    Some(LesionKind::DiffuseGlioma),
+    None,
+    Some(LesionKind::Metastases),
+];
+
+/// Pictures to try.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PhantomList {
+    images: Vec<PhantomImage>,
+}
+
+/// A picture to try.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PhantomImage {
+    id: usize,
+    name: String,
+    /// The lesion drawn into it; null for a normal.
+    kind: Option<&'static str>,
+    /// Side.
+    size_px: usize,
+}
+
+/// Lists the built-in pictures.
+#[utoipa::path(get, path = "/api/v1/phantoms", tag = "aberra", responses((status = 200, body = PhantomList)))]
+pub(super) async fn list() -> Json<PhantomList> {
+    let images = SHOWN.iter().enumerate().map(|(id, kind)| {
+        let kind = kind.map(LesionKind::name);
+        let words = kind.unwrap_or("normal").replace('_', " ");
+        PhantomImage { id, name: format!("phantom {} ({words})", id + 1), kind, size_px: SIZE_PX }
+    });
+    Json(PhantomList { images: images.collect() })
+}
+
+/// A built-in picture.
+#[utoipa::path(
+    get, path = "/api/v1/phantoms/{id}", tag = "aberra", params(("id" = usize, Path)),
+    responses(
+        (status = 200, body = [u8], content_type = "image/png"),
+        (status = 404, description = "No such picture", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn picture(Path(id): Path<String>) -> Answer<impl IntoResponse> {
+    static DRAWN: [OnceLock<Bytes>; SHOWN.len()] = [const { OnceLock::new() }; SHOWN.len()];
+    let id: Option<usize> = id.parse().ok();
+    let (id, cell) = id
+        .and_then(|id| Some((id, DRAWN.get(id)?)))
+        .ok_or_else(|| Problem::not_found(format!("expected a picture from 0 to {}", SHOWN.len() - 1)))?;
+    let drawn = tokio::task::spawn_blocking(move || cell.get_or_init(|| draw(id)).clone());
+    let png = drawn.await.map_err(|_| Problem::internal())?;
+    Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "max-age=3600")], png))
+}
+
+fn draw(id: usize) -> Bytes {
+    let Phantom { pixels, size_px, .. } = match SHOWN[id] {
+        None => slice(SEED, id as u64, SIZE_PX),
+        Some(kind) => lesion_slice(SEED, id as u64, SIZE_PX, kind),
+    };
+    let grey: Vec<u8> = pixels.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
+    // A square of its own length always has a PNG.
+    encode_png(&grey, size_px, size_px, Color::Grey).unwrap_or_default().into()
+}

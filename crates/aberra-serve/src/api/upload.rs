@@ -1,0 +1,81 @@
+//! Images in a request's body: one as it is, or several as the parts of a form.
+
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use multer::{Constraints, Multipart, SizeLimit};
+
+use super::Answer;
+use crate::options::Limits;
+use crate::problem::Problem;
+
+/// An image as it was sent.
+pub(super) struct Upload {
+    /// What the client calls it; never used as a path, never logged.
+    pub(super) name: Option<String>,
+    /// An encoded image, if all is well.
+    pub(super) bytes: Bytes,
+}
+
+/// Parts of a form that hold no image and are passed over, at most.
+const OTHER_PARTS: usize = 64;
+
+/// The images of a body, in order: at least one, at most as many as the limits allow.
+pub(super) async fn uploads(headers: &HeaderMap, body: Bytes, limits: &Limits) -> Answer<Vec<Upload>> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.to_ascii_lowercase();
+    if kind.starts_with("application/json") || kind.starts_with("application/x-www-form-urlencoded") {
+        return Err(none(&format!("{} text", kind.split(';').next().unwrap_or_default())));
+    }
+    if !kind.starts_with("multipart/") {
+        return if body.is_empty() {
+            Err(none("an empty body"))
+        } else {
+            Ok(vec![Upload { name: None, bytes: body }])
+        };
+    }
+    let original = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let boundary = multer::parse_boundary(original)
+        .map_err(|_| Problem::bad_request("expected multipart/form-data with a boundary, found none"))?;
+    parts(body, boundary, limits).await
+}
+
+async fn parts(body: Bytes, boundary: String, limits: &Limits) -> Answer<Vec<Upload>> {
+    let size = SizeLimit::new().whole_stream(limits.body_bytes as u64).per_field(limits.body_bytes as u64);
+    let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
+    let mut form = Multipart::with_constraints(stream, boundary, Constraints::new().size_limit(size));
+    let damaged = |error: multer::Error| Problem::bad_request(format!("the form cannot be read: {error}"));
+    let (mut uploads, mut others) = (Vec::new(), 0);
+    while let Some(field) = form.next_field().await.map_err(damaged)? {
+        // A part without a file's name is a form's plain value, unless it says that it is an image.
+        let is_image = field.file_name().is_some()
+            || field
+                .content_type()
+                .is_some_and(|kind| kind.type_() == "image" || kind.subtype() == "octet-stream");
+        if !is_image {
+            others += 1;
+            if others > OTHER_PARTS {
+                return Err(Problem::too_large(format!(
+                    "expected at most {OTHER_PARTS} parts that are no image"
+                )));
+            }
+            continue;
+        }
+        if uploads.len() == limits.images {
+            return Err(Problem::too_large(format!(
+                "expected at most {} images in a request",
+                limits.images
+            ))
+            .with_hint("send the rest in requests of their own"));
+        }
+        let name = field.file_name().map(str::to_owned).filter(|name| !name.is_empty());
+        uploads.push(Upload { name, bytes: field.bytes().await.map_err(damaged)? });
+    }
+    if uploads.is_empty() { Err(none("a form without a file")) } else { Ok(uploads) }
+}
+
+fn none(found: &str) -> Problem {
+    Problem::bad_request(format!(
+        "expected an image as the body, or a form (multipart/form-data) of images, found {found}"
+    ))
+    .with_hint("curl --data-binary @image.png URL, or curl -F image=@image.png URL")
+}

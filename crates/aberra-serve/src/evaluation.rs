@@ -1,0 +1,143 @@
+//! Evaluations beside the server: each detector is evaluated on the operator's data while images are already answered,
+//! and what the report shows of it is kept as JSON.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use aberra::dataset::{Dataset, OpenOptions, Split};
+use aberra::evaluate::{EvaluateOptions, EvaluateProgress, Evaluation};
+use aberra::explain::{NearNormal, find_normals};
+use aberra::report::{Frame, ReportOptions, RunFolder};
+use aberra::{Part, Result};
+use bytes::Bytes;
+
+use crate::detectors::{KnownNormals, Served};
+use crate::state::Shared;
+
+/// What there is of a detector's evaluation.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Evaluated {
+    /// Nothing, and nothing on its way.
+    #[default]
+    None,
+    /// It is being made.
+    Running {
+        /// Images done.
+        done: usize,
+        /// Images in all; 0 before it is known.
+        of: usize,
+    },
+    /// It could not be made, and why.
+    Failed(String),
+    /// A report's data, as JSON.
+    Done(Bytes),
+}
+
+impl Evaluated {
+    /// Whether there is one, or one on its way.
+    pub(crate) fn exists(&self) -> bool {
+        matches!(self, Self::Running { .. } | Self::Done(_))
+    }
+}
+
+/// What to evaluate detectors on.
+#[derive(Clone, Debug, Default)]
+pub struct EvaluationData {
+    /// A folder of images by class, or a manifest.
+    pub data: PathBuf,
+    /// Class folders that are normal; empty takes a usual name.
+    pub normal: Vec<String>,
+    /// A split of the data, of which only the test part is evaluated.
+    pub split: Option<PathBuf>,
+    /// An evaluation of the data that was made before.
+    pub evaluation: Option<PathBuf>,
+    /// For each detector, where its training left history and snapshots, perhaps.
+    pub runs: Vec<PathBuf>,
+}
+
+/// Starts to evaluate every detector on `data`, one after another.
+pub(crate) fn start(shared: &Shared, data: EvaluationData) -> std::io::Result<()> {
+    for served in shared.detectors.iter() {
+        served.set_evaluation(Evaluated::Running { done: 0, of: 0 });
+    }
+    let shared = shared.clone();
+    thread::Builder::new().name("evaluation".to_owned()).spawn(move || {
+        for (index, served) in shared.detectors.iter().enumerate() {
+            let run = data.runs.get(index).map(PathBuf::as_path);
+            let evaluated = match evaluate(&shared, served, &data, run) {
+                Ok(json) => Evaluated::Done(json),
+                Err(error) => {
+                    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                    tracing::warn!(detector = served.name, "the evaluation failed: {error}{hint}");
+                    Evaluated::Failed(format!("{error}{hint}"))
+                }
+            };
+            served.set_evaluation(evaluated);
+            tracing::info!(detector = served.name, "evaluated");
+        }
+    })?;
+    Ok(())
+}
+
+fn evaluate(
+    shared: &Shared,
+    served: &Arc<Served>,
+    data: &EvaluationData,
+    run: Option<&Path>,
+) -> Result<Bytes> {
+    let detector = &served.detector;
+    let dataset = Dataset::open(&data.data, &OpenOptions { normal: data.normal.clone() })?;
+    served.set_known_normals(known_normals(served, &dataset));
+    let mut past = 0;
+    let mut observe = |EvaluateProgress { done, of }| {
+        // Every image is looked at twice: scored, then drawn.
+        served.set_evaluation(Evaluated::Running { done: past + done, of: 2 * of });
+        if done == of {
+            past = of;
+        }
+        if shared.is_ready() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let evaluation = match &data.evaluation {
+        Some(file) => Evaluation::load(file)?,
+        None => {
+            let split = match &data.split {
+                Some(file) => Some(Split::read(file, &dataset, &dataset.inspect(&detector.config().limits))?),
+                None => None,
+            };
+            let options = EvaluateOptions {
+                split: split.as_ref(),
+                observe: Some(&mut observe),
+                ..EvaluateOptions::default()
+            };
+            detector.evaluate_with(&dataset, options)?
+        }
+    };
+    let options = ReportOptions {
+        name: &served.name,
+        run: run.map_or(RunFolder::None, RunFolder::Perhaps),
+        observe: Some(&mut observe),
+        ..ReportOptions::default()
+    };
+    let report = detector.report(&dataset, &evaluation, options)?;
+    // Serialising to memory fails for maps whose keys are not text alone, and there are none.
+    Ok(serde_json::to_vec(report.data()).unwrap_or_default().into())
+}
+
+/// Names and small pictures of the training normals that a data set holds.
+fn known_normals(served: &Served, dataset: &Dataset) -> KnownNormals {
+    let detector = &served.detector;
+    let train = detector.normals().iter().enumerate().filter(|(_, normal)| normal.part == Part::Train);
+    let wanted: Vec<NearNormal> = train.map(|(normal, _)| NearNormal { normal, distance: 0.0 }).collect();
+    let files: Vec<PathBuf> = dataset.samples.iter().map(|sample| sample.path.clone()).collect();
+    let frame = Frame::of_thumbnails(detector);
+    let known = find_normals(detector, &wanted, &files).into_iter().map(|found| {
+        let name = found.path.and_then(|path| {
+            dataset.samples.iter().find(|sample| sample.path == path).map(|sample| sample.name.clone())
+        });
+        let picture = found.thumbnail.and_then(|pixels| frame.picture(&pixels).ok());
+        (found.normal, (name, picture))
+    });
+    known.collect()
+}

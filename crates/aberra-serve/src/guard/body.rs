@@ -1,0 +1,166 @@
+//! Bodies of requests: held whole before a handler sees them, within bounds of size (as sent and after decompression),
+//! of time, and of what all requests together may hold.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::options::Limits;
+use crate::problem::Problem;
+
+/// What bodies may take.
+#[derive(Clone)]
+pub(super) struct Bodies {
+    limits: Limits,
+    held: Arc<Semaphore>,
+}
+
+/// Bytes that are held, until dropped.
+struct Held {
+    bytes: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Bodies {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, held: Arc::new(Semaphore::new(limits.held_bytes)) }
+    }
+
+    /// Takes `more` bytes of what all bodies may hold.
+    fn hold(&self, room: &mut Option<OwnedSemaphorePermit>, more: usize) -> Result<(), Problem> {
+        let more = u32::try_from(more).map_err(|_| self.too_large())?;
+        let taken = self.held.clone().try_acquire_many_owned(more).map_err(|_| Problem::busy())?;
+        match room {
+            Some(room) => room.merge(taken),
+            None => *room = Some(taken),
+        }
+        Ok(())
+    }
+
+    fn too_large(&self) -> Problem {
+        Problem::too_large(format!("expected a body of at most {} bytes", self.limits.body_bytes))
+            .with_hint("send fewer or smaller images, or start the server with a larger --max-body-bytes")
+    }
+
+    async fn read(&self, mut body: Body) -> Result<Held, Problem> {
+        let mut room = None;
+        let mut read = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Problem::bad_request("the body ended before it was whole"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if read.len() + data.len() > self.limits.body_bytes {
+                return Err(self.too_large());
+            }
+            self.hold(&mut room, data.len())?;
+            read.extend_from_slice(&data);
+        }
+        Ok(Held { bytes: read.freeze(), _room: room })
+    }
+
+    /// Decompresses a chunk at a time, so that a small body cannot take more than its bound.
+    fn decompress(&self, sent: &[u8], encoding: Encoding) -> Result<Held, Problem> {
+        let mut reader: Box<dyn Read + '_> = match encoding {
+            Encoding::Gzip => Box::new(MultiGzDecoder::new(sent)),
+            Encoding::Deflate => Box::new(ZlibDecoder::new(sent)),
+        };
+        let (mut room, mut read, mut chunk) = (None, Vec::new(), vec![0; 64 << 10]);
+        loop {
+            let count = reader.read(&mut chunk).map_err(|error| {
+                Problem::bad_request(format!(
+                    "the body does not decompress as its Content-Encoding says: {error}"
+                ))
+            })?;
+            if count == 0 {
+                return Ok(Held { bytes: read.into(), _room: room });
+            }
+            if read.len() + count > self.limits.body_bytes {
+                return Err(self.too_large());
+            }
+            self.hold(&mut room, count)?;
+            read.extend_from_slice(&chunk[..count]);
+        }
+    }
+
+    async fn whole(&self, body: Body, headers: &HeaderMap) -> Result<Held, Problem> {
+        let encoding = Encoding::of(headers)?;
+        let sent = timeout(self.limits.body_time, self.read(body)).await.map_err(|_| {
+            let seconds = self.limits.body_time.as_secs();
+            Problem::new(StatusCode::REQUEST_TIMEOUT, format!("expected the whole body within {seconds} s"))
+        })??;
+        let Some(encoding) = encoding else { return Ok(sent) };
+        let bodies = self.clone();
+        let work = tokio::task::spawn_blocking(move || bodies.decompress(&sent.bytes, encoding));
+        work.await.map_err(|_| Problem::internal())?
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Encoding {
+    Gzip,
+    Deflate,
+}
+
+impl Encoding {
+    fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+        let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
+        match value.as_bytes() {
+            b"gzip" | b"x-gzip" => Ok(Some(Self::Gzip)),
+            b"deflate" => Ok(Some(Self::Deflate)),
+            b"identity" | b"" => Ok(None),
+            _ => Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "expected the Content-Encoding gzip, deflate or none, found another",
+            )),
+        }
+    }
+}
+
+/// Holds a request's body whole and answers within the bound of time. Streams of gRPC pass: tonic bounds their messages.
+pub(super) async fn hold(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
+    let limit = bodies.limits.request_time;
+    if is_grpc(request.headers()) {
+        return within(limit, next.run(request)).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let expected = body.size_hint();
+    if expected.lower() > bodies.limits.body_bytes as u64 {
+        return bodies.too_large().into_response();
+    }
+    let held = if expected.exact() == Some(0) {
+        Ok(Held { bytes: Bytes::new(), _room: None })
+    } else {
+        bodies.whole(body, &parts.headers).await
+    };
+    let held = match held {
+        Ok(held) => held,
+        Err(problem) => return problem.into_response(),
+    };
+    parts.headers.remove(header::CONTENT_ENCODING);
+    parts.headers.insert(header::CONTENT_LENGTH, held.bytes.len().into());
+    let request = Request::from_parts(parts, Body::from(held.bytes.clone()));
+    within(limit, next.run(request)).await
+}
+
+async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    timeout(limit, answer).await.unwrap_or_else(|_| {
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, format!("no answer within {} s", limit.as_secs()))
+            .into_response()
+    })
+}
+
+/// Whether a request is of gRPC.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
