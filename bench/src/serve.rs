@@ -161,6 +161,17 @@ impl Findings {
         self.keep(what, outcome.json);
     }
 
+    /// Says what must not be and was.
+    fn judged(&self) -> Result<()> {
+        for broken in &self.broken {
+            note(&format!("broken: {broken}"));
+        }
+        match self.broken.len() {
+            0 => Ok(()),
+            count => Err(format!("{count} promises are broken").into()),
+        }
+    }
+
     fn ended(&mut self, what: &str, program: &mut Program) {
         if !program.is_alive() {
             self.broken.push(format!("{what}: the server died"));
@@ -219,10 +230,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     findings.keep("end", end.json);
 
     record(arguments, &version, &findings)?;
-    if findings.broken.is_empty() {
-        return Ok(());
-    }
-    Err(format!("broken promises:\n  {}", findings.broken.join("\n  ")).into())
+    findings.judged()
 }
 
 /// From the program's start to its first score; leaves the last server running.
@@ -396,7 +404,7 @@ fn attack(
         }
         findings.ended(what, server);
         if !server.is_alive() {
-            return Err(format!("broken promises:\n  {}", findings.broken.join("\n  ")).into());
+            return findings.judged();
         }
     }
     let seen = load(address, questions, 1, Until::Requests(questions.len()))?;

@@ -132,11 +132,14 @@ enum Fate {
     Silent,
 }
 
-fn fate(address: SocketAddr, bytes: &[u8]) -> Fate {
+fn fate(address: SocketAddr, Hostile { bytes, allowed, .. }: &Hostile) -> Fate {
     let Ok(mut connection) = Connection::open(address) else { return Fate::Closed };
     // A server may answer before it has read everything.
     let _ = connection.stream().write_all(bytes);
-    let _ = connection.stream().shutdown(Shutdown::Write);
+    // What is not whole ends here. To a request that is, an end would say that nobody waits for the answer.
+    if *allowed == Allowed::Close {
+        let _ = connection.stream().shutdown(Shutdown::Write);
+    }
     match connection.answer() {
         Ok(answer) => Fate::Answered(answer),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Fate::Silent,
@@ -156,9 +159,9 @@ pub(super) fn send_hostile(
     let fates = Mutex::new((BTreeMap::<String, usize>::new(), Vec::new(), (0.0, "")));
     let attack = || {
         each(requests.len(), |index| {
-            let Hostile { name, bytes, allowed } = &requests[index];
+            let Hostile { name, allowed, .. } = &requests[index];
             let started = Instant::now();
-            let fate = fate(address, bytes);
+            let fate = fate(address, &requests[index]);
             let took = started.elapsed().as_secs_f64();
             let (told, is_allowed) = match &fate {
                 Fate::Answered(answer) => (answer.status.to_string(), is_allowed(answer, *allowed)),
@@ -254,7 +257,10 @@ pub(super) fn slow(
             "wanted": count, "opened": opened, "ended_by_server": ended, "ended_median_s": median_s, "ended_last_s": last_s,
             "still_open": left, "secs": time.as_secs(), "behaved": behaved.json(),
         }),
-        words: format!("{opened} sockets{less}, {ended} ended by the server, the last after {last_s:.0} s"),
+        words: match ended {
+            0 => format!("{opened} sockets{less}, none ended by the server"),
+            _ => format!("{opened} sockets{less}, {ended} ended by the server, the last after {last_s:.0} s"),
+        },
         broken,
         behaved,
     })

@@ -18,7 +18,7 @@ pub(super) enum Allowed {
     Refusal,
     /// To answer it, well or not.
     Answer,
-    /// To close the connection, too: it is not HTTP.
+    /// To close the connection, too: it is not HTTP. The sender ends its side after the last byte.
     Close,
 }
 
@@ -351,7 +351,7 @@ fn inference(aim: &Aim<'_>, dice: &mut Dice, all: &mut Vec<Hostile>) {
     });
 }
 
-/// Lengths and chunks that lie. The sender ends its side after the last byte.
+/// Lengths and chunks that lie.
 fn lengths(aim: &Aim<'_>, dice: &mut Dice, all: &mut Vec<Hostile>) {
     let path = aim.path("score");
     let raw = |headers: &str, body: &[u8]| {
