@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use self::attacks::Outcome;
 use self::hostile::Aim;
 use self::load::{Load, Question, Until, load, rounded};
-use self::program::Program;
+use self::program::{Program, own_cpu_secs};
 use crate::grouped::{Result, note, result};
 use crate::speed::processor;
 use crate::step::median;
@@ -131,7 +131,7 @@ impl Findings {
             Some(false) => "MISSED",
             None => "",
         };
-        result(&format!("{what:<34} {value:<44} {target:>12} {mark}"));
+        result(format!("{what:<34} {value:<58} {target:>12} {mark}").trim_end());
     }
 
     fn keep(&mut self, name: &str, value: Value) {
@@ -213,7 +213,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let small = questions(server.address, &phantoms)?;
     measure_latency(&plan, server.address, &small, &mut findings)?;
     let asked = questions(server.address, &files)?;
-    measure_throughput(&plan, server.address, &asked, &detector, &files, &mut findings)?;
+    measure_throughput(&plan, &server, &asked, &detector, &files, &mut findings)?;
     findings.ended("throughput", &mut server);
     drop(server);
 
@@ -288,20 +288,30 @@ fn measure_latency(
     Ok(())
 }
 
-/// Many clients, and the library on the same files, in turn.
+/// Many clients, and the library on the same files, in turn. The processor time of each is told beside the rates: where
+/// clients and server share a machine, the ratio of rates counts the clients' part against the server.
 fn measure_throughput(
     plan: &Plan,
-    address: SocketAddr,
+    server: &Program,
     questions: &[Question],
     detector: &Detector,
     files: &[PathBuf],
     findings: &mut Findings,
 ) -> Result<()> {
     let (mut served, mut offline, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut server_cpu, mut clients_cpu, mut library_cpu) = (Vec::new(), Vec::new(), Vec::new());
+    let cpu_ms = |secs: f64, count: f64| rounded(secs * 1e3 / count);
     for round in 1..=plan.rounds {
         note(&format!("throughput, round {round} of {}", plan.rounds));
-        offline.push(offline_images_per_s(detector, files, plan.round));
-        let seen = load(address, questions, MANY, Until::Time(plan.round))?;
+        let before = own_cpu_secs();
+        let (count, secs) = offline_images(detector, files, plan.round);
+        offline.push(rounded(count as f64 / secs));
+        library_cpu.push(cpu_ms(own_cpu_secs() - before, count as f64));
+        let before = (server.cpu_secs(), own_cpu_secs());
+        let seen = load(server.address, questions, MANY, Until::Time(plan.round))?;
+        let count = seen.latencies_ms.len() as f64;
+        server_cpu.push(cpu_ms(server.cpu_secs() - before.0, count));
+        clients_cpu.push(cpu_ms(own_cpu_secs() - before.1, count));
         findings.failures("throughput", &seen);
         served.push(seen.images_per_s());
         latencies.push(seen.percentile_ms(99.0));
@@ -310,18 +320,23 @@ fn measure_throughput(
     let ratio = rounded(rate / library);
     let words = format!("{rate:.0} images/s, library {library:.0}, ratio {ratio:.2}");
     findings.row(&format!("{MANY} clients"), &words, ">= 0.8", Some(ratio >= 0.8));
+    let [server_ms, clients_ms, library_ms] =
+        [&server_cpu, &clients_cpu, &library_cpu].map(|ms| median(ms.clone()));
+    let words = format!("server {server_ms:.2}, clients {clients_ms:.2}, library {library_ms:.2} ms");
+    findings.row("    processor time an image", &words, "", None);
     findings.keep(
         "throughput",
         json!({
             "clients": MANY, "images_per_s": served, "library_images_per_s": offline, "ratio": ratio,
-            "p99_ms": median(latencies),
+            "p99_ms": median(latencies), "server_cpu_ms": server_cpu, "clients_cpu_ms": clients_cpu,
+            "library_cpu_ms": library_cpu,
         }),
     );
     Ok(())
 }
 
-/// What the library alone does with files: decoding and the model, on all cores.
-fn offline_images_per_s(detector: &Detector, files: &[PathBuf], time: Duration) -> f64 {
+/// What the library alone does with files, decoding and the model, on all cores: how many, in how many seconds.
+fn offline_images(detector: &Detector, files: &[PathBuf], time: Duration) -> (usize, f64) {
     let (started, mut count) = (Instant::now(), 0);
     detector.score_files(
         files.iter().cycle().cloned(),
@@ -332,7 +347,7 @@ fn offline_images_per_s(detector: &Detector, files: &[PathBuf], time: Duration) 
             if started.elapsed() < time { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         },
     );
-    rounded(count as f64 / started.elapsed().as_secs_f64())
+    (count, started.elapsed().as_secs_f64())
 }
 
 /// Some clients for a while, and the memory that it takes.

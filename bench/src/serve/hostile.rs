@@ -56,6 +56,9 @@ const SIDE: usize = 96;
 /// More than a body may hold once unpacked.
 const BOMB_BYTES: usize = 200 << 20;
 
+/// Side of the largest square that is read where no other limit is set, in whole hundreds.
+const LARGEST_PX: u32 = 5_700;
+
 /// Where requests go.
 pub(super) struct Aim<'a> {
     pub(super) address: SocketAddr,
@@ -70,7 +73,7 @@ pub(super) struct Aim<'a> {
 pub(super) fn hostile(aim: &Aim<'_>, count: usize) -> Result<Vec<Hostile>> {
     let mut dice = Dice::new(5);
     let mut all = Vec::new();
-    let bombs = bombs(aim)?;
+    let (bombs, largest) = (bombs(aim)?, largest(aim)?);
     while all.len() < count {
         pictures(aim, &mut dice, &mut all)?;
         forms(aim, &mut dice, &mut all);
@@ -80,6 +83,9 @@ pub(super) fn hostile(aim: &Aim<'_>, count: usize) -> Result<Vec<Hostile>> {
         heads(aim, &mut dice, &mut all);
         for (name, bytes) in &bombs {
             all.push(Hostile { name, bytes: bytes.clone(), allowed: Allowed::Refusal });
+        }
+        for (name, bytes) in &largest {
+            all.push(Hostile { name, bytes: bytes.clone(), allowed: Allowed::Answer });
         }
     }
     // The kinds mixed, so that what few are sent are of many kinds.
@@ -229,6 +235,17 @@ fn bombs(aim: &Aim<'_>) -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("gzip that is not", score("Content-Encoding: gzip\r\n", b"this is not gzip")),
         ("two encodings", score("Content-Encoding: gzip, gzip\r\n", &twice)),
     ])
+}
+
+/// The largest pictures that are read: a few kilobytes that take all the memory that a picture may take.
+fn largest(aim: &Aim<'_>) -> Result<[(&'static str, Vec<u8>); 2]> {
+    let picture = |bits: u8, color: u8, bytes_per_pixel: usize| -> Result<Vec<u8>> {
+        let row = 1 + LARGEST_PX as usize * bytes_per_pixel;
+        let mut pixels = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zeros(row * LARGEST_PX as usize, &mut pixels)?;
+        Ok(aim.score("", &png(LARGEST_PX, LARGEST_PX, bits, color, b"", &pixels.finish()?)))
+    };
+    Ok([("largest PNG, grey", picture(8, 0, 1)?), ("largest PNG, 16-bit colour", picture(16, 6, 8)?)])
 }
 
 /// Forms without an end, without parts, with too many and too long ones.

@@ -76,6 +76,11 @@ impl Program {
         kilobytes.map_or(f64::NAN, |kilobytes| (kilobytes / 102.4).round() / 10.0)
     }
 
+    /// Processor time that it has taken, in seconds of one core.
+    pub(super) fn cpu_secs(&self) -> f64 {
+        cpu_secs(&self.child.id().to_string())
+    }
+
     /// Whether it runs.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -111,6 +116,21 @@ impl Program {
         }
         Ok(None)
     }
+}
+
+/// Processor time that this program has taken, in seconds of one core.
+pub(super) fn own_cpu_secs() -> f64 {
+    cpu_secs("self")
+}
+
+fn cpu_secs(process: &str) -> f64 {
+    /// Of the times that Linux tells.
+    const TICKS_PER_S: f64 = 100.0;
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The second field is a name, which may hold spaces, in brackets; the 14th and the 15th are the times.
+    let fields = text.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    let ticks = fields.split(' ').skip(11).take(2).map_while(|field| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / TICKS_PER_S
 }
 
 impl Drop for Program {
