@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Answer;
+use super::upload::File;
 use crate::problem::Problem;
 
 /// Not one that `aberra demo` trains on, unless asked.
@@ -66,7 +67,7 @@ pub(super) async fn list() -> Json<PhantomList> {
 #[utoipa::path(
     get, path = "/api/v1/phantoms/{id}", tag = "aberra", params(("id" = usize, Path)),
     responses(
-        (status = 200, body = [u8], content_type = "image/png"),
+        (status = 200, body = File, content_type = "image/png"),
         (status = 404, description = "No such picture", body = Problem, content_type = "application/problem+json"),
     )
 )]
