@@ -1,12 +1,14 @@
 //! Measurements. Of quality: `choose` compares recipes on synthetic anomalies, `folds` measures on real ones, `promise`
 //! measures the realised false-alarm rate. Of speed: `speed` compares with peers, `step` is Aberra's own part of that.
-//! Run them from the repository's root, in release.
+//! `serve` measures the server and attacks it. Run them from the repository's root, in release.
 
 mod choose;
 mod disturb;
 mod folds;
 mod grouped;
 mod promise;
+#[cfg(target_os = "linux")]
+mod serve;
 mod speed;
 mod step;
 
@@ -21,6 +23,9 @@ enum Measurement {
     Folds(folds::Arguments),
     /// Measure the realised false-alarm rate over many divisions; sees normals alone.
     Promise(promise::Arguments),
+    /// Measure `aberra serve`: start, latency, throughput, memory, attacks, the end.
+    #[cfg(target_os = "linux")]
+    Serve(serve::Arguments),
     /// Measure speed beside PyTorch, ONNX Runtime and OpenVINO.
     Speed(speed::Arguments),
     /// Time training steps and forward passes.
@@ -32,6 +37,8 @@ fn main() -> grouped::Result<()> {
         Measurement::Choose(arguments) => choose::run(&arguments),
         Measurement::Folds(arguments) => folds::run(&arguments),
         Measurement::Promise(arguments) => promise::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Measurement::Serve(arguments) => serve::run(&arguments),
         Measurement::Speed(arguments) => speed::run(&arguments),
         Measurement::Step(arguments) => step::run(&arguments),
     }

@@ -164,7 +164,7 @@ fn last_line(command: &mut Command) -> Result<Value> {
 }
 
 /// The processor's name and what it can do, on Linux.
-fn processor() -> String {
+pub(crate) fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = |name: &str| {
         text.lines()
