@@ -15,6 +15,8 @@ mod options;
 mod problem;
 mod server;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use api::openapi;
 pub use engine::BATCH_TOLERANCE;
