@@ -17,7 +17,11 @@ struct Serving {
 impl Serving {
     fn start(room: &Room, words: &str) -> Self {
         let mut command = room.command();
-        command.args(["serve"]).arg(detector()).args(["--address", "127.0.0.1:0"]).args(words.split_whitespace());
+        command
+            .args(["serve"])
+            .arg(detector())
+            .args(["--address", "127.0.0.1:0"])
+            .args(words.split_whitespace());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -27,8 +31,10 @@ impl Serving {
 
     fn ask(&self, head: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        let head =
-            format!("{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
@@ -61,7 +67,8 @@ impl Drop for Serving {
 #[test]
 fn a_served_score_is_that_of_score_and_sigterm_ends_it_well() {
     let room = Room::new();
-    let printed = room.run_with(["score".as_ref(), detector().as_os_str(), stripes().as_os_str(), "--json".as_ref()]);
+    let printed =
+        room.run_with(["score".as_ref(), detector().as_os_str(), stripes().as_os_str(), "--json".as_ref()]);
     let expected = printed.done().json()["score"].as_f64().unwrap();
     let serving = Serving::start(&room, "--log json");
     let answer = serving.ask("POST /api/v1/detectors/run/score", &fs::read(stripes()).unwrap());

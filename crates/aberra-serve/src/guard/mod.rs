@@ -131,7 +131,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_that_panics_fails_alone() {
-        let panicking = get(|| async { if true { panic!("as asked") } });
+        let panicking = get(|| async {
+            if true {
+                panic!("as asked")
+            }
+        });
         let router: Router = Router::new().route("/", panicking).layer(from_fn(catch_panics));
         for _ in 0..2 {
             let request = Request::get("/").body(Body::empty()).unwrap();

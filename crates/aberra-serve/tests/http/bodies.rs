@@ -56,7 +56,8 @@ async fn bodies_beyond_their_bound_are_refused_also_when_they_grow() {
     // Without a length that says so beforehand.
     let chunks = (0..20).map(|_| Ok::<_, Infallible>(Bytes::from(vec![0; 10_000])));
     client.post(SCORE, Body::from_stream(futures_util::stream::iter(chunks))).await.problem(413);
-    for (encoding, bomb) in [("gzip", gzip(&vec![0; 50_000_000])), ("deflate", deflate(&vec![0; 50_000_000]))] {
+    for (encoding, bomb) in [("gzip", gzip(&vec![0; 50_000_000])), ("deflate", deflate(&vec![0; 50_000_000]))]
+    {
         assert!(bomb.len() < 100_000);
         let request = Request::post(SCORE).header(header::CONTENT_ENCODING, encoding);
         client.ask(request, bomb).await.problem(413);
@@ -154,8 +155,15 @@ async fn hostile_bodies_are_refused_and_nothing_else_happens() {
         bytes[at] ^= 0xff;
         bytes
     }));
-    let magic: [&[u8]; 7] =
-        [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0\xff\xff\xff\xff", b"MM\0*", b"BM", b"RIFF\xff\xff\xff\xffWEBPVP8L", b"GIF89a"];
+    let magic: [&[u8]; 7] = [
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe0",
+        b"II*\0\xff\xff\xff\xff",
+        b"MM\0*",
+        b"BM",
+        b"RIFF\xff\xff\xff\xffWEBPVP8L",
+        b"GIF89a",
+    ];
     for (index, start) in magic.iter().cycle().take(70).enumerate() {
         let noise = (0..index * 37).map(|at| (at * 7919 + index * 104_729) as u8);
         hostile.push(start.iter().copied().chain(noise).collect());
@@ -168,10 +176,18 @@ async fn hostile_bodies_are_refused_and_nothing_else_happens() {
         }
     }
     client.post(SCORE, Vec::new()).await.problem(400);
-    let kinds = ["multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=x", "MULTIPART/"];
+    let kinds = [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/mixed; boundary=x",
+        "MULTIPART/",
+    ];
     for kind in kinds {
         for body in [&b""[..], b"--x", b"--x\r\n\r\n", b"--x--", &good] {
-            client.ask(Request::post(SCORE).header(header::CONTENT_TYPE, kind), body.to_vec()).await.problem(400);
+            client
+                .ask(Request::post(SCORE).header(header::CONTENT_TYPE, kind), body.to_vec())
+                .await
+                .problem(400);
         }
     }
     client.post(SCORE, good).await.done();

@@ -37,7 +37,8 @@ async fn an_evaluation_is_what_the_report_shows() {
     let evaluation = detector("first").evaluate(&dataset).unwrap();
     assert_eq!(report["detector"]["name"], "first");
     assert_eq!(report["summary"].as_array().unwrap().len() > 1, true);
-    let scored: Vec<f64> = evaluation.images.iter().filter_map(|row| row.scored()).map(|one| one.score).collect();
+    let scored: Vec<f64> =
+        evaluation.images.iter().filter_map(|row| row.scored()).map(|one| one.score).collect();
     let shown: Vec<f64> =
         report["images"].as_array().unwrap().iter().map(|image| image["score"].as_f64().unwrap()).collect();
     assert_eq!(shown, scored);

@@ -42,8 +42,13 @@ pub(crate) fn folder() -> PathBuf {
     let made = MADE.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("aberra-serve");
         let _ = fs::remove_dir_all(&folder);
-        let phantoms =
-            PhantomDataset { seed: 5, size_px: 32, train_normals: 60, test_normals: 8, anomalies_per_kind: 1 };
+        let phantoms = PhantomDataset {
+            seed: 5,
+            size_px: 32,
+            train_normals: 60,
+            test_normals: 8,
+            anomalies_per_kind: 1,
+        };
         write_dataset(&folder.join("data"), &phantoms).unwrap();
         let dataset = Dataset::open(&folder.join("data"), &OpenOptions::default()).unwrap();
         for (name, seed) in [("first", 1), ("second", 2)] {

@@ -40,7 +40,8 @@ async fn without_the_key_there_are_no_data() {
         assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer");
     }
     client.post("/api/v1/detectors/first/score", png(0)).await.problem(401);
-    let wrong = Request::get("/api/v1/detectors").header(header::AUTHORIZATION, "Bearer a-key-of-twenty-charz");
+    let wrong =
+        Request::get("/api/v1/detectors").header(header::AUTHORIZATION, "Bearer a-key-of-twenty-charz");
     client.ask(wrong, "").await.problem(401);
     let right = Request::get("/api/v1/detectors").header(header::AUTHORIZATION, format!("Bearer {key}"));
     client.ask(right, "").await.done();

@@ -108,10 +108,16 @@ async fn there_are_pictures_to_try() {
     let client = Client::new();
     let list = client.get("/api/v1/phantoms").await.done();
     let images = list["images"].as_array().unwrap();
-    assert!(images.iter().any(|image| image["kind"].is_null()) && images.iter().any(|image| image["kind"].is_string()));
+    assert!(
+        images.iter().any(|image| image["kind"].is_null())
+            && images.iter().any(|image| image["kind"].is_string())
+    );
     for image in images {
         let picture = client.get(&format!("/api/v1/phantoms/{}", image["id"])).await;
-        assert_eq!((picture.status, &picture.headers[header::CONTENT_TYPE]), (StatusCode::OK, &"image/png".parse().unwrap()));
+        assert_eq!(
+            (picture.status, &picture.headers[header::CONTENT_TYPE]),
+            (StatusCode::OK, &"image/png".parse().unwrap())
+        );
         client.post("/api/v1/detectors/first/score", picture.body).await.done();
     }
     for bad in ["12", "-1", "x", "99999999999999999999999", "%00", "..%2f..%2fetc%2fpasswd"] {

@@ -35,7 +35,8 @@ async fn a_form_of_images_has_an_answer_for_each() {
     let (kind, body) =
         form(&[("a.png", &png(3)), ("../../etc/passwd", b"no image"), ("", &png(4)), ("\u{1f9e0}.tif", &[])]);
     for verb in ["score", "explain"] {
-        let request = Request::post(format!("/api/v1/detectors/first/{verb}")).header(header::CONTENT_TYPE, &kind);
+        let request =
+            Request::post(format!("/api/v1/detectors/first/{verb}")).header(header::CONTENT_TYPE, &kind);
         let answer = client.ask(request, body.clone()).await.done();
         let images = answer["images"].as_array().unwrap();
         assert_eq!(images.len(), 4);
@@ -122,7 +123,10 @@ async fn a_story_holds_what_the_library_tells() {
     assert_eq!(told["scores"].as_object().unwrap().len(), detector.fitted_scorers().len());
     assert_eq!(told["window"]["width"], story.window.width);
     for (near, expected) in told["nearest"].as_array().unwrap().iter().zip(&story.nearest) {
-        assert_eq!((&near["normal"], &near["distance"]), (&expected.normal.into(), &expected.distance.into()));
+        assert_eq!(
+            (&near["normal"], &near["distance"]),
+            (&expected.normal.into(), &expected.distance.into())
+        );
     }
     for picture in ["input", "reconstruction", "error"] {
         assert!(told["pictures"][picture].as_str().unwrap().starts_with("data:image/"));

@@ -68,7 +68,8 @@ fn stalled(address: SocketAddr, sent: &[u8]) -> (String, Duration) {
 fn who_does_not_go_on_is_not_waited_for() {
     let address = start(ServeOptions { limits: impatient(), ..options() });
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    let body = b"POST /api/v1/detectors/first/score HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc";
+    let body =
+        b"POST /api/v1/detectors/first/score HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc";
     for (sent, expected) in [
         (&b""[..], ""),
         (b"P", ""),
@@ -110,7 +111,10 @@ fn connections_beyond_the_bound_are_closed_and_room_comes_back() {
     assert_eq!(answer, "");
     drop(held);
     let deadline = Instant::now() + Duration::from_secs(10);
-    while !stalled(address, b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").0.starts_with("HTTP/1.1 200 ") {
+    while !stalled(address, b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .0
+        .starts_with("HTTP/1.1 200 ")
+    {
         assert!(Instant::now() < deadline, "no room came back");
         thread::sleep(Duration::from_millis(20));
     }
@@ -120,8 +124,7 @@ fn connections_beyond_the_bound_are_closed_and_room_comes_back() {
 fn tls_speaks_to_those_who_do() {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let files =
-        TlsFiles { certificates: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    let files = TlsFiles { certificates: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
     fs::write(&files.certificates, cert.pem()).unwrap();
     fs::write(&files.key, signing_key.serialize_pem()).unwrap();
     let address = start(ServeOptions { tls: Some(files.clone()), limits: impatient(), ..options() });
@@ -142,7 +145,9 @@ fn tls_speaks_to_those_who_do() {
     let (answer, took) = stalled(address, b"");
     assert!(answer.is_empty() && took < 10 * HEAD_TIME);
 
-    for (certificates, key) in [("none.pem", "key.pem"), ("cert.pem", "none.pem"), ("key.pem", "key.pem"), ("cert.pem", "cert.pem")] {
+    for (certificates, key) in
+        [("none.pem", "key.pem"), ("cert.pem", "none.pem"), ("key.pem", "key.pem"), ("cert.pem", "cert.pem")]
+    {
         let files = TlsFiles { certificates: folder.path().join(certificates), key: folder.path().join(key) };
         let options = ServeOptions { tls: Some(files), address: "127.0.0.1:0".parse().unwrap(), ..options() };
         let refused = server(options).listen().err().unwrap().to_string();
