@@ -1,8 +1,8 @@
 //! The server as its users meet it: the built program serves a detector that it has just learnt, and the web app in a
 //! browser, Triton's own client and a crowd of good and bad clients use it.
 //!
-//! It needs what `cargo test` has built; and Node.js with Chromium, or Python, for the parts that use these. What is
-//! missing is said and counted as skipped.
+//! It needs Node.js with Chromium, or Python, for the parts that use these. What is missing is said and counted as
+//! skipped.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -30,6 +30,12 @@ struct Serving {
 
 /// Learns a detector and has everyone use it.
 pub(crate) fn check(root: &Path) -> Tally {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--workspace", "--bins", "--locked"]).current_dir(root);
+    if !succeeds(&mut build) {
+        return FAILED;
+    }
     let program = root.join("target").join("debug").join(if cfg!(windows) { "aberra.exe" } else { "aberra" });
     let folder = root.join("target").join("server");
     if let Err(why) = learn(&program, &folder) {
@@ -86,7 +92,8 @@ fn detector(folder: &Path) -> PathBuf {
 }
 
 fn serve(program: &Path, folder: &Path, key: Option<&Path>) -> Result<Serving, String> {
-    let (demo, log) = (folder.join("demo"), folder.join(if key.is_some() { "keyed.log" } else { "open.log" }));
+    let (demo, log) =
+        (folder.join("demo"), folder.join(if key.is_some() { "keyed.log" } else { "open.log" }));
     let log = std::fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
     let mut command = Command::new(program);
     command.arg("serve").args([detector(folder), folder.join("second.aberra")]);
@@ -157,7 +164,9 @@ fn install(environment: &Path, python: &Path, requirements: &Path) -> Result<(),
     if !python.exists() {
         let made = succeeds(Command::new("python3").args(["-m", "venv"]).arg(environment));
         if !made {
-            return Err("expected Python 3 with its module venv (on Debian: apt-get install python3-venv)".to_owned());
+            return Err(
+                "expected Python 3 with its module venv (on Debian: apt-get install python3-venv)".to_owned()
+            );
         }
     }
     let mut pip = Command::new(python);
