@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::dependencies;
+use crate::server;
 use crate::tally::{Reader, Tally};
 use crate::tidy::{self, RULES};
 use crate::tree::Tree;
@@ -41,6 +42,7 @@ pub(crate) fn test(root: &Path) -> bool {
         one(succeeds(command.env("RUSTDOCFLAGS", "-D warnings")))
     });
     report.check("tests", || cargo_test(root, &["--lib", "--bins", "--tests", "--examples"]));
+    report.check("server", || server::check(root));
     report.check("doc tests", || cargo_test(root, &["--doc"]));
     report.close()
 }

@@ -1,8 +1,9 @@
-//! The web part: types, tests, that `web/dist` is what its source builds, and the built report used in a browser.
+//! The web part: types, tests, that `web/dist` is what its source builds, and the built pages used in a browser.
 //!
 //! It needs Node.js and npm, and for the browser Debian's Chromium; what is missing is said and counted as skipped.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::tally::Tally;
@@ -18,10 +19,7 @@ const CHROMIUM_VARIABLE: &str = "ABERRA_CHROMIUM";
 /// The first versions of Node.js that build the page.
 const OLDEST_NODE: (u64, u64) = (20, 19);
 
-/// The built page, below `web/dist` and below any other output folder.
-const PAGE: &str = "report.html";
-
-/// Every check of the web part, one after another; what builds on a failed one is not run.
+/// Every check of the web part that needs no server, one after another; what builds on a failed one is not run.
 pub(crate) fn check(root: &Path) -> Tally {
     let web = root.join("web");
     if let Err(why) = node(&web) {
@@ -30,8 +28,9 @@ pub(crate) fn check(root: &Path) -> Tally {
     }
     let built = root.join("target").join("web");
     let built = std::path::absolute(&built).unwrap_or(built);
-    let steps: [(&str, &[&str]); 4] = [
+    let steps: [(&str, &[&str]); 5] = [
         ("the packages of package-lock.json", &["ci", "--no-audit", "--no-fund"]),
+        ("the client made from the server's description", &["run", "--silent", "api:check"]),
         ("types", &["run", "--silent", "check"]),
         ("tests", &["test"]),
         ("build", &["run", "--silent", "build"]),
@@ -46,44 +45,81 @@ pub(crate) fn check(root: &Path) -> Tally {
         }
         tally.add(PASSED);
     }
-    tally.add(same(&web.join("dist").join(PAGE), &built.join(PAGE)));
-    tally.add(browser(&web, &built));
+    tally.add(same(&web.join("dist"), &built));
+    println!("-- the report in a browser");
+    tally.add(browser(&web, "browser", &[("ABERRA_OUT", &built.to_string_lossy())]));
     tally
 }
 
-/// Whether the committed page is what the source builds, byte for byte.
+/// The app of running servers, one of which needs a key, used in a browser.
+pub(crate) fn app(root: &Path, open: &str, keyed: &str, key: &str) -> Tally {
+    let web = root.join("web");
+    if let Err(why) = node(&web) {
+        println!("skipped: the app was not opened; {why}");
+        return SKIPPED;
+    }
+    let servers = [("ABERRA_URL", open), ("ABERRA_KEYED_URL", keyed), ("ABERRA_KEY", key)];
+    browser(&web, "browser:app", &servers)
+}
+
+/// Whether the committed files are what the source builds: the same names, byte for byte.
 fn same(committed: &Path, built: &Path) -> Tally {
-    match (std::fs::read(committed), std::fs::read(built)) {
-        (Ok(committed), Ok(built)) if committed == built => PASSED,
-        (Ok(_), Ok(_)) => {
-            println!(
-                "web/dist/{PAGE} is not what web/ builds; run `npm ci && npm run build` in web/ and commit it"
-            );
-            FAILED
+    match (files(committed), files(built)) {
+        (Ok(committed), Ok(built)) => {
+            let differing: Vec<_> = committed
+                .keys()
+                .chain(built.keys())
+                .filter(|name| committed.get(*name) != built.get(*name))
+                .collect();
+            if let Some(name) = differing.first() {
+                println!(
+                    "web/dist/{} is not what web/ builds; run `npm ci && npm run build` in web/ and commit it",
+                    name.display()
+                );
+                return FAILED;
+            }
+            PASSED
         }
         (committed, built) => {
             for error in [committed.err(), built.err()].into_iter().flatten() {
-                println!("web: the built page cannot be read: {error}");
+                println!("web: the built pages cannot be read: {error}");
             }
             FAILED
         }
     }
 }
 
-/// Uses the built page in Chromium, which is installed where this may do so.
-fn browser(web: &Path, built: &Path) -> Tally {
-    println!("-- browser");
+/// Every file below a folder, by its name from there.
+fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(within) = folders.pop() {
+        for entry in std::fs::read_dir(folder.join(&within))? {
+            let entry = entry?;
+            let name = within.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                folders.push(name);
+            } else {
+                found.insert(name, std::fs::read(entry.path())?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Uses built pages in Chromium, which is installed where this may do so: the script of `package.json` that is named.
+fn browser(web: &Path, script: &str, settings: &[(&str, &str)]) -> Tally {
     if std::env::var_os(CHROMIUM_VARIABLE).is_none() && !Path::new(CHROMIUM).exists() {
         install_chromium();
         if !Path::new(CHROMIUM).exists() {
             println!(
-                "skipped: the report was not opened in a browser; expected Chromium at {CHROMIUM} or in \
+                "skipped: no page was opened in a browser; expected Chromium at {CHROMIUM} or in \
                  {CHROMIUM_VARIABLE} (on Debian: apt-get install chromium)"
             );
             return SKIPPED;
         }
     }
-    if succeeds(npm(web).args(["run", "--silent", "browser"]).env("ABERRA_OUT", built)) {
+    if succeeds(npm(web).args(["run", "--silent", script]).envs(settings.iter().copied())) {
         PASSED
     } else {
         FAILED
@@ -163,16 +199,21 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_differs_by_one_byte_is_found() {
+    fn pages_that_differ_by_one_byte_or_one_file_are_found() {
         let folder = std::env::temp_dir().join(format!("aberra-xtask-web-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let [one, other] = ["one.html", "other.html"].map(|name| folder.join(name));
-        std::fs::write(&one, "<html>").unwrap();
-        std::fs::write(&other, "<html>").unwrap();
+        let [one, other] = ["one", "other"].map(|name| folder.join(name));
+        for side in [&one, &other] {
+            std::fs::create_dir_all(side.join("app")).unwrap();
+            std::fs::write(side.join("report.html"), "<html>").unwrap();
+            std::fs::write(side.join("app").join("index.html"), "<html>").unwrap();
+        }
         assert_eq!(same(&one, &other), PASSED);
-        std::fs::write(&other, "<html>\n").unwrap();
+        std::fs::write(other.join("app").join("index.html"), "<html>\n").unwrap();
         assert_eq!(same(&one, &other), FAILED);
-        assert_eq!(same(&one, &folder.join("none.html")), FAILED);
+        std::fs::write(other.join("app").join("index.html"), "<html>").unwrap();
+        std::fs::write(other.join("app").join("more.js"), "").unwrap();
+        assert_eq!((same(&one, &other), same(&other, &one)), (FAILED, FAILED));
+        assert_eq!(same(&folder.join("none"), &folder), FAILED);
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

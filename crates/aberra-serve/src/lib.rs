@@ -15,10 +15,12 @@ mod options;
 mod problem;
 mod server;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use api::openapi;
 pub use engine::BATCH_TOLERANCE;
 pub use evaluation::EvaluationData;
 pub use log::{LogFormat, log};
 pub use options::{Batching, Limits, PORT, ServeOptions, TlsFiles};
-pub use server::{Error, Server, read_key};
+pub use server::{Error, Listening, Server, read_key};

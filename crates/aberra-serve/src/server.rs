@@ -9,7 +9,7 @@ use std::time::Duration;
 use aberra::Detector;
 use axum::Router;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use axum_server::Handle;
@@ -57,8 +57,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A server that listens and does not answer yet.
+/// Detectors and everything that answers for them.
 pub struct Server {
+    options: ServeOptions,
+    shared: Shared,
+}
+
+/// A server that listens.
+pub struct Listening {
     listener: TcpListener,
     tls: Option<RustlsConfig>,
     limits: Limits,
@@ -74,11 +80,46 @@ const STREAMS: u32 = 128;
 const ALIVE: Duration = Duration::from_secs(20);
 
 impl Server {
-    /// Binds the address and gets everything ready. `detectors` have the names that they would like to be called by.
+    /// Gets everything ready. `detectors` have the names that they would like to be called by.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn new(detectors: Vec<(String, Detector)>, options: ServeOptions) -> Result<Self, Error> {
+        let metrics = Metrics::new();
+        let engine = Engine::start(options.limits, options.batching, metrics.clone())
+            .map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
+        let shared = Shared::new(Detectors::new(detectors), engine, options.limits, metrics);
+        Ok(Self { options, shared })
+    }
+
+    /// Starts to evaluate the detectors on data, while requests are answered.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn evaluate(&self, data: EvaluationData) -> io::Result<()> {
+        evaluation::start(&self.shared, data)
+    }
+
+    /// Everything that is answered, behind its guard: what a listener hands requests to.
+    pub fn router(&self) -> Router {
+        let router = Router::new()
+            .merge(assets::router())
+            .merge(api::router())
+            .route("/metrics", get(metrics))
+            .fallback(any(|| async { Problem::not_found("there is nothing here") }))
+            .method_not_allowed_fallback(|| async {
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address answers other methods")
+            })
+            .with_state(self.shared.clone());
+        guarded(router, &self.shared, &self.options)
+    }
+
+    /// Binds the address.
     ///
     /// # Errors
     /// An address that needs an API key, or that cannot be bound; certificates that cannot be used.
-    pub fn bind(detectors: Vec<(String, Detector)>, options: &ServeOptions) -> Result<Self, Error> {
+    pub fn listen(self) -> Result<Listening, Error> {
+        let Self { options, shared } = &self;
         if !options.address.ip().is_loopback() && options.api_key.is_none() {
             return Err(Error::new(format!(
                 "expected an API key for the address {}, which others can reach, found none",
@@ -95,28 +136,17 @@ impl Server {
             Error::new(format!("cannot listen on {}: {error}", options.address))
                 .with_hint("give another --address; port 0 takes any that is free")
         })?;
-        let metrics = Metrics::new();
-        let engine = Engine::start(options.limits, options.batching, metrics.clone())
-            .map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
-        let shared = Shared::new(Detectors::new(detectors), engine, options.limits, metrics);
-        let router = router(&shared, options);
-        Ok(Self { listener, tls, limits: options.limits, shared, router })
+        Ok(Listening { listener, tls, limits: options.limits, shared: shared.clone(), router: self.router() })
     }
+}
 
+impl Listening {
     /// Where it listens.
     ///
     /// # Errors
     /// The system does not say.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
-    }
-
-    /// Starts to evaluate the detectors on data, while requests are answered.
-    ///
-    /// # Errors
-    /// No thread can be started.
-    pub fn evaluate(&self, data: EvaluationData) -> io::Result<()> {
-        evaluation::start(&self.shared, data)
     }
 
     /// Answers requests until the process is asked to end (SIGTERM, Ctrl-C): then readiness is off, no connection is
@@ -162,20 +192,6 @@ impl Server {
             }
         }
     }
-}
-
-/// Everything that is answered, behind its guard.
-pub(crate) fn router(shared: &Shared, options: &ServeOptions) -> Router {
-    let router = Router::new()
-        .merge(assets::router())
-        .merge(api::router())
-        .route("/metrics", get(metrics))
-        .fallback(any(|| async { Problem::not_found("there is nothing here") }))
-        .method_not_allowed_fallback(|| async {
-            Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "this address answers other methods")
-        })
-        .with_state(shared.clone());
-    guarded(router, shared, options)
 }
 
 /// Counts for Prometheus.

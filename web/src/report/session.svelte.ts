@@ -9,10 +9,10 @@ import { shortAddress } from "./read";
 
 export const VIEWS = ["overview", "training", "threshold", "images", "latent", "compare"] as const;
 export type View = (typeof VIEWS)[number];
-export type Theme = "system" | "light" | "dark";
 
 export class Session {
   readonly report: ReportData;
+  private readonly prefix: string;
   readonly scores;
   /** All scores, ascending. */
   readonly allScores: Float64Array;
@@ -23,20 +23,18 @@ export class Session {
   threshold: number = $state(0);
   costs: Costs = $state({ miss: 10, falseAlarm: 1, prevalence: 0.1 });
   filter: Filter = $state({ ...EVERYTHING });
-  theme: Theme = $state("system");
-  systemDark: boolean = $state(false);
-  printing: boolean = $state(false);
   view: View = $state("overview");
   /** The image that is open, by its number. */
   opened: number | null = $state(null);
   /** Where the gallery was left, to come back to. */
   lastOpened: number | null = null;
 
-  dark: boolean = $derived(!this.printing && (this.theme === "dark" || (this.theme === "system" && this.systemDark)));
   moved: boolean = $derived.by(() => this.threshold !== this.report.detector.threshold);
 
-  constructor(report: ReportData) {
+  /** `prefix` stands before each address after #, where the report is a part of something larger. */
+  constructor(report: ReportData, prefix = "") {
     this.report = report;
+    this.prefix = prefix;
     this.scores = scoresOf(report.images);
     this.allScores = ascending(report.images.map((image) => image.score));
     this.byId = new Map(report.images.map((image) => [image.id, image]));
@@ -53,9 +51,19 @@ export class Session {
     this.sheetRows = report.thumbnails === null ? 1 : Math.ceil((last + 1) / report.thumbnails.columns);
   }
 
+  /** The address of a view. */
+  href(view: View): string {
+    return `#${this.prefix}${view}`;
+  }
+
+  /** The address of one image. */
+  imageHref(id: number): string {
+    return `#${this.prefix}image/${id}`;
+  }
+
   /** Reads the part of the address after #: a view, or image/NUMBER. */
   goTo(hash: string): void {
-    const [first = "", second] = hash.replace(/^#/, "").split("/");
+    const [first = "", second] = hash.replace(/^#/, "").slice(this.prefix.length).split("/");
     const id = Number(second);
     if (first === "image" && second !== undefined && this.byId.has(id)) {
       this.view = "images";
@@ -78,6 +86,12 @@ export function provideSession(session: Session): Session {
   return setContext(KEY, session);
 }
 
+/** The session of the report that a component shows. */
 export function useSession(): Session {
   return getContext<Session>(KEY);
+}
+
+/** The same for a component that may stand outside a report. */
+export function findSession(): Session | undefined {
+  return getContext<Session | undefined>(KEY);
 }

@@ -124,12 +124,13 @@ pub(crate) fn run(args: &ServeArgs) -> Outcome {
     }
     let load = |path: &PathBuf| Ok((name_of(path), Detector::load(path)?));
     let detectors = args.detectors.iter().map(load).collect::<Result<Vec<_>, Failure>>()?;
-    let server = Server::bind(detectors, &options(args)?)?;
+    let server = Server::new(detectors, options(args)?)?;
     if let Some(data) = &args.data {
         // A folder that is not there is said now, not on a page.
         crate::data::list(data, &args.normal.normal)?;
         server.evaluate(evaluation_data(args, data))?;
     }
+    let server = server.listen()?;
     let scheme = if args.tls_certificate.is_some() { "https" } else { "http" };
     let address = format!("{scheme}://{}", server.address()?);
     output::data(&format!("listening on {address}"))?;

@@ -12,4 +12,5 @@ mod pictures;
 mod program;
 mod reporting;
 mod scoring;
+mod serving;
 mod training;

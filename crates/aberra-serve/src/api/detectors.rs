@@ -164,7 +164,7 @@ pub(crate) struct ThresholdResponse {
 }
 
 /// Lists the detectors that are served.
-#[utoipa::path(get, path = "/api/v1/detectors", tag = "aberra", responses((status = 200, body = DetectorList)))]
+#[utoipa::path(get, path = "/api/v1/detectors", tag = "aberra", operation_id = "detectors", responses((status = 200, body = DetectorList)))]
 pub(super) async fn list(State(shared): State<Shared>) -> Answer<Json<DetectorList>> {
     let detectors = shared.detectors.iter().map(|served| {
         let data = data(served)?;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Answer;
+use super::upload::File;
 use crate::problem::Problem;
 
 /// Not one that `aberra demo` trains on, unless asked.
@@ -52,7 +53,7 @@ pub(crate) struct PhantomImage {
 }
 
 /// Lists the built-in pictures.
-#[utoipa::path(get, path = "/api/v1/phantoms", tag = "aberra", responses((status = 200, body = PhantomList)))]
+#[utoipa::path(get, path = "/api/v1/phantoms", operation_id = "phantoms", tag = "aberra", responses((status = 200, body = PhantomList)))]
 pub(super) async fn list() -> Json<PhantomList> {
     let images = SHOWN.iter().enumerate().map(|(id, kind)| {
         let kind = kind.map(LesionKind::name);
@@ -64,9 +65,9 @@ pub(super) async fn list() -> Json<PhantomList> {
 
 /// A built-in picture.
 #[utoipa::path(
-    get, path = "/api/v1/phantoms/{id}", tag = "aberra", params(("id" = usize, Path)),
+    get, path = "/api/v1/phantoms/{id}", operation_id = "phantom", tag = "aberra", params(("id" = usize, Path)),
     responses(
-        (status = 200, body = [u8], content_type = "image/png"),
+        (status = 200, body = File, content_type = "image/png"),
         (status = 404, description = "No such picture", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::upload::{Upload, uploads};
+use super::upload::{File, Form, Upload, uploads};
 use super::{Answer, find};
 use crate::detectors::Served;
 use crate::engine::Source;
@@ -154,7 +154,7 @@ type Queried = Result<Query<Asked>, QueryRejection>;
 #[utoipa::path(
     post, path = "/api/v1/detectors/{detector}/score", tag = "aberra", params(("detector" = String, Path), Asked),
     request_body(content(
-        ([u8] = "application/octet-stream"), ([u8] = "image/*"), ([u8] = "multipart/form-data")
+        (File = "application/octet-stream"), (File = "image/*"), (Form = "multipart/form-data")
     ), description = "An encoded image, or a form whose files are images. PNG, JPEG, TIFF, BMP or WebP, by content."),
     responses(
         (status = 200, description = "At least one image has a verdict", body = ScoreResponse),
@@ -189,7 +189,7 @@ pub(super) async fn score(
 #[utoipa::path(
     post, path = "/api/v1/detectors/{detector}/explain", tag = "aberra", params(("detector" = String, Path), Asked),
     request_body(content(
-        ([u8] = "application/octet-stream"), ([u8] = "image/*"), ([u8] = "multipart/form-data")
+        (File = "application/octet-stream"), (File = "image/*"), (Form = "multipart/form-data")
     ), description = "As for score."),
     responses(
         (status = 200, description = "At least one image has a story", body = ExplainResponse),

@@ -120,3 +120,33 @@ async fn catch_panics(request: Request, next: Next) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_fails_alone() {
+        let panicking = get(|| async {
+            if true {
+                panic!("as asked")
+            }
+        });
+        let router: Router = Router::new().route("/", panicking).layer(from_fn(catch_panics));
+        for _ in 0..2 {
+            let request = Request::get("/").body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        }
+    }
+
+    #[test]
+    fn methods_that_clients_make_up_are_not_written_down() {
+        assert_eq!(named(&Method::POST), "POST");
+        assert_eq!(named(&Method::from_bytes(b"JANE-DOE").unwrap()), "other");
+    }
+}

@@ -1,0 +1,140 @@
+//! `aberra serve` as a process: what it prints, what it answers, what it refuses, and how it ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::program::{Room, detector, shared, stripes};
+
+/// A server that answers.
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+impl Serving {
+    fn start(room: &Room, words: &str) -> Self {
+        let mut command = room.command();
+        command
+            .args(["serve"])
+            .arg(detector())
+            .args(["--address", "127.0.0.1:0"])
+            .args(words.split_whitespace());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}"));
+        Self { address: address.to_owned(), child }
+    }
+
+    fn ask(&self, head: &str, body: &[u8]) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!(
+            "{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Asks it to end; gives its exit code and what it said.
+    fn end(mut self) -> (Option<i32>, String) {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_served_score_is_that_of_score_and_sigterm_ends_it_well() {
+    let room = Room::new();
+    let printed =
+        room.run_with(["score".as_ref(), detector().as_os_str(), stripes().as_os_str(), "--json".as_ref()]);
+    let expected = printed.done().json()["score"].as_f64().unwrap();
+    let serving = Serving::start(&room, "--log json");
+    let answer = serving.ask("POST /api/v1/detectors/run/score", &fs::read(stripes()).unwrap());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    let verdict = &body["images"][0]["verdict"];
+    assert_eq!(verdict["score"].as_f64().unwrap().to_bits(), expected.to_bits());
+    assert_eq!(verdict["anomalous"], true);
+    serving.ask("GET /Jane-Doe", b"");
+    let (code, said) = serving.end();
+    assert_eq!(code, Some(0), "{said}");
+    // A JSON object a line, and nothing of what clients wrote.
+    assert!(said.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{said}");
+    assert!(said.contains("asked to end") && !said.contains("Jane"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn running_requests_finish_before_the_end() {
+    let room = Room::new();
+    let serving = Serving::start(&room, "--log off");
+    let bytes = fs::read(stripes()).unwrap();
+    let mut stream = TcpStream::connect(&serving.address).unwrap();
+    let head = format!(
+        "POST /api/v1/detectors/run/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        bytes.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&bytes[..20]).unwrap();
+    // The request is running: its body is on its way.
+    std::thread::sleep(Duration::from_millis(200));
+    let address = serving.address.clone();
+    let ending = std::thread::spawn(move || serving.end());
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(TcpStream::connect(&address).is_err(), "no new connection is accepted");
+    stream.write_all(&bytes[20..]).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(ending.join().unwrap().0, Some(0));
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_with_a_reason() {
+    let room = Room::new();
+    let (detector, data) = (detector().display().to_string(), shared().join("data").display().to_string());
+    fs::write(room.path("short"), "too short\n").unwrap();
+    fs::write(room.path("spaces"), "a key with spaces in it\n").unwrap();
+    for (words, expected) in [
+        ("serve", "required"),
+        ("serve none.aberra", "none.aberra"),
+        (&format!("serve {detector} --address 0.0.0.0:0"), "--api-key-file"),
+        (&format!("serve {detector} --address localhost"), "--address"),
+        (&format!("serve {detector} --api-key-file none"), "none"),
+        (&format!("serve {detector} --api-key-file short"), "at least 16"),
+        (&format!("serve {detector} --api-key-file spaces"), "without spaces"),
+        (&format!("serve {detector} --tls-key short"), "--tls-certificate"),
+        (&format!("serve {detector} --tls-key short --tls-certificate short"), "short"),
+        (&format!("serve {detector} --data none"), "none"),
+        (&format!("serve {detector} --split split.json"), "--data"),
+        (&format!("serve {detector} {detector} --data {data} --evaluation evaluation.json"), "one detector"),
+        (&format!("serve {detector} --queue 0"), "at least 1"),
+    ] {
+        let said = room.run(words).refusal(&room);
+        assert!(said.contains(expected), "{words}: {said}");
+        assert!(!said.contains("a key with"), "{said}");
+    }
+}

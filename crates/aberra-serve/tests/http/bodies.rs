@@ -1,0 +1,194 @@
+//! Bounds of bodies: size, compression, parts, time, queue; and bodies made to harm.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use aberra::image::{Color, encode_png};
+use aberra_serve::{Limits, ServeOptions};
+use axum::body::Body;
+use axum::http::{Request, header};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+
+use crate::fixture::{Client, form, options, png};
+
+const SCORE: &str = "/api/v1/detectors/first/score";
+
+fn limited(limits: Limits) -> Client {
+    Client::with(ServeOptions { limits, ..options() })
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn deflate(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_the_same_images() {
+    let client = Client::new();
+    let plain = client.post(SCORE, png(0)).await.done();
+    for (encoding, body) in [("gzip", gzip(&png(0))), ("deflate", deflate(&png(0))), ("identity", png(0))] {
+        let request = Request::post(SCORE).header(header::CONTENT_ENCODING, encoding);
+        assert_eq!(client.ask(request, body).await.done(), plain);
+    }
+    let with = |encoding: &str| Request::post(SCORE).header(header::CONTENT_ENCODING, encoding);
+    client.ask(with("br"), png(0)).await.problem(415);
+    client.ask(with("gzip, gzip"), png(0)).await.problem(415);
+    client.ask(with("gzip"), png(0)).await.problem(400);
+    client.ask(with("gzip"), &gzip(&png(0))[..40]).await.problem(400);
+    client.ask(with("deflate"), &b"\x78\x9c\xff\xff"[..]).await.problem(400);
+}
+
+#[tokio::test]
+async fn bodies_beyond_their_bound_are_refused_also_when_they_grow() {
+    let client = limited(Limits { body_bytes: 100_000, ..Limits::default() });
+    client.post(SCORE, png(0)).await.done();
+    client.post(SCORE, vec![0; 100_001]).await.problem(413);
+    // Without a length that says so beforehand.
+    let chunks = (0..20).map(|_| Ok::<_, Infallible>(Bytes::from(vec![0; 10_000])));
+    client.post(SCORE, Body::from_stream(futures_util::stream::iter(chunks))).await.problem(413);
+    for (encoding, bomb) in [("gzip", gzip(&vec![0; 50_000_000])), ("deflate", deflate(&vec![0; 50_000_000]))]
+    {
+        assert!(bomb.len() < 100_000);
+        let request = Request::post(SCORE).header(header::CONTENT_ENCODING, encoding);
+        client.ask(request, bomb).await.problem(413);
+    }
+    // Of what all bodies may hold together, too.
+    let client = limited(Limits { held_bytes: 1_000, ..Limits::default() });
+    let refused = client.post(SCORE, vec![0; 2_000]).await;
+    refused.problem(503);
+    assert_eq!(refused.headers[header::RETRY_AFTER], "1");
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_are_not_waited_for() {
+    let client = limited(Limits { body_time: Duration::from_millis(100), ..Limits::default() });
+    let never = futures_util::stream::pending::<Result<Bytes, Infallible>>();
+    let started = Instant::now();
+    client.post(SCORE, Body::from_stream(never)).await.problem(408);
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"\x89PNG")), Err("gone")]);
+    client.post(SCORE, Body::from_stream(broken)).await.problem(400);
+}
+
+#[tokio::test]
+async fn too_many_images_parts_or_pixels_are_refused() {
+    let client = limited(Limits { images: 2, pixels: 48 * 48, ..Limits::default() });
+    let (one, large) = (png(0), encode_png(&vec![9; 49 * 48], 49, 48, Color::Grey).unwrap());
+    let send = async |files: &[(&str, &[u8])]| {
+        let (kind, body) = form(files);
+        client.ask(Request::post(SCORE).header(header::CONTENT_TYPE, kind), body).await
+    };
+    send(&[("a", &one), ("b", &one)]).await.done();
+    send(&[("a", &one), ("b", &one), ("c", &one)]).await.problem(413);
+    let refused = client.post(SCORE, large).await;
+    assert_eq!(refused.status.as_u16(), 422);
+    assert!(refused.json()["images"][0]["error"]["detail"].as_str().unwrap().contains("max_pixels"));
+
+    let part = "--b\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nx\r\n";
+    let many = format!("{}--b--\r\n", part.repeat(10_000));
+    let request = || Request::post(SCORE).header(header::CONTENT_TYPE, "multipart/form-data; boundary=b");
+    client.ask(request(), many).await.problem(413);
+    client.ask(request(), format!("{part}--b--\r\n")).await.problem(400);
+}
+
+#[tokio::test]
+async fn a_full_queue_answers_at_once_and_says_when_to_come_back() {
+    let client = limited(Limits { queue: 1, images: 1, ..Limits::default() });
+    let large = encode_png(&vec![9; 5000 * 5000], 5000, 5000, Color::Grey).unwrap();
+    let slow = tokio::spawn({
+        let client = client.clone();
+        async move { client.post(SCORE, large).await }
+    });
+    let mut refused = 0;
+    while !slow.is_finished() {
+        let started = Instant::now();
+        let answer = client.post(SCORE, png(0)).await;
+        if answer.status.as_u16() == 503 {
+            answer.problem(503);
+            assert_eq!(answer.headers[header::RETRY_AFTER], "1");
+            assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+            refused += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(refused > 0);
+    slow.await.unwrap().done();
+    client.post(SCORE, png(0)).await.done();
+}
+
+#[tokio::test]
+async fn who_leaves_takes_nothing_along() {
+    let client = limited(Limits { queue: 2, images: 2, ..Limits::default() });
+    for index in 0..50 {
+        let asked = client.post(SCORE, png(index));
+        let _ = tokio::time::timeout(Duration::from_micros(200 * (index % 5)), asked).await;
+    }
+    // Every place in the queue is free again.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let (kind, body) = form(&[("a", &png(0)), ("b", &png(1))]);
+    loop {
+        let answer = client.ask(Request::post(SCORE).header(header::CONTENT_TYPE, &kind), body.clone()).await;
+        if answer.status.as_u16() != 503 || Instant::now() > deadline {
+            answer.done();
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn hostile_bodies_are_refused_and_nothing_else_happens() {
+    let client = Client::new();
+    let good = png(0);
+    let mut hostile: Vec<Vec<u8>> = (1..good.len()).step_by(29).map(|end| good[..end].to_vec()).collect();
+    hostile.extend((8..good.len()).step_by(31).map(|at| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0xff;
+        bytes
+    }));
+    let magic: [&[u8]; 7] = [
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe0",
+        b"II*\0\xff\xff\xff\xff",
+        b"MM\0*",
+        b"BM",
+        b"RIFF\xff\xff\xff\xffWEBPVP8L",
+        b"GIF89a",
+    ];
+    for (index, start) in magic.iter().cycle().take(70).enumerate() {
+        let noise = (0..index * 37).map(|at| (at * 7919 + index * 104_729) as u8);
+        hostile.push(start.iter().copied().chain(noise).collect());
+    }
+    for bytes in hostile {
+        let answer = client.post(SCORE, bytes.clone()).await;
+        assert!(matches!(answer.status.as_u16(), 200 | 422), "{}: {bytes:?}", answer.status);
+        if answer.status.as_u16() == 422 {
+            assert!(answer.json()["images"][0]["error"]["detail"].is_string());
+        }
+    }
+    client.post(SCORE, Vec::new()).await.problem(400);
+    let kinds = [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/mixed; boundary=x",
+        "MULTIPART/",
+    ];
+    for kind in kinds {
+        for body in [&b""[..], b"--x", b"--x\r\n\r\n", b"--x--", &good] {
+            client
+                .ask(Request::post(SCORE).header(header::CONTENT_TYPE, kind), body.to_vec())
+                .await
+                .problem(400);
+        }
+    }
+    client.post(SCORE, good).await.done();
+}

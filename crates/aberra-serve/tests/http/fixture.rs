@@ -1,0 +1,178 @@
+//! Two detectors that are really trained, on phantoms, and a way to ask a server without a socket.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use aberra::dataset::{Dataset, OpenOptions};
+use aberra::image::{Color, encode_png};
+use aberra::phantom::{PhantomDataset, slice, write_dataset};
+use aberra::{Detector, TrainConfig};
+use aberra_serve::{Batching, ServeOptions, Server};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+const SETTINGS: &str = "
+    [preprocessing]
+    size_px = 32
+    [model]
+    channels = [4, 8]
+    latent = 4
+    hidden = 16
+    [train]
+    epochs = 3
+    batch_size = 8
+    beta_warmup_epochs = 1
+    variance_warmup_epochs = 1
+    check_every_epochs = 1
+    [split]
+    test_share = 0.0
+    policy = \"layout\"
+    [promise]
+    false_alarm_rate = 0.1
+";
+
+/// A folder with phantoms in `data/` and the detectors `first.aberra` and `second.aberra`.
+pub(crate) fn folder() -> PathBuf {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("aberra-serve");
+        let _ = fs::remove_dir_all(&folder);
+        let phantoms = PhantomDataset {
+            seed: 5,
+            size_px: 32,
+            train_normals: 60,
+            test_normals: 8,
+            anomalies_per_kind: 1,
+        };
+        write_dataset(&folder.join("data"), &phantoms).unwrap();
+        let dataset = Dataset::open(&folder.join("data"), &OpenOptions::default()).unwrap();
+        for (name, seed) in [("first", 1), ("second", 2)] {
+            let seed = TrainConfig::parse_layer(&format!("seed = {seed}")).unwrap();
+            let layers = [TrainConfig::parse_layer(SETTINGS).unwrap(), seed];
+            let config = TrainConfig::from_layers(&layers).unwrap();
+            let file = folder.join(format!("{name}.aberra"));
+            Detector::train(&dataset, &config).unwrap().save(&file).unwrap();
+        }
+        folder
+    });
+    made.clone()
+}
+
+pub(crate) fn detector(name: &str) -> Detector {
+    Detector::load(&folder().join(format!("{name}.aberra"))).unwrap()
+}
+
+/// An encoded phantom.
+pub(crate) fn png(index: u64) -> Vec<u8> {
+    let phantom = slice(77, index, 48);
+    let grey: Vec<u8> = phantom.pixels.iter().map(|value| (value * 255.0) as u8).collect();
+    encode_png(&grey, 48, 48, Color::Grey).unwrap()
+}
+
+/// A server of both detectors, with batching off.
+pub(crate) fn options() -> ServeOptions {
+    ServeOptions { batching: Batching { most: 1, ..Batching::default() }, ..ServeOptions::default() }
+}
+
+pub(crate) fn server(options: ServeOptions) -> Server {
+    let detectors = ["first", "second"].map(|name| (name.to_owned(), detector(name)));
+    Server::new(detectors.into(), options).unwrap()
+}
+
+/// What asks a server.
+#[derive(Clone)]
+pub(crate) struct Client(Arc<Router>);
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn of(server: &Server) -> Self {
+        Self(Arc::new(server.router()))
+    }
+
+    /// Of a server with these options.
+    pub(crate) fn with(options: ServeOptions) -> Self {
+        Self::of(&server(options))
+    }
+
+    /// Of a server as it is by default, but for batching.
+    pub(crate) fn new() -> Self {
+        Self::with(options())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(Request::get(path), Body::empty()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
+        self.ask(Request::post(path), body).await
+    }
+
+    /// Asks; a request without `Host` gets one.
+    pub(crate) async fn ask(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> Answer {
+        let mut request = request.body(body.into()).unwrap();
+        request.headers_mut().entry(header::HOST).or_insert("127.0.0.1:8765".parse().unwrap());
+        self.send(request).await
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = Router::clone(&self.0).oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    #[track_caller]
+    pub(crate) fn done(self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", String::from_utf8_lossy(&self.body));
+        self.json()
+    }
+
+    /// A problem document with this status; gives what it says.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status.as_u16(), status, "{text}");
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        let detail = problem["detail"].as_str().unwrap().to_owned();
+        assert!(!detail.is_empty());
+        detail
+    }
+}
+
+/// A form whose files are `files`, and the value of its Content-Type.
+pub(crate) fn form(files: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    let boundary = "aberra-test-boundary";
+    let mut body = Vec::new();
+    for (name, bytes) in files {
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"image\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    (format!("multipart/form-data; boundary={boundary}"), body)
+}

@@ -1,0 +1,183 @@
+//! The rest of `/api/v1`: what is served, thresholds, the latent space, pictures to try, and what is not there.
+
+use aberra::calibrate::Criterion;
+use axum::http::{Method, Request, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::fixture::{Client, detector, png};
+
+#[tokio::test]
+async fn detectors_say_what_they_are() {
+    let client = Client::new();
+    let list = client.get("/api/v1/detectors").await.done();
+    let names: Vec<&Value> = list["detectors"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["first", "second"]);
+    let detector = detector("second");
+    let details = client.get("/api/v1/detectors/second").await.done();
+    assert_eq!(details["hash"], detector.hash().unwrap());
+    assert_eq!(details["threshold"], detector.calibration().threshold);
+    assert_eq!(details["promise"]["text"], detector.calibration().promise.to_string());
+    assert_eq!(details["calibration_scores"].as_array().unwrap().len(), detector.calibration().scores.len());
+    assert_eq!(details["size_px"], 32);
+    assert!(details["settings_toml"].as_str().unwrap().contains("seed = 2"));
+}
+
+#[tokio::test]
+async fn another_threshold_is_promised_as_the_library_does() {
+    let client = Client::new();
+    let ask = async |criterion: Value| {
+        let body = json!({ "criterion": criterion }).to_string();
+        client.post("/api/v1/detectors/first/threshold", body).await
+    };
+    let calibration = detector("first").calibration().clone();
+    for (wanted, criterion) in [
+        (json!({"kind": "conformal", "rate": 0.2}), Criterion::at_rate(0.2)),
+        (json!({"kind": "percentile", "percentile": 70}), Criterion::Percentile { percentile: 70.0 }),
+        (json!({"kind": "fixed", "threshold": -3.5}), Criterion::Fixed { threshold: -3.5 }),
+    ] {
+        let expected = calibration.with_criterion(None, criterion).unwrap();
+        let answer = ask(wanted).await.done();
+        assert_eq!(answer["threshold"], expected.threshold);
+        assert_eq!(answer["promise"]["text"], expected.promise.to_string());
+        assert_eq!(answer["calibration_groups"], expected.scores.len());
+    }
+    // The calibration cannot support it; the smallest rate is said.
+    let refused = ask(json!({"kind": "conformal", "rate": 0.0001})).await.problem(400);
+    assert!(refused.contains("smallest"), "{refused}");
+    for bad in [
+        json!({"kind": "conformal", "rate": 5}),
+        json!({"kind": "conformal"}),
+        json!({"kind": "labelled-f1-max"}),
+        json!({"kind": "fixed", "threshold": null}),
+        json!({"kind": "fixed", "threshold": 1, "more": 2}),
+        json!(null),
+    ] {
+        ask(bad).await.problem(400);
+    }
+    // Nothing has changed.
+    let details = client.get("/api/v1/detectors/first").await.done();
+    assert_eq!(details["threshold"], calibration.threshold);
+}
+
+#[tokio::test]
+async fn latents_decode_and_the_prior_is_drawn_again() {
+    let client = Client::new();
+    let latent = client.get("/api/v1/detectors/first/latent").await.done();
+    assert_eq!(latent["latent"], 4);
+    assert_eq!(latent["mean"].as_array().unwrap().len(), 4);
+    let direction: Vec<f64> = serde_json::from_value(latent["components"][0]["direction"].clone()).unwrap();
+    assert!((direction.iter().map(|value| value * value).sum::<f64>() - 1.0).abs() < 1e-9);
+
+    let decode = async |body: Value| client.post("/api/v1/detectors/first/decode", body.to_string()).await;
+    let drawn = decode(json!({"prior": {"seed": 7, "count": 3}})).await.done();
+    assert_eq!(drawn["pictures"].as_array().unwrap().len(), 3);
+    assert_eq!(decode(json!({"prior": {"seed": 7, "count": 3}})).await.done(), drawn);
+    assert_ne!(decode(json!({"prior": {"seed": 8, "count": 3}})).await.done(), drawn);
+    // What was drawn can be decoded by itself.
+    assert_eq!(decode(json!({"latents": drawn["latents"]})).await.done(), drawn);
+    for bad in [
+        json!({}),
+        json!({"latents": []}),
+        json!({"latents": [[1.0, 2.0]]}),
+        json!({"latents": [[1.0, 2.0, 3.0, 4.0]], "prior": {"seed": 1, "count": 1}}),
+        json!({"latents": vec![[0.0; 4]; 65]}),
+        json!({"latents": [[1e39, 0.0, 0.0, 0.0]]}),
+        json!({"latents": [[null, 0.0, 0.0, 0.0]]}),
+        json!({"prior": {"seed": 1, "count": 0}}),
+        json!({"prior": {"seed": 1, "count": 100000000}}),
+        json!({"prior": {"seed": -1, "count": 1}}),
+        json!([1]),
+    ] {
+        decode(bad.clone()).await.problem(400);
+    }
+}
+
+#[tokio::test]
+async fn json_that_is_deep_damaged_or_of_another_kind_is_refused() {
+    let client = Client::new();
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    for body in ["", "{", "nonsense", "{\"latents\": NaN}", "\u{0}", &format!("{{\"latents\": {deep}}}")] {
+        for verb in ["decode", "threshold"] {
+            client.post(&format!("/api/v1/detectors/first/{verb}"), body.to_owned()).await.problem(400);
+        }
+    }
+}
+
+#[tokio::test]
+async fn there_are_pictures_to_try() {
+    let client = Client::new();
+    let list = client.get("/api/v1/phantoms").await.done();
+    let images = list["images"].as_array().unwrap();
+    assert!(
+        images.iter().any(|image| image["kind"].is_null())
+            && images.iter().any(|image| image["kind"].is_string())
+    );
+    for image in images {
+        let picture = client.get(&format!("/api/v1/phantoms/{}", image["id"])).await;
+        assert_eq!(
+            (picture.status, &picture.headers[header::CONTENT_TYPE]),
+            (StatusCode::OK, &"image/png".parse().unwrap())
+        );
+        client.post("/api/v1/detectors/first/score", picture.body).await.done();
+    }
+    for bad in ["12", "-1", "x", "99999999999999999999999", "%00", "..%2f..%2fetc%2fpasswd"] {
+        client.get(&format!("/api/v1/phantoms/{bad}")).await.problem(404);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said() {
+    let client = Client::new();
+    for path in [
+        "/api/v1/detectors/third",
+        "/api/v1/detectors/first/evaluation",
+        "/api/v1/detectors/..%2f..%2fetc%2fpasswd",
+        "/api/v1/nothing",
+        "/index.html",
+        "/assets/../Cargo.toml",
+        "/assets/..%2fCargo.toml",
+        "/assets/%2e%2e",
+        "/assets/none.js",
+    ] {
+        client.get(path).await.problem(404);
+    }
+    client.post("/api/v1/detectors/third/score", png(0)).await.problem(404);
+    for (method, path) in [
+        (Method::GET, "/api/v1/detectors/first/score"),
+        (Method::POST, "/api/v1/detectors"),
+        (Method::DELETE, "/api/v1/detectors/first"),
+        (Method::PUT, "/"),
+    ] {
+        client.ask(Request::builder().method(method).uri(path), "").await.problem(405);
+    }
+}
+
+#[tokio::test]
+async fn the_app_is_served_and_asked_for_again_only_when_it_changed() {
+    let client = Client::new();
+    let page = client.get("/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+    let tag = &page.headers[header::ETAG];
+    let again = client.ask(Request::get("/").header(header::IF_NONE_MATCH, tag), "").await;
+    assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+}
+
+#[tokio::test]
+async fn prometheus_reads_counts_without_names_of_clients() {
+    let client = Client::new();
+    client.post("/api/v1/detectors/first/score", png(0)).await.done();
+    client.get("/api/v1/detectors/Jane-Doe-1970/score").await;
+    client.get("/Jane-Doe").await.problem(404);
+    let answer = client.get("/metrics").await;
+    let text = String::from_utf8(answer.body).unwrap();
+    assert!(text.ends_with("# EOF\n") && !text.contains("Jane"), "{text}");
+    for line in [
+        "aberra_requests_total{route=\"/api/v1/detectors/{detector}/score\",status=\"200\"} 1",
+        "aberra_verdicts_total{detector=\"first\",verdict=",
+        "aberra_images_in_server 0",
+        "aberra_batch_images_count 1",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}

@@ -1,0 +1,134 @@
+//! Scores through the server are those of the library: bit for bit without batching, within the tolerance with it.
+
+use std::time::Duration;
+
+use aberra::image::{Limits, decode};
+use aberra_serve::{BATCH_TOLERANCE, Batching, ServeOptions};
+use axum::http::{Request, header};
+
+use crate::fixture::{Client, detector, form, options, png};
+
+fn expected(name: &str, bytes: &[u8]) -> aberra::Verdict {
+    let image = decode(bytes, &Limits::default()).unwrap();
+    detector(name).score(&[image]).remove(0).unwrap()
+}
+
+#[tokio::test]
+async fn scores_are_the_librarys_bit_for_bit() {
+    let client = Client::new();
+    for (name, index) in [("first", 0), ("first", 1), ("second", 0)] {
+        let expected = expected(name, &png(index));
+        let answer = client.post(&format!("/api/v1/detectors/{name}/score"), png(index)).await.done();
+        let verdict = &answer["images"][0]["verdict"];
+        assert_eq!(verdict["score"].as_f64().unwrap().to_bits(), expected.score.to_bits());
+        assert_eq!(verdict["p_value"], expected.p_value);
+        assert_eq!(verdict["threshold"], expected.threshold);
+        assert_eq!(verdict["anomalous"], expected.anomalous);
+        assert_eq!((&verdict["width"], &verdict["height"]), (&48.into(), &48.into()));
+        assert_eq!(answer["hash"], detector(name).hash().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_images_has_an_answer_for_each() {
+    let client = Client::new();
+    let (kind, body) =
+        form(&[("a.png", &png(3)), ("../../etc/passwd", b"no image"), ("", &png(4)), ("\u{1f9e0}.tif", &[])]);
+    for verb in ["score", "explain"] {
+        let request =
+            Request::post(format!("/api/v1/detectors/first/{verb}")).header(header::CONTENT_TYPE, &kind);
+        let answer = client.ask(request, body.clone()).await.done();
+        let images = answer["images"].as_array().unwrap();
+        assert_eq!(images.len(), 4);
+        let verdict = |at: usize| match verb {
+            "score" => &images[at]["verdict"],
+            _ => &images[at]["explanation"]["verdict"],
+        };
+        for (at, index) in [(0, 3), (2, 4)] {
+            assert_eq!(verdict(at)["score"], expected("first", &png(index)).score);
+            assert!(images[at]["error"].is_null());
+        }
+        assert_eq!(images[0]["name"], "a.png");
+        assert_eq!(images[1]["name"], "../../etc/passwd");
+        assert!(images[1]["error"]["detail"].as_str().unwrap().starts_with("not an image"));
+        assert!(images[2]["name"].is_null());
+        assert!(images[3]["error"]["detail"].as_str().unwrap().contains("empty"));
+    }
+}
+
+#[tokio::test]
+async fn another_threshold_moves_the_verdict_and_nothing_else() {
+    let client = Client::new();
+    let score = expected("first", &png(5)).score;
+    // A tie is normal.
+    for (threshold, anomalous) in [(score, false), (score - 1e-9, true), (f64::MAX, false), (-1e300, true)] {
+        let path = format!("/api/v1/detectors/first/score?threshold={threshold:e}");
+        let answer = client.post(&path, png(5)).await.done();
+        let verdict = &answer["images"][0]["verdict"];
+        assert_eq!((&verdict["score"], &verdict["anomalous"]), (&score.into(), &anomalous.into()));
+        assert_eq!(verdict["threshold"], threshold);
+    }
+    for bad in ["NaN", "inf", "x", "", "1&threshold=2", "1&other=2"] {
+        client.post(&format!("/api/v1/detectors/first/score?threshold={bad}"), png(5)).await.problem(400);
+    }
+}
+
+#[tokio::test]
+async fn batches_give_the_same_scores_within_the_tolerance() {
+    let batching = Batching { most: 16, delay: Duration::from_millis(20) };
+    let client = Client::with(ServeOptions { batching, ..options() });
+    let files: Vec<Vec<u8>> = (0..40).map(png).collect();
+    let asked = files.iter().enumerate().map(|(index, bytes)| {
+        let (client, bytes) = (client.clone(), bytes.clone());
+        tokio::spawn(async move {
+            let name = if index % 4 == 3 { "second" } else { "first" };
+            let answer = client.post(&format!("/api/v1/detectors/{name}/score"), bytes).await.done();
+            (name, index, answer["images"][0]["verdict"]["score"].as_f64().unwrap())
+        })
+    });
+    for asked in asked.collect::<Vec<_>>() {
+        let (name, index, score) = asked.await.unwrap();
+        let expected = expected(name, &files[index]).score;
+        assert!(
+            (score - expected).abs() <= BATCH_TOLERANCE * expected.abs().max(1.0),
+            "{index}: {score} {expected}"
+        );
+    }
+    let metrics = String::from_utf8(client.get("/metrics").await.body).unwrap();
+    let count = |name: &str| -> f64 {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(count("aberra_batch_images_sum"), 40.0);
+    assert!(count("aberra_batch_images_count") < 40.0, "nothing was batched:\n{metrics}");
+}
+
+#[tokio::test]
+async fn a_story_holds_what_the_library_tells() {
+    let client = Client::new();
+    let image = decode(&png(9), &Limits::default()).unwrap();
+    let detector = detector("first");
+    let story = detector.explain(&image).unwrap();
+    let answer = client.post("/api/v1/detectors/first/explain", png(9)).await.done();
+    let told = &answer["images"][0]["explanation"];
+    assert_eq!(told["verdict"]["score"], story.verdict.score);
+    assert_eq!(told["verdict"]["anomalous_share"], story.anomalous_share);
+    assert_eq!(told["evidence"].as_object().unwrap().len(), story.evidence.len());
+    for one in &story.evidence {
+        assert_eq!(told["evidence"][one.name], one.value);
+        assert_eq!(told["evidence_percentiles"][one.name], one.percentile);
+    }
+    let mu: Vec<f32> = serde_json::from_value(told["mu"].clone()).unwrap();
+    assert_eq!(mu, story.verdict.response.mu);
+    assert_eq!(told["scores"].as_object().unwrap().len(), detector.fitted_scorers().len());
+    assert_eq!(told["window"]["width"], story.window.width);
+    for (near, expected) in told["nearest"].as_array().unwrap().iter().zip(&story.nearest) {
+        assert_eq!(
+            (&near["normal"], &near["distance"]),
+            (&expected.normal.into(), &expected.distance.into())
+        );
+    }
+    for picture in ["input", "reconstruction", "error"] {
+        assert!(told["pictures"][picture].as_str().unwrap().starts_with("data:image/"));
+    }
+}

@@ -1,0 +1,144 @@
+// The server's interface, typed from its own description (openapi.json -> schema.d.ts by `npm run api`).
+import createClient, { type Middleware } from "openapi-fetch";
+import type { ReportData } from "../report/data";
+import type { components, paths } from "./schema";
+
+type Schemas = components["schemas"];
+export type DetectorSummary = Schemas["DetectorSummary"];
+export type DetectorDetails = Schemas["DetectorDetails"];
+export type Explanation = Schemas["Explanation"];
+export type Failure = Schemas["Failure"];
+export type Latent = Schemas["Latent"];
+export type PhantomImage = Schemas["PhantomImage"];
+
+/** What the server refused, or why it could not be reached. */
+export class ServerError extends Error {
+  constructor(readonly status: number, detail: string, readonly hint: string | null = null) {
+    super(detail);
+  }
+}
+
+/** An evaluation: there, on its way, or why there is none. */
+export type Evaluation = { state: "done"; report: ReportData } | { state: "running"; done: number; of: number } | { state: "none" | "failed"; detail: string; hint: string | null };
+
+const KEPT = "aberra-key";
+/** Times that a busy server is asked again. */
+const PATIENCE = 60;
+
+let key = kept();
+
+const withKey: Middleware = {
+  onRequest({ request }) {
+    if (key !== null) request.headers.set("Authorization", `Bearer ${key}`);
+    return request;
+  },
+};
+
+const client = createClient<paths>({ baseUrl: globalThis.location?.origin ?? "" });
+client.use(withKey);
+
+/** Remembers the API key until the browser is closed. */
+export function useKey(given: string): void {
+  key = given;
+  try {
+    sessionStorage.setItem(KEPT, given);
+  } catch {
+    // A page that may store nothing asks again.
+  }
+}
+
+export async function detectors() {
+  return found(await asked(() => client.GET("/api/v1/detectors")));
+}
+
+export async function details(detector: string): Promise<DetectorDetails> {
+  return found(await asked(() => client.GET("/api/v1/detectors/{detector}", { params: { path: { detector } } })));
+}
+
+/** One image's story; a failure of the image itself is a value, not an error. */
+export async function explain(detector: string, image: Blob, signal?: AbortSignal): Promise<Explanation | Failure> {
+  const { data, error, response } = await patiently(() => client.POST("/api/v1/detectors/{detector}/explain", {
+    params: { path: { detector } },
+    // The image as it is.
+    body: image as unknown as string,
+    bodySerializer: (body) => body as unknown as Blob,
+    headers: { "Content-Type": "application/octet-stream" },
+    signal,
+  }));
+  const answer = data ?? (response.status === 422 ? (error as NonNullable<typeof data>) : undefined);
+  const one = answer?.images[0];
+  if (one?.explanation) return one.explanation;
+  if (one?.error) return one.error;
+  throw refused(response, error);
+}
+
+export async function latent(detector: string): Promise<Latent> {
+  return found(await asked(() => client.GET("/api/v1/detectors/{detector}/latent", { params: { path: { detector } } })));
+}
+
+export async function decode(detector: string, what: { latents: number[][] } | { prior: { seed: number; count: number } }) {
+  return found(await patiently(() => client.POST("/api/v1/detectors/{detector}/decode", { params: { path: { detector } }, body: what })));
+}
+
+export async function evaluation(detector: string): Promise<Evaluation> {
+  const { data, error, response } = await asked(() => client.GET("/api/v1/detectors/{detector}/evaluation", { params: { path: { detector } } }));
+  if (response.status === 202) {
+    const { done, of } = data as Schemas["Progress"];
+    return { state: "running", done, of };
+  }
+  if (data !== undefined) return { state: "done", report: data as unknown as ReportData };
+  if (response.status !== 404 && response.status !== 500) throw refused(response, error);
+  const { message, hint } = refused(response, error);
+  return { state: response.status === 404 ? "none" : "failed", detail: message, hint };
+}
+
+export async function phantoms(): Promise<PhantomImage[]> {
+  return found(await asked(() => client.GET("/api/v1/phantoms"))).images;
+}
+
+export async function phantom(id: number): Promise<Blob> {
+  return found(await asked(() => client.GET("/api/v1/phantoms/{id}", { params: { path: { id } }, parseAs: "blob" }))) as unknown as Blob;
+}
+
+interface Answered<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+async function asked<T>(ask: () => Promise<Answered<T>>): Promise<Answered<T>> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ServerError(0, "The server cannot be reached", "is `aberra serve` still running?");
+  }
+}
+
+/** Asks again while the server is busy, when it says so. */
+async function patiently<T>(ask: () => Promise<Answered<T>>): Promise<Answered<T>> {
+  for (let times = 0; ; times++) {
+    const answer = await asked(ask);
+    if (answer.response.status !== 503 || times === PATIENCE) return answer;
+    const seconds = Number(answer.response.headers.get("Retry-After")) || 1;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  }
+}
+
+function found<T>({ data, error, response }: Answered<T>): T {
+  if (data === undefined) throw refused(response, error);
+  return data;
+}
+
+function refused(response: Response, error: unknown): ServerError {
+  const problem = typeof error === "object" && error !== null ? (error as Partial<Schemas["Problem"]>) : {};
+  return new ServerError(response.status, problem.detail ?? `The server answered ${response.status}`, problem.hint ?? null);
+}
+
+function kept(): string | null {
+  try {
+    return sessionStorage.getItem(KEPT);
+  } catch {
+    return null;
+  }
+}

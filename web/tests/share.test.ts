@@ -1,0 +1,18 @@
+// Shares of pixels above a threshold.
+import { expect, it } from "vitest";
+import { shareAbove } from "../src/numbers/share";
+
+const whole = { left: 0, top: 0, width: 2, height: 2 };
+
+it("counts the pixels above, and a tie as normal", () => {
+  const grey = [0, 51, 102, 255];
+  expect(shareAbove(grey, 2, whole, 1, 5)).toBe(0.5);
+  expect(shareAbove(grey, 2, whole, 0.99, 5)).toBe(0.75);
+  expect(shareAbove(grey, 2, whole, 5, 5)).toBe(0);
+});
+
+it("leaves padding out", () => {
+  const grey = [255, 0, 255, 255, 0, 0, 255, 255, 255];
+  expect(shareAbove(grey, 3, { left: 1, top: 0, width: 1, height: 3 }, 1, 5)).toBeCloseTo(1 / 3);
+  expect(shareAbove(grey, 3, { left: 0, top: 0, width: 0, height: 3 }, 1, 5)).toBe(0);
+});

@@ -1,0 +1,23 @@
+// How the web app is built: a page and its files, which `aberra serve` holds within itself. `npx vite --config
+// vite.app.config.js` serves it for development beside a running server (ABERRA_URL, http://127.0.0.1:8765 otherwise).
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vite";
+import { licences, namedIndex } from "./build/app-page.js";
+
+const server = process.env.ABERRA_URL ?? "http://127.0.0.1:8765";
+// The server answers pages of its own only.
+const asOwn = { target: server, changeOrigin: true, headers: { origin: server } };
+
+export default defineConfig({
+  plugins: [svelte(), namedIndex("app.html"), licences()],
+  define: { __SINGLE_FILE__: "false" },
+  build: {
+    outDir: `${process.env.ABERRA_OUT ?? "dist"}/app`,
+    emptyOutDir: true,
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 2000,
+    rollupOptions: { input: "app.html" },
+  },
+  server: { proxy: { "/api": asOwn } },
+});

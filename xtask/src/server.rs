@@ -1,0 +1,193 @@
+//! The server as its users meet it: the built program serves a detector that it has just learnt, and the web app in a
+//! browser, Triton's own client and a crowd of good and bad clients use it.
+//!
+//! It needs Node.js with Chromium, or Python, for the parts that use these. What is missing is said and counted as
+//! skipped.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::tally::Tally;
+use crate::web;
+
+const PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
+const FAILED: Tally = Tally { passed: 0, failed: 1, skipped: 0 };
+const SKIPPED: Tally = Tally { passed: 0, failed: 0, skipped: 1 };
+
+/// What the key's server asks for.
+const KEY: &str = "a-key-for-tests-only";
+
+/// Seconds in which a server that is asked to end has ended.
+const END: Duration = Duration::from_secs(30);
+
+/// A server that answers.
+struct Serving {
+    child: Child,
+    url: String,
+}
+
+/// Learns a detector and has everyone use it.
+pub(crate) fn check(root: &Path) -> Tally {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--workspace", "--bins", "--locked"]).current_dir(root);
+    if !succeeds(&mut build) {
+        return FAILED;
+    }
+    let program = root.join("target").join("debug").join(if cfg!(windows) { "aberra.exe" } else { "aberra" });
+    let folder = root.join("target").join("server");
+    if let Err(why) = learn(&program, &folder) {
+        println!("server: {why}");
+        return FAILED;
+    }
+    let mut tally = Tally::default();
+    let key = folder.join("key");
+    if let Err(error) = std::fs::write(&key, KEY) {
+        println!("server: {}: {error}", key.display());
+        return FAILED;
+    }
+    let (open, keyed) = (serve(&program, &folder, None), serve(&program, &folder, Some(&key)));
+    match (open, keyed) {
+        (Ok(open), Ok(keyed)) => {
+            println!("-- the app in a browser");
+            tally.add(web::app(root, &open.url, &keyed.url, KEY));
+            println!("-- Triton's client");
+            tally.add(triton(root, &folder, &open.url, &keyed.url));
+            for serving in [open, keyed] {
+                tally.add(serving.end());
+            }
+        }
+        (open, keyed) => {
+            for why in [open.err(), keyed.err()].into_iter().flatten() {
+                println!("server: {why}");
+            }
+            tally.add(FAILED);
+        }
+    }
+    println!("-- a crowd");
+    tally.add(crowd(root, &program, &folder));
+    tally
+}
+
+/// A small demo, made anew: `demo/`, and the same detector again as `second.aberra`.
+fn learn(program: &Path, folder: &Path) -> Result<(), String> {
+    let at = |error: std::io::Error| format!("{}: {error}", folder.display());
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(at)?;
+    }
+    std::fs::create_dir_all(folder).map_err(at)?;
+    let mut demo = Command::new(program);
+    demo.args(["demo", "--epochs", "12", "--normals", "160", "--out"]).arg(folder.join("demo"));
+    if !succeeds(demo.stdout(Stdio::null()).stderr(Stdio::null())) {
+        return Err("expected `aberra demo` to learn a detector, but it failed; run it to see why".to_owned());
+    }
+    std::fs::copy(detector(folder), folder.join("second.aberra")).map_err(at)?;
+    Ok(())
+}
+
+fn detector(folder: &Path) -> PathBuf {
+    folder.join("demo").join("run").join("detector.aberra")
+}
+
+fn serve(program: &Path, folder: &Path, key: Option<&Path>) -> Result<Serving, String> {
+    let (demo, log) =
+        (folder.join("demo"), folder.join(if key.is_some() { "keyed.log" } else { "open.log" }));
+    let log = std::fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+    let mut command = Command::new(program);
+    command.arg("serve").args([detector(folder), folder.join("second.aberra")]);
+    command.arg("--data").arg(demo.join("phantoms")).arg("--split").arg(demo.join("run").join("split.json"));
+    command.args(["--address", "127.0.0.1:0"]);
+    if let Some(key) = key {
+        command.arg("--api-key-file").arg(key);
+    }
+    let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    if let Some(out) = child.stdout.as_mut() {
+        BufReader::new(out).read_line(&mut line).map_err(|error| error.to_string())?;
+    }
+    match line.trim().strip_prefix("listening on ") {
+        Some(url) => Ok(Serving { url: url.to_owned(), child }),
+        None => Err(format!("expected `listening on URL` from `aberra serve`, found {line:?}")),
+    }
+}
+
+impl Serving {
+    /// Asks it to end, as a system does; it has to do so well and in time.
+    fn end(mut self) -> Tally {
+        if cfg!(windows) {
+            // A process is not asked there, it is ended: when this is dropped.
+            return SKIPPED;
+        }
+        succeeds(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
+        let started = Instant::now();
+        while started.elapsed() < END {
+            match self.child.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+                Ok(Some(status)) if status.success() => return PASSED,
+                ended => {
+                    println!("server: expected it to end with 0, found {ended:?}");
+                    return FAILED;
+                }
+            }
+        }
+        println!("server: expected it to end within {} s of SIGTERM", END.as_secs());
+        FAILED
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+    }
+}
+
+/// Triton's client from PyPI, in a virtual environment below `target/`.
+fn triton(root: &Path, folder: &Path, open: &str, keyed: &str) -> Tally {
+    let clients = root.join("crates").join("aberra-serve").join("clients");
+    let environment = root.join("target").join("clients");
+    let python = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    if let Err(why) = install(&environment, &python, &clients.join("requirements.txt")) {
+        println!("skipped: Triton's client was not tried; {why}");
+        return SKIPPED;
+    }
+    let picture = folder.join("demo").join("phantoms").join("test").join("good").join("000.png");
+    let mut command = Command::new(&python);
+    command.arg(clients.join("triton.py")).args([open, "--model", "run", "--image"]).arg(picture);
+    command.args(["--keyed", keyed, "--key", KEY]);
+    if succeeds(&mut command) { PASSED } else { FAILED }
+}
+
+fn install(environment: &Path, python: &Path, requirements: &Path) -> Result<(), String> {
+    if !python.exists() {
+        let made = succeeds(Command::new("python3").args(["-m", "venv"]).arg(environment));
+        if !made {
+            return Err(
+                "expected Python 3 with its module venv (on Debian: apt-get install python3-venv)".to_owned()
+            );
+        }
+    }
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+    if succeeds(&mut pip) { Ok(()) } else { Err("pip could not install what it needs".to_owned()) }
+}
+
+/// Good clients, clients that leave, hostile and slow ones, in a short run of the measuring client.
+fn crowd(root: &Path, program: &Path, folder: &Path) -> Tally {
+    let bench = program.with_file_name(if cfg!(windows) { "aberra-bench.exe" } else { "aberra-bench" });
+    let mut command = Command::new(bench);
+    command.arg("serve").arg(detector(folder)).arg("--program").arg(program).arg("--quick").current_dir(root);
+    if succeeds(&mut command) { PASSED } else { FAILED }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            eprintln!("error: {}: {error}", command.get_program().to_string_lossy());
+            false
+        }
+    }
+}
