@@ -10,11 +10,11 @@ use crate::evaluation::Evaluated;
 
 /// A detector under the name that requests call it by.
 #[derive(Debug)]
-pub struct Served {
+pub(crate) struct Served {
     /// Its name: unique, and safe in a URL.
-    pub name: String,
+    pub(crate) name: String,
     /// The detector.
-    pub detector: Detector,
+    pub(crate) detector: Detector,
     pub(crate) ranks: EvidenceRanks,
     components: OnceLock<Option<Pca>>,
     spread: OnceLock<Spread>,
@@ -37,7 +37,7 @@ const COMPONENTS: usize = 10;
 
 impl Served {
     /// A detector to be served as `name`.
-    pub fn new(name: String, detector: Detector) -> Self {
+    pub(crate) fn new(name: String, detector: Detector) -> Self {
         let ranks = EvidenceRanks::of(detector.normals());
         Self {
             name,
