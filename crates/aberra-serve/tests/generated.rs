@@ -6,8 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-const HEAD: &str =
-    "// Made from proto/inference.proto: `ABERRA_UPDATE=1 cargo test --workspace --test generated`. Do not edit.\n\n";
+const HEAD: &str = "// Made from proto/inference.proto: `ABERRA_UPDATE=1 cargo test --workspace --test generated`. Do not edit.\n\n";
 
 #[test]
 fn the_generated_code_is_that_of_the_protocol() {
@@ -18,7 +17,10 @@ fn the_generated_code_is_that_of_the_protocol() {
         fs::write(&kept, &made).unwrap();
     }
     let found = fs::read_to_string(&kept).unwrap_or_default();
-    assert!(found == made, "src/oip/generated.rs is not what proto/inference.proto makes; run with ABERRA_UPDATE=1");
+    assert!(
+        found == made,
+        "src/oip/generated.rs is not what proto/inference.proto makes; run with ABERRA_UPDATE=1"
+    );
 }
 
 /// Answers that are the same in JSON over HTTP.
@@ -44,12 +46,13 @@ fn generate(folder: &Path) -> String {
         .type_attribute(".inference.ModelOutput", JSON)
         .type_attribute(".inference.ModelParameter", JSON)
         .type_attribute(".inference.ModelStatistics", JSON)
+        .type_attribute(".inference.ModelStatisticsResponse", JSON)
         .type_attribute(".inference.InferStatistics", JSON)
         .type_attribute(".inference.InferBatchStatistics", JSON)
         .type_attribute(".inference.StatisticDuration", JSON)
         .field_attribute("data_type", by_name("data_type"))
         .field_attribute("format", by_name("format"))
-        .codec_path("super::codec::BoundedCodec")
+        .codec_path("crate::oip::codec::BoundedCodec")
         .out_dir(out.path())
         .compile_fds(described)
         .unwrap();

@@ -22,6 +22,7 @@ use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove}
 pub(crate) use self::connections::Connections;
 pub(crate) use self::key::SHORTEST_KEY;
 use crate::metrics::Metrics;
+use crate::oip::translated;
 use crate::options::ServeOptions;
 use crate::problem::Problem;
 use crate::state::Shared;
@@ -59,6 +60,7 @@ pub(crate) fn guarded(router: Router, shared: &Shared, options: &ServeOptions) -
         .layer(from_fn(catch_panics))
         .layer(from_fn_with_state(bodies, body::hold))
         .layer(from_fn_with_state(door, admit))
+        .layer(from_fn(translated))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(SMALL))))
         .layer(from_fn_with_state(shared.metrics.clone(), record))
 }
@@ -131,7 +133,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_that_panics_fails_alone() {
-        let panicking = get(|| async { if true { panic!("as asked") } });
+        let panicking = get(|| async {
+            if true {
+                panic!("as asked")
+            }
+        });
         let router: Router = Router::new().route("/", panicking).layer(from_fn(catch_panics));
         for _ in 0..2 {
             let request = Request::get("/").body(Body::empty()).unwrap();

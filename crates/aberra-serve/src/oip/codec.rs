@@ -164,14 +164,18 @@ mod tests {
             contents: Some(contents),
             ..Default::default()
         };
-        let request = ModelInferRequest { model_name: "first".to_owned(), inputs: vec![input], ..Default::default() };
+        let request =
+            ModelInferRequest { model_name: "first".to_owned(), inputs: vec![input], ..Default::default() };
         request.encode_to_vec().into()
     }
 
     #[test]
     fn images_fit() {
         let count = 128 * 128 * 3;
-        assert!(fits(&request(InferTensorContents { fp32_contents: vec![0.5; count], ..Default::default() })));
+        assert!(fits(&request(InferTensorContents {
+            fp32_contents: vec![0.5; count],
+            ..Default::default()
+        })));
         assert!(fits(&request(InferTensorContents { uint_contents: vec![7; count], ..Default::default() })));
         let images = vec![Bytes::from_static(&[1; 100]); 64];
         assert!(fits(&request(InferTensorContents { bytes_contents: images.clone(), ..Default::default() })));
@@ -186,7 +190,10 @@ mod tests {
             assert!(!fits(&pair.repeat(many).into()), "{pair:?}");
         }
         assert!(!fits(&request(InferTensorContents { int64_contents: vec![0; many], ..Default::default() })));
-        assert!(!fits(&request(InferTensorContents { bytes_contents: vec![Bytes::new(); many], ..Default::default() })));
+        assert!(!fits(&request(InferTensorContents {
+            bytes_contents: vec![Bytes::new(); many],
+            ..Default::default()
+        })));
         let input = InferInputTensor { shape: vec![0; many], ..Default::default() };
         let request = ModelInferRequest { inputs: vec![input], ..Default::default() };
         assert!(!fits(&request.encode_to_vec().into()));

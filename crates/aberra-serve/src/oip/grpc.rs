@@ -17,7 +17,9 @@ use super::generated::infer_parameter::ParameterChoice;
 use super::generated::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use super::generated::model_infer_response::InferOutputTensor;
 use super::generated::*;
-use super::infer::{Asked, Parameter, Parameters, afterwards, beside, check_is_sent, infer, output, threshold};
+use super::infer::{
+    Asked, Parameter, Parameters, afterwards, beside, check_is_sent, infer, output, threshold,
+};
 use super::model::{self, Output, VERSION};
 use super::refusal::{status, text, unsupported};
 use super::tensors::{Datatype, Tensor, Values, shape};
@@ -54,7 +56,9 @@ pub(crate) fn router(shared: Shared) -> Router {
         .send_compressed(CompressionEncoding::Deflate);
     let mut router = Router::new().route_service(&format!("/{SERVICE}/{{method}}"), service);
     for (method, what) in UNSUPPORTED {
-        let refusal = move || async move { Status::unimplemented(unsupported(what).detail).into_http::<axum::body::Body>() };
+        let refusal = move || async move {
+            Status::unimplemented(unsupported(what).detail).into_http::<axum::body::Body>()
+        };
         router = router.route(&format!("/{SERVICE}/{method}"), any(refusal));
     }
     router
@@ -104,7 +108,10 @@ impl GrpcInferenceService for Service {
         reply(asked.metadata(), ModelConfigResponse { config: Some(model::config(&served)) })
     }
 
-    async fn model_statistics(&self, asked: Request<ModelStatisticsRequest>) -> Reply<ModelStatisticsResponse> {
+    async fn model_statistics(
+        &self,
+        asked: Request<ModelStatisticsRequest>,
+    ) -> Reply<ModelStatisticsResponse> {
         let ModelStatisticsRequest { name, version } = asked.get_ref();
         let model_stats = if name.is_empty() {
             self.0.detectors.iter().map(|served| model::statistics(served)).collect()
@@ -114,7 +121,10 @@ impl GrpcInferenceService for Service {
         reply(asked.metadata(), ModelStatisticsResponse { model_stats })
     }
 
-    async fn repository_index(&self, asked: Request<RepositoryIndexRequest>) -> Reply<RepositoryIndexResponse> {
+    async fn repository_index(
+        &self,
+        asked: Request<RepositoryIndexRequest>,
+    ) -> Reply<RepositoryIndexResponse> {
         reply(asked.metadata(), model::index(&self.0, asked.get_ref().ready))
     }
 
@@ -171,7 +181,8 @@ async fn answer(shared: &Shared, request: ModelInferRequest) -> Result<ModelInfe
     let served = model::find(shared, &request.model_name, &request.model_version)?;
     let id = request.id.clone();
     let numbers = request.inputs.iter().filter_map(|input| input.contents.as_ref());
-    let bytes = numbers.map(|contents| contents.fp32_contents.len().max(contents.uint_contents.len()) * 4).sum();
+    let bytes =
+        numbers.map(|contents| contents.fp32_contents.len().max(contents.uint_contents.len()) * 4).sum();
     let raw: usize = request.raw_input_contents.iter().map(Bytes::len).sum();
     let is_pixels = request.inputs.iter().any(|input| input.datatype != Datatype::Bytes.name());
     let bytes = if is_pixels { raw + bytes } else { bytes };
@@ -191,7 +202,9 @@ fn read(request: ModelInferRequest) -> Result<Asked, Problem> {
     }
     let mut raw = raw_input_contents.into_iter();
     let inputs = inputs.into_iter().map(|input| tensor(input, raw.next())).collect::<Result<_, _>>()?;
-    let asked = outputs.into_iter().map(|InferRequestedOutputTensor { name, parameters }| output(&name, &known(parameters)));
+    let asked = outputs
+        .into_iter()
+        .map(|InferRequestedOutputTensor { name, parameters }| output(&name, &known(parameters)));
     let mut outputs = asked.collect::<Result<Vec<_>, _>>()?;
     if outputs.is_empty() {
         outputs = Output::DEFAULT.into();
@@ -220,7 +233,9 @@ fn tensor(input: InferInputTensor, raw: Option<Bytes>) -> Result<Tensor, Problem
     let (shape, count) = shape(&axes)?;
     let values = match (raw, contents) {
         (Some(_), Some(contents)) if contents != InferTensorContents::default() => {
-            return Err(Problem::bad_request("expected contents or raw_input_contents of an input, found both"));
+            return Err(Problem::bad_request(
+                "expected contents or raw_input_contents of an input, found both",
+            ));
         }
         (Some(raw), _) => Values::from_raw(datatype, count, raw)?,
         (None, contents) => from_contents(datatype, count, contents.unwrap_or_default())?,
@@ -234,7 +249,8 @@ fn from_contents(datatype: Datatype, count: usize, contents: InferTensorContents
         Datatype::Fp32 => Values::Fp32(contents.fp32_contents),
         Datatype::Uint8 => {
             let bytes = contents.uint_contents.into_iter().map(u8::try_from).collect::<Result<Vec<u8>, _>>();
-            let problem = |_| Problem::bad_request("expected whole numbers from 0 to 255 as UINT8, found others");
+            let problem =
+                |_| Problem::bad_request("expected whole numbers from 0 to 255 as UINT8, found others");
             Values::Uint8(bytes.map_err(problem)?.into())
         }
         Datatype::Bool => Values::Bool(contents.bool_contents),
@@ -242,7 +258,9 @@ fn from_contents(datatype: Datatype, count: usize, contents: InferTensorContents
     };
     if values.len() != count {
         let found = values.len();
-        return Err(Problem::bad_request(format!("expected {count} elements, as the shape says, found {found}")));
+        return Err(Problem::bad_request(format!(
+            "expected {count} elements, as the shape says, found {found}"
+        )));
     }
     Ok(values)
 }

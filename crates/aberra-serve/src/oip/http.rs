@@ -12,9 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::generated::repository_index_response::ModelIndex;
-use super::generated::{
-    ModelConfig, ModelMetadataResponse, ModelStatistics, ModelStatisticsResponse, ServerMetadataResponse,
-};
+use super::generated::{ModelConfig, ModelMetadataResponse, ModelStatistics, ModelStatisticsResponse};
 use super::infer::{afterwards, beside, infer};
 use super::model;
 use super::refusal::{Refused, unsupported};
@@ -120,8 +118,9 @@ async fn index(State(shared): State<Shared>, body: Bytes) -> Answer<Json<Vec<Mod
     let asked: IndexRequest = if body.is_empty() {
         IndexRequest::default()
     } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| Problem::bad_request(format!("the body is not a request for the index: {error}")))?
+        serde_json::from_slice(&body).map_err(|error| {
+            Problem::bad_request(format!("the body is not a request for the index: {error}"))
+        })?
     };
     Ok(Json(model::index(&shared, asked.ready).models))
 }

@@ -49,7 +49,9 @@ pub(super) fn threshold(parameters: &Parameters) -> Result<Option<f64>, Problem>
         None => Ok(None),
         Some(Parameter::Integer(value)) => Ok(Some(*value as f64)),
         Some(Parameter::Number(value)) if value.is_finite() => Ok(Some(*value)),
-        Some(other) => Err(Problem::bad_request(format!("threshold: expected a finite number, found {other:?}"))),
+        Some(other) => {
+            Err(Problem::bad_request(format!("threshold: expected a finite number, found {other:?}")))
+        }
     }
 }
 
@@ -83,14 +85,19 @@ const INLINE_BYTES: usize = 256 << 10;
 ///
 /// # Errors
 /// Inputs that are not the model's, an image that has no verdict (it is named by its number), or a full queue.
-pub(super) async fn infer(shared: &Shared, served: &Arc<Served>, asked: Asked) -> Result<Vec<Tensor>, Problem> {
+pub(super) async fn infer(
+    shared: &Shared,
+    served: &Arc<Served>,
+    asked: Asked,
+) -> Result<Vec<Tensor>, Problem> {
     let Asked { inputs, outputs, threshold } = asked;
     let threshold = threshold.unwrap_or(served.detector.calibration().threshold);
     let limits = shared.limits;
     let elements = inputs.iter().map(|input| input.values.len()).sum();
     let sources = beside(shared, elements, move || sources(inputs, &limits)).await?;
     let verdicts = shared.engine.judge(served, sources).await?;
-    let verdicts = verdicts.into_iter().enumerate().map(|(at, verdict)| verdict.map_err(|why| failed(at, why)));
+    let verdicts =
+        verdicts.into_iter().enumerate().map(|(at, verdict)| verdict.map_err(|why| failed(at, why)));
     let verdicts = verdicts.collect::<Result<Vec<Verdict>, Problem>>()?;
     let started = Instant::now();
     let tensors = answer(served, &verdicts, &outputs, threshold)?;
@@ -131,7 +138,9 @@ fn sources(mut inputs: Vec<Tensor>, limits: &Limits) -> Result<Vec<Source>, Prob
     match (inputs.pop(), found) {
         (Some(input), 1) if input.name == IMAGE => encoded(input, limits),
         (Some(input), 1) if input.name == PIXELS => decoded(input, limits),
-        (Some(_), 1) => Err(Problem::bad_request(format!("expected an input {IMAGE} or {PIXELS}, found another"))),
+        (Some(_), 1) => {
+            Err(Problem::bad_request(format!("expected an input {IMAGE} or {PIXELS}, found another")))
+        }
         _ => Err(Problem::bad_request(format!("expected one input, {IMAGE} or {PIXELS}, found {found}"))),
     }
 }
@@ -152,14 +161,17 @@ fn decoded(input: Tensor, limits: &Limits) -> Result<Vec<Source>, Problem> {
         [count, height, width, channels @ (1 | 3)] => (count, height, width, channels),
         [height, width, channels @ (1 | 3)] => (1, height, width, channels),
         ref shape => {
-            let expected = "[images, height, width, channels] or [height, width, channels] with 1 or 3 channels";
+            let expected =
+                "[images, height, width, channels] or [height, width, channels] with 1 or 3 channels";
             return Err(expected_shape(PIXELS, expected, shape));
         }
     };
     check_count(count, limits)?;
     let pixels = height.saturating_mul(width);
     if pixels == 0 {
-        return Err(Problem::bad_request(format!("{PIXELS}: expected images with pixels, found {height} x {width}")));
+        return Err(Problem::bad_request(format!(
+            "{PIXELS}: expected images with pixels, found {height} x {width}"
+        )));
     }
     if pixels as u64 > limits.pixels {
         return Err(Problem::too_large(format!(
@@ -170,9 +182,10 @@ fn decoded(input: Tensor, limits: &Limits) -> Result<Vec<Source>, Problem> {
     let each = pixels.saturating_mul(channels);
     let images: Vec<Vec<f32>> = match &input.values {
         // The same as the decoder gives for a file of these values.
-        Values::Uint8(values) => {
-            values.chunks_exact(each).map(|image| image.iter().map(|&v| f32::from(v) / 255.0).collect()).collect()
-        }
+        Values::Uint8(values) => values
+            .chunks_exact(each)
+            .map(|image| image.iter().map(|&v| f32::from(v) / 255.0).collect())
+            .collect(),
         Values::Fp32(values) => values.chunks_exact(each).map(<[f32]>::to_vec).collect(),
         values => return Err(expected_type(PIXELS, "FP32 or UINT8", values)),
     };
@@ -181,8 +194,10 @@ fn decoded(input: Tensor, limits: &Limits) -> Result<Vec<Source>, Problem> {
         .enumerate()
         .map(|(at, image)| {
             if let Some(value) = image.iter().find(|value| !(0.0..=1.0).contains(*value)) {
-                return Err(Problem::bad_request(format!("image {at}: expected pixels from 0 to 1, found {value}"))
-                    .with_hint("send 8-bit values as UINT8, or divide by the largest value that there can be"));
+                return Err(Problem::bad_request(format!(
+                    "image {at}: expected pixels from 0 to 1, found {value}"
+                ))
+                .with_hint("send 8-bit values as UINT8, or divide by the largest value that there can be"));
             }
             let image = Image::from_pixels(image, height, width, channels).ok_or_else(Problem::internal)?;
             Ok(Source::Decoded(image))
@@ -206,7 +221,10 @@ fn expected_shape(name: &str, expected: &str, found: &[usize]) -> Problem {
 }
 
 fn expected_type(name: &str, expected: &str, found: &Values) -> Problem {
-    Problem::bad_request(format!("{name}: expected the datatype {expected}, found {}", found.datatype().name()))
+    Problem::bad_request(format!(
+        "{name}: expected the datatype {expected}, found {}",
+        found.datatype().name()
+    ))
 }
 
 fn answer(
@@ -216,7 +234,8 @@ fn answer(
     threshold: f64,
 ) -> Result<Vec<Tensor>, Problem> {
     let each = |of: &dyn Fn(&Verdict) -> f64| Values::Fp64(verdicts.iter().map(of).collect());
-    let join = |of: &dyn Fn(&Verdict) -> &[f32]| Values::Fp32(verdicts.iter().map(of).collect::<Vec<_>>().concat());
+    let join =
+        |of: &dyn Fn(&Verdict) -> &[f32]| Values::Fp32(verdicts.iter().map(of).collect::<Vec<_>>().concat());
     let tensor = |&output: &Output| {
         let values = match output {
             Output::Score => each(&|verdict| verdict.score),

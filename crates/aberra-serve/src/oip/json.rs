@@ -53,7 +53,11 @@ pub(super) fn read(head: &[u8], mut binary: Bytes) -> Result<Read, Problem> {
     }
     let (outputs, is_binary) = outputs.into_iter().unzip();
     let threshold = threshold(&request.parameters.0)?;
-    Ok(Read { id: request.id.filter(|id| !id.is_empty()), asked: Asked { inputs, outputs, threshold }, is_binary })
+    Ok(Read {
+        id: request.id.filter(|id| !id.is_empty()),
+        asked: Asked { inputs, outputs, threshold },
+        is_binary,
+    })
 }
 
 /// A request that is nothing but an encoded image.
@@ -153,13 +157,16 @@ impl InputTensor {
     fn tensor(self, binary: &mut Bytes) -> Result<Tensor, Problem> {
         let Self { name, shape: axes, datatype, parameters, data } = self;
         check_is_sent(&parameters.0)?;
-        let known = Datatype::of(&datatype)
-            .ok_or_else(|| Problem::bad_request("expected the datatype BYTES, FP32 or UINT8, found another"))?;
+        let known = Datatype::of(&datatype).ok_or_else(|| {
+            Problem::bad_request("expected the datatype BYTES, FP32 or UINT8, found another")
+        })?;
         let (shape, count) = shape(&axes.0)?;
         let size = match parameters.0.get("binary_data_size") {
             None => None,
             Some(Parameter::Integer(size)) => Some(usize::try_from(*size).unwrap_or(usize::MAX)),
-            Some(_) => return Err(Problem::bad_request("binary_data_size: expected a whole number, found another")),
+            Some(_) => {
+                return Err(Problem::bad_request("binary_data_size: expected a whole number, found another"));
+            }
         };
         let values = match (data, size) {
             (Some(data), None) => data.values(known, count)?,
@@ -208,9 +215,12 @@ impl Data {
             }
             Datatype::Fp32 if strings.is_empty() => Values::Fp32(numbers),
             Datatype::Uint8 if strings.is_empty() => {
-                let bytes = numbers.into_iter().map(|value| Some(value as u8).filter(|&byte| f32::from(byte) == value));
+                let bytes = numbers
+                    .into_iter()
+                    .map(|value| Some(value as u8).filter(|&byte| f32::from(byte) == value));
                 let bytes = bytes.collect::<Option<Vec<u8>>>();
-                let problem = || Problem::bad_request("expected whole numbers from 0 to 255 as UINT8, found others");
+                let problem =
+                    || Problem::bad_request("expected whole numbers from 0 to 255 as UINT8, found others");
                 Values::Uint8(bytes.ok_or_else(problem)?.into())
             }
             Datatype::Bytes | Datatype::Fp32 | Datatype::Uint8 => {
@@ -218,12 +228,16 @@ impl Data {
             }
             other => {
                 let name = other.name();
-                return Err(Problem::bad_request(format!("expected the datatype BYTES, FP32 or UINT8, found {name}")));
+                return Err(Problem::bad_request(format!(
+                    "expected the datatype BYTES, FP32 or UINT8, found {name}"
+                )));
             }
         };
         if values.len() != count {
             let found = values.len();
-            return Err(Problem::bad_request(format!("expected {count} elements, as the shape says, found {found}")));
+            return Err(Problem::bad_request(format!(
+                "expected {count} elements, as the shape says, found {found}"
+            )));
         }
         Ok(values)
     }
@@ -441,6 +455,9 @@ mod tests {
         assert!(request(&format!(r#""datatype":"BYTES","shape":[1],"data":[{strings}]"#)).is_err());
         let deep = "[".repeat(1 << 20);
         assert!(request(&format!(r#""datatype":"FP32","shape":[1],"data":{deep}"#)).is_err());
-        assert!(request(&format!(r#""datatype":"FP32","shape":[1],"data":[1],"parameters":{{"a":{deep}"#)).is_err());
+        assert!(
+            request(&format!(r#""datatype":"FP32","shape":[1],"data":[1],"parameters":{{"a":{deep}"#))
+                .is_err()
+        );
     }
 }

@@ -6,6 +6,7 @@
 
 mod codec;
 #[allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)] // Made by a program.
+#[rustfmt::skip]
 mod generated;
 pub(crate) mod grpc;
 pub(crate) mod http;

@@ -10,8 +10,9 @@ use super::generated::model_input::Format;
 use super::generated::model_metadata_response::TensorMetadata;
 use super::generated::repository_index_response::ModelIndex;
 use super::generated::{
-    DataType, InferBatchStatistics, InferStatistics, ModelConfig, ModelInput, ModelMetadataResponse, ModelOutput,
-    ModelParameter, ModelStatistics, RepositoryIndexResponse, ServerMetadataResponse, StatisticDuration,
+    DataType, InferBatchStatistics, InferStatistics, ModelConfig, ModelInput, ModelMetadataResponse,
+    ModelOutput, ModelParameter, ModelStatistics, RepositoryIndexResponse, ServerMetadataResponse,
+    StatisticDuration,
 };
 use super::statistics::Count;
 use super::tensors::Datatype;
@@ -175,7 +176,8 @@ pub(super) fn config(served: &Served) -> ModelConfig {
         ("scorer", served.detector.config().scorer.clone()),
         ("threshold", served.detector.calibration().threshold.to_string()),
     ];
-    let parameters = parameters.map(|(name, value)| (name.to_owned(), ModelParameter { string_value: value }));
+    let parameters =
+        parameters.map(|(name, value)| (name.to_owned(), ModelParameter { string_value: value }));
     ModelConfig {
         name: served.name.clone(),
         platform: PLATFORM.to_owned(),

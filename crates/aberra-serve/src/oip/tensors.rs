@@ -58,9 +58,12 @@ pub(super) struct Tensor {
 /// A negative axis, or a product that no computer could hold.
 pub(super) fn shape(axes: &[i64]) -> Result<(Vec<usize>, usize), Problem> {
     let checked: Option<Vec<usize>> = axes.iter().map(|&axis| usize::try_from(axis).ok()).collect();
-    let counted = checked.and_then(|axes| Some((axes.iter().try_fold(1, |a: usize, &b| a.checked_mul(b))?, axes)));
+    let counted =
+        checked.and_then(|axes| Some((axes.iter().try_fold(1, |a: usize, &b| a.checked_mul(b))?, axes)));
     let (count, axes) = counted.ok_or_else(|| {
-        Problem::bad_request(format!("expected a shape of lengths from 0 whose product is a number, found {axes:?}"))
+        Problem::bad_request(format!(
+            "expected a shape of lengths from 0 whose product is a number, found {axes:?}"
+        ))
     })?;
     Ok((axes, count))
 }

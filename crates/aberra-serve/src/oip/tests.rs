@@ -34,7 +34,11 @@ impl Answered {
         let json = self.json();
         let object = json.as_object().unwrap();
         let text = object["error"].as_str().unwrap();
-        assert!(self.status == status && object.len() == 1 && text.contains(words), "{}: {text}", self.status);
+        assert!(
+            self.status == status && object.len() == 1 && text.contains(words),
+            "{}: {text}",
+            self.status
+        );
     }
 }
 
@@ -46,7 +50,13 @@ async fn send(router: Router, request: Request<Body>) -> Answered {
     Answered { status: parts.status, headers, body: read.to_bytes() }
 }
 
-async fn call(shared: &Shared, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answered {
+async fn call(
+    shared: &Shared,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Answered {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -165,9 +175,15 @@ async fn what_is_not_supported_says_so() {
 async fn an_image_gets_its_numbers() {
     let shared = shared();
     let answer = infer(&shared, &json!({"id": "7", "inputs": [image(0)]})).await;
-    assert_eq!((answer.status, &answer.headers["content-type"]), (StatusCode::OK, &"application/json".parse().unwrap()));
+    assert_eq!(
+        (answer.status, &answer.headers["content-type"]),
+        (StatusCode::OK, &"application/json".parse().unwrap())
+    );
     let answer = answer.json();
-    assert_eq!((&answer["id"], &answer["model_name"], &answer["model_version"]), (&json!("7"), &json!("first"), &json!("1")));
+    assert_eq!(
+        (&answer["id"], &answer["model_name"], &answer["model_version"]),
+        (&json!("7"), &json!("first"), &json!("1"))
+    );
     assert_eq!(names(&answer), ["score", "p_value", "threshold", "anomalous", "anomalous_share"]);
     assert_eq!(output(&answer, "score")["data"], json!([score(0)]));
     assert_eq!(output(&answer, "score")["shape"], json!([1]));
@@ -183,9 +199,7 @@ async fn every_way_to_send_an_image_gives_the_same_score() {
     let shares: Vec<f32> = grey.iter().map(|&value| f32::from(value) / 255.0).collect();
     let png = png(3);
     let framed = [&u32::try_from(png.len()).unwrap().to_le_bytes(), &png[..]].concat();
-    let binary = |name: &str, shape: Value, datatype: &str, size: usize| {
-        json!({"inputs": [{"name": name, "shape": shape, "datatype": datatype, "parameters": {"binary_data_size": size}}]})
-    };
+    let binary = |name: &str, shape: Value, datatype: &str, size: usize| json!({"inputs": [{"name": name, "shape": shape, "datatype": datatype, "parameters": {"binary_data_size": size}}]});
     let raw_shares: Vec<u8> = shares.iter().flat_map(|value| value.to_le_bytes()).collect();
     let with_lies = ("inference-header-content-length", "0");
     for answer in [
@@ -194,8 +208,14 @@ async fn every_way_to_send_an_image_gives_the_same_score() {
         infer(&shared, &pixels(json!([1, 32, 32, 1]), "FP32", json!(shares))).await,
         infer_binary(&shared, &binary("image", json!([1]), "BYTES", framed.len()), &framed).await,
         infer_binary(&shared, &binary("pixels", json!([32, 32, 1]), "UINT8", grey.len()), &grey).await,
-        infer_binary(&shared, &binary("pixels", json!([1, 32, 32, 1]), "FP32", raw_shares.len()), &raw_shares).await,
-        call(&shared, Method::POST, INFER, &[("content-type", "application/octet-stream")], png.clone()).await,
+        infer_binary(
+            &shared,
+            &binary("pixels", json!([1, 32, 32, 1]), "FP32", raw_shares.len()),
+            &raw_shares,
+        )
+        .await,
+        call(&shared, Method::POST, INFER, &[("content-type", "application/octet-stream")], png.clone())
+            .await,
         call(&shared, Method::POST, INFER, &[with_lies], png).await,
     ] {
         assert_eq!(output(&answer.json(), "score")["data"], expected);
@@ -289,7 +309,10 @@ async fn wrong_requests_are_refused() {
         (input(json!({"data": null, "parameters": {"binary_data_size": "3"}})), "whole number"),
         (input(json!({"parameters": {"shared_memory_region": "a"}})), "not supported"),
         (json!({"inputs": [image(0)], "outputs": [{"name": "logits"}]}), "expected an output"),
-        (json!({"inputs": [image(0)], "outputs": [{"name": "score", "parameters": {"classification": 2}}]}), "classification"),
+        (
+            json!({"inputs": [image(0)], "outputs": [{"name": "score", "parameters": {"classification": 2}}]}),
+            "classification",
+        ),
         (json!({"inputs": [image(0)], "parameters": {"binary_data_output": 1}}), "true or false"),
         (pixels(json!([2, 2]), "FP32", json!([0, 0, 0, 0])), "shape"),
         (pixels(json!([2, 1, 2]), "FP32", json!([0, 0, 0, 0])), "1 or 3 channels"),
@@ -319,8 +342,10 @@ async fn limits_hold() {
     };
     assert_eq!(infer(&shared, &images(2)).await.status, 200);
     infer(&shared, &images(3)).await.is(413, "at most 2 images");
-    infer(&shared, &pixels(json!([32, 65, 1]), "UINT8", json!(vec![0; 32 * 65]))).await.is(413, "at most 2048 pixels");
-    let huge = json!({"inputs": [{"name": "pixels", "shape": [1 << 40, 1 << 20, 1], "datatype": "UINT8", "data": []}]});
+    infer(&shared, &pixels(json!([32, 65, 1]), "UINT8", json!(vec![0; 32 * 65])))
+        .await
+        .is(413, "at most 2048 pixels");
+    let huge = json!({"inputs": [{"name": "pixels", "shape": [1_u64 << 40, 1 << 20, 1], "datatype": "UINT8", "data": []}]});
     infer(&shared, &huge).await.is(400, "elements");
     let _room = [shared.engine.room().unwrap(), shared.engine.room().unwrap()];
     let busy = infer(&shared, &images(1)).await;
@@ -338,29 +363,36 @@ async fn hostile_bodies_are_refused() {
         b"{".to_vec(),
         b"\xff\xfe".to_vec(),
         "[".repeat(1 << 20).into_bytes(),
-        (r#"{"inputs":[{"name":"image","shape":[1],"datatype":"BYTES","data":"#.to_owned() + &"[".repeat(1 << 20)).into_bytes(),
+        (r#"{"inputs":[{"name":"image","shape":[1],"datatype":"BYTES","data":"#.to_owned()
+            + &"[".repeat(1 << 20))
+            .into_bytes(),
         (r#"{"parameters":{"a":"#.to_owned() + &"{\"a\":".repeat(1 << 18)).into_bytes(),
-        (r#"{"inputs":["#.to_owned() + &r#"{"name":"","shape":[],"datatype":"FP32"},"#.repeat(1 << 16)).into_bytes(),
+        (r#"{"inputs":["#.to_owned() + &r#"{"name":"","shape":[],"datatype":"FP32"},"#.repeat(1 << 16))
+            .into_bytes(),
         (r#"{"x":"#.to_owned() + &"[".repeat(1 << 20)).into_bytes(),
-        b"{\"inputs\":[{\"name\":\"pixels\",\"shape\":[1,1,1],\"datatype\":\"FP32\",\"data\":[NaN]}]}".to_vec(),
-        b"{\"inputs\":[{\"name\":\"pixels\",\"shape\":[1,1,1],\"datatype\":\"FP32\",\"data\":[1e999]}]}".to_vec(),
+        b"{\"inputs\":[{\"name\":\"pixels\",\"shape\":[1,1,1],\"datatype\":\"FP32\",\"data\":[NaN]}]}"
+            .to_vec(),
+        b"{\"inputs\":[{\"name\":\"pixels\",\"shape\":[1,1,1],\"datatype\":\"FP32\",\"data\":[1e999]}]}"
+            .to_vec(),
     ] {
         call(&shared, Method::POST, INFER, &[], body).await.is(400, "not a request");
     }
     let json = json!({"inputs": [image(0)]}).to_string();
     for length in ["-1", "x", "", "99999999", "18446744073709551616"] {
         let headers = [("inference-header-content-length", length)];
-        call(&shared, Method::POST, INFER, &headers, json.clone()).await.is(400, "Inference-Header-Content-Length");
+        call(&shared, Method::POST, INFER, &headers, json.clone())
+            .await
+            .is(400, "Inference-Header-Content-Length");
     }
-    call(&shared, Method::POST, INFER, &[("inference-header-content-length", "5")], json.clone()).await.is(400, "request");
+    call(&shared, Method::POST, INFER, &[("inference-header-content-length", "5")], json.clone())
+        .await
+        .is(400, "request");
 }
 
 #[tokio::test]
 async fn binary_sizes_that_lie_are_refused() {
     let shared = shared();
-    let request = |size: usize, count: usize| {
-        json!({"inputs": [{"name": "image", "shape": [count], "datatype": "BYTES", "parameters": {"binary_data_size": size}}]})
-    };
+    let request = |size: usize, count: usize| json!({"inputs": [{"name": "image", "shape": [count], "datatype": "BYTES", "parameters": {"binary_data_size": size}}]});
     let png = png(0);
     let framed = [&u32::try_from(png.len()).unwrap().to_le_bytes(), &png[..]].concat();
     let size = framed.len();
@@ -393,9 +425,14 @@ async fn statistics_count_what_was_done() {
     assert_eq!((&first["inference_count"], &first["execution_count"]), (&json!(2), &json!(2)));
     assert!(first["last_inference"].as_u64().unwrap() > 1_700_000_000_000);
     let stats = &first["inference_stats"];
-    for (name, count) in
-        [("success", 1), ("fail", 1), ("queue", 2), ("compute_input", 3), ("compute_infer", 2), ("compute_output", 1)]
-    {
+    for (name, count) in [
+        ("success", 1),
+        ("fail", 1),
+        ("queue", 2),
+        ("compute_input", 3),
+        ("compute_infer", 2),
+        ("compute_output", 1),
+    ] {
         assert_eq!(stats[name]["count"], count, "{name}");
         assert!(stats[name]["ns"].as_u64().unwrap() > 0, "{name}");
     }
@@ -407,7 +444,11 @@ async fn statistics_count_what_was_done() {
 }
 
 /// A call of gRPC: its status, its message, its answers.
-async fn remote<T: Message + Default>(shared: &Shared, method: &str, requests: &[Bytes]) -> (i32, String, Vec<T>) {
+async fn remote<T: Message + Default>(
+    shared: &Shared,
+    method: &str,
+    requests: &[Bytes],
+) -> (i32, String, Vec<T>) {
     let mut body = BytesMut::new();
     for request in requests {
         body.put_u8(0);
@@ -432,7 +473,11 @@ async fn remote<T: Message + Default>(shared: &Shared, method: &str, requests: &
     (status, message.replace("%20", " ").replace("%2C", ","), answers)
 }
 
-async fn ask<T: Message + Default>(shared: &Shared, method: &str, request: impl Message) -> Result<T, (i32, String)> {
+async fn ask<T: Message + Default>(
+    shared: &Shared,
+    method: &str,
+    request: impl Message,
+) -> Result<T, (i32, String)> {
     let (status, message, answers) = remote(shared, method, &[request.encode_to_vec().into()]).await;
     answers.into_iter().next().filter(|_| status == 0).ok_or((status, message))
 }
@@ -463,7 +508,8 @@ async fn grpc_describes_what_http_does() {
     let live: ServerLiveResponse = ask(&shared, "ServerLive", ServerLiveRequest {}).await.unwrap();
     let ready: ServerReadyResponse = ask(&shared, "ServerReady", ServerReadyRequest {}).await.unwrap();
     assert!(live.live && ready.ready);
-    let server: ServerMetadataResponse = ask(&shared, "ServerMetadata", ServerMetadataRequest {}).await.unwrap();
+    let server: ServerMetadataResponse =
+        ask(&shared, "ServerMetadata", ServerMetadataRequest {}).await.unwrap();
     assert_eq!(json!(server), get(&shared, "/v2").await.json());
     let (name, version) = ("first".to_owned(), "1".to_owned());
     let asked = ModelMetadataRequest { name: name.clone(), version: version.clone() };
@@ -475,7 +521,8 @@ async fn grpc_describes_what_http_does() {
     let asked = ModelStatisticsRequest { name, version };
     let statistics: ModelStatisticsResponse = ask(&shared, "ModelStatistics", asked).await.unwrap();
     assert_eq!(json!(statistics), get(&shared, "/v2/models/first/stats").await.json());
-    let all: ModelStatisticsResponse = ask(&shared, "ModelStatistics", ModelStatisticsRequest::default()).await.unwrap();
+    let all: ModelStatisticsResponse =
+        ask(&shared, "ModelStatistics", ModelStatisticsRequest::default()).await.unwrap();
     assert_eq!(all.model_stats.len(), 2);
     let index: RepositoryIndexResponse =
         ask(&shared, "RepositoryIndex", RepositoryIndexRequest::default()).await.unwrap();
@@ -532,7 +579,9 @@ async fn grpc_refuses_what_http_does() {
     let mut asks = remote_image(0);
     asks.parameters.insert(
         "threshold".to_owned(),
-        InferParameter { parameter_choice: Some(infer_parameter::ParameterChoice::StringParam("1".to_owned())) },
+        InferParameter {
+            parameter_choice: Some(infer_parameter::ParameterChoice::StringParam("1".to_owned())),
+        },
     );
     for (request, code, words) in [
         (ModelInferRequest { model_name: "third".to_owned(), ..remote_image(0) }, NOT_FOUND, "first, second"),
@@ -556,11 +605,15 @@ async fn grpc_refuses_what_http_does() {
     let swells: Bytes = [0x2a, 0].repeat(1 << 18).into();
     let (status, message, _) = remote::<ModelInferResponse>(&shared, "ModelInfer", &[swells]).await;
     assert!(status == INVALID && message.contains("at most"), "{status} {message}");
-    let (status, ..) = remote::<ModelInferResponse>(&shared, "ModelInfer", &[Bytes::from_static(b"\xff\xff")]).await;
+    let (status, ..) =
+        remote::<ModelInferResponse>(&shared, "ModelInfer", &[Bytes::from_static(b"\xff\xff")]).await;
     assert_eq!(status, INVALID);
     for method in ["RepositoryModelLoad", "TraceSetting", "CudaSharedMemoryStatus", "NoSuchMethod"] {
         let (status, message, _) = remote::<ModelInferResponse>(&shared, method, &[Bytes::new()]).await;
-        assert!(status == UNIMPLEMENTED && (message.contains("not supported") || method == "NoSuchMethod"), "{message}");
+        assert!(
+            status == UNIMPLEMENTED && (message.contains("not supported") || method == "NoSuchMethod"),
+            "{message}"
+        );
     }
     let _room = [shared.engine.room().unwrap(), shared.engine.room().unwrap()];
     let (status, message) = infer(remote_image(0)).await;
@@ -577,7 +630,8 @@ async fn a_stream_answers_in_order_and_outlives_a_wrong_request() {
             request.encode_to_vec().into()
         })
         .collect();
-    let (status, _, answers) = remote::<ModelStreamInferResponse>(&shared, "ModelStreamInfer", &requests).await;
+    let (status, _, answers) =
+        remote::<ModelStreamInferResponse>(&shared, "ModelStreamInfer", &requests).await;
     assert_eq!((status, answers.len()), (0, 4));
     for (at, answer) in answers.into_iter().enumerate() {
         let response = answer.infer_response.unwrap();
