@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 
+pub(crate) use self::body::Unanswered;
 pub(crate) use self::connections::Connections;
 pub(crate) use self::key::SHORTEST_KEY;
 use crate::metrics::Metrics;

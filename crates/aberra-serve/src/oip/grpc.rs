@@ -4,10 +4,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::any;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use tokio::sync::Semaphore;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
@@ -24,11 +28,15 @@ use super::model::{self, Output, VERSION};
 use super::refusal::{status, text, unsupported};
 use super::tensors::{Datatype, Tensor, Values, shape};
 use crate::detectors::Served;
+use crate::guard::Unanswered;
 use crate::problem::Problem;
 use crate::state::Shared;
 
 /// The service's name in its addresses.
 const SERVICE: &str = "inference.GRPCInferenceService";
+
+/// The end of the address of streams.
+const STREAM: &str = "/ModelStreamInfer";
 
 /// What Triton does beyond this server; the clients know the calls.
 const UNSUPPORTED: [(&str, &str); 10] = [
@@ -47,6 +55,7 @@ const UNSUPPORTED: [(&str, &str); 10] = [
 /// The service, to be merged with the routes of HTTP. A message is bounded as a body is, also after decompression.
 pub(crate) fn router(shared: Shared) -> Router {
     let limit = shared.limits.body_bytes;
+    let places = (shared.limits.held_bytes / limit.max(1)).clamp(1, Semaphore::MAX_PERMITS);
     let service = GrpcInferenceServiceServer::new(Service(shared))
         .max_decoding_message_size(limit)
         .max_encoding_message_size(usize::MAX)
@@ -61,7 +70,30 @@ pub(crate) fn router(shared: Shared) -> Router {
         };
         router = router.route(&format!("/{SERVICE}/{method}"), any(refusal));
     }
-    router
+    router.layer(from_fn_with_state(Arc::new(Semaphore::new(places)), decompress_few))
+}
+
+/// Lets few calls at a time have their messages decompressed: each may become as long as a body may be, and all together
+/// shall hold no more than bodies may. Calls wait for their turn; streams, which last, are turned away.
+async fn decompress_few(
+    State(places): State<Arc<Semaphore>>,
+    mut request: axum::extract::Request,
+    next: Next,
+) -> axum::response::Response {
+    if is_compressed(request.headers()) {
+        let is_stream = request.uri().path().ends_with(STREAM);
+        let place =
+            if is_stream { places.try_acquire_owned().ok() } else { places.acquire_owned().await.ok() };
+        let Some(place) = place else {
+            return Status::unavailable("the server is busy: too many compressed streams").into_http();
+        };
+        request.extensions_mut().insert(Arc::new(place));
+    }
+    next.run(request).await
+}
+
+fn is_compressed(headers: &HeaderMap) -> bool {
+    headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity")
 }
 
 struct Service(Shared);
@@ -72,10 +104,6 @@ type Reply<T> = Result<Response<T>, Status>;
 impl Service {
     fn find(&self, name: &str, version: &str) -> Result<Arc<Served>, Status> {
         model::find(&self.0, name, version).map_err(|problem| status(&problem))
-    }
-
-    async fn answer(&self, request: ModelInferRequest) -> Result<ModelInferResponse, Problem> {
-        answer(&self.0, request).await
     }
 }
 
@@ -129,8 +157,9 @@ impl GrpcInferenceService for Service {
     }
 
     async fn model_infer(&self, asked: Request<ModelInferRequest>) -> Reply<ModelInferResponse> {
-        let (metadata, _, request) = asked.into_parts();
-        let answer = self.answer(request).await.map_err(|problem| status(&problem))?;
+        // The extensions hold the place among those that are decompressed.
+        let (metadata, _held, request) = asked.into_parts();
+        let answer = answer(&self.0, request).await.map_err(|problem| status(&problem))?;
         reply(&metadata, answer)
     }
 
@@ -141,11 +170,17 @@ impl GrpcInferenceService for Service {
         &self,
         asked: Request<Streaming<ModelInferRequest>>,
     ) -> Reply<Self::ModelStreamInferStream> {
-        let (metadata, _, requests) = asked.into_parts();
-        let answers = unfold(Some((self.0.clone(), requests)), async |state| {
-            let (shared, mut requests) = state?;
+        let (metadata, held, requests) = asked.into_parts();
+        let answers = unfold(Some((self.0.clone(), held, requests)), async |state| {
+            let (shared, held, mut requests) = state?;
             match requests.message().await {
-                Ok(Some(request)) => Some((Ok(streamed(&shared, request).await), Some((shared, requests)))),
+                Ok(Some(request)) => {
+                    let answer = streamed(&shared, request).await;
+                    if let Some(unanswered) = held.get::<Unanswered>() {
+                        unanswered.let_go();
+                    }
+                    Some((Ok(answer), Some((shared, held, requests))))
+                }
                 Ok(None) => None,
                 Err(status) => Some((Err(status), None)),
             }
@@ -157,7 +192,7 @@ impl GrpcInferenceService for Service {
 /// An answer, compressed where the request was.
 fn reply<T>(asked: &MetadataMap, answer: T) -> Reply<T> {
     let mut response = Response::new(answer);
-    if asked.get("grpc-encoding").is_none_or(|encoding| encoding == "identity") {
+    if !is_compressed(asked.as_ref()) {
         response.disable_compression();
     }
     Ok(response)

@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use super::generated::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use super::generated::*;
 use super::tensors::Values;
-use crate::options::Limits;
+use crate::options::{Limits, ServeOptions};
 use crate::state::Shared;
 use crate::testing::{LATENT, SIZE_PX, grey, png, shared, shared_with};
 
@@ -40,6 +40,12 @@ impl Answered {
             self.status
         );
     }
+}
+
+/// The routers behind the guard.
+fn guarded(shared: &Shared, options: &ServeOptions) -> Router {
+    let router = super::http::router().with_state(shared.clone()).merge(super::grpc::router(shared.clone()));
+    crate::guard::guarded(router, shared, options)
 }
 
 async fn send(router: Router, request: Request<Body>) -> Answered {
@@ -443,24 +449,35 @@ async fn statistics_count_what_was_done() {
     assert_eq!(all["model_stats"][1]["inference_count"], 0);
 }
 
-/// A call of gRPC: its status, its message, its answers.
-async fn remote<T: Message + Default>(
-    shared: &Shared,
-    method: &str,
-    requests: &[Bytes],
-) -> (i32, String, Vec<T>) {
+fn framed(requests: &[Bytes]) -> Bytes {
     let mut body = BytesMut::new();
     for request in requests {
         body.put_u8(0);
         body.put_u32(u32::try_from(request.len()).unwrap());
         body.put_slice(request);
     }
-    let request = Request::post(format!("/inference.GRPCInferenceService/{method}"))
+    body.freeze()
+}
+
+fn remote_request(method: &str, body: Body) -> Request<Body> {
+    Request::post(format!("http://127.0.0.1:8765/inference.GRPCInferenceService/{method}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
-        .body(Body::from(body.freeze()))
-        .unwrap();
-    let answer = send(super::grpc::router(shared.clone()), request).await;
+        .body(body)
+        .unwrap()
+}
+
+/// A call of gRPC: its status, its message, its answers.
+async fn remote<T: Message + Default>(
+    shared: &Shared,
+    method: &str,
+    requests: &[Bytes],
+) -> (i32, String, Vec<T>) {
+    let request = remote_request(method, Body::from(framed(requests)));
+    read_remote(send(super::grpc::router(shared.clone()), request).await)
+}
+
+fn read_remote<T: Message + Default>(answer: Answered) -> (i32, String, Vec<T>) {
     let mut answers = Vec::new();
     let mut rest = &answer.body[..];
     while let Some((head, more)) = rest.split_at_checked(5) {
@@ -643,4 +660,83 @@ async fn a_stream_answers_in_order_and_outlives_a_wrong_request() {
             assert_eq!(response.raw_output_contents[0], score(at as u64).to_le_bytes()[..]);
         }
     }
+}
+
+#[tokio::test]
+async fn the_guard_speaks_the_protocol() {
+    let shared = shared();
+    let key = secrecy::SecretString::from("0123456789abcdef");
+    let router = guarded(&shared, &ServeOptions { api_key: Some(key), ..ServeOptions::default() });
+    let http = |path: &str| Request::get(format!("http://127.0.0.1:8765{path}")).body(Body::empty()).unwrap();
+    let answer = send(router.clone(), http("/v2/models/first")).await;
+    answer.is(401, "API key");
+    assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    assert_eq!(send(router.clone(), http("/v2/health/ready")).await.status, 200);
+    let answer = send(router.clone(), http("/api/v1/detectors")).await;
+    assert_eq!((answer.status, &answer.json()["title"]), (StatusCode::UNAUTHORIZED, &json!("Unauthorized")));
+    let call = || remote_request("ModelInfer", framed(&[remote_image(0).encode_to_vec().into()]).into());
+    let (status, message, _) = read_remote::<ModelInferResponse>(send(router.clone(), call()).await);
+    assert!(status == 16 && message.contains("API key"), "{status} {message}");
+    let mut with_key = call();
+    with_key.headers_mut().insert("authorization", "Bearer 0123456789abcdef".parse().unwrap());
+    let (status, _, answers) = read_remote::<ModelInferResponse>(send(router, with_key).await);
+    assert_eq!((status, answers.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn what_calls_hold_is_bounded() {
+    let bytes: usize = 16 << 10;
+    let limits = Limits { body_bytes: bytes, held_bytes: bytes, ..Limits::default() };
+    let shared = shared_with(limits);
+    let router = guarded(&shared, &ServeOptions { limits, ..ServeOptions::default() });
+    let long = ModelInferRequest { raw_input_contents: vec![vec![0; bytes].into()], ..remote_image(0) };
+    let long = framed(&[long.encode_to_vec().into()]);
+    let (status, message, _) = read_remote::<ModelInferResponse>(
+        send(router.clone(), remote_request("ModelInfer", long.into())).await,
+    );
+    assert!(status == INVALID && message.contains("at most"), "{status} {message}");
+    // A stream may bring more than that in all, but not at a time.
+    let one = framed(&[remote_image(1).encode_to_vec().into()]);
+    let count = 2 * bytes / one.len() + 2;
+    let stream = |chunk: Bytes, count: usize| {
+        let chunks =
+            futures_util::stream::iter((0..count).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
+        remote_request("ModelStreamInfer", Body::from_stream(chunks))
+    };
+    let answer = send(router.clone(), stream(one.clone(), count)).await;
+    let (status, message, answers) = read_remote::<ModelStreamInferResponse>(answer);
+    assert!(status == 0 && answers.len() == count, "{status} {message} {}", answers.len());
+    let part = Bytes::from([&[0, 0, 0, 0x3f, 0xff][..], &[0; 1000]].concat());
+    let answer = send(router, stream(part, 40)).await;
+    let (status, message, answers) = read_remote::<ModelStreamInferResponse>(answer);
+    assert!(status == UNAVAILABLE && answers.is_empty(), "{status} {message}");
+}
+
+#[tokio::test]
+async fn compressed_calls_take_turns() {
+    let limits = Limits { held_bytes: 64 << 20, body_bytes: 64 << 20, ..Limits::default() };
+    let shared = shared_with(limits);
+    let router = super::grpc::router(shared);
+    let compressed = |method: &str, requests: Body| {
+        let mut request = remote_request(method, requests);
+        request.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());
+        request
+    };
+    let one = || Body::from(framed(&[remote_image(0).encode_to_vec().into()]));
+    let (left, right) = tokio::join!(
+        send(router.clone(), compressed("ModelInfer", one())),
+        send(router.clone(), compressed("ModelInfer", one()))
+    );
+    assert_eq!(
+        (read_remote::<ModelInferResponse>(left).0, read_remote::<ModelInferResponse>(right).0),
+        (0, 0)
+    );
+    // A stream that has not ended keeps its place.
+    let endless = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+    let open = router.clone().oneshot(compressed("ModelStreamInfer", endless)).await.unwrap();
+    let second = send(router.clone(), compressed("ModelStreamInfer", one())).await;
+    assert_eq!(read_remote::<ModelStreamInferResponse>(second).0, UNAVAILABLE);
+    drop(open);
+    let third = send(router, compressed("ModelStreamInfer", one())).await;
+    assert_eq!(read_remote::<ModelStreamInferResponse>(third).0, 0);
 }
