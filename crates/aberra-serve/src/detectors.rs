@@ -7,6 +7,7 @@ use aberra::explain::{EvidenceRanks, Pca, posterior_means, principal_components}
 use aberra::{Detector, Part};
 
 use crate::evaluation::Evaluated;
+use crate::oip::Statistics;
 
 /// A detector under the name that requests call it by.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Served {
     /// The detector.
     pub(crate) detector: Detector,
     pub(crate) ranks: EvidenceRanks,
+    pub(crate) statistics: Statistics,
     components: OnceLock<Option<Pca>>,
     spread: OnceLock<Spread>,
     known: OnceLock<KnownNormals>,
@@ -43,6 +45,7 @@ impl Served {
             name,
             detector,
             ranks,
+            statistics: Statistics::default(),
             components: OnceLock::new(),
             spread: OnceLock::new(),
             known: OnceLock::new(),

@@ -93,15 +93,21 @@ impl Engine {
         }
         let room =
             u32::try_from(count).ok().and_then(|count| self.room.clone().try_acquire_many_owned(count).ok());
+        let started = Instant::now();
         let Some(mut room) = room else {
             self.metrics.refused();
+            served.statistics.fail.add(started.elapsed());
             return Err(Refusal::Busy);
         };
         let judging = images.into_iter().filter_map(|image| {
             let room = room.split(1)?;
             Some(self.judge_one(served.clone(), image, room))
         });
-        Ok(futures_util::future::join_all(judging).await)
+        let verdicts = futures_util::future::join_all(judging).await;
+        let all = verdicts.iter().all(Result::is_ok);
+        let counted = if all { &served.statistics.success } else { &served.statistics.fail };
+        counted.add(started.elapsed());
+        Ok(verdicts)
     }
 
     /// A place in the queue for work that brings no image.
@@ -151,6 +157,7 @@ impl Engine {
         .await
         .map_err(|_| Failure::internal())?;
         self.metrics.decoded(started.elapsed());
+        served.statistics.compute_input.add(started.elapsed());
         let (reply, verdict) = oneshot::channel();
         let job = Job { served, input: input?, reply, queued: Instant::now(), _room: room };
         self.queue.send(job).map_err(|_| Failure::internal())?;
@@ -213,13 +220,16 @@ impl Batcher {
         let (inputs, replies): (Vec<_>, Vec<_>) = jobs
             .into_iter()
             .map(|job| {
-                self.metrics.waited(started.duration_since(job.queued));
+                let waited = started.duration_since(job.queued);
+                self.metrics.waited(waited);
+                served.statistics.queue.add(waited);
                 (Ok(job.input), (job.reply, job._room))
             })
             .unzip();
         let count = inputs.len();
         let verdicts = catch_unwind(AssertUnwindSafe(|| served.detector.score_inputs(inputs)));
         self.metrics.judged(count, started.elapsed());
+        served.statistics.judged(count, started.elapsed());
         let mut verdicts = verdicts.unwrap_or_default().into_iter();
         for (reply, _room) in replies {
             let verdict = match verdicts.next() {

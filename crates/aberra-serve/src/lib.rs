@@ -11,6 +11,7 @@ mod evaluation;
 mod guard;
 mod log;
 mod metrics;
+mod oip;
 mod options;
 mod problem;
 mod server;

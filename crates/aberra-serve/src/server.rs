@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::options::{Limits, ServeOptions, TlsFiles};
 use crate::problem::Problem;
 use crate::state::Shared;
-use crate::{api, assets};
+use crate::{api, assets, oip};
 
 /// Why a server cannot start.
 #[derive(Debug)]
@@ -105,12 +105,14 @@ impl Server {
         let router = Router::new()
             .merge(assets::router())
             .merge(api::router())
+            .merge(oip::http::router())
             .route("/metrics", get(metrics))
             .fallback(any(|| async { Problem::not_found("there is nothing here") }))
             .method_not_allowed_fallback(|| async {
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address answers other methods")
             })
-            .with_state(self.shared.clone());
+            .with_state(self.shared.clone())
+            .merge(oip::grpc::router(self.shared.clone()));
         guarded(router, &self.shared, &self.options)
     }
 

@@ -2,7 +2,7 @@
 //! of time, and of what all requests together may hold.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,10 +12,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use futures_util::StreamExt;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tonic::Status;
 
 use crate::options::Limits;
 use crate::problem::Problem;
@@ -106,6 +108,34 @@ impl Bodies {
     }
 }
 
+/// Room for what a stream has sent: whoever answers it lets it go.
+#[derive(Clone, Default)]
+pub(crate) struct Unanswered(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Unanswered {
+    /// Everything that was sent is answered.
+    pub(crate) fn let_go(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Bodies {
+    /// The same request, whose frames take room as they arrive. Its extension [`Unanswered`] gives it back.
+    fn metered(&self, request: Request) -> Request {
+        let (mut parts, body) = request.into_parts();
+        let unanswered = Unanswered::default();
+        parts.extensions.insert(unanswered.clone());
+        let bodies = self.clone();
+        let body = body.into_data_stream().map(move |data| {
+            let data = data?;
+            let mut room = unanswered.0.lock().unwrap_or_else(PoisonError::into_inner);
+            bodies.hold(&mut room, data.len()).map_err(|problem| Status::unavailable(problem.detail))?;
+            Ok::<Bytes, axum::BoxError>(data)
+        });
+        Request::from_parts(parts, Body::from_stream(body))
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Encoding {
     Gzip,
@@ -127,11 +157,12 @@ impl Encoding {
     }
 }
 
-/// Holds a request's body whole and answers within the bound of time. Streams of gRPC pass: tonic bounds their messages.
+/// Holds a request's body whole and answers within the bound of time. Of a stream of gRPC, which has no end that one could
+/// wait for, what was sent and not yet answered is held.
 pub(super) async fn hold(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
     let limit = bodies.limits.request_time;
-    if is_grpc(request.headers()) {
-        return within(limit, next.run(request)).await;
+    if is_grpc(request.headers()) && request.uri().path().ends_with("/ModelStreamInfer") {
+        return within(limit, next.run(bodies.metered(request))).await;
     }
     let (mut parts, body) = request.into_parts();
     let expected = body.size_hint();

@@ -19,9 +19,11 @@ use secrecy::SecretString;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 
+pub(crate) use self::body::Unanswered;
 pub(crate) use self::connections::Connections;
 pub(crate) use self::key::SHORTEST_KEY;
 use crate::metrics::Metrics;
+use crate::oip::translated;
 use crate::options::ServeOptions;
 use crate::problem::Problem;
 use crate::state::Shared;
@@ -59,6 +61,7 @@ pub(crate) fn guarded(router: Router, shared: &Shared, options: &ServeOptions) -
         .layer(from_fn(catch_panics))
         .layer(from_fn_with_state(bodies, body::hold))
         .layer(from_fn_with_state(door, admit))
+        .layer(from_fn(translated))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(SMALL))))
         .layer(from_fn_with_state(shared.metrics.clone(), record))
 }

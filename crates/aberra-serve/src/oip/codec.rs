@@ -1,0 +1,208 @@
+//! Reads the messages of gRPC, but none that would take far more memory than it is long.
+//!
+//! A message may hold hundreds of millions of empty tensors or strings, of two bytes each, that become hundreds of bytes
+//! each once they are read. So what [`ModelInferRequest`](super::generated::ModelInferRequest) would become is counted
+//! first; the other messages hold no lists.
+
+use std::marker::PhantomData;
+
+use bytes::{Buf, Bytes};
+use prost::Message;
+use tonic::Status;
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
+use tonic_prost::ProstEncoder;
+
+/// Writes `T` and reads `U`.
+#[derive(Debug)]
+pub(super) struct BoundedCodec<T, U>(PhantomData<(T, U)>);
+
+impl<T, U> Default for BoundedCodec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Message + Send + 'static, U: Message + Default + Send + 'static> Codec for BoundedCodec<T, U> {
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = BoundedDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstEncoder::default()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        BoundedDecoder(PhantomData)
+    }
+}
+
+/// Reads `U`.
+#[derive(Debug)]
+pub(super) struct BoundedDecoder<U>(PhantomData<U>);
+
+impl<U: Message + Default> Decoder for BoundedDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        let message = buffer.copy_to_bytes(buffer.remaining());
+        if !fits(&message) {
+            return Err(Status::invalid_argument(
+                "expected a message of at most 4096 tensors, parameters and elements, or numbers in packed form, found more",
+            ));
+        }
+        // A client's fault, which is not this server's: not `internal`.
+        U::decode(message).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::default()
+    }
+}
+
+/// Tensors, parameters and elements that are not packed numbers, all together.
+const MOST_RECORDS: usize = 4096;
+/// Bytes of packed integers of 8 bytes each that may be one byte long: shapes, and what no input is made of.
+const MOST_WIDE_BYTES: usize = 64 << 10;
+
+/// Whether a message takes no more than a few times its length once it is read.
+fn fits(message: &Bytes) -> bool {
+    let mut count = Counter { records: MOST_RECORDS, wide: MOST_WIDE_BYTES };
+    count.walk(message, Level::Request).is_some()
+}
+
+/// What is still allowed.
+struct Counter {
+    records: usize,
+    wide: usize,
+}
+
+/// Which message it is whose fields are counted.
+#[derive(Clone, Copy)]
+enum Level {
+    Request,
+    Input,
+    Output,
+    Contents,
+    Other,
+}
+
+impl Level {
+    /// What a field of bytes holds.
+    fn inner(self, field: u64) -> Option<Self> {
+        match (self, field) {
+            (Self::Request, 5) => Some(Self::Input),
+            (Self::Request, 6) => Some(Self::Output),
+            (Self::Input, 5) => Some(Self::Contents),
+            // Parameters: pairs of a name and a value.
+            (Self::Request | Self::Input, 4) | (Self::Output, 2) => Some(Self::Other),
+            _ => None,
+        }
+    }
+
+    /// Whether a field of bytes holds integers that are longer once they are read.
+    fn is_wide(self, field: u64) -> bool {
+        matches!((self, field), (Self::Input, 3) | (Self::Contents, 2 | 3 | 5))
+    }
+}
+
+impl Counter {
+    /// Counts the fields of a message; `None` where there are too many, or where it is no message.
+    fn walk(&mut self, mut message: &[u8], level: Level) -> Option<()> {
+        while !message.is_empty() {
+            self.records = self.records.checked_sub(1)?;
+            let tag = varint(&mut message)?;
+            let field = tag >> 3;
+            match tag & 7 {
+                0 => {
+                    varint(&mut message)?;
+                }
+                1 => drop(split(&mut message, 8)?),
+                5 => drop(split(&mut message, 4)?),
+                2 => {
+                    let length = usize::try_from(varint(&mut message)?).ok()?;
+                    let bytes = split(&mut message, length)?;
+                    if level.is_wide(field) {
+                        self.wide = self.wide.checked_sub(bytes.len())?;
+                    }
+                    if let Some(inner) = level.inner(field) {
+                        self.walk(bytes, inner)?;
+                    }
+                }
+                _ => return None,
+            }
+        }
+        Some(())
+    }
+}
+
+fn split<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (bytes, rest) = message.split_at_checked(length)?;
+    *message = rest;
+    Some(bytes)
+}
+
+fn varint(message: &mut &[u8]) -> Option<u64> {
+    prost::encoding::decode_varint(message).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::oip::generated::model_infer_request::InferInputTensor;
+    use crate::oip::generated::{InferTensorContents, ModelInferRequest};
+
+    fn request(contents: InferTensorContents) -> Bytes {
+        let input = InferInputTensor {
+            name: "pixels".to_owned(),
+            datatype: "FP32".to_owned(),
+            shape: vec![1, 128, 128, 3],
+            contents: Some(contents),
+            ..Default::default()
+        };
+        let request =
+            ModelInferRequest { model_name: "first".to_owned(), inputs: vec![input], ..Default::default() };
+        request.encode_to_vec().into()
+    }
+
+    #[test]
+    fn images_fit() {
+        let count = 128 * 128 * 3;
+        assert!(fits(&request(InferTensorContents {
+            fp32_contents: vec![0.5; count],
+            ..Default::default()
+        })));
+        assert!(fits(&request(InferTensorContents { uint_contents: vec![7; count], ..Default::default() })));
+        let images = vec![Bytes::from_static(&[1; 100]); 64];
+        assert!(fits(&request(InferTensorContents { bytes_contents: images.clone(), ..Default::default() })));
+        let raw = ModelInferRequest { raw_input_contents: images, ..Default::default() };
+        assert!(fits(&raw.encode_to_vec().into()));
+    }
+
+    #[test]
+    fn what_would_swell_does_not() {
+        let many = 1 << 20;
+        for pair in [[0x2a, 0], [0x32, 0], [0x3a, 0], [0x22, 0]] {
+            assert!(!fits(&pair.repeat(many).into()), "{pair:?}");
+        }
+        assert!(!fits(&request(InferTensorContents { int64_contents: vec![0; many], ..Default::default() })));
+        assert!(!fits(&request(InferTensorContents {
+            bytes_contents: vec![Bytes::new(); many],
+            ..Default::default()
+        })));
+        let input = InferInputTensor { shape: vec![0; many], ..Default::default() };
+        let request = ModelInferRequest { inputs: vec![input], ..Default::default() };
+        assert!(!fits(&request.encode_to_vec().into()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..200)) {
+            let _ = fits(&bytes.into());
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The protocol over HTTP: `/v2`. Errors are `{"error": "..."}`, as its clients expect.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::generated::repository_index_response::ModelIndex;
+use super::generated::{ModelConfig, ModelMetadataResponse, ModelStatistics, ModelStatisticsResponse};
+use super::infer::{afterwards, beside, infer};
+use super::model;
+use super::refusal::{Refused, unsupported};
+use super::{json, json::Read};
+use crate::detectors::Served;
+use crate::problem::Problem;
+use crate::state::Shared;
+
+/// Length of the JSON before the tensors' bytes.
+const HEAD_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+/// All routes of `/v2`. Bodies come whole and decompressed; what bounds them stands before.
+pub(crate) fn router() -> Router<Shared> {
+    let mut router = Router::new()
+        .route("/v2", get(async || Json(model::server())))
+        .route("/v2/health/live", get(async || StatusCode::OK))
+        .route("/v2/health/ready", get(ready))
+        .route("/v2/models/stats", get(all_statistics))
+        .route("/v2/repository/index", post(index));
+    for model in ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"] {
+        router = router
+            .route(model, get(metadata))
+            .route(&format!("{model}/ready"), get(model_ready))
+            .route(&format!("{model}/config"), get(config))
+            .route(&format!("{model}/stats"), get(statistics))
+            .route(&format!("{model}/infer"), post(answer));
+    }
+    for (route, what) in [
+        ("/v2/repository/models/{model}/load", "loading models"),
+        ("/v2/repository/models/{model}/unload", "unloading models"),
+        ("/v2/models/{model}/trace/setting", "trace settings"),
+        ("/v2/trace/setting", "trace settings"),
+        ("/v2/logging", "log settings"),
+        ("/v2/systemsharedmemory/{*rest}", "shared memory"),
+        ("/v2/cudasharedmemory/{*rest}", "shared memory"),
+    ] {
+        router = router.route(route, any(async move || Refused(unsupported(what))));
+    }
+    router.layer(DefaultBodyLimit::disable())
+}
+
+type Answer<T> = Result<T, Refused>;
+
+/// The detector that a path names.
+struct Named(Arc<Served>);
+
+#[derive(Deserialize)]
+struct Names {
+    model: String,
+    #[serde(default)]
+    version: String,
+}
+
+impl FromRequestParts<Shared> for Named {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Answer<Self> {
+        let Path(Names { model, version }) = Path::from_request_parts(parts, shared)
+            .await
+            .map_err(|_| Problem::not_found("expected a model's name in the address, found none"))?;
+        Ok(Self(model::find(shared, &model, &version)?))
+    }
+}
+
+/// What a server says that takes no more work.
+fn ending() -> Refused {
+    Refused(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server ends"))
+}
+
+async fn ready(State(shared): State<Shared>) -> Answer<StatusCode> {
+    if shared.is_ready() { Ok(StatusCode::OK) } else { Err(ending()) }
+}
+
+async fn model_ready(Named(_): Named, state: State<Shared>) -> Answer<StatusCode> {
+    ready(state).await
+}
+
+async fn metadata(Named(served): Named) -> Json<ModelMetadataResponse> {
+    Json(model::metadata(&served))
+}
+
+async fn config(Named(served): Named) -> Json<ModelConfig> {
+    Json(model::config(&served))
+}
+
+async fn statistics(Named(served): Named) -> Json<ModelStatisticsResponse> {
+    Json(ModelStatisticsResponse { model_stats: vec![model::statistics(&served)] })
+}
+
+async fn all_statistics(State(shared): State<Shared>) -> Json<ModelStatisticsResponse> {
+    let model_stats: Vec<ModelStatistics> =
+        shared.detectors.iter().map(|served| model::statistics(served)).collect();
+    Json(ModelStatisticsResponse { model_stats })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct IndexRequest {
+    ready: bool,
+}
+
+async fn index(State(shared): State<Shared>, body: Bytes) -> Answer<Json<Vec<ModelIndex>>> {
+    let asked: IndexRequest = if body.is_empty() {
+        IndexRequest::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| {
+            Problem::bad_request(format!("the body is not a request for the index: {error}"))
+        })?
+    };
+    Ok(Json(model::index(&shared, asked.ready).models))
+}
+
+async fn answer(
+    Named(served): Named,
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<Response> {
+    let Read { id, asked, is_binary } = read(&shared, &headers, body).await?;
+    let tensors = infer(&shared, &served, asked).await?;
+    let elements = tensors.iter().map(|tensor| tensor.values.len()).sum();
+    let name = served.name.clone();
+    let write = move || json::write(&name, id.as_deref(), &tensors, &is_binary);
+    let (head, behind) = afterwards(&shared, elements, write).await?;
+    let Some(behind) = behind else {
+        return Ok(([(header::CONTENT_TYPE, "application/json")], head).into_response());
+    };
+    let length = head.len();
+    let mut body = head;
+    body.extend_from_slice(&behind);
+    let kind = (header::CONTENT_TYPE, "application/octet-stream");
+    Ok(([kind], [(HEAD_LENGTH, length.to_string())], body).into_response())
+}
+
+/// Takes a body apart: JSON, JSON with bytes behind it, or a bare image.
+async fn read(shared: &Shared, headers: &HeaderMap, mut body: Bytes) -> Result<Read, Problem> {
+    let length = match headers.get(&HEAD_LENGTH) {
+        Some(value) => {
+            let length = value.to_str().ok().and_then(|value| value.trim().parse::<usize>().ok());
+            let length = length.filter(|&length| length <= body.len());
+            Some(length.ok_or_else(|| {
+                Problem::bad_request(format!(
+                    "Inference-Header-Content-Length: expected a number from 0 to the body's {} bytes, found another",
+                    body.len()
+                ))
+            })?)
+        }
+        None if is_bare(headers, &body) => Some(0),
+        None => None,
+    };
+    match length {
+        Some(0) => Ok(json::image(body)),
+        length => {
+            let head = body.split_to(length.unwrap_or(body.len()));
+            beside(shared, head.len(), move || json::read(&head, body)).await
+        }
+    }
+}
+
+/// Whether a body is an image as it is. No image begins as JSON does.
+fn is_bare(headers: &HeaderMap, body: &[u8]) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    kind == Some(b"application/octet-stream") && body.trim_ascii_start().first() != Some(&b'{')
+}

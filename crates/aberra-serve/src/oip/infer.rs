@@ -1,0 +1,261 @@
+//! From input tensors to output tensors: what both doors of the protocol ask.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use aberra::Verdict;
+use aberra::calibrate::is_anomalous;
+use aberra::explain::anomalous_share;
+use aberra::image::Image;
+
+use super::model::{IMAGE, Output, PIXELS};
+use super::refusal::unsupported;
+use super::tensors::{Tensor, Values};
+use crate::detectors::Served;
+use crate::engine::Source;
+use crate::options::Limits;
+use crate::problem::{Failure, Problem};
+use crate::state::Shared;
+
+/// What is asked of a detector.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) inputs: Vec<Tensor>,
+    /// In the order in which they are to be answered.
+    pub(super) outputs: Vec<Output>,
+    /// Judge by this threshold instead of the detector's own.
+    pub(super) threshold: Option<f64>,
+}
+
+/// A value that comes along with a request or a tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Parameter {
+    Bool(bool),
+    Integer(i64),
+    Number(f64),
+    Text(String),
+}
+
+/// Parameters by name. Those that no one here knows are ignored, as the protocol has it.
+pub(super) type Parameters = BTreeMap<String, Parameter>;
+
+/// The threshold that a request asks for.
+///
+/// # Errors
+/// It is no finite number.
+pub(super) fn threshold(parameters: &Parameters) -> Result<Option<f64>, Problem> {
+    match parameters.get("threshold") {
+        None => Ok(None),
+        Some(Parameter::Integer(value)) => Ok(Some(*value as f64)),
+        Some(Parameter::Number(value)) if value.is_finite() => Ok(Some(*value)),
+        Some(other) => {
+            Err(Problem::bad_request(format!("threshold: expected a finite number, found {other:?}")))
+        }
+    }
+}
+
+/// Refuses a tensor that lies in memory which the client would share.
+pub(super) fn check_is_sent(parameters: &Parameters) -> Result<(), Problem> {
+    match parameters.contains_key("shared_memory_region") {
+        true => Err(unsupported("shared memory")),
+        false => Ok(()),
+    }
+}
+
+/// An output that a request asks for.
+///
+/// # Errors
+/// The model has none of that name, or it is asked for in a way that is not supported.
+pub(super) fn output(name: &str, parameters: &Parameters) -> Result<Output, Problem> {
+    check_is_sent(parameters)?;
+    if parameters.contains_key("classification") {
+        return Err(unsupported("classification"));
+    }
+    Output::of(name).ok_or_else(|| {
+        let names = Output::ALL.map(Output::name).join(", ");
+        Problem::bad_request(format!("expected an output of {names}, found another"))
+    })
+}
+
+/// Work on fewer bytes than these is done where it comes up; work on more waits for a thread.
+const INLINE_BYTES: usize = 256 << 10;
+
+/// The outputs that are asked for, one row for each image.
+///
+/// # Errors
+/// Inputs that are not the model's, an image that has no verdict (it is named by its number), or a full queue.
+pub(super) async fn infer(
+    shared: &Shared,
+    served: &Arc<Served>,
+    asked: Asked,
+) -> Result<Vec<Tensor>, Problem> {
+    let Asked { inputs, outputs, threshold } = asked;
+    let threshold = threshold.unwrap_or(served.detector.calibration().threshold);
+    let limits = shared.limits;
+    let elements = inputs.iter().map(|input| input.values.len()).sum();
+    let sources = beside(shared, elements, move || sources(inputs, &limits)).await?;
+    let verdicts = shared.engine.judge(served, sources).await?;
+    let verdicts =
+        verdicts.into_iter().enumerate().map(|(at, verdict)| verdict.map_err(|why| failed(at, why)));
+    let verdicts = verdicts.collect::<Result<Vec<Verdict>, Problem>>()?;
+    let started = Instant::now();
+    let tensors = answer(served, &verdicts, &outputs, threshold)?;
+    served.statistics.compute_output.add(started.elapsed());
+    Ok(tensors)
+}
+
+/// Does work on so many bytes: here where they are few, else when a thread is free for it, and only while the server
+/// takes more work.
+pub(super) async fn beside<T: Send + 'static>(
+    shared: &Shared,
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let _room = if bytes < INLINE_BYTES { None } else { Some(shared.engine.room()?) };
+    afterwards(shared, bytes, work).await
+}
+
+/// The same for an answer, which is given also where the server takes no more work.
+pub(super) async fn afterwards<T: Send + 'static>(
+    shared: &Shared,
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if bytes < INLINE_BYTES { work() } else { shared.engine.work(work).await }
+}
+
+/// Why an image has no verdict, with its number.
+fn failed(at: usize, why: Failure) -> Problem {
+    if why == Failure::internal() {
+        return Problem::internal();
+    }
+    Problem { hint: why.hint, ..Problem::bad_request(format!("image {at}: {}", why.detail)) }
+}
+
+fn sources(mut inputs: Vec<Tensor>, limits: &Limits) -> Result<Vec<Source>, Problem> {
+    let found = inputs.len();
+    match (inputs.pop(), found) {
+        (Some(input), 1) if input.name == IMAGE => encoded(input, limits),
+        (Some(input), 1) if input.name == PIXELS => decoded(input, limits),
+        (Some(_), 1) => {
+            Err(Problem::bad_request(format!("expected an input {IMAGE} or {PIXELS}, found another")))
+        }
+        _ => Err(Problem::bad_request(format!("expected one input, {IMAGE} or {PIXELS}, found {found}"))),
+    }
+}
+
+fn encoded(input: Tensor, limits: &Limits) -> Result<Vec<Source>, Problem> {
+    match (input.values, &input.shape[..]) {
+        (Values::Bytes(images), &[count]) => {
+            check_count(count, limits)?;
+            Ok(images.into_iter().map(Source::Encoded).collect())
+        }
+        (Values::Bytes(_), shape) => Err(expected_shape(IMAGE, "[images]", shape)),
+        (values, _) => Err(expected_type(IMAGE, "BYTES", &values)),
+    }
+}
+
+fn decoded(input: Tensor, limits: &Limits) -> Result<Vec<Source>, Problem> {
+    let (count, height, width, channels) = match input.shape[..] {
+        [count, height, width, channels @ (1 | 3)] => (count, height, width, channels),
+        [height, width, channels @ (1 | 3)] => (1, height, width, channels),
+        ref shape => {
+            let expected =
+                "[images, height, width, channels] or [height, width, channels] with 1 or 3 channels";
+            return Err(expected_shape(PIXELS, expected, shape));
+        }
+    };
+    check_count(count, limits)?;
+    let pixels = height.saturating_mul(width);
+    if pixels == 0 {
+        return Err(Problem::bad_request(format!(
+            "{PIXELS}: expected images with pixels, found {height} x {width}"
+        )));
+    }
+    if pixels as u64 > limits.pixels {
+        return Err(Problem::too_large(format!(
+            "{PIXELS}: expected images of at most {} pixels, found {height} x {width}",
+            limits.pixels
+        )));
+    }
+    let each = pixels.saturating_mul(channels);
+    let images: Vec<Vec<f32>> = match &input.values {
+        // The same as the decoder gives for a file of these values.
+        Values::Uint8(values) => values
+            .chunks_exact(each)
+            .map(|image| image.iter().map(|&v| f32::from(v) / 255.0).collect())
+            .collect(),
+        Values::Fp32(values) => values.chunks_exact(each).map(<[f32]>::to_vec).collect(),
+        values => return Err(expected_type(PIXELS, "FP32 or UINT8", values)),
+    };
+    images
+        .into_iter()
+        .enumerate()
+        .map(|(at, image)| {
+            if let Some(value) = image.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+                return Err(Problem::bad_request(format!(
+                    "image {at}: expected pixels from 0 to 1, found {value}"
+                ))
+                .with_hint("send 8-bit values as UINT8, or divide by the largest value that there can be"));
+            }
+            let image = Image::from_pixels(image, height, width, channels).ok_or_else(Problem::internal)?;
+            Ok(Source::Decoded(image))
+        })
+        .collect()
+}
+
+fn check_count(count: usize, limits: &Limits) -> Result<(), Problem> {
+    match count {
+        0 => Err(Problem::bad_request("expected at least one image, found none")),
+        count if count > limits.images => Err(Problem::too_large(format!(
+            "expected at most {} images in one request, found {count}",
+            limits.images
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn expected_shape(name: &str, expected: &str, found: &[usize]) -> Problem {
+    Problem::bad_request(format!("{name}: expected the shape {expected}, found {found:?}"))
+}
+
+fn expected_type(name: &str, expected: &str, found: &Values) -> Problem {
+    Problem::bad_request(format!(
+        "{name}: expected the datatype {expected}, found {}",
+        found.datatype().name()
+    ))
+}
+
+fn answer(
+    served: &Served,
+    verdicts: &[Verdict],
+    outputs: &[Output],
+    threshold: f64,
+) -> Result<Vec<Tensor>, Problem> {
+    let each = |of: &dyn Fn(&Verdict) -> f64| Values::Fp64(verdicts.iter().map(of).collect());
+    let join =
+        |of: &dyn Fn(&Verdict) -> &[f32]| Values::Fp32(verdicts.iter().map(of).collect::<Vec<_>>().concat());
+    let tensor = |&output: &Output| {
+        let values = match output {
+            Output::Score => each(&|verdict| verdict.score),
+            Output::PValue => each(&|verdict| verdict.p_value),
+            Output::Threshold => each(&|_| threshold),
+            Output::Anomalous => {
+                Values::Bool(verdicts.iter().map(|verdict| is_anomalous(verdict.score, threshold)).collect())
+            }
+            Output::AnomalousShare => {
+                let pixel_threshold = served.detector.pixel_threshold();
+                let shares = verdicts.iter().map(|verdict| anomalous_share(verdict, pixel_threshold));
+                Values::Fp64(shares.collect::<aberra::Result<_>>().map_err(|error| Problem::of(&error))?)
+            }
+            Output::ErrorMap => join(&|verdict| &verdict.error_map.values),
+            Output::Reconstruction => join(&|verdict| &verdict.response.mean),
+            Output::Mu => join(&|verdict| &verdict.response.mu),
+        };
+        let mut shape = vec![verdicts.len()];
+        shape.extend(output.axes(&served.detector));
+        Ok(Tensor { name: output.name().to_owned(), shape, values })
+    };
+    outputs.iter().map(tensor).collect()
+}

@@ -1,0 +1,258 @@
+//! What a detector looks like as a model: its inputs and outputs, its configuration, what it has done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aberra::Detector;
+use serde::Serializer;
+
+use super::generated::model_input::Format;
+use super::generated::model_metadata_response::TensorMetadata;
+use super::generated::repository_index_response::ModelIndex;
+use super::generated::{
+    DataType, InferBatchStatistics, InferStatistics, ModelConfig, ModelInput, ModelMetadataResponse,
+    ModelOutput, ModelParameter, ModelStatistics, RepositoryIndexResponse, ServerMetadataResponse,
+    StatisticDuration,
+};
+use super::statistics::Count;
+use super::tensors::Datatype;
+use crate::detectors::Served;
+use crate::problem::Problem;
+use crate::state::Shared;
+
+/// The one version that every detector has.
+pub(super) const VERSION: &str = "1";
+/// What runs it.
+const PLATFORM: &str = "aberra";
+/// Encoded images.
+pub(super) const IMAGE: &str = "image";
+/// Decoded images.
+pub(super) const PIXELS: &str = "pixels";
+
+/// What a detector can say of each image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// How abnormal it is.
+    Score,
+    /// Share of normal images at least this abnormal.
+    PValue,
+    /// The threshold that was used.
+    Threshold,
+    /// Whether the score lies above the threshold.
+    Anomalous,
+    /// Share of its pixels above the pixel threshold.
+    AnomalousShare,
+    /// Where it is unusual.
+    ErrorMap,
+    /// What the model made of it.
+    Reconstruction,
+    /// Where it lies in latent space.
+    Mu,
+}
+
+impl Output {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Score,
+        Self::PValue,
+        Self::Threshold,
+        Self::Anomalous,
+        Self::AnomalousShare,
+        Self::ErrorMap,
+        Self::Reconstruction,
+        Self::Mu,
+    ];
+
+    /// What is answered where nothing is asked for: a number for each image.
+    pub(super) const DEFAULT: [Self; 5] =
+        [Self::Score, Self::PValue, Self::Threshold, Self::Anomalous, Self::AnomalousShare];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::PValue => "p_value",
+            Self::Threshold => "threshold",
+            Self::Anomalous => "anomalous",
+            Self::AnomalousShare => "anomalous_share",
+            Self::ErrorMap => "error_map",
+            Self::Reconstruction => "reconstruction",
+            Self::Mu => "mu",
+        }
+    }
+
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|output| output.name() == name)
+    }
+
+    pub(super) fn datatype(self) -> Datatype {
+        match self {
+            Self::Score | Self::PValue | Self::Threshold | Self::AnomalousShare => Datatype::Fp64,
+            Self::Anomalous => Datatype::Bool,
+            Self::ErrorMap | Self::Reconstruction | Self::Mu => Datatype::Fp32,
+        }
+    }
+
+    /// Lengths of the axes after the first, which is the images'.
+    pub(super) fn axes(self, detector: &Detector) -> Vec<usize> {
+        let preprocessing = &detector.config().preprocessing;
+        let size_px = preprocessing.size_px;
+        match self {
+            Self::ErrorMap => vec![size_px, size_px],
+            Self::Reconstruction => vec![size_px, size_px, preprocessing.color.channels()],
+            Self::Mu => vec![detector.model().latent()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The detector that a request names.
+///
+/// # Errors
+/// There is none of that name, or it has no such version.
+pub(super) fn find(shared: &Shared, name: &str, version: &str) -> Result<Arc<Served>, Problem> {
+    let served = shared.detectors.find(name).ok_or_else(|| {
+        let names: Vec<&str> = shared.detectors.iter().map(|served| served.name.as_str()).collect();
+        Problem::not_found(format!("expected one of the models {}", names.join(", ")))
+    })?;
+    match version {
+        "" | VERSION => Ok(served.clone()),
+        _ => Err(Problem::not_found(format!("expected version {VERSION} of the model, or none"))),
+    }
+}
+
+/// Name, version and extensions of the server.
+pub(super) fn server() -> ServerMetadataResponse {
+    let extensions = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"];
+    ServerMetadataResponse {
+        name: PLATFORM.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        extensions: extensions.map(str::to_owned).into(),
+    }
+}
+
+/// Its inputs and outputs.
+pub(super) fn metadata(served: &Served) -> ModelMetadataResponse {
+    let tensor = |(name, datatype, shape): (&str, Datatype, Vec<i64>)| TensorMetadata {
+        name: name.to_owned(),
+        datatype: datatype.name().to_owned(),
+        shape,
+    };
+    ModelMetadataResponse {
+        name: served.name.clone(),
+        versions: vec![VERSION.to_owned()],
+        platform: PLATFORM.to_owned(),
+        inputs: inputs().map(tensor).into(),
+        outputs: outputs(served).map(tensor).collect(),
+    }
+}
+
+/// The inputs, of which a request brings one. A length of -1 is free.
+fn inputs() -> [(&'static str, Datatype, Vec<i64>); 2] {
+    [(IMAGE, Datatype::Bytes, vec![-1]), (PIXELS, Datatype::Fp32, vec![-1; 4])]
+}
+
+fn outputs(served: &Served) -> impl Iterator<Item = (&'static str, Datatype, Vec<i64>)> {
+    Output::ALL.into_iter().map(|output| {
+        let axes = output.axes(&served.detector).into_iter().map(|axis| i64::try_from(axis).unwrap_or(-1));
+        (output.name(), output.datatype(), std::iter::once(-1).chain(axes).collect())
+    })
+}
+
+/// Its configuration.
+pub(super) fn config(served: &Served) -> ModelConfig {
+    let input = |(name, datatype, dims): (&str, Datatype, Vec<i64>)| ModelInput {
+        name: name.to_owned(),
+        data_type: data_type(datatype).into(),
+        format: Format::None.into(),
+        dims,
+        optional: true,
+    };
+    let output = |(name, datatype, dims): (&str, Datatype, Vec<i64>)| ModelOutput {
+        name: name.to_owned(),
+        data_type: data_type(datatype).into(),
+        dims,
+    };
+    let parameters = [
+        ("hash", served.hash().to_owned()),
+        ("scorer", served.detector.config().scorer.clone()),
+        ("threshold", served.detector.calibration().threshold.to_string()),
+    ];
+    let parameters =
+        parameters.map(|(name, value)| (name.to_owned(), ModelParameter { string_value: value }));
+    ModelConfig {
+        name: served.name.clone(),
+        platform: PLATFORM.to_owned(),
+        backend: PLATFORM.to_owned(),
+        max_batch_size: 0,
+        input: inputs().map(input).into(),
+        output: outputs(served).map(output).collect(),
+        parameters: BTreeMap::from(parameters),
+    }
+}
+
+fn data_type(datatype: Datatype) -> DataType {
+    match datatype {
+        Datatype::Bool => DataType::TypeBool,
+        Datatype::Uint8 => DataType::TypeUint8,
+        Datatype::Fp32 => DataType::TypeFp32,
+        Datatype::Fp64 => DataType::TypeFp64,
+        Datatype::Bytes => DataType::TypeString,
+    }
+}
+
+/// What it has done since the server's start.
+pub(super) fn statistics(served: &Served) -> ModelStatistics {
+    let counted = &served.statistics;
+    let batches = counted.batches();
+    let batch_stats = batches.iter().map(|&(size, count, ns)| InferBatchStatistics {
+        batch_size: size as u64,
+        compute_input: Some(StatisticDuration::default()),
+        compute_infer: Some(StatisticDuration { count, ns }),
+        compute_output: Some(StatisticDuration::default()),
+    });
+    ModelStatistics {
+        name: served.name.clone(),
+        version: VERSION.to_owned(),
+        last_inference: counted.last_inference(),
+        inference_count: batches.iter().map(|&(size, count, _)| size as u64 * count).sum(),
+        execution_count: batches.iter().map(|&(_, count, _)| count).sum(),
+        inference_stats: Some(InferStatistics {
+            success: duration(&counted.success),
+            fail: duration(&counted.fail),
+            queue: duration(&counted.queue),
+            compute_input: duration(&counted.compute_input),
+            compute_infer: duration(&counted.compute_infer),
+            compute_output: duration(&counted.compute_output),
+            cache_hit: Some(StatisticDuration::default()),
+            cache_miss: Some(StatisticDuration::default()),
+        }),
+        batch_stats: batch_stats.collect(),
+    }
+}
+
+fn duration(counted: &Count) -> Option<StatisticDuration> {
+    let (count, ns) = counted.read();
+    Some(StatisticDuration { count, ns })
+}
+
+/// The detectors. Those that are asked for while the server ends are not ready.
+pub(super) fn index(shared: &Shared, ready_alone: bool) -> RepositoryIndexResponse {
+    let (state, reason) = if shared.is_ready() { ("READY", "") } else { ("UNAVAILABLE", "the server ends") };
+    let all = shared.detectors.iter().filter(|_| shared.is_ready() || !ready_alone);
+    let models = all.map(|served| ModelIndex {
+        name: served.name.clone(),
+        version: VERSION.to_owned(),
+        state: state.to_owned(),
+        reason: reason.to_owned(),
+    });
+    RepositoryIndexResponse { models: models.collect() }
+}
+
+/// Writes a type by its name, as the protocol's JSON does.
+pub(super) fn write_data_type<S: Serializer>(value: &i32, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(DataType::try_from(*value).unwrap_or_default().as_str_name())
+}
+
+/// Writes a format by its name, as the protocol's JSON does.
+pub(super) fn write_format<S: Serializer>(value: &i32, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(Format::try_from(*value).unwrap_or_default().as_str_name())
+}

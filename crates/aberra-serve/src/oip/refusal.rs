@@ -1,0 +1,107 @@
+//! What goes wrong, in the two forms of the protocol: `{"error": "..."}` over HTTP, a status over gRPC.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use serde_json::json;
+use tonic::{Code, Status};
+
+use crate::problem::{Problem, RETRY_AFTER};
+
+/// A problem that answers in the protocol's form.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) Problem);
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(json!({ "error": text(&self.0) }))).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}
+
+/// Detail and hint in one line.
+pub(super) fn text(problem: &Problem) -> String {
+    match &problem.hint {
+        Some(hint) => format!("{}; {hint}", problem.detail),
+        None => problem.detail.clone(),
+    }
+}
+
+/// The same for gRPC.
+pub(super) fn status(problem: &Problem) -> Status {
+    let code = match problem.status {
+        400 | 411 | 413 | 415 | 422 => Code::InvalidArgument,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::NotFound,
+        408 | 504 => Code::DeadlineExceeded,
+        405 | 501 => Code::Unimplemented,
+        503 => Code::Unavailable,
+        500 => Code::Internal,
+        _ => Code::Unknown,
+    };
+    Status::new(code, text(problem))
+}
+
+/// What this server does not do, though the protocol's extensions know it.
+pub(super) fn unsupported(what: &str) -> Problem {
+    Problem::bad_request(format!("{what}: not supported by this server"))
+}
+
+/// The longest problem that is read again to be put in the protocol's form.
+const PROBLEM_BYTES: usize = 64 << 10;
+
+/// Puts what the guard refuses in the form that the protocol's clients read, where they are asking: to be the outermost
+/// layer.
+pub(crate) async fn translated(request: Request, next: Next) -> Response {
+    let is_grpc = is_grpc(request.headers());
+    let path = request.uri().path();
+    let is_http = path == "/v2" || path.starts_with("/v2/");
+    let response = next.run(request).await;
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes() == b"application/problem+json");
+    if !is_problem || !(is_grpc || is_http) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let read = http_body_util::Limited::new(body, PROBLEM_BYTES).collect().await;
+    let read = read.ok().and_then(|read| serde_json::from_slice::<Told>(&read.to_bytes()).ok());
+    let told = read.unwrap_or_default();
+    let problem = Problem { hint: told.hint, ..Problem::new(parts.status, told.detail) };
+    if is_grpc {
+        return status(&problem).into_http::<axum::body::Body>();
+    }
+    let mut answer = Refused(problem).into_response();
+    for (name, value) in &parts.headers {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            answer.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    answer
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+#[derive(Default, Deserialize)]
+struct Told {
+    detail: String,
+    hint: Option<String>,
+}

@@ -1,0 +1,60 @@
+//! `src/oip/generated.rs` is what `proto/inference.proto` makes. With `ABERRA_UPDATE=1` it is written anew; no `protoc` is
+//! needed.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+use std::fs;
+use std::path::Path;
+
+const HEAD: &str = "// Made from proto/inference.proto: `ABERRA_UPDATE=1 cargo test --workspace --test generated`. Do not edit.\n\n";
+
+#[test]
+fn the_generated_code_is_that_of_the_protocol() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = HEAD.to_owned() + &generate(&here.join("proto"));
+    let kept = here.join("src/oip/generated.rs");
+    if std::env::var_os("ABERRA_UPDATE").is_some() {
+        fs::write(&kept, &made).unwrap();
+    }
+    let found = fs::read_to_string(&kept).unwrap_or_default();
+    assert!(
+        found == made,
+        "src/oip/generated.rs is not what proto/inference.proto makes; run with ABERRA_UPDATE=1"
+    );
+}
+
+/// Answers that are the same in JSON over HTTP.
+const JSON: &str = "#[derive(serde::Serialize)]";
+
+fn by_name(field: &str) -> String {
+    format!("#[serde(serialize_with = \"super::model::write_{field}\")]")
+}
+
+fn generate(folder: &Path) -> String {
+    let out = tempfile::tempdir().unwrap();
+    let described = protox::compile([folder.join("inference.proto")], [folder]).unwrap();
+    tonic_prost_build::configure()
+        .build_client(false)
+        .build_transport(false)
+        .btree_map(".")
+        .bytes(".")
+        .type_attribute(".inference.ServerMetadataResponse", JSON)
+        .type_attribute(".inference.RepositoryIndexResponse", JSON)
+        .type_attribute(".inference.ModelMetadataResponse", JSON)
+        .type_attribute(".inference.ModelConfig", JSON)
+        .type_attribute(".inference.ModelInput", JSON)
+        .type_attribute(".inference.ModelOutput", JSON)
+        .type_attribute(".inference.ModelParameter", JSON)
+        .type_attribute(".inference.ModelStatistics", JSON)
+        .type_attribute(".inference.ModelStatisticsResponse", JSON)
+        .type_attribute(".inference.InferStatistics", JSON)
+        .type_attribute(".inference.InferBatchStatistics", JSON)
+        .type_attribute(".inference.StatisticDuration", JSON)
+        .field_attribute("data_type", by_name("data_type"))
+        .field_attribute("format", by_name("format"))
+        .codec_path("crate::oip::codec::BoundedCodec")
+        .out_dir(out.path())
+        .compile_fds(described)
+        .unwrap();
+    fs::read_to_string(out.path().join("inference.rs")).unwrap()
+}
