@@ -18,5 +18,5 @@ export default defineConfig(({ command }) => ({
     chunkSizeWarningLimit: 2000,
     rollupOptions: { input: "report.html" },
   },
-  test: { include: ["tests/**/*.test.ts"] },
+  test: { include: ["tests/**/*.test.{ts,js}"] },
 }));

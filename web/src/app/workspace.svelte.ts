@@ -4,7 +4,7 @@ import { SvelteMap } from "svelte/reactivity";
 import { type DetectorDetails, type DetectorSummary, type Explanation, type Failure, ServerError, details, detectors, explain } from "../api/client";
 
 /** What a detector says of an image, as far as it is known. */
-export type Told = { state: "waiting" } | { state: "asked" } | { state: "told"; explanation: Explanation } | { state: "failed"; failure: Failure };
+export type Told = { state: "waiting" } | { state: "asked" } | { state: "told"; explanation: Explanation } | { state: "failed"; failure: Failure; /** Not for what the image is: it may be asked about again. */ again: boolean };
 
 /** An image that was given to the app. */
 export class Tried {
@@ -73,6 +73,7 @@ class Workspace {
       if (!list.detectors.some((one) => one.name === this.detector)) this.detector = list.detectors[0]?.name ?? "";
       for (const one of list.detectors) this.details.set(one.name, await details(one.name));
       this.needsKey = false;
+      this.judge();
     });
   }
 
@@ -104,9 +105,17 @@ class Workspace {
     this.judge();
   }
 
+  /** Asks again about every image that failed for want of an answer. */
+  again(): void {
+    for (const tried of this.tried) {
+      for (const [detector, told] of tried.told) if (told.state === "failed" && told.again) tried.told.delete(detector);
+    }
+    this.judge();
+  }
+
   /** Asks about images that nobody has been asked about, a few at a time, the one that is shown first. */
   judge(): void {
-    while (this.asking < AT_A_TIME) {
+    while (this.asking < AT_A_TIME && !this.needsKey) {
       const next = this.waiting();
       if (next === undefined) return;
       const [tried, detector] = next;
@@ -144,11 +153,13 @@ class Workspace {
   private async ask(tried: Tried, detector: string): Promise<void> {
     try {
       const answer = await explain(detector, tried.file);
-      tried.told.set(detector, "verdict" in answer ? { state: "told", explanation: answer } : { state: "failed", failure: answer });
+      tried.told.set(detector, "verdict" in answer ? { state: "told", explanation: answer } : { state: "failed", failure: answer, again: false });
     } catch (error) {
-      const { message, hint } = error instanceof ServerError ? error : { message: String(error), hint: null };
-      tried.told.set(detector, { state: "failed", failure: { detail: message, hint } });
-      if (error instanceof ServerError && error.status === 401) this.needsKey = true;
+      const { status, message, hint } = error instanceof ServerError ? error : { status: 0, message: String(error), hint: null };
+      if (status === 401) {
+        this.needsKey = true;
+        tried.told.delete(detector);
+      } else tried.told.set(detector, { state: "failed", failure: { detail: message, hint }, again: status === 0 || status >= 500 });
     }
   }
 }
