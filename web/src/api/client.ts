@@ -111,7 +111,7 @@ async function asked<T>(ask: () => Promise<Answered<T>>): Promise<Answered<T>> {
     return await ask();
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ServerError(0, "The server cannot be reached", "is `aberra serve` still running?");
+    throw new ServerError(0, "The server cannot be reached", "Is aberra serve still running?");
   }
 }
 

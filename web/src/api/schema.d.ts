@@ -12,7 +12,7 @@ export interface paths {
             cookie?: never;
         };
         /** Lists the detectors that are served. */
-        get: operations["list"];
+        get: operations["detectors"];
         put?: never;
         post?: never;
         delete?: never;
@@ -148,7 +148,7 @@ export interface paths {
             cookie?: never;
         };
         /** Lists the built-in pictures. */
-        get: operations["list"];
+        get: operations["phantoms"];
         put?: never;
         post?: never;
         delete?: never;
@@ -165,7 +165,7 @@ export interface paths {
             cookie?: never;
         };
         /** A built-in picture. */
-        get: operations["picture"];
+        get: operations["phantom"];
         put?: never;
         post?: never;
         delete?: never;
@@ -335,6 +335,15 @@ export interface components {
             detail: string;
             /** @description What to do, where there is something to say. */
             hint?: string | null;
+        };
+        /**
+         * Format: binary
+         * @description An encoded image: PNG, JPEG, TIFF, BMP or WebP, recognised by its content.
+         */
+        File: string;
+        /** @description A form whose files are images, whatever its fields are called. */
+        Form: {
+            image: components["schemas"]["File"][];
         };
         /** @description Where the training normals lie in latent space. */
         Latent: {
@@ -567,7 +576,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    list: {
+    detectors: {
         parameters: {
             query?: never;
             header?: never;
@@ -723,9 +732,9 @@ export interface operations {
         /** @description As for score. */
         requestBody: {
             content: {
-                "application/octet-stream": number[];
-                "image/*": number[];
-                "multipart/form-data": number[];
+                "application/octet-stream": components["schemas"]["File"];
+                "image/*": components["schemas"]["File"];
+                "multipart/form-data": components["schemas"]["Form"];
             };
         };
         responses: {
@@ -812,9 +821,9 @@ export interface operations {
         /** @description An encoded image, or a form whose files are images. PNG, JPEG, TIFF, BMP or WebP, by content. */
         requestBody: {
             content: {
-                "application/octet-stream": number[];
-                "image/*": number[];
-                "multipart/form-data": number[];
+                "application/octet-stream": components["schemas"]["File"];
+                "image/*": components["schemas"]["File"];
+                "multipart/form-data": components["schemas"]["Form"];
             };
         };
         responses: {
@@ -890,7 +899,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    phantoms: {
         parameters: {
             query?: never;
             header?: never;
@@ -909,7 +918,7 @@ export interface operations {
             };
         };
     };
-    picture: {
+    phantom: {
         parameters: {
             query?: never;
             header?: never;
@@ -925,7 +934,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/png": number[];
+                    "image/png": components["schemas"]["File"];
                 };
             };
             /** @description No such picture */

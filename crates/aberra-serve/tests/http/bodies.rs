@@ -109,6 +109,8 @@ async fn a_full_queue_answers_at_once_and_says_when_to_come_back() {
         let client = client.clone();
         async move { client.post(SCORE, large).await }
     });
+    // It is in the queue before the others come.
+    tokio::time::sleep(Duration::from_millis(30)).await;
     let mut refused = 0;
     while !slow.is_finished() {
         let started = Instant::now();

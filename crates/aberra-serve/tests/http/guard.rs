@@ -33,13 +33,20 @@ async fn other_hosts_and_other_origins_are_turned_away() {
 async fn without_the_key_there_are_no_data() {
     let key = "a-key-of-twenty-chars";
     let client = Client::with(ServeOptions { api_key: Some(key.into()), ..options() });
-    for path in ["/api/v1/detectors", "/metrics", "/api/v1/openapi.json", "/v2", "/nothing"] {
+    for path in ["/api/v1/detectors", "/metrics", "/api/v1/openapi.json", "/nothing"] {
         let answer = client.get(path).await;
         let detail = answer.problem(401);
         assert!(!detail.contains(key));
         assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer");
     }
     client.post("/api/v1/detectors/first/score", png(0)).await.problem(401);
+    // Clients of the Open Inference Protocol are told in its own way.
+    for path in ["/v2", "/v2/models/first", "/v2/models/stats"] {
+        let answer = client.get(path).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert!(answer.json()["error"].as_str().unwrap().contains("API key"));
+    }
+    assert_eq!(client.get("/v2/health/ready").await.status, StatusCode::OK);
     let wrong =
         Request::get("/api/v1/detectors").header(header::AUTHORIZATION, "Bearer a-key-of-twenty-charz");
     client.ask(wrong, "").await.problem(401);
