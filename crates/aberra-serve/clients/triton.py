@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import base64
 import queue
+import ssl
 import sys
 import threading
 
@@ -41,7 +42,7 @@ class Context:
     """What checks share: the image, its score, and clients."""
 
     def __init__(self, arguments):
-        self.model, self.address = arguments.model, arguments.address
+        self.address = arguments.address
         self.key = arguments.api_key
         # gRPC knows no capitals in the names of headers.
         self.metadata = {name.lower(): value for name, value in self.headers.items()}
@@ -57,6 +58,7 @@ class Context:
             self.secure = {"ssl": True}
             self.certificate = arguments.certificate
         self.http, self.grpc = self.client("http"), self.client("grpc")
+        self.model = arguments.model or self.http.get_model_repository_index(headers=self.headers)[0]["name"]
 
     @property
     def headers(self):
@@ -70,7 +72,9 @@ class Context:
                 options["root_certificates"] = self.certificate
             module = over_grpc_aio if aio else over_grpc
         else:
-            if options and not aio:
+            if options and aio:
+                options["ssl_context"] = ssl.create_default_context(cafile=self.certificate)
+            elif options:
                 options["ssl_options"] = {"ca_certs": self.certificate}
             module = over_http_aio if aio else over_http
         if module is over_http:
@@ -405,8 +409,7 @@ def asyncio_clients(context):
             context.expect(result)
             await client.close()
 
-    if not context.secure:
-        asyncio.run(run())
+    asyncio.run(run())
 
 
 @check
@@ -514,7 +517,7 @@ def main():
     parser.add_argument("address", help="host and port")
     parser.add_argument("image", help="an 8-bit PNG")
     parser.add_argument("--score", type=float, required=True, help="the image's score as `aberra score` prints it")
-    parser.add_argument("--model", default="detector", help="the detector's name")
+    parser.add_argument("--model", help="the detector's name; the first that is listed, where not given")
     parser.add_argument("--api-key", help="what the server asks for")
     parser.add_argument("--certificate", help="speak TLS, with a server whose certificate this file vouches for")
     context = Context(parser.parse_args())
