@@ -58,7 +58,7 @@ struct Door {
 /// Puts the guard before every route of `router`.
 pub(crate) fn guarded(router: Router, shared: &Shared, options: &ServeOptions) -> Router {
     let door = Door { hosts: options.hosts.clone().into(), key: options.api_key.clone() };
-    let bodies = body::Bodies::new(options.limits);
+    let bodies = body::Bodies::new(options.limits, shared.engine.clone());
     router
         .layer(from_fn(catch_panics))
         .layer(from_fn_with_state(bodies, body::hold))
