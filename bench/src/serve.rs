@@ -5,9 +5,11 @@
 mod attacks;
 mod client;
 mod end;
+mod findings;
 mod hostile;
 mod load;
 mod program;
+mod questions;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -21,12 +23,14 @@ use aberra::Detector;
 use aberra::image::Limits;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::attacks::Outcome;
+use self::findings::Findings;
 use self::hostile::Aim;
-use self::load::{Load, Question, Until, load, rounded};
+use self::load::{Question, Until, load, rounded};
 use self::program::{Program, own_cpu_secs};
+use self::questions::{IMAGES, images, questions};
 use crate::grouped::{Result, note, result};
 use crate::speed::processor;
 use crate::step::median;
@@ -103,8 +107,6 @@ impl Plan {
     }
 }
 
-/// Images asked about.
-const IMAGES: usize = 256;
 /// Side of the phantoms.
 const PHANTOM_PX: usize = 128;
 /// Clients of a round of throughput.
@@ -115,70 +117,6 @@ const SOME: usize = 20;
 const REST: Duration = Duration::from_secs(2);
 /// Of load before memory is looked at for the first time: a server that has never worked holds less.
 const WARM_UP: Duration = Duration::from_secs(2);
-
-/// What was found.
-#[derive(Default)]
-struct Findings {
-    json: Map<String, Value>,
-    broken: Vec<String>,
-}
-
-impl Findings {
-    /// A line of the table: what, how much, and what is aimed at.
-    fn row(&self, what: &str, value: &str, target: &str, is_met: Option<bool>) {
-        let mark = match is_met {
-            Some(true) => "met",
-            Some(false) => "MISSED",
-            None => "",
-        };
-        result(format!("{what:<34} {value:<58} {target:>12} {mark}").trim_end());
-    }
-
-    fn keep(&mut self, name: &str, value: Value) {
-        self.json.insert(name.to_owned(), value);
-    }
-
-    /// Failures that must not be.
-    fn failures(&mut self, what: &str, load: &Load) {
-        if load.failures > 0 {
-            self.broken.push(format!("{what}: {} failures: {}", load.failures, load.told.join("; ")));
-        }
-    }
-
-    fn outcome(&mut self, what: &str, outcome: Outcome) {
-        self.row(what, &outcome.words, "", None);
-        let behaved = &outcome.behaved;
-        let words = format!(
-            "{} answered, {} failures, {} refused, p99 {:.0} ms",
-            behaved.latencies_ms.len(),
-            behaved.failures,
-            behaved.refused,
-            behaved.percentile_ms(99.0)
-        );
-        self.row("    others meanwhile", &words, "0 failures", Some(behaved.failures == 0));
-        self.failures(&format!("{what}, others meanwhile"), behaved);
-        self.broken.extend(outcome.broken.iter().map(|broken| format!("{what}: {broken}")));
-        self.keep(what, outcome.json);
-    }
-
-    /// Says what must not be and was.
-    fn judged(&self) -> Result<()> {
-        for broken in &self.broken {
-            note(&format!("broken: {broken}"));
-        }
-        match self.broken.len() {
-            0 => Ok(()),
-            count => Err(format!("{count} promises are broken").into()),
-        }
-    }
-
-    fn ended(&mut self, what: &str, program: &mut Program) {
-        if !program.is_alive() {
-            self.broken.push(format!("{what}: the server died"));
-        }
-        self.broken.extend(program.panics().into_iter().map(|panic| format!("{what}: {panic}")));
-    }
-}
 
 /// Runs the measurement: a table, and a JSON line that is kept in `bench/serve.jsonl`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -209,17 +147,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (name, version) = named(server.address)?;
     let path = format!("/api/v1/detectors/{name}/score");
     // The request names the server's address, and every server has its own.
-    let questions = |address, files: &[PathBuf]| questions(address, &path, files, &detector);
-    let small = questions(server.address, &phantoms)?;
+    let ask_about = |address, files: &[PathBuf]| questions(address, &path, files, &detector);
+    let small = ask_about(server.address, &phantoms)?;
     measure_latency(&plan, server.address, &small, &mut findings)?;
-    let asked = questions(server.address, &files)?;
+    let asked = ask_about(server.address, &files)?;
     measure_throughput(&plan, &server, &asked, &detector, &files, &mut findings)?;
     findings.ended("throughput", &mut server);
     drop(server);
 
     let mut server = start()?;
-    let asked = questions(server.address, &files)?;
-    let small = questions(server.address, &phantoms)?;
+    let asked = ask_about(server.address, &files)?;
+    let small = ask_about(server.address, &phantoms)?;
     measure_load(&plan, &server, &asked, &mut findings)?;
     findings.ended("load", &mut server);
     attack(&plan, &mut server, &small, &name, &path, &mut findings)?;
@@ -437,56 +375,6 @@ fn named(address: SocketAddr) -> Result<(String, String)> {
     let list: Value = serde_json::from_slice(&answer.body)?;
     let name = list["detectors"][0]["name"].as_str().ok_or("the server has no detector")?;
     Ok((name.to_owned(), list["aberra_version"].as_str().unwrap_or_default().to_owned()))
-}
-
-/// A request for each file, with the score that the library gives it alone, which has to be the server's bit for bit.
-fn questions(
-    address: SocketAddr,
-    path: &str,
-    files: &[PathBuf],
-    detector: &Detector,
-) -> Result<Vec<Question>> {
-    let mut alone = Vec::new();
-    detector.score_files(files.iter().cloned(), &Limits::default(), 1, |_, verdict| {
-        alone.push(verdict.map(|verdict| verdict.score));
-        ControlFlow::Continue(())
-    });
-    let mut connection = client::Connection::open(address)?;
-    let mut questions = Vec::new();
-    for (file, alone) in files.iter().zip(alone) {
-        // What the library cannot read is not asked about.
-        let Ok(score) = alone else { continue };
-        let request = client::post(address, path, "", &fs::read(file)?);
-        let served = load::score(&connection.ask(&request)?.body);
-        if served != Some(score) {
-            let file = file.file_name().unwrap_or_default().display();
-            return Err(format!("{file}: expected the library's score {score}, found {served:?}").into());
-        }
-        questions.push(Question { request, score });
-    }
-    if questions.is_empty() { Err("no image can be read".into()) } else { Ok(questions) }
-}
-
-/// Images below a folder: at most [`IMAGES`], spread over all.
-fn images(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))? {
-            let path = entry?.path();
-            let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-            if path.is_dir() {
-                folders.push(path);
-            } else if ["jpg", "jpeg", "png"].iter().any(|image| ending == *image) {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        return Err(format!("{}: expected JPEG or PNG files, found none", folder.display()).into());
-    }
-    let step = files.len().div_ceil(IMAGES);
-    Ok(files.into_iter().step_by(step).collect())
 }
 
 /// Prints what was found as a JSON line and keeps it.

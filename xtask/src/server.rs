@@ -54,7 +54,7 @@ pub(crate) fn check(root: &Path) -> Tally {
             println!("-- the app in a browser");
             tally.add(web::app(root, &open.url, &keyed.url, KEY));
             println!("-- Triton's client");
-            tally.add(triton(root, &folder, &open.url, &keyed.url));
+            tally.add(triton(root, &program, &folder, &[(&open.url, None), (&keyed.url, Some(KEY))]));
             for serving in [open, keyed] {
                 tally.add(serving.end());
             }
@@ -145,7 +145,7 @@ impl Drop for Serving {
 }
 
 /// Triton's client from PyPI, in a virtual environment below `target/`.
-fn triton(root: &Path, folder: &Path, open: &str, keyed: &str) -> Tally {
+fn triton(root: &Path, program: &Path, folder: &Path, servers: &[(&str, Option<&str>)]) -> Tally {
     let clients = root.join("crates").join("aberra-serve").join("clients");
     let environment = root.join("target").join("clients");
     let python = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
@@ -154,10 +154,32 @@ fn triton(root: &Path, folder: &Path, open: &str, keyed: &str) -> Tally {
         return SKIPPED;
     }
     let picture = folder.join("demo").join("phantoms").join("test").join("good").join("000.png");
-    let mut command = Command::new(&python);
-    command.arg(clients.join("triton.py")).args([open, "--model", "run", "--image"]).arg(picture);
-    command.args(["--keyed", keyed, "--key", KEY]);
-    if succeeds(&mut command) { PASSED } else { FAILED }
+    let Some(score) = score(program, &detector(folder), &picture) else {
+        println!("server: expected a score of {} from `aberra score`", picture.display());
+        return FAILED;
+    };
+    let mut tally = Tally::default();
+    for (url, key) in servers {
+        let address = url.trim_start_matches("http://");
+        let mut command = Command::new(&python);
+        command
+            .arg(clients.join("triton.py"))
+            .arg(address)
+            .arg(&picture)
+            .args(["--model", "run", "--score", &score]);
+        command.args(key.iter().flat_map(|key| ["--api-key", key]));
+        tally.add(if succeeds(&mut command) { PASSED } else { FAILED });
+    }
+    tally
+}
+
+/// What `aberra score` prints, to the last digit.
+fn score(program: &Path, detector: &Path, picture: &Path) -> Option<String> {
+    let mut command = Command::new(program);
+    let output = command.arg("score").args([detector, picture]).arg("--json").output().ok()?;
+    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, rest) = line.split_once("\"score\":")?;
+    Some(rest.split([',', '}']).next()?.trim().to_owned())
 }
 
 fn install(environment: &Path, python: &Path, requirements: &Path) -> Result<(), String> {

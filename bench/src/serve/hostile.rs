@@ -453,3 +453,39 @@ fn heads(aim: &Aim<'_>, dice: &mut Dice, all: &mut Vec<Hostile>) {
     }
     all.push(Hostile { name: "HTTP/2 of resets", bytes: resets, allowed: Allowed::Close });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use aberra::image::{Limits, decode};
+
+    use super::*;
+
+    #[test]
+    fn what_is_broken_was_whole() {
+        let ramp = vec![100; SIDE * SIDE];
+        let mut pixels = ZlibEncoder::new(Vec::new(), Compression::fast());
+        pixels.write_all(&[[0, 1, 2, 3]; 3].concat()).unwrap();
+        let own = png(3, 3, 8, 0, b"", &pixels.finish().unwrap());
+        for (name, bytes) in [
+            ("bmp", bmp(SIDE as u32, &ramp)),
+            ("tiff", tiff(SIDE as u32, &ramp)),
+            ("webp", WEBP.to_vec()),
+            ("png", own),
+        ] {
+            let read = decode(&bytes, &Limits::default());
+            assert!(read.is_ok(), "{name}: {:?}", read.err());
+        }
+    }
+
+    #[test]
+    fn requests_are_of_many_kinds_and_always_the_same() {
+        let aim = Aim { address: ([127, 0, 0, 1], 1).into(), detector: "scan" };
+        let (once, again) = (hostile(&aim, 500).unwrap(), hostile(&aim, 500).unwrap());
+        assert_eq!(once.len(), 500);
+        assert!(once.iter().zip(&again).all(|(one, other)| one.bytes == other.bytes));
+        let kinds: BTreeSet<&str> = once.iter().map(|one| one.name).collect();
+        assert!(kinds.len() > 80, "{}", kinds.len());
+    }
+}

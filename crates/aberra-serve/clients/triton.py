@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import base64
 import queue
+import ssl
 import sys
 import threading
 
@@ -41,8 +42,8 @@ class Context:
     """What checks share: the image, its score, and clients."""
 
     def __init__(self, arguments):
-        self.model, self.address = arguments.model, arguments.address
-        self.headers = {"Authorization": f"Bearer {arguments.api_key}"} if arguments.api_key else {}
+        self.address = arguments.address
+        self.key = arguments.api_key
         # gRPC knows no capitals in the names of headers.
         self.metadata = {name.lower(): value for name, value in self.headers.items()}
         self.needs_key = bool(arguments.api_key)
@@ -57,6 +58,12 @@ class Context:
             self.secure = {"ssl": True}
             self.certificate = arguments.certificate
         self.http, self.grpc = self.client("http"), self.client("grpc")
+        self.model = arguments.model or self.http.get_model_repository_index(headers=self.headers)[0]["name"]
+
+    @property
+    def headers(self):
+        """A new dictionary each time: the client writes its own headers into what it is given, and leaves them there."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
     def client(self, door, aio=False):
         options = dict(self.secure)
@@ -65,7 +72,9 @@ class Context:
                 options["root_certificates"] = self.certificate
             module = over_grpc_aio if aio else over_grpc
         else:
-            if options and not aio:
+            if options and aio:
+                options["ssl_context"] = ssl.create_default_context(cafile=self.certificate)
+            elif options:
                 options["ssl_options"] = {"ca_certs": self.certificate}
             module = over_http_aio if aio else over_http
         if module is over_http:
@@ -148,15 +157,15 @@ def both(function):
 @both
 def health(context, door):
     client, head = getattr(context, door), context.head(door)
-    assert client.is_server_live(headers=head)
-    assert client.is_server_ready(headers=head)
-    assert client.is_model_ready(context.model, headers=head)
-    assert client.is_model_ready(context.model, "1", headers=head)
+    assert client.is_server_live(headers=dict(head))
+    assert client.is_server_ready(headers=dict(head))
+    assert client.is_model_ready(context.model, headers=dict(head))
+    assert client.is_model_ready(context.model, "1", headers=dict(head))
     if door == "http":
-        assert not client.is_model_ready("nothing", headers=head)
-        assert not client.is_model_ready(context.model, "2", headers=head)
+        assert not client.is_model_ready("nothing", headers=dict(head))
+        assert not client.is_model_ready(context.model, "2", headers=dict(head))
     else:
-        refused(lambda: client.is_model_ready("nothing", headers=head), "NOT_FOUND")
+        refused(lambda: client.is_model_ready("nothing", headers=dict(head)), "NOT_FOUND")
 
 
 @both
@@ -171,8 +180,8 @@ def metadata(context, door):
         assert [tensor["name"] for tensor in model["inputs"]] == ["image", "pixels"]
         assert [tensor["name"] for tensor in model["outputs"]] == ALL
         assert model["inputs"][0]["datatype"] == "BYTES" and [int(axis) for axis in model["inputs"][0]["shape"]] == [-1]
-    refused(lambda: client.get_model_metadata("nothing", headers=head), "expected one of the models")
-    refused(lambda: client.get_model_metadata(context.model, "2", headers=head), "version 1")
+    refused(lambda: client.get_model_metadata("nothing", headers=dict(head)), "expected one of the models")
+    refused(lambda: client.get_model_metadata(context.model, "2", headers=dict(head)), "version 1")
 
 
 @both
@@ -209,7 +218,7 @@ def metadata_agree(context):
 def repository_index(context, door):
     client, head = getattr(context, door), context.head(door)
     if door == "http":
-        models = client.get_model_repository_index(headers=head)
+        models = client.get_model_repository_index(headers=dict(head))
     else:
         models = client.get_model_repository_index(headers=head, as_json=True)["models"]
     listed = {model["name"]: model for model in models}
@@ -277,7 +286,7 @@ def json_tensors(context):
     for kind in ["base64", "uint8", "fp32"]:
         context.expect(context.ask("http", kind, ALL, binary=False), 1, ALL)
         context.expect(context.ask("http", kind, binary=False))
-    binary, text = context.ask("http", outputs=ALL), context.ask("http", outputs=ALL, binary=False)
+    binary, text = context.ask("http", outputs=ALL), context.ask("http", "base64", ALL, binary=False)
     for name in ALL:
         assert np.array_equal(binary.as_numpy(name), text.as_numpy(name)), name
 
@@ -400,8 +409,7 @@ def asyncio_clients(context):
             context.expect(result)
             await client.close()
 
-    if not context.secure:
-        asyncio.run(run())
+    asyncio.run(run())
 
 
 @check
@@ -434,7 +442,7 @@ def wrong_requests(context, door):
         tensor = module.InferInput(name, list(values.shape), kind)
         tensor.set_data_from_numpy(values)
         requested = [module.InferRequestedOutput(output) for output in outputs or []] or None
-        return lambda: client.infer(model, [tensor], version, outputs=requested, headers=head)
+        return lambda: client.infer(model, [tensor], version, outputs=requested, headers=dict(head))
 
     image = np.array([context.encoded], dtype=np.object_)
     invalid = "400" if door == "http" else "INVALID_ARGUMENT"
@@ -455,14 +463,14 @@ def wrong_requests(context, door):
     refused(ask("pixels", np.full((32, 32, 1), 255, np.float32), "FP32"), invalid, "UINT8")
     refused(ask("image", np.array([context.encoded] * 3000, dtype=np.object_)[:200], "BYTES"), "at most")
     both_inputs = context.inputs(module) + context.inputs(module, "uint8")
-    refused(lambda: client.infer(context.model, both_inputs, headers=head), invalid, "found 2")
+    refused(lambda: client.infer(context.model, both_inputs, headers=dict(head)), invalid, "found 2")
     classes = [module.InferRequestedOutput("score", class_count=2)]
     refused(
-        lambda: client.infer(context.model, context.inputs(module), outputs=classes, headers=head), invalid, "classification"
+        lambda: client.infer(context.model, context.inputs(module), outputs=classes, headers=dict(head)), invalid, "classification"
     )
     shared = module.InferInput("image", [1], "BYTES")
     shared.set_shared_memory("region", 16)
-    refused(lambda: client.infer(context.model, [shared], headers=head), invalid, "shared memory")
+    refused(lambda: client.infer(context.model, [shared], headers=dict(head)), invalid, "shared memory")
 
 
 @both
@@ -471,20 +479,20 @@ def what_is_not_supported_says_so(context, door):
     words = ["not supported"] + (["UNIMPLEMENTED"] if door == "grpc" else ["400"])
     name = context.model
     for call in [
-        lambda: client.load_model(name, headers=head),
-        lambda: client.unload_model(name, headers=head),
-        lambda: client.get_trace_settings(headers=head),
-        lambda: client.get_trace_settings(name, headers=head),
-        lambda: client.update_trace_settings(name, {"trace_level": ["OFF"]}, headers=head),
-        lambda: client.get_log_settings(headers=head),
-        lambda: client.update_log_settings({"log_verbose_level": 1}, headers=head),
-        lambda: client.get_system_shared_memory_status(headers=head),
-        lambda: client.register_system_shared_memory("region", "/region", 16, headers=head),
-        lambda: client.unregister_system_shared_memory(headers=head),
-        lambda: client.unregister_system_shared_memory("region", headers=head),
-        lambda: client.get_cuda_shared_memory_status(headers=head),
-        lambda: client.register_cuda_shared_memory("region", base64.b64encode(b"handle"), 0, 16, headers=head),
-        lambda: client.unregister_cuda_shared_memory("region", headers=head),
+        lambda: client.load_model(name, headers=dict(head)),
+        lambda: client.unload_model(name, headers=dict(head)),
+        lambda: client.get_trace_settings(headers=dict(head)),
+        lambda: client.get_trace_settings(name, headers=dict(head)),
+        lambda: client.update_trace_settings(name, {"trace_level": ["OFF"]}, headers=dict(head)),
+        lambda: client.get_log_settings(headers=dict(head)),
+        lambda: client.update_log_settings({"log_verbose_level": 1}, headers=dict(head)),
+        lambda: client.get_system_shared_memory_status(headers=dict(head)),
+        lambda: client.register_system_shared_memory("region", "/region", 16, headers=dict(head)),
+        lambda: client.unregister_system_shared_memory(headers=dict(head)),
+        lambda: client.unregister_system_shared_memory("region", headers=dict(head)),
+        lambda: client.get_cuda_shared_memory_status(headers=dict(head)),
+        lambda: client.register_cuda_shared_memory("region", base64.b64encode(b"handle"), 0, 16, headers=dict(head)),
+        lambda: client.unregister_cuda_shared_memory("region", headers=dict(head)),
     ]:
         refused(call, *words)
 
@@ -498,8 +506,8 @@ def api_key(context, door):
         return
     words = "401" if door == "http" else "UNAUTHENTICATED"
     for head in [{}, {"authorization": "Bearer wrong-wrong-wrong-wrong"}]:
-        refused(lambda: context.ask(door, headers=head), words, "API key")
-        refused(lambda: client.get_model_metadata(context.model, headers=head), words, "API key")
+        refused(lambda: context.ask(door, headers=dict(head)), words, "API key")
+        refused(lambda: client.get_model_metadata(context.model, headers=dict(head)), words, "API key")
     key = context.headers["Authorization"].removeprefix("Bearer ")
     context.expect(context.ask(door, headers={"x-api-key": key}))
 
@@ -509,7 +517,7 @@ def main():
     parser.add_argument("address", help="host and port")
     parser.add_argument("image", help="an 8-bit PNG")
     parser.add_argument("--score", type=float, required=True, help="the image's score as `aberra score` prints it")
-    parser.add_argument("--model", default="detector", help="the detector's name")
+    parser.add_argument("--model", help="the detector's name; the first that is listed, where not given")
     parser.add_argument("--api-key", help="what the server asks for")
     parser.add_argument("--certificate", help="speak TLS, with a server whose certificate this file vouches for")
     context = Context(parser.parse_args())

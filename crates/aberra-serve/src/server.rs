@@ -243,7 +243,7 @@ fn connections(wanted: usize) -> usize {
             current: Some(files.maximum.map_or(needed, |most| most.min(needed))),
             maximum: files.maximum,
         };
-        if setrlimit(Resource::Nofile, raised.clone()).is_ok() {
+        if setrlimit(Resource::Nofile, raised).is_ok() {
             files = raised;
         }
     }

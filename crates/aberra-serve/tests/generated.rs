@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-const HEAD: &str = "// Made from proto/inference.proto: `ABERRA_UPDATE=1 cargo test --workspace --test generated`. Do not edit.\n\n";
+const HEAD: &str = "//! Made from proto/inference.proto: `ABERRA_UPDATE=1 cargo test --workspace --test generated`. Do not edit.\n\n";
 
 #[test]
 fn the_generated_code_is_that_of_the_protocol() {

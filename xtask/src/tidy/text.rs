@@ -13,8 +13,6 @@ const MACHINE_FOLDERS: &[&str] = &["/work/", "/root/", "/home/", "/Users/", "/tm
 
 /// Hosts and settings that lead a package registry or a service to one network. They count where a name begins.
 const MACHINE_HOSTS: &[&str] = &[
-    "http://localhost",
-    "http://127.",
     "http://10.",
     "http://192.168.",
     "http://host.docker",
@@ -102,7 +100,7 @@ mod tests {
             "--out=/tmp/run",
             "C:\\Users\\someone",
             "`/Users/someone/x`",
-            "curl http://localhost:8080/simple",
+            "curl http://10.0.0.8:8080/simple",
             "[source] replace-with = \"mirror\"",
             "pip install --index-url x",
         ];
@@ -122,6 +120,7 @@ mod tests {
             "./tmp/",
             "$HOME/tmp/",
             "template",
+            "aberra serve listens on http://127.0.0.1:8765",
         ];
         for line in good {
             assert!(machine_named(&Tree::of(&[("notes.md", line)])).is_empty(), "{line}");

@@ -31,7 +31,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, String> {
 
 fn flatten(stream: TokenStream, in_test: bool, flat: &mut Vec<Token>) {
     let mut after_hash = false;
-    // Set by `#[test]` or `#[cfg(test)]`; holds until the body of the item, or the `;` of one without.
+    // Set by `#[test]`, `#[tokio::test]` or `#[cfg(test)]`; holds until the body of the item, or the `;` of one without.
     let mut marked = false;
     for tree in stream {
         let line = tree.span().start().line;
@@ -59,7 +59,7 @@ fn flatten(stream: TokenStream, in_test: bool, flat: &mut Vec<Token>) {
                 flat.push(Token { text: close.to_owned(), line: end, joint: false, in_test: inside });
                 if after_hash && group.delimiter() == Delimiter::Bracket {
                     let attribute: String = group.stream().to_string().split_whitespace().collect();
-                    marked |= attribute == "test" || attribute == "cfg(test)";
+                    marked |= matches!(&*attribute, "test" | "tokio::test" | "cfg(test)");
                 } else if group.delimiter() == Delimiter::Brace {
                     marked = false;
                 }

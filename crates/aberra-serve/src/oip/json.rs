@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::infer::{Asked, Parameter, Parameters, check_is_sent, output, threshold};
 use super::model::{IMAGE, Output, VERSION};
-use super::tensors::{Datatype, Tensor, Values, shape};
+use super::tensors::{Datatype, MOST_STRINGS, Tensor, Values, shape};
 use crate::problem::Problem;
 
 /// A request that was read.
@@ -203,8 +203,8 @@ struct Data {
     strings: Vec<String>,
 }
 
-/// Strings in one tensor; more images than any server takes at a time.
-const MOST_STRINGS: usize = 4096;
+/// Numbers in one tensor: 64 images of 512 x 512 pixels. More come as binary data.
+const MOST_NUMBERS: usize = 1 << 24;
 
 impl Data {
     fn values(self, datatype: Datatype, count: usize) -> Result<Values, Problem> {
@@ -278,6 +278,11 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        if self.0.numbers.len() == MOST_NUMBERS {
+            return Err(E::custom(format!(
+                "expected at most {MOST_NUMBERS} numbers; send more as binary data"
+            )));
+        }
         self.0.numbers.push(value as f32);
         Ok(())
     }

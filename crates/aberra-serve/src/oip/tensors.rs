@@ -44,6 +44,10 @@ pub(super) enum Values {
     Bytes(Vec<Bytes>),
 }
 
+/// Byte strings in one tensor: more images than any server takes at a time, and few enough that empty ones, of four bytes
+/// each, do not become much memory.
+pub(super) const MOST_STRINGS: usize = 4096;
+
 /// A named tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tensor {
@@ -140,8 +144,10 @@ fn numbers<T, const SIZE: usize>(raw: &[u8], of: impl Fn([u8; SIZE]) -> T) -> Ve
 }
 
 fn strings(count: usize, mut raw: Bytes) -> Result<Vec<Bytes>, Problem> {
-    // Each takes four bytes at least: a count that cannot be right costs nothing.
-    let mut strings = Vec::with_capacity(count.min(raw.len() / size_of::<u32>()));
+    if count > MOST_STRINGS {
+        return Err(Problem::bad_request(format!("expected at most {MOST_STRINGS} elements, found {count}")));
+    }
+    let mut strings = Vec::with_capacity(count);
     for at in 0..count {
         let length = raw.try_get_u32_le().ok().map(|length| length as usize);
         match length.filter(|&length| length <= raw.len()) {
@@ -220,6 +226,9 @@ mod tests {
             assert!(Values::from_raw(Datatype::Bytes, count, huge.clone()).is_err());
         }
         assert!(Values::from_raw(Datatype::Fp64, usize::MAX, Bytes::new()).is_err());
+        let zeros = Bytes::from(vec![0; 4 * (MOST_STRINGS + 1)]);
+        assert!(Values::from_raw(Datatype::Bytes, MOST_STRINGS, zeros.slice(4..)).is_ok());
+        assert!(Values::from_raw(Datatype::Bytes, MOST_STRINGS + 1, zeros).is_err());
         assert!(shape(&[i64::MAX, i64::MAX]).is_err());
         assert!(shape(&[-1]).is_err());
         assert_eq!(shape(&[]).unwrap().1, 1);

@@ -36,7 +36,7 @@ async fn an_evaluation_is_what_the_report_shows() {
     let dataset = Dataset::open(&data, &OpenOptions::default()).unwrap();
     let evaluation = detector("first").evaluate(&dataset).unwrap();
     assert_eq!(report["detector"]["name"], "first");
-    assert_eq!(report["summary"].as_array().unwrap().len() > 1, true);
+    assert!(report["summary"].as_array().unwrap().len() > 1);
     let scored: Vec<f64> =
         evaluation.images.iter().filter_map(|row| row.scored()).map(|one| one.score).collect();
     let shown: Vec<f64> =
