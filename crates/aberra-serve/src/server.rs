@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aberra::Detector;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
@@ -111,6 +111,8 @@ impl Server {
             .method_not_allowed_fallback(|| async {
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address answers other methods")
             })
+            // The guard bounds bodies.
+            .layer(DefaultBodyLimit::disable())
             .with_state(self.shared.clone())
             .merge(oip::grpc::router(self.shared.clone()));
         guarded(router, &self.shared, &self.options)

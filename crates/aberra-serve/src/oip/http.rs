@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -51,7 +51,7 @@ pub(crate) fn router() -> Router<Shared> {
     ] {
         router = router.route(route, any(async move || Refused(unsupported(what))));
     }
-    router.layer(DefaultBodyLimit::disable())
+    router
 }
 
 type Answer<T> = Result<T, Refused>;

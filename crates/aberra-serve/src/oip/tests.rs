@@ -44,7 +44,10 @@ impl Answered {
 
 /// The routers behind the guard.
 fn guarded(shared: &Shared, options: &ServeOptions) -> Router {
-    let router = super::http::router().with_state(shared.clone()).merge(super::grpc::router(shared.clone()));
+    let router = super::http::router()
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .with_state(shared.clone())
+        .merge(super::grpc::router(shared.clone()));
     crate::guard::guarded(router, shared, options)
 }
 
@@ -67,7 +70,11 @@ async fn call(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    send(super::http::router().with_state(shared.clone()), request.body(body.into()).unwrap()).await
+    send(
+        super::http::router().layer(axum::extract::DefaultBodyLimit::disable()).with_state(shared.clone()),
+        request.body(body.into()).unwrap(),
+    )
+    .await
 }
 
 async fn get(shared: &Shared, path: &str) -> Answered {

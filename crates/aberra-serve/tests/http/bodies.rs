@@ -49,6 +49,28 @@ async fn compressed_bodies_are_the_same_images() {
 }
 
 #[tokio::test]
+async fn bodies_within_their_bound_are_images_however_large() {
+    let client = Client::new();
+    let noise: Vec<u8> =
+        (0..2000 * 2000_usize).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let large = encode_png(&noise, 2000, 2000, Color::Grey).unwrap();
+    assert!(large.len() > 3 << 20);
+    client.post(SCORE, large.clone()).await.done();
+    let (kind, body) = form(&[("a", &large), ("b", &large)]);
+    client.ask(Request::post(SCORE).header(header::CONTENT_TYPE, kind), body).await.done();
+}
+
+#[tokio::test]
+async fn answers_are_compressed_for_who_asks() {
+    let client = Client::new();
+    for encoding in ["gzip", "deflate"] {
+        let asked = Request::get("/api/v1/openapi.json").header(header::ACCEPT_ENCODING, encoding);
+        assert_eq!(client.ask(asked, "").await.headers[header::CONTENT_ENCODING], encoding);
+    }
+    assert!(!client.get("/api/v1/openapi.json").await.headers.contains_key(header::CONTENT_ENCODING));
+}
+
+#[tokio::test]
 async fn bodies_beyond_their_bound_are_refused_also_when_they_grow() {
     let client = limited(Limits { body_bytes: 100_000, ..Limits::default() });
     client.post(SCORE, png(0)).await.done();
