@@ -162,6 +162,7 @@ await run("verdict", async () => {
   await page.locator('[aria-label="Images"] .pick').nth(2).click();
   await page.keyboard.press("ArrowLeft");
   expect((await page.locator("h2.name").innerText()).startsWith("phantom 2"), "arrows turn over from a thumbnail, too");
+  expect((await page.evaluate(() => document.activeElement.getAttribute("aria-current"))) === "true", "and take the focus along");
   await judged(page);
   await shot(page, "try-anomalous");
   const slider = page.getByRole("slider", { name: "Threshold", exact: true });
