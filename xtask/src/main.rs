@@ -18,9 +18,10 @@ Chores of the project.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test  Run every check that continuous integration runs, the cheapest first; nothing is edited
-  tidy  Run only the project's own rules: crate table, unsafe, opening lines, leftovers (under a second)
-  help  Print this";
+  test    Run every check that continuous integration runs, the cheapest first; nothing is edited
+  server  Run only its checks of the server in use: the app in a browser, other programs, a crowd
+  tidy    Run only the project's own rules: crate table, unsafe, opening lines, leftovers (under a second)
+  help    Print this";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             true
         }
         ["test"] => suite::test(&root()),
+        ["server"] => suite::server(&root()),
         ["tidy"] => suite::tidy(&root()),
         _ => {
             eprintln!("error: expected one command, found `{}`\n\n{HELP}", words.join(" "));

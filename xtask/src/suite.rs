@@ -47,6 +47,13 @@ pub(crate) fn test(root: &Path) -> bool {
     report.close()
 }
 
+/// Only the checks of the server in use, on what `cargo test` has built. Returns whether all passed.
+pub(crate) fn server(root: &Path) -> bool {
+    let mut report = Report::default();
+    report.check("server", || server::check(root));
+    report.close()
+}
+
 /// Only the project's own rules. Returns whether all passed.
 pub(crate) fn tidy(root: &Path) -> bool {
     let mut report = Report::default();

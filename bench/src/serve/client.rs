@@ -5,8 +5,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long a client waits for an answer before it counts as a failure.
-pub(super) const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a client waits for an answer before it counts as a failure: more than the 60 seconds that the server allows
+/// itself.
+pub(super) const PATIENCE: Duration = Duration::from_secs(70);
 
 /// An answer.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Instant;
 
-use aberra::image::{Image, Input, decode};
+use aberra::image::{Image, Input, decode, header};
 use aberra::{Verdict, image};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -47,6 +47,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Engine {
     room: Arc<Semaphore>,
     workers: Arc<Semaphore>,
+    /// Held by a large image while it is decoded: one takes hundreds of megabytes, and a second would hold up the rest.
+    large: Arc<Semaphore>,
     queue: Sender<Job>,
     limits: Limits,
     metrics: Metrics,
@@ -70,7 +72,23 @@ impl Engine {
             Batcher { jobs, room: room.clone(), capacity: limits.queue, batching, metrics: metrics.clone() };
         thread::Builder::new().name("model".to_owned()).spawn(move || batcher.run())?;
         let workers = thread::available_parallelism().map_or(1, NonZero::get);
-        Ok(Self { room, workers: Arc::new(Semaphore::new(workers)), queue, limits, metrics })
+        Ok(Self {
+            room,
+            workers: Arc::new(Semaphore::new(workers)),
+            large: Arc::new(Semaphore::new(1)),
+            queue,
+            limits,
+            metrics,
+        })
+    }
+
+    /// Whether a request with a body would be turned away now. Counts it as such.
+    pub(crate) fn refuses(&self) -> bool {
+        let is_full = self.room.available_permits() == 0;
+        if is_full {
+            self.metrics.refused();
+        }
+        is_full
     }
 
     /// Images that are waiting or in work.
@@ -140,11 +158,15 @@ impl Engine {
         image: Source,
         room: OwnedSemaphorePermit,
     ) -> Result<Verdict, Failure> {
-        let worker = self.workers.clone().acquire_owned().await;
         let limits = image::Limits { max_pixels: self.limits.pixels, ..served.detector.config().limits };
+        let large = match is_large(&image, &limits) {
+            true => Some(self.large.clone().acquire_owned().await),
+            false => None,
+        };
+        let worker = self.workers.clone().acquire_owned().await;
         let started = Instant::now();
         let (input, served, room) = tokio::task::spawn_blocking(move || {
-            let _worker = worker;
+            let (_large, _worker) = (large, worker);
             let input = guarded(|| {
                 let image = match image {
                     Source::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::Error::from)?,
@@ -162,6 +184,18 @@ impl Engine {
         let job = Job { served, input: input?, reply, queued: Instant::now(), _room: room };
         self.queue.send(job).map_err(|_| Failure::internal())?;
         verdict.await.map_err(|_| Failure::internal())?
+    }
+}
+
+/// Whether decoding an image takes much memory and time; an image that cannot be read takes none.
+fn is_large(image: &Source, limits: &image::Limits) -> bool {
+    /// Rows x columns.
+    const LARGE: usize = 4 << 20;
+    match image {
+        Source::Encoded(bytes) => {
+            header(bytes, limits).is_ok_and(|header| header.height.saturating_mul(header.width) > LARGE)
+        }
+        Source::Decoded(_) => false,
     }
 }
 

@@ -15,14 +15,28 @@ fn help_lists_the_verbs() {
         .collect();
     assert_eq!(
         verbs,
-        ["doctor", "train", "calibrate", "score", "evaluate", "explain", "report", "info", "demo", "help"]
+        [
+            "doctor",
+            "train",
+            "calibrate",
+            "score",
+            "evaluate",
+            "explain",
+            "report",
+            "serve",
+            "info",
+            "demo",
+            "help"
+        ]
     );
 }
 
 #[test]
 fn every_verb_has_help_with_an_example() {
     let room = Room::new();
-    for verb in ["doctor", "train", "calibrate", "score", "evaluate", "explain", "report", "info", "demo"] {
+    for verb in
+        ["doctor", "train", "calibrate", "score", "evaluate", "explain", "report", "serve", "info", "demo"]
+    {
         let ended = room.run(&format!("{verb} --help")).done();
         assert!(ended.out.contains(&format!("aberra {verb} ")) && ended.err.is_empty(), "{}", ended.out);
     }

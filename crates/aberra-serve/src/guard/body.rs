@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tonic::Status;
 
+use crate::engine::Engine;
 use crate::options::Limits;
 use crate::problem::Problem;
 
@@ -26,6 +27,7 @@ use crate::problem::Problem;
 #[derive(Clone)]
 pub(super) struct Bodies {
     limits: Limits,
+    engine: Engine,
     held: Arc<Semaphore>,
 }
 
@@ -36,8 +38,8 @@ struct Held {
 }
 
 impl Bodies {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, held: Arc::new(Semaphore::new(limits.held_bytes)) }
+    pub(super) fn new(limits: Limits, engine: Engine) -> Self {
+        Self { limits, engine, held: Arc::new(Semaphore::new(limits.held_bytes)) }
     }
 
     /// Takes `more` bytes of what all bodies may hold.
@@ -171,6 +173,9 @@ pub(super) async fn hold(State(bodies): State<Bodies>, request: Request, next: N
     }
     let held = if expected.exact() == Some(0) {
         Ok(Held { bytes: Bytes::new(), _room: None })
+    } else if bodies.engine.refuses() {
+        // Before its body is read: there would be no room for what it brings.
+        Err(Problem::busy())
     } else {
         bodies.whole(body, &parts.headers).await
     };
