@@ -26,12 +26,12 @@ function expect(condition, message) {
   if (!condition) failures.push(message);
 }
 
-async function open(hash = "", settings = {}, url = URL_) {
+async function open(hash = "", settings = {}, url = URL_, expected = /\b(401|422|503)\b|ERR_FAILED/) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "light", reducedMotion: "reduce", ...settings });
   const page = await context.newPage();
   page.setDefaultTimeout(20000);
   page.on("pageerror", (error) => failures.push(`#${hash}: ${error.message}`));
-  page.on("console", (message) => message.type() === "error" && !/\b(401|422|503)\b|ERR_FAILED/.test(message.text()) && failures.push(`#${hash}: console: ${message.text()}`));
+  page.on("console", (message) => message.type() === "error" && !expected.test(message.text()) && failures.push(`#${hash}: console: ${message.text()}`));
   await page.addInitScript(() => addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile, lineNumber }) => console.error(`refused by the policy: ${violatedDirective} ${blockedURI} ${sourceFile}:${lineNumber}`)));
   page.on("request", (request) => {
     const address = request.url();
@@ -162,6 +162,7 @@ await run("verdict", async () => {
   await page.locator('[aria-label="Images"] .pick').nth(2).click();
   await page.keyboard.press("ArrowLeft");
   expect((await page.locator("h2.name").innerText()).startsWith("phantom 2"), "arrows turn over from a thumbnail, too");
+  expect((await page.evaluate(() => document.activeElement.getAttribute("aria-current"))) === "true", "and take the focus along");
   await judged(page);
   await shot(page, "try-anomalous");
   const slider = page.getByRole("slider", { name: "Threshold", exact: true });
@@ -242,6 +243,47 @@ await run("trouble", async () => {
   await go(page, "try");
   await judged(page);
   expect((await page.locator("h2.name").innerText()) === "lost.tif", "what failed is judged then");
+  await page.context().close();
+});
+
+await run("anywhere", async () => {
+  const page = await open("explore");
+  await page.evaluate(async () => {
+    const data = new DataTransfer();
+    data.items.add(new File([await (await fetch("/api/v1/phantoms/3")).blob()], "elsewhere.png", { type: "image/png" }));
+    for (const kind of ["dragover", "drop"]) window.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+  });
+  await judged(page);
+  expect(page.url().endsWith("#try") && (await page.locator("h2.name").innerText()) === "elsewhere.png", "an image is taken wherever it is dropped");
+  await page.context().close();
+});
+
+await run("answers", async () => {
+  const page = await open("try", {}, URL_, /Failed to load resource/);
+  const problem = (status) => ({ status, contentType: "application/problem+json", body: JSON.stringify({ status, title: "", detail: "said by the test", hint: null }) });
+  await page.route("**/explain", (route) => route.fulfill(problem(401)));
+  await page.getByRole("button", { name: "Normal", exact: true }).first().click();
+  await page.waitForSelector('input[type="password"]');
+  await page.unroute("**/explain");
+  await page.getByLabel("API key").fill("any");
+  await page.keyboard.press("Enter");
+  await judged(page);
+  expect(true, "what was asked before the key is judged after it");
+  const evaluations = [
+    ["running", { status: 202, json: { state: "running", done: 3, of: 10 } }, "30 %"],
+    ["none", problem(404), "--data"],
+    ["failed", problem(500), "said by the test"],
+  ];
+  for (const [name, answer, words] of evaluations) {
+    await go(page, "about");
+    await page.route("**/evaluation", (route) => route.fulfill(answer));
+    await go(page, "results");
+    await page.waitForFunction((words) => document.querySelector("main").innerText.includes(words), words);
+    expect((await page.locator("main h1").innerText()) === "Results", `an evaluation that is ${name} is said`);
+    await accessible(page, `results ${name}`);
+    await shot(page, `results-${name}`);
+    await page.unroute("**/evaluation");
+  }
   await page.context().close();
 });
 

@@ -19,11 +19,11 @@ export async function dropped(data: DataTransfer): Promise<Given[]> {
 
 /** The files of a picker or a paste. */
 export function given(files: Iterable<File>): Given[] {
-  return [...files].slice(0, MOST).map((file) => ({ name: file.name, file }));
+  return [...files].map((file) => ({ name: file.name, file }));
 }
 
 async function walk(entry: FileSystemEntry, found: Given[]): Promise<void> {
-  if (found.length >= MOST || entry.name.startsWith(".")) return;
+  if (found.length > MOST || entry.name.startsWith(".")) return;
   if (entry.isFile) {
     const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
     found.push({ name: entry.fullPath.replace(/^\//, ""), file });

@@ -2,6 +2,7 @@
 // the thresholds looked at. It survives going from page to page; nothing of it is stored.
 import { SvelteMap } from "svelte/reactivity";
 import { type DetectorDetails, type DetectorSummary, type Explanation, type Failure, ServerError, details, detectors, explain } from "../api/client";
+import { type Given, MOST } from "./files";
 
 /** What a detector says of an image, as far as it is known. */
 export type Told = { state: "waiting" } | { state: "asked" } | { state: "told"; explanation: Explanation } | { state: "failed"; failure: Failure; /** Not for what the image is: it may be asked about again. */ again: boolean };
@@ -37,8 +38,9 @@ class Workspace {
   /** Position of the image that is shown. */
   at: number = $state(0);
   needsKey: boolean = $state(false);
-  wrongKey: boolean = $state(false);
   trouble: ServerError | null = $state.raw(null);
+  /** More was given than is taken in one go. */
+  tooMany: boolean = $state(false);
 
   private next = 1;
   private asking = 0;
@@ -77,10 +79,11 @@ class Workspace {
     });
   }
 
-  add(files: readonly { name: string; file: Blob }[]): void {
+  add(files: readonly Given[]): void {
+    this.tooMany = files.length > MOST;
     if (files.length === 0) return;
     const first = this.tried.length;
-    this.tried = [...this.tried, ...files.map(({ name, file }) => new Tried(this.next++, name, file))];
+    this.tried = [...this.tried, ...files.slice(0, MOST).map(({ name, file }) => new Tried(this.next++, name, file))];
     this.at = first;
     this.judge();
   }
@@ -91,6 +94,7 @@ class Workspace {
   }
 
   clear(): void {
+    this.tooMany = false;
     this.tried = [];
     this.at = 0;
   }
