@@ -58,6 +58,11 @@ impl Error {
         self.kind == Kind::Settings
     }
 
+    /// What was expected, what was found and what to do, without the path.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The file, when there is one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()

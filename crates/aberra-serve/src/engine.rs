@@ -169,7 +169,7 @@ impl Engine {
             let (_large, _worker) = (large, worker);
             let input = guarded(|| {
                 let image = match image {
-                    Source::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::Error::from)?,
+                    Source::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::of_image)?,
                     Source::Decoded(image) => image,
                 };
                 served.detector.preprocess(&image)

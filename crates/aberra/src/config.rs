@@ -10,7 +10,7 @@ use crate::dataset::SplitSettings;
 use crate::model::{ModelSettings, Preset};
 use crate::score::{DEFAULT_SCORER, scorer};
 use crate::train::TrainSettings;
-use crate::{Error, Result};
+use crate::{Error, Result, of_image};
 
 /// Settings of a detector: data, preprocessing, model, training, scorer and promise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -166,7 +166,7 @@ impl TrainConfig {
     /// A setting out of its range, or at odds with another.
     pub fn check(&self) -> Result<()> {
         scorer(&self.scorer)?;
-        self.preprocessing.validate()?;
+        self.preprocessing.validate().map_err(of_image)?;
         self.model.check(self.preprocessing.size_px)?;
         self.train.check()?;
         let PromiseSettings { false_alarm_rate, confidence } = self.promise;

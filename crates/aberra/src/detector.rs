@@ -14,7 +14,7 @@ use crate::dataset::{Fingerprint, Sketch};
 use crate::model::{Model, Weight, instructions, load_weights, weights};
 use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, respond};
 use crate::store::{self, FileKind};
-use crate::{Error, Result};
+use crate::{Error, Result, of_image};
 
 const KIND: FileKind = FileKind { name: "detector", version: 3 };
 
@@ -131,7 +131,7 @@ impl Verdict {
     /// # Errors
     /// The map does not fit the placement.
     pub fn error_map_at_image_size(&self) -> Result<Vec<f32>> {
-        Ok(self.placement.restore(&self.error_map.values, self.error_map.size_px)?)
+        self.placement.restore(&self.error_map.values, self.error_map.size_px).map_err(of_image)
     }
 }
 
@@ -223,7 +223,7 @@ impl Detector {
     /// # Errors
     /// An image too small to be used, or one with values that are not finite.
     pub fn preprocess(&self, image: &Image) -> Result<Input> {
-        Ok(self.document.config.preprocessing.apply(image)?)
+        self.document.config.preprocessing.apply(image).map_err(of_image)
     }
 
     /// Verdicts on [preprocessed](Self::preprocess) images, one each, in order; an error stays where it is.

@@ -11,7 +11,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::Color as _;
 
-use crate::{Error, Result};
+use crate::{Error, Result, of_image};
 
 /// What a figure is drawn on.
 pub(crate) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
@@ -50,7 +50,7 @@ pub(crate) fn figure(width: u32, height: u32, paint: impl FnOnce(&Area<'_>) -> D
         paint(&area).and_then(|()| Ok(area.present()?)).map_err(|error| error.to_string())
     };
     painted.map_err(|error| Error::data(format!("the figure cannot be drawn: {error}")))?;
-    Ok(encode_png(&pixels, height as usize, width as usize, Color::Rgb)?)
+    encode_png(&pixels, height as usize, width as usize, Color::Rgb).map_err(of_image)
 }
 
 /// Letters of this height.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use aberra_image::{Input, Limits};
 use rayon::prelude::*;
 
-use crate::Result;
 use crate::detector::{Detector, Verdict};
+use crate::{Result, of_image};
 
 /// Images held in memory at once, unless another number is asked for.
 pub const FILES_CHUNK: usize = 64;
@@ -39,8 +39,8 @@ impl Detector {
     }
 
     fn read_input(&self, path: &Path, limits: &Limits) -> Result<Input> {
-        let image = aberra_image::read(path, limits)?;
-        self.config().preprocessing.apply(&image).map_err(|error| error.with_path(path).into())
+        let image = aberra_image::read(path, limits).map_err(of_image)?;
+        self.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
     }
 }
 

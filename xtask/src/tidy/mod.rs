@@ -28,7 +28,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "no blanks on the pages", broken: text::blanks },
     Rule { name: "score meets threshold in one place", broken: rust::verdict_elsewhere },
     Rule { name: "no hidden randomness", broken: purity::hidden_randomness },
-    Rule { name: "model and score only compute", broken: purity::reaching_out },
+    Rule { name: "aberra-metrics, model and score only compute", broken: purity::reaching_out },
     Rule { name: "no paths or hosts of one machine", broken: text::machine_named },
 ];
 

@@ -44,7 +44,7 @@ const BAR: usize = 24;
 
 pub(crate) fn run(args: &ExplainArgs) -> Outcome {
     let detector = Detector::load(&args.detector.detector)?;
-    let image = aberra::image::read(&args.image, &detector.config().limits).map_err(aberra::Error::from)?;
+    let image = aberra::image::read(&args.image, &detector.config().limits).map_err(aberra::of_image)?;
     let story = detector.explain(&image)?;
     let near = match &args.data {
         Some(folder) => {

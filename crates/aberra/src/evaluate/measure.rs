@@ -18,7 +18,7 @@ use crate::dataset::{Dataset, Inspected, Inspection};
 use crate::detector::{Detector, Verdict};
 use crate::files::{FILES_CHUNK, in_chunks};
 use crate::statistics::filter::median_filter_5x5;
-use crate::{Error, Result};
+use crate::{Error, Result, of_image};
 
 /// What one pass leaves.
 pub(super) struct Measured {
@@ -172,9 +172,9 @@ pub(crate) fn read_mask(
     placement: &Placement,
     size_px: usize,
 ) -> Result<Vec<bool>> {
-    let mask = aberra_image::read(path, limits)?;
+    let mask = aberra_image::read(path, limits).map_err(of_image)?;
     let projected = placement.project_mask(&mask.to_mask(), mask.height, mask.width, size_px);
-    Ok(projected.map_err(|error| error.with_path(path))?)
+    projected.map_err(|error| of_image(error.with_path(path)))
 }
 
 impl Measured {

@@ -4,13 +4,10 @@
 //! people ([`Display`](std::fmt::Display)), for programs (the evaluation file) and for tables
 //! ([`Evaluation::scores_csv`]). It chooses nothing: thresholds and scorers are the detector's.
 
-pub mod bootstrap;
 mod evaluation;
 mod file;
 mod leak;
 mod measure;
-pub mod metrics;
-pub mod pixel;
 mod summary;
 mod table;
 mod warnings;
@@ -19,7 +16,9 @@ pub(crate) mod window;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-pub use self::bootstrap::BootstrapSettings;
+pub use aberra_metrics::bootstrap::{self, BootstrapSettings};
+pub use aberra_metrics::{pixel, ranking as metrics};
+
 pub use self::evaluation::{
     AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, Figure, ImageRow,
     KindRow, LabelCount, Leaked, Outcome, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow, ShortcutRow,

@@ -8,9 +8,9 @@ use aberra_image::{Input, Limits};
 use rayon::prelude::*;
 
 use super::NearNormal;
-use crate::Result;
 use crate::detector::Detector;
 use crate::learn::shrink;
+use crate::{Result, of_image};
 
 /// A training normal near an image, found.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +59,8 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
 /// # Errors
 /// The file cannot be read or used.
 pub(crate) fn network_input(detector: &Detector, path: &Path) -> Result<Input> {
-    let image = aberra_image::read(path, &detector.config().limits)?;
-    Ok(detector.config().preprocessing.apply(&image).map_err(|error| error.with_path(path))?)
+    let image = aberra_image::read(path, &detector.config().limits).map_err(of_image)?;
+    detector.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
 }
 
 /// BLAKE3 hash of a file, by which a detector knows its own images.

@@ -2,9 +2,9 @@
 
 use aberra_image::{Color, encode_png};
 
-use crate::Result;
 use crate::detector::Verdict;
 use crate::statistics::filter::median_filter_5x5;
+use crate::{Result, of_image};
 
 /// The colour of an error, red, green and blue: viridis from dark at 0 over its middle at the pixel threshold to bright
 /// at twice the threshold and above. The scale is the same for every image of a detector.
@@ -28,9 +28,9 @@ pub fn heat_color(error: f32, pixel_threshold: f64) -> [u8; 3] {
 /// A map that is not finite or does not fit its size; only verdicts made by hand have one.
 pub fn heat_map_png(verdict: &Verdict, pixel_threshold: f64) -> Result<Vec<u8>> {
     let (height, width) = (verdict.placement.image_height, verdict.placement.image_width);
-    let map = verdict.placement.restore(&filtered(verdict)?, verdict.error_map.size_px)?;
+    let map = verdict.placement.restore(&filtered(verdict)?, verdict.error_map.size_px).map_err(of_image)?;
     let pixels = colored(&map, pixel_threshold);
-    Ok(encode_png(&pixels, height, width, Color::Rgb)?)
+    encode_png(&pixels, height, width, Color::Rgb).map_err(of_image)
 }
 
 /// The filtered error map, `[size_px, size_px]`.

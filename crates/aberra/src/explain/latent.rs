@@ -1,11 +1,11 @@
 //! What a detector's latent space holds: images decoded along a direction, images drawn from the prior, and the training
 //! normals nearest to an image.
 
+use aberra_metrics::pca::{Pca, pca};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::pca::{Pca, pca};
 use crate::detector::{Detector, Part};
 use crate::model::Model;
 use crate::score::{FORWARD_BATCH, rows};

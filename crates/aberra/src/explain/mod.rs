@@ -6,12 +6,12 @@ mod find;
 mod heatmap;
 mod latent;
 mod outline;
-mod pca;
 mod picture;
 mod ranks;
 mod sheet;
 mod story;
 
+pub use aberra_metrics::pca::{Pca, pca};
 pub use find::{FoundNormal, find_normals};
 pub use heatmap::{heat_color, heat_map_png};
 pub use latent::{
@@ -19,7 +19,6 @@ pub use latent::{
     traversal,
 };
 pub use outline::outline;
-pub use pca::{Pca, pca};
 pub use picture::story_png;
 pub use ranks::{EvidenceRanks, MEASUREMENTS};
 pub use sheet::sheet_png;

@@ -4,7 +4,7 @@ use aberra_image::{Color, encode_png};
 
 use super::heatmap::{colored, filtered};
 use crate::detector::Verdict;
-use crate::{Error, Result};
+use crate::{Error, Result, of_image};
 
 /// Pixels between the pictures of a triple.
 const GAP_PX: usize = 2;
@@ -33,7 +33,7 @@ pub fn sheet_png(
     enlargement: usize,
 ) -> Result<Vec<u8>> {
     let (pixels, height, width) = sheet(verdicts, pixel_threshold, columns, enlargement)?;
-    Ok(encode_png(&pixels, height, width, Color::Rgb)?)
+    encode_png(&pixels, height, width, Color::Rgb).map_err(of_image)
 }
 
 /// Largest sheet, in pixels.

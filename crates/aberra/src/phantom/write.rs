@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{LesionKind, MAX_SIZE_PX, MIN_SIZE_PX, Phantom, lesion_slice, slice};
 use crate::image::{Color, encode_png};
-use crate::{Error, Result};
+use crate::{Error, Result, of_image};
 
 /// What [`write_dataset`] writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ fn write_grey(path: &Path, phantom: &Phantom) -> Result<()> {
 }
 
 fn write_png(path: &Path, bytes: &[u8], size_px: usize) -> Result<()> {
-    let encoded = encode_png(bytes, size_px, size_px, Color::Grey)?;
+    let encoded = encode_png(bytes, size_px, size_px, Color::Grey).map_err(of_image)?;
     fs::write(path, encoded).map_err(|error| Error::io(path, &error))
 }
 

@@ -5,10 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::data::{PicturesData, Thumbnails};
-use crate::Result;
 use crate::detector::{Detector, Verdict};
 use crate::explain::filtered;
 use crate::learn::THUMBNAIL_PX;
+use crate::{Result, of_image};
 
 /// JPEG quality of inputs and reconstructions, where a fine line may be what is looked for.
 const PICTURE_QUALITY: u8 = 90;
@@ -58,7 +58,8 @@ impl Frame {
     /// # Errors
     /// A picture of another size.
     pub fn picture(&self, intensities: &[f32]) -> Result<String> {
-        let jpeg = encode_jpeg(&bytes(intensities), self.size_px, self.size_px, self.color, PICTURE_QUALITY)?;
+        let jpeg = encode_jpeg(&bytes(intensities), self.size_px, self.size_px, self.color, PICTURE_QUALITY)
+            .map_err(of_image)?;
         Ok(address("jpeg", &jpeg))
     }
 
@@ -67,10 +68,13 @@ impl Frame {
         let shares: Vec<f32> = errors.iter().map(|&error| (f64::from(error) / largest) as f32).collect();
         let grey = bytes(&shares);
         Ok(match self.size_px {
-            ..=LARGEST_PNG_PX => address("png", &encode_png(&grey, self.size_px, self.size_px, Color::Grey)?),
+            ..=LARGEST_PNG_PX => {
+                address("png", &encode_png(&grey, self.size_px, self.size_px, Color::Grey).map_err(of_image)?)
+            }
             _ => address(
                 "jpeg",
-                &encode_jpeg(&grey, self.size_px, self.size_px, Color::Grey, PICTURE_QUALITY)?,
+                &encode_jpeg(&grey, self.size_px, self.size_px, Color::Grey, PICTURE_QUALITY)
+                    .map_err(of_image)?,
             ),
         })
     }
@@ -92,7 +96,7 @@ pub(super) fn sheet(thumbnails: &[Vec<f32>], color: Color) -> Result<Option<Thum
             pixels[start..start + row.len()].copy_from_slice(row);
         }
     }
-    let jpeg = encode_jpeg(&pixels, height, width, color, SHEET_QUALITY)?;
+    let jpeg = encode_jpeg(&pixels, height, width, color, SHEET_QUALITY).map_err(of_image)?;
     Ok(Some(Thumbnails { sheet: address("jpeg", &jpeg), side_px: side, columns }))
 }
 

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::augment::augment;
 use super::{Augmentation, TrainSettings};
 use crate::random::{Stream, generator};
-use crate::{Error, Result};
+use crate::{Result, of_image};
 
 /// Batches ready before the training step asks for them.
 const BATCHES_AHEAD: usize = 2;
@@ -88,11 +88,11 @@ impl Inputs {
     }
 
     fn read(&self, index: usize) -> Result<Vec<f32>> {
-        let image = aberra_image::read(&self.paths[index], &self.limits)?;
+        let image = aberra_image::read(&self.paths[index], &self.limits).map_err(of_image)?;
         let input = self
             .preprocessing
             .apply(&image)
-            .map_err(|error| Error::from(error.with_path(&self.paths[index])))?;
+            .map_err(|error| of_image(error.with_path(&self.paths[index])))?;
         Ok(input.pixels)
     }
 }

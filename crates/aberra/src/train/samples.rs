@@ -8,7 +8,7 @@ use aberra_image::{Image, Limits, encode_png};
 use super::{Inputs, Run, TrainSettings};
 use crate::model::Model;
 use crate::score::respond;
-use crate::{Error, Result, store};
+use crate::{Error, Result, of_image, store};
 
 /// Images on a sheet.
 const IMAGES: usize = 8;
@@ -64,7 +64,7 @@ pub(super) fn forget(folder: &Path, epoch: usize) -> Result<()> {
 /// A sheet cannot be read.
 pub(crate) fn read(folder: &Path, size_px: usize, channels: usize) -> Result<Vec<Snapshot>> {
     let sheets = kept(folder)?.into_iter().map(|(epoch, path)| {
-        let sheet = aberra_image::read(&path, &Limits::default())?;
+        let sheet = aberra_image::read(&path, &Limits::default()).map_err(of_image)?;
         Ok(cut(&sheet, epoch, size_px, channels))
     });
     sheets.filter_map(Result::transpose).collect()
@@ -127,7 +127,7 @@ fn write(folder: &Path, epoch: usize, model: &Model, run: &Run<'_>, held_out: &I
             }
         }
     }
-    let png = encode_png(&sheet, 3 * side, count * side, run.color)?;
+    let png = encode_png(&sheet, 3 * side, count * side, run.color).map_err(of_image)?;
     let samples = folder.join(FOLDER);
     fs::create_dir_all(&samples).map_err(|error| Error::io(&samples, &error))?;
     store::write_durably(&path(folder, epoch), &png)

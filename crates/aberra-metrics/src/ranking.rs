@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::calibrate::is_anomalous;
+use crate::verdict::is_anomalous;
 
 /// Area under the ROC curve: the probability that an anomalous image scores above a normal one; ties count half.
 pub fn auroc(scores: &[f64], anomalous: &[bool]) -> Option<f64> {

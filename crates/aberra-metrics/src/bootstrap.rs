@@ -9,7 +9,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::calibrate::percentile_of;
+use crate::percentile::percentile_of;
 use crate::random::{Stream, generator};
 
 /// How to resample.
@@ -62,7 +62,7 @@ pub struct GroupedLabels<'a> {
     pub groups: &'a [u64],
 }
 
-/// The interval of `metric` (such as [`auroc`](super::metrics::auroc)) over resampled groups.
+/// The interval of `metric` (such as [`auroc`](crate::ranking::auroc)) over resampled groups.
 ///
 /// `None` where the lengths differ, the settings make no sense, or the metric cannot be computed on the images
 /// themselves or in any resample.
@@ -94,7 +94,7 @@ pub fn paired_bootstrap(
 /// Pointwise intervals, low and high, of a curve at fixed positions, over resampled groups.
 ///
 /// `None` as for [`bootstrap`].
-pub(crate) fn bootstrap_band(
+pub fn bootstrap_band(
     scores: &[f64],
     labels: GroupedLabels<'_>,
     settings: BootstrapSettings,
@@ -200,7 +200,7 @@ fn computed(value: Option<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::metrics::{Confusion, auroc};
+    use crate::ranking::{Confusion, auroc};
 
     /// Normal scores uniform on 0..1, anomalous ones on `shift`..1 + `shift`; `copies` images in each group.
     fn made_up(groups: usize, copies: usize, shift: f64, seed: u64) -> (Vec<f64>, Vec<bool>, Vec<u64>) {

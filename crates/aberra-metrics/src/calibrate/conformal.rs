@@ -5,7 +5,7 @@
 
 use super::promise::Percent;
 use super::{check_share, is_anomalous, sorted};
-use crate::statistics::binomial::{beta_quantile, regularised_beta};
+use crate::binomial::{beta_quantile, regularised_beta};
 use crate::{Error, Result};
 
 /// A rate such as 1 - 0.9 stands for 0.1: the relative slack within which a rate written in binary is the one meant.

@@ -1,9 +1,9 @@
-"""Makes explain.json: what scikit-learn computes for the cases of tests/explain.rs.
+"""Makes pca.json: what scikit-learn computes for the cases of tests/pca.rs.
 
 Both sides draw the same cases from the same integer generator, so that the file holds results only.
 
     python -m venv venv && venv/bin/pip install numpy scikit-learn
-    venv/bin/python crates/aberra/tests/golden/explain.py
+    venv/bin/python crates/aberra-metrics/tests/golden/pca.py
 """
 
 import json

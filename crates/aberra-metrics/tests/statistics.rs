@@ -3,15 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
 
-use aberra::calibrate::confident_threshold;
-use aberra::evaluate::metrics::{auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
-use aberra::evaluate::pixel::{Bounded, PixelTally};
-use aberra::statistics::binomial::clopper_pearson;
-use aberra::statistics::covariance::Cloud;
-use aberra::statistics::filter::median_filter_5x5;
-use aberra::statistics::neighbours::mean_nearest_distances;
-use aberra::statistics::regression::{HuberSettings, huber_regression};
-use aberra::statistics::ssim::{SsimSettings, ssim_map};
+use aberra_metrics::binomial::clopper_pearson;
+use aberra_metrics::calibrate::confident_threshold;
+use aberra_metrics::covariance::Cloud;
+use aberra_metrics::filter::median_filter_5x5;
+use aberra_metrics::neighbours::mean_nearest_distances;
+use aberra_metrics::pixel::{Bounded, PixelTally};
+use aberra_metrics::ranking::{auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
+use aberra_metrics::regression::{HuberSettings, huber_regression};
+use aberra_metrics::ssim::{SsimSettings, ssim_map};
 use serde_json::Value;
 
 /// Both sides sum in different orders.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::covariance::check_points;
+use crate::covariance::check_points;
 use crate::{Error, Result};
 
 /// A point and its Euclidean distance.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::filter::{gaussian_taps, height_of, separable_filter};
+use crate::filter::{gaussian_taps, height_of, separable_filter};
 use crate::{Error, Result};
 
 /// How to compare.

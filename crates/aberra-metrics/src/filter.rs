@@ -77,7 +77,7 @@ pub fn gradient_energy(plane: &[f32], width: usize) -> Result<f64> {
 }
 
 /// Convolves rows, then columns with an odd number of symmetric `taps`; edges are mirrored.
-pub(crate) fn separable_filter(plane: &[f64], width: usize, taps: &[f64]) -> Vec<f64> {
+pub fn separable_filter(plane: &[f64], width: usize, taps: &[f64]) -> Vec<f64> {
     let height = plane.len() / width;
     let radius = taps.len() / 2;
     let mut rows = vec![0.0; plane.len()];
@@ -120,7 +120,7 @@ fn weighted_sum<'a>(output: &mut [f64], weights: &[f64], line: impl Fn(usize) ->
 }
 
 /// The height of a plane of `width`, or a data error.
-pub(super) fn height_of(plane: &[f32], width: usize) -> Result<usize> {
+pub(crate) fn height_of(plane: &[f32], width: usize) -> Result<usize> {
     if width == 0 || plane.is_empty() || !plane.len().is_multiple_of(width) {
         return Err(Error::data(format!(
             "expected a plane of one or more rows of {width} pixels, found {} pixels",

@@ -15,14 +15,10 @@ pub use conformal::{
 pub use labelled::{Labelled, best_cost, best_f1, best_youden};
 pub use promise::Promise;
 
-use crate::{Error, Result};
+pub use crate::verdict::is_anomalous;
 
-/// The rule of the verdict: anomalous if the score lies above the threshold; a tie is normal.
-///
-/// This is the only place in Aberra with this operator. A score that is not a number is never above.
-pub fn is_anomalous(score: f64, threshold: f64) -> bool {
-    score > threshold
-}
+use crate::percentile::percentile_of;
+use crate::{Error, Result};
 
 /// How a threshold is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -242,30 +238,12 @@ fn sorted(scores: &[f64]) -> Result<Vec<f64>> {
     Ok(scores)
 }
 
-/// The percentile of ascending scores, linearly interpolated (Hyndman and Fan's type 7, NumPy's default).
-pub(crate) fn percentile_of(ascending: &[f64], percentile: f64) -> f64 {
-    let position = (ascending.len() - 1) as f64 * percentile / 100.0;
-    let below = (position.floor() as usize).min(ascending.len() - 1);
-    let above = (below + 1).min(ascending.len() - 1);
-    let (low, high) = (ascending[below], ascending[above]);
-    if low == high { low } else { low + (high - low) * (position - below as f64) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn ramp(count: usize) -> Vec<f64> {
         (1..=count).rev().map(|value| value as f64).collect()
-    }
-
-    #[test]
-    fn a_tie_is_normal() {
-        assert!(!is_anomalous(1.0, 1.0));
-        assert!(!is_anomalous(0.0, -0.0));
-        assert!(is_anomalous(1.0_f64.next_up(), 1.0));
-        assert!(!is_anomalous(1.0_f64.next_down(), 1.0));
-        assert!(!is_anomalous(f64::NAN, 1.0));
     }
 
     #[test]
@@ -325,15 +303,6 @@ mod tests {
         calibration.scores.swap(0, 1);
         assert!(calibration.verify().is_err_and(|error| error.is_detector()));
         Ok(())
-    }
-
-    #[test]
-    fn percentiles_agree_with_numpy() {
-        // numpy.percentile([1, 2, 4, 8], q)
-        for (percentile, expected) in [(0.0, 1.0), (50.0, 3.0), (70.0, 4.4), (100.0, 8.0)] {
-            assert!((percentile_of(&[1.0, 2.0, 4.0, 8.0], percentile) - expected).abs() < 1e-12);
-        }
-        assert_eq!(percentile_of(&[3.0], 70.0), 3.0);
     }
 
     #[test]

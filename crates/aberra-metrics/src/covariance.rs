@@ -102,7 +102,7 @@ impl Mahalanobis {
 
 /// The lower triangular factor L of a symmetric positive definite matrix L L'.
 #[derive(Clone, Debug)]
-pub(crate) struct Cholesky {
+pub struct Cholesky {
     /// Rows of the triangle one after the other: row i has i + 1 numbers.
     rows: Vec<f64>,
     size: usize,
@@ -110,7 +110,7 @@ pub(crate) struct Cholesky {
 
 impl Cholesky {
     /// Reads the lower triangle of a row-major matrix. `None` where it is not positive definite.
-    pub(crate) fn new(matrix: &[f64], size: usize) -> Option<Self> {
+    pub fn new(matrix: &[f64], size: usize) -> Option<Self> {
         let mut rows: Vec<f64> = Vec::with_capacity(size * (size + 1) / 2);
         for row in 0..size {
             let start = rows.len();
@@ -131,7 +131,7 @@ impl Cholesky {
     }
 
     /// y with L y = `right`.
-    pub(crate) fn solve_lower(&self, right: &[f64]) -> Vec<f64> {
+    pub fn solve_lower(&self, right: &[f64]) -> Vec<f64> {
         let mut solution = Vec::with_capacity(self.size);
         for (index, value) in right.iter().enumerate() {
             let row = self.row(index);
@@ -142,7 +142,7 @@ impl Cholesky {
     }
 
     /// x with L L' x = `right`.
-    pub(crate) fn solve(&self, right: &[f64]) -> Vec<f64> {
+    pub fn solve(&self, right: &[f64]) -> Vec<f64> {
         let mut solution = self.solve_lower(right);
         for index in (0..self.size).rev() {
             let row = self.row(index);

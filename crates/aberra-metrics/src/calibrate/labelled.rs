@@ -1,6 +1,6 @@
 //! Thresholds chosen with labels, on request only: each is the largest score that the choice leaves normal.
 
-use crate::evaluate::metrics::Sweep;
+use crate::ranking::Sweep;
 use crate::{Error, Result};
 
 /// Scores with their labels, both of the same length.
@@ -43,10 +43,7 @@ pub fn best_cost(labelled: Labelled<'_>, false_alarm: f64, miss: f64) -> Result<
     })
 }
 
-fn choose(
-    labelled: Labelled<'_>,
-    value: impl Fn(&crate::evaluate::metrics::Confusion) -> f64,
-) -> Result<f64> {
+fn choose(labelled: Labelled<'_>, value: impl Fn(&crate::ranking::Confusion) -> f64) -> Result<f64> {
     let sweep = Sweep::new(labelled.scores, labelled.anomalous).ok_or_else(|| {
         let anomalies = labelled.anomalous.iter().filter(|&&anomalous| anomalous).count();
         Error::data(format!(

@@ -4,7 +4,7 @@
 use linfa_linalg::svd::SVD;
 use ndarray::Array2;
 
-use crate::statistics::covariance::check_points;
+use crate::covariance::check_points;
 use crate::{Error, Result};
 
 /// Directions in which points vary most, orthogonal and of unit length.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::covariance::Cholesky;
+use crate::covariance::Cholesky;
 use crate::{Error, Result};
 
 /// Huber's constant: 95 % efficient where the residuals are normally distributed.

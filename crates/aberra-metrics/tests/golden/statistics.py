@@ -3,7 +3,7 @@
 Both sides draw the same cases from the same integer generator, so that the file holds results only.
 
     python -m venv venv && venv/bin/pip install numpy scipy scikit-learn scikit-image statsmodels
-    venv/bin/python crates/aberra/tests/golden/statistics.py
+    venv/bin/python crates/aberra-metrics/tests/golden/statistics.py
 """
 
 import json

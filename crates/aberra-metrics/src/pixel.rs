@@ -284,8 +284,8 @@ mod tests {
     use rand::RngExt;
 
     use super::*;
-    use crate::evaluate::metrics;
     use crate::random::{Stream, generator};
+    use crate::ranking;
 
     #[test]
     fn bins_keep_the_order_of_values() {
@@ -369,11 +369,11 @@ mod tests {
                     "{spread}: {bounded:?} {exact}"
                 );
             };
-            within(tally.auroc().unwrap(), metrics::auroc(&scores, &truth).unwrap());
-            within(tally.average_precision().unwrap(), metrics::average_precision(&scores, &truth).unwrap());
+            within(tally.auroc().unwrap(), ranking::auroc(&scores, &truth).unwrap());
+            within(tally.average_precision().unwrap(), ranking::average_precision(&scores, &truth).unwrap());
             let best = tally.best_dice().unwrap();
-            within(best.dice, metrics::f1_max(&scores, &truth).unwrap().f1);
-            let at = metrics::Confusion::at(&scores, &truth, f64::from(best.threshold)).unwrap();
+            within(best.dice, ranking::f1_max(&scores, &truth).unwrap().f1);
+            let at = ranking::Confusion::at(&scores, &truth, f64::from(best.threshold)).unwrap();
             assert!((at.f1().unwrap() - best.dice.value).abs() < 1e-15);
             if spread == 1.0 {
                 assert!(tally.auroc().unwrap().tolerance < 1e-3);
