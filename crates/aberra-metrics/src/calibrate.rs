@@ -6,6 +6,7 @@
 mod conformal;
 mod labelled;
 mod promise;
+mod share;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,8 @@ pub use promise::Promise;
 
 pub use crate::verdict::is_anomalous;
 
+use self::conformal::sorted;
+use self::share::check_share;
 use crate::percentile::percentile_of;
 use crate::{Error, Result};
 
@@ -209,33 +212,6 @@ impl Calibration {
         let anomalies = given.anomalous.iter().filter(|&&anomalous| anomalous).count();
         Ok((threshold, Promise::Labelled { normals: given.anomalous.len() - anomalies, anomalies }))
     }
-}
-
-/// A number strictly between 0 and 1, or a settings error.
-pub(crate) fn check_share(what: &str, value: f64) -> Result<()> {
-    if value > 0.0 && value < 1.0 {
-        return Ok(());
-    }
-    let error = Error::settings(format!("expected a {what} above 0 and below 1, found {value}"));
-    Err(if (1.0..100.0).contains(&value) {
-        error.with_hint(format!("{value} % is written {}", value / 100.0))
-    } else {
-        error
-    })
-}
-
-/// Finite scores in ascending order, or a data error.
-fn sorted(scores: &[f64]) -> Result<Vec<f64>> {
-    if scores.is_empty() {
-        return Err(Error::data("expected scores of normal images to calibrate on, found none"));
-    }
-    if let Some((index, score)) = scores.iter().enumerate().find(|(_, score)| !score.is_finite()) {
-        return Err(Error::data(format!("expected finite scores, found {score} at position {index}"))
-            .with_hint("find the image behind it; training may have diverged"));
-    }
-    let mut scores = scores.to_vec();
-    scores.sort_unstable_by(f64::total_cmp);
-    Ok(scores)
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use crate::{Error, Result};
 /// The median of the 5 x 5 pixels around each pixel: takes away what is smaller than about half of that.
 ///
 /// # Errors
-/// A data error where the plane is empty or ragged, or a pixel is not finite.
-pub fn median_filter_5x5(plane: &[f32], width: usize) -> Result<Vec<f32>> {
+/// A data error where the plane is empty or not of `height` x `width` pixels, or a pixel is not finite.
+pub fn median_filter_5x5(plane: &[f32], height: usize, width: usize) -> Result<Vec<f32>> {
     const RADIUS: usize = 2;
-    let height = height_of(plane, width)?;
+    check_plane(plane, height, width)?;
     // Padded to whole blocks of lanes on the right, so that every block is full.
     let padded_width = width.next_multiple_of(LANES) + 2 * RADIUS;
     let mut padded = Vec::with_capacity((height + 2 * RADIUS) * padded_width);
@@ -64,8 +64,8 @@ pub fn gaussian_taps(sigma: f64) -> Result<Vec<f64>> {
 ///
 /// # Errors
 /// As [`median_filter_5x5`].
-pub fn gradient_energy(plane: &[f32], width: usize) -> Result<f64> {
-    height_of(plane, width)?;
+pub fn gradient_energy(plane: &[f32], height: usize, width: usize) -> Result<f64> {
+    check_plane(plane, height, width)?;
     let square = |first: &f32, second: &f32| (f64::from(*second) - f64::from(*first)).powi(2);
     let horizontal: f64 = plane
         .chunks_exact(width)
@@ -73,12 +73,19 @@ pub fn gradient_energy(plane: &[f32], width: usize) -> Result<f64> {
         .sum();
     let vertical: f64 = plane.iter().zip(&plane[width..]).map(|(first, second)| square(first, second)).sum();
     let mean = |sum: f64, count: usize| if count > 0 { sum / count as f64 } else { 0.0 };
-    Ok(mean(horizontal, plane.len() - plane.len() / width) + mean(vertical, plane.len() - width))
+    Ok(mean(horizontal, plane.len() - height) + mean(vertical, plane.len() - width))
 }
 
 /// Convolves rows, then columns with an odd number of symmetric `taps`; edges are mirrored.
-pub fn separable_filter(plane: &[f64], width: usize, taps: &[f64]) -> Vec<f64> {
-    let height = plane.len() / width;
+///
+/// # Errors
+/// A data error where the plane is empty or not of `height` x `width` pixels, a settings error for an even number of
+/// taps.
+pub fn separable_filter(plane: &[f64], height: usize, width: usize, taps: &[f64]) -> Result<Vec<f64>> {
+    check_size(plane.len(), height, width)?;
+    if taps.len().is_multiple_of(2) {
+        return Err(Error::settings(format!("expected an odd number of taps, found {}", taps.len())));
+    }
     let radius = taps.len() / 2;
     let mut rows = vec![0.0; plane.len()];
     let mut padded = vec![0.0; width + 2 * radius];
@@ -95,7 +102,7 @@ pub fn separable_filter(plane: &[f64], width: usize, taps: &[f64]) -> Vec<f64> {
             &rows[source * width..][..width]
         });
     }
-    filtered
+    Ok(filtered)
 }
 
 /// The sum of the lines that `line` gives for each of the weights, so many at a time as stay in registers.
@@ -119,16 +126,11 @@ fn weighted_sum<'a>(output: &mut [f64], weights: &[f64], line: impl Fn(usize) ->
     }
 }
 
-/// The height of a plane of `width`, or a data error.
-pub(crate) fn height_of(plane: &[f32], width: usize) -> Result<usize> {
-    if width == 0 || plane.is_empty() || !plane.len().is_multiple_of(width) {
-        return Err(Error::data(format!(
-            "expected a plane of one or more rows of {width} pixels, found {} pixels",
-            plane.len()
-        )));
-    }
+/// Refuses a plane that is not of `height` x `width` finite pixels.
+pub(crate) fn check_plane(plane: &[f32], height: usize, width: usize) -> Result<()> {
+    check_size(plane.len(), height, width)?;
     match plane.iter().position(|value| !value.is_finite()) {
-        None => Ok(plane.len() / width),
+        None => Ok(()),
         Some(index) => Err(Error::data(format!(
             "expected a finite plane, found {} in row {}, column {}",
             plane[index],
@@ -136,6 +138,15 @@ pub(crate) fn height_of(plane: &[f32], width: usize) -> Result<usize> {
             index % width
         ))),
     }
+}
+
+fn check_size(pixels: usize, height: usize, width: usize) -> Result<()> {
+    if pixels > 0 && height.checked_mul(width) == Some(pixels) {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "expected a plane of {height} x {width} pixels, at least one, found {pixels} pixels"
+    )))
 }
 
 /// The position that `index` mirrors, for any distance beyond the edges.
@@ -171,10 +182,9 @@ fn median_of_25<T: Copy>(values: &mut [T; 25], mut exchange: impl FnMut(&mut T, 
 
 #[cfg(test)]
 mod tests {
-    use rand::RngExt;
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::random::{Stream, generator};
 
     #[test]
     fn the_network_finds_the_median_of_every_pattern() {
@@ -207,24 +217,68 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_median_filter_agrees_with_sorting() {
-        let mut random = generator(1, Stream::Phantom, 0);
-        for (height, width) in [(1, 1), (1, 7), (3, 2), (5, 5), (16, 16), (9, 33)] {
-            let plane: Vec<f32> = (0..height * width).map(|_| random.random::<f32>() - 0.5).collect();
-            let filtered = median_filter_5x5(&plane, width).unwrap();
-            for row in 0..height as isize {
-                for column in 0..width as isize {
-                    let mut window: Vec<f32> = (0..25)
-                        .map(|index| {
-                            let (y, x) = (row + index / 5 - 2, column + index % 5 - 2);
-                            plane[mirrored(y, height) * width + mirrored(x, width)]
-                        })
-                        .collect();
-                    window.sort_unstable_by(f32::total_cmp);
-                    assert_eq!(filtered[row as usize * width + column as usize], window[12]);
-                }
+    /// A plane of any size up to 20 x 40 pixels.
+    fn planes() -> impl Strategy<Value = (usize, usize, Vec<f32>)> {
+        (1..=20_usize, 1..=40_usize).prop_flat_map(|(height, width)| {
+            let pixels = proptest::collection::vec(-1.0_f32..1.0, height * width);
+            (Just(height), Just(width), pixels)
+        })
+    }
+
+    /// The pixel at a place that may lie beyond the edges.
+    fn at(plane: &[f32], (height, width): (usize, usize), row: isize, column: isize) -> f32 {
+        plane[mirrored(row, height) * width + mirrored(column, width)]
+    }
+
+    proptest! {
+        #[test]
+        fn the_median_filter_agrees_with_sorting((height, width, plane) in planes()) {
+            let filtered = median_filter_5x5(&plane, height, width).unwrap();
+            for (index, &found) in filtered.iter().enumerate() {
+                let (row, column) = ((index / width) as isize, (index % width) as isize);
+                let mut window: Vec<f32> = (0..25)
+                    .map(|place| at(&plane, (height, width), row + place / 5 - 2, column + place % 5 - 2))
+                    .collect();
+                window.sort_unstable_by(f32::total_cmp);
+                prop_assert_eq!(found, window[12]);
             }
+        }
+
+        #[test]
+        fn rows_then_columns_agree_with_the_window_in_one(
+            (height, width, plane) in planes(),
+            half in proptest::collection::vec(0.0_f64..1.0, 1..7),
+        ) {
+            let taps: Vec<f64> = half.iter().rev().chain(&half[1..]).copied().collect();
+            let radius = half.len() as isize - 1;
+            let wide: Vec<f64> = plane.iter().map(|&value| f64::from(value)).collect();
+            let filtered = separable_filter(&wide, height, width, &taps).unwrap();
+            for (index, &found) in filtered.iter().enumerate() {
+                let (row, column) = ((index / width) as isize, (index % width) as isize);
+                let mut sum = 0.0;
+                for (down, first) in (-radius..=radius).zip(&taps) {
+                    for (right, second) in (-radius..=radius).zip(&taps) {
+                        sum += first * second * f64::from(at(&plane, (height, width), row + down, column + right));
+                    }
+                }
+                prop_assert!((found - sum).abs() < 1e-9, "{} against {}", found, sum);
+            }
+        }
+
+        #[test]
+        fn gradient_energy_agrees_with_pairs_of_neighbours((height, width, plane) in planes()) {
+            let mean_square = |pairs: Vec<(f32, f32)>| {
+                let squares = pairs.iter().map(|&(a, b)| (f64::from(a) - f64::from(b)).powi(2));
+                squares.sum::<f64>() / pairs.len().max(1) as f64
+            };
+            let value = |row: usize, column: usize| plane[row * width + column];
+            let places = || (0..height).flat_map(|row| (0..width).map(move |column| (row, column)));
+            let across =
+                places().filter(|at| at.1 > 0).map(|(row, column)| (value(row, column), value(row, column - 1)));
+            let down =
+                places().filter(|at| at.0 > 0).map(|(row, column)| (value(row, column), value(row - 1, column)));
+            let expected = mean_square(across.collect()) + mean_square(down.collect());
+            prop_assert!((gradient_energy(&plane, height, width).unwrap() - expected).abs() < 1e-9);
         }
     }
 
@@ -249,25 +303,29 @@ mod tests {
     #[test]
     fn gradient_energy_by_hand() {
         // Horizontal differences 1, 2, 0, -4; vertical 3, 2, -4.
-        let energy = gradient_energy(&[0.0, 1.0, 3.0, 3.0, 3.0, -1.0], 3).unwrap();
+        let energy = gradient_energy(&[0.0, 1.0, 3.0, 3.0, 3.0, -1.0], 2, 3).unwrap();
         let by_hand = (1.0 + 4.0 + 0.0 + 16.0) / 4.0 + (9.0 + 4.0 + 16.0) / 3.0;
         assert!((energy - by_hand).abs() < 1e-12, "{energy} {by_hand}");
-        assert_eq!(gradient_energy(&[5.0; 12], 4).unwrap(), 0.0);
-        assert_eq!(gradient_energy(&[1.0, 3.0], 1).unwrap(), 4.0);
-        assert_eq!(gradient_energy(&[1.0], 1).unwrap(), 0.0);
+        assert_eq!(gradient_energy(&[5.0; 12], 3, 4).unwrap(), 0.0);
+        assert_eq!(gradient_energy(&[1.0, 3.0], 2, 1).unwrap(), 4.0);
+        assert_eq!(gradient_energy(&[1.0], 1, 1).unwrap(), 0.0);
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for (plane, width) in [
-            (vec![], 1),
-            (vec![1.0; 3], 2),
-            (vec![1.0], 0),
-            (vec![1.0, f32::NAN], 2),
-            (vec![f32::INFINITY], 1),
+        for (plane, height, width) in [
+            (vec![], 0, 0),
+            (vec![], 1, 1),
+            (vec![1.0; 3], 1, 2),
+            (vec![1.0], 0, 1),
+            (vec![1.0; 2], usize::MAX, 2),
+            (vec![1.0, f32::NAN], 1, 2),
+            (vec![f32::INFINITY], 1, 1),
         ] {
-            assert!(median_filter_5x5(&plane, width).is_err_and(|error| error.is_data()));
-            assert!(gradient_energy(&plane, width).is_err());
+            assert!(median_filter_5x5(&plane, height, width).is_err_and(|error| error.is_data()));
+            assert!(gradient_energy(&plane, height, width).is_err());
         }
+        assert!(separable_filter(&[1.0; 3], 2, 2, &[1.0]).is_err_and(|error| error.is_data()));
+        assert!(separable_filter(&[1.0; 4], 2, 2, &[0.5; 2]).is_err_and(|error| error.is_settings()));
     }
 }

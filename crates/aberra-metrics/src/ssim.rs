@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::filter::{gaussian_taps, height_of, separable_filter};
+use crate::filter::{check_plane, gaussian_taps, separable_filter};
 use crate::{Error, Result};
 
 /// How to compare.
@@ -28,8 +28,14 @@ impl Default for SsimSettings {
 ///
 /// # Errors
 /// - settings: a sigma or data range that is not above 0;
-/// - data: planes that are empty, ragged, of different size, or with numbers that are not finite.
-pub fn ssim_map(first: &[f32], second: &[f32], width: usize, settings: SsimSettings) -> Result<Vec<f32>> {
+/// - data: planes that are empty, not of `height` x `width` pixels, or with numbers that are not finite.
+pub fn ssim_map(
+    first: &[f32],
+    second: &[f32],
+    height: usize,
+    width: usize,
+    settings: SsimSettings,
+) -> Result<Vec<f32>> {
     let taps = gaussian_taps(settings.sigma)?;
     if !(settings.data_range > 0.0 && settings.data_range.is_finite()) {
         return Err(Error::settings(format!(
@@ -37,23 +43,16 @@ pub fn ssim_map(first: &[f32], second: &[f32], width: usize, settings: SsimSetti
             settings.data_range
         )));
     }
-    height_of(first, width)?;
-    height_of(second, width)?;
-    if first.len() != second.len() {
-        return Err(Error::data(format!(
-            "expected two planes of the same size to compare, found {} and {} pixels",
-            first.len(),
-            second.len()
-        )));
-    }
+    check_plane(first, height, width)?;
+    check_plane(second, height, width)?;
     let mean_of = |value: &dyn Fn(f64, f64) -> f64| {
         let plane: Vec<f64> =
             first.iter().zip(second).map(|(&x, &y)| value(f64::from(x), f64::from(y))).collect();
-        separable_filter(&plane, width, &taps)
+        separable_filter(&plane, height, width, &taps)
     };
-    let [mean_x, mean_y] = [mean_of(&|x, _| x), mean_of(&|_, y| y)];
+    let [mean_x, mean_y] = [mean_of(&|x, _| x)?, mean_of(&|_, y| y)?];
     let [mean_xx, mean_yy, mean_xy] =
-        [mean_of(&|x, _| x * x), mean_of(&|_, y| y * y), mean_of(&|x, y| x * y)];
+        [mean_of(&|x, _| x * x)?, mean_of(&|_, y| y * y)?, mean_of(&|x, y| x * y)?];
     // The constants of the paper, which keep the ratio steady where both planes are dark or flat.
     let (dark, flat) = ((0.01 * settings.data_range).powi(2), (0.03 * settings.data_range).powi(2));
     let ssim = |pixel: usize| {
@@ -68,21 +67,58 @@ pub fn ssim_map(first: &[f32], second: &[f32], width: usize, settings: SsimSetti
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn equal_planes_are_similar_and_negatives_are_not() {
         let plane: Vec<f32> = (0..144).map(|index| ((index * 37 % 17) as f32) / 17.0).collect();
-        let same = ssim_map(&plane, &plane, 12, SsimSettings::default()).unwrap();
+        let same = ssim_map(&plane, &plane, 12, 12, SsimSettings::default()).unwrap();
         assert!(same.iter().all(|&value| (value - 1.0).abs() < 1e-6));
         let negative: Vec<f32> = plane.iter().map(|value| 1.0 - value).collect();
-        let opposite = ssim_map(&plane, &negative, 12, SsimSettings::default()).unwrap();
+        let opposite = ssim_map(&plane, &negative, 12, 12, SsimSettings::default()).unwrap();
         assert!(opposite.iter().all(|&value| value < -0.5));
+    }
+
+    proptest! {
+        #[test]
+        fn any_height_and_width_agree_with_the_window_in_one(
+            (height, width, pixels) in (1..=9_usize, 1..=30_usize).prop_flat_map(|(height, width)| {
+                let pixels = proptest::collection::vec((0.0_f32..1.0, 0.0_f32..1.0), height * width);
+                (Just(height), Just(width), pixels)
+            }),
+        ) {
+            let (first, second): (Vec<f32>, Vec<f32>) = pixels.into_iter().unzip();
+            let found = ssim_map(&first, &second, height, width, SsimSettings::default()).unwrap();
+            let taps = gaussian_taps(1.5).unwrap();
+            let mirror = |at: isize, length: usize| {
+                let within = at.rem_euclid(2 * length as isize) as usize;
+                within.min(2 * length - 1 - within)
+            };
+            for (index, &found) in found.iter().enumerate() {
+                let window = || (0..121).map(|place| {
+                    let (down, right) = (place / 11, place % 11);
+                    let row = mirror((index / width + down) as isize - 5, height);
+                    let column = mirror((index % width + right) as isize - 5, width);
+                    let at = row * width + column;
+                    (taps[down] * taps[right], f64::from(first[at]), f64::from(second[at]))
+                });
+                let mean = |value: &dyn Fn(f64, f64) -> f64| window().map(|(w, x, y)| w * value(x, y)).sum::<f64>();
+                let (x, y) = (mean(&|x, _| x), mean(&|_, y| y));
+                let variance_x = mean(&|value, _| (value - x).powi(2));
+                let variance_y = mean(&|_, value| (value - y).powi(2));
+                let covariance = mean(&|one, other| (one - x) * (other - y));
+                let expected = (2.0 * x * y + 1e-4) * (2.0 * covariance + 9e-4)
+                    / ((x * x + y * y + 1e-4) * (variance_x + variance_y + 9e-4));
+                prop_assert!((f64::from(found) - expected).abs() < 1e-6, "{} against {}", found, expected);
+            }
+        }
     }
 
     #[test]
     fn constant_planes_differ_by_their_brightness_alone() {
-        let ssim = ssim_map(&[0.2; 30], &[0.4; 30], 5, SsimSettings::default()).unwrap();
+        let ssim = ssim_map(&[0.2; 30], &[0.4; 30], 6, 5, SsimSettings::default()).unwrap();
         let by_hand = (2.0 * 0.2 * 0.4 + 1e-4) / (0.2 * 0.2 + 0.4 * 0.4 + 1e-4);
         assert!(ssim.iter().all(|&value| (f64::from(value) - by_hand).abs() < 1e-6));
     }
@@ -90,15 +126,15 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let settings = SsimSettings::default();
-        assert!(ssim_map(&[1.0; 4], &[1.0; 6], 2, settings).is_err_and(|error| error.is_data()));
-        assert!(ssim_map(&[], &[], 2, settings).is_err());
-        assert!(ssim_map(&[f32::INFINITY; 2], &[1.0; 2], 2, settings).is_err());
+        assert!(ssim_map(&[1.0; 4], &[1.0; 6], 2, 2, settings).is_err_and(|error| error.is_data()));
+        assert!(ssim_map(&[], &[], 0, 0, settings).is_err());
+        assert!(ssim_map(&[f32::INFINITY; 2], &[1.0; 2], 1, 2, settings).is_err());
         for settings in [
             SsimSettings { data_range: 0.0, ..settings },
             SsimSettings { data_range: f64::NAN, ..settings },
             SsimSettings { sigma: 0.0, ..settings },
         ] {
-            assert!(ssim_map(&[1.0; 4], &[1.0; 4], 2, settings).is_err_and(|error| error.is_settings()));
+            assert!(ssim_map(&[1.0; 4], &[1.0; 4], 2, 2, settings).is_err_and(|error| error.is_settings()));
         }
     }
 }

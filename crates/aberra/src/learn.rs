@@ -224,7 +224,7 @@ impl Measure<'_> {
 
     fn image(&self, pixels: &[f32], response: Response) -> Result<Measured> {
         let map = ErrorMap::new(pixels, self.size_px, self.channels, &response);
-        let filtered = median_filter_5x5(&map.values, self.size_px)?;
+        let filtered = median_filter_5x5(&map.values, self.size_px, self.size_px)?;
         Ok(Measured {
             evidence: Evidence::measure(pixels, self.size_px, self.channels, &response)?,
             largest_error: filtered.iter().fold(0.0, |largest, &value| f64::max(largest, f64::from(value))),

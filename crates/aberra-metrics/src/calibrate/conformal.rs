@@ -3,9 +3,9 @@
 //! Sources: Vovk, Gammerman and Shafer, *Algorithmic Learning in a Random World* (2005); Vovk, *Conditional validity
 //! of inductive conformal predictors* (2012) for the version with confidence.
 
-use super::promise::Percent;
-use super::{check_share, is_anomalous, sorted};
+use super::share::{Percent, check_share};
 use crate::binomial::{beta_quantile, regularised_beta};
+use crate::verdict::is_anomalous;
 use crate::{Error, Result};
 
 /// A rate such as 1 - 0.9 stands for 0.1: the relative slack within which a rate written in binary is the one meant.
@@ -148,6 +148,20 @@ fn allowed_above_confidently(groups: usize, rate: f64, confidence: f64) -> usize
 /// The rate that the m-th largest of `groups` scores exceeds with a probability of at most 1 - `confidence`.
 pub(super) fn confident_rate(groups: usize, above: usize, confidence: f64) -> f64 {
     beta_quantile(confidence, above as f64, (groups + 1 - above) as f64)
+}
+
+/// Finite scores in ascending order, or a data error.
+pub(super) fn sorted(scores: &[f64]) -> Result<Vec<f64>> {
+    if scores.is_empty() {
+        return Err(Error::data("expected scores of normal images to calibrate on, found none"));
+    }
+    if let Some((index, score)) = scores.iter().enumerate().find(|(_, score)| !score.is_finite()) {
+        return Err(Error::data(format!("expected finite scores, found {score} at position {index}"))
+            .with_hint("find the image behind it; training may have diverged"));
+    }
+    let mut scores = scores.to_vec();
+    scores.sort_unstable_by(f64::total_cmp);
+    Ok(scores)
 }
 
 fn too_few(groups: usize, rate: f64, confidence: Option<f64>) -> Error {

@@ -61,7 +61,7 @@ fn choose(labelled: Labelled<'_>, value: impl Fn(&crate::ranking::Confusion) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibrate::is_anomalous;
+    use crate::verdict::is_anomalous;
 
     const SCORES: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
     const ANOMALOUS: [bool; 6] = [false, false, true, false, true, true];

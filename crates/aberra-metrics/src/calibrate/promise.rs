@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::conformal::{allowed_above, confident_rate, smallest_rate};
+use super::share::Percent;
 
 /// The confidence at which a promise on average also states its upper bound.
 const STATED_CONFIDENCE: f64 = 0.9;
@@ -144,41 +145,9 @@ impl fmt::Display for Promise {
     }
 }
 
-/// A share as a percentage with at most two significant decimals where it is small: `5 %`, `1.7 %`, `0.02 %`.
-pub(super) struct Percent(pub(super) f64);
-
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = self.0 * 100.0;
-        let decimals =
-            if percent >= 0.995 { 1 } else { (1.0 - percent.log10().floor()).clamp(1.0, 12.0) as usize };
-        let text = format!("{percent:.decimals$}");
-        let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-        write!(f, "{text} %")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentages_read_well() {
-        for (share, text) in [
-            (0.05, "5 %"),
-            (1.0 / 60.0, "1.7 %"),
-            (0.0002, "0.02 %"),
-            (0.00123, "0.12 %"),
-            (0.01, "1 %"),
-            (0.005, "0.5 %"),
-            (0.9, "90 %"),
-            (0.999, "99.9 %"),
-            (1.0, "100 %"),
-            (0.1, "10 %"),
-        ] {
-            assert_eq!(Percent(share).to_string(), text);
-        }
-    }
 
     #[test]
     fn no_promise_is_said_plainly() {

@@ -194,7 +194,8 @@ impl Measured {
         let verdicts = detector.score_inputs(inputs);
         let filtered = verdicts.par_iter().map(|verdict| match (&self.pixels, verdict) {
             (Some(_), Ok(verdict)) => {
-                median_filter_5x5(&verdict.error_map.values, verdict.error_map.size_px).map(Some)
+                let map = &verdict.error_map;
+                median_filter_5x5(&map.values, map.size_px, map.size_px).map(Some)
             }
             _ => Ok(None),
         });

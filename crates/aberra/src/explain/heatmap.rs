@@ -35,7 +35,8 @@ pub fn heat_map_png(verdict: &Verdict, pixel_threshold: f64) -> Result<Vec<u8>> 
 
 /// The filtered error map, `[size_px, size_px]`.
 pub(crate) fn filtered(verdict: &Verdict) -> Result<Vec<f32>> {
-    median_filter_5x5(&verdict.error_map.values, verdict.error_map.size_px)
+    let map = &verdict.error_map;
+    median_filter_5x5(&map.values, map.size_px, map.size_px)
 }
 
 /// The colours of errors, three bytes each.

@@ -73,7 +73,7 @@ impl Evidence {
         let mean = input.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
         let variance = input.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
         let (grey, grey_mean) = (grey(input, channels), grey(&response.mean, channels));
-        let similarity = ssim_map(&grey, &grey_mean, size_px, SsimSettings::default())?;
+        let similarity = ssim_map(&grey, &grey_mean, size_px, size_px, SsimSettings::default())?;
         let similarity =
             similarity.iter().map(|&value| f64::from(value)).sum::<f64>() / similarity.len().max(1) as f64;
         Ok(Self {
@@ -82,11 +82,11 @@ impl Evidence {
             ssim_error: 1.0 - similarity,
             weighted_error: weighted.iter().sum::<f64>() / count,
             expected_error,
-            peak_error: peak(&weighted, size_px, channels),
+            peak_error: peak(&weighted, size_px, channels)?,
             kl: kl_per_dimension(response).sum(),
             mahalanobis: 0.0,
             neighbour_distance: 0.0,
-            gradient_energy: gradient_energy(&grey, size_px)?,
+            gradient_energy: gradient_energy(&grey, size_px, size_px)?,
             standard_deviation: variance.sqrt(),
         })
     }
@@ -145,17 +145,17 @@ pub(crate) fn kl_per_dimension(response: &Response) -> impl Iterator<Item = f64>
 }
 
 /// [`Evidence::peak_error`] of the weighted errors, `[size_px, size_px, channels]`.
-fn peak(weighted: &[f64], size_px: usize, channels: usize) -> f64 {
+fn peak(weighted: &[f64], size_px: usize, channels: usize) -> Result<f64> {
     let plane: Vec<f64> = weighted
         .chunks_exact(channels.max(1))
         .map(|pixel| pixel.iter().sum::<f64>() / channels as f64)
         .collect();
     let window = (size_px / PEAK_WINDOWS) | 1;
-    let mut smooth = separable_filter(&plane, size_px, &vec![1.0 / window as f64; window]);
+    let mut smooth = separable_filter(&plane, size_px, size_px, &vec![1.0 / window as f64; window])?;
     let count = ((smooth.len() as f64 * PEAK_SHARE) as usize).clamp(1, smooth.len());
     let (highest, ..) = smooth.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
     let sum: f64 = highest.iter().sum();
-    (sum + smooth[count - 1]) / count as f64
+    Ok((sum + smooth[count - 1]) / count as f64)
 }
 
 /// The mean over channels.
