@@ -6,6 +6,7 @@ use crate::geometry::Geometry;
 use crate::norm::Normalization;
 use crate::optimise::AdamStep;
 use crate::precision::Precision;
+use crate::similarity::Similarity;
 use crate::stock;
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
@@ -184,6 +185,26 @@ pub trait Kernels: Backend {
         likelihood: PixelLikelihood,
     ) -> FloatTensor<Self> {
         stock::cost::reconstruction_cost_gradient::<Self>(gradient, output, target, likelihood)
+    }
+
+    /// One minus the structural similarity of `[batch, height, width, channels]`, the mean over batch and channels, shape
+    /// `[1]`. `target` is a constant.
+    fn structural_dissimilarity(
+        output: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        similarity: Similarity,
+    ) -> FloatTensor<Self> {
+        stock::similarity::structural_dissimilarity::<Self>(output, target, similarity)
+    }
+
+    /// Gradient of the dissimilarity's output, from the gradient of the dissimilarity, shape `[1]`.
+    fn structural_dissimilarity_gradient(
+        gradient: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        similarity: Similarity,
+    ) -> FloatTensor<Self> {
+        stock::similarity::structural_dissimilarity_gradient::<Self>(gradient, output, target, similarity)
     }
 
     /// KL(N(mean, exp(log variance)) || N(0, 1)) of `[batch, latent]`: the sum over dimensions, each at least

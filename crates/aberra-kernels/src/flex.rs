@@ -3,10 +3,11 @@
 use crate::activation::{Activation, Signal};
 use crate::backend::Kernels;
 use crate::cost::{self, Decoded, PixelLikelihood};
-use crate::geometry::{Geometry, Sizes};
+use crate::geometry::{Geometry, Plane, Sizes};
 use crate::norm::{self, Normalization};
 use crate::optimise::{self, AdamStep};
 use crate::precision::Precision;
+use crate::similarity::{self, Similarity};
 use crate::{convolve, dense, divergence, pool, stock, weight_gradient};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, Shape, TensorData};
@@ -319,6 +320,40 @@ impl Kernels for Flex {
         tensor(result, shape)
     }
 
+    fn structural_dissimilarity(
+        output: FlexTensor,
+        target: FlexTensor,
+        similarity: Similarity,
+    ) -> FlexTensor {
+        if !all_f32(&[&output, &target]) {
+            return stock::similarity::structural_dissimilarity::<Self>(output, target, similarity);
+        }
+        let (output, target) = (contiguous(output), contiguous(target));
+        let plane = plane(&output);
+        let value = similarity::dissimilarity(values(&output), values(&target), plane, similarity);
+        tensor(vec![value as f32], [1])
+    }
+
+    fn structural_dissimilarity_gradient(
+        gradient: FlexTensor,
+        output: FlexTensor,
+        target: FlexTensor,
+        similarity: Similarity,
+    ) -> FlexTensor {
+        if !all_f32(&[&gradient, &output, &target]) {
+            return stock::similarity::structural_dissimilarity_gradient::<Self>(
+                gradient, output, target, similarity,
+            );
+        }
+        let [gradient, output, target] = [gradient, output, target].map(contiguous);
+        let factor = f64::from(values(&gradient)[0]);
+        let plane = plane(&output);
+        let result = similarity::gradient(values(&output), values(&target), plane, similarity, factor);
+        let shape = output.shape();
+        reclaim([output]);
+        tensor(result, shape)
+    }
+
     fn kl_divergence(mean: FlexTensor, log_variance: FlexTensor, free_bits: f32) -> FlexTensor {
         if !all_f32(&[&mean, &log_variance]) {
             return stock::cost::kl_divergence::<Self>(mean, log_variance, free_bits);
@@ -386,6 +421,12 @@ fn all_f32(tensors: &[&FlexTensor]) -> bool {
 fn sizes(large: &FlexTensor, small: &FlexTensor, weight: &FlexTensor, geometry: Geometry) -> Sizes {
     let [kernel_height, kernel_width, _, _] = weight.shape().dims();
     Sizes::new(large.shape().dims(), small.shape().dims(), [kernel_height, kernel_width], geometry)
+}
+
+/// The size of one of a tensor's images.
+fn plane(images: &FlexTensor) -> Plane {
+    let [_, height, width, channels] = images.shape().dims();
+    Plane { height, width, channels }
 }
 
 /// The tensor in row-major order, as it is where possible.

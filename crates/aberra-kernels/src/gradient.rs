@@ -2,6 +2,7 @@
 
 mod cost;
 mod norm;
+mod similarity;
 
 use crate::activation::Activation;
 use crate::backend::Kernels;
@@ -9,6 +10,7 @@ use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
 use crate::norm::Normalization;
 use crate::precision::Precision;
+use crate::similarity::Similarity;
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
@@ -64,6 +66,14 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         likelihood: PixelLikelihood,
     ) -> FloatTensor<Self> {
         cost::reconstruction_cost::<B, C>(output, target, likelihood)
+    }
+
+    fn structural_dissimilarity(
+        output: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        similarity: Similarity,
+    ) -> FloatTensor<Self> {
+        similarity::structural_dissimilarity::<B, C>(output, target, similarity)
     }
 
     fn kl_divergence(

@@ -26,6 +26,7 @@ mod optimise;
 mod pool;
 mod precision;
 mod product;
+mod similarity;
 mod stock;
 mod tile;
 mod weight_gradient;
@@ -41,6 +42,7 @@ pub use instructions::{InstructionSet, UnusableInstructionSet};
 pub use norm::Normalization;
 pub use optimise::AdamStep;
 pub use precision::Precision;
+pub use similarity::Similarity;
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -194,6 +196,39 @@ pub fn reconstruction_cost(output: Tensor<4>, target: Tensor<4>, likelihood: Pix
         output.into_dispatch(),
         target.into_dispatch(),
         likelihood,
+    ))
+}
+
+/// One minus the structural similarity of images, the mean over the batch and the channels, shape `[1]`: 0 for equal
+/// images, up to 2 for opposite ones. Differentiated with respect to `output` alone.
+///
+/// The window is Gaussian, 11 x 11 pixels with a standard deviation of 1.5, and stands only where it fits into the image,
+/// as in pytorch-msssim and torchmetrics; K1 = 0.01, K2 = 0.03, and the data range is 1. Variances are the window's
+/// weighted means of squares (biased). [`Similarity::MultiScale`] multiplies the mean contrast and structure term of every
+/// scale but the coarsest and the mean similarity of the coarsest, raised to 0.0448, 0.2856, 0.3001, 0.2363 and 0.1333,
+/// for each image and channel. Between scales, 2 x 2 pixels become their mean; an odd last row or column is left out. Small
+/// images have fewer scales (see [`Similarity::scales`]), whose exponents are divided by their sum; with one scale it is
+/// [`Similarity::SingleScale`]. With several, a mean below 0.001 counts as 0.001 and has no gradient, because its power
+/// would have no value or no bounded derivative.
+///
+/// # Shapes
+/// `output` and `target` `[batch, height, width, channels]`, height and width at least [`Similarity::WINDOW_PX`]; both are
+/// pixels from 0 to 1, so `output` is what is expected after the sigmoid.
+///
+/// # Panics
+/// If the shapes differ, or an image is smaller than the window.
+pub fn structural_dissimilarity(output: Tensor<4>, target: Tensor<4>, similarity: Similarity) -> Tensor<1> {
+    let [_, height, width, _] = output.dims();
+    assert_eq!(output.dims(), target.dims(), "expected a target of the output's shape");
+    assert!(
+        similarity.scales(height, width) > 0,
+        "expected images of at least {0} x {0} pixels, found {width} x {height}",
+        Similarity::WINDOW_PX
+    );
+    Tensor::from_dispatch(<Dispatch as Kernels>::structural_dissimilarity(
+        output.into_dispatch(),
+        target.into_dispatch(),
+        similarity,
     ))
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cost;
 pub(crate) mod norm;
+pub(crate) mod similarity;
 
 use crate::activation::Activation;
 use crate::geometry::Geometry;
