@@ -20,7 +20,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test    Run every check that continuous integration runs, the cheapest first; nothing is edited
   server  Run only its checks of the server in use: the app in a browser, other programs, a crowd
-  tidy    Run only the project's own rules: crate table, unsafe, opening lines, leftovers (under a second)
+  tidy    Run only the project's own rules: crate table, circles of modules, unsafe, leftovers (in seconds)
   help    Print this";
 
 fn main() -> ExitCode {

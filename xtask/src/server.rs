@@ -9,12 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::tally::Tally;
+use crate::tally::{FAILED, PASSED, SKIPPED, Tally};
 use crate::web;
-
-const PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
-const FAILED: Tally = Tally { passed: 0, failed: 1, skipped: 0 };
-const SKIPPED: Tally = Tally { passed: 0, failed: 0, skipped: 1 };
 
 /// What the key's server asks for.
 const KEY: &str = "a-key-for-tests-only";

@@ -7,14 +7,10 @@ use std::time::Instant;
 
 use crate::dependencies;
 use crate::server;
-use crate::tally::{Reader, Tally};
-use crate::tidy::{self, RULES};
+use crate::tally::{FAILED, PASSED, Reader, SKIPPED, Tally};
+use crate::tidy::{RULES, Severity};
 use crate::tree::Tree;
 use crate::web;
-
-const PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
-const FAILED: Tally = Tally { passed: 0, failed: 1, skipped: 0 };
-const SKIPPED: Tally = Tally { passed: 0, failed: 0, skipped: 1 };
 
 /// What cargo-deny prints when it cannot reach its database.
 const NO_ADVISORY_DATABASE: &str = "failed to fetch advisory database";
@@ -105,10 +101,11 @@ fn tidy_rules(root: &Path, report: &mut Report) {
         Err(error) => return report.check("tidy", || list(&[error])),
     };
     for rule in RULES {
-        report.check(rule.name, || list(&(rule.broken)(&tree)));
-    }
-    for note in tidy::notes(&tree) {
-        println!("note: {note}");
+        let broken = || (rule.broken)(&tree);
+        match rule.severity {
+            Severity::Error => report.check(rule.name, || list(&broken())),
+            Severity::Note => broken().iter().for_each(|line| println!("note: {}: {line}", rule.name)),
+        }
     }
 }
 

@@ -8,6 +8,13 @@ pub(crate) struct Tally {
     pub(crate) skipped: usize,
 }
 
+/// One check that passed.
+pub(crate) const PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
+/// One check that failed.
+pub(crate) const FAILED: Tally = Tally { passed: 0, failed: 1, skipped: 0 };
+/// One check that cannot run here.
+pub(crate) const SKIPPED: Tally = Tally { passed: 0, failed: 0, skipped: 1 };
+
 impl Tally {
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;

@@ -6,11 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::tally::Tally;
-
-const PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
-const FAILED: Tally = Tally { passed: 0, failed: 1, skipped: 0 };
-const SKIPPED: Tally = Tally { passed: 0, failed: 0, skipped: 1 };
+use crate::tally::{FAILED, PASSED, SKIPPED, Tally};
 
 /// Where the browser test looks for Chromium, unless this variable names it.
 const CHROMIUM: &str = "/usr/bin/chromium";

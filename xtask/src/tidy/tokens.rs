@@ -31,7 +31,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, String> {
 
 fn flatten(stream: TokenStream, in_test: bool, flat: &mut Vec<Token>) {
     let mut after_hash = false;
-    // Set by `#[test]`, `#[tokio::test]` or `#[cfg(test)]`; holds until the body of the item, or the `;` of one without.
+    // Set by `#[test]`, `#[tokio::test]`, `#[cfg(test)]` or `#[cfg(all(test, ..))]`; holds until the body of the item, or the `;` of one without.
     let mut marked = false;
     for tree in stream {
         let line = tree.span().start().line;
@@ -59,7 +59,8 @@ fn flatten(stream: TokenStream, in_test: bool, flat: &mut Vec<Token>) {
                 flat.push(Token { text: close.to_owned(), line: end, joint: false, in_test: inside });
                 if after_hash && group.delimiter() == Delimiter::Bracket {
                     let attribute: String = group.stream().to_string().split_whitespace().collect();
-                    marked |= matches!(&*attribute, "test" | "tokio::test" | "cfg(test)");
+                    marked |= matches!(&*attribute, "test" | "tokio::test" | "cfg(test)")
+                        || attribute.starts_with("cfg(all(test,");
                 } else if group.delimiter() == Delimiter::Brace {
                     marked = false;
                 }
@@ -91,11 +92,14 @@ mod tests {
 
     #[test]
     fn what_is_marked_as_test_ends_with_its_body() {
-        let flat = tokens("fn a() {} #[cfg(test)] mod tests { fn b() {} } #[test] fn c() { d(); } fn e() {}")
-            .unwrap();
+        let flat = tokens(
+            "fn a() {} #[cfg(test)] mod tests { fn b() {} } #[test] fn c() { d(); } fn e() {} \
+             #[cfg(all(test, unix))] fn f() {} #[cfg(any(test, unix))] fn g() {}",
+        )
+        .unwrap();
         let marked = |name: &str| flat.iter().find(|token| token.text == name).unwrap().in_test;
-        assert!(!marked("a") && !marked("e"));
-        assert!(marked("b") && marked("c") && marked("d"));
+        assert!(!marked("a") && !marked("e") && !marked("g"));
+        assert!(marked("b") && marked("c") && marked("d") && marked("f"));
     }
 
     #[test]
