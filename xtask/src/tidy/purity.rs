@@ -1,5 +1,5 @@
-//! What a result may depend on: no hidden randomness anywhere in the crates, and in `aberra-metrics`, `model` and `score`
-//! no files, clock, environment or network either.
+//! What a result may depend on: no hidden randomness anywhere in the crates, in metrics, models and scorers no files,
+//! clock, environment or network either, and no environment in the kernels.
 
 use super::tokens::{Token, tokens};
 use crate::tree::Tree;
@@ -20,9 +20,16 @@ const HIDDEN_RANDOMNESS: &[&str] = &[
 const OUTSIDE: &[&str] =
     &["fs", "File", "OpenOptions", "Instant", "SystemTime", "env", "net", "Command", "stdin"];
 
-/// Modules whose results come from their arguments alone.
-const PURE_MODULES: &[&str] =
-    &["crates/aberra-metrics/src", "crates/aberra/src/model", "crates/aberra/src/score"];
+/// Crates and modules whose results come from their arguments alone.
+const PURE_MODULES: &[&str] = &[
+    "crates/aberra-metrics/src/",
+    "crates/aberra-models/src/",
+    "crates/aberra/src/model",
+    "crates/aberra/src/score",
+];
+
+/// The kernels: they ask the processor what it can do, and nothing else.
+const KERNELS: &str = "crates/aberra-kernels/src/";
 
 /// Draws from a generator that nobody seeded.
 pub(crate) fn hidden_randomness(tree: &Tree) -> Vec<String> {
@@ -38,13 +45,22 @@ pub(crate) fn hidden_randomness(tree: &Tree) -> Vec<String> {
     .collect()
 }
 
-/// Files, clock, environment or network in the modules that only compute.
+/// Files, clock, environment or network in the crates and modules that only compute.
 pub(crate) fn reaching_out(tree: &Tree) -> Vec<String> {
     let places = PURE_MODULES
         .iter()
         .flat_map(|module| found(tree, module, |flat, at| OUTSIDE.contains(&flat[at].text.as_str())));
     places
         .map(|(place, name)| format!("{place}: `{name}`: this module only computes; pass in what it needs"))
+        .collect()
+}
+
+/// The environment in the kernels: whoever wants another instruction set than the widest passes it in.
+pub(crate) fn kernels_in_an_environment(tree: &Tree) -> Vec<String> {
+    found(tree, KERNELS, |flat, at| matches!(flat[at].text.as_str(), "env" | "option_env"))
+        .map(|(place, name)| {
+            format!("{place}: `{name}`: kernels read no environment; pass in what they need")
+        })
         .collect()
 }
 
@@ -95,15 +111,39 @@ mod tests {
         let bad = ["use std::fs;", "fn a() { std::time::Instant::now() }", "fn a() { std::env::var(\"A\") }"];
         for text in bad {
             for path in [
-                "crates/aberra-metrics/src/a.rs",
+                "crates/aberra-metrics/src/lib.rs",
+                "crates/aberra-models/src/a/b.rs",
                 "crates/aberra/src/model/a.rs",
                 "crates/aberra/src/score.rs",
             ] {
                 assert_eq!(reaching_out(&Tree::of(&[(path, text)])).len(), 1, "{path}: {text}");
             }
-            assert!(reaching_out(&Tree::of(&[("crates/aberra/src/store.rs", text)])).is_empty());
+            for path in ["crates/aberra/src/store.rs", "crates/aberra-models/tests/a.rs"] {
+                assert!(reaching_out(&Tree::of(&[(path, text)])).is_empty(), "{path}: {text}");
+            }
         }
         let good = "#[cfg(test)] mod tests { use std::fs; }";
         assert!(reaching_out(&Tree::of(&[("crates/aberra/src/model/a.rs", good)])).is_empty());
+    }
+
+    #[test]
+    fn kernels_that_read_the_environment_are_found() {
+        let path = "crates/aberra-kernels/src/a.rs";
+        let bad = [
+            "use std::env;",
+            "fn a() { std::env::var(\"A\") }",
+            "const A: Option<&str> = option_env!(\"A\");",
+        ];
+        for text in bad {
+            assert_eq!(kernels_in_an_environment(&Tree::of(&[(path, text)])).len(), 1, "{text}");
+        }
+        let good =
+            "// env\nfn a(environment: u8) { fs::read(\"env\") } #[cfg(test)] mod tests { use std::env; }";
+        let tree = Tree::of(&[
+            (path, good),
+            ("crates/aberra-kernels/tests/a.rs", bad[0]),
+            ("crates/b/src/a.rs", bad[0]),
+        ]);
+        assert_eq!(kernels_in_an_environment(&tree), Vec::<String>::new());
     }
 }
