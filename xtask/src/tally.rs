@@ -16,6 +16,12 @@ pub(crate) const FAILED: Tally = Tally { passed: 0, failed: 1, skipped: 0 };
 pub(crate) const SKIPPED: Tally = Tally { passed: 0, failed: 0, skipped: 1 };
 
 impl Tally {
+    /// The same counts, with a failure where nothing passed and nothing failed.
+    pub(crate) fn at_least_one(mut self) -> Self {
+        self.failed += usize::from(self.passed == 0 && self.failed == 0);
+        self
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
@@ -126,6 +132,18 @@ mod tests {
         assert_eq!(tally, Tally { passed: 1, failed: 0, skipped: 1 });
         assert!(shown.contains(&"skipped: no data (a::b)".to_owned()), "{shown:?}");
         assert!(!shown.iter().any(|line| line.contains("noise") || line.contains("again")), "{shown:?}");
+    }
+
+    #[test]
+    fn where_no_test_passed_there_is_a_failure() {
+        let none =
+            "running 0 tests\ntest result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
+        assert_eq!(read(none, true).0.at_least_one(), FAILED);
+        let ignored = none.replace("0 ignored", "2 ignored");
+        assert_eq!(read(&ignored, true).0.at_least_one(), Tally { passed: 0, failed: 1, skipped: 2 });
+        for tally in [PASSED, FAILED, Tally { passed: 3, failed: 0, skipped: 1 }] {
+            assert_eq!(tally.at_least_one(), tally);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the compiler does not check of this project: one function per rule, each with a bad example in its tests.
 
 mod crates;
+mod fences;
 mod invariants;
 mod ladder;
 mod modules;
@@ -45,6 +46,7 @@ pub(crate) const RULES: &[Rule] = &[
     error("no hidden randomness", purity::hidden_randomness),
     error("metrics, models and scorers only compute", purity::reaching_out),
     error("kernels are the same in every environment", purity::kernels_in_an_environment),
+    error("examples in the docs run, or say why not", fences::not_run),
     error("no paths or hosts of one machine", text::machine_named),
     note("root files and their modules form a ladder", ladder::root_circles),
     note("files are short", text::long_files),
