@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 mod dependencies;
+mod examples;
 mod server;
 mod suite;
 mod tally;

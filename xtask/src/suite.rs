@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::dependencies;
+use crate::examples;
 use crate::server;
 use crate::tally::{FAILED, PASSED, Reader, SKIPPED, Tally};
 use crate::tidy::{RULES, Severity};
@@ -40,6 +41,7 @@ pub(crate) fn test(root: &Path) -> bool {
     report.check("tests", || cargo_test(root, &["--lib", "--bins", "--tests", "--examples"]));
     report.check("server", || server::check(root));
     report.check("doc tests", || doc_tests(root));
+    report.check("examples", || examples::check(root, &mut cargo_command(root, &[])));
     report.close()
 }
 
