@@ -11,6 +11,7 @@ mod rust;
 mod table;
 mod text;
 mod tokens;
+mod vocabulary;
 
 use crate::tree::Tree;
 
@@ -49,6 +50,7 @@ pub(crate) const RULES: &[Rule] = &[
     error("examples in the docs run, or say why not", fences::not_run),
     error("no paths or hosts of one machine", text::machine_named),
     note("root files and their modules form a ladder", ladder::root_circles),
+    note("the field's words", vocabulary::dialect),
     note("files are short", text::long_files),
 ];
 
