@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use aberra::explain::{EvidenceRanks, Pca, posterior_means, principal_components};
 use aberra::{Detector, Part};
+use bytes::Bytes;
 
-use crate::evaluation::Evaluated;
-use crate::oip::Statistics;
+use crate::statistics::Statistics;
 
 /// A detector under the name that requests call it by.
 #[derive(Debug)]
@@ -22,6 +22,32 @@ pub(crate) struct Served {
     spread: OnceLock<Spread>,
     known: OnceLock<KnownNormals>,
     evaluation: RwLock<Evaluated>,
+}
+
+/// What there is of a detector's evaluation.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Evaluated {
+    /// Nothing, and nothing on its way.
+    #[default]
+    None,
+    /// It is being made.
+    Running {
+        /// Images done.
+        done: usize,
+        /// Images in all; 0 before it is known.
+        of: usize,
+    },
+    /// It could not be made, and why.
+    Failed(String),
+    /// A report's data, as JSON.
+    Done(Bytes),
+}
+
+impl Evaluated {
+    /// Whether there is one, or one on its way.
+    pub(crate) fn exists(&self) -> bool {
+        matches!(self, Self::Running { .. } | Self::Done(_))
+    }
 }
 
 /// Names and small pictures (`data:` addresses) of a detector's normals, by number, where a data set holds them.

@@ -42,6 +42,17 @@ pub(crate) enum Refusal {
     TooMany,
 }
 
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Busy => Self::busy(),
+            Refusal::TooMany => {
+                Self::too_large("expected no more images than the queue holds; send fewer at a time")
+            }
+        }
+    }
+}
+
 /// Judges images. Clones share one queue.
 #[derive(Clone)]
 pub(crate) struct Engine {

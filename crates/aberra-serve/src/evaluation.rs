@@ -13,34 +13,8 @@ use aberra::report::{Frame, ReportOptions, RunFolder};
 use aberra::{Part, Result};
 use bytes::Bytes;
 
-use crate::detectors::{KnownNormals, Served};
+use crate::detectors::{Evaluated, KnownNormals, Served};
 use crate::state::Shared;
-
-/// What there is of a detector's evaluation.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Evaluated {
-    /// Nothing, and nothing on its way.
-    #[default]
-    None,
-    /// It is being made.
-    Running {
-        /// Images done.
-        done: usize,
-        /// Images in all; 0 before it is known.
-        of: usize,
-    },
-    /// It could not be made, and why.
-    Failed(String),
-    /// A report's data, as JSON.
-    Done(Bytes),
-}
-
-impl Evaluated {
-    /// Whether there is one, or one on its way.
-    pub(crate) fn exists(&self) -> bool {
-        matches!(self, Self::Running { .. } | Self::Done(_))
-    }
-}
 
 /// What to evaluate detectors on.
 #[derive(Clone, Debug, Default)]

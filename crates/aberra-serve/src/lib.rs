@@ -16,6 +16,7 @@ mod options;
 mod problem;
 mod server;
 mod state;
+mod statistics;
 #[cfg(test)]
 mod testing;
 

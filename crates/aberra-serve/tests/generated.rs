@@ -26,8 +26,8 @@ fn the_generated_code_is_that_of_the_protocol() {
 /// Answers that are the same in JSON over HTTP.
 const JSON: &str = "#[derive(serde::Serialize)]";
 
-fn by_name(field: &str) -> String {
-    format!("#[serde(serialize_with = \"super::model::write_{field}\")]")
+fn by_name(enumeration: &str) -> String {
+    format!("#[serde(serialize_with = \"{enumeration}::write_name\")]")
 }
 
 fn generate(folder: &Path) -> String {
@@ -50,8 +50,8 @@ fn generate(folder: &Path) -> String {
         .type_attribute(".inference.InferStatistics", JSON)
         .type_attribute(".inference.InferBatchStatistics", JSON)
         .type_attribute(".inference.StatisticDuration", JSON)
-        .field_attribute("data_type", by_name("data_type"))
-        .field_attribute("format", by_name("format"))
+        .field_attribute("data_type", by_name("DataType"))
+        .field_attribute("format", by_name("model_input::Format"))
         .codec_path("crate::oip::codec::BoundedCodec")
         .out_dir(out.path())
         .compile_fds(described)

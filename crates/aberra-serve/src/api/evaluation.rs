@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Answer, find};
-use crate::evaluation::Evaluated;
+use crate::detectors::Evaluated;
 use crate::problem::Problem;
 use crate::state::Shared;
 

@@ -22,6 +22,7 @@ use tonic::Status;
 use crate::engine::Engine;
 use crate::options::Limits;
 use crate::problem::Problem;
+use crate::problem::oip::is_grpc;
 
 /// What bodies may take.
 #[derive(Clone)]
@@ -194,9 +195,4 @@ async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Resp
         Problem::new(StatusCode::GATEWAY_TIMEOUT, format!("no answer within {} s", limit.as_secs()))
             .into_response()
     })
-}
-
-/// Whether a request is of gRPC.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }

@@ -23,9 +23,9 @@ pub(crate) use self::body::Unanswered;
 pub(crate) use self::connections::Connections;
 pub(crate) use self::key::SHORTEST_KEY;
 use crate::metrics::Metrics;
-use crate::oip::translated;
 use crate::options::ServeOptions;
 use crate::problem::Problem;
+use crate::problem::oip::translated;
 use crate::state::Shared;
 
 /// Everything a page may do: nothing but use this server's own files. The hash is that of an empty text: the 3-D plot adds an

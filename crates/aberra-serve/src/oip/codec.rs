@@ -1,7 +1,7 @@
 //! Reads the messages of gRPC, but none that would take far more memory than it is long.
 //!
 //! A message may hold hundreds of millions of empty tensors or strings, of two bytes each, that become hundreds of bytes
-//! each once they are read. So what [`ModelInferRequest`](super::generated::ModelInferRequest) would become is counted
+//! each once they are read. So what `ModelInferRequest` would become is counted
 //! first; the other messages hold no lists.
 
 use std::marker::PhantomData;
@@ -67,7 +67,7 @@ const MOST_RECORDS: usize = 4096;
 const MOST_WIDE_BYTES: usize = 64 << 10;
 
 /// Whether a message takes no more than a few times its length once it is read.
-fn fits(message: &Bytes) -> bool {
+pub(super) fn fits(message: &Bytes) -> bool {
     let mut count = Counter { records: MOST_RECORDS, wide: MOST_WIDE_BYTES };
     count.walk(message, Level::Request).is_some()
 }
@@ -145,64 +145,4 @@ fn split<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 
 fn varint(message: &mut &[u8]) -> Option<u64> {
     prost::encoding::decode_varint(message).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::oip::generated::model_infer_request::InferInputTensor;
-    use crate::oip::generated::{InferTensorContents, ModelInferRequest};
-
-    fn request(contents: InferTensorContents) -> Bytes {
-        let input = InferInputTensor {
-            name: "pixels".to_owned(),
-            datatype: "FP32".to_owned(),
-            shape: vec![1, 128, 128, 3],
-            contents: Some(contents),
-            ..Default::default()
-        };
-        let request =
-            ModelInferRequest { model_name: "first".to_owned(), inputs: vec![input], ..Default::default() };
-        request.encode_to_vec().into()
-    }
-
-    #[test]
-    fn images_fit() {
-        let count = 128 * 128 * 3;
-        assert!(fits(&request(InferTensorContents {
-            fp32_contents: vec![0.5; count],
-            ..Default::default()
-        })));
-        assert!(fits(&request(InferTensorContents { uint_contents: vec![7; count], ..Default::default() })));
-        let images = vec![Bytes::from_static(&[1; 100]); 64];
-        assert!(fits(&request(InferTensorContents { bytes_contents: images.clone(), ..Default::default() })));
-        let raw = ModelInferRequest { raw_input_contents: images, ..Default::default() };
-        assert!(fits(&raw.encode_to_vec().into()));
-    }
-
-    #[test]
-    fn what_would_swell_does_not() {
-        let many = 1 << 20;
-        for pair in [[0x2a, 0], [0x32, 0], [0x3a, 0], [0x22, 0]] {
-            assert!(!fits(&pair.repeat(many).into()), "{pair:?}");
-        }
-        assert!(!fits(&request(InferTensorContents { int64_contents: vec![0; many], ..Default::default() })));
-        assert!(!fits(&request(InferTensorContents {
-            bytes_contents: vec![Bytes::new(); many],
-            ..Default::default()
-        })));
-        let input = InferInputTensor { shape: vec![0; many], ..Default::default() };
-        let request = ModelInferRequest { inputs: vec![input], ..Default::default() };
-        assert!(!fits(&request.encode_to_vec().into()));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..200)) {
-            let _ = fits(&bytes.into());
-        }
-    }
 }

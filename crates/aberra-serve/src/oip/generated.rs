@@ -245,10 +245,10 @@ pub struct ModelInput {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     #[prost(enumeration = "DataType", tag = "2")]
-    #[serde(serialize_with = "super::model::write_data_type")]
+    #[serde(serialize_with = "DataType::write_name")]
     pub data_type: i32,
     #[prost(enumeration = "model_input::Format", tag = "3")]
-    #[serde(serialize_with = "super::model::write_format")]
+    #[serde(serialize_with = "model_input::Format::write_name")]
     pub format: i32,
     #[prost(int64, repeated, tag = "4")]
     pub dims: ::prost::alloc::vec::Vec<i64>,
@@ -306,7 +306,7 @@ pub struct ModelOutput {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     #[prost(enumeration = "DataType", tag = "2")]
-    #[serde(serialize_with = "super::model::write_data_type")]
+    #[serde(serialize_with = "DataType::write_name")]
     pub data_type: i32,
     #[prost(int64, repeated, tag = "3")]
     pub dims: ::prost::alloc::vec::Vec<i64>,

@@ -25,11 +25,11 @@ use super::infer::{
     Asked, Parameter, Parameters, afterwards, beside, check_is_sent, infer, output, threshold,
 };
 use super::model::{self, Output, VERSION};
-use super::refusal::{status, text, unsupported};
 use super::tensors::{Datatype, Tensor, Values, shape};
 use crate::detectors::Served;
 use crate::guard::Unanswered;
 use crate::problem::Problem;
+use crate::problem::oip::{status, text, unsupported};
 use crate::state::Shared;
 
 /// The service's name in its addresses.

@@ -15,10 +15,10 @@ use super::generated::repository_index_response::ModelIndex;
 use super::generated::{ModelConfig, ModelMetadataResponse, ModelStatistics, ModelStatisticsResponse};
 use super::infer::{afterwards, beside, infer};
 use super::model;
-use super::refusal::{Refused, unsupported};
 use super::{json, json::Read};
 use crate::detectors::Served;
 use crate::problem::Problem;
+use crate::problem::oip::{Refused, unsupported};
 use crate::state::Shared;
 
 /// Length of the JSON before the tensors' bytes.

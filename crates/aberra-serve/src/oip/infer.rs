@@ -10,11 +10,11 @@ use aberra::explain::anomalous_share;
 use aberra::image::Image;
 
 use super::model::{IMAGE, Output, PIXELS};
-use super::refusal::unsupported;
 use super::tensors::{Tensor, Values};
 use crate::detectors::Served;
 use crate::engine::Source;
 use crate::options::Limits;
+use crate::problem::oip::unsupported;
 use crate::problem::{Failure, Problem};
 use crate::state::Shared;
 

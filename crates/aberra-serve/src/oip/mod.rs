@@ -13,11 +13,6 @@ pub(crate) mod http;
 mod infer;
 mod json;
 mod model;
-mod refusal;
-mod statistics;
 mod tensors;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use refusal::translated;
-pub(crate) use statistics::Statistics;

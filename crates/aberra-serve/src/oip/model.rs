@@ -14,11 +14,11 @@ use super::generated::{
     ModelOutput, ModelParameter, ModelStatistics, RepositoryIndexResponse, ServerMetadataResponse,
     StatisticDuration,
 };
-use super::statistics::Count;
 use super::tensors::Datatype;
 use crate::detectors::Served;
 use crate::problem::Problem;
 use crate::state::Shared;
+use crate::statistics::Count;
 
 /// The one version that every detector has.
 pub(super) const VERSION: &str = "1";
@@ -247,12 +247,18 @@ pub(super) fn index(shared: &Shared, ready_alone: bool) -> RepositoryIndexRespon
     RepositoryIndexResponse { models: models.collect() }
 }
 
-/// Writes a type by its name, as the protocol's JSON does.
-pub(super) fn write_data_type<S: Serializer>(value: &i32, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(DataType::try_from(*value).unwrap_or_default().as_str_name())
+// The generated code calls these by the type's name alone, and so knows nothing of this module.
+
+impl DataType {
+    /// Writes a type by its name, as the protocol's JSON does.
+    pub(super) fn write_name<S: Serializer>(value: &i32, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(Self::try_from(*value).unwrap_or_default().as_str_name())
+    }
 }
 
-/// Writes a format by its name, as the protocol's JSON does.
-pub(super) fn write_format<S: Serializer>(value: &i32, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(Format::try_from(*value).unwrap_or_default().as_str_name())
+impl Format {
+    /// Writes a format by its name, as the protocol's JSON does.
+    pub(super) fn write_name<S: Serializer>(value: &i32, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(Self::try_from(*value).unwrap_or_default().as_str_name())
+    }
 }

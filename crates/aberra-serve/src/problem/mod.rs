@@ -1,12 +1,12 @@
 //! What went wrong, for programs and people: problem documents (RFC 9457) for requests, failures for single images.
 
+pub(crate) mod oip;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::engine::Refusal;
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -78,17 +78,6 @@ impl Problem {
     /// What the library refuses in a request.
     pub(crate) fn of(error: &aberra::Error) -> Self {
         Self { hint: error.hint().map(str::to_owned), ..Self::bad_request(error.to_string()) }
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Busy => Self::busy(),
-            Refusal::TooMany => {
-                Self::too_large("expected no more images than the queue holds; send fewer at a time")
-            }
-        }
     }
 }
 

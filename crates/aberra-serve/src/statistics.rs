@@ -20,7 +20,7 @@ impl Count {
     }
 
     /// How often, and nanoseconds.
-    pub(super) fn read(&self) -> (u64, u64) {
+    pub(crate) fn read(&self) -> (u64, u64) {
         (self.count.load(Ordering::Relaxed), self.nanoseconds.load(Ordering::Relaxed))
     }
 }
@@ -60,13 +60,13 @@ impl Statistics {
     }
 
     /// Batches by their size: size, how many, nanoseconds.
-    pub(super) fn batches(&self) -> Vec<(usize, u64, u64)> {
+    pub(crate) fn batches(&self) -> Vec<(usize, u64, u64)> {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.iter().map(|(&size, &(count, time))| (size, count, time)).collect()
     }
 
     /// When the model last looked at an image, milliseconds since 1970; 0 for never.
-    pub(super) fn last_inference(&self) -> u64 {
+    pub(crate) fn last_inference(&self) -> u64 {
         self.last_inference.load(Ordering::Relaxed)
     }
 }

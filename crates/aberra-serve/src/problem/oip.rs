@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tonic::{Code, Status};
 
-use crate::problem::{Problem, RETRY_AFTER};
+use super::{Problem, RETRY_AFTER};
 
 /// A problem that answers in the protocol's form.
 #[derive(Debug)]
-pub(super) struct Refused(pub(super) Problem);
+pub(crate) struct Refused(pub(crate) Problem);
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
@@ -34,7 +34,7 @@ impl IntoResponse for Refused {
 }
 
 /// Detail and hint in one line.
-pub(super) fn text(problem: &Problem) -> String {
+pub(crate) fn text(problem: &Problem) -> String {
     match &problem.hint {
         Some(hint) => format!("{}; {hint}", problem.detail),
         None => problem.detail.clone(),
@@ -42,7 +42,7 @@ pub(super) fn text(problem: &Problem) -> String {
 }
 
 /// The same for gRPC.
-pub(super) fn status(problem: &Problem) -> Status {
+pub(crate) fn status(problem: &Problem) -> Status {
     let code = match problem.status {
         400 | 411 | 413 | 415 | 422 => Code::InvalidArgument,
         401 => Code::Unauthenticated,
@@ -58,7 +58,7 @@ pub(super) fn status(problem: &Problem) -> Status {
 }
 
 /// What this server does not do, though the protocol's extensions know it.
-pub(super) fn unsupported(what: &str) -> Problem {
+pub(crate) fn unsupported(what: &str) -> Problem {
     Problem::bad_request(format!("{what}: not supported by this server"))
 }
 
@@ -96,7 +96,8 @@ pub(crate) async fn translated(request: Request, next: Next) -> Response {
     answer
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
+/// Whether a request is of gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
