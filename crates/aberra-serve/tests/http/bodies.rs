@@ -12,7 +12,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
-use crate::fixture::{Client, form, options, png};
+use crate::fixture::{Client, IMAGE_PX, form, options, png};
 
 const SCORE: &str = "/api/v1/detectors/first/score";
 
@@ -104,8 +104,11 @@ async fn bodies_that_do_not_come_are_not_waited_for() {
 
 #[tokio::test]
 async fn too_many_images_parts_or_pixels_are_refused() {
-    let client = limited(Limits { images: 2, pixels: 48 * 48, ..Limits::default() });
-    let (one, large) = (png(0), encode_png(&vec![9; 49 * 48], 49, 48, Color::Grey).unwrap());
+    let client = limited(Limits { images: 2, pixels: (IMAGE_PX * IMAGE_PX) as u64, ..Limits::default() });
+    let (one, large) = (
+        png(0),
+        encode_png(&vec![9; (IMAGE_PX + 1) * IMAGE_PX], IMAGE_PX + 1, IMAGE_PX, Color::Grey).unwrap(),
+    );
     let send = async |files: &[(&str, &[u8])]| {
         let (kind, body) = form(files);
         client.ask(Request::post(SCORE).header(header::CONTENT_TYPE, kind), body).await

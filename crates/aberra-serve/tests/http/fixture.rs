@@ -1,13 +1,10 @@
-//! Two detectors that are really trained, on phantoms, and a way to ask a server without a socket.
+//! A server of two small detectors, and a client that sends requests to it without a socket.
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use aberra::dataset::{Dataset, OpenOptions};
-use aberra::image::{Color, encode_png};
-use aberra::phantom::{PhantomDataset, slice, write_dataset};
-use aberra::{Detector, TrainConfig};
+use aberra::Detector;
 use aberra_serve::{Batching, ServeOptions, Server};
 use axum::Router;
 use axum::body::Body;
@@ -16,25 +13,10 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-const SETTINGS: &str = "
-    [preprocessing]
-    size_px = 32
-    [model]
-    channels = [4, 8]
-    latent = 4
-    hidden = 16
-    [train]
-    epochs = 3
-    batch_size = 8
-    beta_warmup_epochs = 1
-    variance_warmup_epochs = 1
-    check_every_epochs = 1
-    [split]
-    test_share = 0.0
-    policy = \"layout\"
-    [promise]
-    false_alarm_rate = 0.1
-";
+use crate::detectors;
+
+/// Width and height of the images that are sent. It differs from the network input's, so that images are resized.
+pub(crate) const IMAGE_PX: usize = 48;
 
 /// A folder with phantoms in `data/` and the detectors `first.aberra` and `second.aberra`.
 pub(crate) fn folder() -> PathBuf {
@@ -42,36 +24,19 @@ pub(crate) fn folder() -> PathBuf {
     let made = MADE.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("aberra-serve");
         let _ = fs::remove_dir_all(&folder);
-        let phantoms = PhantomDataset {
-            seed: 5,
-            size_px: 32,
-            train_normals: 60,
-            test_normals: 8,
-            anomalies_per_kind: 1,
-        };
-        write_dataset(&folder.join("data"), &phantoms).unwrap();
-        let dataset = Dataset::open(&folder.join("data"), &OpenOptions::default()).unwrap();
-        for (name, seed) in [("first", 1), ("second", 2)] {
-            let seed = TrainConfig::parse_layer(&format!("seed = {seed}")).unwrap();
-            let layers = [TrainConfig::parse_layer(SETTINGS).unwrap(), seed];
-            let config = TrainConfig::from_layers(&layers).unwrap();
-            let file = folder.join(format!("{name}.aberra"));
-            Detector::train(&dataset, &config).unwrap().save(&file).unwrap();
-        }
+        detectors::write(&folder);
         folder
     });
     made.clone()
 }
 
 pub(crate) fn detector(name: &str) -> Detector {
-    Detector::load(&folder().join(format!("{name}.aberra"))).unwrap()
+    detectors::load(&folder(), name)
 }
 
 /// An encoded phantom.
 pub(crate) fn png(index: u64) -> Vec<u8> {
-    let phantom = slice(77, index, 48);
-    let grey: Vec<u8> = phantom.pixels.iter().map(|value| (value * 255.0) as u8).collect();
-    encode_png(&grey, 48, 48, Color::Grey).unwrap()
+    detectors::png(index, IMAGE_PX)
 }
 
 /// A server of both detectors, with batching off.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
 
 mod bodies;
+mod detectors;
 mod evaluation;
 mod fixture;
 mod guard;

@@ -4,6 +4,7 @@ use aberra::calibrate::Criterion;
 use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::detectors::{LATENT, SIZE_PX};
 use crate::fixture::{Client, detector, png};
 
 #[tokio::test]
@@ -18,7 +19,7 @@ async fn detectors_say_what_they_are() {
     assert_eq!(details["threshold"], detector.calibration().threshold);
     assert_eq!(details["promise"]["text"], detector.calibration().promise.to_string());
     assert_eq!(details["calibration_scores"].as_array().unwrap().len(), detector.calibration().scores.len());
-    assert_eq!(details["size_px"], 32);
+    assert_eq!(details["size_px"], SIZE_PX);
     assert!(details["settings_toml"].as_str().unwrap().contains("seed = 2"));
 }
 
@@ -63,8 +64,8 @@ async fn another_threshold_is_promised_as_the_library_does() {
 async fn latents_decode_and_the_prior_is_drawn_again() {
     let client = Client::new();
     let latent = client.get("/api/v1/detectors/first/latent").await.done();
-    assert_eq!(latent["latent"], 4);
-    assert_eq!(latent["mean"].as_array().unwrap().len(), 4);
+    assert_eq!(latent["latent"], LATENT);
+    assert_eq!(latent["mean"].as_array().unwrap().len(), LATENT);
     let direction: Vec<f64> = serde_json::from_value(latent["components"][0]["direction"].clone()).unwrap();
     assert!((direction.iter().map(|value| value * value).sum::<f64>() - 1.0).abs() < 1e-9);
 

@@ -6,7 +6,7 @@ use aberra::image::{Limits, decode};
 use aberra_serve::{BATCH_TOLERANCE, Batching, ServeOptions};
 use axum::http::{Request, header};
 
-use crate::fixture::{Client, detector, form, options, png};
+use crate::fixture::{Client, IMAGE_PX, detector, form, options, png};
 
 fn expected(name: &str, bytes: &[u8]) -> aberra::Verdict {
     let image = decode(bytes, &Limits::default()).unwrap();
@@ -24,7 +24,7 @@ async fn scores_are_the_librarys_bit_for_bit() {
         assert_eq!(verdict["p_value"], expected.p_value);
         assert_eq!(verdict["threshold"], expected.threshold);
         assert_eq!(verdict["anomalous"], expected.anomalous);
-        assert_eq!((&verdict["width"], &verdict["height"]), (&48.into(), &48.into()));
+        assert_eq!((&verdict["width"], &verdict["height"]), (&IMAGE_PX.into(), &IMAGE_PX.into()));
         assert_eq!(answer["hash"], detector(name).hash().unwrap());
     }
 }

@@ -223,7 +223,7 @@ async fn a_stream_answers_in_order_and_outlives_a_wrong_request() {
             assert!(answer.error_message.contains("first, second"));
         } else {
             assert_eq!(answer.error_message, "");
-            assert_eq!(response.raw_output_contents[0], score(at as u64).to_le_bytes()[..]);
+            assert_eq!(response.raw_output_contents[0], score("second", at as u64).to_le_bytes()[..]);
         }
     }
 }

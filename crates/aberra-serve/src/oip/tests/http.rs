@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{INFER, call, get, image, infer, infer_binary, names, output, pixels, score};
 use crate::options::Limits;
-use crate::testing::{LATENT, SIZE_PX, grey, png, shared, shared_with};
+use crate::testing::{LATENT, SIZE_PX, detector, grey, png, shared, shared_with};
 
 #[tokio::test]
 async fn health_follows_the_server() {
@@ -40,7 +40,7 @@ async fn models_are_described() {
     let config = get(&shared, "/v2/models/first/config").await.json();
     assert_eq!(config["input"][0]["data_type"], "TYPE_STRING");
     assert_eq!(config["output"][3]["data_type"], "TYPE_BOOL");
-    assert_eq!(config["parameters"]["hash"]["string_value"], crate::testing::detector().hash().unwrap());
+    assert_eq!(config["parameters"]["hash"]["string_value"], detector("first").hash().unwrap());
     let index = call(&shared, Method::POST, "/v2/repository/index", &[], "{\"ready\":true}").await.json();
     let first = json!({"name": "first", "version": "1", "state": "READY", "reason": ""});
     assert_eq!((&index[0], &index[1]["name"]), (&first, &json!("second")));
@@ -90,7 +90,7 @@ async fn an_image_gets_its_numbers() {
         (&json!("7"), &json!("first"), &json!("1"))
     );
     assert_eq!(names(&answer), ["score", "p_value", "threshold", "anomalous", "anomalous_share"]);
-    assert_eq!(output(&answer, "score")["data"], json!([score(0)]));
+    assert_eq!(output(&answer, "score")["data"], json!([score("first", 0)]));
     assert_eq!(output(&answer, "score")["shape"], json!([1]));
     let no_id = infer(&shared, &json!({"inputs": [image(0)]})).await.json();
     assert!(no_id.get("id").is_none());
@@ -99,7 +99,7 @@ async fn an_image_gets_its_numbers() {
 #[tokio::test]
 async fn every_way_to_send_an_image_gives_the_same_score() {
     let shared = shared();
-    let expected = json!([score(3)]);
+    let expected = json!([score("first", 3)]);
     let grey = grey(3);
     let shares: Vec<f32> = grey.iter().map(|&value| f32::from(value) / 255.0).collect();
     let png = png(3);
@@ -154,7 +154,7 @@ async fn outputs_come_as_bytes_where_asked() {
         assert!(head["outputs"][at].get("data").is_none());
     }
     assert_eq!(answer.body.len(), length + LATENT * 4 + 2 * picture + 1);
-    assert_eq!(head["outputs"][4]["data"], json!([score(1)]));
+    assert_eq!(head["outputs"][4]["data"], json!([score("first", 1)]));
     // All as bytes, but for one.
     let request = json!({
         "inputs": [image(1)], "parameters": {"binary_data_output": true},
@@ -162,13 +162,13 @@ async fn outputs_come_as_bytes_where_asked() {
     });
     let answer = infer(&shared, &request).await;
     let length: usize = answer.headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
-    assert_eq!(answer.body[length..], score(1).to_le_bytes());
+    assert_eq!(answer.body[length..], score("first", 1).to_le_bytes());
 }
 
 #[tokio::test]
 async fn a_request_may_bring_its_threshold() {
     let shared = shared();
-    let score = score(2);
+    let score = score("first", 2);
     for (threshold, judged) in [(score - 0.5, true), (score, false), (score + 1.0, false)] {
         let request = json!({"inputs": [image(2)], "parameters": {"threshold": threshold, "sequence_id": 4}});
         let answer = infer(&shared, &request).await.json();

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 
 use crate::options::ServeOptions;
 use crate::state::Shared;
-use crate::testing::png;
+use crate::testing::{detector, png};
 
 struct Answered {
     status: StatusCode,
@@ -111,8 +111,9 @@ fn names(answer: &Value) -> Vec<&str> {
     answer["outputs"].as_array().unwrap().iter().map(|output| output["name"].as_str().unwrap()).collect()
 }
 
-fn score(index: u64) -> f64 {
-    let detector = crate::testing::detector();
+/// The library's score of an image.
+fn score(name: &str, index: u64) -> f64 {
+    let detector = detector(name);
     let image = aberra::image::decode(&png(index), &detector.config().limits).unwrap();
     detector.score(&[image])[0].as_ref().unwrap().score
 }
