@@ -5,8 +5,6 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::output;
-
 /// What a verb gives back.
 pub(crate) type Outcome = Result<Status, Failure>;
 
@@ -57,24 +55,6 @@ impl Failure {
             other => other,
         }
     }
-
-    /// Says it on standard error; gives the exit code.
-    pub(crate) fn report(self) -> Status {
-        let (message, hint, status) = match self {
-            Self::ReaderLeft => return Status::Done,
-            Self::Library(error) if error.is_interrupted() => {
-                output::note(&error.to_string());
-                return Status::Interrupted;
-            }
-            Self::Library(error) => (error.to_string(), error.hint().map(str::to_owned), Status::NothingDone),
-            Self::Own { message, hint } => (message, hint, Status::NothingDone),
-        };
-        output::error(&message);
-        if let Some(hint) = hint {
-            output::hint(&hint);
-        }
-        status
-    }
 }
 
 impl From<aberra::Error> for Failure {
@@ -97,4 +77,10 @@ impl From<io::Error> for Failure {
             _ => Self::new(format!("standard output: {error}")),
         }
     }
+}
+
+/// An error with its path, where it does not name it itself.
+pub(crate) fn named(path: &Path, error: &aberra::Error) -> String {
+    let (path, text) = (path.display().to_string(), error.to_string());
+    if text.starts_with(&path) { text } else { format!("{path}: {text}") }
 }

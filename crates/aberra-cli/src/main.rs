@@ -1,6 +1,7 @@
 //! The program `aberra`: a door. It reads arguments, calls the library and writes what comes back; it holds no maths.
 
 mod args;
+mod cli;
 mod data;
 mod failure;
 mod inline;
@@ -10,13 +11,14 @@ mod progress;
 mod rows;
 mod settings;
 mod sources;
+mod steps;
 mod verbs;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Verb};
+use crate::cli::{Cli, Verb};
 use crate::failure::{Failure, Outcome, Status};
 
 fn main() -> ExitCode {
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
     };
     match run(cli) {
         Ok(status) => status,
-        Err(failure) => failure.report(),
+        Err(failure) => output::failure(failure),
     }
     .into()
 }

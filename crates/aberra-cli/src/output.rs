@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use atomic_write_file::AtomicWriteFile;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 
 /// Writes a text and a line end to standard output.
 pub(crate) fn data(text: &str) -> Result<(), Failure> {
@@ -46,6 +46,24 @@ pub(crate) fn warning(text: &str) {
 /// Says what to do.
 pub(crate) fn hint(text: &str) {
     say(AnsiColor::Cyan.on_default().bold(), "hint: ", text);
+}
+
+/// Says why a verb could not go on; gives the exit code.
+pub(crate) fn failure(failure: Failure) -> Status {
+    let (message, help, status) = match failure {
+        Failure::ReaderLeft => return Status::Done,
+        Failure::Library(error) if error.is_interrupted() => {
+            note(&error.to_string());
+            return Status::Interrupted;
+        }
+        Failure::Library(error) => (error.to_string(), error.hint().map(str::to_owned), Status::NothingDone),
+        Failure::Own { message, hint } => (message, hint, Status::NothingDone),
+    };
+    error(&message);
+    if let Some(help) = help {
+        hint(&help);
+    }
+    status
 }
 
 /// A standard error that nobody can read is no reason to stop.

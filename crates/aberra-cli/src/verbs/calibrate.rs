@@ -7,11 +7,11 @@ use aberra::calibrate::{Criterion, Labelled};
 use aberra::evaluate::ImageRow;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::evaluate::{measure, report_unusable};
-use super::info;
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
 use crate::failure::{Failure, Outcome, Status};
 use crate::output;
+use crate::steps::card;
+use crate::steps::evaluation::{measure, report_unusable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -95,7 +95,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> Outcome {
     after.save(out)?;
     let after = Detector::load(out)?;
     if args.json.json {
-        output::json(&info::describe(out, &after)?)?;
+        output::json(&card::describe(out, &after)?)?;
     } else {
         let threshold = |detector: &Detector| output::number(detector.calibration().threshold);
         output::data(&output::aligned(&[

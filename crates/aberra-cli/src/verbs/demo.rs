@@ -14,10 +14,11 @@ use aberra::{Detector, TrainConfig, Verdict};
 use clap::Args;
 use serde_json::json;
 
-use super::{evaluate, info, report, train};
 use crate::args::JsonArgs;
 use crate::failure::{Failure, Outcome, Status};
 use crate::settings::SettingsArgs;
+use crate::steps::run_folder::{DETECTOR_FILE, SETTINGS_FILE, SPLIT_FILE};
+use crate::steps::{card, evaluation, reporting, training};
 use crate::{data, interrupt, output};
 
 /// Learn from drawn, brain-like pictures, evaluate on drawn lesions, and show what came out.
@@ -79,18 +80,19 @@ pub(crate) fn run(args: &DemoArgs) -> Outcome {
     let split = Split::of(&dataset, &inspection, &grouping, &config.split_settings())?;
     output::note(&split.display(&dataset).to_string());
     fs::create_dir_all(&run).map_err(|error| Failure::at(&run, error))?;
-    let (file, split_file) = (run.join(train::DETECTOR_FILE), run.join(train::SPLIT_FILE));
+    let (file, split_file) = (run.join(DETECTOR_FILE), run.join(SPLIT_FILE));
     split.write(&split_file, &dataset, &inspection)?;
-    output::write_whole(&run.join(train::SETTINGS_FILE), config.to_toml()?.as_bytes())?;
-    train::learn(&dataset, &inspection, &split, &config, &run, false)?.save(&file)?;
+    output::write_whole(&run.join(SETTINGS_FILE), config.to_toml()?.as_bytes())?;
+    training::learn(&dataset, &inspection, &split, &config, &run, false)?.save(&file)?;
     let detector = Detector::load(&file)?;
 
-    let evaluation = evaluate::measure(&detector, &pictures, &[], Some(&split_file), true)?;
-    evaluate::write(&evaluation, &folder)?;
+    let evaluated = evaluation::measure(&detector, &pictures, &[], Some(&split_file), true)?;
+    evaluation::write(&evaluated, &folder)?;
     let sheet = folder.join("pictures.png");
     output::write_whole(&sheet, &draw(&detector, &dataset, &split)?)?;
     let page = folder.join("report.html");
-    report::make(&detector, &file, &pictures, &[], &evaluation, RunFolder::Given(&run), &[])?.save(&page)?;
+    reporting::make(&detector, &file, &pictures, &[], &evaluated, RunFolder::Given(&run), &[])?
+        .save(&page)?;
     let seconds = started.elapsed().as_secs_f64();
 
     if args.json.json {
@@ -100,11 +102,11 @@ pub(crate) fn run(args: &DemoArgs) -> Outcome {
             "report": page.to_string_lossy(),
             "detector": file.to_string_lossy(),
             "duration_secs": seconds,
-            "info": info::describe(&file, &detector)?,
-            "evaluation": summary(&evaluation),
+            "info": card::describe(&file, &detector)?,
+            "evaluation": summary(&evaluated),
         }))?;
     } else {
-        output::data(evaluation.to_string().trim_end())?;
+        output::data(evaluated.to_string().trim_end())?;
         output::data("")?;
         output::data(&output::aligned(&[
             ("done in", output::duration(seconds)),

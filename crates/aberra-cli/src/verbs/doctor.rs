@@ -10,9 +10,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::score::named;
 use crate::args::{JsonArgs, NormalArgs};
-use crate::failure::{Failure, Outcome, Status};
+use crate::failure::{Failure, Outcome, Status, named};
 use crate::progress::Counter;
 use crate::{data, output};
 

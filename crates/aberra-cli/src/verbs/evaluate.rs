@@ -1,18 +1,15 @@
 //! `aberra evaluate`: what a detector is worth on labelled images that it has not seen.
 
 use std::fs;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aberra::Detector;
-use aberra::dataset::{GroupBy, Split};
-use aberra::evaluate::{EvaluateOptions, EvaluateProgress, Evaluation, Outcome as ImageOutcome};
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
-use crate::failure::{Failure, Outcome, Status};
-use crate::progress::Counter;
-use crate::{data, output};
+use crate::failure::{Failure, Outcome};
+use crate::output;
+use crate::steps::evaluation::{measure, report_unusable, write};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,59 +56,4 @@ pub(crate) fn run(args: &EvaluateArgs) -> Outcome {
     let text = if args.json.json { evaluation.to_json() } else { evaluation.to_string() };
     output::data(text.trim_end())?;
     Ok(status)
-}
-
-/// Evaluates with progress on standard error.
-pub(crate) fn measure(
-    detector: &Detector,
-    path: &Path,
-    normal: &[String],
-    split: Option<&Path>,
-    masks: bool,
-) -> Result<Evaluation, Failure> {
-    let dataset = data::open(path, normal)?;
-    let split = match split {
-        None => None,
-        Some(file) => {
-            let inspection = data::inspect(&dataset, &detector.config().limits)?;
-            Some(Split::read(file, &dataset, &inspection)?)
-        }
-    };
-    let mut counter = None;
-    let mut observe = |EvaluateProgress { done, of }| {
-        counter.get_or_insert_with(|| Counter::new("scoring the images", of)).set(done);
-        ControlFlow::Continue(())
-    };
-    let options = EvaluateOptions {
-        split: split.as_ref(),
-        by: GroupBy::Near,
-        masks,
-        observe: Some(&mut observe),
-        ..EvaluateOptions::default()
-    };
-    let evaluation = detector.evaluate_with(&dataset, options)?;
-    if let Some(counter) = counter {
-        counter.finish();
-    }
-    Ok(evaluation)
-}
-
-/// Names the images that could not be used.
-pub(crate) fn report_unusable(evaluation: &Evaluation) -> Status {
-    let mut status = Status::Done;
-    for row in &evaluation.images {
-        if let ImageOutcome::Unusable(reason) = &row.outcome {
-            output::warning(&format!("skipped {}: {reason}", row.name));
-            status = Status::SomeFailed;
-        }
-    }
-    status
-}
-
-/// Writes `evaluation.json` and `scores.csv`.
-pub(crate) fn write(evaluation: &Evaluation, folder: &Path) -> Result<(), Failure> {
-    evaluation.save(&folder.join("evaluation.json"))?;
-    output::write_whole(&folder.join("scores.csv"), evaluation.scores_csv().as_bytes())?;
-    output::note(&format!("wrote evaluation.json and scores.csv to {}", folder.display()));
-    Ok(())
 }

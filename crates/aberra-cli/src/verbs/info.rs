@@ -1,15 +1,14 @@
 //! `aberra info`: what a detector was made from, and what it promises.
 
-use std::fs;
 use std::path::Path;
 
 use aberra::{Detector, PartSize};
 use clap::Args;
-use serde_json::{Value, json};
 
 use crate::args::{DetectorArgs, JsonArgs};
 use crate::failure::{Failure, Outcome, Status};
 use crate::output;
+use crate::steps::card::{bytes, describe};
 
 /// Say what a detector was trained on, its settings, its promise and its hash.
 #[derive(Args)]
@@ -30,28 +29,6 @@ pub(crate) fn run(args: &InfoArgs) -> Outcome {
         output::data(&words(path, &detector)?)?;
     }
     Ok(Status::Done)
-}
-
-/// Everything, for programs.
-pub(crate) fn describe(path: &Path, detector: &Detector) -> Result<Value, Failure> {
-    let calibration = detector.calibration();
-    Ok(json!({
-        "path": path.to_string_lossy(),
-        "hash": detector.hash(),
-        "bytes": bytes(path)?,
-        "provenance": detector.provenance(),
-        "scorer": detector.config().scorer,
-        "scorers": detector.fitted_scorers().iter().map(|scorer| scorer.name()).collect::<Vec<_>>(),
-        "calibration": {
-            "threshold": calibration.threshold,
-            "groups": calibration.scores.len(),
-            "criterion": calibration.criterion,
-            "promise": calibration.promise,
-            "promise_in_words": calibration.promise.to_string(),
-        },
-        "pixel_threshold": detector.pixel_threshold(),
-        "config": detector.config(),
-    }))
 }
 
 fn words(path: &Path, detector: &Detector) -> Result<String, Failure> {
@@ -114,8 +91,4 @@ fn words(path: &Path, detector: &Detector) -> Result<String, Failure> {
         ("pixel threshold", output::number(detector.pixel_threshold())),
         ("thumbnails", if config.keep_thumbnails { "kept" } else { "none" }.to_owned()),
     ]))
-}
-
-fn bytes(path: &Path) -> Result<u64, Failure> {
-    Ok(fs::metadata(path).map_err(|error| Failure::at(path, error))?.len())
 }

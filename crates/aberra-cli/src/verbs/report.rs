@@ -1,21 +1,20 @@
 //! `aberra report`: everything there is to see of a detector, as one page and as figures.
 
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use aberra::Detector;
-use aberra::evaluate::{EvaluateProgress, Evaluation};
-use aberra::report::{Report, ReportOptions, RunFolder};
+use aberra::evaluate::Evaluation;
+use aberra::report::{Report, RunFolder};
 use clap::Args;
 use serde_json::json;
 
-use super::{evaluate, train};
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
 use crate::failure::{Failure, Outcome};
-use crate::progress::Counter;
-use crate::{data, output};
+use crate::output;
+use crate::steps::evaluation::{measure, report_unusable};
+use crate::steps::reporting::make;
+use crate::steps::run_folder::name_of;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,9 +66,9 @@ pub(crate) fn run(args: &ReportArgs) -> Outcome {
     }
     let evaluation = match &args.evaluation {
         Some(file) => Evaluation::load(file)?,
-        None => evaluate::measure(&detector, &args.data, &args.normal.normal, args.split.as_deref(), true)?,
+        None => measure(&detector, &args.data, &args.normal.normal, args.split.as_deref(), true)?,
     };
-    let status = evaluate::report_unusable(&evaluation);
+    let status = report_unusable(&evaluation);
     let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let run = args.run.as_deref().map_or(RunFolder::Perhaps(beside), RunFolder::Given);
     let report = make(&detector, path, &args.data, &args.normal.normal, &evaluation, run, &others)?;
@@ -108,36 +107,6 @@ pub(crate) fn run(args: &ReportArgs) -> Outcome {
     Ok(status)
 }
 
-/// Gathers a report with progress on standard error.
-pub(crate) fn make(
-    detector: &Detector,
-    path: &Path,
-    data: &Path,
-    normal: &[String],
-    evaluation: &Evaluation,
-    run: RunFolder<'_>,
-    others: &[(String, Detector)],
-) -> Result<Report, Failure> {
-    let dataset = data::list(data, normal)?;
-    let mut counter = None;
-    let mut observe = |EvaluateProgress { done, of }| {
-        counter.get_or_insert_with(|| Counter::new("drawing the images", of)).set(done);
-        ControlFlow::Continue(())
-    };
-    let options = ReportOptions {
-        name: &name_of(path),
-        run,
-        compare: others,
-        made_at_secs: SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs()),
-        observe: Some(&mut observe),
-    };
-    let report = detector.report(&dataset, evaluation, options)?;
-    if let Some(counter) = counter {
-        counter.finish();
-    }
-    Ok(report)
-}
-
 fn load_others(paths: &[PathBuf]) -> Result<Vec<(String, Detector)>, Failure> {
     paths.iter().map(|path| Ok((name_of(path), Detector::load(path)?))).collect()
 }
@@ -149,11 +118,4 @@ fn write_figures(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, Failure
         Ok(file)
     });
     figures.collect()
-}
-
-/// What people call a detector: its file's name, or its run folder's where the file is called as `train` calls it.
-pub(crate) fn name_of(path: &Path) -> String {
-    let folder = path.parent().and_then(Path::file_name).filter(|_| path.ends_with(train::DETECTOR_FILE));
-    let name = folder.or(path.file_stem()).unwrap_or(path.as_os_str());
-    name.to_string_lossy().into_owned()
 }

@@ -10,7 +10,7 @@ use aberra::{Detector, FILES_CHUNK, Verdict};
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs};
-use crate::failure::{Failure, Outcome, Status};
+use crate::failure::{Failure, Outcome, Status, named};
 use crate::output;
 use crate::rows::{Format, Row, Rows};
 use crate::sources::Sources;
@@ -91,12 +91,6 @@ pub(crate) fn run(args: &ScoreArgs) -> Outcome {
     }
     let tally = tally.into_inner();
     tally.conclude(rows, args.fail_on_anomaly)
-}
-
-/// An error with its path, where it does not name it itself.
-pub(crate) fn named(path: &Path, error: &aberra::Error) -> String {
-    let (path, text) = (path.display().to_string(), error.to_string());
-    if text.starts_with(&path) { text } else { format!("{path}: {text}") }
 }
 
 /// How it went, counted.

@@ -10,10 +10,10 @@ use aberra_serve::{
 };
 use clap::{Args, ValueEnum};
 
-use super::report::name_of;
 use crate::args::NormalArgs;
 use crate::failure::{Failure, Outcome, Status};
 use crate::output;
+use crate::steps::run_folder::name_of;
 
 const EXAMPLES: &str = "\
 Examples:

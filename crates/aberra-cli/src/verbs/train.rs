@@ -6,15 +6,16 @@ use std::time::Instant;
 
 use aberra::calibrate::groups_needed;
 use aberra::dataset::{Dataset, Fold, Grouping, Inspection, Split};
-use aberra::{Detector, TrainConfig, TrainOptions};
+use aberra::{Detector, TrainConfig};
 use clap::Args;
 use serde_json::json;
 
-use super::info;
 use crate::args::{JsonArgs, NormalArgs};
 use crate::failure::{Failure, Outcome, Status};
-use crate::progress::TrainingProgress;
 use crate::settings::SettingsArgs;
+use crate::steps::card;
+use crate::steps::run_folder::{CHECKPOINT_FILE, DETECTOR_FILE, SETTINGS_FILE, SPLIT_FILE};
+use crate::steps::training::learn;
 use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
@@ -64,12 +65,6 @@ pub(crate) struct TrainArgs {
     json: JsonArgs,
 }
 
-/// Files in a run folder.
-pub(crate) const DETECTOR_FILE: &str = "detector.aberra";
-pub(crate) const SPLIT_FILE: &str = "split.json";
-pub(crate) const SETTINGS_FILE: &str = "config.toml";
-const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
-
 pub(crate) fn run(args: &TrainArgs) -> Outcome {
     if args.config_schema {
         output::json(&TrainConfig::json_schema())?;
@@ -107,7 +102,7 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
             "detector": file.to_string_lossy(),
             "split": folder.join(SPLIT_FILE).to_string_lossy(),
             "duration_secs": seconds,
-            "info": info::describe(&file, &detector)?,
+            "info": card::describe(&file, &detector)?,
         }))?;
     } else {
         let provenance = detector.provenance();
@@ -127,33 +122,6 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
         output::hint(&next(&dataset, path, &args.normal.normal, folder));
     }
     Ok(Status::Done)
-}
-
-/// Trains with progress on standard error; Ctrl-C ends it with a checkpoint.
-pub(crate) fn learn(
-    dataset: &Dataset,
-    inspection: &Inspection,
-    split: &Split,
-    config: &TrainConfig,
-    folder: &Path,
-    resume: bool,
-) -> Result<Detector, Failure> {
-    let mut progress = TrainingProgress::default();
-    interrupt::set_training(true);
-    let trained = Detector::train_with(
-        dataset,
-        config,
-        TrainOptions {
-            split: Some(split),
-            inspection: Some(inspection),
-            folder: Some(folder),
-            resume,
-            observe: Some(&mut |told| progress.observe(told)),
-        },
-    );
-    interrupt::set_training(false);
-    progress.finish();
-    Ok(trained?)
 }
 
 fn settings(args: &TrainArgs) -> Result<TrainConfig, Failure> {

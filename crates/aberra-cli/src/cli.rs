@@ -1,0 +1,45 @@
+//! The command line: the program's help, its options and its verbs.
+
+use std::num::NonZeroU16;
+
+use clap::{Parser, Subcommand};
+
+use crate::verbs::{calibrate, demo, doctor, evaluate, explain, info, report, score, serve, train};
+
+const EXAMPLES: &str = "\
+Examples:
+  aberra demo
+  aberra doctor photos/
+  aberra train photos/ --normal good --out runs/first
+  aberra score runs/first/detector.aberra new/
+  aberra report runs/first/detector.aberra photos/ --out report.html
+  aberra serve runs/first/detector.aberra --open
+  aberra info runs/first/detector.aberra
+
+Exit status: 0 done; 1 nothing done, or wrong use; 2 some images failed; 3 an image is anomalous (score
+--fail-on-anomaly); 130 stopped by Ctrl-C. Data goes to standard output, everything else to standard error.";
+
+/// Learns what normal looks like from normal images, and says of every new image how abnormal it is.
+#[derive(Parser)]
+#[command(name = "aberra", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Threads to compute with [default: one per core]. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<NonZeroU16>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    Doctor(doctor::DoctorArgs),
+    Train(Box<train::TrainArgs>),
+    Calibrate(calibrate::CalibrateArgs),
+    Score(score::ScoreArgs),
+    Evaluate(evaluate::EvaluateArgs),
+    Explain(explain::ExplainArgs),
+    Report(Box<report::ReportArgs>),
+    Serve(Box<serve::ServeArgs>),
+    Info(info::InfoArgs),
+    Demo(demo::DemoArgs),
+}
