@@ -5,7 +5,7 @@ use std::path::Path;
 use aberra::dataset::{Dataset, Inspection, OpenOptions};
 use aberra::image::Limits;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::output;
 use crate::progress::Counter;
 
@@ -13,12 +13,12 @@ use crate::progress::Counter;
 const NAMED: usize = 10;
 
 /// Lists the data set, and says nothing of it.
-pub(crate) fn list(path: &Path, normal: &[String]) -> Result<Dataset, Failure> {
+pub(crate) fn list(path: &Path, normal: &[String]) -> Result<Dataset, CommandError> {
     Ok(Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?)
 }
 
 /// Lists the data set, and says how it is laid out and how much there is.
-pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, Failure> {
+pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, CommandError> {
     let dataset = list(path, normal)?;
     let (normal, anomalous) = dataset.counts();
     output::note(&format!("{}: {}", path.display(), dataset.layout));
@@ -41,12 +41,12 @@ pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, Failure> {
 ///
 /// # Errors
 /// None can be used.
-pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, Failure> {
+pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, CommandError> {
     let inspection = look(dataset, limits);
     let reasons: Vec<&String> = inspection.images.iter().filter_map(|image| image.as_ref().err()).collect();
     name_some(&reasons, |reason| format!("skipped {reason}"));
     if reasons.len() == dataset.samples.len() {
-        return Err(Failure::at(
+        return Err(CommandError::at(
             &dataset.root,
             format!(
                 "expected images, found {} that cannot be read",

@@ -6,11 +6,11 @@ use std::io::{self, IsTerminal, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// How a terminal takes pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
+pub(crate) enum GraphicsProtocol {
     /// kitty, Ghostty: <https://sw.kovidgoyal.net/kitty/graphics-protocol/>.
     Kitty,
     /// iTerm2, WezTerm: <https://iterm2.com/documentation-images.html>.
@@ -21,7 +21,7 @@ pub(crate) enum Protocol {
 const PART_BYTES: usize = 4096;
 
 /// The protocol of the terminal that standard output is; `None` where it is no terminal or is not known to show pictures.
-pub(crate) fn protocol() -> Option<Protocol> {
+pub(crate) fn protocol() -> Option<GraphicsProtocol> {
     if !io::stdout().is_terminal() {
         return None;
     }
@@ -29,7 +29,7 @@ pub(crate) fn protocol() -> Option<Protocol> {
 }
 
 /// Shows a PNG in the terminal.
-pub(crate) fn show(png: &[u8]) -> Result<(), Failure> {
+pub(crate) fn show(png: &[u8]) -> Result<(), CommandError> {
     let Some(protocol) = protocol() else { return Ok(()) };
     let mut out = io::stdout().lock();
     out.write_all(encoded(protocol, png).as_bytes())?;
@@ -37,7 +37,7 @@ pub(crate) fn show(png: &[u8]) -> Result<(), Failure> {
 }
 
 /// Multiplexers show no pictures of their terminal's.
-fn known(variable: impl Fn(&str) -> Option<String>) -> Option<Protocol> {
+fn known(variable: impl Fn(&str) -> Option<String>) -> Option<GraphicsProtocol> {
     let is =
         |name: &str, values: &[&str]| variable(name).is_some_and(|value| values.contains(&value.as_str()));
     if variable("TMUX").is_some() || variable("STY").is_some() {
@@ -47,18 +47,18 @@ fn known(variable: impl Fn(&str) -> Option<String>) -> Option<Protocol> {
         || is("TERM", &["xterm-kitty", "xterm-ghostty"])
         || is("TERM_PROGRAM", &["ghostty"])
     {
-        return Some(Protocol::Kitty);
+        return Some(GraphicsProtocol::Kitty);
     }
-    is("TERM_PROGRAM", &["iTerm.app", "WezTerm"]).then_some(Protocol::Iterm)
+    is("TERM_PROGRAM", &["iTerm.app", "WezTerm"]).then_some(GraphicsProtocol::Iterm)
 }
 
-fn encoded(protocol: Protocol, png: &[u8]) -> String {
+fn encoded(protocol: GraphicsProtocol, png: &[u8]) -> String {
     let text = STANDARD.encode(png);
     match protocol {
-        Protocol::Iterm => {
+        GraphicsProtocol::Iterm => {
             format!("\u{1b}]1337;File=inline=1;size={};preserveAspectRatio=1:{text}\u{7}\n", png.len())
         }
-        Protocol::Kitty => {
+        GraphicsProtocol::Kitty => {
             let parts: Vec<&str> = text
                 .as_bytes()
                 .chunks(PART_BYTES)
@@ -78,14 +78,14 @@ fn encoded(protocol: Protocol, png: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn of(variables: &[(&str, &str)]) -> Option<Protocol> {
+    fn of(variables: &[(&str, &str)]) -> Option<GraphicsProtocol> {
         known(|name| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
     fn terminals_are_known_by_their_variables() {
-        assert_eq!(of(&[("TERM", "xterm-kitty")]), Some(Protocol::Kitty));
-        assert_eq!(of(&[("TERM_PROGRAM", "iTerm.app")]), Some(Protocol::Iterm));
+        assert_eq!(of(&[("TERM", "xterm-kitty")]), Some(GraphicsProtocol::Kitty));
+        assert_eq!(of(&[("TERM_PROGRAM", "iTerm.app")]), Some(GraphicsProtocol::Iterm));
         assert_eq!(of(&[("TERM", "xterm-256color")]), None);
         assert_eq!(of(&[("TERM", "xterm-kitty"), ("TMUX", "socket")]), None);
     }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_picture_comes_in_parts_that_join_to_it() {
         let png: Vec<u8> = (0..9_000_u32).map(|at| (at % 251) as u8).collect();
-        let kitty = encoded(Protocol::Kitty, &png);
+        let kitty = encoded(GraphicsProtocol::Kitty, &png);
         let parts: Vec<(&str, &str)> = kitty
             .split("\u{1b}_G")
             .skip(1)
@@ -105,7 +105,7 @@ mod tests {
         );
         let joined: String = parts.iter().map(|(_, text)| *text).collect();
         assert_eq!(STANDARD.decode(joined).unwrap(), png);
-        let iterm = encoded(Protocol::Iterm, &png);
+        let iterm = encoded(GraphicsProtocol::Iterm, &png);
         let text = iterm.strip_prefix("\u{1b}]1337;File=inline=1;size=9000;preserveAspectRatio=1:").unwrap();
         assert_eq!(STANDARD.decode(text.strip_suffix("\u{7}\n").unwrap()).unwrap(), png);
     }

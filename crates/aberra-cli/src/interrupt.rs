@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::failure::Status;
+use crate::error::ExitStatus;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 static TRAINING: AtomicBool = AtomicBool::new(false);
@@ -12,7 +12,7 @@ pub(crate) fn listen() {
     let listening = ctrlc::set_handler(|| {
         let asked_before = ASKED.swap(true, Ordering::SeqCst);
         if asked_before || !TRAINING.load(Ordering::SeqCst) {
-            std::process::exit(Status::Interrupted as i32);
+            std::process::exit(ExitStatus::Interrupted as i32);
         }
         crate::output::note("stopping after this step; the checkpoint will be kept (again Ctrl-C: at once)");
     });

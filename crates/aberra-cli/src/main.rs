@@ -3,7 +3,7 @@
 mod args;
 mod cli;
 mod data;
-mod failure;
+mod error;
 mod inline;
 mod interrupt;
 mod output;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Verb};
-use crate::failure::{Failure, Outcome, Status};
+use crate::error::{CommandError, CommandResult, ExitStatus};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -27,21 +27,21 @@ fn main() -> ExitCode {
         Err(answer) => {
             // Help and version are answers; the rest is wrong use. A reader that has left wants neither.
             let _ = answer.print();
-            return if answer.use_stderr() { Status::NothingDone } else { Status::Done }.into();
+            return if answer.use_stderr() { ExitStatus::NothingDone } else { ExitStatus::Done }.into();
         }
     };
     match run(cli) {
         Ok(status) => status,
-        Err(failure) => output::failure(failure),
+        Err(error) => output::report(error),
     }
     .into()
 }
 
-fn run(cli: Cli) -> Outcome {
+fn run(cli: Cli) -> CommandResult {
     if let Some(threads) = cli.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads.get()));
         pool.build_global()
-            .map_err(|error| Failure::new(format!("cannot start {threads} threads: {error}")))?;
+            .map_err(|error| CommandError::new(format!("cannot start {threads} threads: {error}")))?;
     }
     match cli.verb {
         Verb::Doctor(args) => verbs::doctor::run(&args),

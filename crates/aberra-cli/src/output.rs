@@ -9,23 +9,23 @@ use anstyle::{AnsiColor, Style};
 use atomic_write_file::AtomicWriteFile;
 use serde::Serialize;
 
-use crate::failure::{Failure, Status};
+use crate::error::{CommandError, ExitStatus};
 
 /// Writes a text and a line end to standard output.
-pub(crate) fn data(text: &str) -> Result<(), Failure> {
+pub(crate) fn data(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)
 }
 
 /// Writes an object to standard output, over several lines.
-pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn json(value: &impl Serialize) -> Result<(), CommandError> {
     data(&pretty(value)?)
 }
 
 /// An object as JSON over several lines.
-pub(crate) fn pretty(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))
+pub(crate) fn pretty(value: &impl Serialize) -> Result<String, CommandError> {
+    serde_json::to_string_pretty(value).map_err(|error| CommandError::new(error.to_string()))
 }
 
 /// Says something on standard error.
@@ -49,15 +49,17 @@ pub(crate) fn hint(text: &str) {
 }
 
 /// Says why a verb could not go on; gives the exit code.
-pub(crate) fn failure(failure: Failure) -> Status {
-    let (message, help, status) = match failure {
-        Failure::ReaderLeft => return Status::Done,
-        Failure::Library(error) if error.is_interrupted() => {
+pub(crate) fn report(problem: CommandError) -> ExitStatus {
+    let (message, help, status) = match problem {
+        CommandError::ReaderLeft => return ExitStatus::Done,
+        CommandError::Library(error) if error.is_interrupted() => {
             note(&error.to_string());
-            return Status::Interrupted;
+            return ExitStatus::Interrupted;
         }
-        Failure::Library(error) => (error.to_string(), error.hint().map(str::to_owned), Status::NothingDone),
-        Failure::Own { message, hint } => (message, hint, Status::NothingDone),
+        CommandError::Library(error) => {
+            (error.to_string(), error.hint().map(str::to_owned), ExitStatus::NothingDone)
+        }
+        CommandError::Own { message, hint } => (message, hint, ExitStatus::NothingDone),
     };
     error(&message);
     if let Some(help) = help {
@@ -72,13 +74,13 @@ fn say(style: Style, word: &str, text: &str) {
 }
 
 /// Replaces the file at `path` by `bytes`, whole and durably, or not at all.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let replace = || {
         let mut file = AtomicWriteFile::open(path)?;
         file.write_all(bytes)?;
         file.commit()
     };
-    replace().map_err(|error: io::Error| Failure::at(path, error))
+    replace().map_err(|error: io::Error| CommandError::at(path, error))
 }
 
 /// Lines of a name and a value, values aligned.

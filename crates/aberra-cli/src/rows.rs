@@ -8,12 +8,12 @@ use aberra::Verdict;
 use atomic_write_file::AtomicWriteFile;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::output;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum RowFormat {
     Table,
     Csv,
     Json,
@@ -47,7 +47,7 @@ impl Row {
 
 /// Where rows go.
 pub(crate) struct Rows {
-    format: Format,
+    format: RowFormat,
     sink: Sink,
     is_first: bool,
 }
@@ -59,62 +59,63 @@ enum Sink {
 
 impl Rows {
     /// Rows to the file at `out`, or to standard output.
-    pub(crate) fn open(format: Format, out: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn open(format: RowFormat, out: Option<&Path>) -> Result<Self, CommandError> {
         let sink = match out {
             None => Sink::Output(BufWriter::new(io::stdout().lock())),
             Some(path) => {
-                let file = AtomicWriteFile::open(path).map_err(|error| Failure::at(path, error))?;
+                let file = AtomicWriteFile::open(path).map_err(|error| CommandError::at(path, error))?;
                 Sink::File(path.to_owned(), BufWriter::new(file))
             }
         };
         Ok(Self { format, sink, is_first: true })
     }
 
-    pub(crate) fn write(&mut self, row: &Row) -> Result<(), Failure> {
+    pub(crate) fn write(&mut self, row: &Row) -> Result<(), CommandError> {
         let text = self.format.line(row, std::mem::take(&mut self.is_first))?;
         self.sink.write(|writer| writer.write_all(text.as_bytes()))?;
         // Whoever reads along wants each row when it is done.
         if matches!(self.sink, Sink::Output(_)) { self.flush() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<(), CommandError> {
         self.sink.write(|writer| writer.flush())
     }
 
     /// Puts the file in place.
-    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+    pub(crate) fn finish(mut self) -> Result<(), CommandError> {
         self.flush()?;
         match self.sink {
             Sink::Output(_) => Ok(()),
             Sink::File(path, writer) => {
-                let file = writer.into_inner().map_err(|error| Failure::at(&path, error.error()))?;
-                file.commit().map_err(|error| Failure::at(&path, error))
+                let file = writer.into_inner().map_err(|error| CommandError::at(&path, error.error()))?;
+                file.commit().map_err(|error| CommandError::at(&path, error))
             }
         }
     }
 }
 
 impl Sink {
-    fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CommandError> {
         match self {
             Self::Output(writer) => Ok(write(writer)?),
-            Self::File(path, writer) => write(writer).map_err(|error| Failure::at(path, error)),
+            Self::File(path, writer) => write(writer).map_err(|error| CommandError::at(path, error)),
         }
     }
 }
 
-impl Format {
+impl RowFormat {
     /// The row's line, after the heading where it is the first.
-    fn line(self, row: &Row, is_first: bool) -> Result<String, Failure> {
+    fn line(self, row: &Row, is_first: bool) -> Result<String, CommandError> {
         match self {
             Self::Json => {
-                let line = serde_json::to_string(row).map_err(|error| Failure::new(error.to_string()))?;
+                let line =
+                    serde_json::to_string(row).map_err(|error| CommandError::new(error.to_string()))?;
                 Ok(line + "\n")
             }
             Self::Csv => {
                 let mut writer = csv::WriterBuilder::new().has_headers(is_first).from_writer(Vec::new());
-                writer.serialize(row).map_err(|error| Failure::new(error.to_string()))?;
-                let bytes = writer.into_inner().map_err(|error| Failure::new(error.to_string()))?;
+                writer.serialize(row).map_err(|error| CommandError::new(error.to_string()))?;
+                let bytes = writer.into_inner().map_err(|error| CommandError::new(error.to_string()))?;
                 Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
             Self::Table => {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use aberra::TrainConfig;
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// Flags that set a setting.
 #[derive(Args, Clone, Default)]
@@ -55,11 +55,11 @@ pub(crate) struct SettingsArgs {
 
 impl SettingsArgs {
     /// The settings: these flags over the environment over `--config`, or over `file` where there is none.
-    pub(crate) fn resolve(&self, file: Option<&Path>) -> Result<TrainConfig, Failure> {
+    pub(crate) fn resolve(&self, file: Option<&Path>) -> Result<TrainConfig, CommandError> {
         let mut layers = Vec::new();
         if let Some(path) = self.config.as_deref().or(file) {
-            let text = fs::read_to_string(path).map_err(|error| Failure::at(path, error))?;
-            layers.push(TrainConfig::parse_layer(&text).map_err(|error| Failure::at(path, error))?);
+            let text = fs::read_to_string(path).map_err(|error| CommandError::at(path, error))?;
+            layers.push(TrainConfig::parse_layer(&text).map_err(|error| CommandError::at(path, error))?);
         }
         let readable = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -68,8 +68,8 @@ impl SettingsArgs {
             layers.push(TrainConfig::assignment_layer(&assignment)?);
         }
         TrainConfig::from_layers(&layers).map_err(|error| match error.hint() {
-            Some(_) => Failure::Library(error),
-            None => Failure::new(error.to_string())
+            Some(_) => CommandError::Library(error),
+            None => CommandError::new(error.to_string())
                 .with_hint("`aberra train --print-config` prints every setting and its value"),
         })
     }

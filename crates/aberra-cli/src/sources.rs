@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use aberra::dataset::image_files;
 
 /// An image file to score, or why there is none.
-pub(crate) type Source = Result<PathBuf, String>;
+pub(crate) type ListedPath = Result<PathBuf, String>;
 
 /// Longest path that a list may hold.
 const MAX_PATH_BYTES: u64 = 1 << 16;
@@ -38,9 +38,9 @@ impl<'a> Sources<'a> {
 }
 
 impl Iterator for Sources<'_> {
-    type Item = Source;
+    type Item = ListedPath;
 
-    fn next(&mut self) -> Option<Source> {
+    fn next(&mut self) -> Option<ListedPath> {
         loop {
             if let Some(source) = self.within.next() {
                 return Some(source.map_err(|error| error.to_string()));
@@ -64,7 +64,7 @@ impl Iterator for Sources<'_> {
 }
 
 /// The next path of the list; empty ones are passed over.
-fn listed(separator: u8) -> Option<Source> {
+fn listed(separator: u8) -> Option<ListedPath> {
     let mut input = stdin().lock();
     loop {
         let mut bytes = Vec::new();
@@ -87,13 +87,13 @@ fn listed(separator: u8) -> Option<Source> {
 }
 
 #[cfg(unix)]
-fn path_of(bytes: Vec<u8>) -> Source {
+fn path_of(bytes: Vec<u8>) -> ListedPath {
     use std::os::unix::ffi::OsStringExt;
     Ok(OsString::from_vec(bytes).into())
 }
 
 #[cfg(not(unix))]
-fn path_of(bytes: Vec<u8>) -> Source {
+fn path_of(bytes: Vec<u8>) -> ListedPath {
     let text = String::from_utf8(bytes).map_err(|error| format!("standard input: {error}"))?;
     Ok(OsString::from(text).into())
 }

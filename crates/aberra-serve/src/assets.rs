@@ -8,7 +8,7 @@ use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::ServerState;
 
 /// As `web/` builds it.
 #[derive(RustEmbed)]
@@ -20,7 +20,7 @@ const PAGE_CACHE: &str = "no-cache";
 const FILE_CACHE: &str = "public, max-age=31536000, immutable";
 
 /// The page at `/` and its files below `/assets/`.
-pub(crate) fn router() -> Router<Shared> {
+pub(crate) fn router() -> Router<ServerState> {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { answer("index.html", PAGE_CACHE, &headers) }))
         .route(

@@ -7,26 +7,26 @@ use aberra::explain::{EvidenceRanks, Pca, posterior_means, principal_components}
 use aberra::{Detector, Part};
 use bytes::Bytes;
 
-use crate::statistics::Statistics;
+use crate::statistics::DetectorStatistics;
 
 /// A detector under the name that requests call it by.
 #[derive(Debug)]
-pub(crate) struct Served {
+pub(crate) struct ServedDetector {
     /// Its name: unique, and safe in a URL.
     pub(crate) name: String,
     /// The detector.
     pub(crate) detector: Detector,
     pub(crate) ranks: EvidenceRanks,
-    pub(crate) statistics: Statistics,
+    pub(crate) statistics: DetectorStatistics,
     components: OnceLock<Option<Pca>>,
-    spread: OnceLock<Spread>,
+    spread: OnceLock<LatentSpread>,
     known: OnceLock<KnownNormals>,
-    evaluation: RwLock<Evaluated>,
+    evaluation: RwLock<EvaluationState>,
 }
 
 /// What there is of a detector's evaluation.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Evaluated {
+pub(crate) enum EvaluationState {
     /// Nothing, and nothing on its way.
     #[default]
     None,
@@ -43,7 +43,7 @@ pub(crate) enum Evaluated {
     Done(Bytes),
 }
 
-impl Evaluated {
+impl EvaluationState {
     /// Whether there is one, or one on its way.
     pub(crate) fn exists(&self) -> bool {
         matches!(self, Self::Running { .. } | Self::Done(_))
@@ -55,7 +55,7 @@ pub(crate) type KnownNormals = BTreeMap<usize, (Option<String>, Option<String>)>
 
 /// Where the training normals lie in latent space, each dimension alone.
 #[derive(Debug)]
-pub(crate) struct Spread {
+pub(crate) struct LatentSpread {
     pub(crate) mean: Vec<f64>,
     pub(crate) standard_deviations: Vec<f64>,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Spread {
 /// Principal components that are shown and that can be moved along.
 const COMPONENTS: usize = 10;
 
-impl Served {
+impl ServedDetector {
     /// A detector to be served as `name`.
     pub(crate) fn new(name: String, detector: Detector) -> Self {
         let ranks = EvidenceRanks::of(detector.normals());
@@ -71,11 +71,11 @@ impl Served {
             name,
             detector,
             ranks,
-            statistics: Statistics::default(),
+            statistics: DetectorStatistics::default(),
             components: OnceLock::new(),
             spread: OnceLock::new(),
             known: OnceLock::new(),
-            evaluation: RwLock::new(Evaluated::None),
+            evaluation: RwLock::new(EvaluationState::None),
         }
     }
 
@@ -84,8 +84,8 @@ impl Served {
         self.components.get_or_init(|| principal_components(&self.detector, COMPONENTS).ok()).as_ref()
     }
 
-    pub(crate) fn spread(&self) -> &Spread {
-        self.spread.get_or_init(|| Spread::of(&posterior_means(&self.detector, Part::Train)))
+    pub(crate) fn spread(&self) -> &LatentSpread {
+        self.spread.get_or_init(|| LatentSpread::of(&posterior_means(&self.detector, Part::Train)))
     }
 
     /// Name and small picture of one of its normals, where a data set holds it.
@@ -100,11 +100,11 @@ impl Served {
     }
 
     /// What there is of its evaluation.
-    pub(crate) fn evaluation(&self) -> Evaluated {
+    pub(crate) fn evaluation(&self) -> EvaluationState {
         self.evaluation.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set_evaluation(&self, evaluated: Evaluated) {
+    pub(crate) fn set_evaluation(&self, evaluated: EvaluationState) {
         *self.evaluation.write().unwrap_or_else(PoisonError::into_inner) = evaluated;
     }
 
@@ -114,7 +114,7 @@ impl Served {
     }
 }
 
-impl Spread {
+impl LatentSpread {
     fn of(points: &[Vec<f32>]) -> Self {
         let dimensions = points.first().map_or(0, Vec::len);
         let count = points.len().max(1) as f64;
@@ -130,13 +130,13 @@ impl Spread {
 
 /// All of them, in the order in which they were given.
 #[derive(Clone, Debug)]
-pub(crate) struct Detectors(Arc<[Arc<Served>]>);
+pub(crate) struct Detectors(Arc<[Arc<ServedDetector>]>);
 
 impl Detectors {
     /// Gives each detector a name of its own: characters that a URL would have to escape become `-`, and a name that
     /// comes again gets a number.
     pub(crate) fn new(given: Vec<(String, Detector)>) -> Self {
-        let mut served: Vec<Arc<Served>> = Vec::with_capacity(given.len());
+        let mut served: Vec<Arc<ServedDetector>> = Vec::with_capacity(given.len());
         for (name, detector) in given {
             let plain = plain(&name);
             let mut unique = plain.clone();
@@ -145,16 +145,16 @@ impl Detectors {
                 number += 1;
                 unique = format!("{plain}-{number}");
             }
-            served.push(Arc::new(Served::new(unique, detector)));
+            served.push(Arc::new(ServedDetector::new(unique, detector)));
         }
         Self(served.into())
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<&Arc<Served>> {
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<ServedDetector>> {
         self.0.iter().find(|served| served.name == name)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Served>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ServedDetector>> {
         self.0.iter()
     }
 }

@@ -16,17 +16,17 @@ use aberra::{Verdict, image};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::detectors::Served;
+use crate::detectors::ServedDetector;
 use crate::metrics::Metrics;
-use crate::options::{Batching, Limits};
-use crate::problem::{Failure, Problem};
+use crate::options::{Batching, ServeLimits};
+use crate::problem::{ImageProblem, Problem};
 
 /// How far a score of a batch may lie from the same image's score alone, as a share of the larger of 1 and the score.
 pub const BATCH_TOLERANCE: f64 = 1e-4;
 
 /// An image as a request brings it.
 #[derive(Clone, Debug)]
-pub(crate) enum Source {
+pub(crate) enum ImageSource {
     /// A file's bytes.
     Encoded(Bytes),
     /// Pixels.
@@ -35,18 +35,18 @@ pub(crate) enum Source {
 
 /// The server cannot take these images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum Rejection {
     /// Not now: the queue is full.
-    Busy,
+    QueueFull,
     /// Never: more images than the queue holds.
-    TooMany,
+    ExceedsQueue,
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<Rejection> for Problem {
+    fn from(refusal: Rejection) -> Self {
         match refusal {
-            Refusal::Busy => Self::busy(),
-            Refusal::TooMany => {
+            Rejection::QueueFull => Self::busy(),
+            Rejection::ExceedsQueue => {
                 Self::too_large("expected no more images than the queue holds; send fewer at a time")
             }
         }
@@ -60,23 +60,23 @@ pub(crate) struct Engine {
     workers: Arc<Semaphore>,
     /// Held by a large image while it is decoded: one takes hundreds of megabytes, and a second would hold up the rest.
     large: Arc<Semaphore>,
-    queue: Sender<Job>,
-    limits: Limits,
+    queue: Sender<QueuedImage>,
+    limits: ServeLimits,
     metrics: Metrics,
 }
 
 /// A preprocessed image on its way to the model.
-struct Job {
-    served: Arc<Served>,
+struct QueuedImage {
+    served: Arc<ServedDetector>,
     input: Input,
-    reply: oneshot::Sender<Result<Verdict, Failure>>,
+    reply: oneshot::Sender<Result<Verdict, ImageProblem>>,
     queued: Instant,
     _room: OwnedSemaphorePermit,
 }
 
 impl Engine {
     /// Starts the thread that asks the model. It ends when the last clone is gone.
-    pub(crate) fn start(limits: Limits, batching: Batching, metrics: Metrics) -> std::io::Result<Self> {
+    pub(crate) fn start(limits: ServeLimits, batching: Batching, metrics: Metrics) -> std::io::Result<Self> {
         let (queue, jobs) = channel();
         let room = Arc::new(Semaphore::new(limits.queue));
         let batcher =
@@ -113,12 +113,12 @@ impl Engine {
     /// The queue has no room for them; nothing was done then.
     pub(crate) async fn judge(
         &self,
-        served: &Arc<Served>,
-        images: Vec<Source>,
-    ) -> Result<Vec<Result<Verdict, Failure>>, Refusal> {
+        served: &Arc<ServedDetector>,
+        images: Vec<ImageSource>,
+    ) -> Result<Vec<Result<Verdict, ImageProblem>>, Rejection> {
         let count = images.len();
         if count > self.limits.queue {
-            return Err(Refusal::TooMany);
+            return Err(Rejection::ExceedsQueue);
         }
         let room =
             u32::try_from(count).ok().and_then(|count| self.room.clone().try_acquire_many_owned(count).ok());
@@ -126,7 +126,7 @@ impl Engine {
         let Some(mut room) = room else {
             self.metrics.refused();
             served.statistics.fail.add(started.elapsed());
-            return Err(Refusal::Busy);
+            return Err(Rejection::QueueFull);
         };
         let judging = images.into_iter().filter_map(|image| {
             let room = room.split(1)?;
@@ -143,10 +143,10 @@ impl Engine {
     ///
     /// # Errors
     /// The queue is full.
-    pub(crate) fn room(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    pub(crate) fn room(&self) -> Result<OwnedSemaphorePermit, Rejection> {
         self.room.clone().try_acquire_owned().map_err(|_| {
             self.metrics.refused();
-            Refusal::Busy
+            Rejection::QueueFull
         })
     }
 
@@ -165,10 +165,10 @@ impl Engine {
 
     async fn judge_one(
         &self,
-        served: Arc<Served>,
-        image: Source,
+        served: Arc<ServedDetector>,
+        image: ImageSource,
         room: OwnedSemaphorePermit,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<Verdict, ImageProblem> {
         let limits = image::Limits { max_pixels: self.limits.pixels, ..served.detector.config().limits };
         let large = match is_large(&image, &limits) {
             true => Some(self.large.clone().acquire_owned().await),
@@ -180,47 +180,47 @@ impl Engine {
             let (_large, _worker) = (large, worker);
             let input = guarded(|| {
                 let image = match image {
-                    Source::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::of_image)?,
-                    Source::Decoded(image) => image,
+                    ImageSource::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::of_image)?,
+                    ImageSource::Decoded(image) => image,
                 };
                 served.detector.preprocess(&image)
             });
             (input, served, room)
         })
         .await
-        .map_err(|_| Failure::internal())?;
+        .map_err(|_| ImageProblem::internal())?;
         self.metrics.decoded(started.elapsed());
         served.statistics.compute_input.add(started.elapsed());
         let (reply, verdict) = oneshot::channel();
-        let job = Job { served, input: input?, reply, queued: Instant::now(), _room: room };
-        self.queue.send(job).map_err(|_| Failure::internal())?;
-        verdict.await.map_err(|_| Failure::internal())?
+        let job = QueuedImage { served, input: input?, reply, queued: Instant::now(), _room: room };
+        self.queue.send(job).map_err(|_| ImageProblem::internal())?;
+        verdict.await.map_err(|_| ImageProblem::internal())?
     }
 }
 
 /// Whether decoding an image takes much memory and time; an image that cannot be read takes none.
-fn is_large(image: &Source, limits: &image::Limits) -> bool {
+fn is_large(image: &ImageSource, limits: &image::Limits) -> bool {
     /// Rows x columns.
     const LARGE: usize = 4 << 20;
     match image {
-        Source::Encoded(bytes) => {
+        ImageSource::Encoded(bytes) => {
             header(bytes, limits).is_ok_and(|header| header.height.saturating_mul(header.width) > LARGE)
         }
-        Source::Decoded(_) => false,
+        ImageSource::Decoded(_) => false,
     }
 }
 
 /// Runs work whose panic is this image's failure and no other's.
-fn guarded<T>(work: impl FnOnce() -> aberra::Result<T>) -> Result<T, Failure> {
+fn guarded<T>(work: impl FnOnce() -> aberra::Result<T>) -> Result<T, ImageProblem> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(|error| Failure::of(&error)),
-        Err(_) => Err(Failure::internal()),
+        Ok(done) => done.map_err(|error| ImageProblem::of(&error)),
+        Err(_) => Err(ImageProblem::internal()),
     }
 }
 
 /// The thread that asks the model.
 struct Batcher {
-    jobs: Receiver<Job>,
+    jobs: Receiver<QueuedImage>,
     room: Arc<Semaphore>,
     capacity: usize,
     batching: Batching,
@@ -243,7 +243,7 @@ impl Batcher {
     }
 
     /// What has arrived, and what arrives within the delay where more is known to be on its way.
-    fn gather(&self, first: Job) -> Vec<Job> {
+    fn gather(&self, first: QueuedImage) -> Vec<QueuedImage> {
         let until = Instant::now() + self.batching.delay;
         let mut batch = vec![first];
         while batch.len() < self.batching.most {
@@ -260,7 +260,7 @@ impl Batcher {
         batch
     }
 
-    fn ask(&self, served: &Served, jobs: Vec<Job>) {
+    fn ask(&self, served: &ServedDetector, jobs: Vec<QueuedImage>) {
         let started = Instant::now();
         let (inputs, replies): (Vec<_>, Vec<_>) = jobs
             .into_iter()
@@ -278,8 +278,8 @@ impl Batcher {
         let mut verdicts = verdicts.unwrap_or_default().into_iter();
         for (reply, _room) in replies {
             let verdict = match verdicts.next() {
-                Some(verdict) => verdict.map_err(|error| Failure::of(&error)),
-                None => Err(Failure::internal()),
+                Some(verdict) => verdict.map_err(|error| ImageProblem::of(&error)),
+                None => Err(ImageProblem::internal()),
             };
             if let Ok(verdict) = &verdict {
                 self.metrics.verdict(&served.name, verdict.anomalous);

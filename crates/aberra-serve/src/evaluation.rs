@@ -13,8 +13,8 @@ use aberra::report::{Frame, ReportOptions, RunFolder};
 use aberra::{Part, Result};
 use bytes::Bytes;
 
-use crate::detectors::{Evaluated, KnownNormals, Served};
-use crate::state::Shared;
+use crate::detectors::{EvaluationState, KnownNormals, ServedDetector};
+use crate::state::ServerState;
 
 /// What to evaluate detectors on.
 #[derive(Clone, Debug, Default)]
@@ -32,20 +32,20 @@ pub struct EvaluationData {
 }
 
 /// Starts to evaluate every detector on `data`, one after another.
-pub(crate) fn start(shared: &Shared, data: EvaluationData) -> std::io::Result<()> {
+pub(crate) fn start(shared: &ServerState, data: EvaluationData) -> std::io::Result<()> {
     for served in shared.detectors.iter() {
-        served.set_evaluation(Evaluated::Running { done: 0, of: 0 });
+        served.set_evaluation(EvaluationState::Running { done: 0, of: 0 });
     }
     let shared = shared.clone();
     thread::Builder::new().name("evaluation".to_owned()).spawn(move || {
         for (index, served) in shared.detectors.iter().enumerate() {
             let run = data.runs.get(index).map(PathBuf::as_path);
             let evaluated = match evaluate(&shared, served, &data, run) {
-                Ok(json) => Evaluated::Done(json),
+                Ok(json) => EvaluationState::Done(json),
                 Err(error) => {
                     let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
                     tracing::warn!(detector = served.name, "the evaluation failed: {error}{hint}");
-                    Evaluated::Failed(format!("{error}{hint}"))
+                    EvaluationState::Failed(format!("{error}{hint}"))
                 }
             };
             served.set_evaluation(evaluated);
@@ -56,8 +56,8 @@ pub(crate) fn start(shared: &Shared, data: EvaluationData) -> std::io::Result<()
 }
 
 fn evaluate(
-    shared: &Shared,
-    served: &Arc<Served>,
+    shared: &ServerState,
+    served: &Arc<ServedDetector>,
     data: &EvaluationData,
     run: Option<&Path>,
 ) -> Result<Bytes> {
@@ -67,7 +67,7 @@ fn evaluate(
     let mut past = 0;
     let mut observe = |EvaluateProgress { done, of }| {
         // Every image is looked at twice: scored, then drawn.
-        served.set_evaluation(Evaluated::Running { done: past + done, of: 2 * of });
+        served.set_evaluation(EvaluationState::Running { done: past + done, of: 2 * of });
         if done == of {
             past = of;
         }
@@ -100,7 +100,7 @@ fn evaluate(
 }
 
 /// Names and small pictures of the training normals that a data set holds.
-fn known_normals(served: &Served, dataset: &Dataset) -> KnownNormals {
+fn known_normals(served: &ServedDetector, dataset: &Dataset) -> KnownNormals {
     let detector = &served.detector;
     let train = detector.normals().iter().enumerate().filter(|(_, normal)| normal.part == Part::Train);
     let wanted: Vec<NearNormal> = train.map(|(normal, _)| NearNormal { normal, distance: 0.0 }).collect();

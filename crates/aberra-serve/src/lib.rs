@@ -24,5 +24,5 @@ pub use api::openapi;
 pub use engine::BATCH_TOLERANCE;
 pub use evaluation::EvaluationData;
 pub use log::{LogFormat, log};
-pub use options::{Batching, Limits, PORT, ServeOptions, TlsFiles};
-pub use server::{Error, Listening, Server, read_key};
+pub use options::{Batching, PORT, ServeLimits, ServeOptions, TlsFiles};
+pub use server::{Listening, ServeError, Server, read_key};

@@ -21,7 +21,7 @@ pub struct ServeOptions {
     /// Names, beside `localhost` and IP addresses, that a request may address this server by.
     pub hosts: Vec<String>,
     /// What is refused.
-    pub limits: Limits,
+    pub limits: ServeLimits,
     /// How concurrent requests are put together.
     pub batching: Batching,
 }
@@ -42,7 +42,7 @@ impl Default for ServeOptions {
             api_key: None,
             tls: None,
             hosts: Vec::new(),
-            limits: Limits::default(),
+            limits: ServeLimits::default(),
             batching: Batching::default(),
         }
     }
@@ -50,7 +50,7 @@ impl Default for ServeOptions {
 
 /// Upper bounds on what clients may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ServeLimits {
     /// Bytes of one request's body, as sent and after decompression.
     pub body_bytes: usize,
     /// Bytes of all bodies held at a time.
@@ -73,7 +73,7 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
-impl Default for Limits {
+impl Default for ServeLimits {
     fn default() -> Self {
         Self {
             body_bytes: 64 << 20,

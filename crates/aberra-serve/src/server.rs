@@ -20,21 +20,21 @@ use secrecy::SecretString;
 use crate::detectors::Detectors;
 use crate::engine::Engine;
 use crate::evaluation::{self, EvaluationData};
-use crate::guard::{Connections, SHORTEST_KEY, guarded};
+use crate::guard::{ConnectionLimit, SHORTEST_KEY, guarded};
 use crate::metrics::Metrics;
-use crate::options::{Limits, ServeOptions, TlsFiles};
+use crate::options::{ServeLimits, ServeOptions, TlsFiles};
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::ServerState;
 use crate::{api, assets, oip};
 
 /// Why a server cannot start.
 #[derive(Debug)]
-pub struct Error {
+pub struct ServeError {
     message: String,
     hint: Option<String>,
 }
 
-impl Error {
+impl ServeError {
     fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None }
     }
@@ -49,26 +49,26 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for ServeError {}
 
 /// Detectors and everything that answers for them.
 pub struct Server {
     options: ServeOptions,
-    shared: Shared,
+    shared: ServerState,
 }
 
 /// A server that listens.
 pub struct Listening {
     listener: TcpListener,
     tls: Option<RustlsConfig>,
-    limits: Limits,
-    shared: Shared,
+    limits: ServeLimits,
+    shared: ServerState,
     router: Router,
 }
 
@@ -84,11 +84,11 @@ impl Server {
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn new(detectors: Vec<(String, Detector)>, options: ServeOptions) -> Result<Self, Error> {
+    pub fn new(detectors: Vec<(String, Detector)>, options: ServeOptions) -> Result<Self, ServeError> {
         let metrics = Metrics::new();
         let engine = Engine::start(options.limits, options.batching, metrics.clone())
-            .map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
-        let shared = Shared::new(Detectors::new(detectors), engine, options.limits, metrics);
+            .map_err(|error| ServeError::new(format!("cannot start a thread: {error}")))?;
+        let shared = ServerState::new(Detectors::new(detectors), engine, options.limits, metrics);
         Ok(Self { options, shared })
     }
 
@@ -122,10 +122,10 @@ impl Server {
     ///
     /// # Errors
     /// An address that needs an API key, or that cannot be bound; certificates that cannot be used.
-    pub fn listen(self) -> Result<Listening, Error> {
+    pub fn listen(self) -> Result<Listening, ServeError> {
         let Self { options, shared } = &self;
         if !options.address.ip().is_loopback() && options.api_key.is_none() {
-            return Err(Error::new(format!(
+            return Err(ServeError::new(format!(
                 "expected an API key for the address {}, which others can reach, found none",
                 options.address
             ))
@@ -137,7 +137,7 @@ impl Server {
             Ok(listener)
         });
         let listener = listener.map_err(|error| {
-            Error::new(format!("cannot listen on {}: {error}", options.address))
+            ServeError::new(format!("cannot listen on {}: {error}", options.address))
                 .with_hint("give another --address; port 0 takes any that is free")
         })?;
         Ok(Listening { listener, tls, limits: options.limits, shared: shared.clone(), router: self.router() })
@@ -170,7 +170,7 @@ impl Listening {
     async fn answer(self) -> io::Result<()> {
         let Self { listener, tls, limits, shared, router } = self;
         let handle = Handle::new();
-        let connections = Connections::at_most(connections(limits.connections));
+        let connections = ConnectionLimit::at_most(connections(limits.connections));
         tokio::spawn(end_on_signal(handle.clone(), shared, limits.drain_time));
         let service = router.into_make_service();
         let mut server =
@@ -199,12 +199,12 @@ impl Listening {
 }
 
 /// Counts for Prometheus.
-async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
+async fn metrics(State(shared): State<ServerState>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], shared.metrics.text(shared.engine.waiting()))
 }
 
-async fn end_on_signal(handle: Handle<SocketAddr>, shared: Shared, drain: Duration) {
+async fn end_on_signal(handle: Handle<SocketAddr>, shared: ServerState, drain: Duration) {
     if asked_to_end().await.is_err() {
         return;
     }
@@ -258,11 +258,11 @@ fn connections(wanted: usize) -> usize {
     wanted
 }
 
-fn read_tls(files: &TlsFiles) -> Result<RustlsConfig, Error> {
+fn read_tls(files: &TlsFiles) -> Result<RustlsConfig, ServeError> {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let unusable = |path: &Path, why: &dyn fmt::Display| {
-        Error::new(format!("{}: {why}", path.display()))
+        ServeError::new(format!("{}: {why}", path.display()))
             .with_hint("expected files in PEM format, as certbot writes them")
     };
     let certificates: Vec<_> = CertificateDer::pem_file_iter(&files.certificates)
@@ -275,7 +275,7 @@ fn read_tls(files: &TlsFiles) -> Result<RustlsConfig, Error> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::new(error.to_string()))?
+        .map_err(|error| ServeError::new(error.to_string()))?
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .map_err(|error| unusable(&files.certificates, &error))?;
@@ -287,8 +287,8 @@ fn read_tls(files: &TlsFiles) -> Result<RustlsConfig, Error> {
 ///
 /// # Errors
 /// The file cannot be read, or what it holds cannot be a key. The message never holds it.
-pub fn read_key(path: &Path) -> Result<SecretString, Error> {
-    let at = |why: &dyn fmt::Display| Error::new(format!("{}: {why}", path.display()));
+pub fn read_key(path: &Path) -> Result<SecretString, ServeError> {
+    let at = |why: &dyn fmt::Display| ServeError::new(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| at(&error))?;
     let key = text.trim_end_matches(['\r', '\n']);
     if key.len() < SHORTEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {

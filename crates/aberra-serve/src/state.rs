@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::detectors::Detectors;
 use crate::engine::Engine;
 use crate::metrics::Metrics;
-use crate::options::Limits;
+use crate::options::ServeLimits;
 
 /// Shared by all requests. Clones are one state.
 #[derive(Clone)]
-pub(crate) struct Shared {
+pub(crate) struct ServerState {
     pub(crate) detectors: Detectors,
     pub(crate) engine: Engine,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ServeLimits,
     pub(crate) metrics: Metrics,
     /// Whether new requests are welcome: no longer so once the server is asked to end.
     ready: Arc<AtomicBool>,
 }
 
-impl Shared {
-    pub(crate) fn new(detectors: Detectors, engine: Engine, limits: Limits, metrics: Metrics) -> Self {
+impl ServerState {
+    pub(crate) fn new(detectors: Detectors, engine: Engine, limits: ServeLimits, metrics: Metrics) -> Self {
         Self { detectors, engine, limits, metrics, ready: Arc::new(AtomicBool::new(true)) }
     }
 

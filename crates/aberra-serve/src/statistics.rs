@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How often something was done, and how long it took together.
 #[derive(Debug, Default)]
-pub(crate) struct Count {
+pub(crate) struct DurationCount {
     count: AtomicU64,
     nanoseconds: AtomicU64,
 }
 
-impl Count {
+impl DurationCount {
     /// Counts one that took so long.
     pub(crate) fn add(&self, took: Duration) {
         self.count.fetch_add(1, Ordering::Relaxed);
@@ -27,25 +27,25 @@ impl Count {
 
 /// What is counted of one detector.
 #[derive(Debug, Default)]
-pub(crate) struct Statistics {
+pub(crate) struct DetectorStatistics {
     /// Requests whose images all have a verdict.
-    pub(crate) success: Count,
+    pub(crate) success: DurationCount,
     /// Requests that were refused, or with an image that has none.
-    pub(crate) fail: Count,
+    pub(crate) fail: DurationCount,
     /// Images, waiting for the model.
-    pub(crate) queue: Count,
+    pub(crate) queue: DurationCount,
     /// Images, decoded and preprocessed.
-    pub(crate) compute_input: Count,
+    pub(crate) compute_input: DurationCount,
     /// Images, before the model: each takes as long as its batch.
-    pub(crate) compute_infer: Count,
+    pub(crate) compute_infer: DurationCount,
     /// Requests, from verdicts to output tensors.
-    pub(crate) compute_output: Count,
+    pub(crate) compute_output: DurationCount,
     /// Batches by their size: how many, and nanoseconds.
     batches: Mutex<BTreeMap<usize, (u64, u64)>>,
     last_inference: AtomicU64,
 }
 
-impl Statistics {
+impl DetectorStatistics {
     /// The model looked at `images` images together.
     pub(crate) fn judged(&self, images: usize, took: Duration) {
         for _ in 0..images {

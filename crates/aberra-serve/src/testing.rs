@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::detectors::Detectors;
 use crate::engine::Engine;
 use crate::metrics::Metrics;
-use crate::options::{Batching, Limits};
-use crate::state::Shared;
+use crate::options::{Batching, ServeLimits};
+use crate::state::ServerState;
 
 #[path = "../tests/http/detectors.rs"]
 mod trained;
@@ -17,17 +17,17 @@ mod trained;
 pub(crate) use self::trained::{LATENT, SIZE_PX};
 
 /// A state with the detectors `first` and `second`. Nothing that a test does to it is seen by another test.
-pub(crate) fn shared() -> Shared {
-    shared_with(Limits::default())
+pub(crate) fn shared() -> ServerState {
+    shared_with(ServeLimits::default())
 }
 
 /// [`shared`] with limits of its own, and without batching.
-pub(crate) fn shared_with(limits: Limits) -> Shared {
+pub(crate) fn shared_with(limits: ServeLimits) -> ServerState {
     let metrics = Metrics::new();
     let batching = Batching { most: 1, ..Batching::default() };
     let engine = Engine::start(limits, batching, metrics.clone()).unwrap();
     let given = ["first", "second"].map(|name| (name.to_owned(), detector(name).clone()));
-    Shared::new(Detectors::new(given.into()), engine, limits, metrics)
+    ServerState::new(Detectors::new(given.into()), engine, limits, metrics)
 }
 
 /// One of the two detectors.

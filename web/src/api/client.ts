@@ -7,7 +7,7 @@ type Schemas = components["schemas"];
 export type DetectorSummary = Schemas["DetectorSummary"];
 export type DetectorDetails = Schemas["DetectorDetails"];
 export type Explanation = Schemas["Explanation"];
-export type Failure = Schemas["Failure"];
+export type Failure = Schemas["ImageProblem"];
 export type Latent = Schemas["Latent"];
 export type PhantomImage = Schemas["PhantomImage"];
 
@@ -83,7 +83,7 @@ export async function decode(detector: string, what: { latents: number[][] } | {
 export async function evaluation(detector: string): Promise<Evaluation> {
   const { data, error, response } = await asked(() => client.GET("/api/v1/detectors/{detector}/evaluation", { params: { path: { detector } } }));
   if (response.status === 202) {
-    const { done, of } = data as Schemas["Progress"];
+    const { done, of } = data as Schemas["EvaluationProgress"];
     return { state: "running", done, of };
   }
   if (data !== undefined) return { state: "done", report: data as unknown as ReportData };

@@ -284,6 +284,19 @@ export interface components {
             /** Format: double */
             threshold: number;
         };
+        /** @description How far an evaluation is. */
+        EvaluationProgress: {
+            /** @description Images done. */
+            done: number;
+            /** @description Images in all; 0 before it is known. */
+            of: number;
+            state: components["schemas"]["EvaluationStage"];
+        };
+        /**
+         * @description What an evaluation without a result is doing.
+         * @enum {string}
+         */
+        EvaluationStage: "running";
         /** @description The stories of images. */
         ExplainResponse: {
             /** @description The detector's name. */
@@ -300,7 +313,7 @@ export interface components {
         };
         /** @description What became of one image: its story, or why there is none. */
         ExplainResult: {
-            error?: components["schemas"]["Failure"] | null;
+            error?: components["schemas"]["ImageProblem"] | null;
             explanation?: components["schemas"]["Explanation"] | null;
             /** @description The file's name, as the client sent it. */
             name?: string | null;
@@ -327,23 +340,30 @@ export interface components {
                 [key: string]: number;
             };
             verdict: components["schemas"]["Verdict"];
-            window: components["schemas"]["Window"];
-        };
-        /** @description Why one image has no verdict. */
-        Failure: {
-            /** @description What was expected, and what was found. */
-            detail: string;
-            /** @description What to do, where there is something to say. */
-            hint?: string | null;
+            window: components["schemas"]["InputWindow"];
         };
         /**
          * Format: binary
          * @description An encoded image: PNG, JPEG, TIFF, BMP or WebP, recognised by its content.
          */
-        File: string;
+        ImageFile: string;
         /** @description A form whose files are images, whatever its fields are called. */
-        Form: {
-            image: components["schemas"]["File"][];
+        ImageForm: {
+            image: components["schemas"]["ImageFile"][];
+        };
+        /** @description Why one image has no verdict. */
+        ImageProblem: {
+            /** @description What was expected, and what was found. */
+            detail: string;
+            /** @description What to do, where there is something to say. */
+            hint?: string | null;
+        };
+        /** @description The pixels of the network input that show the image; the rest is padding. */
+        InputWindow: {
+            height: number;
+            left: number;
+            top: number;
+            width: number;
         };
         /** @description Where the training normals lie in latent space. */
         Latent: {
@@ -423,19 +443,6 @@ export interface components {
             /** @description Its name. */
             title: string;
         };
-        /** @description How far an evaluation is. */
-        Progress: {
-            /** @description Images done. */
-            done: number;
-            /** @description Images in all; 0 before it is known. */
-            of: number;
-            state: components["schemas"]["ProgressStage"];
-        };
-        /**
-         * @description What an evaluation without a result is doing.
-         * @enum {string}
-         */
-        ProgressStage: "running";
         /** @description What a threshold promises. */
         Promise: {
             /**
@@ -467,7 +474,7 @@ export interface components {
         };
         /** @description What became of one image: a verdict, or why there is none. */
         ScoreResult: {
-            error?: components["schemas"]["Failure"] | null;
+            error?: components["schemas"]["ImageProblem"] | null;
             /** @description The file's name, as the client sent it. */
             name?: string | null;
             verdict?: components["schemas"]["Verdict"] | null;
@@ -559,13 +566,6 @@ export interface components {
              * @description In the units of the score.
              */
             threshold: number;
-        };
-        /** @description The pixels of the network input that show the image; the rest is padding. */
-        Window: {
-            height: number;
-            left: number;
-            top: number;
-            width: number;
         };
     };
     responses: never;
@@ -694,7 +694,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Progress"];
+                    "application/json": components["schemas"]["EvaluationProgress"];
                 };
             };
             /** @description There is none */
@@ -732,9 +732,9 @@ export interface operations {
         /** @description As for score. */
         requestBody: {
             content: {
-                "application/octet-stream": components["schemas"]["File"];
-                "image/*": components["schemas"]["File"];
-                "multipart/form-data": components["schemas"]["Form"];
+                "application/octet-stream": components["schemas"]["ImageFile"];
+                "image/*": components["schemas"]["ImageFile"];
+                "multipart/form-data": components["schemas"]["ImageForm"];
             };
         };
         responses: {
@@ -821,9 +821,9 @@ export interface operations {
         /** @description An encoded image, or a form whose files are images. PNG, JPEG, TIFF, BMP or WebP, by content. */
         requestBody: {
             content: {
-                "application/octet-stream": components["schemas"]["File"];
-                "image/*": components["schemas"]["File"];
-                "multipart/form-data": components["schemas"]["Form"];
+                "application/octet-stream": components["schemas"]["ImageFile"];
+                "image/*": components["schemas"]["ImageFile"];
+                "multipart/form-data": components["schemas"]["ImageForm"];
             };
         };
         responses: {
@@ -934,7 +934,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/png": components["schemas"]["File"];
+                    "image/png": components["schemas"]["ImageFile"];
                 };
             };
             /** @description No such picture */

@@ -6,10 +6,10 @@ use std::path::Path;
 use aberra::Detector;
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// Everything, for programs.
-pub(crate) fn describe(path: &Path, detector: &Detector) -> Result<Value, Failure> {
+pub(crate) fn describe(path: &Path, detector: &Detector) -> Result<Value, CommandError> {
     let calibration = detector.calibration();
     Ok(json!({
         "path": path.to_string_lossy(),
@@ -31,6 +31,6 @@ pub(crate) fn describe(path: &Path, detector: &Detector) -> Result<Value, Failur
 }
 
 /// The size of a file.
-pub(crate) fn bytes(path: &Path) -> Result<u64, Failure> {
-    Ok(fs::metadata(path).map_err(|error| Failure::at(path, error))?.len())
+pub(crate) fn bytes(path: &Path) -> Result<u64, CommandError> {
+    Ok(fs::metadata(path).map_err(|error| CommandError::at(path, error))?.len())
 }

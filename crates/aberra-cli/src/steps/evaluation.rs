@@ -5,9 +5,9 @@ use std::path::Path;
 
 use aberra::Detector;
 use aberra::dataset::{GroupBy, Split};
-use aberra::evaluate::{EvaluateOptions, EvaluateProgress, Evaluation, Outcome as ImageOutcome};
+use aberra::evaluate::{EvaluateOptions, EvaluateProgress, Evaluation};
 
-use crate::failure::{Failure, Status};
+use crate::error::{CommandError, ExitStatus};
 use crate::progress::Counter;
 use crate::{data, output};
 
@@ -18,7 +18,7 @@ pub(crate) fn measure(
     normal: &[String],
     split: Option<&Path>,
     masks: bool,
-) -> Result<Evaluation, Failure> {
+) -> Result<Evaluation, CommandError> {
     let dataset = data::open(path, normal)?;
     let split = match split {
         None => None,
@@ -47,19 +47,19 @@ pub(crate) fn measure(
 }
 
 /// Names the images that could not be used.
-pub(crate) fn report_unusable(evaluation: &Evaluation) -> Status {
-    let mut status = Status::Done;
+pub(crate) fn report_unusable(evaluation: &Evaluation) -> ExitStatus {
+    let mut status = ExitStatus::Done;
     for row in &evaluation.images {
-        if let ImageOutcome::Unusable(reason) = &row.outcome {
+        if let aberra::evaluate::Outcome::Unusable(reason) = &row.outcome {
             output::warning(&format!("skipped {}: {reason}", row.name));
-            status = Status::SomeFailed;
+            status = ExitStatus::SomeFailed;
         }
     }
     status
 }
 
 /// Writes `evaluation.json` and `scores.csv`.
-pub(crate) fn write(evaluation: &Evaluation, folder: &Path) -> Result<(), Failure> {
+pub(crate) fn write(evaluation: &Evaluation, folder: &Path) -> Result<(), CommandError> {
     evaluation.save(&folder.join("evaluation.json"))?;
     output::write_whole(&folder.join("scores.csv"), evaluation.scores_csv().as_bytes())?;
     output::note(&format!("wrote evaluation.json and scores.csv to {}", folder.display()));

@@ -10,7 +10,7 @@ use aberra::report::{Report, ReportOptions, RunFolder};
 
 use super::run_folder::name_of;
 use crate::data;
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::progress::Counter;
 
 /// Gathers a report with progress on standard error.
@@ -22,7 +22,7 @@ pub(crate) fn make(
     evaluation: &Evaluation,
     run: RunFolder<'_>,
     others: &[(String, Detector)],
-) -> Result<Report, Failure> {
+) -> Result<Report, CommandError> {
     let dataset = data::list(data, normal)?;
     let mut counter = None;
     let mut observe = |EvaluateProgress { done, of }| {

@@ -5,7 +5,7 @@ use std::path::Path;
 use aberra::dataset::{Dataset, Inspection, Split};
 use aberra::{Detector, TrainConfig, TrainOptions};
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::interrupt;
 use crate::progress::TrainingProgress;
 
@@ -17,7 +17,7 @@ pub(crate) fn learn(
     config: &TrainConfig,
     folder: &Path,
     resume: bool,
-) -> Result<Detector, Failure> {
+) -> Result<Detector, CommandError> {
     let mut progress = TrainingProgress::default();
     interrupt::set_training(true);
     let trained = Detector::train_with(

@@ -8,7 +8,7 @@ use aberra::evaluate::ImageRow;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
-use crate::failure::{Failure, Outcome, Status};
+use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
 use crate::steps::card;
 use crate::steps::evaluation::{measure, report_unusable};
@@ -74,12 +74,12 @@ enum LabelledBy {
     Cost,
 }
 
-pub(crate) fn run(args: &CalibrateArgs) -> Outcome {
+pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
     let criterion = criterion(args)?;
     criterion.check()?;
     let path = &args.detector.detector;
     let before = Detector::load(path)?;
-    let mut status = Status::Done;
+    let mut status = ExitStatus::Done;
     let after = match &args.data {
         None => before.calibrate(None, criterion)?,
         Some(data) => {
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> Outcome {
     Ok(status)
 }
 
-fn criterion(args: &CalibrateArgs) -> Result<Criterion, Failure> {
+fn criterion(args: &CalibrateArgs) -> Result<Criterion, CommandError> {
     match (args.rate, args.percentile, args.threshold, args.labelled) {
         (Some(rate), ..) => Ok(Criterion::Conformal { rate, confidence: args.confidence }),
         (_, Some(percentile), ..) => Ok(Criterion::Percentile { percentile }),
@@ -118,7 +118,7 @@ fn criterion(args: &CalibrateArgs) -> Result<Criterion, Failure> {
             Ok(Criterion::LabelledCost { false_alarm: args.cost_false_alarm, miss: args.cost_miss })
         }
         (None, None, None, None) => {
-            Err(Failure::new("expected one of --rate, --percentile, --threshold and --labelled"))
+            Err(CommandError::new("expected one of --rate, --percentile, --threshold and --labelled"))
         }
     }
 }

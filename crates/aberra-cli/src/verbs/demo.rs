@@ -15,7 +15,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::args::JsonArgs;
-use crate::failure::{Failure, Outcome, Status};
+use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::settings::SettingsArgs;
 use crate::steps::run_folder::{DETECTOR_FILE, SETTINGS_FILE, SPLIT_FILE};
 use crate::steps::{card, evaluation, reporting, training};
@@ -59,7 +59,7 @@ const SHOWN: [usize; 2] = [4, 8];
 const SHEET_COLUMNS: usize = 2;
 const SHEET_ENLARGEMENT: usize = 2;
 
-pub(crate) fn run(args: &DemoArgs) -> Outcome {
+pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     interrupt::listen();
     let started = Instant::now();
     let config = settings(args)?;
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &DemoArgs) -> Outcome {
     let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
     let split = Split::of(&dataset, &inspection, &grouping, &config.split_settings())?;
     output::note(&split.display(&dataset).to_string());
-    fs::create_dir_all(&run).map_err(|error| Failure::at(&run, error))?;
+    fs::create_dir_all(&run).map_err(|error| CommandError::at(&run, error))?;
     let (file, split_file) = (run.join(DETECTOR_FILE), run.join(SPLIT_FILE));
     split.write(&split_file, &dataset, &inspection)?;
     output::write_whole(&run.join(SETTINGS_FILE), config.to_toml()?.as_bytes())?;
@@ -116,10 +116,10 @@ pub(crate) fn run(args: &DemoArgs) -> Outcome {
         ]))?;
         output::hint("now your own images: aberra doctor FOLDER, then aberra train FOLDER --out runs/first");
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn settings(args: &DemoArgs) -> Result<TrainConfig, Failure> {
+fn settings(args: &DemoArgs) -> Result<TrainConfig, CommandError> {
     let flags = SettingsArgs {
         preset: Some("small".to_owned()),
         size: Some(SIZE_PX),
@@ -133,16 +133,16 @@ fn settings(args: &DemoArgs) -> Result<TrainConfig, Failure> {
 }
 
 /// A folder with nothing in it.
-fn folder(out: Option<&Path>) -> Result<PathBuf, Failure> {
+fn folder(out: Option<&Path>) -> Result<PathBuf, CommandError> {
     let Some(folder) = out else {
         let made = tempfile::Builder::new().prefix("aberra-demo-").tempdir();
-        return Ok(made.map_err(|error| Failure::at(&std::env::temp_dir(), error))?.keep());
+        return Ok(made.map_err(|error| CommandError::at(&std::env::temp_dir(), error))?.keep());
     };
-    fs::create_dir_all(folder).map_err(|error| Failure::at(folder, error))?;
-    let mut inside = fs::read_dir(folder).map_err(|error| Failure::at(folder, error))?;
+    fs::create_dir_all(folder).map_err(|error| CommandError::at(folder, error))?;
+    let mut inside = fs::read_dir(folder).map_err(|error| CommandError::at(folder, error))?;
     match inside.next() {
         None => Ok(folder.to_owned()),
-        Some(_) => Err(Failure::at(folder, "expected an empty folder, found something in it")
+        Some(_) => Err(CommandError::at(folder, "expected an empty folder, found something in it")
             .with_hint("give another folder with --out, or none")),
     }
 }
@@ -157,7 +157,7 @@ fn summary(evaluation: &Evaluation) -> serde_json::Value {
 }
 
 /// A few test pictures, without a lesion and with one, as the detector sees them.
-fn draw(detector: &Detector, dataset: &Dataset, split: &Split) -> Result<Vec<u8>, Failure> {
+fn draw(detector: &Detector, dataset: &Dataset, split: &Split) -> Result<Vec<u8>, CommandError> {
     let mut verdicts: Vec<Verdict> = Vec::new();
     for (wants_normal, count) in [true, false].into_iter().zip(SHOWN) {
         let of_kind: Vec<usize> = (split.test.iter().copied())

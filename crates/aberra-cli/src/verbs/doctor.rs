@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::{JsonArgs, NormalArgs};
-use crate::failure::{Failure, Outcome, Status, named};
+use crate::error::{CommandError, CommandResult, ExitStatus, named};
 use crate::progress::Counter;
 use crate::{data, output};
 
@@ -54,7 +54,7 @@ struct Suspect {
     verdict: &'static str,
 }
 
-pub(crate) fn run(args: &DoctorArgs) -> Outcome {
+pub(crate) fn run(args: &DoctorArgs) -> CommandResult {
     let detector = args.detector.as_deref().map(Detector::load).transpose()?;
     let dataset = Dataset::open(&args.data, &OpenOptions { normal: args.normal.normal.clone() })?;
     let limits = detector.as_ref().map_or_else(Limits::default, |detector| detector.config().limits);
@@ -68,12 +68,13 @@ pub(crate) fn run(args: &DoctorArgs) -> Outcome {
     if let Some((_, Err(error))) = &support
         && error.is_settings()
     {
-        return Err(Failure::new(error.to_string()).with_hint("5 % is 0.05"));
+        return Err(CommandError::new(error.to_string()).with_hint("5 % is 0.05"));
     }
     let suspects = detector.as_ref().map(|detector| suspects(detector, &dataset, &limits));
 
     if args.json.json {
-        let mut value = serde_json::to_value(&report).map_err(|error| Failure::new(error.to_string()))?;
+        let mut value =
+            serde_json::to_value(&report).map_err(|error| CommandError::new(error.to_string()))?;
         if let Value::Object(fields) = &mut value {
             if let Some((rate, sizes)) = &support {
                 let reason = sizes.as_ref().err().map(ToString::to_string);
@@ -87,7 +88,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Outcome {
             }
         }
         output::json(&value)?;
-        return Ok(Status::Done);
+        return Ok(ExitStatus::Done);
     }
     output::data(report.to_string().trim_end())?;
     match support {
@@ -109,7 +110,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Outcome {
             output::data(&format!("  {score:>12}  p {p_value:.4}  {verdict:<9}  {name}"))?;
         }
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// The normals with the highest scores, highest first.

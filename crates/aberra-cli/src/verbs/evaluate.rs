@@ -7,7 +7,7 @@ use aberra::Detector;
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
-use crate::failure::{Failure, Outcome};
+use crate::error::{CommandError, CommandResult};
 use crate::output;
 use crate::steps::evaluation::{measure, report_unusable, write};
 
@@ -42,10 +42,10 @@ pub(crate) struct EvaluateArgs {
     json: JsonArgs,
 }
 
-pub(crate) fn run(args: &EvaluateArgs) -> Outcome {
+pub(crate) fn run(args: &EvaluateArgs) -> CommandResult {
     let detector = Detector::load(&args.detector.detector)?;
     if let Some(folder) = &args.out {
-        fs::create_dir_all(folder).map_err(|error| Failure::at(folder, error))?;
+        fs::create_dir_all(folder).map_err(|error| CommandError::at(folder, error))?;
     }
     let evaluation =
         measure(&detector, &args.data, &args.normal.normal, args.split.as_deref(), !args.no_masks)?;

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::args::{DetectorArgs, JsonArgs};
-use crate::failure::{Failure, Outcome, Status};
+use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::{inline, output};
 
 const EXAMPLES: &str = "\
@@ -42,14 +42,14 @@ pub(crate) struct ExplainArgs {
 /// Columns of a bar.
 const BAR: usize = 24;
 
-pub(crate) fn run(args: &ExplainArgs) -> Outcome {
+pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
     let detector = Detector::load(&args.detector.detector)?;
     let image = aberra::image::read(&args.image, &detector.config().limits).map_err(aberra::of_image)?;
     let story = detector.explain(&image)?;
     let near = match &args.data {
         Some(folder) => {
             if !folder.is_dir() {
-                return Err(Failure::at(folder, "expected a folder of images")
+                return Err(CommandError::at(folder, "expected a folder of images")
                     .with_hint("give the folder that the detector was trained on"));
             }
             let files: Vec<PathBuf> = image_files(folder).filter_map(Result::ok).collect();
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Outcome {
     } else {
         output::data(words(args, &detector, &story, &near).trim_end())?;
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNormal]) -> String {

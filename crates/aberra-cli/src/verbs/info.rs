@@ -6,7 +6,7 @@ use aberra::{Detector, PartSize};
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs};
-use crate::failure::{Failure, Outcome, Status};
+use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
 use crate::steps::card::{bytes, describe};
 
@@ -20,7 +20,7 @@ pub(crate) struct InfoArgs {
     json: JsonArgs,
 }
 
-pub(crate) fn run(args: &InfoArgs) -> Outcome {
+pub(crate) fn run(args: &InfoArgs) -> CommandResult {
     let path = &args.detector.detector;
     let detector = Detector::load(path)?;
     if args.json.json {
@@ -28,10 +28,10 @@ pub(crate) fn run(args: &InfoArgs) -> Outcome {
     } else {
         output::data(&words(path, &detector)?)?;
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn words(path: &Path, detector: &Detector) -> Result<String, Failure> {
+fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
     let (provenance, config) = (detector.provenance(), detector.config());
     let (preprocessing, model) = (&config.preprocessing, &config.model);
     let calibration = detector.calibration();

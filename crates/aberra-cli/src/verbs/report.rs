@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
-use crate::failure::{Failure, Outcome};
+use crate::error::{CommandError, CommandResult};
 use crate::output;
 use crate::steps::evaluation::{measure, report_unusable};
 use crate::steps::reporting::make;
@@ -57,12 +57,12 @@ pub(crate) struct ReportArgs {
     json: JsonArgs,
 }
 
-pub(crate) fn run(args: &ReportArgs) -> Outcome {
+pub(crate) fn run(args: &ReportArgs) -> CommandResult {
     let path = &args.detector.detector;
     let detector = Detector::load(path)?;
     let others = load_others(&args.compare)?;
     if let Some(folder) = &args.png {
-        fs::create_dir_all(folder).map_err(|error| Failure::at(folder, error))?;
+        fs::create_dir_all(folder).map_err(|error| CommandError::at(folder, error))?;
     }
     let evaluation = match &args.evaluation {
         Some(file) => Evaluation::load(file)?,
@@ -107,11 +107,11 @@ pub(crate) fn run(args: &ReportArgs) -> Outcome {
     Ok(status)
 }
 
-fn load_others(paths: &[PathBuf]) -> Result<Vec<(String, Detector)>, Failure> {
+fn load_others(paths: &[PathBuf]) -> Result<Vec<(String, Detector)>, CommandError> {
     paths.iter().map(|path| Ok((name_of(path), Detector::load(path)?))).collect()
 }
 
-fn write_figures(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn write_figures(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let figures = report.figures()?.into_iter().map(|(name, png)| {
         let file = folder.join(format!("{name}.png"));
         output::write_whole(&file, &png)?;

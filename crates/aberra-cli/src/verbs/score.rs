@@ -10,9 +10,9 @@ use aberra::{Detector, FILES_CHUNK, Verdict};
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs};
-use crate::failure::{Failure, Outcome, Status, named};
+use crate::error::{CommandError, CommandResult, ExitStatus, named};
 use crate::output;
-use crate::rows::{Format, Row, Rows};
+use crate::rows::{Row, RowFormat, Rows};
 use crate::sources::Sources;
 
 const EXAMPLES: &str = "\
@@ -53,10 +53,10 @@ pub(crate) struct ScoreArgs {
     fail_on_anomaly: bool,
 }
 
-pub(crate) fn run(args: &ScoreArgs) -> Outcome {
+pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     let detector = Detector::load(&args.detector.detector)?;
     if let Some(folder) = &args.heatmaps {
-        fs::create_dir_all(folder).map_err(|error| Failure::at(folder, error))?;
+        fs::create_dir_all(folder).map_err(|error| CommandError::at(folder, error))?;
     }
     let mut rows = Rows::open(format(args), args.out.as_deref())?;
     let tally = RefCell::new(Tally::default());
@@ -109,13 +109,13 @@ impl Tally {
         self.scored
     }
 
-    fn conclude(&self, rows: Rows, fail_on_anomaly: bool) -> Outcome {
+    fn conclude(&self, rows: Rows, fail_on_anomaly: bool) -> CommandResult {
         let Self { scored, failed, anomalous } = *self;
         if scored == 0 {
             return Err(match failed {
-                0 => Failure::new("expected images, found none")
+                0 => CommandError::new("expected images, found none")
                     .with_hint("images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below a folder"),
-                _ => Failure::new(format!(
+                _ => CommandError::new(format!(
                     "expected images, found {} that cannot be used",
                     output::count(failed, "file", "files")
                 )),
@@ -126,9 +126,9 @@ impl Tally {
         let images = output::count(scored, "image", "images");
         output::note(&format!("{images} scored, {anomalous} anomalous{skipped}"));
         Ok(match () {
-            () if failed > 0 => Status::SomeFailed,
-            () if fail_on_anomaly && anomalous > 0 => Status::Anomalous,
-            () => Status::Done,
+            () if failed > 0 => ExitStatus::SomeFailed,
+            () if fail_on_anomaly && anomalous > 0 => ExitStatus::Anomalous,
+            () => ExitStatus::Done,
         })
     }
 }
@@ -140,7 +140,7 @@ fn write(
     number: usize,
     path: &Path,
     verdict: &Verdict,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let heatmap = args.heatmaps.as_deref().map(|folder| heatmap_path(folder, number, path));
     if let Some(file) = &heatmap {
         output::write_whole(file, &heat_map_png(verdict, detector.pixel_threshold())?)?;
@@ -157,13 +157,13 @@ fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
 }
 
 /// `--out` may say the format by its name; a flag says it first.
-fn format(args: &ScoreArgs) -> Format {
+fn format(args: &ScoreArgs) -> RowFormat {
     let extension = args.out.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str());
     match extension {
-        _ if args.json.json => Format::Json,
-        _ if args.csv => Format::Csv,
-        Some("json" | "jsonl") => Format::Json,
-        Some("csv") => Format::Csv,
-        _ => Format::Table,
+        _ if args.json.json => RowFormat::Json,
+        _ if args.csv => RowFormat::Csv,
+        Some("json" | "jsonl") => RowFormat::Json,
+        Some("csv") => RowFormat::Csv,
+        _ => RowFormat::Table,
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use aberra::Detector;
 use aberra_serve::{
-    Batching, EvaluationData, Limits, LogFormat, ServeOptions, Server, TlsFiles, log, read_key,
+    Batching, EvaluationData, LogFormat, ServeLimits, ServeOptions, Server, TlsFiles, log, read_key,
 };
 use clap::{Args, ValueEnum};
 
 use crate::args::NormalArgs;
-use crate::failure::{Failure, Outcome, Status};
+use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
 use crate::steps::run_folder::name_of;
 
@@ -66,7 +66,7 @@ pub(crate) struct ServeArgs {
     allow_host: Vec<String>,
     /// How to log to standard error.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log: Log,
+    log: LogChoice,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -76,19 +76,19 @@ pub(crate) struct ServeArgs {
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// Bytes of a request's body, as sent and decompressed.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().body_bytes)]
+    #[arg(long, value_name = "N", default_value_t = ServeLimits::default().body_bytes)]
     max_body_bytes: usize,
     /// Rows x columns of an image.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().pixels)]
+    #[arg(long, value_name = "N", default_value_t = ServeLimits::default().pixels)]
     max_pixels: u64,
     /// Images in a request.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().images, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = ServeLimits::default().images, value_parser = at_least_one)]
     max_images: usize,
     /// Images in the server at a time; more are turned away with status 503.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().queue, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = ServeLimits::default().queue, value_parser = at_least_one)]
     queue: usize,
     /// Connections at a time; more are closed at once.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = ServeLimits::default().connections, value_parser = at_least_one)]
     connections: usize,
     /// Images that the model looks at together, at most; with 1, scores are those of `aberra score` bit for bit.
     #[arg(long, value_name = "N", default_value_t = Batching::default().most, value_parser = at_least_one)]
@@ -97,13 +97,13 @@ struct LimitArgs {
     #[arg(long, value_name = "MS", default_value_t = Batching::default().delay.as_millis() as u64)]
     batch_delay: u64,
     /// How long running requests may take to finish once the server is asked to end, in seconds.
-    #[arg(long, value_name = "SECS", default_value_t = Limits::default().drain_time.as_secs())]
+    #[arg(long, value_name = "SECS", default_value_t = ServeLimits::default().drain_time.as_secs())]
     drain: u64,
 }
 
 /// How to log.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Log {
+enum LogChoice {
     /// For people.
     Text,
     /// A JSON object a line.
@@ -112,18 +112,18 @@ enum Log {
     Off,
 }
 
-pub(crate) fn run(args: &ServeArgs) -> Outcome {
+pub(crate) fn run(args: &ServeArgs) -> CommandResult {
     if args.evaluation.is_some() && args.detectors.len() > 1 {
-        return Err(Failure::new("expected one detector beside --evaluation, found several")
+        return Err(CommandError::new("expected one detector beside --evaluation, found several")
             .with_hint("an evaluation is of one detector: leave it out, and all are evaluated"));
     }
     match args.log {
-        Log::Text => log(LogFormat::Text),
-        Log::Json => log(LogFormat::Json),
-        Log::Off => {}
+        LogChoice::Text => log(LogFormat::Text),
+        LogChoice::Json => log(LogFormat::Json),
+        LogChoice::Off => {}
     }
     let load = |path: &PathBuf| Ok((name_of(path), Detector::load(path)?));
-    let detectors = args.detectors.iter().map(load).collect::<Result<Vec<_>, Failure>>()?;
+    let detectors = args.detectors.iter().map(load).collect::<Result<Vec<_>, CommandError>>()?;
     let server = Server::new(detectors, options(args)?)?;
     if let Some(data) = &args.data {
         // A folder that is not there is said now, not on a page.
@@ -140,20 +140,20 @@ pub(crate) fn run(args: &ServeArgs) -> Outcome {
         output::warning(&format!("the browser could not be opened: {error}; open {address} yourself"));
     }
     server.run()?;
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn options(args: &ServeArgs) -> Result<ServeOptions, Failure> {
+fn options(args: &ServeArgs) -> Result<ServeOptions, CommandError> {
     let LimitArgs { max_body_bytes, max_pixels, max_images, queue, connections, batch, batch_delay, drain } =
         args.limits;
-    let held_bytes = Limits::default().held_bytes.max(2 * max_body_bytes);
+    let held_bytes = ServeLimits::default().held_bytes.max(2 * max_body_bytes);
     let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
     Ok(ServeOptions {
         address: args.address,
         api_key: args.api_key_file.as_deref().map(read_key).transpose()?,
         tls: tls.map(|(certificates, key)| TlsFiles { certificates, key }),
         hosts: args.allow_host.clone(),
-        limits: Limits {
+        limits: ServeLimits {
             body_bytes: max_body_bytes,
             held_bytes,
             pixels: max_pixels,
@@ -161,7 +161,7 @@ fn options(args: &ServeArgs) -> Result<ServeOptions, Failure> {
             queue,
             connections,
             drain_time: Duration::from_secs(drain),
-            ..Limits::default()
+            ..ServeLimits::default()
         },
         batching: Batching { most: batch, delay: Duration::from_millis(batch_delay) },
     })

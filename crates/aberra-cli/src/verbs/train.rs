@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::args::{JsonArgs, NormalArgs};
-use crate::failure::{Failure, Outcome, Status};
+use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::settings::SettingsArgs;
 use crate::steps::card;
 use crate::steps::run_folder::{CHECKPOINT_FILE, DETECTOR_FILE, SETTINGS_FILE, SPLIT_FILE};
@@ -65,18 +65,18 @@ pub(crate) struct TrainArgs {
     json: JsonArgs,
 }
 
-pub(crate) fn run(args: &TrainArgs) -> Outcome {
+pub(crate) fn run(args: &TrainArgs) -> CommandResult {
     if args.config_schema {
         output::json(&TrainConfig::json_schema())?;
-        return Ok(Status::Done);
+        return Ok(ExitStatus::Done);
     }
     let mut config = settings(args)?;
     if args.print_config {
         output::data(config.to_toml()?.trim_end())?;
-        return Ok(Status::Done);
+        return Ok(ExitStatus::Done);
     }
     let (Some(path), Some(folder)) = (&args.data, &args.out) else {
-        return Err(Failure::new("expected a data set and --out RUNDIR"));
+        return Err(CommandError::new("expected a data set and --out RUNDIR"));
     };
     // What is written down goes on in the same way on another machine.
     config.model.precision = config.model.precision.resolved()?;
@@ -121,10 +121,10 @@ pub(crate) fn run(args: &TrainArgs) -> Outcome {
         ]))?;
         output::hint(&next(&dataset, path, &args.normal.normal, folder));
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn settings(args: &TrainArgs) -> Result<TrainConfig, Failure> {
+fn settings(args: &TrainArgs) -> Result<TrainConfig, CommandError> {
     let mut flags = args.settings.clone();
     if let Some(policy @ ("pool" | "layout")) = args.split.as_deref().and_then(Path::to_str) {
         flags.set.push(format!("split.policy={policy}"));
@@ -134,9 +134,9 @@ fn settings(args: &TrainArgs) -> Result<TrainConfig, Failure> {
 }
 
 /// Makes the run folder, and makes sure that it can be written and that nothing in it is lost.
-fn prepare(folder: &Path, args: &TrainArgs) -> Result<(), Failure> {
+fn prepare(folder: &Path, args: &TrainArgs) -> Result<(), CommandError> {
     let unwritable = |error| {
-        Failure::at(folder, format!("expected a folder that can be written ({error})"))
+        CommandError::at(folder, format!("expected a folder that can be written ({error})"))
             .with_hint("give another folder with --out")
     };
     fs::create_dir_all(folder).map_err(unwritable)?;
@@ -144,18 +144,18 @@ fn prepare(folder: &Path, args: &TrainArgs) -> Result<(), Failure> {
     fs::write(&probe, b"probe").and_then(|()| fs::remove_file(&probe)).map_err(unwritable)?;
     let (detector, checkpoint) = (folder.join(DETECTOR_FILE), folder.join(CHECKPOINT_FILE));
     if args.resume && !checkpoint.exists() {
-        return Err(Failure::at(folder, "expected a checkpoint to resume from, found none")
+        return Err(CommandError::at(folder, "expected a checkpoint to resume from, found none")
             .with_hint("leave out --resume to start a new run"));
     }
     if args.resume || args.force {
         return Ok(());
     }
     if detector.exists() {
-        return Err(Failure::at(&detector, "there is a detector already")
+        return Err(CommandError::at(&detector, "there is a detector already")
             .with_hint("give another run folder, or --force to replace it"));
     }
     if checkpoint.exists() {
-        return Err(Failure::at(&checkpoint, "there is a run that was stopped")
+        return Err(CommandError::at(&checkpoint, "there is a run that was stopped")
             .with_hint("--resume goes on with it, --force starts again, or give another run folder"));
     }
     Ok(())
@@ -166,7 +166,7 @@ fn divide(
     config: &TrainConfig,
     dataset: &Dataset,
     inspection: &Inspection,
-) -> Result<Split, Failure> {
+) -> Result<Split, CommandError> {
     let given = match args.split.as_deref() {
         Some(word) if [Path::new("pool"), Path::new("layout")].contains(&word) => None,
         Some(file) => Some(file.to_owned()),
@@ -184,7 +184,7 @@ fn divide(
 }
 
 /// Refuses before training what calibration would refuse after it.
-fn check_promise(config: &TrainConfig, split: &Split) -> Result<(), Failure> {
+fn check_promise(config: &TrainConfig, split: &Split) -> Result<(), CommandError> {
     let promise = config.promise;
     let needed = groups_needed(promise.false_alarm_rate, promise.confidence)?;
     let found = split.calibration.len();
@@ -194,7 +194,7 @@ fn check_promise(config: &TrainConfig, split: &Split) -> Result<(), Failure> {
     let with = promise
         .confidence
         .map_or_else(String::new, |confidence| format!(" with {} confidence", output::percent(confidence)));
-    Err(Failure::new(format!(
+    Err(CommandError::new(format!(
         "a false-alarm rate of {}{with} needs {needed} groups of normal images to calibrate on, found {found}",
         output::percent(promise.false_alarm_rate)
     ))

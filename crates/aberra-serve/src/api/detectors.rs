@@ -10,10 +10,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Answer, find, parse};
-use crate::detectors::Served;
+use super::{ApiResult, find, parse};
+use crate::detectors::ServedDetector;
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::ServerState;
 
 /// What is served.
 #[derive(Debug, Serialize, ToSchema)]
@@ -165,7 +165,7 @@ pub(crate) struct ThresholdResponse {
 
 /// Lists the detectors that are served.
 #[utoipa::path(get, path = "/api/v1/detectors", tag = "aberra", operation_id = "detectors", responses((status = 200, body = DetectorList)))]
-pub(super) async fn list(State(shared): State<Shared>) -> Answer<Json<DetectorList>> {
+pub(super) async fn list(State(shared): State<ServerState>) -> ApiResult<Json<DetectorList>> {
     let detectors = shared.detectors.iter().map(|served| {
         let data = data(served)?;
         Ok(DetectorSummary {
@@ -182,7 +182,7 @@ pub(super) async fn list(State(shared): State<Shared>) -> Answer<Json<DetectorLi
         })
     });
     let aberra_version = env!("CARGO_PKG_VERSION").to_owned();
-    Ok(Json(DetectorList { aberra_version, detectors: detectors.collect::<Answer<_>>()? }))
+    Ok(Json(DetectorList { aberra_version, detectors: detectors.collect::<ApiResult<_>>()? }))
 }
 
 /// Says everything there is to know of a detector.
@@ -194,9 +194,9 @@ pub(super) async fn list(State(shared): State<Shared>) -> Answer<Json<DetectorLi
     )
 )]
 pub(super) async fn details(
-    shared: State<Shared>,
+    shared: State<ServerState>,
     Path(detector): Path<String>,
-) -> Answer<Json<DetectorDetails>> {
+) -> ApiResult<Json<DetectorDetails>> {
     let served = find(&shared, &detector)?;
     let detector = &served.detector;
     let data = data(&served)?;
@@ -244,10 +244,10 @@ pub(super) async fn details(
     )
 )]
 pub(super) async fn threshold(
-    shared: State<Shared>,
+    shared: State<ServerState>,
     Path(detector): Path<String>,
     body: Bytes,
-) -> Answer<Json<ThresholdResponse>> {
+) -> ApiResult<Json<ThresholdResponse>> {
     let served = find(&shared, &detector)?;
     let criterion = match parse::<ThresholdRequest>(&body)?.criterion {
         WantedCriterion::Conformal { rate, confidence } => Criterion::Conformal { rate, confidence },
@@ -264,7 +264,7 @@ pub(super) async fn threshold(
     }))
 }
 
-fn data(served: &Served) -> Answer<DetectorData> {
+fn data(served: &ServedDetector) -> ApiResult<DetectorData> {
     DetectorData::of(&served.detector, &served.name).map_err(|_| Problem::internal())
 }
 

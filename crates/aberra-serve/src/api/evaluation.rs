@@ -8,15 +8,15 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Answer, find};
-use crate::detectors::Evaluated;
+use super::{ApiResult, find};
+use crate::detectors::EvaluationState;
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::ServerState;
 
 /// How far an evaluation is.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub(crate) struct Progress {
-    state: Stage,
+pub(crate) struct EvaluationProgress {
+    state: EvaluationStage,
     /// Images done.
     done: usize,
     /// Images in all; 0 before it is known.
@@ -26,8 +26,8 @@ pub(crate) struct Progress {
 /// What an evaluation without a result is doing.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = ProgressStage)]
-pub(crate) enum Stage {
+#[schema(as = EvaluationStage)]
+pub(crate) enum EvaluationStage {
     /// Scoring and drawing.
     Running,
 }
@@ -37,20 +37,26 @@ pub(crate) enum Stage {
     get, path = "/api/v1/detectors/{detector}/evaluation", tag = "aberra", params(("detector" = String, Path)),
     responses(
         (status = 200, description = "What a report holds", body = Object),
-        (status = 202, description = "It is on its way", body = Progress),
+        (status = 202, description = "It is on its way", body = EvaluationProgress),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 500, description = "It failed", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn evaluation(shared: State<Shared>, Path(detector): Path<String>) -> Answer<Response> {
+pub(super) async fn evaluation(
+    shared: State<ServerState>,
+    Path(detector): Path<String>,
+) -> ApiResult<Response> {
     let served = find(&shared, &detector)?;
     match served.evaluation() {
-        Evaluated::None => Err(Problem::not_found("this detector has no evaluation")
+        EvaluationState::None => Err(Problem::not_found("this detector has no evaluation")
             .with_hint("start the server with --data FOLDER, labelled images by class")),
-        Evaluated::Running { done, of } => {
-            Ok((StatusCode::ACCEPTED, Json(Progress { state: Stage::Running, done, of })).into_response())
+        EvaluationState::Running { done, of } => {
+            Ok((StatusCode::ACCEPTED, Json(EvaluationProgress { state: EvaluationStage::Running, done, of }))
+                .into_response())
         }
-        Evaluated::Failed(why) => Err(Problem { detail: why, ..Problem::internal() }),
-        Evaluated::Done(json) => Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response()),
+        EvaluationState::Failed(why) => Err(Problem { detail: why, ..Problem::internal() }),
+        EvaluationState::Done(json) => {
+            Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+        }
     }
 }

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Answer, find, parse};
+use super::{ApiResult, find, parse};
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::ServerState;
 
 /// Latents in a request, at most.
 const MOST_LATENTS: usize = 64;
@@ -79,7 +79,10 @@ pub(crate) struct DecodeResponse {
         (status = 404, description = "No such detector", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn latent(shared: State<Shared>, Path(detector): Path<String>) -> Answer<Json<Latent>> {
+pub(super) async fn latent(
+    shared: State<ServerState>,
+    Path(detector): Path<String>,
+) -> ApiResult<Json<Latent>> {
     let served = find(&shared, &detector)?;
     let answer = shared.engine.work(move || {
         let spread = served.spread();
@@ -114,10 +117,10 @@ pub(super) async fn latent(shared: State<Shared>, Path(detector): Path<String>) 
     )
 )]
 pub(super) async fn decode(
-    shared: State<Shared>,
+    shared: State<ServerState>,
     Path(detector): Path<String>,
     body: Bytes,
-) -> Answer<Json<DecodeResponse>> {
+) -> ApiResult<Json<DecodeResponse>> {
     let served = find(&shared, &detector)?;
     let request: DecodeRequest = parse(&body)?;
     let model = served.detector.model();
@@ -140,12 +143,12 @@ pub(super) async fn decode(
     Ok(Json(decoded.await?))
 }
 
-fn checked(latents: Vec<Vec<f32>>) -> Answer<Vec<Vec<f32>>> {
+fn checked(latents: Vec<Vec<f32>>) -> ApiResult<Vec<Vec<f32>>> {
     check_count(latents.len())?;
     Ok(latents)
 }
 
-fn check_count(count: usize) -> Answer<()> {
+fn check_count(count: usize) -> ApiResult<()> {
     if (1..=MOST_LATENTS).contains(&count) {
         return Ok(());
     }

@@ -17,12 +17,12 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::detectors::Served;
+use crate::detectors::ServedDetector;
 use crate::problem::Problem;
-use crate::state::Shared;
+use crate::state::ServerState;
 
 /// What handlers give back.
-type Answer<T> = Result<T, Problem>;
+type ApiResult<T> = Result<T, Problem>;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,7 +38,7 @@ type Answer<T> = Result<T, Problem>;
 struct Description;
 
 /// The routes, and their description.
-fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
+fn described() -> (Router<ServerState>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(detectors::list))
         .routes(routes!(detectors::details))
@@ -54,7 +54,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
 }
 
 /// All routes of `/api/v1`.
-pub(crate) fn router() -> Router<Shared> {
+pub(crate) fn router() -> Router<ServerState> {
     let (router, description) = described();
     let description = Arc::new(description);
     router.route("/api/v1/openapi.json", get(move || async move { Json(description.as_ref().clone()) }))
@@ -67,7 +67,7 @@ pub fn openapi() -> String {
 }
 
 /// The detector that a request names.
-fn find(State(shared): &State<Shared>, name: &str) -> Answer<Arc<Served>> {
+fn find(State(shared): &State<ServerState>, name: &str) -> ApiResult<Arc<ServedDetector>> {
     shared.detectors.find(name).cloned().ok_or_else(|| {
         let names: Vec<&str> = shared.detectors.iter().map(|served| served.name.as_str()).collect();
         Problem::not_found(format!("expected one of the detectors {}", names.join(", ")))
@@ -75,7 +75,7 @@ fn find(State(shared): &State<Shared>, name: &str) -> Answer<Arc<Served>> {
 }
 
 /// A request's JSON. It may be nested as deep as serde_json allows (128).
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Answer<T> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
     serde_json::from_slice(body).map_err(|error| {
         Problem::bad_request(format!("the body is not the JSON that is expected: {error}"))
             .with_hint("/api/v1/openapi.json says what is")

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Answer;
-use super::upload::File;
+use super::ApiResult;
+use super::upload::ImageFile;
 use crate::problem::Problem;
 
 /// Not one that `aberra demo` trains on, unless asked.
@@ -67,11 +67,11 @@ pub(super) async fn list() -> Json<PhantomList> {
 #[utoipa::path(
     get, path = "/api/v1/phantoms/{id}", operation_id = "phantom", tag = "aberra", params(("id" = usize, Path)),
     responses(
-        (status = 200, body = File, content_type = "image/png"),
+        (status = 200, body = ImageFile, content_type = "image/png"),
         (status = 404, description = "No such picture", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn picture(Path(id): Path<String>) -> Answer<impl IntoResponse> {
+pub(super) async fn picture(Path(id): Path<String>) -> ApiResult<impl IntoResponse> {
     static DRAWN: [OnceLock<Bytes>; SHOWN.len()] = [const { OnceLock::new() }; SHOWN.len()];
     let id: Option<usize> = id.parse().ok();
     let (id, cell) = id

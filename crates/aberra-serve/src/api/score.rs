@@ -16,18 +16,18 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::upload::{File, Form, Upload, uploads};
-use super::{Answer, find};
-use crate::detectors::Served;
-use crate::engine::Source;
-use crate::problem::{Failure, Problem};
-use crate::state::Shared;
+use super::upload::{ImageFile, ImageForm, Upload, uploads};
+use super::{ApiResult, find};
+use crate::detectors::ServedDetector;
+use crate::engine::ImageSource;
+use crate::problem::{ImageProblem, Problem};
+use crate::state::ServerState;
 
 /// What may be asked along with images.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct Asked {
+pub(crate) struct ScoreQuery {
     /// Judge by this threshold instead of the detector's own.
     threshold: Option<f64>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct ScoreResponse {
 pub(crate) struct ScoreResult {
     /// The file's name, as the client sent it.
     name: Option<String>,
-    error: Option<Failure>,
+    error: Option<ImageProblem>,
     verdict: Option<Verdict>,
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct ExplainResponse {
 pub(crate) struct ExplainResult {
     /// The file's name, as the client sent it.
     name: Option<String>,
-    error: Option<Failure>,
+    error: Option<ImageProblem>,
     explanation: Option<Explanation>,
 }
 
@@ -106,7 +106,7 @@ pub(crate) struct Explanation {
     /// The score of every fitted scorer, by name.
     scores: BTreeMap<String, f64>,
     pictures: Pictures,
-    window: Window,
+    window: InputWindow,
     /// Posterior mean: where the image lies in latent space.
     mu: Vec<f32>,
     /// The same on the principal components that `latent` names, from their mean.
@@ -128,7 +128,7 @@ pub(crate) struct Pictures {
 
 /// The pixels of the network input that show the image; the rest is padding.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub(crate) struct Window {
+pub(crate) struct InputWindow {
     left: usize,
     top: usize,
     width: usize,
@@ -148,13 +148,13 @@ pub(crate) struct NearNormal {
     picture: Option<String>,
 }
 
-type Queried = Result<Query<Asked>, QueryRejection>;
+type Queried = Result<Query<ScoreQuery>, QueryRejection>;
 
 /// Scores one image (the body as it is) or several (a form).
 #[utoipa::path(
-    post, path = "/api/v1/detectors/{detector}/score", tag = "aberra", params(("detector" = String, Path), Asked),
+    post, path = "/api/v1/detectors/{detector}/score", tag = "aberra", params(("detector" = String, Path), ScoreQuery),
     request_body(content(
-        (File = "application/octet-stream"), (File = "image/*"), (Form = "multipart/form-data")
+        (ImageFile = "application/octet-stream"), (ImageFile = "image/*"), (ImageForm = "multipart/form-data")
     ), description = "An encoded image, or a form whose files are images. PNG, JPEG, TIFF, BMP or WebP, by content."),
     responses(
         (status = 200, description = "At least one image has a verdict", body = ScoreResponse),
@@ -164,12 +164,12 @@ type Queried = Result<Query<Asked>, QueryRejection>;
     )
 )]
 pub(super) async fn score(
-    shared: State<Shared>,
+    shared: State<ServerState>,
     Path(detector): Path<String>,
     asked: Queried,
     headers: HeaderMap,
     body: Bytes,
-) -> Answer<(StatusCode, Json<ScoreResponse>)> {
+) -> ApiResult<(StatusCode, Json<ScoreResponse>)> {
     let served = find(&shared, &detector)?;
     let threshold = threshold(&served, asked)?;
     let judged = judge(&shared, &served, &headers, body).await?;
@@ -187,9 +187,9 @@ pub(super) async fn score(
 
 /// Explains one image (the body as it is) or several (a form): verdict, evidence, pictures, nearest normals.
 #[utoipa::path(
-    post, path = "/api/v1/detectors/{detector}/explain", tag = "aberra", params(("detector" = String, Path), Asked),
+    post, path = "/api/v1/detectors/{detector}/explain", tag = "aberra", params(("detector" = String, Path), ScoreQuery),
     request_body(content(
-        (File = "application/octet-stream"), (File = "image/*"), (Form = "multipart/form-data")
+        (ImageFile = "application/octet-stream"), (ImageFile = "image/*"), (ImageForm = "multipart/form-data")
     ), description = "As for score."),
     responses(
         (status = 200, description = "At least one image has a story", body = ExplainResponse),
@@ -199,12 +199,12 @@ pub(super) async fn score(
     )
 )]
 pub(super) async fn explain(
-    shared: State<Shared>,
+    shared: State<ServerState>,
     Path(detector): Path<String>,
     asked: Queried,
     headers: HeaderMap,
     body: Bytes,
-) -> Answer<(StatusCode, Json<ExplainResponse>)> {
+) -> ApiResult<(StatusCode, Json<ExplainResponse>)> {
     let served = find(&shared, &detector)?;
     let threshold = threshold(&served, asked)?;
     let judged = judge(&shared, &served, &headers, body).await?;
@@ -228,7 +228,7 @@ fn status(any: bool) -> StatusCode {
     if any { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
 }
 
-fn threshold(served: &Served, asked: Queried) -> Answer<f64> {
+fn threshold(served: &ServedDetector, asked: Queried) -> ApiResult<f64> {
     let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
     match asked.threshold {
         None => Ok(served.detector.calibration().threshold),
@@ -239,24 +239,28 @@ fn threshold(served: &Served, asked: Queried) -> Answer<f64> {
     }
 }
 
-type Judged = (Option<String>, Result<LibraryVerdict, Failure>);
+type Judged = (Option<String>, Result<LibraryVerdict, ImageProblem>);
 
 async fn judge(
-    shared: &Shared,
-    served: &Arc<Served>,
+    shared: &ServerState,
+    served: &Arc<ServedDetector>,
     headers: &HeaderMap,
     body: Bytes,
-) -> Answer<Vec<Judged>> {
+) -> ApiResult<Vec<Judged>> {
     let uploads = uploads(headers, body, &shared.limits).await?;
     let (names, images): (Vec<_>, Vec<_>) =
-        uploads.into_iter().map(|Upload { name, bytes }| (name, Source::Encoded(bytes))).unzip();
+        uploads.into_iter().map(|Upload { name, bytes }| (name, ImageSource::Encoded(bytes))).unzip();
     let verdicts = shared.engine.judge(served, images).await?;
     Ok(names.into_iter().zip(verdicts).collect())
 }
 
-fn summary(served: &Served, verdict: &LibraryVerdict, threshold: f64) -> Result<Verdict, Failure> {
+fn summary(
+    served: &ServedDetector,
+    verdict: &LibraryVerdict,
+    threshold: f64,
+) -> Result<Verdict, ImageProblem> {
     let share = anomalous_share(verdict, served.detector.pixel_threshold());
-    Ok(summed(verdict, share.map_err(|error| Failure::of(&error))?, threshold))
+    Ok(summed(verdict, share.map_err(|error| ImageProblem::of(&error))?, threshold))
 }
 
 fn summed(verdict: &LibraryVerdict, anomalous_share: f64, threshold: f64) -> Verdict {
@@ -271,12 +275,16 @@ fn summed(verdict: &LibraryVerdict, anomalous_share: f64, threshold: f64) -> Ver
     }
 }
 
-fn story(served: &Served, verdict: LibraryVerdict, threshold: f64) -> Result<Explanation, Failure> {
+fn story(
+    served: &ServedDetector,
+    verdict: LibraryVerdict,
+    threshold: f64,
+) -> Result<Explanation, ImageProblem> {
     let told = served.detector.story(verdict, &served.ranks).and_then(|story| tell(served, story, threshold));
-    told.map_err(|error| Failure::of(&error))
+    told.map_err(|error| ImageProblem::of(&error))
 }
 
-fn tell(served: &Served, story: Story, threshold: f64) -> aberra::Result<Explanation> {
+fn tell(served: &ServedDetector, story: Story, threshold: f64) -> aberra::Result<Explanation> {
     let detector = &served.detector;
     let Story { verdict, evidence, anomalous_share, window, nearest } = story;
     let Region { top, left, height, width } = window;
@@ -297,7 +305,7 @@ fn tell(served: &Served, story: Story, threshold: f64) -> aberra::Result<Explana
             reconstruction: pictures.reconstruction,
             error: pictures.error,
         },
-        window: Window { left, top, width, height },
+        window: InputWindow { left, top, width, height },
         pca,
         nearest: find_normals(detector, &nearest, &[])
             .into_iter()

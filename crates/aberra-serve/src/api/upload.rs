@@ -5,20 +5,20 @@ use bytes::Bytes;
 use multer::{Constraints, Multipart, SizeLimit};
 use utoipa::ToSchema;
 
-use super::Answer;
-use crate::options::Limits;
+use super::ApiResult;
+use crate::options::ServeLimits;
 use crate::problem::Problem;
 
 /// An encoded image: PNG, JPEG, TIFF, BMP or WebP, recognised by its content.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-pub(crate) struct File(#[expect(dead_code, reason = "describes a body")] Vec<u8>);
+pub(crate) struct ImageFile(#[expect(dead_code, reason = "describes a body")] Vec<u8>);
 
 /// A form whose files are images, whatever its fields are called.
 #[derive(ToSchema)]
-pub(crate) struct Form {
+pub(crate) struct ImageForm {
     #[expect(dead_code, reason = "describes a body")]
-    image: Vec<File>,
+    image: Vec<ImageFile>,
 }
 
 /// An image as it was sent.
@@ -33,7 +33,11 @@ pub(super) struct Upload {
 const OTHER_PARTS: usize = 64;
 
 /// The images of a body, in order: at least one, at most as many as the limits allow.
-pub(super) async fn uploads(headers: &HeaderMap, body: Bytes, limits: &Limits) -> Answer<Vec<Upload>> {
+pub(super) async fn uploads(
+    headers: &HeaderMap,
+    body: Bytes,
+    limits: &ServeLimits,
+) -> ApiResult<Vec<Upload>> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     // What is no form is an image, whatever it calls itself: curl calls every body a form's.
     if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/") {
@@ -47,7 +51,7 @@ pub(super) async fn uploads(headers: &HeaderMap, body: Bytes, limits: &Limits) -
     parts(body, boundary, limits).await
 }
 
-async fn parts(body: Bytes, boundary: String, limits: &Limits) -> Answer<Vec<Upload>> {
+async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult<Vec<Upload>> {
     let size = SizeLimit::new().whole_stream(limits.body_bytes as u64).per_field(limits.body_bytes as u64);
     let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut form = Multipart::with_constraints(stream, boundary, Constraints::new().size_limit(size));

@@ -20,26 +20,26 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use crate::engine::Engine;
-use crate::options::Limits;
+use crate::options::ServeLimits;
 use crate::problem::Problem;
 use crate::problem::oip::is_grpc;
 
 /// What bodies may take.
 #[derive(Clone)]
-pub(super) struct Bodies {
-    limits: Limits,
+pub(super) struct BodyBudget {
+    limits: ServeLimits,
     engine: Engine,
     held: Arc<Semaphore>,
 }
 
 /// Bytes that are held, until dropped.
-struct Held {
+struct HeldBody {
     bytes: Bytes,
     _room: Option<OwnedSemaphorePermit>,
 }
 
-impl Bodies {
-    pub(super) fn new(limits: Limits, engine: Engine) -> Self {
+impl BodyBudget {
+    pub(super) fn new(limits: ServeLimits, engine: Engine) -> Self {
         Self { limits, engine, held: Arc::new(Semaphore::new(limits.held_bytes)) }
     }
 
@@ -59,7 +59,7 @@ impl Bodies {
             .with_hint("send fewer or smaller images, or start the server with a larger --max-body-bytes")
     }
 
-    async fn read(&self, mut body: Body) -> Result<Held, Problem> {
+    async fn read(&self, mut body: Body) -> Result<HeldBody, Problem> {
         let mut room = None;
         let mut read = BytesMut::new();
         while let Some(frame) = body.frame().await {
@@ -71,11 +71,11 @@ impl Bodies {
             self.hold(&mut room, data.len())?;
             read.extend_from_slice(&data);
         }
-        Ok(Held { bytes: read.freeze(), _room: room })
+        Ok(HeldBody { bytes: read.freeze(), _room: room })
     }
 
     /// Decompresses a chunk at a time, so that a small body cannot take more than its bound.
-    fn decompress(&self, sent: &[u8], encoding: Encoding) -> Result<Held, Problem> {
+    fn decompress(&self, sent: &[u8], encoding: Encoding) -> Result<HeldBody, Problem> {
         let mut reader: Box<dyn Read + '_> = match encoding {
             Encoding::Gzip => Box::new(MultiGzDecoder::new(sent)),
             Encoding::Deflate => Box::new(ZlibDecoder::new(sent)),
@@ -88,7 +88,7 @@ impl Bodies {
                 ))
             })?;
             if count == 0 {
-                return Ok(Held { bytes: read.into(), _room: room });
+                return Ok(HeldBody { bytes: read.into(), _room: room });
             }
             if read.len() + count > self.limits.body_bytes {
                 return Err(self.too_large());
@@ -98,7 +98,7 @@ impl Bodies {
         }
     }
 
-    async fn whole(&self, body: Body, headers: &HeaderMap) -> Result<Held, Problem> {
+    async fn whole(&self, body: Body, headers: &HeaderMap) -> Result<HeldBody, Problem> {
         let encoding = Encoding::of(headers)?;
         let sent = timeout(self.limits.body_time, self.read(body)).await.map_err(|_| {
             let seconds = self.limits.body_time.as_secs();
@@ -113,20 +113,20 @@ impl Bodies {
 
 /// Room for what a stream has sent: whoever answers it lets it go.
 #[derive(Clone, Default)]
-pub(crate) struct Unanswered(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub(crate) struct UnansweredBytes(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
-impl Unanswered {
+impl UnansweredBytes {
     /// Everything that was sent is answered.
     pub(crate) fn let_go(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
-impl Bodies {
-    /// The same request, whose frames take room as they arrive. Its extension [`Unanswered`] gives it back.
+impl BodyBudget {
+    /// The same request, whose frames take room as they arrive. Its extension [`UnansweredBytes`] gives it back.
     fn metered(&self, request: Request) -> Request {
         let (mut parts, body) = request.into_parts();
-        let unanswered = Unanswered::default();
+        let unanswered = UnansweredBytes::default();
         parts.extensions.insert(unanswered.clone());
         let bodies = self.clone();
         let body = body.into_data_stream().map(move |data| {
@@ -162,7 +162,7 @@ impl Encoding {
 
 /// Holds a request's body whole and answers within the bound of time. Of a stream of gRPC, which has no end that one could
 /// wait for, what was sent and not yet answered is held.
-pub(super) async fn hold(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
+pub(super) async fn hold(State(bodies): State<BodyBudget>, request: Request, next: Next) -> Response {
     let limit = bodies.limits.request_time;
     if is_grpc(request.headers()) && request.uri().path().ends_with("/ModelStreamInfer") {
         return within(limit, next.run(bodies.metered(request))).await;
@@ -173,7 +173,7 @@ pub(super) async fn hold(State(bodies): State<Bodies>, request: Request, next: N
         return bodies.too_large().into_response();
     }
     let held = if expected.exact() == Some(0) {
-        Ok(Held { bytes: Bytes::new(), _room: None })
+        Ok(HeldBody { bytes: Bytes::new(), _room: None })
     } else if bodies.engine.refuses() {
         // Before its body is read: there would be no room for what it brings.
         Err(Problem::busy())

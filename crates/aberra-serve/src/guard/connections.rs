@@ -13,15 +13,15 @@ use tower::Layer;
 
 /// Accepts connections while there is room. What is accepted holds its place until it ends.
 #[derive(Clone, Debug)]
-pub(crate) struct Connections(Arc<Semaphore>);
+pub(crate) struct ConnectionLimit(Arc<Semaphore>);
 
-impl Connections {
+impl ConnectionLimit {
     pub(crate) fn at_most(count: usize) -> Self {
         Self(Arc::new(Semaphore::new(count)))
     }
 }
 
-impl<S> Accept<TcpStream, S> for Connections {
+impl<S> Accept<TcpStream, S> for ConnectionLimit {
     type Stream = TcpStream;
     // The service lives as long as its connection, and the place with it.
     type Service = AddExtension<S, Arc<OwnedSemaphorePermit>>;

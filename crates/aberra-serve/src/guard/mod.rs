@@ -19,14 +19,14 @@ use secrecy::SecretString;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 
-pub(crate) use self::body::Unanswered;
-pub(crate) use self::connections::Connections;
+pub(crate) use self::body::UnansweredBytes;
+pub(crate) use self::connections::ConnectionLimit;
 pub(crate) use self::key::SHORTEST_KEY;
 use crate::metrics::Metrics;
 use crate::options::ServeOptions;
 use crate::problem::Problem;
-use crate::problem::oip::translated;
-use crate::state::Shared;
+use crate::problem::oip::translate_problems;
+use crate::state::ServerState;
 
 /// Everything a page may do: nothing but use this server's own files. The hash is that of an empty text: the 3-D plot adds an
 /// empty element for styles, and fills it by script.
@@ -50,20 +50,20 @@ const SMALL: u64 = 1024;
 
 /// Who may ask.
 #[derive(Clone)]
-struct Door {
+struct AccessPolicy {
     hosts: Arc<[String]>,
     key: Option<SecretString>,
 }
 
 /// Puts the guard before every route of `router`.
-pub(crate) fn guarded(router: Router, shared: &Shared, options: &ServeOptions) -> Router {
-    let door = Door { hosts: options.hosts.clone().into(), key: options.api_key.clone() };
-    let bodies = body::Bodies::new(options.limits, shared.engine.clone());
+pub(crate) fn guarded(router: Router, shared: &ServerState, options: &ServeOptions) -> Router {
+    let door = AccessPolicy { hosts: options.hosts.clone().into(), key: options.api_key.clone() };
+    let bodies = body::BodyBudget::new(options.limits, shared.engine.clone());
     router
         .layer(from_fn(catch_panics))
         .layer(from_fn_with_state(bodies, body::hold))
         .layer(from_fn_with_state(door, admit))
-        .layer(from_fn(translated))
+        .layer(from_fn(translate_problems))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(SMALL))))
         .layer(from_fn_with_state(shared.metrics.clone(), record))
 }
@@ -101,7 +101,7 @@ fn named(method: &Method) -> &'static str {
 }
 
 /// Turns away who may not ask.
-async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
+async fn admit(State(door): State<AccessPolicy>, request: Request, next: Next) -> Response {
     if let Err(why) = hosts::check(request.uri(), request.headers(), &door.hosts) {
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
     }

@@ -68,19 +68,19 @@ const MOST_WIDE_BYTES: usize = 64 << 10;
 
 /// Whether a message takes no more than a few times its length once it is read.
 pub(super) fn fits(message: &Bytes) -> bool {
-    let mut count = Counter { records: MOST_RECORDS, wide: MOST_WIDE_BYTES };
-    count.walk(message, Level::Request).is_some()
+    let mut count = RecordBudget { records: MOST_RECORDS, wide: MOST_WIDE_BYTES };
+    count.walk(message, MessageKind::Request).is_some()
 }
 
 /// What is still allowed.
-struct Counter {
+struct RecordBudget {
     records: usize,
     wide: usize,
 }
 
 /// Which message it is whose fields are counted.
 #[derive(Clone, Copy)]
-enum Level {
+enum MessageKind {
     Request,
     Input,
     Output,
@@ -88,7 +88,7 @@ enum Level {
     Other,
 }
 
-impl Level {
+impl MessageKind {
     /// What a field of bytes holds.
     fn inner(self, field: u64) -> Option<Self> {
         match (self, field) {
@@ -107,9 +107,9 @@ impl Level {
     }
 }
 
-impl Counter {
+impl RecordBudget {
     /// Counts the fields of a message; `None` where there are too many, or where it is no message.
-    fn walk(&mut self, mut message: &[u8], level: Level) -> Option<()> {
+    fn walk(&mut self, mut message: &[u8], level: MessageKind) -> Option<()> {
         while !message.is_empty() {
             self.records = self.records.checked_sub(1)?;
             let tag = varint(&mut message)?;

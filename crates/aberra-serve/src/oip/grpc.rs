@@ -22,15 +22,15 @@ use super::generated::model_infer_request::{InferInputTensor, InferRequestedOutp
 use super::generated::model_infer_response::InferOutputTensor;
 use super::generated::*;
 use super::infer::{
-    Asked, Parameter, Parameters, afterwards, beside, check_is_sent, infer, output, threshold,
+    InferRequest, Parameter, Parameters, afterwards, beside, check_is_sent, infer, output, threshold,
 };
 use super::model::{self, Output, VERSION};
 use super::tensors::{Datatype, Tensor, Values, shape};
-use crate::detectors::Served;
-use crate::guard::Unanswered;
+use crate::detectors::ServedDetector;
+use crate::guard::UnansweredBytes;
 use crate::problem::Problem;
 use crate::problem::oip::{status, text, unsupported};
-use crate::state::Shared;
+use crate::state::ServerState;
 
 /// The service's name in its addresses.
 const SERVICE: &str = "inference.GRPCInferenceService";
@@ -53,7 +53,7 @@ const UNSUPPORTED: [(&str, &str); 10] = [
 ];
 
 /// The service, to be merged with the routes of HTTP. A message is bounded as a body is, also after decompression.
-pub(crate) fn router(shared: Shared) -> Router {
+pub(crate) fn router(shared: ServerState) -> Router {
     let limit = shared.limits.body_bytes;
     let places = (shared.limits.held_bytes / limit.max(1)).clamp(1, Semaphore::MAX_PERMITS);
     let service = GrpcInferenceServiceServer::new(Service(shared))
@@ -96,13 +96,13 @@ fn is_compressed(headers: &HeaderMap) -> bool {
     headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity")
 }
 
-struct Service(Shared);
+struct Service(ServerState);
 
 /// What a call gives back.
 type Reply<T> = Result<Response<T>, Status>;
 
 impl Service {
-    fn find(&self, name: &str, version: &str) -> Result<Arc<Served>, Status> {
+    fn find(&self, name: &str, version: &str) -> Result<Arc<ServedDetector>, Status> {
         model::find(&self.0, name, version).map_err(|problem| status(&problem))
     }
 }
@@ -176,7 +176,7 @@ impl GrpcInferenceService for Service {
             match requests.message().await {
                 Ok(Some(request)) => {
                     let answer = streamed(&shared, request).await;
-                    if let Some(unanswered) = held.get::<Unanswered>() {
+                    if let Some(unanswered) = held.get::<UnansweredBytes>() {
                         unanswered.let_go();
                     }
                     Some((Ok(answer), Some((shared, held, requests))))
@@ -199,7 +199,7 @@ fn reply<T>(asked: &MetadataMap, answer: T) -> Reply<T> {
 }
 
 /// One answer of a stream: what goes wrong ends its request and not the stream.
-async fn streamed(shared: &Shared, request: ModelInferRequest) -> ModelStreamInferResponse {
+async fn streamed(shared: &ServerState, request: ModelInferRequest) -> ModelStreamInferResponse {
     let (id, name) = (request.id.clone(), request.model_name.clone());
     let (error_message, mut response) = match answer(shared, request).await {
         Ok(answer) => (String::new(), answer),
@@ -212,7 +212,7 @@ async fn streamed(shared: &Shared, request: ModelInferRequest) -> ModelStreamInf
     ModelStreamInferResponse { error_message, infer_response: Some(response) }
 }
 
-async fn answer(shared: &Shared, request: ModelInferRequest) -> Result<ModelInferResponse, Problem> {
+async fn answer(shared: &ServerState, request: ModelInferRequest) -> Result<ModelInferResponse, Problem> {
     let served = model::find(shared, &request.model_name, &request.model_version)?;
     let id = request.id.clone();
     let numbers = request.inputs.iter().filter_map(|input| input.contents.as_ref());
@@ -227,7 +227,7 @@ async fn answer(shared: &Shared, request: ModelInferRequest) -> Result<ModelInfe
     afterwards(shared, elements, move || Ok(written(&served.name, id, &tensors))).await
 }
 
-fn read(request: ModelInferRequest) -> Result<Asked, Problem> {
+fn read(request: ModelInferRequest) -> Result<InferRequest, Problem> {
     let ModelInferRequest { parameters, inputs, outputs, raw_input_contents, .. } = request;
     let (count, raw_count) = (inputs.len(), raw_input_contents.len());
     if raw_count != 0 && raw_count != count {
@@ -244,7 +244,7 @@ fn read(request: ModelInferRequest) -> Result<Asked, Problem> {
     if outputs.is_empty() {
         outputs = Output::DEFAULT.into();
     }
-    Ok(Asked { inputs, outputs, threshold: threshold(&known(parameters))? })
+    Ok(InferRequest { inputs, outputs, threshold: threshold(&known(parameters))? })
 }
 
 fn known(parameters: std::collections::BTreeMap<String, InferParameter>) -> Parameters {

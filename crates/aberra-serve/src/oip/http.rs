@@ -15,17 +15,17 @@ use super::generated::repository_index_response::ModelIndex;
 use super::generated::{ModelConfig, ModelMetadataResponse, ModelStatistics, ModelStatisticsResponse};
 use super::infer::{afterwards, beside, infer};
 use super::model;
-use super::{json, json::Read};
-use crate::detectors::Served;
+use super::{json, json::ParsedRequest};
+use crate::detectors::ServedDetector;
 use crate::problem::Problem;
-use crate::problem::oip::{Refused, unsupported};
-use crate::state::Shared;
+use crate::problem::oip::{OipProblem, unsupported};
+use crate::state::ServerState;
 
 /// Length of the JSON before the tensors' bytes.
 const HEAD_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 /// All routes of `/v2`. Bodies come whole and decompressed; what bounds them stands before.
-pub(crate) fn router() -> Router<Shared> {
+pub(crate) fn router() -> Router<ServerState> {
     let mut router = Router::new()
         .route("/v2", get(async || Json(model::server())))
         .route("/v2/health/live", get(async || StatusCode::OK))
@@ -49,15 +49,15 @@ pub(crate) fn router() -> Router<Shared> {
         ("/v2/systemsharedmemory/{*rest}", "shared memory"),
         ("/v2/cudasharedmemory/{*rest}", "shared memory"),
     ] {
-        router = router.route(route, any(async move || Refused(unsupported(what))));
+        router = router.route(route, any(async move || OipProblem(unsupported(what))));
     }
     router
 }
 
-type Answer<T> = Result<T, Refused>;
+type OipResult<T> = Result<T, OipProblem>;
 
 /// The detector that a path names.
-struct Named(Arc<Served>);
+struct Named(Arc<ServedDetector>);
 
 #[derive(Deserialize)]
 struct Names {
@@ -66,10 +66,10 @@ struct Names {
     version: String,
 }
 
-impl FromRequestParts<Shared> for Named {
-    type Rejection = Refused;
+impl FromRequestParts<ServerState> for Named {
+    type Rejection = OipProblem;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Answer<Self> {
+    async fn from_request_parts(parts: &mut Parts, shared: &ServerState) -> OipResult<Self> {
         let Path(Names { model, version }) = Path::from_request_parts(parts, shared)
             .await
             .map_err(|_| Problem::not_found("expected a model's name in the address, found none"))?;
@@ -78,15 +78,15 @@ impl FromRequestParts<Shared> for Named {
 }
 
 /// What a server says that takes no more work.
-fn ending() -> Refused {
-    Refused(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server ends"))
+fn ending() -> OipProblem {
+    OipProblem(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server ends"))
 }
 
-async fn ready(State(shared): State<Shared>) -> Answer<StatusCode> {
+async fn ready(State(shared): State<ServerState>) -> OipResult<StatusCode> {
     if shared.is_ready() { Ok(StatusCode::OK) } else { Err(ending()) }
 }
 
-async fn model_ready(Named(_): Named, state: State<Shared>) -> Answer<StatusCode> {
+async fn model_ready(Named(_): Named, state: State<ServerState>) -> OipResult<StatusCode> {
     ready(state).await
 }
 
@@ -102,7 +102,7 @@ async fn statistics(Named(served): Named) -> Json<ModelStatisticsResponse> {
     Json(ModelStatisticsResponse { model_stats: vec![model::statistics(&served)] })
 }
 
-async fn all_statistics(State(shared): State<Shared>) -> Json<ModelStatisticsResponse> {
+async fn all_statistics(State(shared): State<ServerState>) -> Json<ModelStatisticsResponse> {
     let model_stats: Vec<ModelStatistics> =
         shared.detectors.iter().map(|served| model::statistics(served)).collect();
     Json(ModelStatisticsResponse { model_stats })
@@ -114,7 +114,7 @@ struct IndexRequest {
     ready: bool,
 }
 
-async fn index(State(shared): State<Shared>, body: Bytes) -> Answer<Json<Vec<ModelIndex>>> {
+async fn index(State(shared): State<ServerState>, body: Bytes) -> OipResult<Json<Vec<ModelIndex>>> {
     let asked: IndexRequest = if body.is_empty() {
         IndexRequest::default()
     } else {
@@ -127,11 +127,11 @@ async fn index(State(shared): State<Shared>, body: Bytes) -> Answer<Json<Vec<Mod
 
 async fn answer(
     Named(served): Named,
-    State(shared): State<Shared>,
+    State(shared): State<ServerState>,
     headers: HeaderMap,
     body: Bytes,
-) -> Answer<Response> {
-    let Read { id, asked, is_binary } = read(&shared, &headers, body).await?;
+) -> OipResult<Response> {
+    let ParsedRequest { id, asked, is_binary } = read(&shared, &headers, body).await?;
     let tensors = infer(&shared, &served, asked).await?;
     let elements = tensors.iter().map(|tensor| tensor.values.len()).sum();
     let name = served.name.clone();
@@ -148,7 +148,7 @@ async fn answer(
 }
 
 /// Takes a body apart: JSON, JSON with bytes behind it, or a bare image.
-async fn read(shared: &Shared, headers: &HeaderMap, mut body: Bytes) -> Result<Read, Problem> {
+async fn read(shared: &ServerState, headers: &HeaderMap, mut body: Bytes) -> Result<ParsedRequest, Problem> {
     let length = match headers.get(&HEAD_LENGTH) {
         Some(value) => {
             let length = value.to_str().ok().and_then(|value| value.trim().parse::<usize>().ok());

@@ -11,16 +11,16 @@ use aberra::image::Image;
 
 use super::model::{IMAGE, Output, PIXELS};
 use super::tensors::{Tensor, Values};
-use crate::detectors::Served;
-use crate::engine::Source;
-use crate::options::Limits;
+use crate::detectors::ServedDetector;
+use crate::engine::ImageSource;
+use crate::options::ServeLimits;
 use crate::problem::oip::unsupported;
-use crate::problem::{Failure, Problem};
-use crate::state::Shared;
+use crate::problem::{ImageProblem, Problem};
+use crate::state::ServerState;
 
 /// What is asked of a detector.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct InferRequest {
     pub(super) inputs: Vec<Tensor>,
     /// In the order in which they are to be answered.
     pub(super) outputs: Vec<Output>,
@@ -86,11 +86,11 @@ const INLINE_BYTES: usize = 256 << 10;
 /// # Errors
 /// Inputs that are not the model's, an image that has no verdict (it is named by its number), or a full queue.
 pub(super) async fn infer(
-    shared: &Shared,
-    served: &Arc<Served>,
-    asked: Asked,
+    shared: &ServerState,
+    served: &Arc<ServedDetector>,
+    asked: InferRequest,
 ) -> Result<Vec<Tensor>, Problem> {
-    let Asked { inputs, outputs, threshold } = asked;
+    let InferRequest { inputs, outputs, threshold } = asked;
     let threshold = threshold.unwrap_or(served.detector.calibration().threshold);
     let limits = shared.limits;
     let elements = inputs.iter().map(|input| input.values.len()).sum();
@@ -108,7 +108,7 @@ pub(super) async fn infer(
 /// Does work on so many bytes: here where they are few, else when a thread is free for it, and only while the server
 /// takes more work.
 pub(super) async fn beside<T: Send + 'static>(
-    shared: &Shared,
+    shared: &ServerState,
     bytes: usize,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -118,7 +118,7 @@ pub(super) async fn beside<T: Send + 'static>(
 
 /// The same for an answer, which is given also where the server takes no more work.
 pub(super) async fn afterwards<T: Send + 'static>(
-    shared: &Shared,
+    shared: &ServerState,
     bytes: usize,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -126,14 +126,14 @@ pub(super) async fn afterwards<T: Send + 'static>(
 }
 
 /// Why an image has no verdict, with its number.
-fn failed(at: usize, why: Failure) -> Problem {
-    if why == Failure::internal() {
+fn failed(at: usize, why: ImageProblem) -> Problem {
+    if why == ImageProblem::internal() {
         return Problem::internal();
     }
     Problem { hint: why.hint, ..Problem::bad_request(format!("image {at}: {}", why.detail)) }
 }
 
-fn sources(mut inputs: Vec<Tensor>, limits: &Limits) -> Result<Vec<Source>, Problem> {
+fn sources(mut inputs: Vec<Tensor>, limits: &ServeLimits) -> Result<Vec<ImageSource>, Problem> {
     let found = inputs.len();
     match (inputs.pop(), found) {
         (Some(input), 1) if input.name == IMAGE => encoded(input, limits),
@@ -145,18 +145,18 @@ fn sources(mut inputs: Vec<Tensor>, limits: &Limits) -> Result<Vec<Source>, Prob
     }
 }
 
-fn encoded(input: Tensor, limits: &Limits) -> Result<Vec<Source>, Problem> {
+fn encoded(input: Tensor, limits: &ServeLimits) -> Result<Vec<ImageSource>, Problem> {
     match (input.values, &input.shape[..]) {
         (Values::Bytes(images), &[count]) => {
             check_count(count, limits)?;
-            Ok(images.into_iter().map(Source::Encoded).collect())
+            Ok(images.into_iter().map(ImageSource::Encoded).collect())
         }
         (Values::Bytes(_), shape) => Err(expected_shape(IMAGE, "[images]", shape)),
         (values, _) => Err(expected_type(IMAGE, "BYTES", &values)),
     }
 }
 
-fn decoded(input: Tensor, limits: &Limits) -> Result<Vec<Source>, Problem> {
+fn decoded(input: Tensor, limits: &ServeLimits) -> Result<Vec<ImageSource>, Problem> {
     let (count, height, width, channels) = match input.shape[..] {
         [count, height, width, channels @ (1 | 3)] => (count, height, width, channels),
         [height, width, channels @ (1 | 3)] => (1, height, width, channels),
@@ -200,12 +200,12 @@ fn decoded(input: Tensor, limits: &Limits) -> Result<Vec<Source>, Problem> {
                 .with_hint("send 8-bit values as UINT8, or divide by the largest value that there can be"));
             }
             let image = Image::from_pixels(image, height, width, channels).ok_or_else(Problem::internal)?;
-            Ok(Source::Decoded(image))
+            Ok(ImageSource::Decoded(image))
         })
         .collect()
 }
 
-fn check_count(count: usize, limits: &Limits) -> Result<(), Problem> {
+fn check_count(count: usize, limits: &ServeLimits) -> Result<(), Problem> {
     match count {
         0 => Err(Problem::bad_request("expected at least one image, found none")),
         count if count > limits.images => Err(Problem::too_large(format!(
@@ -228,7 +228,7 @@ fn expected_type(name: &str, expected: &str, found: &Values) -> Problem {
 }
 
 fn answer(
-    served: &Served,
+    served: &ServedDetector,
     verdicts: &[Verdict],
     outputs: &[Output],
     threshold: f64,

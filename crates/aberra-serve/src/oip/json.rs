@@ -12,17 +12,17 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::infer::{Asked, Parameter, Parameters, check_is_sent, output, threshold};
+use super::infer::{InferRequest, Parameter, Parameters, check_is_sent, output, threshold};
 use super::model::{IMAGE, Output, VERSION};
 use super::tensors::{Datatype, MOST_STRINGS, Tensor, Values, shape};
 use crate::problem::Problem;
 
 /// A request that was read.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(super) struct ParsedRequest {
     /// Comes back with the answer.
     pub(super) id: Option<String>,
-    pub(super) asked: Asked,
+    pub(super) asked: InferRequest,
     /// Whether each output is to come as bytes.
     pub(super) is_binary: Vec<bool>,
 }
@@ -31,8 +31,8 @@ pub(super) struct Read {
 ///
 /// # Errors
 /// It is not what the protocol says.
-pub(super) fn read(head: &[u8], mut binary: Bytes) -> Result<Read, Problem> {
-    let request: Request = serde_json::from_slice(head)
+pub(super) fn read(head: &[u8], mut binary: Bytes) -> Result<ParsedRequest, Problem> {
+    let request: JsonRequest = serde_json::from_slice(head)
         .map_err(|error| Problem::bad_request(format!("the body is not a request for inference: {error}")))?;
     let inputs = request.inputs.0.into_iter().map(|input| input.tensor(&mut binary));
     let inputs = inputs.collect::<Result<_, _>>()?;
@@ -53,18 +53,18 @@ pub(super) fn read(head: &[u8], mut binary: Bytes) -> Result<Read, Problem> {
     }
     let (outputs, is_binary) = outputs.into_iter().unzip();
     let threshold = threshold(&request.parameters.0)?;
-    Ok(Read {
+    Ok(ParsedRequest {
         id: request.id.filter(|id| !id.is_empty()),
-        asked: Asked { inputs, outputs, threshold },
+        asked: InferRequest { inputs, outputs, threshold },
         is_binary,
     })
 }
 
 /// A request that is nothing but an encoded image.
-pub(super) fn image(bytes: Bytes) -> Read {
+pub(super) fn image(bytes: Bytes) -> ParsedRequest {
     let input = Tensor { name: IMAGE.to_owned(), shape: vec![1], values: Values::Bytes(vec![bytes]) };
-    let asked = Asked { inputs: vec![input], outputs: Output::DEFAULT.into(), threshold: None };
-    Read { id: None, asked, is_binary: vec![false; Output::DEFAULT.len()] }
+    let asked = InferRequest { inputs: vec![input], outputs: Output::DEFAULT.into(), threshold: None };
+    ParsedRequest { id: None, asked, is_binary: vec![false; Output::DEFAULT.len()] }
 }
 
 /// Writes an answer: JSON, and the tensors' bytes that lie behind it, where any does.
@@ -94,13 +94,13 @@ pub(super) fn write(
         }
     });
     let outputs = outputs.collect();
-    let answer = Answer { id, model_name: model, model_version: VERSION, outputs };
+    let answer = JsonResponse { id, model_name: model, model_version: VERSION, outputs };
     let head = serde_json::to_vec(&answer).map_err(|_| Problem::internal())?;
     Ok((head, is_binary.contains(&true).then_some(behind)))
 }
 
 #[derive(Deserialize)]
-struct Request {
+struct JsonRequest {
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
@@ -128,7 +128,7 @@ struct RequestedOutput {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct JsonResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     model_name: &'a str,
@@ -422,11 +422,11 @@ mod tests {
 
     use super::*;
 
-    fn request(input: &str) -> Result<Read, Problem> {
+    fn request(input: &str) -> Result<ParsedRequest, Problem> {
         read(format!(r#"{{"inputs":[{{"name":"x",{input}}}]}}"#).as_bytes(), Bytes::new())
     }
 
-    fn values(read: Read) -> Values {
+    fn values(read: ParsedRequest) -> Values {
         read.asked.inputs.into_iter().next().unwrap().values
     }
 

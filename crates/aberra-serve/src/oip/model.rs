@@ -15,10 +15,10 @@ use super::generated::{
     StatisticDuration,
 };
 use super::tensors::Datatype;
-use crate::detectors::Served;
+use crate::detectors::ServedDetector;
 use crate::problem::Problem;
-use crate::state::Shared;
-use crate::statistics::Count;
+use crate::state::ServerState;
+use crate::statistics::DurationCount;
 
 /// The one version that every detector has.
 pub(super) const VERSION: &str = "1";
@@ -108,7 +108,7 @@ impl Output {
 ///
 /// # Errors
 /// There is none of that name, or it has no such version.
-pub(super) fn find(shared: &Shared, name: &str, version: &str) -> Result<Arc<Served>, Problem> {
+pub(super) fn find(shared: &ServerState, name: &str, version: &str) -> Result<Arc<ServedDetector>, Problem> {
     let served = shared.detectors.find(name).ok_or_else(|| {
         let names: Vec<&str> = shared.detectors.iter().map(|served| served.name.as_str()).collect();
         Problem::not_found(format!("expected one of the models {}", names.join(", ")))
@@ -130,7 +130,7 @@ pub(super) fn server() -> ServerMetadataResponse {
 }
 
 /// Its inputs and outputs.
-pub(super) fn metadata(served: &Served) -> ModelMetadataResponse {
+pub(super) fn metadata(served: &ServedDetector) -> ModelMetadataResponse {
     let tensor = |(name, datatype, shape): (&str, Datatype, Vec<i64>)| TensorMetadata {
         name: name.to_owned(),
         datatype: datatype.name().to_owned(),
@@ -150,7 +150,7 @@ fn inputs() -> [(&'static str, Datatype, Vec<i64>); 2] {
     [(IMAGE, Datatype::Bytes, vec![-1]), (PIXELS, Datatype::Fp32, vec![-1; 4])]
 }
 
-fn outputs(served: &Served) -> impl Iterator<Item = (&'static str, Datatype, Vec<i64>)> {
+fn outputs(served: &ServedDetector) -> impl Iterator<Item = (&'static str, Datatype, Vec<i64>)> {
     Output::ALL.into_iter().map(|output| {
         let axes = output.axes(&served.detector).into_iter().map(|axis| i64::try_from(axis).unwrap_or(-1));
         (output.name(), output.datatype(), std::iter::once(-1).chain(axes).collect())
@@ -158,7 +158,7 @@ fn outputs(served: &Served) -> impl Iterator<Item = (&'static str, Datatype, Vec
 }
 
 /// Its configuration.
-pub(super) fn config(served: &Served) -> ModelConfig {
+pub(super) fn config(served: &ServedDetector) -> ModelConfig {
     let input = |(name, datatype, dims): (&str, Datatype, Vec<i64>)| ModelInput {
         name: name.to_owned(),
         data_type: data_type(datatype).into(),
@@ -200,7 +200,7 @@ fn data_type(datatype: Datatype) -> DataType {
 }
 
 /// What it has done since the server's start.
-pub(super) fn statistics(served: &Served) -> ModelStatistics {
+pub(super) fn statistics(served: &ServedDetector) -> ModelStatistics {
     let counted = &served.statistics;
     let batches = counted.batches();
     let batch_stats = batches.iter().map(|&(size, count, ns)| InferBatchStatistics {
@@ -229,13 +229,13 @@ pub(super) fn statistics(served: &Served) -> ModelStatistics {
     }
 }
 
-fn duration(counted: &Count) -> Option<StatisticDuration> {
+fn duration(counted: &DurationCount) -> Option<StatisticDuration> {
     let (count, ns) = counted.read();
     Some(StatisticDuration { count, ns })
 }
 
 /// The detectors. Those that are asked for while the server ends are not ready.
-pub(super) fn index(shared: &Shared, ready_alone: bool) -> RepositoryIndexResponse {
+pub(super) fn index(shared: &ServerState, ready_alone: bool) -> RepositoryIndexResponse {
     let (state, reason) = if shared.is_ready() { ("READY", "") } else { ("UNAVAILABLE", "the server ends") };
     let all = shared.detectors.iter().filter(|_| shared.is_ready() || !ready_alone);
     let models = all.map(|served| ModelIndex {

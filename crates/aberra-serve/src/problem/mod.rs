@@ -23,14 +23,14 @@ pub(crate) struct Problem {
 
 /// Why one image has no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Failure {
+pub(crate) struct ImageProblem {
     /// What was expected, and what was found.
     pub(crate) detail: String,
     /// What to do, where there is something to say.
     pub(crate) hint: Option<String>,
 }
 
-impl Failure {
+impl ImageProblem {
     pub(crate) fn of(error: &aberra::Error) -> Self {
         Self { detail: error.to_string(), hint: error.hint().map(str::to_owned) }
     }

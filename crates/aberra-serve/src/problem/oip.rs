@@ -14,15 +14,15 @@ use super::{Problem, RETRY_AFTER};
 
 /// A problem that answers in the protocol's form.
 #[derive(Debug)]
-pub(crate) struct Refused(pub(crate) Problem);
+pub(crate) struct OipProblem(pub(crate) Problem);
 
-impl From<Problem> for Refused {
+impl From<Problem> for OipProblem {
     fn from(problem: Problem) -> Self {
         Self(problem)
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for OipProblem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(json!({ "error": text(&self.0) }))).into_response();
@@ -67,7 +67,7 @@ const PROBLEM_BYTES: usize = 64 << 10;
 
 /// Puts what the guard refuses in the form that the protocol's clients read, where they are asking: to be the outermost
 /// layer.
-pub(crate) async fn translated(request: Request, next: Next) -> Response {
+pub(crate) async fn translate_problems(request: Request, next: Next) -> Response {
     let is_grpc = is_grpc(request.headers());
     let path = request.uri().path();
     let is_http = path == "/v2" || path.starts_with("/v2/");
@@ -81,13 +81,13 @@ pub(crate) async fn translated(request: Request, next: Next) -> Response {
     }
     let (parts, body) = response.into_parts();
     let read = http_body_util::Limited::new(body, PROBLEM_BYTES).collect().await;
-    let read = read.ok().and_then(|read| serde_json::from_slice::<Told>(&read.to_bytes()).ok());
+    let read = read.ok().and_then(|read| serde_json::from_slice::<ProblemDocument>(&read.to_bytes()).ok());
     let told = read.unwrap_or_default();
     let problem = Problem { hint: told.hint, ..Problem::new(parts.status, told.detail) };
     if is_grpc {
         return status(&problem).into_http::<axum::body::Body>();
     }
-    let mut answer = Refused(problem).into_response();
+    let mut answer = OipProblem(problem).into_response();
     for (name, value) in &parts.headers {
         if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
             answer.headers_mut().insert(name.clone(), value.clone());
@@ -102,7 +102,7 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 #[derive(Default, Deserialize)]
-struct Told {
+struct ProblemDocument {
     detail: String,
     hint: Option<String>,
 }

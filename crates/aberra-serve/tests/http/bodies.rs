@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use aberra::image::{Color, encode_png};
-use aberra_serve::{Limits, ServeOptions};
+use aberra_serve::{ServeLimits, ServeOptions};
 use axum::body::Body;
 use axum::http::{Request, header};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::fixture::{Client, IMAGE_PX, form, options, png};
 
 const SCORE: &str = "/api/v1/detectors/first/score";
 
-fn limited(limits: Limits) -> Client {
+fn limited(limits: ServeLimits) -> Client {
     Client::with(ServeOptions { limits, ..options() })
 }
 
@@ -72,7 +72,7 @@ async fn answers_are_compressed_for_who_asks() {
 
 #[tokio::test]
 async fn bodies_beyond_their_bound_are_refused_also_when_they_grow() {
-    let client = limited(Limits { body_bytes: 100_000, ..Limits::default() });
+    let client = limited(ServeLimits { body_bytes: 100_000, ..ServeLimits::default() });
     client.post(SCORE, png(0)).await.done();
     client.post(SCORE, vec![0; 100_001]).await.problem(413);
     // Without a length that says so beforehand.
@@ -85,7 +85,7 @@ async fn bodies_beyond_their_bound_are_refused_also_when_they_grow() {
         client.ask(request, bomb).await.problem(413);
     }
     // Of what all bodies may hold together, too.
-    let client = limited(Limits { held_bytes: 1_000, ..Limits::default() });
+    let client = limited(ServeLimits { held_bytes: 1_000, ..ServeLimits::default() });
     let refused = client.post(SCORE, vec![0; 2_000]).await;
     refused.problem(503);
     assert_eq!(refused.headers[header::RETRY_AFTER], "1");
@@ -93,7 +93,7 @@ async fn bodies_beyond_their_bound_are_refused_also_when_they_grow() {
 
 #[tokio::test]
 async fn bodies_that_do_not_come_are_not_waited_for() {
-    let client = limited(Limits { body_time: Duration::from_millis(100), ..Limits::default() });
+    let client = limited(ServeLimits { body_time: Duration::from_millis(100), ..ServeLimits::default() });
     let never = futures_util::stream::pending::<Result<Bytes, Infallible>>();
     let started = Instant::now();
     client.post(SCORE, Body::from_stream(never)).await.problem(408);
@@ -104,7 +104,8 @@ async fn bodies_that_do_not_come_are_not_waited_for() {
 
 #[tokio::test]
 async fn too_many_images_parts_or_pixels_are_refused() {
-    let client = limited(Limits { images: 2, pixels: (IMAGE_PX * IMAGE_PX) as u64, ..Limits::default() });
+    let client =
+        limited(ServeLimits { images: 2, pixels: (IMAGE_PX * IMAGE_PX) as u64, ..ServeLimits::default() });
     let (one, large) = (
         png(0),
         encode_png(&vec![9; (IMAGE_PX + 1) * IMAGE_PX], IMAGE_PX + 1, IMAGE_PX, Color::Grey).unwrap(),
@@ -128,7 +129,7 @@ async fn too_many_images_parts_or_pixels_are_refused() {
 
 #[tokio::test]
 async fn a_full_queue_answers_at_once_and_says_when_to_come_back() {
-    let client = limited(Limits { queue: 1, images: 1, ..Limits::default() });
+    let client = limited(ServeLimits { queue: 1, images: 1, ..ServeLimits::default() });
     let large = encode_png(&vec![9; 5000 * 5000], 5000, 5000, Color::Grey).unwrap();
     let slow = tokio::spawn({
         let client = client.clone();
@@ -155,7 +156,7 @@ async fn a_full_queue_answers_at_once_and_says_when_to_come_back() {
 
 #[tokio::test]
 async fn who_leaves_takes_nothing_along() {
-    let client = limited(Limits { queue: 2, images: 2, ..Limits::default() });
+    let client = limited(ServeLimits { queue: 2, images: 2, ..ServeLimits::default() });
     for index in 0..50 {
         let asked = client.post(SCORE, png(index));
         let _ = tokio::time::timeout(Duration::from_micros(200 * (index % 5)), asked).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aberra_serve::{Limits, ServeOptions, TlsFiles};
+use aberra_serve::{ServeLimits, ServeOptions, TlsFiles};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -25,8 +25,8 @@ fn start(options: ServeOptions) -> SocketAddr {
     address
 }
 
-fn impatient() -> Limits {
-    Limits { head_time: HEAD_TIME, body_time: HEAD_TIME, ..Limits::default() }
+fn impatient() -> ServeLimits {
+    ServeLimits { head_time: HEAD_TIME, body_time: HEAD_TIME, ..ServeLimits::default() }
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -87,7 +87,8 @@ fn who_does_not_go_on_is_not_waited_for() {
 
 #[test]
 fn others_are_served_while_many_are_slow() {
-    let address = start(ServeOptions { limits: Limits { connections: 300, ..impatient() }, ..options() });
+    let address =
+        start(ServeOptions { limits: ServeLimits { connections: 300, ..impatient() }, ..options() });
     let slow: Vec<TcpStream> = (0..200)
         .map(|_| {
             let mut stream = connect(address);
@@ -103,7 +104,7 @@ fn others_are_served_while_many_are_slow() {
 
 #[test]
 fn connections_beyond_the_bound_are_closed_and_room_comes_back() {
-    let limits = Limits { connections: 2, ..Limits::default() };
+    let limits = ServeLimits { connections: 2, ..ServeLimits::default() };
     let address = start(ServeOptions { limits, ..options() });
     let held = [connect(address), connect(address)];
     thread::sleep(Duration::from_millis(100));

@@ -11,8 +11,8 @@ use super::{Answered, get, guarded, image, infer, score, send};
 use crate::oip::generated::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use crate::oip::generated::*;
 use crate::oip::tensors::Values;
-use crate::options::{Limits, ServeOptions};
-use crate::state::Shared;
+use crate::options::{ServeLimits, ServeOptions};
+use crate::state::ServerState;
 use crate::testing::{LATENT, grey, png, shared, shared_with};
 
 fn framed(requests: &[Bytes]) -> Bytes {
@@ -35,7 +35,7 @@ fn remote_request(method: &str, body: Body) -> Request<Body> {
 
 /// A call of gRPC: its status, its message, its answers.
 async fn remote<T: Message + Default>(
-    shared: &Shared,
+    shared: &ServerState,
     method: &str,
     requests: &[Bytes],
 ) -> (i32, String, Vec<T>) {
@@ -57,7 +57,7 @@ fn read_remote<T: Message + Default>(answer: Answered) -> (i32, String, Vec<T>) 
 }
 
 async fn ask<T: Message + Default>(
-    shared: &Shared,
+    shared: &ServerState,
     method: &str,
     request: impl Message,
 ) -> Result<T, (i32, String)> {
@@ -146,7 +146,7 @@ async fn grpc_gives_the_values_of_http() {
 
 #[tokio::test]
 async fn grpc_refuses_what_http_does() {
-    let limits = Limits { images: 2, queue: 2, body_bytes: 1 << 20, ..Limits::default() };
+    let limits = ServeLimits { images: 2, queue: 2, body_bytes: 1 << 20, ..ServeLimits::default() };
     let shared = shared_with(limits);
     let infer = async |request: ModelInferRequest| -> (i32, String) {
         ask::<ModelInferResponse>(&shared, "ModelInfer", request).await.unwrap_err()
@@ -252,7 +252,7 @@ async fn the_guard_speaks_the_protocol() {
 #[tokio::test]
 async fn what_calls_hold_is_bounded() {
     let bytes: usize = 16 << 10;
-    let limits = Limits { body_bytes: bytes, held_bytes: bytes, ..Limits::default() };
+    let limits = ServeLimits { body_bytes: bytes, held_bytes: bytes, ..ServeLimits::default() };
     let shared = shared_with(limits);
     let router = guarded(&shared, &ServeOptions { limits, ..ServeOptions::default() });
     let long = ModelInferRequest { raw_input_contents: vec![vec![0; bytes].into()], ..remote_image(0) };
@@ -280,7 +280,7 @@ async fn what_calls_hold_is_bounded() {
 
 #[tokio::test]
 async fn compressed_calls_take_turns() {
-    let limits = Limits { held_bytes: 64 << 20, body_bytes: 64 << 20, ..Limits::default() };
+    let limits = ServeLimits { held_bytes: 64 << 20, body_bytes: 64 << 20, ..ServeLimits::default() };
     let shared = shared_with(limits);
     let router = crate::oip::grpc::router(shared);
     let compressed = |method: &str, requests: Body| {

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{INFER, call, get, image, infer, infer_binary, names, output, pixels, score};
-use crate::options::Limits;
+use crate::options::ServeLimits;
 use crate::testing::{LATENT, SIZE_PX, detector, grey, png, shared, shared_with};
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn wrong_requests_are_refused() {
 
 #[tokio::test]
 async fn limits_hold() {
-    let limits = Limits { images: 2, pixels: 2048, queue: 2, ..Limits::default() };
+    let limits = ServeLimits { images: 2, pixels: 2048, queue: 2, ..ServeLimits::default() };
     let shared = shared_with(limits);
     let images = |count: usize| {
         let data = vec![STANDARD.encode(png(0)); count];

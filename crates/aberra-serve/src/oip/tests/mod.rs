@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::options::ServeOptions;
-use crate::state::Shared;
+use crate::state::ServerState;
 use crate::testing::{detector, png};
 
 struct Answered {
@@ -43,7 +43,7 @@ impl Answered {
 }
 
 /// The routers behind the guard.
-fn guarded(shared: &Shared, options: &ServeOptions) -> Router {
+fn guarded(shared: &ServerState, options: &ServeOptions) -> Router {
     let router = super::http::router()
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(shared.clone())
@@ -60,7 +60,7 @@ async fn send(router: Router, request: Request<Body>) -> Answered {
 }
 
 async fn call(
-    shared: &Shared,
+    shared: &ServerState,
     method: Method,
     path: &str,
     headers: &[(&str, &str)],
@@ -77,18 +77,18 @@ async fn call(
     .await
 }
 
-async fn get(shared: &Shared, path: &str) -> Answered {
+async fn get(shared: &ServerState, path: &str) -> Answered {
     call(shared, Method::GET, path, &[], Body::empty()).await
 }
 
 const INFER: &str = "/v2/models/first/infer";
 
-async fn infer(shared: &Shared, request: &Value) -> Answered {
+async fn infer(shared: &ServerState, request: &Value) -> Answered {
     call(shared, Method::POST, INFER, &[], request.to_string()).await
 }
 
 /// JSON and bytes behind it.
-async fn infer_binary(shared: &Shared, request: &Value, behind: &[u8]) -> Answered {
+async fn infer_binary(shared: &ServerState, request: &Value, behind: &[u8]) -> Answered {
     let head = request.to_string();
     let length = head.len().to_string();
     let body = [head.as_bytes(), behind].concat();

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// What a verb gives back.
-pub(crate) type Outcome = Result<Status, Failure>;
+pub(crate) type CommandResult = Result<ExitStatus, CommandError>;
 
 /// Exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
+pub(crate) enum ExitStatus {
     /// Everything was done.
     Done = 0,
     /// Nothing was done, or the program was used wrongly.
@@ -23,15 +23,15 @@ pub(crate) enum Status {
     Interrupted = 130,
 }
 
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
         Self::from(status as u8)
     }
 }
 
 /// Why a verb could not go on.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum CommandError {
     /// The library says why.
     Library(aberra::Error),
     /// The program says why, and what to do.
@@ -40,7 +40,7 @@ pub(crate) enum Failure {
     ReaderLeft,
 }
 
-impl Failure {
+impl CommandError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self::Own { message: message.into(), hint: None }
     }
@@ -57,20 +57,20 @@ impl Failure {
     }
 }
 
-impl From<aberra::Error> for Failure {
+impl From<aberra::Error> for CommandError {
     fn from(error: aberra::Error) -> Self {
         Self::Library(error)
     }
 }
 
-impl From<aberra_serve::Error> for Failure {
-    fn from(error: aberra_serve::Error) -> Self {
+impl From<aberra_serve::ServeError> for CommandError {
+    fn from(error: aberra_serve::ServeError) -> Self {
         Self::Own { message: error.to_string(), hint: error.hint().map(str::to_owned) }
     }
 }
 
 /// Of writing to standard output.
-impl From<io::Error> for Failure {
+impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::ReaderLeft,
