@@ -1,5 +1,7 @@
 //! The way between a network input and its image: error maps back to the image, masks down to the input.
 
+use serde::Serialize;
+
 use crate::Error;
 use crate::error::Kind;
 use crate::resize::{Area, Plane, resize};
@@ -25,7 +27,7 @@ pub struct Placement {
 }
 
 /// A box of an image, in whole pixels, within the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Region {
     /// First row.
     pub top: usize,

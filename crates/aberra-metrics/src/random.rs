@@ -27,6 +27,10 @@ pub enum Stream {
     Bootstrap = 9,
     /// Latents drawn from the prior.
     Prior = 10,
+    /// Codes of a codebook that restart; index = step.
+    Codebook = 11,
+    /// Noise that a denoising autoencoder is to remove; index = step.
+    Corruption = 12,
 }
 
 /// The generator of `stream` at `index` under `seed`.

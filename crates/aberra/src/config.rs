@@ -6,11 +6,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use aberra_kernels::InstructionSet;
+use aberra_models::families::FAMILIES;
+use aberra_models::train::TrainSettings;
+use aberra_models::{Shape, find};
+
 use crate::dataset::SplitSettings;
-use crate::model::{ModelSettings, Preset};
+use crate::decode_error::of_image;
+use crate::member_settings::{MemberSettings, Models};
 use crate::score::{DEFAULT_SCORER, scorer};
-use crate::train::TrainSettings;
-use crate::{Error, Result, of_image};
+use crate::{Error, Result};
 
 /// Settings of a detector: data, preprocessing, model, training, scorer and promise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,8 +31,9 @@ pub struct TrainConfig {
     pub split: SplitSettings,
     /// From image to network input.
     pub preprocessing: Preprocessing,
-    /// The model. In a file, `preset` names the model that the other settings change.
-    pub model: ModelSettings,
+    /// The model, or several: `[model]` is one member of the detector, `[[model]]` one of several. `family` names what is
+    /// fitted, `preset` the settings that the others change.
+    pub model: Models,
     /// Training.
     pub train: TrainSettings,
     /// What decoding refuses.
@@ -54,7 +60,7 @@ impl Default for TrainConfig {
             promise: PromiseSettings::default(),
             split: SplitSettings::default(),
             preprocessing: Preprocessing::default(),
-            model: ModelSettings::default(),
+            model: Models::default(),
             train: TrainSettings::default(),
             limits: Limits::default(),
             keep_thumbnails: false,
@@ -81,12 +87,10 @@ impl TrainConfig {
         for layer in layers {
             merge(&mut merged, layer.clone());
         }
-        let mut whole = to_table(&Self { model: take_preset(&mut merged)?.settings(), ..Self::default() })?;
-        // A tagged choice is replaced whole: fields of the preset's kind do not fit another kind.
-        if let Some(likelihood) = merged.get("model").and_then(|model| model.get("likelihood"))
-            && let Some(Value::Table(model)) = whole.get_mut("model")
-        {
-            model.insert("likelihood".to_owned(), likelihood.clone());
+        let mut whole = to_table(&Self::default())?;
+        // A model's settings depend on its family and preset: they are replaced whole, and filled in by the family.
+        if merged.contains_key("model") {
+            whole.remove("model");
         }
         merge(&mut whole, merged);
         let config: Self = whole
@@ -142,17 +146,27 @@ impl TrainConfig {
 
     /// The JSON Schema of a file of settings.
     pub fn json_schema() -> serde_json::Value {
-        let mut schema = schemars::schema_for!(Self).to_value();
-        if let Some(model) = schema.pointer_mut("/$defs/ModelSettings/properties")
-            && let Some(properties) = model.as_object_mut()
-        {
-            let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
-            let preset = serde_json::json!({
-                "description": "The named model that the other settings change.", "enum": names
-            });
-            properties.insert("preset".to_owned(), preset);
-        }
-        schema
+        schemars::schema_for!(Self).to_value()
+    }
+
+    /// The shape of the network input that preprocessing makes.
+    pub fn input_shape(&self) -> Shape {
+        Shape::square(self.preprocessing.size_px, self.preprocessing.color.channels())
+    }
+
+    /// The same with what depends on the processor settled, so that a detector holds what it was fitted with.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn resolved(&self, instructions: InstructionSet) -> Result<Self> {
+        let shape = self.input_shape();
+        let resolve = |member: &MemberSettings| {
+            let settings =
+                find(FAMILIES, &member.family)?.resolve(&member.settings, shape, Some(instructions))?;
+            Ok(MemberSettings { settings, ..member.clone() })
+        };
+        let members = self.model.members().iter().map(resolve).collect::<Result<Vec<_>>>()?;
+        Ok(Self { model: Models::new(members)?, ..self.clone() })
     }
 
     /// How to divide a data set: the settings' own seed and promised rate go with it.
@@ -167,7 +181,7 @@ impl TrainConfig {
     pub fn check(&self) -> Result<()> {
         scorer(&self.scorer)?;
         self.preprocessing.validate().map_err(of_image)?;
-        self.model.check(self.preprocessing.size_px)?;
+        self.model.check(self.input_shape())?;
         self.train.check()?;
         let PromiseSettings { false_alarm_rate, confidence } = self.promise;
         let share = |name: &str, value: f64| match value > 0.0 && value < 1.0 {
@@ -183,16 +197,6 @@ impl TrainConfig {
 
 fn to_table(config: &TrainConfig) -> Result<Table> {
     Table::try_from(config).map_err(|error| Error::settings(error.to_string()))
-}
-
-/// Takes `model.preset` out of the settings.
-fn take_preset(settings: &mut Table) -> Result<Preset> {
-    let Some(Value::Table(model)) = settings.get_mut("model") else { return Ok(Preset::default()) };
-    let Some(name) = model.remove("preset") else { return Ok(Preset::default()) };
-    Preset::ALL.into_iter().find(|preset| Some(preset.name()) == name.as_str()).ok_or_else(|| {
-        let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
-        Error::settings(format!("model.preset: expected one of {}, found {name}", names.join(", ")))
-    })
 }
 
 /// Lays `over` over `under`, table by table.
@@ -235,8 +239,9 @@ mod tests {
         let file = layer("seed = 3\n[model]\npreset = \"peer\"\nlatent = 7\n[train]\nepochs = 5");
         let flag = TrainConfig::assignment_layer("train.epochs=9").unwrap();
         let config = TrainConfig::from_layers(&[file, flag]).unwrap();
-        assert_eq!((config.seed, config.train.epochs, config.model.latent), (3, 9, 7));
-        assert_eq!(config.model.channels, [32, 64, 128, 256]);
+        let model = &config.model.members()[0].settings;
+        assert_eq!((config.seed, config.train.epochs, model["latent"].as_u64()), (3, 9, Some(7)));
+        assert_eq!(model["channels"], serde_json::json!([32, 64, 128, 256]));
     }
 
     #[test]
@@ -244,7 +249,8 @@ mod tests {
         let config =
             TrainConfig::from_layers(&[layer("[model.likelihood]\nkind = \"laplace\"\nscale = 0.1")])
                 .unwrap();
-        assert_eq!(config.model.likelihood, crate::model::Likelihood::Laplace { scale: 0.1 });
+        let laplace = serde_json::json!({ "kind": "laplace", "scale": 0.1 });
+        assert_eq!(config.model.members()[0].settings["likelihood"], laplace);
     }
 
     #[test]
@@ -283,6 +289,8 @@ mod tests {
     #[test]
     fn the_schema_knows_the_preset() {
         let schema = TrainConfig::json_schema().to_string();
-        assert!(schema.contains("\"reference\"") && schema.contains("false_alarm_rate"));
+        for word in ["\"reference\"", "false_alarm_rate", "\"vqvae\"", "commitment", "free_bits_nats"] {
+            assert!(schema.contains(word), "{word}: {schema}");
+        }
     }
 }

@@ -1,55 +1,66 @@
-//! The detector: preprocessing, model, scorer and calibration, saved as one file.
+//! The detector: preprocessing, members, scorers and calibration, saved as one file.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use aberra_image::{Image, Input, Placement};
+use aberra_metrics::calibrate::{Calibration, Criterion, Labelled};
+use aberra_models::families::FAMILIES;
+use aberra_models::measure::reference::Reference;
+use aberra_models::measure::{Descriptor, Inference, Want};
+use aberra_models::{Shape, Tensors, Weight, find, prefixed, take_prefixed};
 use burn::tensor::Device;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::calibrate::{Calibration, Criterion, Labelled};
+use crate::compute;
 use crate::config::TrainConfig;
 use crate::dataset::{Fingerprint, Sketch};
-use crate::model::{Model, Weight, instructions, load_weights, weights};
-use crate::score::{ErrorMap, Evidence, FittedScorer, LatentReference, Response, SCORERS, respond};
-use crate::store::{self, FileKind};
-use crate::{Error, Result, of_image};
+use crate::decode_error::of_image;
+use crate::members::{Measured, Members, NamedMember};
+use crate::score::{Evidence, FittedScorer, Sample};
+use crate::store::{self, FileKind, Stored};
+use crate::{Error, Result, upgrade};
 
-const KIND: FileKind = FileKind { name: "detector", version: 3 };
+const KIND: FileKind = FileKind { name: "detector", version: 4, oldest: upgrade::OLDEST };
 
-/// Learns what normal is, and says of an image how far from it that image is.
+/// Scores images for anomalies, with what it has learnt from normal ones.
 #[derive(Clone, Debug)]
 pub struct Detector {
     pub(crate) document: Document,
-    pub(crate) model: Model,
-    pub(crate) reference: LatentReference,
-    /// Posterior means of the document's normals.
-    pub(crate) mu: Vec<Vec<f32>>,
+    pub(crate) members: Members,
+    /// For each member the embeddings of the document's normals, where it has an embedding space.
+    pub(crate) embeddings: Vec<Option<Vec<Vec<f32>>>>,
     pub(crate) thumbnails: Option<Vec<f32>>,
     hash: Option<String>,
 }
 
-/// Everything in the file but weights and latents.
+/// Everything in the file but tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Document {
+    /// Resolved: what was fitted, whatever the processor.
     pub(crate) config: TrainConfig,
+    /// Full names of the measurements, in the order of the normals' evidence.
+    pub(crate) measurements: Vec<String>,
+    /// What each of several members' maps is divided by.
+    pub(crate) map_scales: Option<Vec<f64>>,
     /// Every scorer that the fit split's normals support, so that they can be compared.
     pub(crate) scorers: Vec<FittedScorer>,
     pub(crate) calibration: Calibration,
-    /// In the units of the error map.
+    /// In the units of the map.
     pub(crate) pixel_threshold: f64,
     pub(crate) provenance: Provenance,
     pub(crate) normals: Vec<Normal>,
     /// Images more similar than this are near-copies.
     pub(crate) near_copy_similarity: f32,
-    /// Mean over the calibration normals, nats. Empty in files that are older than it.
-    #[serde(default)]
-    pub(crate) kl_per_dimension: Vec<f64>,
+    /// For each member the mean KL divergence of each dimension over the calibration normals, nats; empty where its
+    /// embedding is no distribution, or in files older than the figure.
+    pub(crate) kl_per_dimension: Vec<Vec<f64>>,
 }
 
 /// What a detector was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Provenance {
     /// Version of Aberra.
     pub aberra_version: String,
@@ -61,17 +72,35 @@ pub struct Provenance {
     pub fit: PartSize,
     /// The calibration split.
     pub calibration: PartSize,
-    /// Weights of the model.
+    /// What it was fitted on; `None` in files older than the entry.
+    pub device: Option<String>,
+    /// How each member was fitted, in the members' order.
+    pub members: Vec<MemberProvenance>,
+}
+
+/// How a member was fitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberProvenance {
+    /// Weights that fitting changed.
     pub parameters: usize,
-    /// Epochs after which the weights were taken.
+    /// Epochs after which the weights were taken; 0 for a family that does not train in epochs.
     pub best_epoch: usize,
-    /// How far the scorer rises when synthetic anomalies are drawn into held-out normals, in standard deviations of their
-    /// own scores; what chose the weights.
-    pub synthetic_rise: Option<f64>,
+    /// The standardised mean shift of the scorer when synthetic anomalies are drawn into held-out normals, where it chose
+    /// the weights.
+    pub standardized_shift: Option<f64>,
+}
+
+impl Provenance {
+    /// Weights of all members.
+    pub fn parameters(&self) -> usize {
+        self.members.iter().map(|member| member.parameters).sum()
+    }
 }
 
 /// Images and groups of one part of a split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PartSize {
     /// Images.
     pub images: usize,
@@ -81,6 +110,7 @@ pub struct PartSize {
 
 /// A normal image that the detector was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Normal {
     /// What it was used for.
     pub part: Part,
@@ -94,7 +124,7 @@ pub struct Normal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// Trains the model.
+    /// Trains the members.
     Train,
     /// Fits the scorers; held out from training.
     Fit,
@@ -102,97 +132,143 @@ pub enum Part {
     Calibration,
 }
 
-/// What a detector says of one image.
+/// The verdict on one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// How abnormal the image is; in the scorer's own units, never clamped or rescaled.
+    /// How anomalous the image is; in the scorer's own units, never clamped or rescaled.
     pub score: f64,
-    /// Share of normal images at least this abnormal, by the calibration split.
-    pub p_value: f64,
+    /// Share of normal images at least this anomalous, by the calibration split; `None` where it has no scores.
+    pub p_value: Option<f64>,
     /// Scores above it are anomalous.
     pub threshold: f64,
     /// Whether the score lies above the threshold.
     pub anomalous: bool,
-    /// What was measured.
+    /// What was measured, in the order of the detector's [descriptors](Detector::descriptors).
     pub evidence: Evidence,
-    /// Where it is unusual, at the network input's size.
-    pub error_map: ErrorMap,
-    /// The network input, `[size_px, size_px, channels]`.
+    /// Where it is unusual, `[height, width]` of the network input, filtered as it is thresholded; `None` where it was
+    /// not asked for or no member gives one.
+    pub map: Option<Vec<f32>>,
+    /// The network input, `[height, width, channels]`.
     pub input: Vec<f32>,
-    /// What the model made of it.
-    pub response: Response,
+    /// The shape of the network input.
+    pub shape: Shape,
+    /// What each member says, in the members' order: embedding, and the reconstruction where it was asked for.
+    pub inferences: Vec<Inference>,
     /// Where in the image the network input lies.
     pub placement: Placement,
 }
 
 impl Verdict {
-    /// The error map at the image's own size, `[height, width]`; 0 where the network input does not reach.
+    /// The map at the image's own size, `[height, width]`; 0 where the network input does not reach.
     ///
     /// # Errors
-    /// The map does not fit the placement.
-    pub fn error_map_at_image_size(&self) -> Result<Vec<f32>> {
-        self.placement.restore(&self.error_map.values, self.error_map.size_px).map_err(of_image)
+    /// There is no map, or it does not fit the placement.
+    pub fn map_at_image_size(&self) -> Result<Vec<f32>> {
+        self.placement.restore(self.map()?, self.shape.height).map_err(of_image)
+    }
+
+    /// The map.
+    ///
+    /// # Errors
+    /// It was not asked for, or no member gives one.
+    pub fn map(&self) -> Result<&[f32]> {
+        self.map.as_deref().ok_or_else(|| Error::input("the verdict has no map: score the image with one"))
+    }
+
+    /// The reconstruction of the first member that gives one, `[height, width, channels]`, 0 to 1.
+    pub fn reconstruction(&self) -> Option<&[f32]> {
+        self.inferences.iter().find_map(|inference| inference.reconstruction.as_deref())
+    }
+
+    /// The embedding by the first member that gives one, `[dimensions]`.
+    pub fn embedding(&self) -> Option<&[f32]> {
+        self.inferences.iter().find_map(|inference| Some(inference.embedding.as_ref()?.mean.as_slice()))
     }
 }
 
 impl Detector {
     pub(crate) fn assemble(
         document: Document,
-        model: Model,
-        mu: Vec<Vec<f32>>,
+        members: Members,
+        embeddings: Vec<Option<Vec<Vec<f32>>>>,
         thumbnails: Option<Vec<f32>>,
-    ) -> Result<Self> {
-        let train = document.normals.iter().zip(&mu).filter(|(normal, _)| normal.part == Part::Train);
-        let train: Vec<Vec<f32>> = train.map(|(_, mu)| mu.clone()).collect();
-        let reference = LatentReference::new(&train)?;
-        Ok(Self { document, model, reference, mu, thumbnails, hash: None })
+    ) -> Self {
+        Self { document, members, embeddings, thumbnails, hash: None }
     }
 
-    /// Loads and verifies a detector file.
+    /// Loads and verifies a detector file, for the processor.
     ///
     /// # Errors
-    /// The file is missing, cut off, changed, of another version, or holds values that are not finite; or the
-    /// environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
+    /// As [`load_on`](Self::load_on).
     pub fn load(path: &Path) -> Result<Self> {
-        instructions()?;
-        let stored = store::read::<Document>(path, KIND)?;
+        Self::load_on(path, &compute::cpu())
+    }
+
+    /// Loads and verifies a detector file, for a device.
+    ///
+    /// # Errors
+    /// The file is missing, cut off, changed, of a version that cannot be read, or holds values that are not finite; or
+    /// the environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
+    pub fn load_on(path: &Path, device: &Device) -> Result<Self> {
+        compute::instructions()?;
+        let stored = store::read(path, KIND)?;
         let hash = stored.hash.clone();
-        let detector = Self::from_stored(stored).map_err(|error| error.with_path(path))?;
+        let read = |stored: Stored<serde_json::Value>| {
+            let (document, tensors) = match stored.version {
+                upgrade::OLDEST => upgrade::from_version_3(stored.document, stored.tensors)?,
+                _ => (stored.document, stored.tensors),
+            };
+            let document = serde_json::from_value(document).map_err(|error| {
+                Error::detector(format!("the detector file's settings do not parse ({error})"))
+            })?;
+            Self::from_stored(document, tensors, device)
+        };
+        let detector = read(stored).map_err(|error| error.with_path(path))?;
         Ok(Self { hash: Some(hash), ..detector })
     }
 
-    fn from_stored(stored: store::Stored<Document>) -> Result<Self> {
-        let store::Stored { document, mut tensors, .. } = stored;
+    fn from_stored(document: Document, mut tensors: Tensors, device: &Device) -> Result<Self> {
         document.config.check()?;
         document.calibration.verify()?;
-        let config = &document.config;
-        let (size_px, channels) = (config.preprocessing.size_px, config.preprocessing.color.channels());
-        let mut take = |name: &str| {
-            tensors.remove(name).ok_or_else(|| Error::detector(format!("the tensor {name} is missing")))
+        let shape = document.config.input_shape();
+        let mut members = Vec::new();
+        let mut embeddings = Vec::new();
+        for settings in document.config.model.members() {
+            let own = take_prefixed(&mut tensors, &member_prefix(&settings.name));
+            let member = find(FAMILIES, &settings.family)?.load(&settings.settings, shape, own, device)?;
+            let held_out = tensors.remove(&embeddings_name(&settings.name));
+            embeddings.push(joined_embeddings(&document, member.reference(), held_out)?);
+            members.push(NamedMember {
+                name: settings.name.clone(),
+                family: settings.family.clone(),
+                member,
+            });
+        }
+        let thumbnails = match document.config.keep_thumbnails {
+            true => Some(
+                tensors
+                    .remove(THUMBNAILS)
+                    .ok_or_else(|| Error::detector(format!("the tensor {THUMBNAILS} is missing")))?,
+            ),
+            false => None,
         };
-        let mu = take("normals/mu")?;
-        let thumbnails = config.keep_thumbnails.then(|| take("normals/thumbnails")).transpose()?;
-        let [count, latent] = mu.shape[..] else {
-            return Err(Error::detector("normals/mu: expected two axes"));
-        };
-        if count != document.normals.len() || latent == 0 {
+        if let Some(name) = tensors.keys().next() {
+            return Err(Error::detector(format!("unexpected tensor {name}")));
+        }
+        let members = Members::new(members, shape, document.map_scales.clone());
+        let names = members.descriptors().iter().map(|descriptor| descriptor.name.as_ref());
+        if !names.eq(document.measurements.iter().map(String::as_str)) {
             return Err(Error::detector(format!(
-                "normals/mu: expected {} rows, found {count} of length {latent}",
-                document.normals.len()
+                "expected the measurements {}, found those of other members: {}",
+                document.measurements.join(", "),
+                members.descriptors().iter().map(|one| one.name.as_ref()).collect::<Vec<_>>().join(", ")
             )));
         }
-        let mu = mu.values.chunks_exact(latent).map(<[f32]>::to_vec).collect();
-        let weights: BTreeMap<String, Weight> = tensors
-            .into_iter()
-            .map(|(name, weight)| match name.strip_prefix("model/") {
-                Some(name) => Ok((name.to_owned(), weight)),
-                None => Err(Error::detector(format!("unexpected tensor {name}"))),
-            })
-            .collect::<Result<_>>()?;
-        let model = Model::new(&config.model, size_px, channels, config.seed, &Device::flex())?;
-        let model = load_weights(model, weights)?;
-        let thumbnails = thumbnails.map(|weight| weight.values);
-        Self::assemble(document, model, mu, thumbnails)
+        let count = document.measurements.len();
+        if document.normals.iter().any(|normal| normal.evidence.0.len() != count) {
+            return Err(Error::detector(format!("expected {count} measurements of each normal")));
+        }
+        Ok(Self::assemble(document, members, embeddings, thumbnails.map(|weight| weight.values)))
     }
 
     /// Saves the detector: the file is replaced whole and durably, or not at all. Returns the content's hash.
@@ -200,25 +276,33 @@ impl Detector {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<String> {
-        let mut tensors: BTreeMap<String, Weight> = weights(&self.model)
-            .into_iter()
-            .map(|(name, weight)| (format!("model/{name}"), weight))
-            .collect();
-        let mu = Weight { shape: vec![self.mu.len(), self.model.latent()], values: self.mu.concat() };
-        tensors.insert("normals/mu".to_owned(), mu);
+        let mut tensors = Tensors::new();
+        let train = self.count_of(Part::Train);
+        for (named, embeddings) in self.members.all().iter().zip(&self.embeddings) {
+            tensors.extend(prefixed(named.member.tensors(), &member_prefix(&named.name)));
+            if let Some(embeddings) = embeddings {
+                tensors.insert(embeddings_name(&named.name), Weight::from_rows(&embeddings[train..]));
+            }
+        }
         if let Some(thumbnails) = &self.thumbnails {
-            let shape = vec![self.mu.len(), thumbnails.len() / self.mu.len().max(1)];
-            tensors.insert("normals/thumbnails".to_owned(), Weight { shape, values: thumbnails.clone() });
+            let count = self.document.normals.len();
+            let shape = vec![count, thumbnails.len() / count.max(1)];
+            tensors.insert(THUMBNAILS.to_owned(), Weight { shape, values: thumbnails.clone() });
         }
         store::write(path, KIND, &self.document, &tensors)
     }
 
-    /// Verdicts on images, one each, in order. An image that cannot be used does not stop the others.
-    pub fn score(&self, images: &[Image]) -> Vec<Result<Verdict>> {
-        self.score_inputs(images.par_iter().map(|image| self.preprocess(image)).collect())
+    /// Number of normals of one part. The normals stand in the order train, fit, calibration.
+    pub(crate) fn count_of(&self, part: Part) -> usize {
+        self.document.normals.iter().filter(|normal| normal.part == part).count()
     }
 
-    /// What the model sees of an image.
+    /// Verdicts on images, one each, in order. An image that cannot be used does not stop the others.
+    pub fn score(&self, images: &[Image]) -> Vec<Result<Verdict>> {
+        self.score_inputs(images.par_iter().map(|image| self.preprocess(image)).collect(), Want::ALL)
+    }
+
+    /// The network input of an image.
     ///
     /// # Errors
     /// An image too small to be used, or one with values that are not finite.
@@ -226,35 +310,32 @@ impl Detector {
         self.document.config.preprocessing.apply(image).map_err(of_image)
     }
 
-    /// Verdicts on [preprocessed](Self::preprocess) images, one each, in order; an error stays where it is.
-    pub fn score_inputs(&self, inputs: Vec<Result<Input>>) -> Vec<Result<Verdict>> {
+    /// Verdicts on [preprocessed](Self::preprocess) images, one each, in order; an error stays where it is. Maps and
+    /// reconstructions are made where they are wanted.
+    pub fn score_inputs(&self, inputs: Vec<Result<Input>>, want: Want) -> Vec<Result<Verdict>> {
+        let needs_map = self.scorer().is_ok_and(FittedScorer::needs_map);
+        let want = Want { map: want.map || needs_map, ..want };
         let pixels: Vec<&[f32]> = inputs.iter().flatten().map(|input| input.pixels.as_slice()).collect();
-        let mut responses = match respond(&self.model, &pixels) {
-            Ok(responses) => responses.into_iter(),
-            Err(error) => {
-                let text = error.to_string();
-                return inputs.into_iter().map(|input| input.and(Err(Error::input(text.clone())))).collect();
-            }
-        };
+        let mut measured = self.members.measure(&pixels, want).into_iter();
         let pairs: Vec<_> = inputs
             .into_iter()
             .map(|input| {
                 let input = input?;
-                let response = responses.next().ok_or_else(|| Error::input("the model gave no response"))?;
-                Ok((input, response))
+                let measured =
+                    measured.next().unwrap_or_else(|| Err(Error::input("the image was not measured")))?;
+                Ok((input, measured))
             })
             .collect();
         pairs
             .into_par_iter()
-            .map(|pair: Result<_>| pair.and_then(|(input, response)| self.judge(input, response)))
+            .map(|pair: Result<_>| pair.and_then(|(input, measured)| self.judge(input, measured)))
             .collect()
     }
 
-    fn judge(&self, input: Input, response: Response) -> Result<Verdict> {
-        let (size_px, channels) = (input.size_px, input.channels);
-        let evidence = Evidence::measure(&input.pixels, size_px, channels, &response)?
-            .with_reference(&self.reference, &response.mu)?;
-        let score = self.scorer()?.score(&evidence)?;
+    fn judge(&self, input: Input, measured: Measured) -> Result<Verdict> {
+        let Measured { evidence, map, inferences } = measured;
+        let sample = Sample { descriptors: self.descriptors(), evidence: &evidence, map: map.as_deref() };
+        let score = self.scorer()?.score(&sample);
         if !score.is_finite() {
             return Err(Error::input(format!(
                 "expected a finite score, found {score}: the image's values overflow"
@@ -263,14 +344,49 @@ impl Detector {
         let calibration = &self.document.calibration;
         Ok(Verdict {
             score,
-            p_value: calibration.p_value(score).unwrap_or(f64::NAN),
+            p_value: calibration.p_value(score),
             threshold: calibration.threshold,
             anomalous: calibration.is_anomalous(score),
             evidence,
-            error_map: ErrorMap::new(&input.pixels, size_px, channels, &response),
+            map,
+            shape: self.members.shape(),
             placement: input.placement,
             input: input.pixels,
-            response,
+            inferences,
+        })
+    }
+
+    /// What each measurement of the evidence is, in order: those of each member, then those of the image itself.
+    pub fn descriptors(&self) -> &[Descriptor] {
+        self.members.descriptors()
+    }
+
+    /// The members, in order.
+    pub fn members(&self) -> &[NamedMember] {
+        self.members.all()
+    }
+
+    /// The shape of the network input.
+    pub fn input_shape(&self) -> Shape {
+        self.members.shape()
+    }
+
+    /// The first member with an embedding space, in which images are shown and compared: its number.
+    pub fn embedding_member(&self) -> Option<usize> {
+        self.members().iter().position(|named| named.member.reference().is_some())
+    }
+
+    /// The training normals in the embedding space that is shown.
+    pub fn reference(&self) -> Option<&Reference> {
+        self.members()[self.embedding_member()?].member.reference()
+    }
+
+    /// Every fitted scorer's score of evidence, by name. Scorers that need a map, and scores that are not finite, are left
+    /// out.
+    pub fn scores_of<'a>(&'a self, evidence: &'a Evidence) -> impl Iterator<Item = (&'static str, f64)> + 'a {
+        self.fitted_scorers().iter().filter_map(|scorer| {
+            let score = scorer.score(&Sample::new(self.descriptors(), evidence));
+            score.is_finite().then(|| (scorer.name(), score))
         })
     }
 
@@ -296,11 +412,14 @@ impl Detector {
     /// Any scorer, fitted on the detector's fit split.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// It was not fitted; the message lists those that were.
     pub fn fitted_scorer(&self, name: &str) -> Result<&FittedScorer> {
         self.document.scorers.iter().find(|scorer| scorer.name() == name).ok_or_else(|| {
-            let names: Vec<&str> = SCORERS.iter().map(|scorer| scorer.name()).collect();
-            Error::settings(format!("scorer: expected one of {}, found {name:?}", names.join(", ")))
+            let names: Vec<&str> = self.document.scorers.iter().map(FittedScorer::name).collect();
+            Error::settings(format!(
+                "scorer: expected one that this detector was fitted with ({}), found {name:?}",
+                names.join(", ")
+            ))
         })
     }
 
@@ -319,15 +438,15 @@ impl Detector {
         &self.document.calibration
     }
 
-    /// Errors above it, in the units of the error map, are marked.
+    /// Values of the map above it are marked.
     pub fn pixel_threshold(&self) -> f64 {
         self.document.pixel_threshold
     }
 
-    /// Mean KL divergence of each latent dimension over the calibration normals, nats: what each is used for. Empty where
-    /// the file was written before it was kept.
-    pub fn kl_per_dimension(&self) -> &[f64] {
-        &self.document.kl_per_dimension
+    /// Mean KL divergence of each dimension of a member's embedding over the calibration normals, nats: what each is used
+    /// for. Empty where the embedding is no distribution, or the file was written before the figure was kept.
+    pub fn kl_per_dimension(&self, member: usize) -> &[f64] {
+        self.document.kl_per_dimension.get(member).map_or(&[], Vec::as_slice)
     }
 
     /// What it was made from.
@@ -347,23 +466,53 @@ impl Detector {
         Sketch::find_copies(&sketches, images, self.document.near_copy_similarity)
     }
 
-    /// Posterior means of the [`normals`](Self::normals), in the same order.
-    pub fn normals_mu(&self) -> &[Vec<f32>] {
-        &self.mu
-    }
-
-    /// The training normals in latent space.
-    pub fn latent_reference(&self) -> &LatentReference {
-        &self.reference
-    }
-
-    /// The model.
-    pub fn model(&self) -> &Model {
-        &self.model
+    /// Embeddings of the [`normals`](Self::normals) by a member, in the same order; `None` where it has no embedding
+    /// space.
+    pub fn normal_embeddings(&self, member: usize) -> Option<&[Vec<f32>]> {
+        self.embeddings.get(member)?.as_deref()
     }
 
     /// Hash of the file's content, hexadecimal; `None` until it is saved and loaded.
     pub fn hash(&self) -> Option<&str> {
         self.hash.as_deref()
     }
+}
+
+/// The tensor of the normals' small pictures.
+const THUMBNAILS: &str = "normals/thumbnails";
+
+/// What the names of a member's tensors begin with.
+pub(crate) fn member_prefix(name: &str) -> String {
+    format!("members/{name}/")
+}
+
+/// The tensor of the embeddings of the normals that are not in training; those in training are the member's reference.
+pub(crate) fn embeddings_name(name: &str) -> String {
+    format!("normals/{name}/embeddings")
+}
+
+/// The embeddings of all normals: those of the member's reference, then the held-out ones.
+fn joined_embeddings(
+    document: &Document,
+    reference: Option<&Reference>,
+    held_out: Option<Weight>,
+) -> Result<Option<Vec<Vec<f32>>>> {
+    let (reference, held_out) = match (reference, held_out) {
+        (None, None) => return Ok(None),
+        (Some(reference), Some(held_out)) => (reference, held_out),
+        _ => return Err(Error::detector("expected embeddings of all normals, found those of some")),
+    };
+    let held_out = held_out.into_rows("embeddings of the normals")?;
+    let dimensions = reference.dimensions();
+    let embeddings: Vec<Vec<f32>> = reference.embeddings().iter().cloned().chain(held_out).collect();
+    if embeddings.len() == document.normals.len()
+        && embeddings.iter().all(|embedding| embedding.len() == dimensions)
+    {
+        return Ok(Some(embeddings));
+    }
+    Err(Error::detector(format!(
+        "expected embeddings of {} normals, found {} of length {dimensions}",
+        document.normals.len(),
+        embeddings.len()
+    )))
 }

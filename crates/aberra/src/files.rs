@@ -1,9 +1,10 @@
-//! Images from files to verdicts in constant memory: a chunk is decoded while the model looks at the one before.
+//! Images from files to verdicts in constant memory: a chunk is decoded while the one before is scored.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use aberra_image::{Input, Limits};
+use aberra_models::measure::Want;
 use rayon::prelude::*;
 
 use crate::detector::{Detector, Verdict};
@@ -17,12 +18,14 @@ impl Detector {
     /// of `chunk` preprocessed images are held at a time, however many paths there are. An image that cannot be read or
     /// used does not stop the others; `ControlFlow::Break` does.
     ///
-    /// The verdicts are those of [`score`](Self::score) on the same chunks of images.
+    /// The verdicts are those of [`score`](Self::score) on the same chunks of images; maps and reconstructions are made where
+    /// they are wanted.
     pub fn score_files(
         &self,
         paths: impl Iterator<Item = PathBuf>,
         limits: &Limits,
         chunk: usize,
+        want: Want,
         mut each: impl FnMut(PathBuf, Result<Verdict>) -> ControlFlow<()>,
     ) {
         let prepare = |path: PathBuf| {
@@ -31,7 +34,7 @@ impl Detector {
         };
         let _stopped = in_chunks(paths, chunk, prepare, |chunk| {
             let (paths, inputs): (Vec<PathBuf>, Vec<Result<Input>>) = chunk.into_iter().unzip();
-            for (path, verdict) in paths.into_iter().zip(self.score_inputs(inputs)) {
+            for (path, verdict) in paths.into_iter().zip(self.score_inputs(inputs, want)) {
                 each(path, verdict)?;
             }
             ControlFlow::Continue(())

@@ -14,7 +14,8 @@ use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Weight;
+use aberra_models::{Tensors, Weight};
+
 use crate::{Error, Result};
 
 /// The metadata entry.
@@ -25,8 +26,10 @@ const MAX_FILE_BYTES: u64 = 8 << 30;
 
 /// Named tensors and a document of `kind`, at `version` of its layout.
 pub(crate) struct Stored<T> {
+    /// Of the layout.
+    pub(crate) version: u32,
     pub(crate) document: T,
-    pub(crate) tensors: BTreeMap<String, Weight>,
+    pub(crate) tensors: Tensors,
     /// Hash of the content, hexadecimal.
     pub(crate) hash: String,
 }
@@ -39,11 +42,14 @@ struct Envelope {
     document: serde_json::Value,
 }
 
-/// What a file holds and which layout of it this program writes and reads.
+/// What a file holds and which layouts of it this program writes and reads.
 #[derive(Clone, Copy)]
 pub(crate) struct FileKind {
     pub(crate) name: &'static str,
+    /// Written, and the latest that is read.
     pub(crate) version: u32,
+    /// The oldest that is read.
+    pub(crate) oldest: u32,
 }
 
 /// Writes document and tensors to `path`; returns the content's hash.
@@ -54,7 +60,7 @@ pub(crate) fn write<T: Serialize>(
     path: &Path,
     kind: FileKind,
     document: &T,
-    tensors: &BTreeMap<String, Weight>,
+    tensors: &Tensors,
 ) -> Result<String> {
     let document = serde_json::to_value(document)
         .map_err(|error| Error::detector(format!("cannot be written: {error}")).with_path(path))?;
@@ -65,8 +71,12 @@ pub(crate) fn write<T: Serialize>(
             (name.as_str(), (weight.shape.as_slice(), bytes))
         })
         .collect();
-    let hash =
-        content_hash(kind, &document, bytes.iter().map(|(name, (shape, data))| (*name, *shape, &data[..])));
+    let hash = content_hash(
+        kind.name,
+        kind.version,
+        &document,
+        bytes.iter().map(|(name, (shape, data))| (*name, *shape, &data[..])),
+    );
     let envelope =
         Envelope { kind: kind.name.to_owned(), version: kind.version, hash: hash.clone(), document };
     let views = bytes
@@ -124,10 +134,13 @@ fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, 
     if envelope.kind != name {
         return Err(format!("expected a {name} file, found a {} file", envelope.kind));
     }
-    if envelope.version != kind.version {
+    if !(kind.oldest..=kind.version).contains(&envelope.version) {
+        let expected = match kind.oldest == kind.version {
+            true => kind.version.to_string(),
+            false => format!("{} to {}", kind.oldest, kind.version),
+        };
         return Err(format!(
-            "expected version {} of the {name} file, found version {}; {}",
-            kind.version,
+            "expected version {expected} of the {name} file, found version {}; {}",
             envelope.version,
             if envelope.version > kind.version { "a newer Aberra wrote it: update" } else { "train again" }
         ));
@@ -135,7 +148,7 @@ fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, 
     let views = SafeTensors::deserialize(file).map_err(broken)?;
     let sorted: BTreeMap<String, TensorView<'_>> = views.tensors().into_iter().collect();
     let parts = sorted.iter().map(|(name, view)| (name.as_str(), view.shape(), view.data()));
-    let hash = content_hash(kind, &envelope.document, parts);
+    let hash = content_hash(name, envelope.version, &envelope.document, parts);
     if hash != envelope.hash {
         return Err(format!(
             "the content does not match its hash (expected {}, found {hash}): the file was changed or damaged; \
@@ -157,11 +170,12 @@ fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, 
     }
     let document = serde_json::from_value(envelope.document)
         .map_err(|error| format!("the {name} file's settings do not parse ({error})"))?;
-    Ok(Stored { document, tensors, hash })
+    Ok(Stored { version: envelope.version, document, tensors, hash })
 }
 
 fn content_hash<'a>(
-    kind: FileKind,
+    kind: &str,
+    version: u32,
     document: &serde_json::Value,
     tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>,
 ) -> String {
@@ -170,8 +184,8 @@ fn content_hash<'a>(
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    part(kind.name.as_bytes());
-    part(&kind.version.to_le_bytes());
+    part(kind.as_bytes());
+    part(&version.to_le_bytes());
     part(document.to_string().as_bytes());
     for (name, shape, data) in tensors {
         part(name.as_bytes());
@@ -187,9 +201,9 @@ fn content_hash<'a>(
 mod tests {
     use super::*;
 
-    const KIND: FileKind = FileKind { name: "test", version: 3 };
+    const KIND: FileKind = FileKind { name: "test", version: 3, oldest: 3 };
 
-    fn tensors() -> BTreeMap<String, Weight> {
+    fn tensors() -> Tensors {
         let weight = |values: &[f32]| Weight { shape: vec![values.len()], values: values.to_vec() };
         BTreeMap::from([("b".to_owned(), weight(&[1.5, -2.0])), ("a".to_owned(), weight(&[0.0]))])
     }
@@ -253,8 +267,14 @@ mod tests {
     #[test]
     fn other_kinds_versions_and_values_are_named() {
         let (_folder, path) = written();
-        let later = refusal(&path, FileKind { version: 2, ..KIND });
+        let later = refusal(&path, FileKind { version: 2, oldest: 1, ..KIND });
         assert!(later.contains("found version 3") && later.contains("update"), "{later}");
+        let earlier = refusal(&path, FileKind { version: 5, oldest: 4, ..KIND });
+        assert!(earlier.contains("expected version 4 to 5") && earlier.contains("train again"), "{earlier}");
+        assert!(
+            read::<f64>(&path, FileKind { version: 5, oldest: 3, ..KIND })
+                .is_ok_and(|file| file.version == 3)
+        );
         let other = refusal(&path, FileKind { name: "detector", ..KIND });
         assert!(other.contains("found a test file"), "{other}");
         let nan = BTreeMap::from([("w".to_owned(), Weight { shape: vec![1], values: vec![f32::NAN] })]);

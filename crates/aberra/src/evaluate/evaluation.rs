@@ -2,22 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use aberra_models::Shape;
+use aberra_models::measure::Descriptor;
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{BootstrapSettings, Interval};
-use super::metrics::{Confusion, OracleF1};
-use super::pixel::{Bounded, OracleDice};
-use crate::calibrate::Promise;
 use crate::dataset::{Fold, GroupBy, Label, SplitPolicy};
 use crate::detector::{Part, PartSize};
 use crate::score::Evidence;
-use crate::statistics::binomial::RateInterval;
+use aberra_metrics::binomial::RateInterval;
+use aberra_metrics::bootstrap::{BootstrapSettings, Interval};
+use aberra_metrics::calibrate::Promise;
+use aberra_metrics::pixel::{Bounded, OracleDice};
+use aberra_metrics::ranking::{Confusion, OracleF1};
 
 /// A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
 /// `{"unavailable": "reason"}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Figure<T> {
+pub enum Metric<T> {
     /// The number.
     Known(T),
     /// There is none.
@@ -54,9 +56,11 @@ pub struct Evaluation {
     /// What the images' files and frames alone give away, best first.
     pub shortcuts: Vec<ShortcutRow>,
     /// How well the error maps find the masks.
-    pub pixels: Figure<Pixels>,
+    pub pixels: Metric<Pixels>,
     /// What a reader must know before believing the numbers, in plain words.
     pub warnings: Vec<String>,
+    /// What each measurement of the images' evidence is, in order.
+    pub measurements: Vec<Descriptor>,
     /// One row per image of the data set, in its order.
     pub images: Vec<ImageRow>,
 }
@@ -156,17 +160,17 @@ pub struct Leaked {
 #[serde(deny_unknown_fields)]
 pub struct Ranking {
     /// Area under the ROC curve.
-    pub auroc: Figure<Interval>,
+    pub auroc: Metric<Interval>,
     /// Average precision.
-    pub average_precision: Figure<Interval>,
+    pub average_precision: Metric<Interval>,
     /// What random scores would give as average precision: the share of anomalous images.
-    pub average_precision_of_chance: Figure<f64>,
+    pub average_precision_of_chance: Metric<f64>,
     /// True-positive rates at 1, 5 and 10 % false positives.
     pub tpr_at_fpr: Vec<AtRate>,
     /// False-positive rate at 95 % true positives.
-    pub fpr_at_95_tpr: Figure<f64>,
+    pub fpr_at_95_tpr: Metric<f64>,
     /// The greatest F1 of all thresholds, chosen with these very labels: an oracle, never a result.
-    pub oracle_f1: Figure<OracleF1>,
+    pub oracle_f1: Metric<OracleF1>,
 }
 
 /// A rate at a given other rate.
@@ -176,7 +180,7 @@ pub struct AtRate {
     /// The given rate.
     pub rate: f64,
     /// The rate there.
-    pub value: Figure<f64>,
+    pub value: Metric<f64>,
 }
 
 /// What the verdicts at the detector's threshold are worth. Anomalous is the positive class; a tie is normal.
@@ -186,15 +190,15 @@ pub struct Verdicts {
     /// Counts of verdicts by truth.
     pub confusion: Confusion,
     /// Share of the images called anomalous that are.
-    pub precision: Figure<f64>,
+    pub precision: Metric<f64>,
     /// Share of the anomalous images called so.
-    pub recall: Figure<f64>,
+    pub recall: Metric<f64>,
     /// Share of the normal images called so.
-    pub specificity: Figure<f64>,
+    pub specificity: Metric<f64>,
     /// Harmonic mean of precision and recall.
-    pub f1: Figure<f64>,
+    pub f1: Metric<f64>,
     /// Mean of recall and specificity.
-    pub balanced_accuracy: Figure<f64>,
+    pub balanced_accuracy: Metric<f64>,
 }
 
 /// Promised and realised false alarms.
@@ -204,10 +208,10 @@ pub struct FalseAlarms {
     /// The promised rate; `None` where the threshold promises none.
     pub promised: Option<f64>,
     /// Share of all normal images called anomalous.
-    pub over_images: Figure<f64>,
+    pub over_images: Metric<f64>,
     /// The same over one normal image of each group, a seeded random member, with its exact interval (Clopper and
     /// Pearson, 1934): near-copies are not independent evidence.
-    pub over_groups: Figure<RateInterval>,
+    pub over_groups: Metric<RateInterval>,
     /// Groups that hold normal images.
     pub groups: usize,
 }
@@ -221,7 +225,7 @@ pub struct WithoutLeaked {
     /// Anomalous images that remain.
     pub anomalies: usize,
     /// Area under the ROC curve.
-    pub auroc: Figure<Interval>,
+    pub auroc: Metric<Interval>,
     /// Promised and realised false alarms.
     pub false_alarms: FalseAlarms,
 }
@@ -237,9 +241,9 @@ pub struct KindRow {
     /// Groups that they are from.
     pub groups: usize,
     /// Area under the ROC curve.
-    pub auroc: Figure<Interval>,
+    pub auroc: Metric<Interval>,
     /// Share of its images called anomalous at the detector's threshold.
-    pub recall: Figure<f64>,
+    pub recall: Metric<f64>,
 }
 
 /// One scorer on the same images.
@@ -251,9 +255,9 @@ pub struct ScorerRow {
     /// Whether it gives the detector's scores.
     pub is_own: bool,
     /// Area under the ROC curve.
-    pub auroc: Figure<Interval>,
+    pub auroc: Metric<Interval>,
     /// The AUROC of the detector's own scorer minus this one's, both on the same resamples.
-    pub own_minus_this: Figure<Interval>,
+    pub own_minus_this: Metric<Interval>,
 }
 
 /// What one property of file or frame gives away without looking at what an image shows.
@@ -271,8 +275,8 @@ pub struct ShortcutRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pixels {
-    /// Side of the network input, at whose resolution pixels are counted.
-    pub size_px: usize,
+    /// The shape of the network input, at whose resolution pixels are counted.
+    pub input: Shape,
     /// Anomalous images with a mask.
     pub masked: usize,
     /// Normal images, whose masks are empty.
@@ -284,15 +288,15 @@ pub struct Pixels {
     /// Share of the pixels that are anomalous.
     pub anomalous_share: f64,
     /// Area under the pixels' ROC curve.
-    pub auroc: Figure<Bounded>,
+    pub auroc: Metric<Bounded>,
     /// Average precision of the pixels.
-    pub average_precision: Figure<Bounded>,
+    pub average_precision: Metric<Bounded>,
     /// Area under the per-region overlap curve up to 30 % false positives (Bergmann et al., 2019).
-    pub aupro: Figure<Bounded>,
+    pub aupro: Metric<Bounded>,
     /// The greatest Dice of all thresholds, chosen with these very masks: an oracle.
-    pub oracle_dice: Figure<OracleDice>,
+    pub oracle_dice: Metric<OracleDice>,
     /// Dice at the detector's pixel threshold, over all pixels of all images.
-    pub dice: Figure<f64>,
+    pub dice: Metric<f64>,
 }
 
 /// One image of the data set.
@@ -306,13 +310,13 @@ pub struct ImageRow {
     /// Its group's number.
     pub group: usize,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: ImageOutcome,
 }
 
 /// What became of an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum ImageOutcome {
     /// It was scored.
     Scored(Box<ScoredImage>),
     /// Left out: the detector was made from it.
@@ -337,11 +341,11 @@ pub struct ScoredImage {
     pub masked: bool,
     /// Every fitted scorer's score that is a number, by name.
     pub scores: BTreeMap<String, f64>,
-    /// What was measured.
+    /// What was measured, in the order of the evaluation's measurements.
     pub evidence: Evidence,
 }
 
-impl<T> Figure<T> {
+impl<T> Metric<T> {
     /// The number, or the reason why there is none.
     pub(crate) fn new(value: Option<T>, reason: impl Into<String>) -> Self {
         match value {
@@ -378,7 +382,7 @@ impl ImageRow {
     /// The verdict, where the image was scored.
     pub fn scored(&self) -> Option<&ScoredImage> {
         match &self.outcome {
-            Outcome::Scored(scored) => Some(scored),
+            ImageOutcome::Scored(scored) => Some(scored),
             _ => None,
         }
     }

@@ -5,14 +5,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::evaluation::{Evaluation, ImageRow, Outcome};
+use super::evaluation::{Evaluation, ImageOutcome, ImageRow};
 use crate::detector::Part;
-use crate::score::Evidence;
 use crate::store::write_durably;
 use crate::{Error, Result};
 
 const KIND: &str = "aberra evaluation";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Envelope<T> {
@@ -73,7 +72,7 @@ impl Evaluation {
         let header = HEADER.iter().map(|&name| name.to_owned());
         let header = header
             .chain(scorers.iter().map(|name| format!("score_{name}")))
-            .chain(Evidence::default().named().map(|(name, _)| name.to_owned()))
+            .chain(self.measurements.iter().map(|descriptor| descriptor.name.clone().into_owned()))
             .chain(["error".to_owned()]);
         // Writing to memory does not fail, and every record is as long as the header.
         let _ = writer.write_record(header);
@@ -87,11 +86,11 @@ impl Evaluation {
     fn record(&self, row: &ImageRow, scorers: &[&str]) -> Vec<String> {
         let label = if row.label.is_normal() { "normal" } else { "anomalous" };
         let (state, error) = match &row.outcome {
-            Outcome::Scored(_) => ("scored", ""),
-            Outcome::Own(Part::Train) => ("own_train", ""),
-            Outcome::Own(Part::Fit) => ("own_fit", ""),
-            Outcome::Own(Part::Calibration) => ("own_calibration", ""),
-            Outcome::Unusable(reason) => ("unusable", reason.as_str()),
+            ImageOutcome::Scored(_) => ("scored", ""),
+            ImageOutcome::Own(Part::Train) => ("own_train", ""),
+            ImageOutcome::Own(Part::Fit) => ("own_fit", ""),
+            ImageOutcome::Own(Part::Calibration) => ("own_calibration", ""),
+            ImageOutcome::Unusable(reason) => ("unusable", reason.as_str()),
         };
         let mut record =
             vec![row.name.clone(), label.to_owned(), row.label.kind().unwrap_or_default().to_owned()];
@@ -104,11 +103,9 @@ impl Evaluation {
                 record.extend([scored.anomalous.to_string(), scored.leaked.to_string()]);
                 let of = |name: &&str| scored.scores.get(*name).map(f64::to_string).unwrap_or_default();
                 record.extend(scorers.iter().map(of));
-                record.extend(scored.evidence.named().map(|(_, value)| value.to_string()));
+                record.extend(scored.evidence.0.iter().map(f64::to_string));
             }
-            None => {
-                record.resize(HEADER.len() + scorers.len() + Evidence::default().named().len(), String::new())
-            }
+            None => record.resize(HEADER.len() + scorers.len() + self.measurements.len(), String::new()),
         }
         record.push(error.to_owned());
         record

@@ -5,25 +5,25 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use aberra_image::{Input, Limits, Placement};
-use rayon::prelude::*;
+use aberra_models::Shape;
+use aberra_models::measure::Want;
 
-use super::EvaluateProgress;
-use super::evaluation::{Outcome, ScoredImage};
+use super::content_window::ContentWindow;
+use super::evaluation::{ImageOutcome, ScoredImage};
 use super::leak::Known;
-use super::metrics::Confusion;
-use super::pixel::PixelTally;
-use super::window::Window;
-use crate::calibrate::is_anomalous;
 use crate::dataset::{Dataset, Inspected, Inspection};
 use crate::detector::{Detector, Verdict};
 use crate::files::{FILES_CHUNK, in_chunks};
-use crate::statistics::filter::median_filter_5x5;
+use crate::job::{Event, Job};
 use crate::{Error, Result, of_image};
+use aberra_metrics::calibrate::is_anomalous;
+use aberra_metrics::pixel::PixelTally;
+use aberra_metrics::ranking::Confusion;
 
 /// What one pass leaves.
 pub(super) struct Measured {
     /// Numbers of the samples and what became of them.
-    pub(super) outcomes: Vec<(usize, Outcome)>,
+    pub(super) outcomes: Vec<(usize, ImageOutcome)>,
     /// What was seen of the samples that were read.
     pub(super) inspection: Inspection,
     /// Where masks are looked at and there are any.
@@ -52,7 +52,7 @@ pub(super) fn measure(
     dataset: &Dataset,
     members: &[usize],
     masks: bool,
-    observe: &mut dyn FnMut(EvaluateProgress) -> ControlFlow<()>,
+    job: &mut Job<'_>,
 ) -> Result<Measured> {
     let known = Known::to(detector);
     let masks = masks && members.iter().any(|&index| dataset.samples[index].mask.is_some());
@@ -74,7 +74,7 @@ pub(super) fn measure(
                 failure = Some(error);
                 return ControlFlow::Break(());
             }
-            observe(EvaluateProgress { done: measured.outcomes.len(), of: members.len() })
+            job.tell(Event::Images { done: measured.outcomes.len(), of: members.len() })
         },
     );
     match (failure, ended) {
@@ -93,7 +93,7 @@ struct Read {
 
 enum State {
     /// It needs no verdict: the detector's own, or not usable.
-    Settled(Outcome),
+    Settled(ImageOutcome),
     Ready {
         input: Input,
         leaked: bool,
@@ -129,20 +129,20 @@ impl Reader<'_> {
                 return Read {
                     index,
                     seen: Err(reason.clone()),
-                    state: State::Settled(Outcome::Unusable(reason)),
+                    state: State::Settled(ImageOutcome::Unusable(reason)),
                 };
             }
         };
         let seen = Inspected::of(&image, path);
         let state = match self.known.part_of(&seen.fingerprint) {
-            Some(part) => State::Settled(Outcome::Own(part)),
+            Some(part) => State::Settled(ImageOutcome::Own(part)),
             None => match config.preprocessing.apply(&image) {
                 Ok(input) => State::Ready {
                     leaked: self.known.has_copy_of(&seen.fingerprint),
                     mask: self.mask(index, &input, &config.limits),
                     input,
                 },
-                Err(error) => State::Settled(Outcome::Unusable(error.with_path(path).to_string())),
+                Err(error) => State::Settled(ImageOutcome::Unusable(error.with_path(path).to_string())),
             },
         };
         Read { index, seen: Ok(seen), state }
@@ -153,11 +153,11 @@ impl Reader<'_> {
         if !self.masks {
             return Mask::Ignored;
         }
-        let size_px = input.size_px;
+        let shape = self.detector.input_shape();
         match &sample.mask {
-            _ if sample.label.is_normal() => Mask::Present(vec![false; size_px * size_px]),
+            _ if sample.label.is_normal() => Mask::Present(vec![false; shape.area()]),
             None => Mask::Missing,
-            Some(path) => match read_mask(path, limits, &input.placement, size_px) {
+            Some(path) => match read_mask(path, limits, &input.placement, shape) {
                 Ok(mask) => Mask::Present(mask),
                 Err(error) => Mask::Unusable(error.to_string()),
             },
@@ -170,10 +170,10 @@ pub(crate) fn read_mask(
     path: &Path,
     limits: &Limits,
     placement: &Placement,
-    size_px: usize,
+    shape: Shape,
 ) -> Result<Vec<bool>> {
     let mask = aberra_image::read(path, limits).map_err(of_image)?;
-    let projected = placement.project_mask(&mask.to_mask(), mask.height, mask.width, size_px);
+    let projected = placement.project_mask(&mask.to_mask(), mask.height, mask.width, shape.height);
     projected.map_err(|error| of_image(error.with_path(path)))
 }
 
@@ -191,26 +191,21 @@ impl Measured {
                 }
             }
         }
-        let verdicts = detector.score_inputs(inputs);
-        let filtered = verdicts.par_iter().map(|verdict| match (&self.pixels, verdict) {
-            (Some(_), Ok(verdict)) => {
-                let map = &verdict.error_map;
-                median_filter_5x5(&map.values, map.size_px, map.size_px).map(Some)
-            }
-            _ => Ok(None),
-        });
-        let filtered: Vec<Option<Vec<f32>>> = filtered.collect::<Result<_>>()?;
-        for (((index, leaked, mask), verdict), map) in ready.into_iter().zip(verdicts).zip(filtered) {
+        let want = Want { map: self.pixels.is_some(), ..Want::MEASUREMENTS };
+        let verdicts = detector.score_inputs(inputs, want);
+        for ((index, leaked, mask), verdict) in ready.into_iter().zip(verdicts) {
             let outcome = match verdict {
                 Ok(verdict) => {
-                    let masked = self.compare(detector, &verdict, map, mask)?;
+                    let masked = self.compare(detector, &verdict, mask)?;
                     let normal = dataset.samples[index].label.is_normal();
                     if let (true, Some(pixels)) = (masked, &mut self.pixels) {
                         if normal { pixels.normals += 1 } else { pixels.masked += 1 }
                     }
-                    Outcome::Scored(Box::new(scored(detector, verdict, leaked, masked)?))
+                    ImageOutcome::Scored(Box::new(scored(detector, verdict, leaked, masked)))
                 }
-                Err(error) => Outcome::Unusable(error.with_path(&dataset.samples[index].path).to_string()),
+                Err(error) => {
+                    ImageOutcome::Unusable(error.with_path(&dataset.samples[index].path).to_string())
+                }
             };
             settled.push((index, outcome));
         }
@@ -220,14 +215,8 @@ impl Measured {
     }
 
     /// Counts the pixels of an image, if it has a mask; says whether it has.
-    fn compare(
-        &mut self,
-        detector: &Detector,
-        verdict: &Verdict,
-        map: Option<Vec<f32>>,
-        mask: Mask,
-    ) -> Result<bool> {
-        let (Some(pixels), Some(map)) = (&mut self.pixels, map) else { return Ok(false) };
+    fn compare(&mut self, detector: &Detector, verdict: &Verdict, mask: Mask) -> Result<bool> {
+        let (Some(pixels), Some(map)) = (&mut self.pixels, &verdict.map) else { return Ok(false) };
         let mask = match mask {
             Mask::Present(mask) => mask,
             Mask::Ignored => return Ok(false),
@@ -241,11 +230,11 @@ impl Measured {
                 return Ok(false);
             }
         };
-        let window = Window::of(&verdict.placement, verdict.error_map.size_px);
+        let window = ContentWindow::of(&verdict.placement, verdict.shape);
         if window.pixels() == 0 {
             return Ok(false);
         }
-        let (map, mask) = (window.cut(&map), window.cut(&mask));
+        let (map, mask) = (window.cut(map), window.cut(&mask));
         pixels.tally.add(&map, &mask, window.columns())?;
         for (&value, &anomalous) in map.iter().zip(&mask) {
             pixels.confusion.count(is_anomalous(f64::from(value), detector.pixel_threshold()), anomalous);
@@ -254,18 +243,15 @@ impl Measured {
     }
 }
 
-fn scored(detector: &Detector, verdict: Verdict, leaked: bool, masked: bool) -> Result<ScoredImage> {
-    let scores = detector.fitted_scorers().iter().map(|scorer| {
-        let score = scorer.score(&verdict.evidence)?;
-        Ok(score.is_finite().then(|| (scorer.name().to_owned(), score)))
-    });
-    Ok(ScoredImage {
+fn scored(detector: &Detector, verdict: Verdict, leaked: bool, masked: bool) -> ScoredImage {
+    let scores = detector.scores_of(&verdict.evidence).map(|(name, score)| (name.to_owned(), score));
+    ScoredImage {
         score: verdict.score,
-        p_value: Some(verdict.p_value).filter(|value| value.is_finite()),
+        p_value: verdict.p_value,
         anomalous: verdict.anomalous,
         leaked,
         masked,
-        scores: scores.filter_map(Result::transpose).collect::<Result<_>>()?,
+        scores: scores.collect(),
         evidence: verdict.evidence,
-    })
+    }
 }

@@ -4,6 +4,7 @@
 //! people ([`Display`](std::fmt::Display)), for programs (the evaluation file) and for tables
 //! ([`Evaluation::scores_csv`]). It chooses nothing: thresholds and scorers are the detector's.
 
+pub(crate) mod content_window;
 mod evaluation;
 mod file;
 mod leak;
@@ -11,23 +12,21 @@ mod measure;
 mod summary;
 mod table;
 mod warnings;
-pub(crate) mod window;
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
-pub use aberra_metrics::bootstrap::{self, BootstrapSettings};
-pub use aberra_metrics::{pixel, ranking as metrics};
+use aberra_metrics::bootstrap::BootstrapSettings;
 
 pub use self::evaluation::{
-    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, Figure, ImageRow,
-    KindRow, LabelCount, Leaked, Outcome, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow, ShortcutRow,
-    Verdicts, WithoutLeaked,
+    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, ImageOutcome,
+    ImageRow, KindRow, LabelCount, Leaked, Metric, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow,
+    ShortcutRow, Verdicts, WithoutLeaked,
 };
 pub(crate) use self::measure::read_mask;
 use self::measure::{Measured, measure};
 use crate::dataset::{Dataset, GroupBy, Grouping, Split};
 use crate::detector::Detector;
+use crate::job::Job;
 use crate::{Error, Result};
 
 /// What to evaluate, and how.
@@ -40,17 +39,8 @@ pub struct EvaluateOptions<'a> {
     pub masks: bool,
     /// How intervals are drawn.
     pub bootstrap: BootstrapSettings,
-    /// Told how far the pass over the images is; may stop it.
-    pub observe: Option<&'a mut dyn FnMut(EvaluateProgress) -> ControlFlow<()>>,
-}
-
-/// How far the pass over the images is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EvaluateProgress {
-    /// Images done.
-    pub done: usize,
-    /// Images in all.
-    pub of: usize,
+    /// Who watches the pass over the images.
+    pub job: Job<'a>,
 }
 
 impl Default for EvaluateOptions<'_> {
@@ -60,7 +50,7 @@ impl Default for EvaluateOptions<'_> {
             by: GroupBy::Near,
             masks: true,
             bootstrap: BootstrapSettings::default(),
-            observe: None,
+            job: Job::default(),
         }
     }
 }
@@ -83,7 +73,7 @@ impl Detector {
     /// A split of another data set, groups that were asked for and are missing, a stop on request, or not one image that
     /// can be scored.
     pub fn evaluate_with(&self, dataset: &Dataset, options: EvaluateOptions<'_>) -> Result<Evaluation> {
-        let EvaluateOptions { split, by, masks, bootstrap, observe } = options;
+        let EvaluateOptions { split, by, masks, bootstrap, mut job } = options;
         let everything: Vec<usize>;
         let members = match split {
             None => {
@@ -105,23 +95,22 @@ impl Detector {
                 .with_hint("give the split that was made of this very folder, or none"));
             }
         };
-        let mut silent = |_: EvaluateProgress| ControlFlow::Continue(());
-        let measured = measure(self, dataset, members, masks, observe.unwrap_or(&mut silent))?;
-        if !measured.outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Scored(_))) {
+        let measured = measure(self, dataset, members, masks, &mut job)?;
+        if !measured.outcomes.iter().any(|(_, outcome)| matches!(outcome, ImageOutcome::Scored(_))) {
             return Err(nothing_scored(&measured).with_path(&dataset.root));
         }
         let (by, group_of) = match split {
             Some(split) => (split.by, split.group_of.clone()),
             None => (by, Grouping::of(dataset, &measured.inspection, by)?.group_of),
         };
-        Ok(summary::summarize(self, dataset, measured, summary::Frame { split, by, group_of, bootstrap }))
+        Ok(summary::summarize(self, dataset, measured, summary::Request { split, by, group_of, bootstrap }))
     }
 }
 
 fn nothing_scored(measured: &Measured) -> Error {
-    let own = measured.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Own(_))).count();
+    let own = measured.outcomes.iter().filter(|(_, outcome)| matches!(outcome, ImageOutcome::Own(_))).count();
     let reasons = measured.outcomes.iter().find_map(|(_, outcome)| match outcome {
-        Outcome::Unusable(reason) => Some(reason.as_str()),
+        ImageOutcome::Unusable(reason) => Some(reason.as_str()),
         _ => None,
     });
     let error = Error::data(format!(

@@ -2,22 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aberra_models::Shape;
 use rand::RngExt;
 
-use super::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap, paired_bootstrap};
 use super::evaluation::{
-    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, Figure, ImageRow,
-    KindRow, LabelCount, Leaked, Outcome, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow, ShortcutRow,
-    Verdicts, WithoutLeaked,
+    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, ImageOutcome,
+    ImageRow, KindRow, LabelCount, Leaked, Metric, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow,
+    ShortcutRow, Verdicts, WithoutLeaked,
 };
 use super::measure::{Measured, PixelCounts};
-use super::metrics::{Confusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
-use super::pixel::AUPRO_FPR_LIMIT;
 use super::warnings;
 use crate::dataset::{Dataset, GroupBy, Inspection, Label, Shortcut, Split, shortcuts_of};
 use crate::detector::{Detector, Part};
-use crate::random::{Stream, generator};
-use crate::statistics::binomial::clopper_pearson;
+use aberra_metrics::binomial::clopper_pearson;
+use aberra_metrics::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap, paired_bootstrap};
+use aberra_metrics::pixel::AUPRO_FPR_LIMIT;
+use aberra_metrics::random::{Stream, generator};
+use aberra_metrics::ranking::{Confusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
 
 /// False-positive rates at which the true-positive rate is given.
 const FALSE_POSITIVE_RATES: [f64; 3] = [0.01, 0.05, 0.1];
@@ -27,7 +28,7 @@ const TRUE_POSITIVE_RATE: f64 = 0.95;
 pub(super) const CLASSIC_SCORER: &str = "mse";
 
 /// What an evaluation was asked for.
-pub(super) struct Frame<'a> {
+pub(super) struct Request<'a> {
     pub(super) split: Option<&'a Split>,
     pub(super) by: GroupBy,
     /// Sample -> group.
@@ -40,12 +41,12 @@ pub(super) fn summarize(
     detector: &Detector,
     dataset: &Dataset,
     measured: Measured,
-    frame: Frame<'_>,
+    request: Request<'_>,
 ) -> Evaluation {
     let Measured { outcomes, inspection, pixels, unusable_masks } = measured;
     let members: Vec<usize> = outcomes
         .iter()
-        .filter(|(_, outcome)| matches!(outcome, Outcome::Scored(_)))
+        .filter(|(_, outcome)| matches!(outcome, ImageOutcome::Scored(_)))
         .map(|(index, _)| *index)
         .collect();
     let shortcuts = shortcuts(dataset, &inspection, &members);
@@ -54,11 +55,11 @@ pub(super) fn summarize(
         .map(|(index, outcome)| ImageRow {
             name: dataset.samples[index].name.clone(),
             label: dataset.samples[index].label.clone(),
-            group: frame.group_of[index],
+            group: request.group_of[index],
             outcome,
         })
         .collect();
-    let settings = frame.bootstrap;
+    let settings = request.bootstrap;
     let all = Table::of(&images, |_, _| true);
     let unleaked = Table::of(&images, |_, scored| !scored.leaked);
     let own = detector.config().scorer.as_str();
@@ -78,15 +79,15 @@ pub(super) fn summarize(
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
-            split: frame.split.map(|split| EvaluatedSplit {
+            split: request.split.map(|split| EvaluatedSplit {
                 seed: split.seed,
                 policy: split.policy,
                 fold: split.fold,
             }),
-            by: frame.by,
+            by: request.by,
             labels: all.label_counts(),
             own: own_images(&images),
-            unusable: images.iter().filter(|row| matches!(row.outcome, Outcome::Unusable(_))).count(),
+            unusable: images.iter().filter(|row| matches!(row.outcome, ImageOutcome::Unusable(_))).count(),
             leaked,
         },
         bootstrap: settings,
@@ -106,8 +107,9 @@ pub(super) fn summarize(
             .map(|scorer| all.scorer(scorer.name(), own, settings))
             .collect(),
         shortcuts,
-        pixels: pixel_figures(pixels, detector.config().preprocessing.size_px),
+        pixels: pixel_figures(pixels, detector.input_shape()),
         warnings: Vec::new(),
+        measurements: detector.descriptors().to_vec(),
         images,
     };
     evaluation.warnings = warnings::of(&evaluation, &unusable_masks);
@@ -133,9 +135,9 @@ fn own_images(images: &[ImageRow]) -> OwnImages {
     let mut own = OwnImages::default();
     for row in images {
         match row.outcome {
-            Outcome::Own(Part::Train) => own.train += 1,
-            Outcome::Own(Part::Fit) => own.fit += 1,
-            Outcome::Own(Part::Calibration) => own.calibration += 1,
+            ImageOutcome::Own(Part::Train) => own.train += 1,
+            ImageOutcome::Own(Part::Fit) => own.fit += 1,
+            ImageOutcome::Own(Part::Calibration) => own.calibration += 1,
             _ => {}
         }
     }
@@ -199,28 +201,28 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn auroc(&self, scores: &[f64], settings: BootstrapSettings) -> Figure<Interval> {
-        Figure::new(bootstrap(scores, self.labels(), settings, auroc), self.reason())
+    fn auroc(&self, scores: &[f64], settings: BootstrapSettings) -> Metric<Interval> {
+        Metric::new(bootstrap(scores, self.labels(), settings, auroc), self.reason())
     }
 
     fn ranking(&self, scores: &[f64], settings: BootstrapSettings) -> Ranking {
         let anomalous = &self.anomalous;
         let reason = self.reason();
         let share = self.anomalies() as f64 / self.rows.len().max(1) as f64;
-        let at_rate = |rate| AtRate { rate, value: Figure::new(tpr_at_fpr(scores, anomalous, rate), reason) };
+        let at_rate = |rate| AtRate { rate, value: Metric::new(tpr_at_fpr(scores, anomalous, rate), reason) };
         Ranking {
             auroc: self.auroc(scores, settings),
-            average_precision: Figure::new(
+            average_precision: Metric::new(
                 bootstrap(scores, self.labels(), settings, average_precision),
                 reason,
             ),
-            average_precision_of_chance: Figure::new(
+            average_precision_of_chance: Metric::new(
                 (self.normals() > 0 && self.anomalies() > 0).then_some(share),
                 reason,
             ),
             tpr_at_fpr: FALSE_POSITIVE_RATES.into_iter().map(at_rate).collect(),
-            fpr_at_95_tpr: Figure::new(fpr_at_tpr(scores, anomalous, TRUE_POSITIVE_RATE), reason),
-            oracle_f1: Figure::new(f1_max(scores, anomalous), reason),
+            fpr_at_95_tpr: Metric::new(fpr_at_tpr(scores, anomalous, TRUE_POSITIVE_RATE), reason),
+            oracle_f1: Metric::new(f1_max(scores, anomalous), reason),
         }
     }
 
@@ -234,7 +236,7 @@ impl<'a> Table<'a> {
             name: name.to_owned(),
             is_own: name == own,
             auroc: self.auroc(&scores, settings),
-            own_minus_this: Figure::new(difference, reason),
+            own_minus_this: Metric::new(difference, reason),
         }
     }
 
@@ -255,8 +257,8 @@ impl<'a> Table<'a> {
         let interval = clopper_pearson(group_alarms as u64, groups.len() as u64, settings.confidence);
         FalseAlarms {
             promised,
-            over_images: Figure::new(over_images, REASON),
-            over_groups: Figure::new(interval, REASON),
+            over_images: Metric::new(over_images, REASON),
+            over_groups: Metric::new(interval, REASON),
             groups: groups.len(),
         }
     }
@@ -285,11 +287,11 @@ fn verdicts(confusion: Confusion) -> Verdicts {
     let one_missing = if confusion.anomalies() == 0 { no_anomalies } else { no_normals };
     Verdicts {
         confusion,
-        precision: Figure::new(confusion.precision(), "no image was called anomalous"),
-        recall: Figure::new(confusion.recall(), no_anomalies),
-        specificity: Figure::new(confusion.specificity(), no_normals),
-        f1: Figure::new(confusion.f1(), no_anomalies),
-        balanced_accuracy: Figure::new(confusion.balanced_accuracy(), one_missing),
+        precision: Metric::new(confusion.precision(), "no image was called anomalous"),
+        recall: Metric::new(confusion.recall(), no_anomalies),
+        specificity: Metric::new(confusion.specificity(), no_normals),
+        f1: Metric::new(confusion.f1(), no_anomalies),
+        balanced_accuracy: Metric::new(confusion.balanced_accuracy(), one_missing),
     }
 }
 
@@ -306,16 +308,16 @@ fn kinds(images: &[ImageRow], settings: BootstrapSettings) -> Vec<KindRow> {
             images: of_kind.rows.len(),
             groups: of_kind.groups.iter().collect::<BTreeSet<_>>().len(),
             auroc: against_normals.auroc(&against_normals.own_scores(), settings),
-            recall: Figure::Known(found as f64 / of_kind.rows.len() as f64),
+            recall: Metric::Known(found as f64 / of_kind.rows.len() as f64),
         }
     };
     kinds.into_iter().map(row).collect()
 }
 
-fn pixel_figures(counts: Option<PixelCounts>, size_px: usize) -> Figure<Pixels> {
-    let Some(counts) = counts else { return Figure::new(None, "no masks") };
+fn pixel_figures(counts: Option<PixelCounts>, input: Shape) -> Metric<Pixels> {
+    let Some(counts) = counts else { return Metric::new(None, "no masks") };
     if counts.masked == 0 {
-        return Figure::new(None, "no scored anomalous image has a usable mask");
+        return Metric::new(None, "no scored anomalous image has a usable mask");
     }
     let PixelCounts { tally, confusion, masked, normals, without_mask } = counts;
     let pixels = tally.normals() + tally.anomalies();
@@ -323,17 +325,17 @@ fn pixel_figures(counts: Option<PixelCounts>, size_px: usize) -> Figure<Pixels> 
         (_, 0) => "the masks hold no anomalous pixel at this size",
         _ => "no normal pixels",
     };
-    Figure::Known(Pixels {
-        size_px,
+    Metric::Known(Pixels {
+        input,
         masked,
         normals,
         without_mask,
         regions: tally.regions(),
         anomalous_share: tally.anomalies() as f64 / pixels.max(1) as f64,
-        auroc: Figure::new(tally.auroc(), reason),
-        average_precision: Figure::new(tally.average_precision(), reason),
-        aupro: Figure::new(tally.aupro(AUPRO_FPR_LIMIT), reason),
-        oracle_dice: Figure::new(tally.best_dice(), reason),
-        dice: Figure::new(confusion.f1(), reason),
+        auroc: Metric::new(tally.auroc(), reason),
+        average_precision: Metric::new(tally.average_precision(), reason),
+        aupro: Metric::new(tally.aupro(AUPRO_FPR_LIMIT), reason),
+        oracle_dice: Metric::new(tally.best_dice(), reason),
+        dice: Metric::new(confusion.f1(), reason),
     })
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::bootstrap::Interval;
-use super::evaluation::{Evaluation, FalseAlarms, Figure, Pixels};
+use super::evaluation::{Evaluation, FalseAlarms, Metric, Pixels};
 use super::summary::CLASSIC_SCORER;
 use crate::dataset::Label;
+use aberra_metrics::bootstrap::Interval;
 
 /// Columns of running text.
 const LINE_COLUMNS: usize = 100;
@@ -84,8 +84,8 @@ impl Evaluation {
         let fpr = percent(&ranking.fpr_at_95_tpr);
         grid.row(["false positives at 95 % true positives".to_owned(), fpr, String::new()]);
         let oracle = match &ranking.oracle_f1 {
-            Figure::Known(oracle) => format!("{:.3}", oracle.f1),
-            Figure::Unavailable { .. } => NONE.to_owned(),
+            Metric::Known(oracle) => format!("{:.3}", oracle.f1),
+            Metric::Unavailable { .. } => NONE.to_owned(),
         };
         grid.row(["greatest F1 (oracle, chosen with these labels)".to_owned(), oracle, String::new()]);
         grid.write(f)?;
@@ -176,11 +176,11 @@ impl Evaluation {
             };
             let difference = &row.own_minus_this;
             let (minus, minus_ends) = match difference {
-                Figure::Known(interval) => (
+                Metric::Known(interval) => (
                     format!("{:+.3}", interval.estimate),
                     format!("{:+.3} to {:+.3}", interval.low, interval.high),
                 ),
-                Figure::Unavailable { .. } => (String::new(), String::new()),
+                Metric::Unavailable { .. } => (String::new(), String::new()),
             };
             grid.row([
                 format!("{}{note}", row.name),
@@ -212,17 +212,19 @@ impl Evaluation {
     fn pixels_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nWhere: error maps against masks")?;
         let pixels = match &self.pixels {
-            Figure::Known(pixels) => pixels,
-            Figure::Unavailable { unavailable } => return writeln!(f, "  Not available: {unavailable}."),
+            Metric::Known(pixels) => pixels,
+            Metric::Unavailable { unavailable } => return writeln!(f, "  Not available: {unavailable}."),
         };
-        let Pixels { size_px, masked, normals, without_mask, regions, .. } = pixels;
+        let Pixels { input, masked, normals, without_mask, regions, .. } = pixels;
         let left_out = match without_mask {
             0 => String::new(),
             count => format!(" {} without a mask left out.", images(*count)),
         };
         let text = format!(
-            "At the network input's {size_px} x {size_px}, 5 x 5-median filtered; {masked} masks with {regions} regions \
+            "At the network input's {} x {}, 5 x 5-median filtered; {masked} masks with {regions} regions \
              ({:.2} % of the pixels), {normals} normal images.{left_out}",
+            input.height,
+            input.width,
             pixels.anomalous_share * 100.0
         );
         wrapped(f, "  ", "  ", &text)?;
@@ -286,23 +288,23 @@ fn realised(false_alarms: &FalseAlarms) -> String {
     )
 }
 
-fn estimate(figure: &Figure<Interval>) -> String {
+fn estimate(figure: &Metric<Interval>) -> String {
     figure.value().map_or(NONE.to_owned(), |interval| format!("{:.3}", interval.estimate))
 }
 
-fn ends(figure: &Figure<Interval>) -> String {
+fn ends(figure: &Metric<Interval>) -> String {
     figure.value().map_or(String::new(), |interval| format!("{:.3} to {:.3}", interval.low, interval.high))
 }
 
-fn number(figure: &Figure<f64>) -> String {
+fn number(figure: &Metric<f64>) -> String {
     figure.value().map_or(NONE.to_owned(), |value| format!("{value:.3}"))
 }
 
-fn percent(figure: &Figure<f64>) -> String {
+fn percent(figure: &Metric<f64>) -> String {
     figure.value().map_or(NONE.to_owned(), |value| format!("{:.1} %", value * 100.0))
 }
 
-fn reason<T>(f: &mut Formatter<'_>, figure: &Figure<T>) -> fmt::Result {
+fn reason<T>(f: &mut Formatter<'_>, figure: &Metric<T>) -> fmt::Result {
     figure.reason().map_or(Ok(()), |reason| writeln!(f, "  {NONE}: {reason}."))
 }
 

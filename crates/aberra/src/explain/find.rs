@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::NearNormal;
 use crate::detector::Detector;
-use crate::learn::shrink;
+use crate::thumbnail::shrink;
 use crate::{Result, of_image};
 
 /// A training normal near an image, found.
@@ -17,7 +17,7 @@ use crate::{Result, of_image};
 pub struct FoundNormal {
     /// Its number among the detector's [`normals`](Detector::normals).
     pub normal: usize,
-    /// Distance in latent space, each dimension in standard deviations of the training normals.
+    /// Distance in the embedding space, each dimension in standard deviations of the training normals.
     pub distance: f64,
     /// Its file, where it was among those looked at.
     pub path: Option<PathBuf>,
@@ -43,7 +43,7 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
         let read = || network_input(detector, path?).ok();
         let thumbnail = own
             .map(<[f32]>::to_vec)
-            .or_else(|| read().map(|input| shrink(&input.pixels, input.size_px, input.channels)));
+            .or_else(|| read().map(|input| shrink(&input.pixels, detector.input_shape())));
         FoundNormal {
             normal: near.normal,
             distance: near.distance,
@@ -54,7 +54,7 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
     wanted.par_iter().map(find).collect()
 }
 
-/// What a detector's network sees of a file.
+/// The network input of a file.
 ///
 /// # Errors
 /// The file cannot be read or used.

@@ -3,7 +3,6 @@
 use aberra_image::{Color, encode_png};
 
 use crate::detector::Verdict;
-use crate::statistics::filter::median_filter_5x5;
 use crate::{Result, of_image};
 
 /// The colour of an error, red, green and blue: viridis from dark at 0 over its middle at the pixel threshold to bright
@@ -20,23 +19,16 @@ pub fn heat_color(error: f32, pixel_threshold: f64) -> [u8; 3] {
     colorous::VIRIDIS.eval_continuous(share).as_array()
 }
 
-/// A heat map of a verdict at the image's own size, as a PNG. The error map is 5 x 5-median filtered, as the pixel
-/// threshold expects: what is brighter than the middle of the scale is what the detector marks. Dark where the network
-/// input does not reach.
+/// A heat map of a verdict at the image's own size, as a PNG: what is brighter than the middle of the scale is what the
+/// detector marks. Dark where the network input does not reach.
 ///
 /// # Errors
-/// A map that is not finite or does not fit its size; only verdicts made by hand have one.
+/// A verdict without a map, or with one that does not fit its size.
 pub fn heat_map_png(verdict: &Verdict, pixel_threshold: f64) -> Result<Vec<u8>> {
     let (height, width) = (verdict.placement.image_height, verdict.placement.image_width);
-    let map = verdict.placement.restore(&filtered(verdict)?, verdict.error_map.size_px).map_err(of_image)?;
+    let map = verdict.map_at_image_size()?;
     let pixels = colored(&map, pixel_threshold);
     encode_png(&pixels, height, width, Color::Rgb).map_err(of_image)
-}
-
-/// The filtered error map, `[size_px, size_px]`.
-pub(crate) fn filtered(verdict: &Verdict) -> Result<Vec<f32>> {
-    let map = &verdict.error_map;
-    median_filter_5x5(&map.values, map.size_px, map.size_px)
 }
 
 /// The colours of errors, three bytes each.

@@ -1,10 +1,10 @@
-//! Verdicts and detectors to look at: heat maps, sheets of triples, an image's story, and what the latent space holds.
+//! Verdicts and detectors to look at: heat maps, sheets of triples, an image's story, and what an embedding space holds.
 //!
 //! One colour scale everywhere, anchored at the detector's pixel threshold, so that two pictures can be compared.
 
+mod embedding;
 mod find;
 mod heatmap;
-mod latent;
 mod outline;
 mod picture;
 mod ranks;
@@ -12,17 +12,17 @@ mod sheet;
 mod story;
 
 pub use aberra_metrics::pca::{Pca, pca};
-pub use find::{FoundNormal, find_normals};
-pub use heatmap::{heat_color, heat_map_png};
-pub use latent::{
-    NearNormal, decode, draw_latents, nearest, posterior_means, principal_components, prior_samples,
+pub use embedding::{
+    NearNormal, decode, draw_from_prior, embeddings_of, nearest, principal_components, prior_samples,
     traversal,
 };
+pub use find::{FoundNormal, find_normals};
+pub use heatmap::{heat_color, heat_map_png};
 pub use outline::outline;
 pub use picture::story_png;
-pub use ranks::{EvidenceRanks, MEASUREMENTS};
+pub use ranks::EvidenceRanks;
 pub use sheet::sheet_png;
 pub use story::{Measurement, NEAREST, Story, anomalous_share};
 
+pub(crate) use embedding::decoder;
 pub(crate) use find::network_input;
-pub(crate) use heatmap::filtered;

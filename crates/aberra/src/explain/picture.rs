@@ -2,14 +2,15 @@
 //! nearest training normals.
 
 use aberra_image::Image;
+use aberra_models::Shape;
 use plotters::prelude::*;
 
-use super::heatmap::{colored, filtered};
+use super::heatmap::colored;
 use super::{FoundNormal, Story};
 use crate::Result;
 use crate::detector::Detector;
 use crate::figure::{ANOMALOUS, Area, Drawn, FAINT, INK, NORMAL, figure, paint, write};
-use crate::learn::THUMBNAIL_PX;
+use crate::thumbnail::THUMBNAIL_PX;
 
 const WIDTH: u32 = 1240;
 /// Side of the triple's pictures.
@@ -27,21 +28,22 @@ const NEAR_SIDE: i32 = 96;
 /// Draws a story as a PNG. `near` are its nearest training normals, with pictures where these were found.
 ///
 /// # Errors
-/// A verdict whose maps do not fit each other; only verdicts made by hand have one.
+/// A verdict without a map.
 pub fn story_png(detector: &Detector, story: &Story, near: &[FoundNormal]) -> Result<Vec<u8>> {
     let verdict = &story.verdict;
-    let size_px = verdict.error_map.size_px;
+    let Shape { height, width, .. } = verdict.shape;
     let picture = |pixels: Vec<f32>| {
-        let channels = (pixels.len() / (size_px * size_px).max(1)).max(1);
-        Image::from_pixels(pixels, size_px, size_px, channels)
+        let channels = (pixels.len() / verdict.shape.area().max(1)).max(1);
+        Image::from_pixels(pixels, height, width, channels)
     };
-    let heat = colored(&filtered(verdict)?, detector.pixel_threshold());
+    let heat = colored(verdict.map()?, detector.pixel_threshold());
     let heat = heat.into_iter().map(|value| f32::from(value) / 255.0).collect();
-    let pictures = [picture(verdict.input.clone()), picture(verdict.response.mean.clone()), picture(heat)];
+    let reconstruction = verdict.reconstruction().and_then(|pixels| picture(pixels.to_vec()));
+    let pictures = [picture(verdict.input.clone()), reconstruction, picture(heat)];
     let height = EVIDENCE_TOP + 60 + ROW * story.evidence.len() as i32 + MARGIN;
     figure(WIDTH, height as u32, |area| {
         for (position, (name, picture)) in
-            ["network input", "reconstruction", "error map"].into_iter().zip(&pictures).enumerate()
+            ["network input", "reconstruction", "map"].into_iter().zip(&pictures).enumerate()
         {
             let left = MARGIN + position as i32 * (SIDE + 20);
             write(area, name, (left, MARGIN), 26.0)?;
@@ -61,11 +63,11 @@ fn headline(area: &Area<'_>, detector: &Detector, story: &Story) -> Drawn {
     let word = if verdict.anomalous { "\u{25b2} anomalous" } else { "\u{25cb} normal" };
     write(area, word, (MARGIN, top), 42.0)?;
     let numbers = format!(
-        "score {:.4} ({}), threshold {:.4}, p-value {:.3}; {:.1} % of the image above the pixel threshold",
+        "score {:.4} ({}), threshold {:.4}{}; {:.1} % of the image above the pixel threshold",
         verdict.score,
         detector.config().scorer,
         verdict.threshold,
-        verdict.p_value,
+        verdict.p_value.map_or_else(String::new, |p| format!(", p-value {p:.3}")),
         story.anomalous_share * 100.0
     );
     write(area, &numbers, (MARGIN, top + 56), 24.0)
@@ -79,12 +81,13 @@ fn evidence(area: &Area<'_>, story: &Story) -> Drawn {
         let top = EVIDENCE_TOP + 48 + index as i32 * ROW;
         write(area, &row.name.replace('_', " "), (MARGIN, top), 22.0)?;
         write(area, &short(row.value), (MARGIN + 250, top), 22.0)?;
-        let length = (row.percentile / 100.0 * f64::from(BAR_LENGTH)).round() as i32;
-        let (color, mark) = if row.percentile >= UNUSUAL { (ANOMALOUS, "\u{25b2} ") } else { (NORMAL, "") };
+        let Some(percentile) = row.percentile else { continue };
+        let length = (percentile / 100.0 * f64::from(BAR_LENGTH)).round() as i32;
+        let (color, mark) = if percentile >= UNUSUAL { (ANOMALOUS, "\u{25b2} ") } else { (NORMAL, "") };
         let whole = [(BAR_LEFT, top - 2), (BAR_LEFT + BAR_LENGTH, top + 20)];
         area.draw(&Rectangle::new(whole, FAINT.mix(0.25).filled()))?;
         area.draw(&Rectangle::new([(BAR_LEFT, top - 2), (BAR_LEFT + length, top + 20)], color.filled()))?;
-        write(area, &format!("{mark}{:.0}", row.percentile), (BAR_LEFT + BAR_LENGTH + 10, top), 22.0)?;
+        write(area, &format!("{mark}{percentile:.0}"), (BAR_LEFT + BAR_LENGTH + 10, top), 22.0)?;
     }
     let middle = BAR_LEFT + BAR_LENGTH / 2;
     let bottom = EVIDENCE_TOP + 48 + story.evidence.len() as i32 * ROW;

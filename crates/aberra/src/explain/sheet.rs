@@ -1,8 +1,9 @@
 //! A sheet of triples: network input, reconstruction, error map.
 
 use aberra_image::{Color, encode_png};
+use aberra_models::Shape;
 
-use super::heatmap::{colored, filtered};
+use super::heatmap::colored;
 use crate::detector::Verdict;
 use crate::{Error, Result, of_image};
 
@@ -24,7 +25,7 @@ const ANOMALOUS: [u8; 3] = [213, 94, 0];
 /// `enlargement` times.
 ///
 /// # Errors
-/// No verdicts, a number of columns or an enlargement of 0, verdicts of networks of different size, or a sheet of more
+/// No verdicts, a number of columns or an enlargement of 0, verdicts without maps or of different shapes, or a sheet of more
 /// than 2^28 pixels.
 pub fn sheet_png(
     verdicts: &[&Verdict],
@@ -49,8 +50,8 @@ fn sheet(
     let Some(first) = verdicts.first() else {
         return Err(Error::settings("expected verdicts to draw, found none"));
     };
-    let size_px = first.error_map.size_px;
-    if columns == 0 || enlargement == 0 || verdicts.iter().any(|verdict| !fits(verdict, size_px)) {
+    let Shape { height: rows, width: columns_px, channels } = first.shape;
+    if columns == 0 || enlargement == 0 || verdicts.iter().any(|verdict| !fits(verdict, first.shape)) {
         return Err(Error::settings(format!(
             "expected at least 1 column, an enlargement of at least 1 and verdicts of one network, found {columns} \
              columns and an enlargement of {enlargement}"
@@ -58,9 +59,10 @@ fn sheet(
     }
     let columns = columns.min(verdicts.len());
     let cells = |cell: usize, count: usize| cell.checked_mul(count)?.checked_add(MARGIN_PX);
-    let sides = size_px.checked_mul(enlargement).and_then(|side| {
+    let sides = columns_px.checked_mul(enlargement).zip(rows.checked_mul(enlargement));
+    let sides = sides.and_then(|(side, side_down)| {
         let cell_width = side.checked_mul(3)?.checked_add(2 * GAP_PX + 2 * FRAME_PX + MARGIN_PX)?;
-        let cell_height = side.checked_add(2 * FRAME_PX + MARGIN_PX)?;
+        let cell_height = side_down.checked_add(2 * FRAME_PX + MARGIN_PX)?;
         let (width, height) =
             (cells(cell_width, columns)?, cells(cell_height, verdicts.len().div_ceil(columns))?);
         (width.checked_mul(height)? <= MOST_PIXELS).then_some((side, cell_width, cell_height, width, height))
@@ -77,29 +79,28 @@ fn sheet(
             (MARGIN_PX + index % columns * cell_width, MARGIN_PX + index / columns * cell_height);
         let frame = if verdict.anomalous { ANOMALOUS } else { NORMAL };
         canvas.fill(left, top, cell_width - MARGIN_PX, cell_height - MARGIN_PX, frame);
-        let channels = verdict.input.len() / (size_px * size_px);
+        // A member that reproduces nothing leaves its place empty.
+        let reconstruction = verdict.reconstruction().map(|pixels| gray_or_rgb(pixels, channels));
         let pictures = [
             gray_or_rgb(&verdict.input, channels),
-            gray_or_rgb(&verdict.response.mean, channels),
-            colored(&filtered(verdict)?, pixel_threshold),
+            reconstruction.unwrap_or_default(),
+            colored(verdict.map()?, pixel_threshold),
         ];
         for (position, picture) in pictures.iter().enumerate() {
             let left = left + FRAME_PX + position * (side + GAP_PX);
-            canvas.draw(left, top + FRAME_PX, picture, size_px, enlargement);
+            canvas.draw(left, top + FRAME_PX, picture, columns_px, enlargement);
         }
     }
     Ok((canvas.pixels, height, width))
 }
 
-/// Whether a verdict's maps are those of a network input of this size.
-fn fits(verdict: &Verdict, size_px: usize) -> bool {
-    let pixels = size_px * size_px;
-    let channels = verdict.input.len().checked_div(pixels).unwrap_or(0);
-    matches!(channels, 1 | 3)
-        && verdict.error_map.size_px == size_px
-        && verdict.error_map.values.len() == pixels
-        && verdict.input.len() == pixels * channels
-        && verdict.response.mean.len() == pixels * channels
+/// Whether a verdict's maps are those of a network input of this shape.
+fn fits(verdict: &Verdict, shape: Shape) -> bool {
+    matches!(shape.channels, 1 | 3)
+        && verdict.shape == shape
+        && verdict.map.as_ref().is_some_and(|map| map.len() == shape.area())
+        && verdict.input.len() == shape.len()
+        && verdict.reconstruction().is_none_or(|pixels| pixels.len() == shape.len())
 }
 
 /// Intensities 0 to 1 as bytes, three a pixel.
@@ -124,10 +125,10 @@ impl Canvas {
         }
     }
 
-    /// Draws a square picture of `size_px` pixels a side, three bytes each, each pixel as a square of `enlargement`.
-    fn draw(&mut self, left: usize, top: usize, picture: &[u8], size_px: usize, enlargement: usize) {
+    /// Draws a picture of `columns` pixels a row, three bytes each, each pixel as a square of `enlargement`.
+    fn draw(&mut self, left: usize, top: usize, picture: &[u8], columns: usize, enlargement: usize) {
         for (at, color) in picture.chunks_exact(3).enumerate() {
-            let (row, column) = (at / size_px, at % size_px);
+            let (row, column) = (at / columns, at % columns);
             let color = [color[0], color[1], color[2]];
             let corner = (left + column * enlargement, top + row * enlargement);
             self.fill(corner.0, corner.1, enlargement, enlargement, color);

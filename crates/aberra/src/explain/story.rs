@@ -2,13 +2,12 @@
 
 use aberra_image::{Image, Region};
 
-use super::heatmap::filtered;
-use super::latent::{NearNormal, nearest};
-use super::ranks::{EvidenceRanks, MEASUREMENTS};
+use super::embedding::{NearNormal, nearest};
+use super::ranks::EvidenceRanks;
 use crate::Result;
-use crate::calibrate::is_anomalous;
 use crate::detector::{Detector, Verdict};
-use crate::evaluate::window::Window;
+use crate::evaluate::content_window::ContentWindow;
+use aberra_metrics::calibrate::is_anomalous;
 
 /// Nearest training normals that a story names.
 pub const NEAREST: usize = 5;
@@ -18,25 +17,25 @@ pub const NEAREST: usize = 5;
 pub struct Story {
     /// What the detector says.
     pub verdict: Verdict,
-    /// Each measurement, in the order of [`Evidence::named`](crate::score::Evidence::named).
+    /// Each measurement, in the order of the detector's [descriptors](Detector::descriptors).
     pub evidence: Vec<Measurement>,
-    /// Share of the image's pixels whose filtered error lies above the pixel threshold, 0 to 1.
+    /// Share of the image's pixels whose map value lies above the pixel threshold, 0 to 1.
     pub anomalous_share: f64,
     /// The part of the network input that shows the image, in its pixels: the rest is padding.
     pub window: Region,
-    /// The nearest training normals in latent space, at most [`NEAREST`], nearest first.
+    /// The nearest training normals in the embedding space, at most [`NEAREST`], nearest first.
     pub nearest: Vec<NearNormal>,
 }
 
 /// A measurement beside those of the calibration normals.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
-    /// Its name.
-    pub name: &'static str,
+    /// Its full name.
+    pub name: String,
     /// Its value, in its own units.
     pub value: f64,
-    /// Its percentile among the calibration normals, 0 to 100.
-    pub percentile: f64,
+    /// Its percentile among the calibration normals, 0 to 100; `None` where there are none.
+    pub percentile: Option<f64>,
 }
 
 impl Detector {
@@ -47,7 +46,7 @@ impl Detector {
     pub fn explain(&self, image: &Image) -> Result<Story> {
         let mut verdicts = self.score(std::slice::from_ref(image));
         let verdict =
-            verdicts.pop().unwrap_or_else(|| Err(crate::Error::input("the model gave no response")))?;
+            verdicts.pop().unwrap_or_else(|| Err(crate::Error::input("the image was not scored")))?;
         self.story(verdict, &EvidenceRanks::of(self.normals()))
     }
 
@@ -56,27 +55,30 @@ impl Detector {
     /// # Errors
     /// A verdict of another detector.
     pub fn story(&self, verdict: Verdict, ranks: &EvidenceRanks) -> Result<Story> {
-        let percentiles = ranks.percentiles(&verdict.evidence).unwrap_or([f64::NAN; MEASUREMENTS]);
-        let named = verdict.evidence.named().into_iter().zip(percentiles);
+        let percentiles = ranks.percentiles(&verdict.evidence);
+        let named = verdict.evidence.named(self.descriptors()).zip(percentiles);
+        let evidence =
+            named.map(|((name, value), percentile)| Measurement { name: name.to_owned(), value, percentile });
         Ok(Story {
-            evidence: named
-                .map(|((name, value), percentile)| Measurement { name, value, percentile })
-                .collect(),
+            evidence: evidence.collect(),
             anomalous_share: anomalous_share(&verdict, self.pixel_threshold())?,
-            window: Window::of(&verdict.placement, verdict.error_map.size_px).region(),
-            nearest: nearest(self, &verdict.response.mu, NEAREST)?,
+            window: ContentWindow::of(&verdict.placement, verdict.shape).region(),
+            nearest: match verdict.embedding() {
+                Some(embedding) => nearest(self, embedding, NEAREST)?,
+                None => Vec::new(),
+            },
             verdict,
         })
     }
 }
 
-/// Share of the pixels that show the image whose filtered error lies above the pixel threshold.
+/// Share of the pixels that show the image whose map value lies above the pixel threshold.
 ///
 /// # Errors
-/// A map that is not finite or does not fit its size; only verdicts made by hand have one.
+/// A verdict without a map.
 pub fn anomalous_share(verdict: &Verdict, pixel_threshold: f64) -> Result<f64> {
-    let window = Window::of(&verdict.placement, verdict.error_map.size_px);
-    let pixels = window.cut(&filtered(verdict)?);
+    let window = ContentWindow::of(&verdict.placement, verdict.shape);
+    let pixels = window.cut(verdict.map()?);
     let above = pixels.iter().filter(|&&error| is_anomalous(f64::from(error), pixel_threshold)).count();
     Ok(above as f64 / pixels.len().max(1) as f64)
 }

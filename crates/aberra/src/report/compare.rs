@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::curves::plain_roc;
-use super::data::{CompareData, CompareRow, Compared, Interval, digits};
 use super::metrics::{Scored, short_figure, short_interval};
 use crate::dataset::{Dataset, GroupBy};
 use crate::detector::Detector;
-use crate::evaluate::bootstrap::{BootstrapSettings, paired_bootstrap};
-use crate::evaluate::metrics::{auroc, average_precision, tpr_at_fpr};
-use crate::evaluate::{EvaluateOptions, Evaluation, Figure, ScoredImage};
+use crate::evaluate::{EvaluateOptions, Evaluation, Metric, ScoredImage};
+use crate::wire::{CompareData, CompareRow, Compared, Interval, digits};
 use crate::{Error, Result};
+use aberra_metrics::bootstrap::{BootstrapSettings, paired_bootstrap};
+use aberra_metrics::ranking::{auroc, average_precision, tpr_at_fpr};
 
 /// The false-positive rate at which recall is compared.
 const FALSE_POSITIVE_RATE: f64 = 0.05;
@@ -66,7 +66,7 @@ pub(super) fn compare(evaluation: &Evaluation, scored: &Scored<'_>, others: &[Ot
     let own_scores = common.scores();
     let figures = |scores: &[f64]| Figures {
         auroc: common.figure(scores, settings, auroc),
-        difference: Figure::new(
+        difference: Metric::new(
             paired_bootstrap(scores, &own_scores, common.labels(), settings, auroc).map(short_interval),
             common.reason(),
         ),
@@ -76,7 +76,7 @@ pub(super) fn compare(evaluation: &Evaluation, scored: &Scored<'_>, others: &[Ot
         what,
         auroc: figures.auroc,
         average_precision: common.figure(scores, settings, average_precision),
-        recall_at_5_fpr: Figure::new(
+        recall_at_5_fpr: Metric::new(
             tpr_at_fpr(scores, &common.anomalous, FALSE_POSITIVE_RATE).map(|value| digits(value, 6)),
             common.reason(),
         ),
@@ -114,17 +114,17 @@ pub(super) fn compare(evaluation: &Evaluation, scored: &Scored<'_>, others: &[Ot
 
 /// AUROC of a row, and its difference to the report's detector and scorer.
 struct Figures {
-    auroc: Figure<Interval>,
-    difference: Figure<Interval>,
+    auroc: Metric<Interval>,
+    difference: Metric<Interval>,
 }
 
 /// The difference the other way round.
-fn negated(figure: &Figure<Interval>) -> Figure<Interval> {
+fn negated(figure: &Metric<Interval>) -> Metric<Interval> {
     match figure {
-        Figure::Known(Interval { value, low, high }) => {
-            Figure::Known(Interval { value: -value, low: -high, high: -low })
+        Metric::Known(Interval { value, low, high }) => {
+            Metric::Known(Interval { value: -value, low: -high, high: -low })
         }
-        Figure::Unavailable { .. } => figure.clone(),
+        Metric::Unavailable { .. } => figure.clone(),
     }
 }
 

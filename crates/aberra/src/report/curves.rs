@@ -1,8 +1,8 @@
 //! ROC and precision-recall curves with pointwise bands, thinned to what a chart can show.
 
-use super::data::{PlainRoc, PrecisionRecallData, RocData, short, shorts};
-use crate::evaluate::bootstrap::{BootstrapSettings, GroupedLabels, bootstrap_band};
-use crate::evaluate::metrics::{PrecisionRecallPoint, RocPoint, precision_recall_curve, roc_curve};
+use crate::wire::{PlainRoc, PrecisionRecallData, RocData, short, shorts};
+use aberra_metrics::bootstrap::{BootstrapSettings, GroupedLabels, bootstrap_band};
+use aberra_metrics::ranking::{PrecisionRecallPoint, RocPoint, precision_recall_curve, roc_curve};
 
 /// Most points of a curve.
 const POINTS: usize = 201;

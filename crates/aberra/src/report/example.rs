@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::data::*;
+use aberra_models::Shape;
+use aberra_models::measure::Descriptor;
+use aberra_models::train::LossRecord;
+
 use crate::detector::PartSize;
-use crate::evaluate::{Figure, Leaked};
+use crate::evaluate::{Leaked, Metric};
+use crate::wire::*;
 
 /// Two images, a normal one and an anomalous one.
 pub(super) fn report() -> ReportData {
-    let interval = Figure::Known(Interval { value: 0.8, low: 0.7, high: 0.9 });
+    let interval = Metric::Known(Interval { value: 0.8, low: 0.7, high: 0.9 });
     let size = PartSize { images: 2, groups: 2 };
     let image = |id: usize| ImageData {
         id,
@@ -18,44 +22,44 @@ pub(super) fn report() -> ReportData {
         width: 64,
         height: 48,
         score: id as f64,
-        p_value: 0.5,
+        p_value: Some(0.5),
         anomalous: id == 1,
         leaked: false,
         anomalous_share: 0.01,
-        evidence: BTreeMap::from([("kl", 12.5)]),
-        evidence_percentiles: BTreeMap::from([("kl", 50.0)]),
+        evidence: BTreeMap::from([("vae.kl".to_owned(), 12.5)]),
+        evidence_percentiles: BTreeMap::from([("vae.kl".to_owned(), 50.0)]),
         scores: BTreeMap::from([("mse".to_owned(), 0.1)]),
         thumbnail: None,
         pca: vec![0.1, 0.2],
         nearest: vec![NearData { distance: 1.5, thumbnail: None, name: Some("normal.png".to_owned()) }],
         pictures: Some(PicturesData {
             input: "data:,".to_owned(),
-            reconstruction: "data:,".to_owned(),
+            reconstruction: Some("data:,".to_owned()),
             error: "data:,".to_owned(),
             mask_path: None,
         }),
     };
-    let row = |name: &str, what: Compared, difference: Option<Figure<Interval>>| CompareRow {
+    let row = |name: &str, what: Compared, difference: Option<Metric<Interval>>| CompareRow {
         name: name.to_owned(),
         what,
         auroc: interval.clone(),
         average_precision: interval.clone(),
-        recall_at_5_fpr: Figure::Known(0.5),
+        recall_at_5_fpr: Metric::Known(0.5),
         difference,
         roc: PlainRoc { fpr: vec![0.0, 1.0], tpr: vec![0.5, 1.0] },
     };
+    let loss = |reconstruction: f64, kl: f64| LossRecord {
+        total: reconstruction + kl,
+        terms: BTreeMap::from([("reconstruction".to_owned(), reconstruction), ("kl".to_owned(), kl)]),
+    };
     let epoch = |epoch: usize| EpochData {
         epoch,
-        train_total: 100.0 / epoch as f64,
-        train_reconstruction: 90.0 / epoch as f64,
-        train_kl: 10.0 / epoch as f64,
-        held_out_total: 110.0 / epoch as f64,
-        held_out_reconstruction: 95.0 / epoch as f64,
-        held_out_kl: 15.0 / epoch as f64,
-        beta: 1.0,
+        train: loss(90.0 / epoch as f64, 10.0 / epoch as f64),
+        held_out: loss(95.0 / epoch as f64, 15.0 / epoch as f64),
         learning_rate: 0.001,
+        figures: BTreeMap::from([("beta".to_owned(), 1.0)]),
         best: epoch == 3,
-        images_per_s: 900.0,
+        images_per_s: Some(900.0),
     };
     ReportData {
         version: VERSION,
@@ -63,23 +67,36 @@ pub(super) fn report() -> ReportData {
         made_at_secs: None,
         summary: vec!["In words.".to_owned()],
         warnings: Vec::new(),
-        detector: DetectorData {
+        measurements: vec![Descriptor::unusual(
+            "vae.kl",
+            "nats",
+            "KL divergence of the posterior from the prior",
+        )],
+        detector: DetectorCard {
             name: "first".to_owned(),
             hash: None,
+            aberra_version: "0".to_owned(),
             made_from: "photos".to_owned(),
             scorer: "mse".to_owned(),
-            preset: "small".to_owned(),
-            size_px: 64,
-            latent: 2,
+            input: Shape::square(64, 1),
+            members: vec![MemberCard {
+                name: "vae".to_owned(),
+                family: "vae".to_owned(),
+                preset: Some("small".to_owned()),
+                precision: Some("f32".to_owned()),
+                embedding_dimensions: Some(2),
+                parameters: 10,
+                best_epoch: 3,
+            }],
             parameters: 10,
-            precision: "f32".to_owned(),
-            best_epoch: 3,
+            device: Some("cpu".to_owned()),
+            pixel_threshold: 0.5,
             train: size,
             fit: size,
             calibration: size,
             threshold: 0.5,
             calibration_scores: vec![0.1, 0.5],
-            promise: PromiseData {
+            promise: PromiseCard {
                 text: "at most half".to_owned(),
                 false_alarm_rate: Some(0.5),
                 confidence: None,
@@ -106,14 +123,14 @@ pub(super) fn report() -> ReportData {
                 flagged: 1,
                 auroc: interval.clone(),
                 average_precision: interval.clone(),
-                recall: Figure::Known(1.0),
+                recall: Metric::Known(1.0),
             }],
             shortcuts: vec![ShortcutData { name: "format".to_owned(), auroc: 0.6 }],
-            pixels: Figure::Known(PixelData {
-                auroc: Figure::Known(0.9),
-                average_precision: Figure::Known(0.4),
-                pro: Figure::Known(0.5),
-                dice_at_threshold: Figure::Known(0.3),
+            pixels: Metric::Known(PixelData {
+                auroc: Metric::Known(0.9),
+                average_precision: Metric::Known(0.4),
+                pro: Metric::Known(0.5),
+                dice_at_threshold: Metric::Known(0.3),
                 images_with_mask: 1,
             }),
             roc: RocData {
@@ -129,18 +146,19 @@ pub(super) fn report() -> ReportData {
                 precision_high: vec![1.0, 0.8],
             },
         },
-        training: Figure::Known(TrainingData {
+        training: Metric::Known(vec![TrainingData {
+            member: "vae".to_owned(),
             epochs: (1..=4).map(epoch).collect(),
             best_epoch: 3,
             snapshots: SnapshotsData {
                 inputs: vec!["data:,".to_owned()],
                 epochs: vec![SnapshotData { epoch: 3, reconstructions: vec!["data:,".to_owned()] }],
             },
-        }),
+        }]),
         images: vec![image(0), image(1)],
         images_in_all: 2,
         thumbnails: Some(Thumbnails { sheet: "data:,".to_owned(), side_px: 48, columns: 1 }),
-        latent: Figure::Known(LatentData {
+        latent: Metric::Known(LatentData {
             explained: vec![0.7, 0.3],
             components: 2,
             calibration: vec![vec![0.0, 0.1], vec![0.1, 0.0], vec![-0.1, 0.2]],

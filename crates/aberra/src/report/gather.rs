@@ -6,16 +6,18 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use aberra_image::{Input, Limits};
+use aberra_models::measure::Want;
 use rayon::prelude::*;
 
-use super::data::PicturesData;
-use super::pictures::Frame;
+use super::pictures::PictureFormat;
 use crate::dataset::Dataset;
 use crate::detector::{Detector, Verdict};
-use crate::evaluate::{EvaluateProgress, read_mask};
+use crate::evaluate::read_mask;
 use crate::explain::{NearNormal, anomalous_share, find_normals, network_input, outline};
 use crate::files::{FILES_CHUNK, in_chunks};
-use crate::learn::shrink;
+use crate::job::{Event, Job};
+use crate::thumbnail::shrink;
+use crate::wire::PicturesData;
 use crate::{Error, Result};
 
 /// An image to look at, and what will be shown of it.
@@ -33,7 +35,8 @@ pub(super) struct Wanted {
 pub(super) struct Seen {
     pub(super) width: usize,
     pub(super) height: usize,
-    pub(super) mu: Vec<f32>,
+    /// Where it lies in the embedding space that is shown.
+    pub(super) embedding: Option<Vec<f32>>,
     /// Share of its pixels above the pixel threshold.
     pub(super) anomalous_share: f64,
     pub(super) thumbnail: Option<Vec<f32>>,
@@ -44,7 +47,7 @@ pub(super) struct Seen {
 pub(super) struct Gather<'a> {
     pub(super) detector: &'a Detector,
     pub(super) dataset: &'a Dataset,
-    pub(super) frame: Frame,
+    pub(super) format: PictureFormat,
     /// The error that is white.
     pub(super) error_scale_max: f64,
 }
@@ -57,11 +60,7 @@ impl Gather<'_> {
     ///
     /// # Errors
     /// An image that can no longer be read, or whose score is not the evaluation's; a stop on request.
-    pub(super) fn look(
-        &self,
-        wanted: &[Wanted],
-        observe: &mut dyn FnMut(EvaluateProgress) -> ControlFlow<()>,
-    ) -> Result<Vec<Seen>> {
+    pub(super) fn look(&self, wanted: &[Wanted], job: &mut Job<'_>) -> Result<Vec<Seen>> {
         let mut seen = Vec::with_capacity(wanted.len());
         let mut failure = None;
         let ended = in_chunks(
@@ -76,7 +75,7 @@ impl Gather<'_> {
                         return ControlFlow::Break(());
                     }
                 }
-                observe(EvaluateProgress { done: seen.len(), of: wanted.len() })
+                job.tell(Event::Images { done: seen.len(), of: wanted.len() })
             },
         );
         match (failure, ended) {
@@ -92,9 +91,9 @@ impl Gather<'_> {
         let mask = input.as_ref().ok().filter(|_| wanted.pictures).and_then(|input| {
             let path = sample.mask.as_deref().filter(|_| !sample.label.is_normal())?;
             // The evaluation has warned of masks that cannot be used.
-            read_mask(path, &self.limits(), &input.placement, input.size_px).ok()
+            read_mask(path, &self.limits(), &input.placement, self.detector.input_shape()).ok()
         });
-        (wanted, input, mask.map(|mask| outline(&mask, self.frame.size_px)))
+        (wanted, input, mask.map(|mask| outline(&mask, self.format.width)))
     }
 
     fn draw(&self, chunk: Vec<(Wanted, Result<Input>, Option<String>)>) -> Result<Vec<Seen>> {
@@ -103,7 +102,7 @@ impl Gather<'_> {
             asked.push((wanted, mask));
             inputs.push(input);
         }
-        let verdicts = self.detector.score_inputs(inputs);
+        let verdicts = self.detector.score_inputs(inputs, Want::ALL);
         let drawn = asked.into_par_iter().zip(verdicts).map(|((wanted, mask), verdict)| {
             let path = &self.dataset.samples[wanted.sample].path;
             let verdict = verdict.map_err(|error| error.with_path(path))?;
@@ -121,17 +120,16 @@ impl Gather<'_> {
 
     fn seen(&self, wanted: &Wanted, verdict: &Verdict, mask_path: Option<String>) -> Result<Seen> {
         let pictures = wanted.pictures.then(|| {
-            let triple = self.frame.triple(verdict, self.error_scale_max)?;
+            let triple = self.format.triple(verdict, self.error_scale_max)?;
             Ok::<_, Error>(PicturesData { mask_path: mask_path.filter(|path| !path.is_empty()), ..triple })
         });
-        let channels = self.frame.color.channels();
         Ok(Seen {
             width: verdict.placement.image_width,
             height: verdict.placement.image_height,
             anomalous_share: anomalous_share(verdict, self.detector.pixel_threshold())?,
-            thumbnail: wanted.thumbnail.then(|| shrink(&verdict.input, self.frame.size_px, channels)),
+            thumbnail: wanted.thumbnail.then(|| shrink(&verdict.input, verdict.shape)),
             pictures: pictures.transpose()?,
-            mu: verdict.response.mu.clone(),
+            embedding: verdict.embedding().map(<[f32]>::to_vec),
         })
     }
 

@@ -1,11 +1,11 @@
-//! The latent space in a report: principal components, what each dimension is used for, and decoded images.
+//! The embedding space in a report: principal components, what each dimension is used for, and decoded images.
 
-use super::data::{EllipseData, LatentData, TraversalData, short, shorts};
-use super::pictures::Frame;
+use super::pictures::PictureFormat;
 use crate::Result;
 use crate::detector::{Detector, Part};
-use crate::explain::{Pca, posterior_means, prior_samples, traversal};
-use crate::random::{Stream, generator};
+use crate::explain::{Pca, decoder, embeddings_of, prior_samples, traversal};
+use crate::wire::{EllipseData, LatentData, TraversalData, short, shorts};
+use aberra_metrics::random::{Stream, generator};
 
 /// Components whose share of the variance is shown.
 pub(super) const EXPLAINED: usize = 10;
@@ -22,27 +22,36 @@ const PRIOR_SAMPLES: usize = 16;
 /// The 95th percentile of the chi-square distribution with two degrees of freedom, -2 ln 0.05.
 const CHI_SQUARE_95: f64 = 5.991_464_547_107_982;
 
-/// Coordinates of a posterior mean on the components that a report shows.
-pub(super) fn coordinates(pca: &Pca, mu: &[f32]) -> Result<Vec<f64>> {
-    Ok(shorts(pca.project(mu)?.into_iter().take(COMPONENTS)))
+/// Coordinates of an embedding on the components that a report shows.
+pub(super) fn coordinates(pca: &Pca, embedding: &[f32]) -> Result<Vec<f64>> {
+    Ok(shorts(pca.project(embedding)?.into_iter().take(COMPONENTS)))
 }
 
 /// What a report shows of the latent space.
-pub(super) fn latent(detector: &Detector, pca: &Pca, frame: Frame) -> Result<LatentData> {
-    let calibration = posterior_means(detector, Part::Calibration);
-    let coordinates = calibration.iter().map(|mu| coordinates(pca, mu)).collect::<Result<Vec<_>>>()?;
+pub(super) fn latent(detector: &Detector, pca: &Pca, format: PictureFormat) -> Result<LatentData> {
+    let calibration = embeddings_of(detector, Part::Calibration).unwrap_or_default();
+    let coordinates =
+        calibration.iter().map(|embedding| coordinates(pca, embedding)).collect::<Result<Vec<_>>>()?;
     let step = coordinates.len().div_ceil(CLOUD).max(1);
     let mut random = generator(detector.config().seed, Stream::Prior, 0);
-    let samples = prior_samples(detector.model(), &mut random, PRIOR_SAMPLES)?;
+    let samples = prior_samples(detector, &mut random, PRIOR_SAMPLES)?.unwrap_or_default();
     Ok(LatentData {
         explained: shorts(pca.explained.iter().copied()),
         components: pca.components.len().min(COMPONENTS),
         ellipse: ellipse(&coordinates),
         calibration: coordinates.into_iter().step_by(step).collect(),
-        kl_per_dimension: shorts(detector.kl_per_dimension().iter().copied()),
-        traversals: traversals(detector, pca, frame)?,
-        prior_samples: samples.iter().map(|sample| frame.picture(sample)).collect::<Result<_>>()?,
+        kl_per_dimension: shorts(kl_per_dimension(detector).iter().copied()),
+        traversals: match decoder(detector) {
+            Ok(_) => traversals(detector, pca, format)?,
+            Err(_) => Vec::new(),
+        },
+        prior_samples: samples.iter().map(|sample| format.picture(sample)).collect::<Result<_>>()?,
     })
+}
+
+/// The mean KL divergence of each dimension of the space that is shown; empty where it is no distribution.
+fn kl_per_dimension(detector: &Detector) -> &[f64] {
+    detector.embedding_member().map_or(&[], |member| detector.kl_per_dimension(member))
 }
 
 fn ellipse(points: &[Vec<f64>]) -> Option<EllipseData> {
@@ -62,17 +71,17 @@ fn ellipse(points: &[Vec<f64>]) -> Option<EllipseData> {
 }
 
 /// Strips along the first components, and along the dimensions that the model uses most.
-fn traversals(detector: &Detector, pca: &Pca, frame: Frame) -> Result<Vec<TraversalData>> {
+fn traversals(detector: &Detector, pca: &Pca, format: PictureFormat) -> Result<Vec<TraversalData>> {
     let mut lines: Vec<(String, Vec<f64>)> = Vec::new();
     for (index, component) in pca.components.iter().take(STRIPS).enumerate() {
         let spread = pca.variances[index].sqrt();
         let name = format!("component {} ({:.1} % of the variance)", index + 1, pca.explained[index] * 100.0);
         lines.push((name, component.iter().map(|direction| direction * spread).collect()));
     }
-    let kl = detector.kl_per_dimension();
+    let kl = kl_per_dimension(detector);
     let mut dimensions: Vec<usize> = (0..kl.len()).collect();
     dimensions.sort_by(|&a, &b| kl[b].total_cmp(&kl[a]).then(a.cmp(&b)));
-    let train = posterior_means(detector, Part::Train);
+    let train = embeddings_of(detector, Part::Train).unwrap_or_default();
     for dimension in dimensions.into_iter().take(STRIPS) {
         let squares = train.iter().map(|mu| (f64::from(mu[dimension]) - pca.mean[dimension]).powi(2));
         let spread = (squares.sum::<f64>() / (train.len() as f64 - 1.0)).sqrt();
@@ -81,8 +90,8 @@ fn traversals(detector: &Detector, pca: &Pca, frame: Frame) -> Result<Vec<Traver
         lines.push((format!("dimension {} (KL {:.2} nats)", dimension + 1, kl[dimension]), step));
     }
     let strip = |(name, step): (String, Vec<f64>)| {
-        let images = traversal(detector.model(), &pca.mean, &step, &POSITIONS)?;
-        let pictures = images.iter().map(|image| frame.picture(image)).collect::<Result<_>>()?;
+        let images = traversal(detector, &pca.mean, &step, &POSITIONS)?;
+        let pictures = images.iter().map(|image| format.picture(image)).collect::<Result<_>>()?;
         Ok(TraversalData { name, positions: POSITIONS.to_vec(), pictures })
     };
     lines.into_iter().map(strip).collect()

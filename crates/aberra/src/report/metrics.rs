@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::curves;
-use super::data::{BootstrapData, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits};
 use crate::detector::PartSize;
-use crate::evaluate::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
-use crate::evaluate::metrics::{Confusion, average_precision};
-use crate::evaluate::pixel::Bounded;
-use crate::evaluate::{Evaluation, Figure, ImageRow, ScoredImage};
+use crate::evaluate::{Evaluation, ImageRow, Metric, ScoredImage};
+use crate::wire::{BootstrapData, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits};
+use aberra_metrics::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
+use aberra_metrics::pixel::Bounded;
+use aberra_metrics::ranking::{Confusion, average_precision};
 
 /// The scored images of an evaluation side by side.
 pub(super) struct Scored<'a> {
@@ -66,8 +66,8 @@ impl<'a> Scored<'a> {
         scores: &[f64],
         settings: BootstrapSettings,
         metric: impl Fn(&[f64], &[bool]) -> Option<f64> + Sync,
-    ) -> Figure<Interval> {
-        Figure::new(bootstrap(scores, self.labels(), settings, metric).map(short_interval), self.reason())
+    ) -> Metric<Interval> {
+        Metric::new(bootstrap(scores, self.labels(), settings, metric).map(short_interval), self.reason())
     }
 }
 
@@ -81,10 +81,10 @@ pub(super) fn short_interval(interval: bootstrap::Interval) -> Interval {
 }
 
 /// The report's form of a figure with an interval.
-pub(super) fn short_figure(figure: &Figure<bootstrap::Interval>) -> Figure<Interval> {
+pub(super) fn short_figure(figure: &Metric<bootstrap::Interval>) -> Metric<Interval> {
     match figure {
-        Figure::Known(interval) => Figure::Known(short_interval(*interval)),
-        Figure::Unavailable { unavailable } => Figure::Unavailable { unavailable: unavailable.clone() },
+        Metric::Known(interval) => Metric::Known(short_interval(*interval)),
+        Metric::Unavailable { unavailable } => Metric::Unavailable { unavailable: unavailable.clone() },
     }
 }
 
@@ -107,15 +107,15 @@ pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> Evaluatio
         average_precision: short_figure(&evaluation.ranking.average_precision),
         auroc_without_leaked: evaluation.without_leaked.as_ref().map(|without| short_figure(&without.auroc)),
         realised_false_alarm_rate: match false_alarms {
-            Figure::Known(rate) => Figure::Known(Interval {
+            Metric::Known(rate) => Metric::Known(Interval {
                 value: digits(rate.rate, 6),
                 low: digits(rate.low, 6),
                 high: digits(rate.high, 6),
             }),
-            Figure::Unavailable { unavailable } => Figure::new(None, unavailable.as_str()),
+            Metric::Unavailable { unavailable } => Metric::new(None, unavailable.as_str()),
         },
         recall: match scored.size(true).images {
-            0 => Figure::new(None, "no anomalous images"),
+            0 => Metric::new(None, "no anomalous images"),
             _ => scored.figure(&scores, settings, recall),
         },
         kinds: evaluation.kinds.iter().map(|kind| kind_row(kind, scored, settings)).collect(),
@@ -146,19 +146,19 @@ fn kind_row(row: &crate::evaluate::KindRow, scored: &Scored<'_>, settings: Boots
     }
 }
 
-fn pixels(evaluation: &Evaluation) -> Figure<PixelData> {
-    let value = |figure: &Figure<Bounded>| match figure {
-        Figure::Known(bounded) => Figure::Known(digits(bounded.value, 6)),
-        Figure::Unavailable { unavailable } => Figure::new(None, unavailable.as_str()),
+fn pixels(evaluation: &Evaluation) -> Metric<PixelData> {
+    let value = |figure: &Metric<Bounded>| match figure {
+        Metric::Known(bounded) => Metric::Known(digits(bounded.value, 6)),
+        Metric::Unavailable { unavailable } => Metric::new(None, unavailable.as_str()),
     };
     match &evaluation.pixels {
-        Figure::Known(pixels) => Figure::Known(PixelData {
+        Metric::Known(pixels) => Metric::Known(PixelData {
             auroc: value(&pixels.auroc),
             average_precision: value(&pixels.average_precision),
             pro: value(&pixels.aupro),
             dice_at_threshold: pixels.dice.clone(),
             images_with_mask: pixels.masked,
         }),
-        Figure::Unavailable { unavailable } => Figure::new(None, unavailable.as_str()),
+        Metric::Unavailable { unavailable } => Metric::new(None, unavailable.as_str()),
     }
 }

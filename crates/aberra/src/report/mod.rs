@@ -7,9 +7,8 @@
 mod choose;
 mod compare;
 mod curves;
-pub mod data;
 #[cfg(test)]
-mod example;
+pub(crate) mod example;
 mod figures;
 mod gather;
 mod html;
@@ -20,23 +19,24 @@ mod summary;
 mod training;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use self::choose::Candidate;
 use self::compare::Other;
-use self::data::{DetectorData, ImageData, NearData, PromiseData, ReportData, Thumbnails, VERSION, short};
 use self::gather::{Gather, Seen, Wanted};
 use self::metrics::Scored;
-pub use self::pictures::Frame;
-use crate::calibrate::{Calibration, Criterion};
+pub use self::pictures::PictureFormat;
 use crate::dataset::Dataset;
 use crate::detector::Detector;
-use crate::evaluate::{EvaluateProgress, Evaluation, Figure, ScoredImage};
+use crate::evaluate::{Evaluation, Metric, ScoredImage};
 use crate::explain::{EvidenceRanks, NEAREST, NearNormal, Pca, nearest, principal_components};
-use crate::model::{ModelSettings, Preset};
+use crate::job::Job;
+use crate::score::Evidence;
+use crate::wire::{
+    DetectorCard, ImageData, NearData, ReportData, Thumbnails, TrainingData, VERSION, digits, short,
+};
 use crate::{Error, Result, store};
 
 /// Most images that are shown in full.
@@ -56,18 +56,18 @@ pub struct ReportOptions<'a> {
     /// What the detector is called.
     pub name: &'a str,
     /// Where its training left history and snapshots.
-    pub run: RunFolder<'a>,
+    pub run: RunSource<'a>,
     /// Other detectors to compare with on the same images, with their names.
     pub compare: &'a [(String, Detector)],
     /// Seconds since 1970.
     pub made_at_secs: Option<u64>,
-    /// Told how far the pass over the images is; may stop it.
-    pub observe: Option<&'a mut dyn FnMut(EvaluateProgress) -> ControlFlow<()>>,
+    /// Who watches the pass over the images.
+    pub job: Job<'a>,
 }
 
 /// Where a detector's training left history and snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RunFolder<'a> {
+pub enum RunSource<'a> {
     /// Nowhere.
     #[default]
     None,
@@ -117,12 +117,12 @@ impl Detector {
         evaluation: &Evaluation,
         options: ReportOptions<'_>,
     ) -> Result<Report> {
-        let ReportOptions { name, run, compare, made_at_secs, observe } = options;
+        let ReportOptions { name, run, compare, made_at_secs, mut job } = options;
         check_detector(self, evaluation)?;
         let scored = Scored::of(evaluation);
         let members = members(dataset, evaluation)?;
-        let frame = Frame::of(self);
-        let training = training(self, run, frame)?;
+        let format = PictureFormat::of(self);
+        let training = training(self, run, format)?;
         let others = compare
             .iter()
             .map(|(name, other)| Other::score(name, other, dataset, &members))
@@ -137,7 +137,7 @@ impl Detector {
                 anomalous: !row.label.is_normal(),
             })
             .collect();
-        let in_full = choose::in_full(&candidates, evaluation.detector.threshold, most_in_full(frame));
+        let in_full = choose::in_full(&candidates, evaluation.detector.threshold, most_in_full(format));
         let as_thumbnails = choose::as_thumbnails(&candidates, &in_full, MOST_THUMBNAILS);
         let wanted: Vec<Wanted> = (0..members.len())
             .map(|at| Wanted {
@@ -148,15 +148,14 @@ impl Detector {
             })
             .collect();
         let error_scale_max = error_scale_max(self);
-        let gather = Gather { detector: self, dataset, frame, error_scale_max };
-        let mut silent = |_: EvaluateProgress| ControlFlow::Continue(());
-        let mut seen = gather.look(&wanted, observe.unwrap_or(&mut silent))?;
+        let gather = Gather { detector: self, dataset, format, error_scale_max };
+        let mut seen = gather.look(&wanted, &mut job)?;
 
         let near = seen
             .par_iter()
-            .map(|image| match &image.pictures {
-                Some(_) => nearest(self, &image.mu, NEAREST),
-                None => Ok(Vec::new()),
+            .map(|image| match (&image.pictures, &image.embedding) {
+                (Some(_), Some(embedding)) => nearest(self, embedding, NEAREST),
+                _ => Ok(Vec::new()),
             })
             .collect::<Result<Vec<_>>>()?;
         let shown: BTreeSet<usize> = near.iter().flatten().map(|near| near.normal).collect();
@@ -177,15 +176,15 @@ impl Detector {
             (image.id, image.thumbnail) = (at, numbers[at]);
             image.nearest = near.iter().map(|near| near_data(near, &normals)).collect();
             if !lean || as_thumbnails[at] {
-                measurements(&mut image, scored.rows[at].1, &ranks);
+                measurements(self, &mut image, scored.rows[at].1, &ranks);
             }
             Ok(image)
         });
         let images = images.collect::<Result<Vec<ImageData>>>()?;
         let metrics = metrics::metrics(evaluation, &scored);
         let latent = match &components {
-            Ok(components) => Figure::Known(latent::latent(self, components, frame)?),
-            Err(error) => Figure::new(None, error.to_string()),
+            Ok(components) => Metric::Known(latent::latent(self, components, format)?),
+            Err(error) => Metric::new(None, error.to_string()),
         };
         Ok(Report {
             data: ReportData {
@@ -194,12 +193,13 @@ impl Detector {
                 made_at_secs,
                 summary: summary::summary(name, self, evaluation, &metrics),
                 warnings: evaluation.warnings.clone(),
-                detector: DetectorData::of(self, name)?,
+                detector: DetectorCard::of(self, name)?,
+                measurements: self.descriptors().to_vec(),
                 evaluation: metrics,
                 training,
                 images_in_all: images.len(),
                 images,
-                thumbnails: sheet.draw(frame)?,
+                thumbnails: sheet.draw(format)?,
                 latent,
                 compare: compare::compare(evaluation, &scored, &others),
                 pixel_threshold: self.pixel_threshold(),
@@ -223,8 +223,8 @@ impl Sheet {
         Some(self.0.len() - 1)
     }
 
-    fn draw(&self, frame: Frame) -> Result<Option<Thumbnails>> {
-        pictures::sheet(&self.0, frame.color)
+    fn draw(&self, format: PictureFormat) -> Result<Option<Thumbnails>> {
+        pictures::sheet(&self.0, format.color)
     }
 }
 
@@ -234,8 +234,8 @@ pub fn error_scale_max(detector: &Detector) -> f64 {
 }
 
 /// As many as [`BYTES_IN_FULL`] has room for.
-fn most_in_full(frame: Frame) -> usize {
-    let values = (frame.size_px * frame.size_px * (frame.color.channels() + 1)) as f64 / 2.0;
+fn most_in_full(format: PictureFormat) -> usize {
+    let values = (format.height * format.width * (format.color.channels() + 1)) as f64 / 2.0;
     MOST_IN_FULL.min((BYTES_IN_FULL / (values * BYTES_PER_PIXEL)) as usize).max(1)
 }
 
@@ -271,13 +271,17 @@ fn members(dataset: &Dataset, evaluation: &Evaluation) -> Result<Vec<usize>> {
     scored.map(member).collect()
 }
 
-fn training(detector: &Detector, run: RunFolder<'_>, frame: Frame) -> Result<Figure<data::TrainingData>> {
+fn training(
+    detector: &Detector,
+    run: RunSource<'_>,
+    format: PictureFormat,
+) -> Result<Metric<Vec<TrainingData>>> {
     Ok(match run {
-        RunFolder::None => Figure::new(None, "no run folder was given"),
-        RunFolder::Given(folder) => Figure::Known(training::training(folder, detector, frame)?),
-        RunFolder::Perhaps(folder) => match training::training(folder, detector, frame) {
-            Ok(training) => Figure::Known(training),
-            Err(_) => Figure::new(None, "the run folder is not beside the detector: name it with --run"),
+        RunSource::None => Metric::new(None, "no run folder was given"),
+        RunSource::Given(folder) => Metric::Known(training::training(folder, detector, format)?),
+        RunSource::Perhaps(folder) => match training::training(folder, detector, format) {
+            Ok(training) => Metric::Known(training),
+            Err(_) => Metric::new(None, "the run folder is not beside the detector: name it with --run"),
         },
     })
 }
@@ -295,7 +299,7 @@ fn image_data(
         width: seen.width,
         height: seen.height,
         score: scored.score,
-        p_value: scored.p_value.map_or(1.0, short),
+        p_value: scored.p_value.map(short),
         anomalous: scored.anomalous,
         leaked: scored.leaked,
         anomalous_share: short(seen.anomalous_share),
@@ -303,21 +307,23 @@ fn image_data(
         evidence_percentiles: BTreeMap::new(),
         scores: BTreeMap::new(),
         thumbnail: None,
-        pca: components.map_or(Ok(Vec::new()), |components| latent::coordinates(components, &seen.mu))?,
+        pca: match (components, &seen.embedding) {
+            (Some(components), Some(embedding)) => latent::coordinates(components, embedding)?,
+            _ => Vec::new(),
+        },
         nearest: Vec::new(),
         pictures: seen.pictures,
     })
 }
 
 /// Fills in an image's evidence, its percentiles and the scores of all scorers.
-fn measurements(image: &mut ImageData, scored: &ScoredImage, ranks: &EvidenceRanks) {
-    let named = scored.evidence.named();
-    image.evidence = named.into_iter().map(|(name, value)| (name, short(value))).collect();
-    let percentiles = ranks.percentiles(&scored.evidence).into_iter().flatten();
-    image.evidence_percentiles = named
-        .into_iter()
-        .zip(percentiles)
-        .map(|((name, _), percentile)| (name, data::digits(percentile, 4)))
+fn measurements(detector: &Detector, image: &mut ImageData, scored: &ScoredImage, ranks: &EvidenceRanks) {
+    let evidence: &Evidence = &scored.evidence;
+    let named = || evidence.named(detector.descriptors());
+    image.evidence = named().map(|(name, value)| (name.to_owned(), short(value))).collect();
+    image.evidence_percentiles = named()
+        .zip(ranks.percentiles(evidence))
+        .filter_map(|((name, _), percentile)| Some((name.to_owned(), digits(percentile?, 4))))
         .collect();
     image.scores = scored.scores.iter().map(|(name, score)| (name.clone(), short(*score))).collect();
 }
@@ -325,50 +331,4 @@ fn measurements(image: &mut ImageData, scored: &ScoredImage, ranks: &EvidenceRan
 fn near_data(near: &NearNormal, normals: &Named) -> NearData {
     let (name, thumbnail) = normals.get(&near.normal).cloned().unwrap_or_default();
     NearData { distance: short(near.distance), thumbnail, name }
-}
-
-impl DetectorData {
-    /// What a report says of a detector that is called `name`.
-    ///
-    /// # Errors
-    /// Settings that cannot be written.
-    pub fn of(detector: &Detector, name: &str) -> Result<Self> {
-        let (config, provenance, calibration) =
-            (detector.config(), detector.provenance(), detector.calibration());
-        let precision = config.model.precision;
-        let preset = Preset::ALL
-            .into_iter()
-            .find(|preset| ModelSettings { precision, ..preset.settings() } == config.model);
-        Ok(Self {
-            name: name.to_owned(),
-            hash: detector.hash().map(str::to_owned),
-            made_from: provenance.dataset.clone(),
-            scorer: config.scorer.clone(),
-            preset: preset.map_or("own settings", |preset| preset.name()).to_owned(),
-            size_px: config.preprocessing.size_px,
-            latent: detector.model().latent(),
-            parameters: provenance.parameters,
-            precision: precision.name().to_owned(),
-            best_epoch: provenance.best_epoch,
-            train: provenance.train,
-            fit: provenance.fit,
-            calibration: provenance.calibration,
-            threshold: calibration.threshold,
-            calibration_scores: calibration.scores.clone(),
-            promise: PromiseData::of(calibration),
-            settings_toml: config.to_toml()?,
-        })
-    }
-}
-
-impl PromiseData {
-    /// What a calibration's threshold promises.
-    pub fn of(calibration: &Calibration) -> Self {
-        let confidence = match calibration.criterion {
-            Criterion::Conformal { confidence, .. } => confidence,
-            _ => None,
-        };
-        let promise = &calibration.promise;
-        Self { text: promise.to_string(), false_alarm_rate: promise.rate(), confidence }
-    }
 }

@@ -1,13 +1,13 @@
 //! Pixels -> pictures within a report: JPEG and PNG as `data:` addresses, and the sheet of thumbnails.
 
 use aberra_image::{Color, encode_jpeg, encode_png};
+use aberra_models::Shape;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::data::{PicturesData, Thumbnails};
 use crate::detector::{Detector, Verdict};
-use crate::explain::filtered;
-use crate::learn::THUMBNAIL_PX;
+use crate::thumbnail::THUMBNAIL_PX;
+use crate::wire::{PicturesData, Thumbnails};
 use crate::{Result, of_image};
 
 /// JPEG quality of inputs and reconstructions, where a fine line may be what is looked for.
@@ -19,61 +19,63 @@ const SHEET_COLUMNS: usize = 40;
 /// Error maps larger than this are JPEG: as PNG, noise alone would fill the report.
 const LARGEST_PNG_PX: usize = 96;
 
-/// Network inputs as pictures: side and colour.
+/// Network inputs as pictures: sides and colour.
 #[derive(Clone, Copy)]
-pub struct Frame {
-    /// Side.
-    pub size_px: usize,
+pub struct PictureFormat {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
     /// Channels.
     pub color: Color,
 }
 
-impl Frame {
+impl PictureFormat {
     /// The network inputs of a detector.
     pub fn of(detector: &Detector) -> Self {
-        let preprocessing = &detector.config().preprocessing;
-        Self { size_px: preprocessing.size_px, color: preprocessing.color }
+        let Shape { height, width, .. } = detector.input_shape();
+        Self { height, width, color: detector.config().preprocessing.color }
     }
 
-    /// The frame of the small pictures of [`find_normals`](crate::explain::find_normals).
+    /// The format of the small pictures of [`find_normals`](crate::explain::find_normals).
     pub fn of_thumbnails(detector: &Detector) -> Self {
-        Self { size_px: THUMBNAIL_PX, ..Self::of(detector) }
+        Self { height: THUMBNAIL_PX, width: THUMBNAIL_PX, ..Self::of(detector) }
     }
 
     /// The three pictures of a verdict; an error of `largest` is white.
     ///
     /// # Errors
-    /// A verdict of another detector.
+    /// A verdict of another detector, or one without a map.
     pub fn triple(&self, verdict: &Verdict, largest: f64) -> Result<PicturesData> {
         Ok(PicturesData {
             input: self.picture(&verdict.input)?,
-            reconstruction: self.picture(&verdict.response.mean)?,
-            error: self.error(&filtered(verdict)?, largest)?,
+            reconstruction: verdict.reconstruction().map(|pixels| self.picture(pixels)).transpose()?,
+            error: self.error(verdict.map()?, largest)?,
             mask_path: None,
         })
     }
 
-    /// The `data:` address of a picture of intensities 0 to 1, `[size_px, size_px, channels]`.
+    /// The `data:` address of a picture of intensities 0 to 1, `[height, width, channels]`.
     ///
     /// # Errors
     /// A picture of another size.
     pub fn picture(&self, intensities: &[f32]) -> Result<String> {
-        let jpeg = encode_jpeg(&bytes(intensities), self.size_px, self.size_px, self.color, PICTURE_QUALITY)
+        let jpeg = encode_jpeg(&bytes(intensities), self.height, self.width, self.color, PICTURE_QUALITY)
             .map_err(of_image)?;
         Ok(address("jpeg", &jpeg))
     }
 
-    /// The address of an error map, `[size_px, size_px]`, in grey: white is `largest` and above.
+    /// The address of a map, `[height, width]`, in grey: white is `largest` and above.
     fn error(&self, errors: &[f32], largest: f64) -> Result<String> {
         let shares: Vec<f32> = errors.iter().map(|&error| (f64::from(error) / largest) as f32).collect();
         let grey = bytes(&shares);
-        Ok(match self.size_px {
+        Ok(match self.height.max(self.width) {
             ..=LARGEST_PNG_PX => {
-                address("png", &encode_png(&grey, self.size_px, self.size_px, Color::Grey).map_err(of_image)?)
+                address("png", &encode_png(&grey, self.height, self.width, Color::Grey).map_err(of_image)?)
             }
             _ => address(
                 "jpeg",
-                &encode_jpeg(&grey, self.size_px, self.size_px, Color::Grey, PICTURE_QUALITY)
+                &encode_jpeg(&grey, self.height, self.width, Color::Grey, PICTURE_QUALITY)
                     .map_err(of_image)?,
             ),
         })
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn errors_are_grey_levels_of_the_scale() {
-        let frame = Frame { size_px: 8, color: Color::Grey };
+        let frame = PictureFormat { height: 8, width: 8, color: Color::Grey };
         let errors: Vec<f32> = (0..64).map(|at| at as f32 / 32.0).collect();
         let image = pixels(&frame.error(&errors, 1.0).unwrap());
         for (grey, error) in image.pixels.iter().zip(errors) {

@@ -1,8 +1,8 @@
 //! The verdict on a detector in words.
 
-use super::data::{EvaluationData, Interval};
 use crate::detector::{Detector, PartSize};
-use crate::evaluate::{Evaluation, Figure};
+use crate::evaluate::{Evaluation, Metric};
+use crate::wire::{EvaluationData, Interval};
 
 /// A few sentences: what the detector was made from, what it promises, and what it did on the test images.
 pub(super) fn summary(
@@ -26,7 +26,7 @@ pub(super) fn summary(
         None => format!("Its threshold carries no promise: {promise}."),
     });
     lines.push(match &data.realised_false_alarm_rate {
-        Figure::Known(rate) => format!(
+        Metric::Known(rate) => format!(
             "On {} of {} it raised {} false {}: {} where each group counts once.",
             size(data.normals),
             data.data_name,
@@ -34,24 +34,24 @@ pub(super) fn summary(
             if evaluation.verdicts.confusion.false_positives == 1 { "alarm" } else { "alarms" },
             percent_interval(rate)
         ),
-        Figure::Unavailable { .. } => {
+        Metric::Unavailable { .. } => {
             format!("{} holds no normal images to measure false alarms on.", data.data_name)
         }
     });
     lines.push(match &data.recall {
-        Figure::Known(recall) => format!(
+        Metric::Known(recall) => format!(
             "Of {} it found {}: {}.",
             size_of(data.anomalies, "anomalous image"),
             evaluation.verdicts.confusion.true_positives,
             percent_interval(recall)
         ),
-        Figure::Unavailable { .. } => format!(
+        Metric::Unavailable { .. } => format!(
             "{} holds no anomalous images: how well the detector finds any cannot be said, only how often it is wrong \
              about a normal one.",
             data.data_name
         ),
     });
-    if let Figure::Known(Interval { value, low, high }) = data.auroc {
+    if let Metric::Known(Interval { value, low, high }) = data.auroc {
         lines.push(format!(
             "Whatever the threshold, an anomalous image scores above a normal one in {:.0} of 100 pairs: AUROC {value:.3} \
              (95 % interval {low:.3} to {high:.3}); 50 would be chance.",

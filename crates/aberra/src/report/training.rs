@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use super::data::{EpochData, SnapshotData, SnapshotsData, TrainingData, short};
-use super::pictures::Frame;
-use crate::detector::Detector;
-use crate::train::{read_history, samples};
+use super::pictures::PictureFormat;
+use crate::wire::{EpochData, SnapshotData, SnapshotsData, TrainingData, short};
+use aberra_models::train::LossRecord;
+
+use crate::detector::{Detector, MemberProvenance};
+use crate::members::NamedMember;
+use crate::run::{RunFolder, Snapshot, read_history};
 use crate::{Error, Result};
 
 /// Most images of a snapshot that a report shows, and fewer where they are large.
@@ -13,15 +16,37 @@ const IMAGES: usize = 8;
 const LARGE_PX: usize = 96;
 const LARGE_IMAGES: usize = 4;
 
-/// The training data of a run folder.
+/// The training of each member that trained in epochs.
 ///
 /// # Errors
 /// A folder that holds no history, or that of another detector.
-pub(super) fn training(folder: &Path, detector: &Detector, frame: Frame) -> Result<TrainingData> {
-    let records = read_history(folder).map_err(|error| {
+pub(super) fn training(
+    folder: &Path,
+    detector: &Detector,
+    format: PictureFormat,
+) -> Result<Vec<TrainingData>> {
+    let members = detector.members().iter().zip(&detector.provenance().members);
+    let several = detector.members().len() > 1;
+    let trained = members.filter(|(_, provenance)| provenance.best_epoch > 0);
+    let of_member = |(named, provenance): (&NamedMember, &MemberProvenance)| {
+        member(folder, detector, &named.name, several, provenance.best_epoch, format)
+    };
+    trained.map(of_member).collect()
+}
+
+fn member(
+    folder: &Path,
+    detector: &Detector,
+    name: &str,
+    several: bool,
+    best_epoch: usize,
+    format: PictureFormat,
+) -> Result<TrainingData> {
+    let run = RunFolder::at(folder);
+    let named = several.then_some(name);
+    let records = read_history(&run.history(named)).map_err(|error| {
         error.with_hint("give the folder that `aberra train --out` wrote, with history.jsonl in it")
     })?;
-    let best_epoch = detector.provenance().best_epoch;
     let is_its_own = records.len() <= detector.config().train.epochs
         && records.iter().any(|record| record.epoch == best_epoch && record.best);
     if !is_its_own {
@@ -35,26 +60,28 @@ pub(super) fn training(folder: &Path, detector: &Detector, frame: Frame) -> Resu
         .iter()
         .map(|record| EpochData {
             epoch: record.epoch,
-            train_total: short(record.train_total),
-            train_reconstruction: short(record.train_reconstruction),
-            train_kl: short(record.train_kl),
-            held_out_total: short(record.held_out_total),
-            held_out_reconstruction: short(record.held_out_reconstruction),
-            held_out_kl: short(record.held_out_kl),
-            beta: short(record.beta),
+            train: short_loss(&record.train),
+            held_out: short_loss(&record.held_out),
             learning_rate: short(record.learning_rate),
+            figures: record.figures.iter().map(|(name, value)| (name.clone(), short(*value))).collect(),
             best: record.best,
-            images_per_s: short(record.images_per_s),
+            images_per_s: record.images_per_s.map(short),
         })
         .collect();
-    Ok(TrainingData { epochs, best_epoch, snapshots: snapshots(folder, frame)? })
+    let snapshots = snapshots(&run.samples(named), detector, format)?;
+    Ok(TrainingData { member: name.to_owned(), epochs, best_epoch, snapshots })
 }
 
-fn snapshots(folder: &Path, frame: Frame) -> Result<SnapshotsData> {
-    let kept = samples::read(folder, frame.size_px, frame.color.channels())?;
-    let most = if frame.size_px > LARGE_PX { LARGE_IMAGES } else { IMAGES };
+fn short_loss(loss: &LossRecord) -> LossRecord {
+    let terms = loss.terms.iter().map(|(name, value)| (name.clone(), short(*value)));
+    LossRecord { total: short(loss.total), terms: terms.collect() }
+}
+
+fn snapshots(folder: &Path, detector: &Detector, format: PictureFormat) -> Result<SnapshotsData> {
+    let kept = Snapshot::read_all(folder, detector.input_shape())?;
+    let most = if format.height.max(format.width) > LARGE_PX { LARGE_IMAGES } else { IMAGES };
     let pictures = |images: &[Vec<f32>]| {
-        images.iter().take(most).map(|image| frame.picture(image)).collect::<Result<Vec<String>>>()
+        images.iter().take(most).map(|image| format.picture(image)).collect::<Result<Vec<String>>>()
     };
     let Some(first) = kept.first() else { return Ok(SnapshotsData::default()) };
     let inputs = pictures(&first.inputs)?;

@@ -1,213 +1,117 @@
-//! What is measured on one image.
+//! Evidence: all measurements of all members on one image, joined in order; and the table of many images' evidence.
 
-use schemars::JsonSchema;
+use aberra_metrics::{Error, Result};
+use aberra_models::measure::Descriptor;
 use serde::{Deserialize, Serialize};
 
-use super::{LatentReference, Response};
-use crate::Result;
-use crate::statistics::filter::{gradient_energy, separable_filter};
-use crate::statistics::ssim::{SsimSettings, ssim_map};
+/// All measurements on one image, in the order of the detector's [descriptors](crate::Detector::descriptors).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Evidence(pub Vec<f64>);
 
-/// Measurements on one image, from its network input and the model's [`Response`]. All finite; higher is more unusual,
-/// but for the two of complexity, which say how busy the image is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Evidence {
-    /// Mean over pixels of (x - m)^2, intensities squared.
-    pub squared_error: f64,
-    /// Mean over pixels of |x - m|, intensities.
-    pub absolute_error: f64,
-    /// 1 - mean structural similarity (Wang et al., 2004), 0 to 2.
-    pub ssim_error: f64,
-    /// Mean over pixels of exp(-s)(x - m)^2, s the predicted log-variance; the squared error where none is predicted.
-    pub weighted_error: f64,
-    /// Mean over pixels of exp(s): the squared error that the decoder itself expects; 0 where none is predicted.
-    pub expected_error: f64,
-    /// Mean over the hundredth of the pixels where it is largest of the weighted error, smoothed over windows of a seventh
-    /// of the side: how much a small area stands out.
-    pub peak_error: f64,
-    /// KL(q(z | x) || N(0, I)), nats.
-    pub kl: f64,
-    /// Mahalanobis distance of mu to the training normals, with shrinkage; 0 without a reference.
-    pub mahalanobis: f64,
-    /// Mean distance of mu to its nearest training normals, in standard deviations; 0 without a reference.
-    pub neighbour_distance: f64,
-    /// Mean over pixels of the squared gradient: complexity.
-    pub gradient_energy: f64,
-    /// Standard deviation of the pixels: complexity.
-    pub standard_deviation: f64,
+/// One image as a scorer sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// What each measurement is, in order.
+    pub descriptors: &'a [Descriptor],
+    /// The measurements.
+    pub evidence: &'a Evidence,
+    /// Where the image is unusual, `[height, width]`, for scorers that [need it](super::Scorer::needs_map).
+    pub map: Option<&'a [f32]>,
 }
 
-/// Share of the pixels that the peak error is taken over.
-const PEAK_SHARE: f64 = 0.01;
-
-/// Windows of the peak error that fit beside each other: 9 pixels wide at 64 pixels a side.
-const PEAK_WINDOWS: usize = 7;
-
-/// Where an image is unusual: `[size_px, size_px]`, the absolute error in the standard deviations that the decoder
-/// predicts (in intensities where it predicts none), the mean over channels.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ErrorMap {
-    /// Row-major values, 0 or above.
-    pub values: Vec<f32>,
-    /// Side.
-    pub size_px: usize,
+/// Normals that scorers are fitted on.
+#[derive(Clone, Copy, Debug)]
+pub struct Normals<'a> {
+    /// What each measurement is, in order.
+    pub descriptors: &'a [Descriptor],
+    /// The measurements of each image.
+    pub evidence: &'a [Evidence],
+    /// The map of each image, where any scorer needs it; else empty.
+    pub maps: &'a [Vec<f32>],
+    /// The weight of each image, where they differ: images of one group share a weight of 1.
+    pub weights: Option<&'a [f64]>,
 }
 
 impl Evidence {
-    /// Measures `input`, `[size_px, size_px, channels]`, against the model's response to it; the latent distances are left at 0.
-    ///
-    /// # Errors
-    /// Values that are not finite, or lengths that do not fit.
-    pub fn measure(input: &[f32], size_px: usize, channels: usize, response: &Response) -> Result<Self> {
-        let count = input.len().max(1) as f64;
-        let errors = || input.iter().zip(&response.mean).map(|(x, m)| f64::from(x - m));
-        let squared_error = errors().map(|error| error * error).sum::<f64>() / count;
-        let (weighted, expected_error) = match &response.pixel_log_variance {
-            Some(log_variance) => {
-                let weighted =
-                    errors().zip(log_variance).map(|(e, s)| (-f64::from(*s)).exp() * e * e).collect();
-                (weighted, log_variance.iter().map(|&s| f64::from(s).exp()).sum::<f64>() / count)
-            }
-            None => (errors().map(|error| error * error).collect::<Vec<_>>(), 0.0),
-        };
-        let mean = input.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-        let variance = input.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
-        let (grey, grey_mean) = (grey(input, channels), grey(&response.mean, channels));
-        let similarity = ssim_map(&grey, &grey_mean, size_px, size_px, SsimSettings::default())?;
-        let similarity =
-            similarity.iter().map(|&value| f64::from(value)).sum::<f64>() / similarity.len().max(1) as f64;
-        Ok(Self {
-            squared_error,
-            absolute_error: errors().map(f64::abs).sum::<f64>() / count,
-            ssim_error: 1.0 - similarity,
-            weighted_error: weighted.iter().sum::<f64>() / count,
-            expected_error,
-            peak_error: peak(&weighted, size_px, channels)?,
-            kl: kl_per_dimension(response).sum(),
-            mahalanobis: 0.0,
-            neighbour_distance: 0.0,
-            gradient_energy: gradient_energy(&grey, size_px, size_px)?,
-            standard_deviation: variance.sqrt(),
+    /// Each measurement with its name.
+    pub fn named<'a>(&'a self, descriptors: &'a [Descriptor]) -> impl Iterator<Item = (&'a str, f64)> {
+        descriptors.iter().map(|descriptor| descriptor.name.as_ref()).zip(self.0.iter().copied())
+    }
+}
+
+impl<'a> Sample<'a> {
+    /// A sample without a map.
+    pub fn new(descriptors: &'a [Descriptor], evidence: &'a Evidence) -> Self {
+        Self { descriptors, evidence, map: None }
+    }
+
+    /// The measurement of this full name; NaN where there is none.
+    pub fn get(&self, name: &str) -> f64 {
+        let position = self.descriptors.iter().position(|descriptor| descriptor.name == name);
+        position.and_then(|at| self.evidence.0.get(at)).copied().unwrap_or(f64::NAN)
+    }
+}
+
+impl<'a> Normals<'a> {
+    /// Normals without maps, all of one weight.
+    pub fn new(descriptors: &'a [Descriptor], evidence: &'a [Evidence]) -> Self {
+        Self { descriptors, evidence, maps: &[], weights: None }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.evidence.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.evidence.is_empty()
+    }
+
+    /// The images one by one.
+    pub fn samples(&self) -> impl ExactSizeIterator<Item = Sample<'a>> + Clone {
+        let (descriptors, maps) = (self.descriptors, self.maps);
+        self.evidence.iter().enumerate().map(move |(at, evidence)| Sample {
+            descriptors,
+            evidence,
+            map: maps.get(at).map(Vec::as_slice),
         })
     }
 
-    /// Name and value of each measurement, in the order of the fields.
-    pub fn named(&self) -> [(&'static str, f64); 11] {
-        [
-            ("squared_error", self.squared_error),
-            ("absolute_error", self.absolute_error),
-            ("ssim_error", self.ssim_error),
-            ("weighted_error", self.weighted_error),
-            ("expected_error", self.expected_error),
-            ("peak_error", self.peak_error),
-            ("kl", self.kl),
-            ("mahalanobis", self.mahalanobis),
-            ("neighbour_distance", self.neighbour_distance),
-            ("gradient_energy", self.gradient_energy),
-            ("standard_deviation", self.standard_deviation),
-        ]
+    /// The full name of the first measurement called `name`, by its full name or without its member's.
+    pub fn find(&self, name: &str) -> Option<&'a str> {
+        let own = |full: &str| full.rsplit_once('.').map_or(full, |(_, own)| own) == name;
+        let mut names = self.descriptors.iter().map(|descriptor| descriptor.name.as_ref());
+        names.clone().find(|full| *full == name).or_else(|| names.find(|full| own(full)))
     }
 
-    /// The same with the distances of the posterior mean to the training normals.
+    /// As [`find`](Self::find), for a scorer that cannot do without it.
     ///
     /// # Errors
-    /// A posterior mean of another length, or not finite.
-    pub fn with_reference(self, reference: &LatentReference, mu: &[f32]) -> Result<Self> {
-        Ok(Self {
-            mahalanobis: reference.mahalanobis(mu)?,
-            neighbour_distance: reference.neighbour_distance(mu)?,
-            ..self
+    /// No member measures it.
+    pub fn require(&self, scorer: &str, name: &str) -> Result<String> {
+        self.find(name).map(str::to_owned).ok_or_else(|| {
+            Error::settings(format!(
+                "the scorer {scorer} expects the measurement {name}, which no member of this detector makes"
+            ))
+            .with_hint("choose another scorer, or a family that makes it")
         })
     }
-}
 
-impl ErrorMap {
-    /// |x - m| exp(-s / 2), s the predicted log-variance; |x - m| where none is predicted. The mean over channels.
-    pub fn new(input: &[f32], size_px: usize, channels: usize, response: &Response) -> Self {
-        let mut differences: Vec<f32> =
-            input.iter().zip(&response.mean).map(|(x, m)| (x - m).abs()).collect();
-        if let Some(log_variance) = &response.pixel_log_variance {
-            differences
-                .iter_mut()
-                .zip(log_variance)
-                .for_each(|(difference, s)| *difference *= (-0.5 * s).exp());
+    /// Refuses too few normals for a scorer that learns parameters.
+    ///
+    /// # Errors
+    /// There are fewer than 8.
+    pub fn require_several(&self, scorer: &str) -> Result<()> {
+        const LEAST: usize = 8;
+        if self.len() >= LEAST {
+            return Ok(());
         }
-        Self { values: grey(&differences, channels), size_px }
-    }
-}
-
-/// KL(q(z | x) || N(0, I)) of each latent dimension, nats.
-pub(crate) fn kl_per_dimension(response: &Response) -> impl Iterator<Item = f64> {
-    response.mu.iter().zip(&response.log_variance).map(|(mu, s)| {
-        let (mu, s) = (f64::from(*mu), f64::from(*s));
-        0.5 * (mu * mu + s.exp() - 1.0 - s)
-    })
-}
-
-/// [`Evidence::peak_error`] of the weighted errors, `[size_px, size_px, channels]`.
-fn peak(weighted: &[f64], size_px: usize, channels: usize) -> Result<f64> {
-    let plane: Vec<f64> = weighted
-        .chunks_exact(channels.max(1))
-        .map(|pixel| pixel.iter().sum::<f64>() / channels as f64)
-        .collect();
-    let window = (size_px / PEAK_WINDOWS) | 1;
-    let mut smooth = separable_filter(&plane, size_px, size_px, &vec![1.0 / window as f64; window])?;
-    let count = ((smooth.len() as f64 * PEAK_SHARE) as usize).clamp(1, smooth.len());
-    let (highest, ..) = smooth.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
-    let sum: f64 = highest.iter().sum();
-    Ok((sum + smooth[count - 1]) / count as f64)
-}
-
-/// The mean over channels.
-fn grey(pixels: &[f32], channels: usize) -> Vec<f32> {
-    pixels.chunks_exact(channels.max(1)).map(|pixel| pixel.iter().sum::<f32>() / channels as f32).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A response that reproduces everything as black, with the log-variance given.
-    fn black(length: usize, log_variance: Option<f32>) -> Response {
-        Response {
-            mu: vec![0.0],
-            log_variance: vec![0.0],
-            mean: vec![0.0; length],
-            pixel_log_variance: log_variance.map(|value| vec![value; length]),
-        }
-    }
-
-    fn dot(size_px: usize, value: f32) -> Vec<f32> {
-        let mut pixels = vec![0.0; size_px * size_px];
-        pixels[size_px / 2 * size_px + size_px / 2] = value;
-        pixels
-    }
-
-    #[test]
-    fn the_peak_is_the_mean_over_the_window_that_stands_out() {
-        // One pixel in a window of 9 x 9: 81 smoothed pixels hold 1/81 of it, and the highest 1 % are 40 of them.
-        let evidence = Evidence::measure(&dot(64, 0.5), 64, 1, &black(64 * 64, None)).unwrap();
-        assert!((evidence.peak_error - 0.25 / 81.0).abs() < 1e-12, "{}", evidence.peak_error);
-        assert!((evidence.squared_error - 0.25 / 4096.0).abs() < 1e-12);
-        assert_eq!(evidence.expected_error, 0.0);
-    }
-
-    #[test]
-    fn weighted_errors_are_in_predicted_variances() {
-        let response = black(64 * 64, Some(-2.0));
-        let evidence = Evidence::measure(&dot(64, 0.5), 64, 1, &response).unwrap();
-        let weight = 2.0_f64.exp();
-        assert!((evidence.weighted_error - weight * 0.25 / 4096.0).abs() < 1e-12);
-        assert!((evidence.peak_error - weight * 0.25 / 81.0).abs() < 1e-9);
-        assert!((evidence.expected_error - (-2.0_f64).exp()).abs() < 1e-9);
-        let map = ErrorMap::new(&dot(64, 0.5), 64, 1, &response);
-        let highest = map.values.iter().copied().fold(0.0, f32::max);
-        assert!((highest - 0.5 * 1.0_f32.exp()).abs() < 1e-6, "{highest}");
-    }
-
-    #[test]
-    fn every_measurement_has_a_name_of_its_own() {
-        let names: std::collections::BTreeSet<_> = Evidence::default().named().map(|(name, _)| name).into();
-        assert_eq!(names.len(), Evidence::default().named().len());
+        Err(Error::data(format!(
+            "the scorer {scorer} expects at least {LEAST} normals to fit on, found {}",
+            self.len()
+        ))
+        .with_hint("give more normal images, or choose the scorer mse"))
     }
 }

@@ -1,23 +1,18 @@
-//! Scorers: evidence in, one number out, higher = more abnormal. A score is never clamped or rescaled.
-//!
-//! A new scorer is one type, here or in a file of its own, and one line in [`SCORERS`].
+//! What a scorer is: evidence in, one number out, higher = more anomalous. A score is never clamped or rescaled.
 
-use serde::{Deserialize, Serialize};
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
 
-use super::Evidence;
-use super::fusion::Fusion;
-use super::typicality::Typicality;
-use crate::statistics::regression::{HuberSettings, huber_regression};
-use crate::{Error, Result};
+use aberra_metrics::{Error, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The scorer used unless another is asked for.
-pub const DEFAULT_SCORER: &str = "fusion";
+use super::evidence::{Normals, Sample};
 
-/// Every scorer.
-pub const SCORERS: &[&dyn Scorer] =
-    &[&Mse, &Ssim, &Uncertainty, &Peak, &Latent, &Residual, &Typicality, &Fusion];
-
-/// Turns evidence into a score, with parameters that it learns from normals of the fit split.
+/// A way to turn evidence into a score, with parameters that it learns from normals of the fit split.
+///
+/// Write one with [`ScorerKind`]: a type with its parameters, and [`Kind`] makes a scorer of it.
 pub trait Scorer: Sync {
     /// The name used in settings and on the command line.
     fn name(&self) -> &'static str;
@@ -25,224 +20,191 @@ pub trait Scorer: Sync {
     /// What it measures, in one line.
     fn about(&self) -> &'static str;
 
-    /// Whether it uses distances to the training normals in latent space.
-    fn needs_reference(&self) -> bool {
-        false
-    }
+    /// Whether it pools the map itself: maps are then made for every image.
+    fn needs_map(&self) -> bool;
 
     /// What it learns from the normals of the fit split.
     ///
     /// # Errors
-    /// Too few normals, or evidence that does not vary.
-    fn fit(&self, normals: &[Evidence]) -> Result<Vec<f64>> {
-        let _ = normals;
-        Ok(Vec::new())
-    }
+    /// Too few normals, a measurement that no member makes, or evidence that does not vary.
+    fn fit(&self, normals: &Normals<'_>) -> Result<Parameters>;
 
-    /// The score, with the parameters that [`fit`](Self::fit) returned.
-    fn score(&self, parameters: &[f64], evidence: &Evidence) -> f64;
-}
-
-/// A scorer and what it has learned.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FittedScorer {
-    name: String,
-    parameters: Vec<f64>,
-}
-
-/// The scorer called `name`.
-///
-/// # Errors
-/// There is none; the message lists those there are.
-pub fn scorer(name: &str) -> Result<&'static dyn Scorer> {
-    SCORERS.iter().copied().find(|scorer| scorer.name() == name).ok_or_else(|| {
-        let names: Vec<&str> = SCORERS.iter().map(|scorer| scorer.name()).collect();
-        Error::settings(format!("scorer: expected one of {}, found {name:?}", names.join(", ")))
-    })
-}
-
-impl FittedScorer {
-    /// Fits the scorer called `name` on normals of the fit split.
+    /// Parameters that were saved.
     ///
     /// # Errors
-    /// No such scorer, or normals that it cannot be fitted on.
-    pub fn fit(name: &str, normals: &[Evidence]) -> Result<Self> {
-        let parameters = scorer(name)?.fit(normals)?;
-        if parameters.iter().any(|parameter| !parameter.is_finite()) {
+    /// They are of another layout.
+    fn parameters(&self, saved: serde_json::Value) -> Result<Parameters>;
+
+    /// The score of an image, with the parameters that this scorer returned.
+    fn score(&self, parameters: &Parameters, sample: &Sample<'_>) -> f64;
+}
+
+/// What a scorer has learnt, of its own type.
+#[derive(Clone)]
+pub struct Parameters {
+    typed: Arc<dyn Any + Send + Sync>,
+    saved: serde_json::Value,
+}
+
+/// A scorer by its parameters' type.
+pub trait ScorerKind: Sync {
+    /// What it learns.
+    type Parameters: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// The name used in settings and on the command line.
+    const NAME: &'static str;
+
+    /// What it measures, in one line.
+    const ABOUT: &'static str;
+
+    /// Whether it pools the map itself.
+    const NEEDS_MAP: bool = false;
+
+    /// What it learns from the normals of the fit split.
+    ///
+    /// # Errors
+    /// As [`Scorer::fit`].
+    fn fit(normals: &Normals<'_>) -> Result<Self::Parameters>;
+
+    /// The score of an image.
+    fn score(parameters: &Self::Parameters, sample: &Sample<'_>) -> f64;
+}
+
+/// The scorer of a [`ScorerKind`].
+pub struct Kind<K>(std::marker::PhantomData<K>);
+
+impl<K> Kind<K> {
+    /// The scorer, for the list.
+    pub const SCORER: Self = Self(std::marker::PhantomData);
+}
+
+impl<K: ScorerKind> Scorer for Kind<K> {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn about(&self) -> &'static str {
+        K::ABOUT
+    }
+
+    fn needs_map(&self) -> bool {
+        K::NEEDS_MAP
+    }
+
+    fn fit(&self, normals: &Normals<'_>) -> Result<Parameters> {
+        let fitted = K::fit(normals)?;
+        let saved = serde_json::to_value(&fitted)
+            .map_err(|error| Error::data(format!("the scorer {} cannot be kept ({error})", K::NAME)))?;
+        if holds_null(&saved) {
             return Err(Error::data(format!(
-                "the scorer {name} cannot be fitted: the evidence is not finite"
+                "the scorer {} cannot be fitted: the evidence is not finite",
+                K::NAME
             ))
             .with_hint("give other normal images, or choose the scorer mse"));
         }
-        Ok(Self { name: name.to_owned(), parameters })
+        Ok(Parameters { typed: Arc::new(fitted), saved })
+    }
+
+    fn parameters(&self, saved: serde_json::Value) -> Result<Parameters> {
+        let typed: K::Parameters = serde_json::from_value(saved.clone()).map_err(|error| {
+            Error::detector(format!("the parameters of the scorer {} do not parse ({error})", K::NAME))
+        })?;
+        Ok(Parameters { typed: Arc::new(typed), saved })
+    }
+
+    fn score(&self, parameters: &Parameters, sample: &Sample<'_>) -> f64 {
+        // Parameters of another scorer have no score.
+        parameters.typed.downcast_ref().map_or(f64::NAN, |parameters| K::score(parameters, sample))
+    }
+}
+
+/// Whether a number was not finite, which JSON writes as null.
+fn holds_null(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Null => true,
+        serde_json::Value::Array(values) => values.iter().any(holds_null),
+        serde_json::Value::Object(fields) => fields.values().any(holds_null),
+        _ => false,
+    }
+}
+
+impl Debug for Parameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.saved.fmt(f)
+    }
+}
+
+/// A scorer and what it has learnt.
+#[derive(Clone)]
+pub struct FittedScorer {
+    scorer: &'static dyn Scorer,
+    parameters: Parameters,
+}
+
+impl FittedScorer {
+    /// Fits a scorer on normals of the fit split.
+    ///
+    /// # Errors
+    /// As [`Scorer::fit`].
+    pub fn fit(scorer: &'static dyn Scorer, normals: &Normals<'_>) -> Result<Self> {
+        Ok(Self { scorer, parameters: scorer.fit(normals)? })
     }
 
     /// The scorer's name.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> &'static str {
+        self.scorer.name()
+    }
+
+    /// What it measures, in one line.
+    pub fn about(&self) -> &'static str {
+        self.scorer.about()
+    }
+
+    /// Whether it pools the map itself.
+    pub fn needs_map(&self) -> bool {
+        self.scorer.needs_map()
     }
 
     /// The score of an image.
-    ///
-    /// # Errors
-    /// The scorer is not known to this version.
-    pub fn score(&self, evidence: &Evidence) -> Result<f64> {
-        Ok(scorer(&self.name)?.score(&self.parameters, evidence))
+    pub fn score(&self, sample: &Sample<'_>) -> f64 {
+        self.scorer.score(&self.parameters, sample)
     }
 }
 
-/// Mean squared error: the classic.
-struct Mse;
-
-impl Scorer for Mse {
-    fn name(&self) -> &'static str {
-        "mse"
-    }
-
-    fn about(&self) -> &'static str {
-        "mean squared reconstruction error"
-    }
-
-    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
-        evidence.squared_error
+impl Debug for FittedScorer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FittedScorer")
+            .field("name", &self.name())
+            .field("parameters", &self.parameters)
+            .finish()
     }
 }
 
-/// Structural dissimilarity.
-struct Ssim;
-
-impl Scorer for Ssim {
-    fn name(&self) -> &'static str {
-        "ssim"
-    }
-
-    fn about(&self) -> &'static str {
-        "1 - structural similarity of image and reconstruction"
-    }
-
-    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
-        evidence.ssim_error
+impl PartialEq for FittedScorer {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name() && self.parameters.saved == other.parameters.saved
     }
 }
 
-/// Squared error in units of the predicted variance.
-struct Uncertainty;
+/// A fitted scorer as it stands in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    name: String,
+    parameters: serde_json::Value,
+}
 
-impl Scorer for Uncertainty {
-    fn name(&self) -> &'static str {
-        "uncertainty"
-    }
-
-    fn about(&self) -> &'static str {
-        "squared error over predicted variance, the mean over pixels"
-    }
-
-    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
-        evidence.weighted_error
+impl Serialize for FittedScorer {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Saved { name: self.name().to_owned(), parameters: self.parameters.saved.clone() }.serialize(to)
     }
 }
 
-/// The error of the area that stands out most.
-struct Peak;
-
-impl Scorer for Peak {
-    fn name(&self) -> &'static str {
-        "peak"
+impl<'de> Deserialize<'de> for FittedScorer {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Saved { name, parameters } = Saved::deserialize(from)?;
+        let scorer = super::scorer(&name).map_err(serde::de::Error::custom)?;
+        let parameters = scorer.parameters(parameters).map_err(serde::de::Error::custom)?;
+        Ok(Self { scorer, parameters })
     }
-
-    fn about(&self) -> &'static str {
-        "squared error over predicted variance, where a small area's is largest"
-    }
-
-    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
-        evidence.peak_error
-    }
-}
-
-/// Distance to the training normals in latent space.
-struct Latent;
-
-impl Scorer for Latent {
-    fn name(&self) -> &'static str {
-        "latent"
-    }
-
-    fn about(&self) -> &'static str {
-        "distance of mu to its nearest training normals"
-    }
-
-    fn needs_reference(&self) -> bool {
-        true
-    }
-
-    fn score(&self, _: &[f64], evidence: &Evidence) -> f64 {
-        evidence.neighbour_distance
-    }
-}
-
-/// Log mean squared error minus what the image's complexity predicts of it.
-pub(super) struct Residual;
-
-impl Residual {
-    fn features(evidence: &Evidence) -> [f64; 3] {
-        [evidence.kl, log(evidence.gradient_energy), log(evidence.standard_deviation)]
-    }
-
-    fn target(evidence: &Evidence) -> f64 {
-        log(evidence.squared_error)
-    }
-}
-
-impl Scorer for Residual {
-    fn name(&self) -> &'static str {
-        "residual"
-    }
-
-    fn about(&self) -> &'static str {
-        "log squared error minus its prediction from KL, gradient energy and standard deviation"
-    }
-
-    fn fit(&self, normals: &[Evidence]) -> Result<Vec<f64>> {
-        least_normals(self.name(), normals)?;
-        let features: Vec<f64> = normals.iter().flat_map(Self::features).collect();
-        let targets: Vec<f64> = normals.iter().map(Self::target).collect();
-        let fit = huber_regression(&features, 3, &targets, HuberSettings::default())?;
-        Ok([&[fit.intercept], &fit.coefficients[..]].concat())
-    }
-
-    fn score(&self, parameters: &[f64], evidence: &Evidence) -> f64 {
-        let [intercept, slopes @ ..] = parameters else { return Self::target(evidence) };
-        let prediction: f64 =
-            Self::features(evidence).iter().zip(slopes).map(|(feature, slope)| feature * slope).sum();
-        Self::target(evidence) - intercept - prediction
-    }
-}
-
-/// Fewest normals that a scorer with parameters is fitted on.
-const LEAST_NORMALS: usize = 8;
-
-/// Refuses too few normals.
-pub(super) fn least_normals(name: &str, normals: &[Evidence]) -> Result<()> {
-    if normals.len() >= LEAST_NORMALS {
-        return Ok(());
-    }
-    Err(Error::data(format!(
-        "the scorer {name} expects at least {LEAST_NORMALS} normals to fit on, found {}",
-        normals.len()
-    ))
-    .with_hint("give more normal images, or choose the scorer mse"))
-}
-
-/// The logarithm, finite on images that are black or perfectly reconstructed.
-pub(super) fn log(value: f64) -> f64 {
-    const FLOOR: f64 = 1e-9;
-    value.max(FLOOR).ln()
-}
-
-/// Mean, and one over the standard deviation; the latter is 0 for what does not vary, so that it says nothing.
-pub(super) fn standardizer(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
-    let count = values.clone().count().max(1) as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    let deviation = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-    [mean, if deviation > 1e-12 * mean.abs() { deviation.recip() } else { 0.0 }]
 }

@@ -1,12 +1,13 @@
 //! Curves: ROC, precision and recall, training.
 
+use aberra_models::train::LossRecord;
 use plotters::prelude::*;
 
-use super::super::data::{EpochData, Interval, ReportData, TrainingData};
 use super::SIZE;
 use crate::Result;
-use crate::evaluate::Figure;
+use crate::evaluate::Metric;
 use crate::figure::{ANOMALOUS, Drawn, FAINT, INK, NORMAL, axes, figure, legend, range};
+use crate::wire::{EpochData, Interval, ReportData, TrainingData};
 
 pub(super) fn roc(data: &ReportData) -> Result<Vec<u8>> {
     let evaluation = &data.evaluation;
@@ -31,7 +32,7 @@ pub(super) fn precision_recall(data: &ReportData) -> Result<Vec<u8>> {
     let hits = called.clone().filter(|image| image.kind.is_some()).count();
     let precision = (called.clone().count() > 0).then(|| hits as f64 / called.count() as f64);
     let point = match (&evaluation.recall, precision) {
-        (Figure::Known(recall), Some(precision)) => Some((recall.value, precision)),
+        (Metric::Known(recall), Some(precision)) => Some((recall.value, precision)),
         _ => None,
     };
     let name = labelled("average precision", &evaluation.average_precision);
@@ -82,21 +83,24 @@ fn banded(curve: Banded, names: [&str; 2]) -> Result<Vec<u8>> {
 
 /// Training and held-out losses, one panel each for the total and its two terms.
 pub(super) fn training(training: &TrainingData) -> Result<Vec<u8>> {
-    type Of = fn(&EpochData) -> f64;
-    let panels: [(&str, Of, Of); 3] = [
-        ("loss, nats", |epoch| epoch.train_total, |epoch| epoch.held_out_total),
-        ("reconstruction", |epoch| epoch.train_reconstruction, |epoch| epoch.held_out_reconstruction),
-        ("KL divergence", |epoch| epoch.train_kl, |epoch| epoch.held_out_kl),
-    ];
+    let terms = training.epochs.first().map(|epoch| epoch.train.terms.keys().cloned().collect::<Vec<_>>());
+    // The total first, then each of its terms.
+    let panels: Vec<Option<String>> =
+        std::iter::once(None).chain(terms.unwrap_or_default().into_iter().map(Some)).collect();
     let last = training.epochs.last().map_or(1, |epoch| epoch.epoch);
-    figure(SIZE.0, SIZE.1 * 3 / 2, |area| {
-        for (panel, ((name, train, held_out), area)) in
-            panels.iter().zip(area.split_evenly((3, 1))).enumerate()
-        {
+    figure(SIZE.0, SIZE.1 / 2 * panels.len() as u32, |area| {
+        for (panel, (term, area)) in panels.iter().zip(area.split_evenly((panels.len(), 1))).enumerate() {
+            let value = |loss: &LossRecord| match term {
+                None => loss.total,
+                Some(term) => loss.terms.get(term).copied().unwrap_or(f64::NAN),
+            };
+            let train = |epoch: &EpochData| value(&epoch.train);
+            let held_out = |epoch: &EpochData| value(&epoch.held_out);
+            let name = term.as_deref().unwrap_or("loss");
             // The first epochs fall so far that the rest would be a flat line.
             let late = training.epochs.iter().filter(|epoch| epoch.epoch * 10 > last);
             let y = range(late.flat_map(|epoch| [train(epoch), held_out(epoch)]));
-            let points = |of: &Of| {
+            let points = |of: &dyn Fn(&EpochData) -> f64| {
                 let all = training.epochs.iter().map(|epoch| (epoch.epoch as f64, of(epoch)));
                 all.filter(|(_, value)| y.contains(value)).collect::<Vec<_>>()
             };
@@ -112,11 +116,11 @@ pub(super) fn training(training: &TrainingData) -> Result<Vec<u8>> {
                 .label(format!("best epoch, {}", training.best_epoch))
                 .legend(|(x, y)| PathElement::new([(x + 18, y - 12), (x + 18, y + 12)], INK.stroke_width(2)));
             chart
-                .draw_series(LineSeries::new(points(train), NORMAL.stroke_width(3)))?
+                .draw_series(LineSeries::new(points(&train), NORMAL.stroke_width(3)))?
                 .label("training normals")
                 .legend(|(x, y)| PathElement::new([(x, y), (x + 36, y)], NORMAL.stroke_width(3)));
             chart
-                .draw_series(DashedLineSeries::new(points(held_out), 12, 6, ANOMALOUS.stroke_width(3)))?
+                .draw_series(DashedLineSeries::new(points(&held_out), 12, 6, ANOMALOUS.stroke_width(3)))?
                 .label("held-out normals")
                 .legend(|(x, y)| PathElement::new([(x, y), (x + 14, y)], ANOMALOUS.stroke_width(3)));
             if panel == 0 {
@@ -127,19 +131,19 @@ pub(super) fn training(training: &TrainingData) -> Result<Vec<u8>> {
     })
 }
 
-fn labelled(name: &str, figure: &Figure<Interval>) -> String {
+fn labelled(name: &str, figure: &Metric<Interval>) -> String {
     match figure {
-        Figure::Known(Interval { value, low, high }) => format!("{name} {value:.3} ({low:.3} to {high:.3})"),
-        Figure::Unavailable { .. } => name.to_owned(),
+        Metric::Known(Interval { value, low, high }) => format!("{name} {value:.3} ({low:.3} to {high:.3})"),
+        Metric::Unavailable { .. } => name.to_owned(),
     }
 }
 
 /// Where the threshold lies on a ROC curve.
-fn operating(false_alarms: &Option<f64>, recall: &Figure<Interval>) -> Option<(f64, f64)> {
+fn operating(false_alarms: &Option<f64>, recall: &Metric<Interval>) -> Option<(f64, f64)> {
     Some(((*false_alarms)?, recall.value()?.value))
 }
 
-impl super::super::data::EvaluationData {
+impl crate::wire::EvaluationData {
     /// Share of the normal images called anomalous, where there are any.
     fn realised_by_images(&self, data: &ReportData) -> Option<f64> {
         let normals = data.images.iter().filter(|image| image.kind.is_none());

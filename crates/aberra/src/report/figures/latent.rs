@@ -2,10 +2,10 @@
 
 use plotters::prelude::*;
 
-use super::super::data::{EllipseData, LatentData, ReportData};
 use super::SIZE;
 use crate::Result;
 use crate::figure::{ANOMALOUS, FAINT, INK, NORMAL, axes, figure, legend, range};
+use crate::wire::{EllipseData, LatentData, ReportData};
 
 /// Test images on the first two components, with the calibration normals and the ellipse that holds 95 % of them.
 pub(super) fn components(data: &ReportData, latent: &LatentData) -> Result<Vec<u8>> {

@@ -7,7 +7,7 @@ mod triples;
 
 use super::Report;
 use crate::Result;
-use crate::evaluate::Figure;
+use crate::evaluate::Metric;
 
 /// Width and height of a figure.
 const SIZE: (u32, u32) = (1200, 900);
@@ -29,10 +29,12 @@ impl Report {
             figures.push(("precision-recall", curves::precision_recall(data)?));
         }
         figures.push(("scores", scores::histogram(data)?));
-        if let Figure::Known(training) = &data.training {
-            figures.push(("training", curves::training(training)?));
+        if let Metric::Known(training) = &data.training
+            && let Some(first) = training.first()
+        {
+            figures.push(("training", curves::training(first)?));
         }
-        if let Figure::Known(latent) = &data.latent {
+        if let Metric::Known(latent) = &data.latent {
             if latent.components >= 2 {
                 figures.push(("latent", latent::components(data, latent)?));
             }

@@ -2,10 +2,10 @@
 
 use plotters::prelude::*;
 
-use super::super::data::ReportData;
 use super::SIZE;
 use crate::Result;
 use crate::figure::{ANOMALOUS, INK, NORMAL, axes, figure, legend, range};
+use crate::wire::ReportData;
 
 const BINS: usize = 40;
 

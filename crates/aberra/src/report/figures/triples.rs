@@ -5,10 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use plotters::prelude::*;
 
-use super::super::data::{ImageData, PicturesData, ReportData};
 use crate::Result;
 use crate::explain::heat_color;
 use crate::figure::{Area, Drawn, INK, figure, paint, write};
+use crate::wire::{ImageData, PicturesData, ReportData};
 
 /// Triples on the sheet: with the highest scores, and normal ones by the verdict, nearest below the threshold.
 const HIGHEST: usize = 6;
@@ -28,9 +28,10 @@ pub(super) fn triples<'a>(data: &'a ReportData) -> Result<Option<Vec<u8>>> {
     let normal = shown.iter().filter(|(image, _)| !image.anomalous).take(NORMAL);
     let drawn = |(image, pictures): &(&'a ImageData, &PicturesData)| {
         let errors = colored(&picture(&pictures.error)?, data);
-        Some((*image, [picture(&pictures.input)?, picture(&pictures.reconstruction)?, errors]))
+        let reconstruction = pictures.reconstruction.as_deref().and_then(picture);
+        Some((*image, [Some(picture(&pictures.input)?), reconstruction, Some(errors)]))
     };
-    let cells: Vec<(&ImageData, [Image; 3])> = highest.chain(normal).filter_map(drawn).collect();
+    let cells: Vec<(&ImageData, [Option<Image>; 3])> = highest.chain(normal).filter_map(drawn).collect();
     if cells.is_empty() {
         return Ok(None);
     }
@@ -49,14 +50,16 @@ pub(super) fn triples<'a>(data: &'a ReportData) -> Result<Option<Vec<u8>>> {
 }
 
 /// The words above a triple: the verdict has a sign of its own, not a colour alone.
-fn cell(area: &Area<'_>, (left, top): (i32, i32), image: &ImageData, pictures: &[Image; 3]) -> Drawn {
+fn cell(area: &Area<'_>, (left, top): (i32, i32), image: &ImageData, pictures: &[Option<Image>; 3]) -> Drawn {
     let verdict = if image.anomalous { "\u{25b2} anomalous" } else { "\u{25cb} normal" };
     let truth = image.kind.as_deref().unwrap_or("normal");
     let text = format!("{verdict}, score {:.3}   (labelled {truth})", image.score);
     write(area, &text, (left, top), 24.0)?;
     for (position, picture) in pictures.iter().enumerate() {
         let at = (left + position as i32 * (SIDE + GAP) as i32, top + 34);
-        paint(area, picture, at, SIDE)?;
+        if let Some(picture) = picture {
+            paint(area, picture, at, SIDE)?;
+        }
     }
     let frame = if image.anomalous { INK.stroke_width(4) } else { INK.mix(0.25).stroke_width(1) };
     let corner = (left + (3 * SIDE + 2 * GAP) as i32 + 2, top + 34 + SIDE as i32 + 2);

@@ -1,0 +1,355 @@
+//! The family `autoencoder`: an encoder to a latent vector and a decoder back, trained to reproduce normal images (Hinton
+//! and Salakhutdinov, *Reducing the dimensionality of data with neural networks*, 2006).
+//!
+//! `z = encoder(x)`, `m = sigmoid(decoder(z))`; the loss is a [mix](super::LossWeights) of reconstruction losses of m and x.
+//! With `noise` above 0 it is denoising (Vincent et al., 2008): the encoder sees the image with coarse Gaussian noise, and
+//! the decoder is to reproduce it without (Kascenas et al., *Denoising autoencoders for unsupervised anomaly detection in
+//! brain MRI*, 2022). Scoring adds no noise.
+
+use std::sync::Arc;
+
+use aberra_kernels::InstructionSet;
+use aberra_metrics::random::{Stream, generator};
+use aberra_metrics::{Error, Result};
+use burn::module::Module;
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::losses::LossWeights;
+use super::reproduce::{REFERENCE, Reproduce, Reproduced, infer, points, reconstructions, reference};
+use crate::context::FitContext;
+use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
+use crate::inputs::Inputs;
+use crate::measure::reconstruction::{ABSOLUTE_ERROR, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
+use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE, Reference};
+use crate::measure::{Descriptor, Embedding, Inference, Want};
+use crate::member::{Decoder, Member, SharedMember};
+use crate::network::{
+    Activation, Architecture, FORWARD_BATCH, Network, NetworkSettings, Outputs, Precision, batch,
+};
+use crate::shape::Shape;
+use crate::tensors::{Tensors, Weight, count_parameters, device_of, load_weights, rows, weights};
+use crate::train::{Loss, Step, Trainable, train};
+
+const DESCRIPTORS: &[Descriptor] =
+    &[SQUARED_ERROR, ABSOLUTE_ERROR, SSIM_ERROR, PEAK_ERROR, MAHALANOBIS, NEIGHBOUR_DISTANCE];
+
+/// The family `autoencoder`.
+pub(super) struct Autoencoder;
+
+/// Settings of an autoencoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AutoencoderSettings {
+    /// Encoder and decoder.
+    #[serde(flatten)]
+    pub network: NetworkSettings,
+    /// What reconstruction error costs.
+    pub loss: LossWeights,
+    /// Standard deviation of the noise that training adds to what the encoder sees, in intensities; 0 adds none.
+    pub noise: f64,
+    /// Side of the squares over which the noise is smooth, in pixels.
+    pub noise_px: usize,
+}
+
+impl Default for AutoencoderSettings {
+    fn default() -> Self {
+        Self { network: NetworkSettings::default(), loss: LossWeights::default(), noise: 0.0, noise_px: 8 }
+    }
+}
+
+const PRESETS: &[Preset] = &[
+    Preset { name: "small", about: "for images of 64 px: four stages, squared error", settings: small },
+    Preset { name: "base", about: "the default, for images of 128 px: five stages", settings: base },
+    Preset {
+        name: "denoising",
+        about: "as small, reproducing images without added noise",
+        settings: denoising,
+    },
+    Preset { name: "ssim", about: "as small, with absolute error and structural similarity", settings: ssim },
+    Preset { name: "reference", about: "residual blocks, for 256 x 256 pixels", settings: residual },
+];
+
+fn of_four_stages() -> AutoencoderSettings {
+    let network = NetworkSettings { channels: vec![16, 32, 64, 64], ..NetworkSettings::default() };
+    AutoencoderSettings { network, ..AutoencoderSettings::default() }
+}
+
+fn small() -> Settings {
+    to_settings(&of_four_stages())
+}
+
+fn base() -> Settings {
+    to_settings(&AutoencoderSettings::default())
+}
+
+fn denoising() -> Settings {
+    to_settings(&AutoencoderSettings { noise: 0.2, ..of_four_stages() })
+}
+
+fn ssim() -> Settings {
+    let loss = LossWeights { mse: 0.0, l1: 1.0, ssim: 1.0, ms_ssim: 0.0 };
+    to_settings(&AutoencoderSettings { loss, ..of_four_stages() })
+}
+
+fn residual() -> Settings {
+    let network = NetworkSettings {
+        architecture: Architecture::Residual,
+        channels: vec![256, 512, 1024],
+        activation: Activation::LeakyRelu,
+        ..NetworkSettings::default()
+    };
+    to_settings(&AutoencoderSettings { network, ..AutoencoderSettings::default() })
+}
+
+impl AutoencoderSettings {
+    /// # Errors
+    /// A setting out of its range, or one that does not fit the shape.
+    fn check(&self, shape: Shape) -> Result<()> {
+        self.network.check(shape)?;
+        self.loss.check(shape)?;
+        if !(0.0..=10.0).contains(&self.noise) {
+            return Err(Error::settings(format!("model.noise: expected 0 to 10, found {}", self.noise)));
+        }
+        if !(1..=shape.shorter_side()).contains(&self.noise_px) {
+            return Err(Error::settings(format!(
+                "model.noise_px: expected 1 to the shorter side of {} px, found {}",
+                shape.shorter_side(),
+                self.noise_px
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Family for Autoencoder {
+    fn name(&self) -> &'static str {
+        "autoencoder"
+    }
+
+    fn about(&self) -> &'static str {
+        "autoencoder, plain or denoising: reconstruction error, and distance in its latent space"
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        PRESETS
+    }
+
+    fn default_preset(&self) -> &'static str {
+        "base"
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        schema_of::<AutoencoderSettings>()
+    }
+
+    fn resolve(
+        &self,
+        settings: &Settings,
+        shape: Shape,
+        instructions: Option<InstructionSet>,
+    ) -> Result<Settings> {
+        let mut settings: AutoencoderSettings = parse(settings)?;
+        settings.check(shape)?;
+        if let Some(instructions) = instructions {
+            settings.network.precision = settings.network.precision.resolved(instructions);
+        }
+        Ok(to_settings(&settings))
+    }
+
+    fn fit(
+        &self,
+        settings: &Settings,
+        context: &mut FitContext<'_>,
+        inputs: &Inputs<'_>,
+        held_out: &Inputs<'_>,
+    ) -> Result<Fitted> {
+        let settings: AutoencoderSettings = parse(settings)?;
+        let device = context.device.clone().autodiff();
+        let model = Model::new(&settings, inputs.shape(), context.seed, &device)?;
+        let finish = |model| Ok(Arc::new(AutoencoderMember::fit(model, inputs)?) as SharedMember);
+        let trained = train(model, context, inputs, held_out, &finish)?;
+        let member = finish(trained.model)?;
+        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
+    }
+
+    fn load(
+        &self,
+        settings: &Settings,
+        shape: Shape,
+        mut tensors: Tensors,
+        device: &Device,
+    ) -> Result<SharedMember> {
+        let settings: AutoencoderSettings = parse(settings)?;
+        let kept =
+            tensors.remove(REFERENCE).ok_or_else(|| Error::detector("the tensor reference is missing"))?;
+        let model = load_weights(Model::new(&settings, shape, 0, device)?, tensors)?;
+        let reference = Reference::new(kept.into_rows(REFERENCE)?)?;
+        Ok(Arc::new(AutoencoderMember { model, reference }))
+    }
+}
+
+/// Encoder and decoder.
+#[derive(Module, Debug)]
+struct Model {
+    network: Network,
+    #[module(skip)]
+    settings: AutoencoderSettings,
+    #[module(skip)]
+    shape: Shape,
+}
+
+impl Model {
+    fn new(settings: &AutoencoderSettings, shape: Shape, seed: u64, device: &Device) -> Result<Self> {
+        settings.check(shape)?;
+        let outputs = Outputs { encoded: settings.network.latent_dimensions(), decoded: shape.channels };
+        let network = Network::init(&settings.network, shape, outputs, seed, device);
+        Ok(Self { network, settings: settings.clone(), shape })
+    }
+
+    /// The loss of reproducing `target` from what the encoder sees.
+    fn cost(&self, seen: Tensor<4>, target: &Tensor<4>) -> Loss {
+        let logits = self.network.decode(self.network.encode(seen));
+        Loss::new(self.settings.loss.terms(&logits, target))
+    }
+}
+
+impl Trainable for Model {
+    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss {
+        let seen = match self.settings.noise {
+            0.0 => input.clone(),
+            _ => input.clone() + coarse_noise(&self.settings, step, input.dims(), &input.device()),
+        };
+        self.cost(seen, &input)
+    }
+
+    fn held_out_loss(&self, input: Tensor<4>, _epoch: usize) -> Loss {
+        self.cost(input.clone(), &input)
+    }
+
+    fn reconstruct(&self, inputs: &[&[f32]]) -> Result<Option<Vec<Vec<f32>>>> {
+        reconstructions(self, inputs).map(Some)
+    }
+
+    fn activations_per_image(&self) -> usize {
+        self.settings.network.activations_per_image(self.shape)
+    }
+
+    fn precision(&self) -> Precision {
+        self.settings.network.precision
+    }
+}
+
+/// Gaussian noise drawn on a grid of `noise_px` pixels and interpolated bilinearly between the grid's points,
+/// `[batch, height, width, channels]`.
+fn coarse_noise(
+    settings: &AutoencoderSettings,
+    step: &Step,
+    [batch, height, width, channels]: [usize; 4],
+    device: &Device,
+) -> Tensor<4> {
+    let mut random = generator(step.seed, Stream::Corruption, step.step as u64);
+    let grid = settings.noise_px;
+    let (rows, columns) = (height.div_ceil(grid) + 1, width.div_ceil(grid) + 1);
+    let mut values = Vec::with_capacity(batch * height * width * channels);
+    for _ in 0..batch {
+        let points: Vec<f32> =
+            StandardNormal.sample_iter(&mut random).take(rows * columns * channels).collect();
+        let at =
+            |row: usize, column: usize, channel: usize| points[(row * columns + column) * channels + channel];
+        for (y, x) in (0..height * width).map(|at| (at / width, at % width)) {
+            let (row, column) = (y / grid, x / grid);
+            let share = |at: usize| (at % grid) as f32 / grid as f32;
+            let (down, right) = (share(y), share(x));
+            for channel in 0..channels {
+                let upper = at(row, column, channel) * (1.0 - right) + at(row, column + 1, channel) * right;
+                let lower =
+                    at(row + 1, column, channel) * (1.0 - right) + at(row + 1, column + 1, channel) * right;
+                values.push((upper * (1.0 - down) + lower * down) * settings.noise as f32);
+            }
+        }
+    }
+    Tensor::from_data(TensorData::new(values, [batch, height, width, channels]), device)
+}
+
+impl Reproduce for Model {
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<Reproduced>> {
+        let count = inputs.len();
+        let latent = self.network.encode(batch(inputs, self.shape, &device_of(self))?);
+        let means = rows(sigmoid(self.network.decode(latent.clone())), count);
+        let outputs = rows(latent, count).into_iter().zip(means).map(|(latent, mean)| Reproduced {
+            mean,
+            log_variance: None,
+            embedding: Embedding { mean: latent, log_variance: None },
+            own: Vec::new(),
+        });
+        Ok(outputs.collect())
+    }
+}
+
+/// A fitted autoencoder.
+#[derive(Debug)]
+struct AutoencoderMember {
+    model: Model,
+    reference: Reference,
+}
+
+impl AutoencoderMember {
+    fn fit(model: Model, train: &Inputs<'_>) -> Result<Self> {
+        let reference = reference(&model, train)?;
+        Ok(Self { model, reference })
+    }
+}
+
+impl Member for AutoencoderMember {
+    fn descriptors(&self) -> &[Descriptor] {
+        DESCRIPTORS
+    }
+
+    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
+        infer(&self.model, &self.reference, inputs, want, |errors, _, [mahalanobis, neighbour_distance]| {
+            vec![errors.squared, errors.absolute, errors.ssim, errors.peak, mahalanobis, neighbour_distance]
+        })
+    }
+
+    fn tensors(&self) -> Tensors {
+        let mut tensors = weights(&self.model);
+        tensors.insert(REFERENCE.to_owned(), Weight::from_rows(self.reference.embeddings()));
+        tensors
+    }
+
+    fn parameter_count(&self) -> usize {
+        count_parameters(&self.model)
+    }
+
+    fn reference(&self) -> Option<&Reference> {
+        Some(&self.reference)
+    }
+
+    fn decoder(&self) -> Option<&dyn Decoder> {
+        Some(self)
+    }
+}
+
+impl Decoder for AutoencoderMember {
+    fn dimensions(&self) -> usize {
+        self.reference.dimensions()
+    }
+
+    fn decode(&self, latents: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+        let device = device_of(&self.model);
+        let mut images = Vec::with_capacity(latents.len());
+        for latents in latents.chunks(FORWARD_BATCH) {
+            let logits = self.model.network.decode(points(latents, self.dimensions(), &device)?);
+            images.extend(rows(sigmoid(logits), latents.len()));
+        }
+        Ok(images)
+    }
+}

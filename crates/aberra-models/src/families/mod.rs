@@ -1,0 +1,23 @@
+//! The families, a file each, and their list.
+
+mod autoencoder;
+mod codebook;
+mod likelihood;
+mod losses;
+mod reproduce;
+mod vae;
+mod vqvae;
+
+use crate::family::Family;
+
+pub use self::autoencoder::AutoencoderSettings;
+pub use self::likelihood::Likelihood;
+pub use self::losses::LossWeights;
+pub use self::vae::{VaeSettings, VariationalAutoencoder};
+pub use self::vqvae::VqvaeSettings;
+
+/// The family that is fitted unless another is asked for.
+pub const DEFAULT_FAMILY: &str = "vae";
+
+/// Every family.
+pub const FAMILIES: &[&dyn Family] = &[&vae::Vae, &autoencoder::Autoencoder, &vqvae::Vqvae];

@@ -1,0 +1,453 @@
+//! The family `vae`: a variational autoencoder (Kingma and Welling, *Auto-encoding variational Bayes*, 2014).
+//!
+//! The encoder gives q(z | x) = N(mu, diag(sigma^2)), the decoder p(x | z); the loss is the negative evidence lower bound
+//! `-log p(x | z) + beta KL(q(z | x) || N(0, I))` in nats per image, with one sample z = mu + sigma * noise. Scoring uses mu,
+//! never a sample. `beta` above 1 is the beta-VAE (Higgins et al., 2017); free bits let each dimension use so many nats
+//! without cost (Kingma et al., 2016).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aberra_kernels::{InstructionSet, kl_divergence};
+use aberra_metrics::random::{Stream, generator};
+use aberra_metrics::{Error, Result};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::likelihood::{Decoded, Likelihood};
+use super::reproduce::{REFERENCE, Reproduce, Reproduced, infer, points, reconstructions, reference};
+use crate::context::FitContext;
+use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
+use crate::inputs::Inputs;
+use crate::measure::reconstruction::{
+    ABSOLUTE_ERROR, EXPECTED_ERROR, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR, WEIGHTED_ERROR,
+};
+use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE, Reference};
+use crate::measure::{Descriptor, Embedding, Inference, Want};
+use crate::member::{Decoder, Member, Prior, SharedMember};
+use crate::network::{
+    Activation, Architecture, FORWARD_BATCH, Network, NetworkSettings, Normalization, Outputs, Precision,
+    batch,
+};
+use crate::shape::Shape;
+use crate::tensors::{Tensors, Weight, count_parameters, device_of, load_weights, rows, weights};
+use crate::train::{Loss, Step, Term, Trainable, train, warmed_up};
+
+/// KL(q(z | x) || N(0, I)).
+const KL: Descriptor = Descriptor::unusual("kl", "nats", "KL divergence of the posterior from the prior");
+
+const DESCRIPTORS: &[Descriptor] = &[
+    SQUARED_ERROR,
+    ABSOLUTE_ERROR,
+    SSIM_ERROR,
+    WEIGHTED_ERROR,
+    EXPECTED_ERROR,
+    PEAK_ERROR,
+    KL,
+    MAHALANOBIS,
+    NEIGHBOUR_DISTANCE,
+];
+
+/// The family `vae`.
+pub(super) struct Vae;
+
+/// Settings of a variational autoencoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct VaeSettings {
+    /// Encoder and decoder.
+    #[serde(flatten)]
+    pub network: NetworkSettings,
+    /// What the decoder predicts, and so what reconstruction error costs.
+    pub likelihood: Likelihood,
+    /// Weight of the KL divergence in the loss.
+    pub beta: f64,
+    /// Epochs over which beta rises from 0; 0 keeps it constant.
+    pub beta_warmup_epochs: usize,
+    /// Nats that each latent dimension may use without cost (free bits; Kingma et al., 2016).
+    pub free_bits_nats: f64,
+    /// Epochs before the uncertainty decoder's predicted variance enters the loss.
+    pub variance_warmup_epochs: usize,
+}
+
+impl Default for VaeSettings {
+    fn default() -> Self {
+        Self {
+            network: NetworkSettings::default(),
+            likelihood: Likelihood::Uncertainty,
+            beta: 1.0,
+            beta_warmup_epochs: 10,
+            free_bits_nats: 0.0,
+            variance_warmup_epochs: 5,
+        }
+    }
+}
+
+const PRESETS: &[Preset] = &[
+    Preset { name: "small", about: "for images of 64 px: four stages", settings: small },
+    Preset { name: "base", about: "the default, for images of 128 px: five stages", settings: base },
+    Preset { name: "peer", about: "the model of the PyTorch speed comparison", settings: peer },
+    Preset { name: "reference", about: "the well-known 256 x 256 residual VAE", settings: residual },
+];
+
+fn small() -> Settings {
+    let network = NetworkSettings { channels: vec![16, 32, 64, 64], ..NetworkSettings::default() };
+    to_settings(&VaeSettings { network, ..VaeSettings::default() })
+}
+
+fn base() -> Settings {
+    to_settings(&VaeSettings::default())
+}
+
+fn peer() -> Settings {
+    let network = NetworkSettings {
+        channels: vec![32, 64, 128, 256],
+        latent: 128,
+        normalization: Normalization::None,
+        ..NetworkSettings::default()
+    };
+    let likelihood = Likelihood::Gaussian { variance: 0.5 };
+    to_settings(&VaeSettings { network, likelihood, ..VaeSettings::default() })
+}
+
+fn residual() -> Settings {
+    let network = NetworkSettings {
+        architecture: Architecture::Residual,
+        channels: vec![256, 512, 1024],
+        activation: Activation::LeakyRelu,
+        ..NetworkSettings::default()
+    };
+    let likelihood = Likelihood::Gaussian { variance: 0.5 };
+    to_settings(&VaeSettings { network, likelihood, ..VaeSettings::default() })
+}
+
+impl VaeSettings {
+    /// # Errors
+    /// A setting out of its range, or one that does not fit the shape.
+    fn check(&self, shape: Shape) -> Result<()> {
+        self.network.check(shape)?;
+        self.likelihood.check()?;
+        for (name, found, most) in [("beta", self.beta, 1e6), ("free_bits_nats", self.free_bits_nats, 100.0)]
+        {
+            if !(0.0..=most).contains(&found) {
+                return Err(Error::settings(format!("model.{name}: expected 0 to {most}, found {found}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Family for Vae {
+    fn name(&self) -> &'static str {
+        "vae"
+    }
+
+    fn about(&self) -> &'static str {
+        "variational autoencoder: reconstruction in predicted standard deviations, and a latent space with a prior"
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        PRESETS
+    }
+
+    fn default_preset(&self) -> &'static str {
+        "base"
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        schema_of::<VaeSettings>()
+    }
+
+    fn resolve(
+        &self,
+        settings: &Settings,
+        shape: Shape,
+        instructions: Option<InstructionSet>,
+    ) -> Result<Settings> {
+        let mut settings: VaeSettings = parse(settings)?;
+        settings.check(shape)?;
+        if let Some(instructions) = instructions {
+            settings.network.precision = settings.network.precision.resolved(instructions);
+        }
+        Ok(to_settings(&settings))
+    }
+
+    fn fit(
+        &self,
+        settings: &Settings,
+        context: &mut FitContext<'_>,
+        inputs: &Inputs<'_>,
+        held_out: &Inputs<'_>,
+    ) -> Result<Fitted> {
+        let settings: VaeSettings = parse(settings)?;
+        let device = context.device.clone().autodiff();
+        let model = VariationalAutoencoder::new(&settings, inputs.shape(), context.seed, &device)?;
+        let finish = |model| Ok(Arc::new(VaeMember::fit(model, inputs)?) as SharedMember);
+        let trained = train(model, context, inputs, held_out, &finish)?;
+        let member = finish(trained.model)?;
+        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
+    }
+
+    fn load(
+        &self,
+        settings: &Settings,
+        shape: Shape,
+        mut tensors: Tensors,
+        device: &Device,
+    ) -> Result<SharedMember> {
+        let settings: VaeSettings = parse(settings)?;
+        let kept =
+            tensors.remove(REFERENCE).ok_or_else(|| Error::detector("the tensor reference is missing"))?;
+        let model = VariationalAutoencoder::new(&settings, shape, 0, device)?;
+        let model = load_weights(model, tensors)?;
+        let reference = Reference::new(kept.into_rows(REFERENCE)?)?;
+        if reference.dimensions() != model.latent() {
+            return Err(Error::detector(format!(
+                "reference: expected rows of length {}, found {}",
+                model.latent(),
+                reference.dimensions()
+            )));
+        }
+        Ok(Arc::new(VaeMember { model, reference }))
+    }
+}
+
+/// q(z | x): a diagonal Gaussian for each image. `[batch, latent]`, in latent units and log of their squares.
+#[derive(Clone, Debug)]
+struct Posterior {
+    /// mu.
+    mean: Tensor<2>,
+    /// log sigma^2.
+    log_variance: Tensor<2>,
+}
+
+/// Encoder and decoder of a variational autoencoder.
+#[derive(Module, Debug)]
+pub struct VariationalAutoencoder {
+    network: Network,
+    #[module(skip)]
+    settings: VaeSettings,
+    #[module(skip)]
+    shape: Shape,
+}
+
+impl VariationalAutoencoder {
+    /// A model with initial weights drawn from `seed`. The precision of `settings` is resolved.
+    ///
+    /// # Errors
+    /// A setting out of its range, or one that does not fit the shape.
+    pub fn new(settings: &VaeSettings, shape: Shape, seed: u64, device: &Device) -> Result<Self> {
+        settings.check(shape)?;
+        let outputs = Outputs {
+            encoded: 2 * settings.network.latent_dimensions(),
+            decoded: settings.likelihood.outputs(shape.channels),
+        };
+        let network = Network::init(&settings.network, shape, outputs, seed, device);
+        Ok(Self { network, settings: settings.clone(), shape })
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> &VaeSettings {
+        &self.settings
+    }
+
+    /// Dimensions of the latent space.
+    pub fn latent(&self) -> usize {
+        self.settings.network.latent_dimensions()
+    }
+
+    /// The images `[batch, height, width, channels]` as the decoder reproduces them at the posterior mean.
+    pub fn reproduce(&self, input: Tensor<4>) -> Tensor<4> {
+        let posterior = self.posterior(input);
+        self.decoded(posterior.mean).mean()
+    }
+
+    fn posterior(&self, input: Tensor<4>) -> Posterior {
+        let (batch, latent) = (input.dims()[0], self.latent());
+        let both = self.network.encode(input);
+        Posterior {
+            mean: both.clone().slice([0..batch, 0..latent]),
+            log_variance: both.slice([0..batch, latent..2 * latent]),
+        }
+    }
+
+    fn decoded(&self, latent: Tensor<2>) -> Decoded {
+        Decoded::new(self.settings.likelihood, self.network.decode(latent), self.shape.channels)
+    }
+
+    /// The negative evidence lower bound of `input` for the latents `z`.
+    fn bound(
+        &self,
+        input: Tensor<4>,
+        z: Tensor<2>,
+        posterior: Posterior,
+        epoch: usize,
+        free_bits: f64,
+    ) -> Loss {
+        let predicts_variance = epoch >= self.settings.variance_warmup_epochs;
+        let Posterior { mean, log_variance } = posterior;
+        Loss::new(vec![
+            Term {
+                name: "reconstruction",
+                weight: 1.0,
+                value: self.decoded(z).cost(input, predicts_variance),
+            },
+            Term {
+                name: "kl",
+                weight: warmed_up(self.settings.beta, self.settings.beta_warmup_epochs, epoch),
+                value: kl_divergence(mean, log_variance, free_bits as f32),
+            },
+        ])
+    }
+}
+
+impl Trainable for VariationalAutoencoder {
+    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss {
+        let posterior = self.posterior(input.clone());
+        let noise = noise(step, posterior.mean.dims(), &input.device());
+        let z = posterior.mean.clone() + noise * (posterior.log_variance.clone() * 0.5).exp();
+        self.bound(input, z, posterior, step.epoch, self.settings.free_bits_nats)
+    }
+
+    fn held_out_loss(&self, input: Tensor<4>, epoch: usize) -> Loss {
+        let posterior = self.posterior(input.clone());
+        self.bound(input, posterior.mean.clone(), posterior, epoch, 0.0)
+    }
+
+    fn reconstruct(&self, inputs: &[&[f32]]) -> Result<Option<Vec<Vec<f32>>>> {
+        reconstructions(self, inputs).map(Some)
+    }
+
+    fn warmup_epochs(&self) -> usize {
+        self.settings.variance_warmup_epochs.max(self.settings.beta_warmup_epochs)
+    }
+
+    fn figures(&self, epoch: usize) -> BTreeMap<String, f64> {
+        let beta = warmed_up(self.settings.beta, self.settings.beta_warmup_epochs, epoch);
+        BTreeMap::from([("beta".to_owned(), beta)])
+    }
+
+    fn activations_per_image(&self) -> usize {
+        self.settings.network.activations_per_image(self.shape)
+    }
+
+    fn precision(&self) -> Precision {
+        self.settings.network.precision
+    }
+}
+
+impl Reproduce for VariationalAutoencoder {
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<Reproduced>> {
+        let count = inputs.len();
+        let posterior = self.posterior(batch(inputs, self.shape, &device_of(self))?);
+        let decoded = self.decoded(posterior.mean.clone());
+        let mu = rows(posterior.mean, count);
+        let log_variance = rows(posterior.log_variance, count);
+        let means = rows(decoded.mean(), count);
+        let mut pixel = decoded.log_variance().map(|tensor| rows(tensor, count)).into_iter().flatten();
+        let outputs = mu.into_iter().zip(log_variance).zip(means).map(|((mu, log_variance), mean)| {
+            let embedding = Embedding { mean: mu, log_variance: Some(log_variance) };
+            let kl = embedding.kl_per_dimension().map_or(0.0, Iterator::sum);
+            Reproduced { mean, log_variance: pixel.next(), embedding, own: vec![kl] }
+        });
+        Ok(outputs.collect())
+    }
+}
+
+/// Standard normal noise for the reparameterised sample.
+fn noise(step: &Step, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    let mut random = generator(step.seed, Stream::Latent, step.step as u64);
+    let values: Vec<f32> = StandardNormal.sample_iter(&mut random).take(shape[0] * shape[1]).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// A fitted variational autoencoder.
+#[derive(Debug)]
+struct VaeMember {
+    model: VariationalAutoencoder,
+    reference: Reference,
+}
+
+impl VaeMember {
+    fn fit(model: VariationalAutoencoder, train: &Inputs<'_>) -> Result<Self> {
+        let reference = reference(&model, train)?;
+        Ok(Self { model, reference })
+    }
+}
+
+impl Member for VaeMember {
+    fn descriptors(&self) -> &[Descriptor] {
+        DESCRIPTORS
+    }
+
+    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
+        infer(&self.model, &self.reference, inputs, want, |errors, own, [mahalanobis, neighbour_distance]| {
+            vec![
+                errors.squared,
+                errors.absolute,
+                errors.ssim,
+                errors.weighted,
+                errors.expected,
+                errors.peak,
+                own[0],
+                mahalanobis,
+                neighbour_distance,
+            ]
+        })
+    }
+
+    fn tensors(&self) -> Tensors {
+        let mut tensors = weights(&self.model);
+        tensors.insert(REFERENCE.to_owned(), Weight::from_rows(self.reference.embeddings()));
+        tensors
+    }
+
+    fn parameter_count(&self) -> usize {
+        count_parameters(&self.model)
+    }
+
+    fn reference(&self) -> Option<&Reference> {
+        Some(&self.reference)
+    }
+
+    fn decoder(&self) -> Option<&dyn Decoder> {
+        Some(self)
+    }
+
+    fn prior(&self) -> Option<&dyn Prior> {
+        Some(self)
+    }
+}
+
+impl Decoder for VaeMember {
+    fn dimensions(&self) -> usize {
+        self.model.latent()
+    }
+
+    fn decode(&self, latents: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+        let device = device_of(&self.model);
+        let mut images = Vec::with_capacity(latents.len());
+        for latents in latents.chunks(FORWARD_BATCH) {
+            let decoded = self.model.decoded(points(latents, self.model.latent(), &device)?);
+            images.extend(rows(decoded.mean(), latents.len()));
+        }
+        Ok(images)
+    }
+}
+
+impl Prior for VaeMember {
+    /// From N(0, I).
+    fn draw(&self, random: &mut dyn Rng, count: usize) -> Vec<Vec<f32>> {
+        let latent = self.model.latent();
+        let values: Vec<f32> = StandardNormal.sample_iter(random).take(count * latent).collect();
+        values.chunks_exact(latent).map(<[f32]>::to_vec).collect()
+    }
+}

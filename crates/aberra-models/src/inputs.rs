@@ -1,0 +1,107 @@
+//! The network inputs of a list of images: as many as fit are kept in memory, the rest are read again when needed.
+
+use std::borrow::Cow;
+
+use aberra_metrics::Result;
+use rayon::prelude::*;
+
+use crate::shape::Shape;
+
+/// Reads the network input of an image by its number.
+type Read<'a> = dyn Fn(usize) -> Result<Vec<f32>> + Send + Sync + 'a;
+
+/// The network inputs of a list of images, each `[height, width, channels]` flattened.
+pub struct Inputs<'a> {
+    read: Box<Read<'a>>,
+    shape: Shape,
+    kept: Vec<Option<Vec<f32>>>,
+    digest: blake3::Hash,
+}
+
+impl<'a> Inputs<'a> {
+    /// Reads every one of `count` inputs once and keeps what fits in `cache_bytes`. `read` is asked again for the others,
+    /// from several threads.
+    ///
+    /// # Errors
+    /// As `read`; an input that does not fit the shape.
+    pub fn new(
+        count: usize,
+        shape: Shape,
+        cache_bytes: usize,
+        read: impl Fn(usize) -> Result<Vec<f32>> + Send + Sync + 'a,
+    ) -> Result<Self> {
+        let fitting = cache_bytes / (shape.len() * size_of::<f32>());
+        let first = |index| {
+            let pixels = read(index)?;
+            shape.check(&pixels)?;
+            let bytes: Vec<u8> = pixels.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Ok((blake3::hash(&bytes), (index < fitting).then_some(pixels)))
+        };
+        let all: Vec<_> = (0..count).into_par_iter().map(first).collect::<Result<_>>()?;
+        let mut hasher = blake3::Hasher::new();
+        let mut kept = Vec::with_capacity(count);
+        for (hash, pixels) in all {
+            hasher.update(hash.as_bytes());
+            kept.push(pixels);
+        }
+        Ok(Self { read: Box::new(read), shape, kept, digest: hasher.finalize() })
+    }
+
+    /// Inputs that lie in memory.
+    ///
+    /// # Errors
+    /// An input that does not fit the shape.
+    pub fn of_pixels(shape: Shape, pixels: &'a [Vec<f32>]) -> Result<Self> {
+        Self::new(pixels.len(), shape, usize::MAX, |index| Ok(pixels[index].clone()))
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// The shape of each input.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The input of image `index`.
+    ///
+    /// # Errors
+    /// A file that could be read before and cannot be now.
+    pub fn get(&self, index: usize) -> Result<Cow<'_, [f32]>> {
+        match self.kept.get(index).and_then(Option::as_deref) {
+            Some(pixels) => Ok(pixels.into()),
+            None => (self.read)(index).map(Into::into),
+        }
+    }
+
+    /// Hands the inputs on in their order, at most `chunk` at a time, so that lists larger than memory can be measured.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get); as `each`.
+    pub fn chunks(&self, chunk: usize, mut each: impl FnMut(&[&[f32]]) -> Result<()>) -> Result<()> {
+        for start in (0..self.len()).step_by(chunk.max(1)) {
+            let members: Vec<usize> = (start..(start + chunk).min(self.len())).collect();
+            let pixels = members.par_iter().map(|&index| self.get(index)).collect::<Result<Vec<_>>>()?;
+            let slices: Vec<&[f32]> = pixels.iter().map(AsRef::as_ref).collect();
+            each(&slices)?;
+        }
+        Ok(())
+    }
+
+    /// Hash of the values of every input, in order.
+    pub fn digest(&self) -> String {
+        self.digest.to_hex().to_string()
+    }
+
+    /// Bytes of inputs kept in memory.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept.iter().flatten().count() * self.shape.len() * size_of::<f32>()
+    }
+}

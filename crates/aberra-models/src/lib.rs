@@ -1,0 +1,26 @@
+//! Families of anomaly detectors: how each is fitted to normal images, saved and loaded, and what it says of an image.
+//!
+//! A [`Family`] fits itself to training inputs and gives a [`Member`]; a member [infers](Member::infer) named measurements,
+//! a map, an embedding and a reconstruction, as far as it has them. [`families::FAMILIES`] lists the families; a new one is
+//! a file and a line. Gradient families share one training loop, [`train::train`].
+//!
+//! This crate reads and writes no files and knows no clock: whoever calls it hands in images, and is handed checkpoints.
+//! All images are `[height, width, channels]`, row-major, `f32` from 0 to 1.
+
+mod context;
+pub mod families;
+mod family;
+mod inputs;
+pub mod measure;
+mod member;
+pub mod network;
+mod shape;
+mod tensors;
+pub mod train;
+
+pub use context::{FitContext, Judge};
+pub use family::{Family, Fitted, Preset, Settings, find, parse, preset, schema_of, to_settings};
+pub use inputs::Inputs;
+pub use member::{Decoder, Member, Prior, SharedMember};
+pub use shape::Shape;
+pub use tensors::{Tensors, Weight, prefixed, take_prefixed};

@@ -1,0 +1,58 @@
+//! What a measurement is called, what it means, and which way is unusual.
+
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Describes one measurement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Descriptor {
+    /// Its name: small letters, digits and underscores; after a member's name and a point in joined evidence.
+    pub name: Cow<'static, str>,
+    /// What it measures, in one phrase.
+    pub about: Cow<'static, str>,
+    /// Its unit, such as `nats`; empty where it has none.
+    pub unit: Cow<'static, str>,
+    /// Which way is unusual.
+    pub direction: Direction,
+}
+
+/// What a larger value of a measurement says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// The larger, the more unusual.
+    HigherIsUnusual,
+    /// Nothing by itself: it describes the image (its complexity, say), and other measurements are read beside it.
+    Context,
+}
+
+impl Descriptor {
+    /// A descriptor whose larger values are more unusual.
+    pub const fn unusual(name: &'static str, unit: &'static str, about: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            about: Cow::Borrowed(about),
+            unit: Cow::Borrowed(unit),
+            direction: Direction::HigherIsUnusual,
+        }
+    }
+
+    /// A descriptor of the image itself.
+    pub const fn context(name: &'static str, unit: &'static str, about: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            about: Cow::Borrowed(about),
+            unit: Cow::Borrowed(unit),
+            direction: Direction::Context,
+        }
+    }
+
+    /// The same with `member.` before its name.
+    #[must_use]
+    pub fn of_member(&self, member: &str) -> Self {
+        Self { name: format!("{member}.{}", self.name).into(), ..self.clone() }
+    }
+}

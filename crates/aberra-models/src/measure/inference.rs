@@ -1,0 +1,53 @@
+//! What a member says of one image.
+
+/// What a fitted member says of one image.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inference {
+    /// One value for each of the member's descriptors, in their order.
+    pub measurements: Vec<f64>,
+    /// Where the image is unusual, `[height, width]`, 0 or above, already filtered as it is thresholded.
+    pub map: Option<Vec<f32>>,
+    /// Where the image lies among others.
+    pub embedding: Option<Embedding>,
+    /// The image as the member reproduces it, `[height, width, channels]`, 0 to 1.
+    pub reconstruction: Option<Vec<f32>>,
+}
+
+/// Where an image lies in a member's embedding space.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Embedding {
+    /// The point, `[dimensions]`: for a variational autoencoder the posterior mean.
+    pub mean: Vec<f32>,
+    /// Log-variance of each dimension, where the member gives a distribution.
+    pub log_variance: Option<Vec<f32>>,
+}
+
+/// Which parts of an [`Inference`] a caller needs beside measurements and embedding: copying and filtering pixels takes
+/// time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The filtered map.
+    pub map: bool,
+    /// The reconstruction.
+    pub reconstruction: bool,
+}
+
+impl Want {
+    /// Measurements and embedding alone.
+    pub const MEASUREMENTS: Self = Self { map: false, reconstruction: false };
+    /// Everything.
+    pub const ALL: Self = Self { map: true, reconstruction: true };
+    /// Measurements, embedding and map.
+    pub const MAP: Self = Self { map: true, reconstruction: false };
+}
+
+impl Embedding {
+    /// KL(q(z | x) || N(0, I)) of each dimension, nats; `None` where the embedding is no distribution.
+    pub fn kl_per_dimension(&self) -> Option<impl Iterator<Item = f64>> {
+        let log_variance = self.log_variance.as_ref()?;
+        Some(self.mean.iter().zip(log_variance).map(|(mu, s)| {
+            let (mu, s) = (f64::from(*mu), f64::from(*s));
+            0.5 * (mu * mu + s.exp() - 1.0 - s)
+        }))
+    }
+}

@@ -1,0 +1,12 @@
+//! What is measured on an image: descriptors, and the measurements that families share.
+//!
+//! A member states its measurements as [`Descriptor`]s and returns one value for each in an [`Inference`].
+
+pub mod context;
+mod descriptor;
+mod inference;
+pub mod reconstruction;
+pub mod reference;
+
+pub use self::descriptor::{Descriptor, Direction};
+pub use self::inference::{Embedding, Inference, Want};

@@ -1,0 +1,66 @@
+//! A member: one fitted family. What every member can do, and what only some can.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use aberra_metrics::Result;
+use rand::Rng;
+
+use crate::measure::reference::Reference;
+use crate::measure::{Descriptor, Inference, Want};
+use crate::tensors::Tensors;
+
+/// A member that is shared between those who use it.
+pub type SharedMember = Arc<dyn Member>;
+
+/// One fitted family.
+pub trait Member: Debug + Send + Sync {
+    /// Its measurements, in the order in which [`infer`](Self::infer) returns their values.
+    fn descriptors(&self) -> &[Descriptor];
+
+    /// What it says of each of `inputs`, `[height, width, channels]` flattened, in their order. Deterministic: nothing is
+    /// sampled.
+    ///
+    /// # Errors
+    /// An input that does not fit, or values that are not finite.
+    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>>;
+
+    /// Everything that it has learnt, by name.
+    fn tensors(&self) -> Tensors;
+
+    /// Number of weights that fitting changed.
+    fn parameter_count(&self) -> usize;
+
+    /// The training normals in its embedding space, where it has one.
+    fn reference(&self) -> Option<&Reference> {
+        None
+    }
+
+    /// Decodes points of the embedding space, where it can.
+    fn decoder(&self) -> Option<&dyn Decoder> {
+        None
+    }
+
+    /// The prior over its embedding space, where it has one.
+    fn prior(&self) -> Option<&dyn Prior> {
+        None
+    }
+}
+
+/// Turns points of an embedding space into images.
+pub trait Decoder {
+    /// Dimensions of a point.
+    fn dimensions(&self) -> usize;
+
+    /// The images at `points`, each `[dimensions]`: `[height, width, channels]`, 0 to 1.
+    ///
+    /// # Errors
+    /// A point of another length, or one that is not finite.
+    fn decode(&self, points: &[Vec<f32>]) -> Result<Vec<Vec<f32>>>;
+}
+
+/// A distribution over an embedding space from which points are drawn.
+pub trait Prior {
+    /// `count` points, each `[dimensions]`.
+    fn draw(&self, random: &mut dyn Rng, count: usize) -> Vec<Vec<f32>>;
+}

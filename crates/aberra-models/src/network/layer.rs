@@ -1,0 +1,216 @@
+//! Layers: settings -> weights -> forward. Activations are channels-last, `[batch, height, width, channels]`.
+//!
+//! Convolutions, dense layers and batch normalisation run on `aberra-kernels`.
+
+use aberra_kernels::{Activation, Geometry, Precision, batch_norm, conv_transpose2d, conv2d, linear};
+use burn::module::{Module, Param, RunningState};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand_distr::{Distribution, Uniform};
+
+/// Where a layer's initial weights come from, uniform in +-1/sqrt(fan in), as PyTorch's layers are initialised; and with
+/// what precision it will multiply them.
+pub(crate) struct Init<'a, R: Rng> {
+    pub(crate) random: &'a mut R,
+    pub(crate) device: &'a Device,
+    pub(crate) precision: Precision,
+}
+
+impl<R: Rng> Init<'_, R> {
+    fn uniform<const D: usize>(&mut self, shape: [usize; D], fan_in: usize) -> Param<Tensor<D>> {
+        let bound = 1.0 / (fan_in as f32).sqrt();
+        let length = shape.iter().product();
+        let values: Vec<f32> = match Uniform::new_inclusive(-bound, bound) {
+            Ok(uniform) => (0..length).map(|_| uniform.sample(self.random)).collect(),
+            Err(_) => vec![0.0; length],
+        };
+        Param::from_data(TensorData::new(values, shape), self.device)
+    }
+
+    fn constant(&mut self, length: usize, value: f32) -> Tensor<1> {
+        Tensor::from_data(TensorData::new(vec![value; length], [length]), self.device)
+    }
+}
+
+/// Convolution or transposed convolution with bias, optional batch normalisation, and activation.
+///
+/// # Shapes
+/// `[n, h, w, in]` -> `[n, (h + 2 padding - kernel) / stride + 1, ..., out]`; transposed: `[n, (h - 1) stride - 2 padding
+/// + kernel, ..., out]`
+#[derive(Module, Debug)]
+pub(crate) struct Conv {
+    weight: Param<Tensor<4>>,
+    bias: Param<Tensor<1>>,
+    norm: Option<BatchNorm>,
+    #[module(skip)]
+    direction: Direction,
+    #[module(skip)]
+    geometry: Geometry,
+    #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
+    precision: Precision,
+}
+
+/// Which way a convolution goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From the larger side to the smaller.
+    Down,
+    /// From the smaller side to the larger: transposed.
+    Up,
+}
+
+/// Kernel side, stride and padding.
+#[derive(Clone, Copy)]
+pub(crate) struct Window(pub(crate) usize, pub(crate) usize, pub(crate) usize);
+
+impl Conv {
+    pub(crate) fn init<R: Rng>(
+        init: &mut Init<'_, R>,
+        direction: Direction,
+        (channels_in, channels_out): (usize, usize),
+        Window(kernel, stride, padding): Window,
+        normalized: bool,
+        activation: Activation,
+    ) -> Self {
+        // PyTorch counts a transposed convolution's fan-in on its output's side.
+        let (large, small) = match direction {
+            Direction::Down => (channels_in, channels_out),
+            Direction::Up => (channels_out, channels_in),
+        };
+        let fan_in = kernel * kernel * large;
+        Self {
+            weight: init.uniform([kernel, kernel, large, small], fan_in),
+            bias: init.uniform([channels_out], fan_in),
+            norm: normalized.then(|| BatchNorm::init(init, channels_out)),
+            direction,
+            geometry: Geometry { stride, padding },
+            activation,
+            precision: init.precision,
+        }
+    }
+
+    pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let run = |input, weight, bias, activation| match self.direction {
+            Direction::Down => conv2d(input, weight, Some(bias), self.geometry, activation, self.precision),
+            Direction::Up => {
+                conv_transpose2d(input, weight, Some(bias), self.geometry, activation, self.precision)
+            }
+        };
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        match &self.norm {
+            None => run(input, weight, bias, self.activation),
+            Some(norm) if norm.is_training() => {
+                // The normalisation takes out any constant, so the bias has no gradient: it is left as it is.
+                let hidden = run(input, weight, bias.detach(), Activation::Identity);
+                norm.forward(hidden, self.activation)
+            }
+            Some(norm) => {
+                let (factor, offset) = norm.factor_and_offset();
+                let channels = factor.dims()[0];
+                let along = match self.direction {
+                    Direction::Down => [1, 1, 1, channels],
+                    Direction::Up => [1, 1, channels, 1],
+                };
+                let weight = weight * factor.clone().reshape(along);
+                let bias = bias * factor + offset;
+                run(input, weight, bias, self.activation)
+            }
+        }
+    }
+}
+
+/// Dense layer with bias and activation: `[n, in]` -> `[n, out]`.
+#[derive(Module, Debug)]
+pub(crate) struct Linear {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+    #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
+    precision: Precision,
+}
+
+impl Linear {
+    pub(crate) fn init<R: Rng>(
+        init: &mut Init<'_, R>,
+        (features_in, features_out): (usize, usize),
+        activation: Activation,
+    ) -> Self {
+        Self {
+            weight: init.uniform([features_in, features_out], features_in),
+            bias: init.uniform([features_out], features_in),
+            activation,
+            precision: init.precision,
+        }
+    }
+
+    pub(crate) fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        linear(input, self.weight.val(), Some(self.bias.val()), self.activation, self.precision)
+    }
+}
+
+const NORM_EPSILON: f32 = 1e-5;
+const NORM_MOMENTUM: f32 = 0.1;
+
+/// Batch normalisation over all but the last axis (Ioffe and Szegedy, 2015): batch statistics while training, whose
+/// running means are otherwise made part of the convolution before.
+#[derive(Module, Debug)]
+pub(crate) struct BatchNorm {
+    scale: Param<Tensor<1>>,
+    shift: Param<Tensor<1>>,
+    running_mean: RunningState<Tensor<1>>,
+    running_variance: RunningState<Tensor<1>>,
+}
+
+impl BatchNorm {
+    fn init<R: Rng>(init: &mut Init<'_, R>, channels: usize) -> Self {
+        Self {
+            scale: Param::from_tensor(init.constant(channels, 1.0)),
+            shift: Param::from_tensor(init.constant(channels, 0.0)),
+            running_mean: RunningState::new(init.constant(channels, 0.0)),
+            running_variance: RunningState::new(init.constant(channels, 1.0)),
+        }
+    }
+
+    fn is_training(&self) -> bool {
+        self.scale.val().is_require_grad()
+    }
+
+    /// Normalises by the batch's statistics, and follows them.
+    fn forward(&self, input: Tensor<4>, activation: Activation) -> Tensor<4> {
+        let [batch, height, width, _] = input.dims();
+        let rows = batch * height * width;
+        let (output, mean, variance) =
+            batch_norm(input, self.scale.val(), self.shift.val(), NORM_EPSILON, activation);
+        self.follow(&self.running_mean, mean, 1.0);
+        let unbiased = rows as f32 / (rows.max(2) - 1) as f32;
+        self.follow(&self.running_variance, variance, unbiased);
+        output
+    }
+
+    /// What normalising by the running statistics multiplies by, and then adds.
+    fn factor_and_offset(&self) -> (Tensor<1>, Tensor<1>) {
+        let deviation = (self.running_variance.value() + NORM_EPSILON).sqrt();
+        let factor = self.scale.val() / deviation;
+        let offset = self.shift.val() - self.running_mean.value() * factor.clone();
+        (factor, offset)
+    }
+
+    fn follow(&self, state: &RunningState<Tensor<1>>, batch: Tensor<1>, factor: f32) {
+        let running = state.value_sync();
+        let batch = batch.detach() * factor;
+        state.update(running * (1.0 - NORM_MOMENTUM) + batch * NORM_MOMENTUM);
+        state.value_sync();
+    }
+}
+
+/// `activation(input)` as an operation of its own, where it cannot be fused into a product.
+pub(crate) fn activate(input: Tensor<4>, activation: Activation) -> Tensor<4> {
+    match activation {
+        Activation::LeakyRelu(slope) => burn::tensor::activation::leaky_relu(input, f64::from(slope)),
+        Activation::Relu => burn::tensor::activation::relu(input),
+        _ => input,
+    }
+}

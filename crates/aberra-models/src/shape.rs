@@ -1,0 +1,69 @@
+//! The shape of a network input.
+
+use aberra_metrics::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The shape of a network input, `[height, width, channels]`. It need not be square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Rows, in pixels.
+    pub height: usize,
+    /// Columns, in pixels.
+    pub width: usize,
+    /// Values of each pixel.
+    pub channels: usize,
+}
+
+impl Shape {
+    /// A square input.
+    pub fn square(side_px: usize, channels: usize) -> Self {
+        Self { height: side_px, width: side_px, channels }
+    }
+
+    /// Pixels: height x width.
+    pub fn area(self) -> usize {
+        self.height * self.width
+    }
+
+    /// Values: height x width x channels.
+    pub fn len(self) -> usize {
+        self.area() * self.channels
+    }
+
+    /// Whether there is not one value.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shorter side, in pixels.
+    pub fn shorter_side(self) -> usize {
+        self.height.min(self.width)
+    }
+
+    /// Refuses an input of another length.
+    ///
+    /// # Errors
+    /// A settings error that names the shape and the length found.
+    pub fn check(self, input: &[f32]) -> Result<()> {
+        if input.len() == self.len() {
+            return Ok(());
+        }
+        Err(Error::settings(format!("expected an input of {self} values, found {}", input.len())))
+    }
+
+    /// The mean over channels of `[height, width, channels]`: `[height, width]`.
+    pub fn grey(self, pixels: &[f32]) -> Vec<f32> {
+        let channels = self.channels;
+        pixels
+            .chunks_exact(channels.max(1))
+            .map(|pixel| pixel.iter().sum::<f32>() / channels as f32)
+            .collect()
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} x {} x {}", self.height, self.width, self.channels)
+    }
+}

@@ -1,0 +1,34 @@
+//! Scores every image of a folder with a detector file, and prints a line of JSON for each.
+//!
+//! `cargo run --release --example score_folder -- DETECTOR FOLDER`
+
+use std::path::PathBuf;
+
+use aberra::Detector;
+use aberra::image::read;
+
+#[allow(clippy::print_stdout)] // An example prints.
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let (Some(file), Some(folder)) = (arguments.next(), arguments.next()) else {
+        return Err("expected a detector file and a folder of images".into());
+    };
+    let detector = Detector::load(&file)?;
+    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { paths.push(path) }
+        }
+    }
+    paths.sort();
+    for path in paths {
+        let image = read(&path, &detector.config().limits)?;
+        for verdict in detector.score(&[image]) {
+            let verdict = verdict?;
+            println!("{{\"score\":{},\"anomalous\":{},\"path\":{path:?}}}", verdict.score, verdict.anomalous);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,421 @@
+//! From a data set to a detector: split, fit the members, fit the scorers, calibrate.
+
+use std::time::Instant;
+
+use aberra_image::{Color, Limits, Preprocessing};
+use aberra_metrics::calibrate::{Calibration, Criterion, pixel_threshold};
+use aberra_models::families::FAMILIES;
+use aberra_models::measure::Want;
+use aberra_models::train::{Checkpoints, Observe, Progress};
+use aberra_models::{FitContext, Fitted, Inputs, Shape, SharedMember, Tensors, find};
+use serde::{Deserialize, Serialize};
+
+use crate::compute;
+use crate::config::TrainConfig;
+use crate::dataset::{Dataset, Grouping, Inspection, Sketch, Split, similarity_threshold};
+use crate::decode_error::of_image;
+use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
+use crate::job::{Event, Job};
+use crate::judge::SyntheticJudge;
+use crate::member_settings::MemberSettings;
+use crate::members::{Measured, Members, NamedMember};
+use crate::run::{CheckpointFile, History, RunFolder, Snapshots};
+use crate::score::{FittedScorer, Normals, SCORERS, Sample};
+use crate::store::{self, FileKind};
+use crate::thumbnail::shrink;
+use crate::{Error, Result};
+
+/// What training may be given beside data and settings.
+#[derive(Default)]
+pub struct TrainOptions<'a> {
+    /// A split made before; by default one is made as the settings say.
+    pub split: Option<&'a Split>,
+    /// What is known of the images already, so that they are not read again.
+    pub inspection: Option<&'a Inspection>,
+    /// Who watches, and where history, snapshots and checkpoints go.
+    pub job: Job<'a>,
+}
+
+impl Detector {
+    /// Fits a detector to the normals of a data set.
+    ///
+    /// # Errors
+    /// Settings out of range, too few normals, files that cannot be read.
+    pub fn train(dataset: &Dataset, config: &TrainConfig) -> Result<Self> {
+        Self::train_with(dataset, config, TrainOptions::default())
+    }
+
+    /// Fits a detector to the normals of a data set, with a split, a run folder or an observer given.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train); also a run folder that cannot be written, and a stop on request.
+    pub fn train_with(dataset: &Dataset, config: &TrainConfig, options: TrainOptions<'_>) -> Result<Self> {
+        config.check()?;
+        let config = &config.resolved(compute::instructions()?)?;
+        let TrainOptions { split, inspection, mut job } = options;
+        let inspected;
+        let inspection = match inspection {
+            Some(inspection) => inspection,
+            None => {
+                inspected = dataset.inspect(&config.limits);
+                &inspected
+            }
+        };
+        let divided;
+        let split = match split {
+            Some(split) => split,
+            None => {
+                let grouping = Grouping::of(dataset, inspection, config.split.by)?;
+                divided = Split::of(dataset, inspection, &grouping, &config.split_settings())?;
+                &divided
+            }
+        };
+        let cache_bytes = config.train.cache_mib << 20;
+        let train = load(dataset, &split.train, config, cache_bytes)?;
+        let held_out = load(dataset, &split.fit, config, usize::MAX)?;
+        let calibration = load(dataset, &split.calibration, config, cache_bytes)?;
+
+        let mut members = Vec::new();
+        let mut fitted_members = Vec::new();
+        for settings in config.model.members() {
+            let fitted = fit_member(settings, config, &train, &held_out, &mut job)?;
+            members.push(NamedMember {
+                name: settings.name.clone(),
+                family: settings.family.clone(),
+                member: fitted.member.clone(),
+            });
+            fitted_members.push(MemberProvenance {
+                parameters: fitted.member.parameter_count(),
+                best_epoch: fitted.epoch,
+                standardized_shift: fitted.standardized_shift,
+            });
+        }
+        let members = Members::new(members, config.input_shape(), None).with_scaled_maps(&held_out)?;
+
+        let mut measured = members.measure_all(&train, Want::MEASUREMENTS)?;
+        let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
+        let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
+        let scorers = fit_scorers(&config.scorer, &members, &held_out_measured)?;
+        let scorer = scorers
+            .iter()
+            .find(|scorer| scorer.name() == config.scorer)
+            .ok_or_else(|| Error::settings(format!("there is no scorer {}", config.scorer)))?;
+        let scores: Vec<f64> = calibration_measured
+            .iter()
+            .map(|one| {
+                scorer.score(&Sample {
+                    map: one.map.as_deref(),
+                    ..Sample::new(members.descriptors(), &one.evidence)
+                })
+            })
+            .collect();
+        let rate = config.promise.false_alarm_rate;
+        let criterion = Criterion::Conformal { rate, confidence: config.promise.confidence };
+        let drawn = Calibration::new(&scores, None, criterion)?;
+        let largest = |one: &Measured| {
+            let map = one.map.iter().flatten();
+            map.fold(0.0, |largest, &value| f64::max(largest, f64::from(value)))
+        };
+        let maxima: Vec<f64> = calibration_measured.iter().map(largest).collect();
+        let pixel_threshold = pixel_threshold(&maxima, rate)?;
+        let kl_per_dimension = mean_kl(&calibration_measured, members.all().len());
+
+        let thumbnails =
+            config.keep_thumbnails.then(|| thumbnails([&train, &held_out, &calibration])).transpose()?;
+        measured.extend(held_out_measured);
+        measured.extend(calibration_measured);
+        let parts =
+            [(Part::Train, &split.train), (Part::Fit, &split.fit), (Part::Calibration, &split.calibration)];
+        let samples = parts.iter().flat_map(|(part, samples)| samples.iter().map(|&index| (*part, index)));
+        let normals = samples.zip(&measured).map(|((part, index), measured)| {
+            let fingerprint = inspection.get(index).map(|seen| &seen.fingerprint).ok_or_else(|| {
+                Error::data("an image of the split could not be read").with_path(&dataset.samples[index].path)
+            })?;
+            Ok(Normal { part, sketch: Sketch::of(fingerprint), evidence: measured.evidence.clone() })
+        });
+        let normals = normals.collect::<Result<Vec<_>>>()?;
+        let embeddings = embeddings(measured, members.all().len());
+        let size =
+            |members: &[usize]| PartSize { images: members.len(), groups: split.groups_among(members) };
+        let name = dataset.root.file_name().map(|name| name.to_string_lossy().into_owned());
+        let document = Document {
+            config: config.clone(),
+            measurements: members.descriptors().iter().map(|one| one.name.clone().into_owned()).collect(),
+            map_scales: members.map_scales().map(<[f64]>::to_vec),
+            scorers,
+            calibration: drawn,
+            pixel_threshold,
+            provenance: Provenance {
+                aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
+                dataset: name.unwrap_or_default(),
+                train: size(&split.train),
+                fit: size(&split.fit),
+                calibration: size(&split.calibration),
+                device: Some(compute::CPU.to_owned()),
+                members: fitted_members,
+            },
+            normals,
+            near_copy_similarity: similarity_threshold(inspection, &split.train),
+            kl_per_dimension,
+        };
+        Ok(Self::assemble(document, members, embeddings, thumbnails))
+    }
+}
+
+/// The network inputs of some samples.
+fn load<'a>(
+    dataset: &'a Dataset,
+    samples: &'a [usize],
+    config: &'a TrainConfig,
+    cache_bytes: usize,
+) -> Result<Inputs<'a>> {
+    let (preprocessing, limits): (&Preprocessing, &Limits) = (&config.preprocessing, &config.limits);
+    let read = move |index: usize| {
+        let path = &dataset.samples[samples[index]].path;
+        let image = aberra_image::read(path, limits).map_err(of_image)?;
+        let input = preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))?;
+        Ok(input.pixels)
+    };
+    Inputs::new(samples.len(), config.input_shape(), cache_bytes, read)
+}
+
+/// Fits one member, with what a run folder keeps of it.
+fn fit_member(
+    settings: &MemberSettings,
+    config: &TrainConfig,
+    train: &Inputs<'_>,
+    held_out: &Inputs<'_>,
+    job: &mut Job<'_>,
+) -> Result<Fitted> {
+    let family = find(FAMILIES, &settings.family)?;
+    let several = config.model.members().len() > 1;
+    let named = several.then_some(settings.name.as_str());
+    let (folder, resume) = (job.folder, job.resume);
+    let seed = settings.seed.unwrap_or(config.seed);
+    let identity = identity(settings, config, seed, train, held_out);
+    let finished = folder
+        .filter(|_| several)
+        .map(|folder| FinishedMember { path: folder.member(&settings.name), identity: identity.clone() });
+    if let (Some(finished), true) = (&finished, resume)
+        && let Some(fitted) = finished
+            .read(|tensors| family.load(&settings.settings, train.shape(), tensors, &compute::cpu()))?
+    {
+        return Ok(fitted);
+    }
+    let judge = SyntheticJudge::new(held_out, &config.scorer, seed)?;
+    let judge = |member: SharedMember| judge.shift(&settings.name, family.name(), member);
+    let mut checkpoints = folder.map(|folder| CheckpointFile { path: folder.checkpoint(named), identity });
+    let mut keeper = folder.map(|folder| Keeper::new(folder, named, config, held_out));
+    let mut epoch_started: Option<Instant> = None;
+    let mut steps = (0, 0);
+    let mut observe = |progress: Progress<'_>| {
+        let progress = match progress {
+            Progress::Start(plan) => {
+                if let Some(keeper) = &mut keeper {
+                    keeper.start(plan.epochs_done)?;
+                }
+                epoch_started = Some(Instant::now());
+                steps = (plan.steps_done, plan.steps_done);
+                Progress::Start(plan)
+            }
+            Progress::Step { epoch, step, loss } => {
+                steps.1 = step;
+                Progress::Step { epoch, step, loss }
+            }
+            Progress::Epoch { record, replaced, preview } => {
+                let elapsed = epoch_started.replace(Instant::now()).map(|started| started.elapsed());
+                let images = ((steps.1 - steps.0) * config.train.batch_size).min(train.len());
+                steps.0 = steps.1;
+                let mut record = record.clone();
+                record.images_per_s = elapsed.map(|elapsed| images as f64 / elapsed.as_secs_f64());
+                if let Some(keeper) = &mut keeper {
+                    keeper.keep(&record, replaced, preview)?;
+                }
+                let told = Progress::Epoch { record: &record, replaced, preview };
+                return Ok(job.tell(Event::Fit { member: &settings.name, progress: told }));
+            }
+            other => other,
+        };
+        Ok(job.tell(Event::Fit { member: &settings.name, progress }))
+    };
+    let observe: &mut Observe<'_> = &mut observe;
+    let mut context = FitContext {
+        seed,
+        device: compute::cpu(),
+        instructions: compute::instructions()?,
+        train: &config.train,
+        observe,
+        checkpoints: checkpoints.as_mut().map(|file| file as &mut dyn Checkpoints),
+        resume,
+        judge: Some(&judge),
+    };
+    let fitted = family.fit(&settings.settings, &mut context, train, held_out)?;
+    if let Some(finished) = finished {
+        finished.write(&fitted)?;
+    }
+    Ok(fitted)
+}
+
+/// Everything that decides what a member's fit computes, with the names by which messages call it.
+fn identity(
+    settings: &MemberSettings,
+    config: &TrainConfig,
+    seed: u64,
+    train: &Inputs<'_>,
+    held_out: &Inputs<'_>,
+) -> serde_json::Map<String, serde_json::Value> {
+    let parts = [
+        ("model", serde_json::json!({ "family": settings.family, "settings": settings.settings })),
+        ("train", serde_json::to_value(&config.train).unwrap_or_default()),
+        ("scorer", config.scorer.clone().into()),
+        ("seed", seed.into()),
+        ("images", format!("{}-{}", train.digest(), held_out.digest()).into()),
+    ];
+    parts.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+}
+
+/// A member that was fitted while others of its detector still are, so that a resumed run need not fit it again.
+struct FinishedMember {
+    path: std::path::PathBuf,
+    identity: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FinishedDocument {
+    identity: serde_json::Map<String, serde_json::Value>,
+    epoch: usize,
+    standardized_shift: Option<f64>,
+}
+
+const FINISHED: FileKind = FileKind { name: "member", version: 1, oldest: 1 };
+
+impl FinishedMember {
+    /// The member, where it was fitted with the same data and settings.
+    fn read(&self, load: impl FnOnce(Tensors) -> Result<SharedMember>) -> Result<Option<Fitted>> {
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let stored = store::read::<FinishedDocument>(&self.path, FINISHED)?;
+        if stored.document.identity != self.identity {
+            return Ok(None);
+        }
+        let FinishedDocument { epoch, standardized_shift, .. } = stored.document;
+        Ok(Some(Fitted { member: load(stored.tensors)?, epoch, standardized_shift }))
+    }
+
+    fn write(&self, fitted: &Fitted) -> Result<()> {
+        let document = FinishedDocument {
+            identity: self.identity.clone(),
+            epoch: fitted.epoch,
+            standardized_shift: fitted.standardized_shift,
+        };
+        store::write(&self.path, FINISHED, &document, &fitted.member.tensors()).map(drop)
+    }
+}
+
+/// What a run folder keeps of a member's training: records of epochs, and snapshots.
+struct Keeper<'a> {
+    folder: &'a RunFolder,
+    member: Option<&'a str>,
+    history: Option<History>,
+    snapshots: Snapshots<'a>,
+    held_out: &'a Inputs<'a>,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(
+        folder: &'a RunFolder,
+        member: Option<&'a str>,
+        config: &'a TrainConfig,
+        held_out: &'a Inputs<'a>,
+    ) -> Self {
+        let color: Color = config.preprocessing.color;
+        let snapshots = Snapshots { folder: folder.samples(member), settings: &config.train, color };
+        Self { folder, member, history: None, snapshots, held_out }
+    }
+
+    /// Opens the records, and forgets what came after the epochs that are done.
+    fn start(&mut self, epochs_done: usize) -> Result<()> {
+        let (path, events) = (self.folder.history(self.member), self.folder.events(self.member));
+        self.history = Some(History::open(path, &events, epochs_done)?);
+        self.snapshots.forget_after(epochs_done)
+    }
+
+    fn keep(
+        &mut self,
+        record: &aberra_models::train::EpochRecord,
+        replaced: Option<usize>,
+        preview: &aberra_models::train::Preview<'_>,
+    ) -> Result<()> {
+        if let Some(history) = &mut self.history {
+            history.write(record)?;
+        }
+        self.snapshots.keep(record.epoch, record.best, replaced, preview, self.held_out)
+    }
+}
+
+/// Every scorer that the fit split's normals support; the detector's own must be among them.
+fn fit_scorers(own: &str, members: &Members, normals: &[Measured]) -> Result<Vec<FittedScorer>> {
+    let evidence: Vec<_> = normals.iter().map(|one| one.evidence.clone()).collect();
+    let maps: Vec<Vec<f32>> = match SCORERS.iter().any(|scorer| scorer.needs_map()) {
+        true => normals.iter().map(|one| one.map.clone().unwrap_or_default()).collect(),
+        false => Vec::new(),
+    };
+    let normals = Normals { maps: &maps, ..Normals::new(members.descriptors(), &evidence) };
+    let mut fitted = Vec::new();
+    for &scorer in SCORERS {
+        match FittedScorer::fit(scorer, &normals) {
+            Ok(scorer) => fitted.push(scorer),
+            Err(error) if scorer.name() == own => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(fitted)
+}
+
+/// For each member, the mean over images of each dimension's KL divergence; empty where the embedding is no distribution.
+fn mean_kl(images: &[Measured], members: usize) -> Vec<Vec<f64>> {
+    let of_member = |member: usize| {
+        let divergences: Vec<Vec<f64>> = images
+            .iter()
+            .filter_map(|image| {
+                let embedding = image.inferences.get(member)?.embedding.as_ref()?;
+                Some(embedding.kl_per_dimension()?.collect())
+            })
+            .collect();
+        let dimensions = divergences.first().map_or(0, Vec::len);
+        let mean = |dimension: usize| {
+            divergences.iter().map(|one| one[dimension]).sum::<f64>() / divergences.len() as f64
+        };
+        (0..dimensions).map(mean).collect()
+    };
+    (0..members).map(of_member).collect()
+}
+
+/// For each member the embeddings of all images, where it has an embedding space.
+fn embeddings(measured: Vec<Measured>, members: usize) -> Vec<Option<Vec<Vec<f32>>>> {
+    let mut embeddings: Vec<Option<Vec<Vec<f32>>>> = vec![Some(Vec::with_capacity(measured.len())); members];
+    for image in measured {
+        for (all, inference) in embeddings.iter_mut().zip(image.inferences) {
+            match (all.as_mut(), inference.embedding) {
+                (Some(rows), Some(embedding)) => rows.push(embedding.mean),
+                _ => *all = None,
+            }
+        }
+    }
+    embeddings
+}
+
+fn thumbnails(parts: [&Inputs<'_>; 3]) -> Result<Vec<f32>> {
+    /// Images held in memory at once.
+    const CHUNK: usize = 64;
+    let mut thumbnails = Vec::new();
+    for inputs in parts {
+        let shape: Shape = inputs.shape();
+        inputs.chunks(CHUNK, |pixels| {
+            thumbnails.extend(pixels.iter().flat_map(|pixels| shrink(pixels, shape)));
+            Ok(())
+        })?;
+    }
+    Ok(thumbnails)
+}

@@ -1,0 +1,76 @@
+//! Judges a member while it is fitted: how far its scorer's scores rise when synthetic anomalies are drawn into the
+//! held-out normals. No real anomaly is seen.
+
+use aberra_metrics::Result;
+use aberra_metrics::ranking::standardized_rise;
+use aberra_models::measure::Want;
+use aberra_models::{Inputs, Shape, SharedMember};
+use rayon::prelude::*;
+
+use crate::members::{Measured, Members, NamedMember};
+use crate::phantom::{SyntheticKind, draw_anomaly};
+use crate::score::{Evidence, FittedScorer, Normals, Sample, scorer};
+
+/// Synthetic anomalies drawn into each held-out normal, of kinds taken in turn.
+const ANOMALIES_PER_NORMAL: usize = 4;
+
+/// The held-out normals, and the same with synthetic anomalies drawn in.
+pub(crate) struct SyntheticJudge<'a> {
+    normals: Vec<Vec<f32>>,
+    anomalies: Vec<Vec<f32>>,
+    shape: Shape,
+    scorer: &'a str,
+}
+
+impl<'a> SyntheticJudge<'a> {
+    /// # Errors
+    /// An input that cannot be read.
+    pub(crate) fn new(held_out: &Inputs<'_>, scorer: &'a str, seed: u64) -> Result<Self> {
+        let normals: Vec<Vec<f32>> =
+            (0..held_out.len()).map(|index| Ok(held_out.get(index)?.into_owned())).collect::<Result<_>>()?;
+        let shape = held_out.shape();
+        let anomalies = synthetic_anomalies(&normals, shape, seed);
+        Ok(Self { normals, anomalies, shape, scorer })
+    }
+
+    /// The standardised mean shift of the scorer, fitted on the held-out normals, when an anomaly is drawn into them; `None`
+    /// where it cannot be computed.
+    ///
+    /// # Errors
+    /// Images that cannot be measured.
+    pub(crate) fn shift(&self, name: &str, family: &str, member: SharedMember) -> Result<Option<f64>> {
+        let named = NamedMember { name: name.to_owned(), family: family.to_owned(), member };
+        let members = Members::new(vec![named], self.shape, None);
+        let scorer = scorer(self.scorer)?;
+        let want = Want { map: scorer.needs_map(), ..Want::MEASUREMENTS };
+        let measure = |pixels: &[Vec<f32>]| -> Result<(Vec<Evidence>, Vec<Vec<f32>>)> {
+            let slices: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
+            let measured: Vec<Measured> =
+                members.measure(&slices, want).into_iter().collect::<Result<_>>()?;
+            Ok(measured.into_iter().map(|one| (one.evidence, one.map.unwrap_or_default())).unzip())
+        };
+        let (normals, normal_maps) = measure(&self.normals)?;
+        let (anomalies, anomaly_maps) = measure(&self.anomalies)?;
+        let descriptors = members.descriptors();
+        let fit_on = Normals { maps: &normal_maps, ..Normals::new(descriptors, &normals) };
+        let Ok(fitted) = FittedScorer::fit(scorer, &fit_on) else { return Ok(None) };
+        let scores = |evidence: &[Evidence], maps: &[Vec<f32>]| -> Vec<f64> {
+            let samples = evidence.iter().zip(maps);
+            let samples = samples.map(|(evidence, map)| Sample { descriptors, evidence, map: Some(map) });
+            samples.map(|sample| fitted.score(&sample)).collect()
+        };
+        Ok(standardized_rise(&scores(&normals, &normal_maps), &scores(&anomalies, &anomaly_maps)))
+    }
+}
+
+/// Each normal with [`ANOMALIES_PER_NORMAL`] different anomalies drawn in, one a copy.
+fn synthetic_anomalies(normals: &[Vec<f32>], shape: Shape, seed: u64) -> Vec<Vec<f32>> {
+    let draws: Vec<usize> = (0..normals.len() * ANOMALIES_PER_NORMAL).collect();
+    let draw = |draw: usize| {
+        let mut pixels = normals[draw / ANOMALIES_PER_NORMAL].clone();
+        let kind = SyntheticKind::ALL[draw % SyntheticKind::ALL.len()];
+        draw_anomaly(&mut pixels, shape.width, shape.channels, seed, draw as u64, kind);
+        pixels
+    };
+    draws.into_par_iter().map(draw).collect()
+}

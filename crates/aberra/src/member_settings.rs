@@ -1,0 +1,202 @@
+//! Settings of a detector's members: which family each is of, and the family's own settings, which the family checks.
+
+use aberra_models::families::{DEFAULT_FAMILY, FAMILIES};
+use aberra_models::{Settings, Shape, find, preset};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// Settings of one member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberSettings {
+    /// What the member is called; by default its family's name, with a number where several are of one family.
+    pub name: String,
+    /// The name of its family.
+    pub family: String,
+    /// Its seed, where it is not the detector's own.
+    pub seed: Option<u64>,
+    /// The family's settings, whole.
+    pub settings: Settings,
+}
+
+/// Settings of a detector's members, at least one; no two have the same name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Models(Vec<MemberSettings>);
+
+impl Models {
+    /// The settings of these members.
+    ///
+    /// # Errors
+    /// There is none, or two have the same name.
+    pub fn new(members: Vec<MemberSettings>) -> Result<Self> {
+        if members.is_empty() {
+            return Err(Error::settings("model: expected at least one model, found none"));
+        }
+        for (at, member) in members.iter().enumerate() {
+            if members[..at].iter().any(|other| other.name == member.name) {
+                return Err(Error::settings(format!(
+                    "model.name: expected names that differ, found {:?} twice",
+                    member.name
+                )));
+            }
+        }
+        Ok(Self(members))
+    }
+
+    /// The members, in order.
+    pub fn members(&self) -> &[MemberSettings] {
+        &self.0
+    }
+
+    /// Checks each member's settings against the shape of the network input.
+    ///
+    /// # Errors
+    /// A setting that its family refuses.
+    pub fn check(&self, shape: Shape) -> Result<()> {
+        for member in &self.0 {
+            find(FAMILIES, &member.family)?.resolve(&member.settings, shape, None)?;
+        }
+        Ok(())
+    }
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        // The default family has its default preset.
+        let member = MemberSettings::parse(Settings::new(), &[]).ok();
+        Self(member.into_iter().collect())
+    }
+}
+
+impl MemberSettings {
+    /// From a table of settings: `family`, `preset`, `name`, `seed`, and the family's own. `before` are the names taken.
+    fn parse(mut table: Settings, before: &[String]) -> Result<Self> {
+        let mut text = |key: &str| match table.remove(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(Error::settings(format!("model.{key}: expected a text, found {other}"))),
+        };
+        let (family, chosen, name) = (text("family")?, text("preset")?, text("name")?);
+        let family = find(FAMILIES, family.as_deref().unwrap_or(DEFAULT_FAMILY))?;
+        let seed = table.remove("seed").map(|seed| {
+            seed.as_u64().ok_or_else(|| {
+                Error::settings(format!("model.seed: expected a whole number of 0 or above, found {seed}"))
+            })
+        });
+        let mut settings = preset(family, chosen.as_deref().unwrap_or(family.default_preset()))?;
+        settings.extend(table);
+        let free = |number: usize| match number {
+            1 => family.name().to_owned(),
+            number => format!("{}-{number}", family.name()),
+        };
+        let name = match name {
+            Some(name) => check_name(name)?,
+            None => (1..).map(free).find(|name| !before.contains(name)).unwrap_or_default(),
+        };
+        Ok(Self { name, family: family.name().to_owned(), seed: seed.transpose()?, settings })
+    }
+
+    fn to_table(&self) -> Settings {
+        let mut table = Settings::new();
+        table.insert("family".to_owned(), self.family.clone().into());
+        if self.name != self.family {
+            table.insert("name".to_owned(), self.name.clone().into());
+        }
+        if let Some(seed) = self.seed {
+            table.insert("seed".to_owned(), seed.into());
+        }
+        table.extend(self.settings.clone());
+        table
+    }
+}
+
+fn check_name(name: String) -> Result<String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    match !name.is_empty() && name.len() <= 40 && name.chars().all(fits) && name != "image" {
+        true => Ok(name),
+        false => Err(Error::settings(format!(
+            "model.name: expected up to 40 small letters, digits, - and _, and not `image`, found {name:?}"
+        ))),
+    }
+}
+
+impl Serialize for Models {
+    /// One member as a table, several as a list of them.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [member] => member.to_table().serialize(to),
+            members => members.iter().map(MemberSettings::to_table).collect::<Vec<_>>().serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Models {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let tables = match Value::deserialize(from)? {
+            Value::Object(table) => vec![table],
+            Value::Array(values) => {
+                let table = |value| match value {
+                    Value::Object(table) => Ok(table),
+                    other => Err(serde::de::Error::custom(format!("model: expected a table, found {other}"))),
+                };
+                values.into_iter().map(table).collect::<Result<_, D::Error>>()?
+            }
+            other => return Err(serde::de::Error::custom(format!("model: expected a table, found {other}"))),
+        };
+        let mut members: Vec<MemberSettings> = Vec::new();
+        for table in tables {
+            let before: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
+            members.push(MemberSettings::parse(table, &before).map_err(serde::de::Error::custom)?);
+        }
+        Self::new(members).map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Models {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Models".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let family = |family: &&dyn aberra_models::Family| {
+            let mut schema = family.schema();
+            let presets: Vec<&str> = family.presets().iter().map(|preset| preset.name).collect();
+            let own = [
+                ("family", serde_json::json!({ "const": family.name(), "description": family.about() })),
+                (
+                    "preset",
+                    serde_json::json!({
+                        "enum": presets, "default": family.default_preset(),
+                        "description": "Named settings that the other settings change."
+                    }),
+                ),
+                (
+                    "name",
+                    serde_json::json!({ "type": "string", "description": "What the member is called." }),
+                ),
+                (
+                    "seed",
+                    serde_json::json!({
+                        "type": "integer", "minimum": 0, "description": "Its seed, where it is not the detector's own."
+                    }),
+                ),
+            ];
+            if let Some(properties) = schema.pointer_mut("/properties").and_then(Value::as_object_mut) {
+                properties.extend(own.map(|(name, value)| (name.to_owned(), value)));
+            }
+            if family.name() != DEFAULT_FAMILY
+                && let Some(schema) = schema.as_object_mut()
+            {
+                schema.insert("required".to_owned(), serde_json::json!(["family"]));
+            }
+            schema
+        };
+        let families: Vec<Value> = FAMILIES.iter().map(family).collect();
+        json_schema!({
+            "description": "The model, or a list of several.",
+            "anyOf": [{ "anyOf": families.clone() }, { "type": "array", "items": { "anyOf": families }, "minItems": 1 }]
+        })
+    }
+}

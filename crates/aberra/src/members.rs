@@ -1,0 +1,153 @@
+//! The members of a detector, and the one place where images are measured: network inputs in, joined evidence, map,
+//! embeddings and reconstructions out.
+
+use aberra_metrics::{Error, Result};
+use aberra_models::measure::{Descriptor, Inference, Want, context};
+use aberra_models::{Inputs, Shape, SharedMember};
+use rayon::prelude::*;
+
+use crate::score::Evidence;
+
+/// A member and what it is called within its detector.
+#[derive(Clone, Debug)]
+pub struct NamedMember {
+    /// Its name within the detector, which stands before its measurements' names.
+    pub name: String,
+    /// The name of its family.
+    pub family: String,
+    /// The member.
+    pub member: SharedMember,
+}
+
+/// The members of a detector, and how their maps are combined.
+#[derive(Clone, Debug)]
+pub(crate) struct Members {
+    members: Vec<NamedMember>,
+    descriptors: Vec<Descriptor>,
+    shape: Shape,
+    /// What each member's map is divided by before the mean of all is taken; `None` for a single member, whose map stays
+    /// in its own units.
+    map_scales: Option<Vec<f64>>,
+}
+
+/// What is measured on one image.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Measured {
+    pub(crate) evidence: Evidence,
+    /// Where the image is unusual, `[height, width]`, filtered as it is thresholded; where it was wanted.
+    pub(crate) map: Option<Vec<f32>>,
+    /// Of each member, in order: embeddings and reconstructions. Measurements and maps have moved out of them.
+    pub(crate) inferences: Vec<Inference>,
+}
+
+/// Images measured at once, so that lists larger than memory can be measured.
+const CHUNK: usize = 64;
+
+impl Members {
+    pub(crate) fn new(members: Vec<NamedMember>, shape: Shape, map_scales: Option<Vec<f64>>) -> Self {
+        let of_member = |named: &NamedMember| {
+            let name = named.name.clone();
+            let own = named.member.descriptors().to_vec();
+            own.into_iter().map(move |descriptor| descriptor.of_member(&name))
+        };
+        let of_image = context::DESCRIPTORS.iter().map(|descriptor| descriptor.of_member(context::CONTEXT));
+        let descriptors = members.iter().flat_map(of_member).chain(of_image).collect();
+        Self { members, descriptors, shape, map_scales }
+    }
+
+    pub(crate) fn all(&self) -> &[NamedMember] {
+        &self.members
+    }
+
+    /// What each measurement of the joined evidence is, in order.
+    pub(crate) fn descriptors(&self) -> &[Descriptor] {
+        &self.descriptors
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub(crate) fn map_scales(&self) -> Option<&[f64]> {
+        self.map_scales.as_deref()
+    }
+
+    /// The same with the scales of several members' maps learnt from normals: the mean of each map's maximum.
+    ///
+    /// # Errors
+    /// As [`measure_all`](Self::measure_all).
+    pub(crate) fn with_scaled_maps(self, normals: &Inputs<'_>) -> Result<Self> {
+        if self.members.len() < 2 {
+            return Ok(self);
+        }
+        let mut sums = vec![0.0; self.members.len()];
+        normals.chunks(CHUNK, |inputs| {
+            for (sum, named) in sums.iter_mut().zip(&self.members) {
+                for inference in named.member.infer(inputs, Want::MAP)? {
+                    let map = inference.map.unwrap_or_default();
+                    *sum += f64::from(map.iter().copied().fold(0.0, f32::max));
+                }
+            }
+            Ok(())
+        })?;
+        let scale = |sum: f64| if sum > 0.0 { sum / normals.len() as f64 } else { 1.0 };
+        let map_scales = Some(sums.into_iter().map(scale).collect());
+        Ok(Self { map_scales, ..self })
+    }
+
+    /// Measures network inputs, one result each, in order: an image that cannot be measured does not stop the others.
+    pub(crate) fn measure(&self, inputs: &[&[f32]], want: Want) -> Vec<Result<Measured>> {
+        let mut inferred: Vec<std::vec::IntoIter<Inference>> = Vec::with_capacity(self.members.len());
+        for named in &self.members {
+            match named.member.infer(inputs, want) {
+                Ok(inferences) => inferred.push(inferences.into_iter()),
+                Err(error) if inputs.len() == 1 => return vec![Err(error)],
+                // One of them spoils the batch: measured one by one, the others are saved.
+                Err(_) => return inputs.iter().flat_map(|input| self.measure(&[*input], want)).collect(),
+            }
+        }
+        let joined: Vec<Vec<Inference>> =
+            inputs.iter().map(|_| inferred.iter_mut().filter_map(Iterator::next).collect()).collect();
+        inputs.par_iter().zip(joined).map(|(input, inferences)| self.join(input, inferences)).collect()
+    }
+
+    /// Measures every one of `inputs`, in order.
+    ///
+    /// # Errors
+    /// The first image that cannot be measured.
+    pub(crate) fn measure_all(&self, inputs: &Inputs<'_>, want: Want) -> Result<Vec<Measured>> {
+        let mut measured = Vec::with_capacity(inputs.len());
+        inputs.chunks(CHUNK, |chunk| {
+            for one in self.measure(chunk, want) {
+                measured.push(one?);
+            }
+            Ok(())
+        })?;
+        Ok(measured)
+    }
+
+    fn join(&self, input: &[f32], mut inferences: Vec<Inference>) -> Result<Measured> {
+        if inferences.len() != self.members.len() {
+            return Err(Error::input("a member gave no answer for the image"));
+        }
+        let own = inferences.iter_mut().flat_map(|inference| std::mem::take(&mut inference.measurements));
+        let evidence = own.chain(context::measure(input, self.shape)?).collect();
+        let maps: Vec<Option<Vec<f32>>> =
+            inferences.iter_mut().map(|inference| inference.map.take()).collect();
+        Ok(Measured { evidence: Evidence(evidence), map: self.combine(maps), inferences })
+    }
+
+    /// One map of several: the mean over the members that have one, each divided by its scale.
+    fn combine(&self, maps: Vec<Option<Vec<f32>>>) -> Option<Vec<f32>> {
+        let Some(scales) = &self.map_scales else { return maps.into_iter().flatten().next() };
+        let scaled: Vec<(Vec<f32>, f64)> =
+            maps.into_iter().zip(scales).filter_map(|(map, scale)| Some((map?, *scale))).collect();
+        let count = scaled.len() as f64;
+        let mut sum = vec![0.0; scaled.first()?.0.len()];
+        for (map, scale) in scaled {
+            let factor = (1.0 / (scale * count)) as f32;
+            sum.iter_mut().zip(map).for_each(|(sum, value)| *sum += value * factor);
+        }
+        Some(sum)
+    }
+}

@@ -1,0 +1,97 @@
+//! The records of a training: one line of JSON an epoch, and TensorBoard event files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use aberra_metrics::{Error, Result};
+use aberra_models::train::{EpochRecord, LossRecord};
+use tfrecord::EventWriter;
+
+/// The epochs that a file of records holds.
+///
+/// # Errors
+/// There is none, or it cannot be read or holds something else.
+pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>> {
+    let text = fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
+    let record = |(index, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| {
+            let message =
+                format!("line {}: expected an epoch's record, found something else ({error})", index + 1);
+            Error::data(message).with_path(path)
+        })
+    };
+    text.lines().enumerate().map(record).collect()
+}
+
+/// Writer of a training's records.
+pub(crate) struct History {
+    path: PathBuf,
+    lines: BufWriter<File>,
+    events: Option<EventWriter<BufWriter<File>>>,
+}
+
+impl History {
+    /// Opens the records at `path`, keeping those of the first `epochs` epochs; `events` begins the names of TensorBoard's
+    /// files.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub(crate) fn open(path: PathBuf, events: &Path, epochs: usize) -> Result<Self> {
+        let io = |error: std::io::Error| Error::io(&path, &error);
+        let before = match fs::read_to_string(&path) {
+            Ok(text) if epochs > 0 => text,
+            Ok(_) => String::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(io(error)),
+        };
+        let kept = before.lines().filter(|line| {
+            serde_json::from_str::<EpochRecord>(line).is_ok_and(|record| record.epoch <= epochs)
+        });
+        let text: String = kept.flat_map(|line| [line, "\n"]).collect();
+        fs::write(&path, text).map_err(io)?;
+        let lines = OpenOptions::new().append(true).open(&path).map_err(io)?;
+        // TensorBoard is a convenience: training goes on without it.
+        let events = EventWriter::from_prefix(events.to_string_lossy(), "", Default::default()).ok();
+        Ok(Self { path, lines: BufWriter::new(lines), events })
+    }
+
+    /// Adds one epoch.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn write(&mut self, record: &EpochRecord) -> Result<()> {
+        let line = serde_json::to_string(record).unwrap_or_default();
+        writeln!(self.lines, "{line}")
+            .and_then(|()| self.lines.flush())
+            .map_err(|error| Error::io(&self.path, &error))?;
+        self.write_events(record);
+        Ok(())
+    }
+
+    fn write_events(&mut self, record: &EpochRecord) {
+        let Some(events) = &mut self.events else { return };
+        let mut scalars: Vec<(String, f64)> = Vec::new();
+        let mut losses = |part: &str, loss: &LossRecord| {
+            scalars.push((format!("loss/{part}"), loss.total));
+            scalars.extend(loss.terms.iter().map(|(name, value)| (format!("{name}/{part}"), *value)));
+        };
+        losses("train", &record.train);
+        losses("held-out", &record.held_out);
+        scalars.push(("schedule/learning-rate".to_owned(), record.learning_rate));
+        scalars.extend(record.figures.iter().map(|(name, value)| (format!("figures/{name}"), *value)));
+        scalars.extend(
+            record.standardized_shift.map(|shift| ("selection/standardized-shift".to_owned(), shift)),
+        );
+        scalars.extend(record.images_per_s.map(|rate| ("speed/images-per-second".to_owned(), rate)));
+        let mut write = || -> std::result::Result<(), tfrecord::Error> {
+            for (tag, value) in &scalars {
+                events.write_scalar(tag, record.epoch as i64, *value as f32)?;
+            }
+            events.flush()
+        };
+        if write().is_err() {
+            self.events = None;
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A run folder: what a training leaves on disk, under which names, locked while it is written, and marked so that no
+//! listing of images looks into it.
+
+mod checkpoints;
+mod history;
+mod snapshots;
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use aberra_metrics::{Error, Result};
+
+use crate::store::write_durably;
+
+pub(crate) use self::checkpoints::CheckpointFile;
+pub(crate) use self::history::History;
+pub use self::history::read_history;
+pub(crate) use self::snapshots::{Snapshot, Snapshots};
+
+/// The file by which a run folder is known.
+const MARKER: &str = ".aberra-run";
+const MARKER_TEXT: &[u8] = b"This folder holds a run of aberra; listings of images pass over it.\n";
+/// The file that is locked while a run is written.
+const LOCK: &str = ".aberra-lock";
+
+/// A run folder.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Held until the run ends.
+    _lock: Option<File>,
+}
+
+/// What a new run makes of what its folder holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A detector or a checkpoint there is an error.
+    New,
+    /// Whatever is there is replaced.
+    Replace,
+    /// The checkpoint there is gone on from; it is an error if there is none.
+    Resume,
+}
+
+impl RunFolder {
+    /// The run folder at `path`, to be read: whether there is one shows when a file is read.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), _lock: None }
+    }
+
+    /// Makes the folder if need be, makes sure that it can be written and that nothing in it is lost, marks it and locks it
+    /// until the value is dropped.
+    ///
+    /// # Errors
+    /// A folder that cannot be written, that another run is writing, or whose content does not fit the claim.
+    pub fn claim(path: &Path, claim: Claim) -> Result<Self> {
+        let unwritable = |error: std::io::Error| {
+            Error::file(format!("expected a folder that can be written ({error})"))
+                .with_path(path)
+                .with_hint("give another folder")
+        };
+        fs::create_dir_all(path).map_err(unwritable)?;
+        let lock = File::create(path.join(LOCK)).map_err(unwritable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::file("another training is writing this run folder")
+                    .with_path(path)
+                    .with_hint("wait for it, or give another folder"));
+            }
+            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+        }
+        let folder = Self { path: path.to_owned(), _lock: Some(lock) };
+        folder.check(claim)?;
+        write_durably(&path.join(MARKER), MARKER_TEXT)?;
+        Ok(folder)
+    }
+
+    /// Whether a folder is a run folder, so that listings pass over it.
+    pub fn is_one(path: &Path) -> bool {
+        path.join(MARKER).is_file()
+    }
+
+    fn check(&self, claim: Claim) -> Result<()> {
+        let (detector, checkpoint) = (self.detector(), self.checkpoint_of_any());
+        match claim {
+            Claim::Replace => Ok(()),
+            Claim::Resume if checkpoint.is_none() => {
+                Err(Error::data("expected a checkpoint to resume from, found none")
+                    .with_path(&self.path)
+                    .with_hint("leave out --resume to start a new run"))
+            }
+            Claim::Resume => Ok(()),
+            Claim::New if detector.exists() => Err(Error::data("there is a detector already")
+                .with_path(&detector)
+                .with_hint("give another run folder, or --force to replace it")),
+            Claim::New => match checkpoint {
+                None => Ok(()),
+                Some(checkpoint) => Err(Error::data("there is a run that was stopped")
+                    .with_path(&checkpoint)
+                    .with_hint("--resume goes on with it, --force starts again, or give another run folder")),
+            },
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The detector file.
+    pub fn detector(&self) -> PathBuf {
+        self.path.join("detector.aberra")
+    }
+
+    /// The split.
+    pub fn split(&self) -> PathBuf {
+        self.path.join("split.json")
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// What prefixes TensorBoard's event files.
+    pub(crate) fn events(&self, member: Option<&str>) -> PathBuf {
+        self.path.join(named("events", member, ""))
+    }
+
+    /// The records of a member's epochs; `None` is the only member.
+    pub fn history(&self, member: Option<&str>) -> PathBuf {
+        self.path.join(named("history", member, ".jsonl"))
+    }
+
+    /// A member's checkpoint; `None` is the only member.
+    pub fn checkpoint(&self, member: Option<&str>) -> PathBuf {
+        self.path.join(named("checkpoint", member, ".safetensors"))
+    }
+
+    /// A fitted member, kept until all are.
+    pub(crate) fn member(&self, member: &str) -> PathBuf {
+        self.path.join(named("member", Some(member), ".safetensors"))
+    }
+
+    /// The folder of a member's snapshots; `None` is the only member.
+    pub fn samples(&self, member: Option<&str>) -> PathBuf {
+        self.path.join(named("samples", member, ""))
+    }
+
+    fn checkpoint_of_any(&self) -> Option<PathBuf> {
+        let only = self.checkpoint(None);
+        if only.exists() {
+            return Some(only);
+        }
+        let entries = fs::read_dir(&self.path).ok()?.flatten().map(|entry| entry.path());
+        let mut found: Vec<PathBuf> = entries
+            .filter(|path| {
+                path.file_name()
+                    .and_then(|name| name.to_str())
+                    .is_some_and(|name| name.starts_with("checkpoint-") && name.ends_with(".safetensors"))
+            })
+            .collect();
+        found.sort();
+        found.into_iter().next()
+    }
+}
+
+/// `stem.ending`, or `stem-member.ending`.
+fn named(stem: &str, member: Option<&str>, ending: &str) -> String {
+    match member {
+        None => format!("{stem}{ending}"),
+        Some(member) => format!("{stem}-{member}{ending}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_written_by_one_run_at_a_time_and_known_by_its_marker() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        assert!(!RunFolder::is_one(&path));
+        let first = RunFolder::claim(&path, Claim::New).unwrap();
+        assert!(RunFolder::is_one(&path));
+        let second = RunFolder::claim(&path, Claim::New).unwrap_err();
+        assert!(second.is_io() && second.to_string().contains("another training"), "{second}");
+        drop(first);
+        RunFolder::claim(&path, Claim::New).unwrap();
+    }
+
+    #[test]
+    fn what_is_there_is_not_lost_by_accident() {
+        let root = tempfile::tempdir().unwrap();
+        let claim = |claim| RunFolder::claim(root.path(), claim).map(drop);
+        assert!(claim(Claim::Resume).unwrap_err().to_string().contains("found none"));
+        let folder = RunFolder::at(root.path());
+        fs::write(folder.checkpoint(Some("vae-2")), b"x").unwrap();
+        assert!(claim(Claim::New).unwrap_err().to_string().contains("was stopped"));
+        claim(Claim::Resume).unwrap();
+        fs::write(folder.detector(), b"x").unwrap();
+        assert!(claim(Claim::New).unwrap_err().to_string().contains("a detector already"));
+        claim(Claim::Replace).unwrap();
+    }
+}

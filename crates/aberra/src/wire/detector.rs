@@ -1,0 +1,149 @@
+//! A detector in short: what it was made from, its members, its threshold and what that guarantees.
+
+use aberra_metrics::calibrate::{Calibration, Criterion};
+use aberra_models::families::FAMILIES;
+use aberra_models::{Shape, find};
+use serde::Serialize;
+
+use crate::Result;
+use crate::detector::{Detector, PartSize};
+
+/// A detector.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DetectorCard {
+    /// What it is called.
+    pub name: String,
+    /// Hash of the file's content; none where it was never saved.
+    pub hash: Option<String>,
+    /// Version of Aberra that made it.
+    pub aberra_version: String,
+    /// The data set's name, without where it lies.
+    pub made_from: String,
+    /// The scorer that gives its scores.
+    pub scorer: String,
+    /// Shape of the network input.
+    pub input: Shape,
+    /// Its members, in order.
+    pub members: Vec<MemberCard>,
+    /// Weights of all members.
+    pub parameters: usize,
+    /// What it was fitted on; none in files older than the entry.
+    pub device: Option<String>,
+    /// Images and groups that it was trained on.
+    pub train: PartSize,
+    /// Those that fitted its scorers.
+    pub fit: PartSize,
+    /// Those that gave its threshold.
+    pub calibration: PartSize,
+    /// Scores above it are anomalous.
+    pub threshold: f64,
+    /// Scores of the calibration normals, ascending.
+    pub calibration_scores: Vec<f64>,
+    /// Values of the map above it are marked.
+    pub pixel_threshold: f64,
+    /// What the threshold guarantees.
+    pub promise: PromiseCard,
+    /// All settings, as TOML.
+    pub settings_toml: String,
+}
+
+/// A member of a detector.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemberCard {
+    /// What it is called within the detector.
+    pub name: String,
+    /// Its family.
+    pub family: String,
+    /// The preset whose settings it has; none where they are its own.
+    pub preset: Option<String>,
+    /// What the operands of its products are rounded to, where its family has that setting.
+    pub precision: Option<String>,
+    /// Dimensions of its embedding space; none where it has none.
+    pub embedding_dimensions: Option<usize>,
+    /// Weights that fitting changed.
+    pub parameters: usize,
+    /// Epochs after which its weights were taken; 0 where its family does not train in epochs.
+    pub best_epoch: usize,
+}
+
+/// What a threshold guarantees about false alarms.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PromiseCard {
+    /// In words.
+    pub text: String,
+    /// The largest share of false alarms, where one is guaranteed.
+    pub false_alarm_rate: Option<f64>,
+    /// With which confidence; none where it holds on average.
+    pub confidence: Option<f64>,
+}
+
+impl DetectorCard {
+    /// The card of a detector that is called `name`.
+    ///
+    /// # Errors
+    /// Settings that cannot be written.
+    pub fn of(detector: &Detector, name: &str) -> Result<Self> {
+        let (config, provenance, calibration) =
+            (detector.config(), detector.provenance(), detector.calibration());
+        Ok(Self {
+            name: name.to_owned(),
+            hash: detector.hash().map(str::to_owned),
+            aberra_version: provenance.aberra_version.clone(),
+            made_from: provenance.dataset.clone(),
+            scorer: config.scorer.clone(),
+            input: detector.input_shape(),
+            members: members(detector),
+            parameters: provenance.parameters(),
+            device: provenance.device.clone(),
+            train: provenance.train,
+            fit: provenance.fit,
+            calibration: provenance.calibration,
+            threshold: calibration.threshold,
+            calibration_scores: calibration.scores.clone(),
+            pixel_threshold: detector.pixel_threshold(),
+            promise: PromiseCard::of(calibration),
+            settings_toml: config.to_toml()?,
+        })
+    }
+}
+
+fn members(detector: &Detector) -> Vec<MemberCard> {
+    let settings = detector.config().model.members();
+    let fitted = detector.members().iter().zip(&detector.provenance().members);
+    fitted
+        .zip(settings)
+        .map(|((named, provenance), settings)| {
+            let without_precision = |settings: &aberra_models::Settings| {
+                let mut settings = settings.clone();
+                settings.remove("precision");
+                settings
+            };
+            let own = without_precision(&settings.settings);
+            let preset = find(FAMILIES, &named.family).ok().and_then(|family| {
+                family.presets().iter().find(|preset| without_precision(&(preset.settings)()) == own)
+            });
+            let precision = settings.settings.get("precision").and_then(|value| value.as_str());
+            MemberCard {
+                name: named.name.clone(),
+                family: named.family.clone(),
+                preset: preset.map(|preset| preset.name.to_owned()),
+                precision: precision.map(str::to_owned),
+                embedding_dimensions: named.member.reference().map(|reference| reference.dimensions()),
+                parameters: provenance.parameters,
+                best_epoch: provenance.best_epoch,
+            }
+        })
+        .collect()
+}
+
+impl PromiseCard {
+    /// What a calibration's threshold guarantees.
+    pub fn of(calibration: &Calibration) -> Self {
+        let confidence = match calibration.criterion {
+            Criterion::Conformal { confidence, .. } => confidence,
+            _ => None,
+        };
+        let promise = &calibration.promise;
+        Self { text: promise.to_string(), false_alarm_rate: promise.rate(), confidence }
+    }
+}

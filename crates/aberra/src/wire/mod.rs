@@ -1,0 +1,12 @@
+//! Everything that leaves the library as JSON, one type for one thing: verdicts, explanations, detectors, evaluations,
+//! reports and records of runs. The command line, the server, the report and its page speak these.
+//!
+//! With the feature `openapi` the types describe themselves for OpenAPI, from which the web's TypeScript is generated.
+
+mod detector;
+mod report;
+mod verdict;
+
+pub use self::detector::{DetectorCard, MemberCard, PromiseCard};
+pub use self::report::*;
+pub use self::verdict::{Explanation, NearNormalCard, VerdictCard};
