@@ -99,7 +99,7 @@ fn compare(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BT
         let (drawn, disturbed) = kinds.split_at(SyntheticKind::ALL.len());
         let found = |kind: &[f64]| {
             let labels: Vec<bool> = (0..2 * kind.len()).map(|index| index >= kind.len()).collect();
-            auroc(&[without, kind].concat(), &labels).unwrap_or(f64::NAN)
+            auroc(&[without, kind].concat(), &labels, None).unwrap_or(f64::NAN)
         };
         let mean = |kinds: &[&[f64]]| kinds.iter().map(|kind| found(kind)).sum::<f64>() / kinds.len() as f64;
         let rises = drawn.iter().map(|kind| standardized_rise(without, kind).unwrap_or(f64::NAN));

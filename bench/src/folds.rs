@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let own = scored.of(&config.scorer)?;
         let mut figures = serde_json::Map::new();
         for (name, scores) in &scored.scores {
-            let value = auroc(scores, &scored.anomalous);
+            let value = auroc(scores, &scored.anomalous, None);
             figures.insert(name.clone(), serde_json::json!(value));
             match pooled.iter_mut().find(|(pooled, _)| pooled == name) {
                 Some((_, values)) => values.extend(value),
@@ -123,7 +123,7 @@ fn difference_to_mse(folds: &[&Scored], own: &str) -> Result<Option<Interval>> {
     let anomalous: Vec<bool> = folds.iter().flat_map(|scored| scored.anomalous.clone()).collect();
     let groups: Vec<u64> = folds.iter().flat_map(|scored| scored.groups.clone()).collect();
     let positions: Vec<f64> = (0..images.len()).map(|position| position as f64).collect();
-    let metric = |positions: &[f64], anomalous: &[bool]| {
+    let metric = |positions: &[f64], anomalous: &[bool], _: Option<&[f64]>| {
         let mut sum = 0.0;
         for fold in 0..folds.len() {
             let drawn = || positions.iter().map(|&position| images[position as usize]).zip(anomalous);
@@ -131,11 +131,11 @@ fn difference_to_mse(folds: &[&Scored], own: &str) -> Result<Option<Interval>> {
             let labels: Vec<bool> = members().map(|(_, &anomalous)| anomalous).collect();
             let own: Vec<f64> = members().map(|((_, own, _), _)| own).collect();
             let mse: Vec<f64> = members().map(|((_, _, mse), _)| mse).collect();
-            sum += auroc(&own, &labels)? - auroc(&mse, &labels)?;
+            sum += auroc(&own, &labels, None)? - auroc(&mse, &labels, None)?;
         }
         Some(sum / folds.len() as f64)
     };
-    let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+    let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: None };
     Ok(bootstrap(&positions, labels, BootstrapSettings::default(), metric))
 }
 

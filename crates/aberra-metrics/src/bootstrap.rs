@@ -60,9 +60,20 @@ pub struct GroupedLabels<'a> {
     pub anomalous: &'a [bool],
     /// The image's group; images that are alone in theirs need a number of their own.
     pub groups: &'a [u64],
+    /// The image's weight in the metric, such as [`group_weights`](crate::weights::group_weights) gives; `None` weighs all
+    /// alike. An image keeps its weight each time that its group is drawn.
+    pub weights: Option<&'a [f64]>,
 }
 
-/// The interval of `metric` (such as [`auroc`](crate::ranking::auroc)) over resampled groups.
+impl GroupedLabels<'_> {
+    fn fits(&self, images: usize) -> bool {
+        let weights_fit = self.weights.is_none_or(|weights| weights.len() == images);
+        self.anomalous.len() == images && self.groups.len() == images && weights_fit
+    }
+}
+
+/// The interval of `metric` (such as [`auroc`](crate::ranking::auroc), of scores, labels and weights) over resampled
+/// groups.
 ///
 /// `None` where the lengths differ, the settings make no sense, or the metric cannot be computed on the images
 /// themselves or in any resample.
@@ -70,9 +81,11 @@ pub fn bootstrap(
     scores: &[f64],
     labels: GroupedLabels<'_>,
     settings: BootstrapSettings,
-    metric: impl Fn(&[f64], &[bool]) -> Option<f64> + Sync,
+    metric: impl Fn(&[f64], &[bool], Option<&[f64]>) -> Option<f64> + Sync,
 ) -> Option<Interval> {
-    interval(&[scores], labels, settings, |columns, anomalous| metric(columns[0], anomalous))
+    interval(&[scores], labels, settings, |columns, anomalous, weights| {
+        metric(columns[0], anomalous, weights)
+    })
 }
 
 /// The interval of the difference `metric(first) - metric(second)` of two scorers on the same images: both see the same
@@ -84,36 +97,34 @@ pub fn paired_bootstrap(
     second: &[f64],
     labels: GroupedLabels<'_>,
     settings: BootstrapSettings,
-    metric: impl Fn(&[f64], &[bool]) -> Option<f64> + Sync,
+    metric: impl Fn(&[f64], &[bool], Option<&[f64]>) -> Option<f64> + Sync,
 ) -> Option<Interval> {
-    interval(&[first, second], labels, settings, |columns, anomalous| {
-        Some(metric(columns[0], anomalous)? - metric(columns[1], anomalous)?)
+    interval(&[first, second], labels, settings, |columns, anomalous, weights| {
+        Some(metric(columns[0], anomalous, weights)? - metric(columns[1], anomalous, weights)?)
     })
 }
 
 /// Pointwise intervals, low and high, of a curve at fixed positions, over resampled groups.
 ///
-/// `None` as for [`bootstrap`].
+/// `None` as for [`bootstrap`]; resamples in which the curve has another number of positions are left out.
 pub fn bootstrap_band(
     scores: &[f64],
     labels: GroupedLabels<'_>,
     settings: BootstrapSettings,
-    curve: impl Fn(&[f64], &[bool]) -> Option<Vec<f64>> + Sync,
+    curve: impl Fn(&[f64], &[bool], Option<&[f64]>) -> Option<Vec<f64>> + Sync,
 ) -> Option<Vec<[f64; 2]>> {
-    let positions = curve(scores, labels.anomalous)?.len();
-    let strata = strata(labels);
-    let one = |resample: u32| {
-        let drawn = draw(&strata, settings.seed, resample);
-        let scores: Vec<f64> = drawn.iter().map(|&image| scores[image]).collect();
-        let anomalous: Vec<bool> = drawn.iter().map(|&image| labels.anomalous[image]).collect();
-        curve(&scores, &anomalous)
-    };
-    let curves: Vec<Vec<f64>> = (0..settings.resamples).into_par_iter().filter_map(one).collect();
-    let tail_percent = (1.0 - settings.confidence) / 2.0 * 100.0;
+    let [low, high] = tails(settings)?;
+    if !labels.fits(scores.len()) {
+        return None;
+    }
+    let positions = curve(scores, labels.anomalous, labels.weights)?.len();
+    let curves: Vec<Vec<f64>> = resampled(&[scores], labels, settings, |columns, anomalous, weights| {
+        curve(columns[0], anomalous, weights).filter(|curve| curve.len() == positions)
+    });
     let band = |position: usize| {
         let mut values: Vec<f64> = curves.iter().map(|curve| curve[position]).collect();
         values.sort_unstable_by(f64::total_cmp);
-        [tail_percent, 100.0 - tail_percent].map(|percent| percentile_of(&values, percent))
+        [low, high].map(|percent| percentile_of(&values, percent))
     };
     (!curves.is_empty()).then(|| (0..positions).into_par_iter().map(band).collect())
 }
@@ -122,34 +133,26 @@ fn interval<const COLUMNS: usize>(
     columns: &[&[f64]; COLUMNS],
     labels: GroupedLabels<'_>,
     settings: BootstrapSettings,
-    metric: impl Fn(&[&[f64]; COLUMNS], &[bool]) -> Option<f64> + Sync,
+    metric: impl Fn(&[&[f64]; COLUMNS], &[bool], Option<&[f64]>) -> Option<f64> + Sync,
 ) -> Option<Interval> {
-    let images = labels.anomalous.len();
-    let lengths_agree = labels.groups.len() == images && columns.iter().all(|scores| scores.len() == images);
-    let confidence_makes_sense = settings.confidence > 0.0 && settings.confidence < 1.0;
-    if !lengths_agree || !confidence_makes_sense {
+    let [low, high] = tails(settings)?;
+    if !columns.iter().all(|scores| labels.fits(scores.len())) {
         return None;
     }
-    let estimate = computed(metric(columns, labels.anomalous))?;
-    let strata = strata(labels);
-    let one = |resample: u32| {
-        let drawn = draw(&strata, settings.seed, resample);
-        let scores = columns.map(|scores| drawn.iter().map(|&image| scores[image]).collect::<Vec<f64>>());
-        let anomalous: Vec<bool> = drawn.iter().map(|&image| labels.anomalous[image]).collect();
-        computed(metric(&scores.each_ref().map(Vec::as_slice), &anomalous))
+    let computed = |columns: &[&[f64]; COLUMNS], anomalous: &[bool], weights: Option<&[f64]>| {
+        metric(columns, anomalous, weights).filter(|value| value.is_finite())
     };
-    let mut values: Vec<f64> =
-        (0..settings.resamples).into_par_iter().map(one).collect::<Vec<_>>().into_iter().flatten().collect();
+    let estimate = computed(columns, labels.anomalous, labels.weights)?;
+    let mut values: Vec<f64> = resampled(columns, labels, settings, computed);
     if values.is_empty() {
         return None;
     }
     values.sort_unstable_by(f64::total_cmp);
-    let tail_percent = (1.0 - settings.confidence) / 2.0 * 100.0;
-    let [normal, anomalous, mixed] = &strata;
+    let [normal, anomalous, mixed] = strata(labels);
     Some(Interval {
         estimate,
-        low: percentile_of(&values, tail_percent),
-        high: percentile_of(&values, 100.0 - tail_percent),
+        low: percentile_of(&values, low),
+        high: percentile_of(&values, high),
         confidence: settings.confidence,
         resamples: settings.resamples,
         not_computable: settings.resamples - values.len() as u32,
@@ -157,6 +160,30 @@ fn interval<const COLUMNS: usize>(
         anomalous_groups: anomalous.len(),
         mixed_groups: mixed.len(),
     })
+}
+
+/// The percentiles at the ends of an interval. `None` for a confidence that is not between 0 and 1.
+fn tails(settings: BootstrapSettings) -> Option<[f64; 2]> {
+    let tail_percent = (1.0 - settings.confidence) / 2.0 * 100.0;
+    (settings.confidence > 0.0 && settings.confidence < 1.0).then_some([tail_percent, 100.0 - tail_percent])
+}
+
+/// What `compute` makes of each resample, in their order, where it makes anything of it.
+fn resampled<const COLUMNS: usize, T: Send>(
+    columns: &[&[f64]; COLUMNS],
+    labels: GroupedLabels<'_>,
+    settings: BootstrapSettings,
+    compute: impl Fn(&[&[f64]; COLUMNS], &[bool], Option<&[f64]>) -> Option<T> + Sync,
+) -> Vec<T> {
+    let strata = strata(labels);
+    let one = |resample: u32| {
+        let drawn = draw(&strata, settings.seed, resample);
+        let of = |values: &[f64]| drawn.iter().map(|&image| values[image]).collect::<Vec<f64>>();
+        let (scores, weights) = (columns.map(of), labels.weights.map(of));
+        let anomalous: Vec<bool> = drawn.iter().map(|&image| labels.anomalous[image]).collect();
+        compute(&scores.each_ref().map(Vec::as_slice), &anomalous, weights.as_deref())
+    };
+    (0..settings.resamples).into_par_iter().filter_map(one).collect()
 }
 
 /// Groups as lists of images: normal, anomalous, mixed; each in the order of the groups' numbers.
@@ -193,14 +220,11 @@ fn draw(strata: &Strata, seed: u64, resample: u32) -> Vec<usize> {
     drawn
 }
 
-fn computed(value: Option<f64>) -> Option<f64> {
-    value.filter(|value| value.is_finite())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ranking::{Confusion, auroc};
+    use crate::ranking::{Confusion, auroc, average_precision};
+    use crate::weights::group_weights;
 
     /// Normal scores uniform on 0..1, anomalous ones on `shift`..1 + `shift`; `copies` images in each group.
     fn made_up(groups: usize, copies: usize, shift: f64, seed: u64) -> (Vec<f64>, Vec<bool>, Vec<u64>) {
@@ -220,7 +244,7 @@ mod tests {
     #[test]
     fn the_interval_does_not_depend_on_threads_but_on_the_seed() {
         let (scores, anomalous, groups) = made_up(60, 1, 0.4, 1);
-        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: None };
         let with_threads = |threads, seed| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let settings = BootstrapSettings { resamples: 300, seed, ..Default::default() };
@@ -235,19 +259,65 @@ mod tests {
         let (scores, anomalous, groups) = made_up(40, 1, 0.4, 2);
         let once = bootstrap(
             &scores,
-            GroupedLabels { anomalous: &anomalous, groups: &groups },
+            GroupedLabels { anomalous: &anomalous, groups: &groups, weights: None },
             BootstrapSettings::default(),
             auroc,
         );
         let (scores, anomalous, groups) = made_up(40, 7, 0.4, 2);
-        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: None };
         let seven_times = bootstrap(&scores, labels, BootstrapSettings::default(), auroc);
         assert_eq!(once, seven_times);
         let each_alone: Vec<u64> = (0..groups.len() as u64).collect();
-        let labels = GroupedLabels { anomalous: &anomalous, groups: &each_alone };
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &each_alone, weights: None };
         let naive = bootstrap(&scores, labels, BootstrapSettings::default(), auroc).unwrap();
         let grouped = seven_times.unwrap();
         assert!(naive.high - naive.low < 0.6 * (grouped.high - grouped.low));
+    }
+
+    #[test]
+    fn with_weights_of_groups_copies_change_nothing() {
+        let (scores, anomalous, groups) = made_up(40, 1, 0.4, 2);
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: None };
+        let metrics = [auroc, average_precision];
+        let once = metrics.map(|metric| bootstrap(&scores, labels, BootstrapSettings::default(), metric));
+        // 1 to 7 copies of each, which a plain metric would count as often.
+        let copied: Vec<usize> = (0..40).flat_map(|image| vec![image; 1 + image * image % 7]).collect();
+        let scores: Vec<f64> = copied.iter().map(|&image| scores[image]).collect();
+        let anomalous: Vec<bool> = copied.iter().map(|&image| anomalous[image]).collect();
+        let groups: Vec<u64> = copied.iter().map(|&image| groups[image]).collect();
+        let weights = group_weights(&groups, &anomalous);
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: Some(&weights) };
+        let plain = GroupedLabels { weights: None, ..labels };
+        for (metric, once) in metrics.into_iter().zip(once) {
+            let once = once.unwrap();
+            let found = bootstrap(&scores, labels, BootstrapSettings::default(), metric).unwrap();
+            for (found, once) in
+                [(found.estimate, once.estimate), (found.low, once.low), (found.high, once.high)]
+            {
+                assert!((found - once).abs() < 1e-12, "{found} against {once}");
+            }
+            let plain = bootstrap(&scores, plain, BootstrapSettings::default(), metric).unwrap();
+            assert!((plain.estimate - once.estimate).abs() > 1e-3);
+        }
+    }
+
+    #[test]
+    fn a_band_is_an_interval_at_each_position() {
+        let (scores, anomalous, groups) = made_up(40, 2, 0.4, 4);
+        let weights = group_weights(&groups, &anomalous);
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: Some(&weights) };
+        let settings = BootstrapSettings { resamples: 200, ..Default::default() };
+        let both = |scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>| {
+            Some(vec![auroc(scores, anomalous, weights)?, average_precision(scores, anomalous, weights)?])
+        };
+        let band = bootstrap_band(&scores, labels, settings, both).unwrap();
+        let alone = [auroc, average_precision].map(|metric| {
+            let interval = bootstrap(&scores, labels, settings, metric).unwrap();
+            [interval.low, interval.high]
+        });
+        assert_eq!(band, alone);
+        let short = GroupedLabels { groups: &groups[1..], ..labels };
+        assert_eq!(bootstrap_band(&scores, short, settings, both), None);
     }
 
     #[test]
@@ -258,7 +328,7 @@ mod tests {
         let holding = (0..400)
             .filter(|&seed| {
                 let (scores, anomalous, groups) = made_up(120, 1, 0.4, seed);
-                let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+                let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: None };
                 let interval = bootstrap(&scores, labels, settings, auroc).unwrap();
                 (interval.low..=interval.high).contains(&truth)
             })
@@ -269,7 +339,7 @@ mod tests {
     #[test]
     fn scorers_are_compared_on_the_same_resample() {
         let (scores, anomalous, groups) = made_up(60, 1, 0.4, 3);
-        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: None };
         let settings = BootstrapSettings::default();
         let same = paired_bootstrap(&scores, &scores, labels, settings, auroc).unwrap();
         assert_eq!((same.estimate, same.low, same.high), (0.0, 0.0, 0.0));
@@ -291,9 +361,10 @@ mod tests {
         // One of four normals lies above the threshold: a resample without it and with no anomaly found has no precision.
         let scores = [0.0, 0.0, 0.0, 2.0, 0.0, 0.5];
         let anomalous = [false, false, false, false, true, true];
-        let labels = GroupedLabels { anomalous: &anomalous, groups: &[0, 1, 2, 3, 4, 5] };
-        let precision =
-            |scores: &[f64], anomalous: &[bool]| Confusion::at(scores, anomalous, 1.0)?.precision();
+        let labels = GroupedLabels { anomalous: &anomalous, groups: &[0, 1, 2, 3, 4, 5], weights: None };
+        let precision = |scores: &[f64], anomalous: &[bool], _: Option<&[f64]>| {
+            Confusion::at(scores, anomalous, 1.0)?.precision()
+        };
         let interval = bootstrap(&scores, labels, BootstrapSettings::default(), precision).unwrap();
         // (3/4)^4 of the resamples lack it.
         let share = f64::from(interval.not_computable) / 2_000.0;
@@ -304,8 +375,9 @@ mod tests {
     #[test]
     fn mixed_groups_stay_whole() {
         // Two patients with a normal and an anomalous slice each: every resample holds as many of both.
-        let labels = GroupedLabels { anomalous: &[false, true, false, true], groups: &[7, 7, 9, 9] };
-        let balance = |_: &[f64], anomalous: &[bool]| {
+        let labels =
+            GroupedLabels { anomalous: &[false, true, false, true], groups: &[7, 7, 9, 9], weights: None };
+        let balance = |_: &[f64], anomalous: &[bool], _: Option<&[f64]>| {
             Some(anomalous.iter().map(|&anomalous| if anomalous { 1.0 } else { -1.0 }).sum())
         };
         let interval = bootstrap(&[0.0; 4], labels, BootstrapSettings::default(), balance).unwrap();
@@ -314,11 +386,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_computed_is_none() {
-        let labels = GroupedLabels { anomalous: &[true, true], groups: &[0, 1] };
+        let labels = GroupedLabels { anomalous: &[true, true], groups: &[0, 1], weights: None };
         assert_eq!(bootstrap(&[1.0, 2.0], labels, BootstrapSettings::default(), auroc), None);
-        let labels = GroupedLabels { anomalous: &[true, false], groups: &[0] };
+        let labels = GroupedLabels { anomalous: &[true, false], groups: &[0], weights: None };
         assert_eq!(bootstrap(&[1.0, 2.0], labels, BootstrapSettings::default(), auroc), None);
-        let labels = GroupedLabels { anomalous: &[true, false], groups: &[0, 1] };
+        let short = GroupedLabels { anomalous: &[true, false], groups: &[0, 1], weights: Some(&[1.0]) };
+        assert_eq!(bootstrap(&[1.0, 2.0], short, BootstrapSettings::default(), auroc), None);
+        let labels = GroupedLabels { anomalous: &[true, false], groups: &[0, 1], weights: None };
         for settings in [
             BootstrapSettings { resamples: 0, ..Default::default() },
             BootstrapSettings { confidence: f64::NAN, ..Default::default() },

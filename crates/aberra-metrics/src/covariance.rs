@@ -5,6 +5,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::weights::Weights;
 use crate::{Error, Result};
 
 /// The most dimensions that a cloud may have here.
@@ -24,10 +25,14 @@ pub struct Cloud {
 impl Cloud {
     /// The cloud of `points` (row-major, `[points, dimensions]`), its covariance shrunk by the weight of Ledoit and Wolf.
     ///
+    /// With `weights` each mean over points (mean, covariance, and the variance of the covariance's entries that decides
+    /// the shrinkage) is a weighted mean, and the number of points by which that variance falls is the effective one,
+    /// (sum of weights)^2 / sum of squared weights.
+    ///
     /// # Errors
     /// A data error where the lengths do not fit, there are fewer than two points or more than [`MOST_DIMENSIONS`]
-    /// dimensions, or a number is not finite.
-    pub fn ledoit_wolf(points: &[f32], dimensions: usize) -> Result<Self> {
+    /// dimensions, a number is not finite, or [weights](crate::weights) do not fit.
+    pub fn ledoit_wolf(points: &[f32], dimensions: usize, weights: Option<&[f64]>) -> Result<Self> {
         check_points(points, dimensions, "points")?;
         let count = points.len() / dimensions;
         if count < 2 || dimensions > MOST_DIMENSIONS {
@@ -36,20 +41,22 @@ impl Cloud {
                  found {count} of {dimensions}"
             )));
         }
+        let weights = Weights::new(weights, count)?;
+        let total = weights.sum();
         let mut mean = vec![0.0; dimensions];
-        for point in points.chunks_exact(dimensions) {
+        for (point, weight) in points.chunks_exact(dimensions).zip(weights.iter()) {
             for (sum, &value) in mean.iter_mut().zip(point) {
-                *sum += f64::from(value);
+                *sum += weight * f64::from(value);
             }
         }
-        mean.iter_mut().for_each(|sum| *sum /= count as f64);
+        mean.iter_mut().for_each(|sum| *sum /= total);
         let centered: Vec<f64> = points
             .iter()
             .enumerate()
             .map(|(index, &value)| f64::from(value) - mean[index % dimensions])
             .collect();
-        let mut covariance = second_moments(&centered, dimensions);
-        let shrinkage = ledoit_wolf_shrinkage(&centered, &covariance, dimensions);
+        let mut covariance = second_moments(&centered, dimensions, weights);
+        let shrinkage = ledoit_wolf_shrinkage(&centered, &covariance, dimensions, weights);
         let mean_variance =
             (0..dimensions).map(|d| covariance[d * dimensions + d]).sum::<f64>() / dimensions as f64;
         covariance.iter_mut().for_each(|value| *value *= 1.0 - shrinkage);
@@ -179,17 +186,17 @@ pub(crate) fn check_points(points: &[f32], dimensions: usize, what: &str) -> Res
     }
 }
 
-/// X'X / n of centred points, row-major. Threads share out rows; each sum runs over the points in their order.
-fn second_moments(centered: &[f64], dimensions: usize) -> Vec<f64> {
+/// X'WX / sum of weights of centred points, row-major. Threads share out rows; each sum runs over the points in their order.
+fn second_moments(centered: &[f64], dimensions: usize, weights: Weights<'_>) -> Vec<f64> {
     /// Rows summed in one pass over the points, so that a point is read once for all of them.
     const ROWS: usize = 16;
-    let count = (centered.len() / dimensions) as f64;
+    let total = weights.sum();
     let mut moments = vec![0.0; dimensions * dimensions];
     moments.par_chunks_mut(ROWS * dimensions).enumerate().for_each(|(block, rows)| {
-        for point in centered.chunks_exact(dimensions) {
+        for (point, weight) in centered.chunks_exact(dimensions).zip(weights.iter()) {
             for (row, sums) in rows.chunks_exact_mut(dimensions).enumerate() {
                 let dimension = block * ROWS + row;
-                let factor = point[dimension];
+                let factor = weight * point[dimension];
                 for (sum, value) in sums[..=dimension].iter_mut().zip(point) {
                     *sum += factor * value;
                 }
@@ -198,7 +205,7 @@ fn second_moments(centered: &[f64], dimensions: usize) -> Vec<f64> {
     });
     for row in 0..dimensions {
         for column in 0..=row {
-            let moment = moments[row * dimensions + column] / count;
+            let moment = moments[row * dimensions + column] / total;
             moments[row * dimensions + column] = moment;
             moments[column * dimensions + row] = moment;
         }
@@ -206,18 +213,24 @@ fn second_moments(centered: &[f64], dimensions: usize) -> Vec<f64> {
     moments
 }
 
-fn ledoit_wolf_shrinkage(centered: &[f64], covariance: &[f64], dimensions: usize) -> f64 {
+fn ledoit_wolf_shrinkage(
+    centered: &[f64],
+    covariance: &[f64],
+    dimensions: usize,
+    weights: Weights<'_>,
+) -> f64 {
     if dimensions == 1 {
         return 0.0;
     }
-    let (count, size) = ((centered.len() / dimensions) as f64, dimensions as f64);
+    let size = dimensions as f64;
     let mean_variance = (0..dimensions).map(|d| covariance[d * dimensions + d]).sum::<f64>() / size;
     let squares: f64 = covariance.iter().map(|value| value * value).sum();
+    let fourth_powers = centered.chunks_exact(dimensions).map(|point| dot(point, point).powi(2));
     let fourth_moment =
-        centered.chunks_exact(dimensions).map(|point| dot(point, point).powi(2)).sum::<f64>() / count;
+        fourth_powers.zip(weights.iter()).map(|(power, weight)| weight * power).sum::<f64>() / weights.sum();
     // Distance of the covariance from the identity's multiple, and the part of it that is noise.
     let distance = (squares - size * mean_variance * mean_variance) / size;
-    let noise = ((fourth_moment - squares) / (size * count)).min(distance);
+    let noise = ((fourth_moment - squares) / (size * weights.effective_count())).min(distance);
     if noise > 0.0 { noise / distance } else { 0.0 }
 }
 
@@ -262,7 +275,7 @@ mod tests {
     fn the_factor_solves_its_matrix() {
         for size in [1, 2, 7, 40] {
             let points: Vec<f64> = noise(size * size * 3, size as u64).into_iter().map(f64::from).collect();
-            let matrix = second_moments(&points, size);
+            let matrix = second_moments(&points, size, Weights::new(None, 3 * size).unwrap());
             let factor = Cholesky::new(&matrix, size).unwrap();
             let right: Vec<f64> = (0..size).map(|index| index as f64 - 2.0).collect();
             let solution = factor.solve(&right);
@@ -278,7 +291,7 @@ mod tests {
     #[test]
     fn the_shrinkage_ends_at_one_where_all_shape_is_noise() {
         // Four points of an almost round cloud.
-        let cloud = Cloud::ledoit_wolf(&[1.25, 0.0, -1.25, 0.0, 0.0, 1.0, 0.0, -1.0], 2).unwrap();
+        let cloud = Cloud::ledoit_wolf(&[1.25, 0.0, -1.25, 0.0, 0.0, 1.0, 0.0, -1.0], 2, None).unwrap();
         assert_eq!(cloud.shrinkage, 1.0);
         let mean_variance = (2.0 * 1.25 * 1.25 + 2.0) / 4.0 / 2.0;
         assert_eq!(cloud.covariance, [mean_variance, 0.0, 0.0, mean_variance]);
@@ -289,7 +302,7 @@ mod tests {
         let points = noise(512 * 100, 1);
         let with_threads = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| Cloud::ledoit_wolf(&points, 512)).unwrap()
+            pool.install(|| Cloud::ledoit_wolf(&points, 512, None)).unwrap()
         };
         let cloud = with_threads(1);
         assert_eq!(cloud, with_threads(3));
@@ -299,12 +312,26 @@ mod tests {
     }
 
     #[test]
+    fn only_ratios_of_weights_matter_and_equal_ones_change_nothing() {
+        let points = noise(7 * 40, 3);
+        let plain = Cloud::ledoit_wolf(&points, 7, None).unwrap();
+        assert_eq!(plain, Cloud::ledoit_wolf(&points, 7, Some(&[1.0; 40])).unwrap());
+        let weights: Vec<f64> = (0..40).map(|index| 1.0 + f64::from(index % 5)).collect();
+        // A square of a power of 2, so that nothing is rounded otherwise.
+        let fourfold: Vec<f64> = weights.iter().map(|weight| 4.0 * weight).collect();
+        let weighted = Cloud::ledoit_wolf(&points, 7, Some(&weights)).unwrap();
+        assert_eq!(weighted, Cloud::ledoit_wolf(&points, 7, Some(&fourfold)).unwrap());
+        assert_ne!(weighted, plain);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
-        assert!(Cloud::ledoit_wolf(&[1.0, 2.0], 0).is_err_and(|error| error.is_data()));
-        assert!(Cloud::ledoit_wolf(&[1.0, 2.0, 3.0], 2).is_err());
-        assert!(Cloud::ledoit_wolf(&[1.0, 2.0], 2).is_err());
-        assert!(Cloud::ledoit_wolf(&[1.0, 2.0, f32::NAN, 1.0], 2).is_err());
-        let constant = Cloud::ledoit_wolf(&[1.0, 2.0, 1.0, 2.0], 2).unwrap();
+        assert!(Cloud::ledoit_wolf(&[1.0, 2.0], 0, None).is_err_and(|error| error.is_data()));
+        assert!(Cloud::ledoit_wolf(&[1.0, 2.0, 3.0], 2, None).is_err());
+        assert!(Cloud::ledoit_wolf(&[1.0, 2.0], 2, None).is_err());
+        assert!(Cloud::ledoit_wolf(&[1.0, 2.0, f32::NAN, 1.0], 2, None).is_err());
+        assert!(Cloud::ledoit_wolf(&[1.0, 2.0], 1, Some(&[1.0])).is_err_and(|error| error.is_data()));
+        let constant = Cloud::ledoit_wolf(&[1.0, 2.0, 1.0, 2.0], 2, None).unwrap();
         assert!(constant.mahalanobis().is_err_and(|error| error.is_data()));
         let ragged = Cloud { mean: vec![0.0; 2], covariance: vec![1.0], shrinkage: 0.0 };
         assert!(ragged.mahalanobis().is_err());

@@ -19,7 +19,9 @@ pub mod random;
 pub mod ranking;
 pub mod regression;
 pub mod ssim;
+pub mod standardize;
 pub mod verdict;
+pub mod weights;
 
 pub use error::Error;
 

@@ -369,10 +369,13 @@ mod tests {
                     "{spread}: {bounded:?} {exact}"
                 );
             };
-            within(tally.auroc().unwrap(), ranking::auroc(&scores, &truth).unwrap());
-            within(tally.average_precision().unwrap(), ranking::average_precision(&scores, &truth).unwrap());
+            within(tally.auroc().unwrap(), ranking::auroc(&scores, &truth, None).unwrap());
+            within(
+                tally.average_precision().unwrap(),
+                ranking::average_precision(&scores, &truth, None).unwrap(),
+            );
             let best = tally.best_dice().unwrap();
-            within(best.dice, ranking::f1_max(&scores, &truth).unwrap().f1);
+            within(best.dice, ranking::f1_max(&scores, &truth, None).unwrap().f1);
             let at = ranking::Confusion::at(&scores, &truth, f64::from(best.threshold)).unwrap();
             assert!((at.f1().unwrap() - best.dice.value).abs() < 1e-15);
             if spread == 1.0 {

@@ -1,36 +1,39 @@
 //! How well scores tell anomalous from normal images: ranking metrics, curves and the confusion matrix.
 //!
-//! Every function returns `None` where its number cannot be computed: a class is empty, the lengths differ, or a score
-//! is not finite. It is never 0.0 instead.
+//! Every function returns `None` where its number cannot be computed: a class is empty, the lengths differ, a score is
+//! not finite, or a weight is not finite and above 0. It is never 0.0 instead.
+//!
+//! [Weights](crate::weights) say how much each image counts: every count of images becomes a sum of weights.
 
 use serde::{Deserialize, Serialize};
 
 use crate::verdict::is_anomalous;
+use crate::weights::{ROUNDING, Weights};
 
 /// Area under the ROC curve: the probability that an anomalous image scores above a normal one; ties count half.
-pub fn auroc(scores: &[f64], anomalous: &[bool]) -> Option<f64> {
-    let sweep = Sweep::new(scores, anomalous)?;
-    // Twice the number of pairs in the right order, in whole numbers.
-    let (mut twice_won, mut hits, mut alarms) = (0_u128, 0_u64, 0_u64);
+pub fn auroc(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>) -> Option<f64> {
+    let sweep = Sweep::new(scores, anomalous, weights)?;
+    // Twice the pairs in the right order: without weights whole numbers, and exact.
+    let (mut twice_won, mut hits, mut alarms) = (0.0, 0.0, 0.0);
     for step in &sweep.steps {
         let (new_hits, new_alarms) = (step.true_positives - hits, step.false_positives - alarms);
-        twice_won += u128::from(new_alarms) * u128::from(2 * hits + new_hits);
+        twice_won += new_alarms * (2.0 * hits + new_hits);
         (hits, alarms) = (step.true_positives, step.false_positives);
     }
-    Some(twice_won as f64 / 2.0 / (sweep.anomalies as f64 * sweep.normals as f64))
+    Some(twice_won / 2.0 / (sweep.anomalies * sweep.normals))
 }
 
 /// Average precision: the sum over distinct scores of the precision times the gain in recall, without interpolation
 /// (as scikit-learn). Its value for random scores is the share of anomalous images, so compare it on one test set only.
-pub fn average_precision(scores: &[f64], anomalous: &[bool]) -> Option<f64> {
-    let sweep = Sweep::new(scores, anomalous)?;
-    let (mut sum, mut hits) = (0.0, 0);
+pub fn average_precision(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>) -> Option<f64> {
+    let sweep = Sweep::new(scores, anomalous, weights)?;
+    let (mut sum, mut hits) = (0.0, 0.0);
     for step in &sweep.steps {
-        let precision = step.true_positives as f64 / (step.true_positives + step.false_positives) as f64;
-        sum += precision * (step.true_positives - hits) as f64;
+        let precision = step.true_positives / (step.true_positives + step.false_positives);
+        sum += precision * (step.true_positives - hits);
         hits = step.true_positives;
     }
-    Some(sum / sweep.anomalies as f64)
+    Some(sum / sweep.anomalies)
 }
 
 /// A point of the ROC curve.
@@ -45,12 +48,12 @@ pub struct RocPoint {
 }
 
 /// The ROC curve, one point per distinct score, from (0, 0) to (1, 1).
-pub fn roc_curve(scores: &[f64], anomalous: &[bool]) -> Option<Vec<RocPoint>> {
-    let sweep = Sweep::new(scores, anomalous)?;
-    let point = |(threshold, confusion): (f64, Confusion)| RocPoint {
+pub fn roc_curve(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>) -> Option<Vec<RocPoint>> {
+    let sweep = Sweep::new(scores, anomalous, weights)?;
+    let point = |(threshold, confusion): (f64, WeightedConfusion)| RocPoint {
         threshold,
-        false_positive_rate: confusion.false_positives as f64 / sweep.normals as f64,
-        true_positive_rate: confusion.true_positives as f64 / sweep.anomalies as f64,
+        false_positive_rate: confusion.false_positives / sweep.normals,
+        true_positive_rate: confusion.true_positives / sweep.anomalies,
     };
     Some(sweep.confusions().map(point).collect())
 }
@@ -68,9 +71,13 @@ pub struct PrecisionRecallPoint {
 
 /// The precision-recall curve, one point per distinct score, by rising recall. There is no point where nothing is
 /// called anomalous: the precision has no value there.
-pub fn precision_recall_curve(scores: &[f64], anomalous: &[bool]) -> Option<Vec<PrecisionRecallPoint>> {
-    let sweep = Sweep::new(scores, anomalous)?;
-    let point = |(threshold, confusion): (f64, Confusion)| {
+pub fn precision_recall_curve(
+    scores: &[f64],
+    anomalous: &[bool],
+    weights: Option<&[f64]>,
+) -> Option<Vec<PrecisionRecallPoint>> {
+    let sweep = Sweep::new(scores, anomalous, weights)?;
+    let point = |(threshold, confusion): (f64, WeightedConfusion)| {
         Some(PrecisionRecallPoint {
             threshold,
             precision: confusion.precision()?,
@@ -90,34 +97,36 @@ pub struct OracleF1 {
 }
 
 /// The greatest F1 over all thresholds, chosen with the labels: label it "oracle" wherever it is shown.
-pub fn f1_max(scores: &[f64], anomalous: &[bool]) -> Option<OracleF1> {
-    let sweep = Sweep::new(scores, anomalous)?;
+pub fn f1_max(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>) -> Option<OracleF1> {
+    let sweep = Sweep::new(scores, anomalous, weights)?;
     let (threshold, confusion) = sweep.best(|confusion| confusion.f1().unwrap_or(f64::NEG_INFINITY));
     Some(OracleF1 { f1: confusion.f1()?, threshold })
 }
 
 /// The greatest true-positive rate of a threshold with at most `max_fpr` false positives per normal image; no
 /// interpolation between thresholds. `None` also for a rate that is not between 0 and 1.
-pub fn tpr_at_fpr(scores: &[f64], anomalous: &[bool], max_fpr: f64) -> Option<f64> {
+pub fn tpr_at_fpr(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>, max_fpr: f64) -> Option<f64> {
     if !(0.0..=1.0).contains(&max_fpr) {
         return None;
     }
-    let points = roc_curve(scores, anomalous)?;
+    let points = roc_curve(scores, anomalous, weights)?;
+    let allowed = max_fpr * (1.0 + ROUNDING);
     points
         .iter()
         .rev()
-        .find(|point| point.false_positive_rate <= max_fpr)
+        .find(|point| point.false_positive_rate <= allowed)
         .map(|point| point.true_positive_rate)
 }
 
 /// The smallest false-positive rate of a threshold that finds at least `min_tpr` of the anomalous images; no
 /// interpolation. `None` also for a rate that is not between 0 and 1.
-pub fn fpr_at_tpr(scores: &[f64], anomalous: &[bool], min_tpr: f64) -> Option<f64> {
+pub fn fpr_at_tpr(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>, min_tpr: f64) -> Option<f64> {
     if !(0.0..=1.0).contains(&min_tpr) {
         return None;
     }
-    let points = roc_curve(scores, anomalous)?;
-    points.iter().find(|point| point.true_positive_rate >= min_tpr).map(|point| point.false_positive_rate)
+    let points = roc_curve(scores, anomalous, weights)?;
+    let enough = min_tpr * (1.0 - ROUNDING);
+    points.iter().find(|point| point.true_positive_rate >= enough).map(|point| point.false_positive_rate)
 }
 
 /// The confusion matrix: counts of verdicts by truth. Anomalous is the positive class.
@@ -137,13 +146,9 @@ impl Confusion {
     /// The verdicts of [`is_anomalous`] at `threshold`. `None` where the lengths differ or a number is not a number; an
     /// empty class is allowed, and the rates that need it are then `None`.
     pub fn at(scores: &[f64], anomalous: &[bool], threshold: f64) -> Option<Self> {
-        if scores.len() != anomalous.len() || threshold.is_nan() || scores.iter().any(|score| score.is_nan())
-        {
-            return None;
-        }
         let mut confusion = Self::default();
-        for (&score, &anomalous) in scores.iter().zip(anomalous) {
-            confusion.count(is_anomalous(score, threshold), anomalous);
+        for (called_anomalous, anomalous) in verdicts(scores, anomalous, threshold)? {
+            confusion.count(called_anomalous, anomalous);
         }
         Some(confusion)
     }
@@ -165,6 +170,88 @@ impl Confusion {
 
     /// Number of anomalous images.
     pub fn anomalies(&self) -> u64 {
+        self.true_positives + self.false_negatives
+    }
+
+    /// See [`WeightedConfusion::precision`].
+    pub fn precision(&self) -> Option<f64> {
+        WeightedConfusion::from(*self).precision()
+    }
+
+    /// See [`WeightedConfusion::recall`].
+    pub fn recall(&self) -> Option<f64> {
+        WeightedConfusion::from(*self).recall()
+    }
+
+    /// See [`WeightedConfusion::specificity`].
+    pub fn specificity(&self) -> Option<f64> {
+        WeightedConfusion::from(*self).specificity()
+    }
+
+    /// See [`WeightedConfusion::false_alarm_rate`].
+    pub fn false_alarm_rate(&self) -> Option<f64> {
+        WeightedConfusion::from(*self).false_alarm_rate()
+    }
+
+    /// See [`WeightedConfusion::f1`].
+    pub fn f1(&self) -> Option<f64> {
+        WeightedConfusion::from(*self).f1()
+    }
+
+    /// See [`WeightedConfusion::balanced_accuracy`].
+    pub fn balanced_accuracy(&self) -> Option<f64> {
+        WeightedConfusion::from(*self).balanced_accuracy()
+    }
+}
+
+/// The confusion matrix with a sum of weights in each cell in place of a count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WeightedConfusion {
+    /// Anomalous and called so.
+    pub true_positives: f64,
+    /// Normal and called anomalous: false alarms.
+    pub false_positives: f64,
+    /// Normal and called so.
+    pub true_negatives: f64,
+    /// Anomalous and called normal: misses.
+    pub false_negatives: f64,
+}
+
+/// Each image with a weight of 1.
+impl From<Confusion> for WeightedConfusion {
+    fn from(counts: Confusion) -> Self {
+        Self {
+            true_positives: counts.true_positives as f64,
+            false_positives: counts.false_positives as f64,
+            true_negatives: counts.true_negatives as f64,
+            false_negatives: counts.false_negatives as f64,
+        }
+    }
+}
+
+impl WeightedConfusion {
+    /// As [`Confusion::at`]; `None` also for weights that do not fit.
+    pub fn at(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>, threshold: f64) -> Option<Self> {
+        let weights = Weights::new(weights, scores.len()).ok()?;
+        let mut confusion = Self::default();
+        for (verdict, weight) in verdicts(scores, anomalous, threshold)?.zip(weights.iter()) {
+            match verdict {
+                (true, true) => confusion.true_positives += weight,
+                (true, false) => confusion.false_positives += weight,
+                (false, false) => confusion.true_negatives += weight,
+                (false, true) => confusion.false_negatives += weight,
+            }
+        }
+        Some(confusion)
+    }
+
+    /// Weight of the normal images.
+    pub fn normals(&self) -> f64 {
+        self.false_positives + self.true_negatives
+    }
+
+    /// Weight of the anomalous images.
+    pub fn anomalies(&self) -> f64 {
         self.true_positives + self.false_negatives
     }
 
@@ -191,10 +278,11 @@ impl Confusion {
     /// Harmonic mean of precision and recall, of pixels also called Dice: 2 TP / (2 TP + FP + FN). `None` without
     /// anomalous images.
     pub fn f1(&self) -> Option<f64> {
-        if self.anomalies() == 0 {
+        if self.anomalies() == 0.0 {
             return None;
         }
-        share(2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives)
+        let twice = 2.0 * self.true_positives;
+        share(twice, twice + self.false_positives + self.false_negatives)
     }
 
     /// Mean of recall and specificity; `None` where a class is empty.
@@ -205,33 +293,39 @@ impl Confusion {
 
 /// All thresholds that tell the scores apart, from the highest down, with what each calls anomalous.
 pub(crate) struct Sweep {
-    pub(crate) normals: u64,
-    pub(crate) anomalies: u64,
+    normals: f64,
+    anomalies: f64,
     steps: Vec<Step>,
 }
 
-/// What lies at or above one of the distinct scores.
+/// The weight of what lies at or above one of the distinct scores.
 struct Step {
     score: f64,
-    true_positives: u64,
-    false_positives: u64,
+    true_positives: f64,
+    false_positives: f64,
 }
 
 impl Sweep {
-    /// `None` where a class is empty, the lengths differ or a score is not finite.
-    pub(crate) fn new(scores: &[f64], anomalous: &[bool]) -> Option<Self> {
+    /// `None` where a class is empty, the lengths differ, a score is not finite or weights do not fit.
+    pub(crate) fn new(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>) -> Option<Self> {
+        let weights = Weights::new(weights, scores.len()).ok()?;
         if scores.len() != anomalous.len() || scores.iter().any(|score| !score.is_finite()) {
             return None;
         }
-        let mut falling: Vec<(f64, bool)> = scores.iter().copied().zip(anomalous.iter().copied()).collect();
+        let mut falling: Vec<(f64, bool, f64)> = scores
+            .iter()
+            .zip(anomalous)
+            .zip(weights.iter())
+            .map(|((&score, &anomalous), weight)| (score, anomalous, weight))
+            .collect();
         falling.sort_unstable_by(|first, second| second.0.total_cmp(&first.0));
-        let (mut true_positives, mut false_positives) = (0, 0);
+        let (mut true_positives, mut false_positives) = (0.0, 0.0);
         let mut steps: Vec<Step> = Vec::with_capacity(falling.len());
-        for (score, anomalous) in falling {
+        for (score, anomalous, weight) in falling {
             if anomalous {
-                true_positives += 1;
+                true_positives += weight;
             } else {
-                false_positives += 1;
+                false_positives += weight;
             }
             match steps.last_mut() {
                 Some(last) if last.score == score => *last = Step { score, true_positives, false_positives },
@@ -239,16 +333,16 @@ impl Sweep {
             }
         }
         let (normals, anomalies) = (false_positives, true_positives);
-        (normals > 0 && anomalies > 0).then_some(Self { normals, anomalies, steps })
+        (normals > 0.0 && anomalies > 0.0).then_some(Self { normals, anomalies, steps })
     }
 
     /// Threshold and confusion matrix, from nothing called anomalous to everything.
-    pub(crate) fn confusions(&self) -> impl Iterator<Item = (f64, Confusion)> + '_ {
+    pub(crate) fn confusions(&self) -> impl Iterator<Item = (f64, WeightedConfusion)> + '_ {
         let just_below = self.steps.last().map(|step| step.score.next_down());
         let thresholds = self.steps.iter().map(|step| step.score).chain(just_below);
-        let counts = self.steps.iter().map(|step| (step.true_positives, step.false_positives));
-        thresholds.zip(std::iter::once((0, 0)).chain(counts)).map(|(threshold, (hits, alarms))| {
-            let confusion = Confusion {
+        let sums = self.steps.iter().map(|step| (step.true_positives, step.false_positives));
+        thresholds.zip(std::iter::once((0.0, 0.0)).chain(sums)).map(|(threshold, (hits, alarms))| {
+            let confusion = WeightedConfusion {
                 true_positives: hits,
                 false_positives: alarms,
                 true_negatives: self.normals - alarms,
@@ -259,8 +353,8 @@ impl Sweep {
     }
 
     /// The threshold of the greatest value and its confusion matrix; of several, the highest.
-    pub(crate) fn best(&self, value: impl Fn(&Confusion) -> f64) -> (f64, Confusion) {
-        let mut best = (f64::NAN, Confusion::default(), f64::NEG_INFINITY);
+    pub(crate) fn best(&self, value: impl Fn(&WeightedConfusion) -> f64) -> (f64, WeightedConfusion) {
+        let mut best = (f64::NAN, WeightedConfusion::default(), f64::NEG_INFINITY);
         for (threshold, confusion) in self.confusions() {
             let value = value(&confusion);
             if best.0.is_nan() || value > best.2 {
@@ -271,8 +365,25 @@ impl Sweep {
     }
 }
 
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+/// Whether each image is called anomalous, and whether it is. `None` where the lengths differ or a number is not a number.
+fn verdicts<'a>(
+    scores: &'a [f64],
+    anomalous: &'a [bool],
+    threshold: f64,
+) -> Option<impl Iterator<Item = (bool, bool)> + 'a> {
+    if scores.len() != anomalous.len() || threshold.is_nan() || scores.iter().any(|score| score.is_nan()) {
+        return None;
+    }
+    Some(
+        scores
+            .iter()
+            .zip(anomalous)
+            .map(move |(&score, &anomalous)| (is_anomalous(score, threshold), anomalous)),
+    )
+}
+
+fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
 }
 
 /// How far scores rise when an anomaly is drawn into a normal image: the mean of (score with - score without), in
@@ -303,46 +414,82 @@ mod tests {
 
     #[test]
     fn a_hand_computed_case() {
-        assert_eq!(auroc(&SCORES, &ANOMALOUS), Some(0.75));
-        assert!((average_precision(&SCORES, &ANOMALOUS).unwrap() - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-15);
-        assert_eq!(f1_max(&SCORES, &ANOMALOUS), Some(OracleF1 { f1: 0.8, threshold: 0.1 }));
-        let roc = roc_curve(&SCORES, &ANOMALOUS).unwrap();
+        assert_eq!(auroc(&SCORES, &ANOMALOUS, None), Some(0.75));
+        assert!(
+            (average_precision(&SCORES, &ANOMALOUS, None).unwrap() - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-15
+        );
+        assert_eq!(f1_max(&SCORES, &ANOMALOUS, None), Some(OracleF1 { f1: 0.8, threshold: 0.1 }));
+        let roc = roc_curve(&SCORES, &ANOMALOUS, None).unwrap();
         let rates: Vec<_> =
             roc.iter().map(|point| (point.false_positive_rate, point.true_positive_rate)).collect();
         assert_eq!(rates, [(0.0, 0.0), (0.0, 0.5), (0.5, 0.5), (0.5, 1.0), (1.0, 1.0)]);
-        assert_eq!(tpr_at_fpr(&SCORES, &ANOMALOUS, 0.05), Some(0.5));
-        assert_eq!(tpr_at_fpr(&SCORES, &ANOMALOUS, 0.5), Some(1.0));
-        assert_eq!(fpr_at_tpr(&SCORES, &ANOMALOUS, 0.95), Some(0.5));
-        assert_eq!(fpr_at_tpr(&SCORES, &ANOMALOUS, 0.5), Some(0.0));
+        assert_eq!(tpr_at_fpr(&SCORES, &ANOMALOUS, None, 0.05), Some(0.5));
+        assert_eq!(tpr_at_fpr(&SCORES, &ANOMALOUS, None, 0.5), Some(1.0));
+        assert_eq!(fpr_at_tpr(&SCORES, &ANOMALOUS, None, 0.95), Some(0.5));
+        assert_eq!(fpr_at_tpr(&SCORES, &ANOMALOUS, None, 0.5), Some(0.0));
     }
 
     #[test]
     fn every_point_of_a_curve_is_what_its_threshold_does() {
         let scores = [3.0, 1.0, 2.0, 2.0, 3.0, 0.0, -0.0, 5.0];
         let anomalous = [true, false, true, false, false, true, false, true];
-        for point in roc_curve(&scores, &anomalous).unwrap() {
+        for point in roc_curve(&scores, &anomalous, None).unwrap() {
             let confusion = Confusion::at(&scores, &anomalous, point.threshold).unwrap();
             assert_eq!(confusion.recall(), Some(point.true_positive_rate), "{point:?}");
             assert_eq!(confusion.false_alarm_rate(), Some(point.false_positive_rate), "{point:?}");
         }
-        for point in precision_recall_curve(&scores, &anomalous).unwrap() {
+        for point in precision_recall_curve(&scores, &anomalous, None).unwrap() {
             let confusion = Confusion::at(&scores, &anomalous, point.threshold).unwrap();
             assert_eq!(
                 (confusion.precision(), confusion.recall()),
                 (Some(point.precision), Some(point.recall))
             );
         }
-        let oracle = f1_max(&scores, &anomalous).unwrap();
+        let oracle = f1_max(&scores, &anomalous, None).unwrap();
         assert_eq!(Confusion::at(&scores, &anomalous, oracle.threshold).unwrap().f1(), Some(oracle.f1));
+    }
+
+    #[test]
+    fn a_weight_is_so_many_images() {
+        // 3.0 once and 1.0 twice against 2.0 three times and 1.0 once: 3 + 1 of 12 pairs, and 2 ties.
+        let (scores, anomalous) = ([3.0, 1.0, 2.0, 1.0], [true, true, false, false]);
+        let weights = Some(&[1.0, 2.0, 3.0, 1.0][..]);
+        assert_eq!(auroc(&scores, &anomalous, weights), Some(5.0 / 12.0));
+        let ap = average_precision(&scores, &anomalous, weights).unwrap();
+        assert!((ap - (1.0 / 3.0 + 3.0 / 7.0 * 2.0 / 3.0)).abs() < 1e-15);
+        let confusion = WeightedConfusion::at(&scores, &anomalous, weights, 1.0).unwrap();
+        let [hits, misses, alarms, others] = [
+            confusion.true_positives,
+            confusion.false_negatives,
+            confusion.false_positives,
+            confusion.true_negatives,
+        ];
+        assert_eq!([hits, misses, alarms, others], [1.0, 2.0, 3.0, 1.0]);
+        assert_eq!(WeightedConfusion::at(&scores, &anomalous, Some(&[1.0; 3]), 1.0), None);
+        assert_eq!(auroc(&scores, &anomalous, Some(&[1.0, 0.0, 1.0, 1.0])), None);
+        assert_eq!(auroc(&scores, &anomalous, Some(&[1.0, f64::NAN, 1.0, 1.0])), None);
+    }
+
+    #[test]
+    fn rounded_sums_of_weights_meet_their_rates() {
+        // 20 groups of 3 normals each, one group above the anomaly: a rate of 3/3 of 60/3, whatever the rounding.
+        let mut scores: Vec<f64> = (0..60).map(|index| if index < 3 { 2.0 } else { 0.0 }).collect();
+        scores.push(1.0);
+        let anomalous: Vec<bool> = (0..61).map(|index| index == 60).collect();
+        for third in [1.0 / 3.0, 0.1, 0.7] {
+            let weights: Vec<f64> = (0..61).map(|index| if index == 60 { 1.0 } else { third }).collect();
+            assert_eq!(tpr_at_fpr(&scores, &anomalous, Some(&weights), 0.05), Some(1.0));
+            assert_eq!(tpr_at_fpr(&scores, &anomalous, Some(&weights), 0.049), Some(0.0));
+        }
     }
 
     #[test]
     fn ties_count_half() {
         assert_eq!(
-            auroc(&[1.0; 10], &[true, false, true, true, false, false, false, true, true, false]),
+            auroc(&[1.0; 10], &[true, false, true, true, false, false, false, true, true, false], None),
             Some(0.5)
         );
-        assert_eq!(auroc(&[0.0, -0.0], &[true, false]), Some(0.5));
+        assert_eq!(auroc(&[0.0, -0.0], &[true, false], None), Some(0.5));
     }
 
     #[test]
@@ -355,15 +502,15 @@ mod tests {
             (vec![1.0, f64::INFINITY], vec![false, true]),
             (vec![1.0], vec![false, true]),
         ] {
-            assert_eq!(auroc(&scores, &anomalous), None);
-            assert_eq!(average_precision(&scores, &anomalous), None);
-            assert_eq!(f1_max(&scores, &anomalous), None);
-            assert_eq!(roc_curve(&scores, &anomalous), None);
-            assert_eq!(precision_recall_curve(&scores, &anomalous), None);
-            assert_eq!(tpr_at_fpr(&scores, &anomalous, 0.05), None);
+            assert_eq!(auroc(&scores, &anomalous, None), None);
+            assert_eq!(average_precision(&scores, &anomalous, None), None);
+            assert_eq!(f1_max(&scores, &anomalous, None), None);
+            assert_eq!(roc_curve(&scores, &anomalous, None), None);
+            assert_eq!(precision_recall_curve(&scores, &anomalous, None), None);
+            assert_eq!(tpr_at_fpr(&scores, &anomalous, None, 0.05), None);
         }
-        assert_eq!(tpr_at_fpr(&SCORES, &ANOMALOUS, f64::NAN), None);
-        assert_eq!(fpr_at_tpr(&SCORES, &ANOMALOUS, 1.5), None);
+        assert_eq!(tpr_at_fpr(&SCORES, &ANOMALOUS, None, f64::NAN), None);
+        assert_eq!(fpr_at_tpr(&SCORES, &ANOMALOUS, None, 1.5), None);
         assert_eq!(Confusion::at(&[f64::NAN], &[true], 0.0), None);
     }
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::covariance::Cholesky;
+use crate::weights::Weights;
 use crate::{Error, Result};
 
 /// Huber's constant: 95 % efficient where the residuals are normally distributed.
@@ -56,38 +57,42 @@ impl LinearFit {
     }
 }
 
-/// Fits `targets` (one per image) on `features` (row-major, `[images, feature_count]`).
+/// Fits `targets` (one per image) on `features` (row-major, `[images, feature_count]`), each image with its weight.
 ///
-/// A feature that does not vary gets the coefficient 0. Without features the fit is a robust mean.
+/// A feature that does not vary gets the coefficient 0. Without features the fit is a robust mean. The scale is the
+/// weighted median of the absolute residuals, so that whole weights are images repeated as often.
 ///
 /// # Errors
 /// - settings: a constant that is not above 0, or a ridge that is negative or not finite;
-/// - data: lengths that do not fit, numbers that are not finite, or no more images than features.
+/// - data: lengths or [weights](crate::weights) that do not fit, numbers that are not finite, or no more images than
+///   features.
 pub fn huber_regression(
     features: &[f64],
     feature_count: usize,
     targets: &[f64],
+    weights: Option<&[f64]>,
     settings: HuberSettings,
 ) -> Result<LinearFit> {
     check(features, feature_count, targets, settings)?;
-    let standard = Standardised::new(features, feature_count, targets.len());
-    let mut weights = vec![1.0; targets.len()];
+    let given = Weights::new(weights, targets.len())?;
+    let standard = Standardised::new(features, feature_count, given);
+    let mut weights: Vec<f64> = given.iter().collect();
     let mut line = standard.weighted_fit(targets, &weights, settings.ridge)?;
     let (mut iterations, mut converged) = (0, false);
-    let (center, spread) = center_and_spread(targets);
+    let (center, spread) = given.mean_and_deviation(targets);
     let size = center.abs() + spread;
     // Where most points lie on the line exactly, residuals are rounding: treat those as such.
     let least_scale = f64::EPSILON * size;
     while iterations < MOST_ITERATIONS && !converged {
         let residuals = standard.residuals(targets, &line);
-        let scale = scale_of(&residuals).max(least_scale);
+        let scale = scale_of(&residuals, given).max(least_scale);
         if scale == 0.0 {
             converged = true;
             break;
         }
-        for (weight, residual) in weights.iter_mut().zip(&residuals) {
+        for ((weight, residual), given) in weights.iter_mut().zip(&residuals).zip(given.iter()) {
             let distance = residual.abs() / scale;
-            *weight = if distance <= settings.constant { 1.0 } else { settings.constant / distance };
+            *weight = given * if distance <= settings.constant { 1.0 } else { settings.constant / distance };
         }
         let next = standard.weighted_fit(targets, &weights, settings.ridge)?;
         let change = next.iter().zip(&line).map(|(new, old)| (new - old).abs()).fold(0.0, f64::max);
@@ -95,7 +100,7 @@ pub fn huber_regression(
         line = next;
         iterations += 1;
     }
-    let scale = scale_of(&standard.residuals(targets, &line));
+    let scale = scale_of(&standard.residuals(targets, &line), given);
     let coefficients: Vec<f64> =
         line[1..].iter().zip(&standard.spreads).map(|(c, spread)| c / spread).collect();
     let shift: f64 = coefficients.iter().zip(&standard.centers).map(|(c, center)| c * center).sum();
@@ -138,12 +143,11 @@ struct Standardised {
 }
 
 impl Standardised {
-    fn new(features: &[f64], feature_count: usize, images: usize) -> Self {
+    fn new(features: &[f64], feature_count: usize, weights: Weights<'_>) -> Self {
         let (mut centers, mut spreads) = (vec![], vec![]);
         for feature in 0..feature_count {
-            let column: Vec<f64> =
-                (0..images).map(|image| features[image * feature_count + feature]).collect();
-            let (center, spread) = center_and_spread(&column);
+            let column: Vec<f64> = features.iter().skip(feature).step_by(feature_count).copied().collect();
+            let (center, spread) = weights.mean_and_deviation(&column);
             centers.push(center);
             // Rounding is not variation.
             spreads.push(if spread > 1e-13 * center.abs() { spread } else { f64::INFINITY });
@@ -194,20 +198,10 @@ impl Standardised {
     }
 }
 
-fn center_and_spread(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let center = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - center).powi(2)).sum::<f64>() / count;
-    (center, variance.sqrt())
-}
-
-/// The median absolute residual in units of a normal distribution's standard deviation.
-fn scale_of(residuals: &[f64]) -> f64 {
-    let mut sizes: Vec<f64> = residuals.iter().map(|residual| residual.abs()).collect();
-    sizes.sort_unstable_by(f64::total_cmp);
-    let middle = sizes.len() / 2;
-    let median = if sizes.len() % 2 == 1 { sizes[middle] } else { (sizes[middle - 1] + sizes[middle]) / 2.0 };
-    median / NORMAL_MAD
+/// The weighted median of the absolute residuals in units of a normal distribution's standard deviation.
+fn scale_of(residuals: &[f64], weights: Weights<'_>) -> f64 {
+    let sizes: Vec<f64> = residuals.iter().map(|residual| residual.abs()).collect();
+    weights.median(&sizes) / NORMAL_MAD
 }
 
 #[cfg(test)]
@@ -215,8 +209,14 @@ mod tests {
     use super::*;
 
     fn fit(features: &[f64], feature_count: usize, targets: &[f64]) -> LinearFit {
-        huber_regression(features, feature_count, targets, HuberSettings { ridge: 0.0, ..Default::default() })
-            .unwrap()
+        huber_regression(
+            features,
+            feature_count,
+            targets,
+            None,
+            HuberSettings { ridge: 0.0, ..Default::default() },
+        )
+        .unwrap()
     }
 
     #[test]
@@ -259,8 +259,8 @@ mod tests {
         let features: Vec<f64> = (0..10).flat_map(|x| [f64::from(x), f64::from(x)]).collect();
         let targets: Vec<f64> = (0..10).map(|x| f64::from(4 * x)).collect();
         let exact = HuberSettings { ridge: 0.0, ..Default::default() };
-        assert!(huber_regression(&features, 2, &targets, exact).is_err_and(|error| error.is_data()));
-        let line = huber_regression(&features, 2, &targets, HuberSettings::default()).unwrap();
+        assert!(huber_regression(&features, 2, &targets, None, exact).is_err_and(|error| error.is_data()));
+        let line = huber_regression(&features, 2, &targets, None, HuberSettings::default()).unwrap();
         assert!(
             (line.coefficients[0] - 2.0).abs() < 1e-3 && (line.coefficients[1] - 2.0).abs() < 1e-3,
             "{line:?}"
@@ -268,15 +268,33 @@ mod tests {
     }
 
     #[test]
+    fn only_ratios_of_weights_matter_and_equal_ones_change_nothing() {
+        let features: Vec<f64> = (0..30).flat_map(|x| [f64::from(x), f64::from(x * x % 7)]).collect();
+        let targets: Vec<f64> = (0..30).map(|x| f64::from(x * x % 11)).collect();
+        let fit = |weights: Option<&[f64]>| {
+            huber_regression(&features, 2, &targets, weights, HuberSettings::default()).unwrap()
+        };
+        assert_eq!(fit(None), fit(Some(&[1.0; 30])));
+        let weights: Vec<f64> = (0..30).map(|index| 1.0 + f64::from(index % 5)).collect();
+        // A square of a power of 2, so that nothing is rounded otherwise.
+        let fourfold: Vec<f64> = weights.iter().map(|weight| 4.0 * weight).collect();
+        assert_eq!(fit(Some(&weights)), fit(Some(&fourfold)));
+        assert_ne!(fit(Some(&weights)), fit(None));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         let settings = HuberSettings::default();
-        assert!(huber_regression(&[1.0, 2.0], 1, &[1.0], settings).is_err_and(|error| error.is_data()));
-        assert!(huber_regression(&[1.0], 1, &[1.0], settings).is_err_and(|error| error.is_data()));
-        assert!(huber_regression(&[1.0, f64::NEG_INFINITY], 1, &[1.0, 2.0], settings).is_err());
-        assert!(huber_regression(&[], 0, &[], settings).is_err());
+        assert!(huber_regression(&[1.0, 2.0], 1, &[1.0], None, settings).is_err_and(|error| error.is_data()));
+        assert!(huber_regression(&[1.0], 1, &[1.0], None, settings).is_err_and(|error| error.is_data()));
+        assert!(huber_regression(&[1.0, f64::NEG_INFINITY], 1, &[1.0, 2.0], None, settings).is_err());
+        assert!(huber_regression(&[], 0, &[], None, settings).is_err());
+        let weighted = huber_regression(&[1.0, 2.0], 1, &[1.0, 2.0], Some(&[1.0, 0.0]), settings);
+        assert!(weighted.is_err_and(|error| error.is_data()));
         let settings = HuberSettings { constant: f64::NAN, ..settings };
         assert!(
-            huber_regression(&[1.0, 2.0], 1, &[1.0, 2.0], settings).is_err_and(|error| error.is_settings())
+            huber_regression(&[1.0, 2.0], 1, &[1.0, 2.0], None, settings)
+                .is_err_and(|error| error.is_settings())
         );
     }
 }

@@ -9,8 +9,11 @@ use aberra_metrics::covariance::Cloud;
 use aberra_metrics::filter::median_filter_5x5;
 use aberra_metrics::neighbours::mean_nearest_distances;
 use aberra_metrics::pixel::{Bounded, PixelTally};
-use aberra_metrics::ranking::{auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
-use aberra_metrics::regression::{HuberSettings, huber_regression};
+use aberra_metrics::ranking::{
+    WeightedConfusion, auroc, average_precision, f1_max, fpr_at_tpr, precision_recall_curve, roc_curve,
+    tpr_at_fpr,
+};
+use aberra_metrics::regression::{HUBER_CONSTANT, HuberSettings, LinearFit, huber_regression};
 use aberra_metrics::ssim::{SsimSettings, ssim_map};
 use serde_json::Value;
 
@@ -32,6 +35,24 @@ impl Draws {
 
     fn array(&mut self, count: usize) -> Vec<f64> {
         (0..count).map(|_| self.uniform()).collect()
+    }
+
+    /// Weights from 1/8 to 2 in eighths.
+    fn weights(&mut self, count: usize) -> Vec<f64> {
+        (0..count).map(|_| (1 + self.next() % 16) as f64 / 8.0).collect()
+    }
+
+    /// Features and targets of a line with noise; every seventh target is far off.
+    fn lines(&mut self, count: usize, features: usize) -> (Vec<f64>, Vec<f64>) {
+        let x = self.array(count * features);
+        let mut y: Vec<f64> = x
+            .chunks(features)
+            .map(|row| row.iter().enumerate().map(|(feature, value)| (feature + 1) as f64 * value).sum())
+            .collect();
+        y.iter_mut().for_each(|target| *target += self.uniform());
+        let shift = 5.0 * self.uniform();
+        y.iter_mut().step_by(7).for_each(|target| *target += shift);
+        (x, y)
     }
 
     fn plane(&mut self, count: usize) -> Vec<f32> {
@@ -69,12 +90,12 @@ fn ranking_metrics_agree_with_scikit_learn_on_1000_cases_with_ties() {
         let anomalous: Vec<bool> = (0..count).map(|_| draws.next().is_multiple_of(3)).collect();
         let scores: Vec<f64> = (0..count).map(|_| (draws.next() % levels) as f64 / 8.0 - 1.0).collect();
         let found = [
-            auroc(&scores, &anomalous),
-            average_precision(&scores, &anomalous),
-            f1_max(&scores, &anomalous).map(|oracle| oracle.f1),
-            tpr_at_fpr(&scores, &anomalous, 0.05),
-            tpr_at_fpr(&scores, &anomalous, 0.1),
-            fpr_at_tpr(&scores, &anomalous, 0.95),
+            auroc(&scores, &anomalous, None),
+            average_precision(&scores, &anomalous, None),
+            f1_max(&scores, &anomalous, None).map(|oracle| oracle.f1),
+            tpr_at_fpr(&scores, &anomalous, None, 0.05),
+            tpr_at_fpr(&scores, &anomalous, None, 0.1),
+            fpr_at_tpr(&scores, &anomalous, None, 0.95),
         ];
         if expected.is_null() {
             assert_eq!(found, [None; 6], "case {seed}");
@@ -83,6 +104,45 @@ fn ranking_metrics_agree_with_scikit_learn_on_1000_cases_with_ties() {
         let expected = numbers(expected);
         let found: Vec<f64> = found.into_iter().take(expected.len()).map(Option::unwrap).collect();
         assert_close(&found, &expected, ROUNDING);
+    }
+}
+
+#[test]
+fn weighted_ranking_metrics_agree_with_scikit_learn() {
+    for (seed, expected) in (2_000..).zip(golden("weighted_ranking").as_array().unwrap()) {
+        let mut draws = Draws(seed);
+        let count = (20 + draws.next() % 60) as usize;
+        let levels = [3, 10, 1_000][(draws.next() % 3) as usize];
+        let anomalous: Vec<bool> = (0..count).map(|_| draws.next().is_multiple_of(3)).collect();
+        let scores: Vec<f64> = (0..count).map(|_| (draws.next() % levels) as f64 / 8.0 - 1.0).collect();
+        let weights = draws.weights(count);
+        let weights = Some(&weights[..]);
+        let found = [
+            auroc(&scores, &anomalous, weights),
+            average_precision(&scores, &anomalous, weights),
+            f1_max(&scores, &anomalous, weights).map(|oracle| oracle.f1),
+            tpr_at_fpr(&scores, &anomalous, weights, 0.05),
+            tpr_at_fpr(&scores, &anomalous, weights, 0.1),
+            fpr_at_tpr(&scores, &anomalous, weights, 0.95),
+        ];
+        assert_close(&found.map(Option::unwrap), &numbers(&expected["numbers"]), ROUNDING);
+        let roc = roc_curve(&scores, &anomalous, weights).unwrap();
+        let fpr: Vec<f64> = roc.iter().map(|point| point.false_positive_rate).collect();
+        let tpr: Vec<f64> = roc.iter().map(|point| point.true_positive_rate).collect();
+        assert_close(&fpr, &numbers(&expected["roc"][0]), ROUNDING);
+        assert_close(&tpr, &numbers(&expected["roc"][1]), ROUNDING);
+        let curve = precision_recall_curve(&scores, &anomalous, weights).unwrap();
+        let precision: Vec<f64> = curve.iter().map(|point| point.precision).collect();
+        let recall: Vec<f64> = curve.iter().map(|point| point.recall).collect();
+        assert_close(&precision, &numbers(&expected["precision_recall"][0]), ROUNDING);
+        assert_close(&recall, &numbers(&expected["precision_recall"][1]), ROUNDING);
+        let confusion = WeightedConfusion::at(&scores, &anomalous, weights, 0.0).unwrap();
+        let WeightedConfusion { true_positives, false_positives, true_negatives, false_negatives } =
+            confusion;
+        let cells = [true_negatives, false_positives, false_negatives, true_positives];
+        assert_close(&cells, &numbers(&expected["confusion"]), ROUNDING);
+        let balanced = expected["balanced_accuracy"].as_f64().unwrap();
+        assert_close(&[confusion.balanced_accuracy().unwrap()], &[balanced], ROUNDING);
     }
 }
 
@@ -115,8 +175,32 @@ fn covariance_and_distance_agree_with_scikit_learn() {
         for point in points.chunks_mut(dimensions) {
             point[0] += point[dimensions - 1];
         }
-        let cloud = Cloud::ledoit_wolf(&points, dimensions).unwrap();
+        let cloud = Cloud::ledoit_wolf(&points, dimensions, None).unwrap();
         // The sum above is rounded to 32 bits.
+        assert_close(&[cloud.shrinkage], &[expected["shrinkage"].as_f64().unwrap()], 1e-6);
+        let mut covariance = cloud.covariance[..4].to_vec();
+        covariance.extend(cloud.covariance.last());
+        assert_close(&covariance, &numbers(&expected["covariance"]), 1e-7);
+        let measure = cloud.mahalanobis().unwrap();
+        let distances: Vec<f64> =
+            points.chunks(dimensions).take(5).map(|point| measure.distance(point).unwrap()).collect();
+        assert_close(&distances, &numbers(&expected["distances"]), 1e-5);
+    }
+}
+
+#[test]
+fn weighted_covariance_and_distance_agree_with_numpy() {
+    for (index, (seed, count, dimensions)) in [(21, 50, 4), (22, 30, 40)].into_iter().enumerate() {
+        let expected = &golden("weighted_covariance")[index];
+        let mut draws = Draws(seed);
+        let mut points = draws.plane(count * dimensions);
+        for point in points.chunks_mut(dimensions) {
+            point[0] += point[dimensions - 1];
+        }
+        let weights = draws.weights(count);
+        let cloud = Cloud::ledoit_wolf(&points, dimensions, Some(&weights)).unwrap();
+        // The sum above is rounded to 32 bits.
+        assert_close(&cloud.mean[..4], &numbers(&expected["mean"]), 1e-7);
         assert_close(&[cloud.shrinkage], &[expected["shrinkage"].as_f64().unwrap()], 1e-6);
         let mut covariance = cloud.covariance[..4].to_vec();
         covariance.extend(cloud.covariance.last());
@@ -135,28 +219,48 @@ fn nearest_neighbours_agree_with_scikit_learn() {
     assert_close(&found, &numbers(&golden("neighbours")), 1e-10);
 }
 
+const EXACT: HuberSettings = HuberSettings { constant: HUBER_CONSTANT, ridge: 0.0 };
+
+#[track_caller]
+fn assert_line(line: &LinearFit, expected: &Value, tolerance: f64) {
+    assert!(line.converged, "{line:?}");
+    let found: Vec<f64> = std::iter::once(line.intercept).chain(line.coefficients.iter().copied()).collect();
+    assert_close(&found, &numbers(&expected["line"]), tolerance);
+    assert_close(&[line.scale], &[expected["scale"].as_f64().unwrap()], tolerance);
+}
+
+#[test]
+fn robust_regression_with_whole_weights_agrees_with_statsmodels_on_repeated_images() {
+    for (index, (seed, count, features)) in [(23, 40, 3), (24, 100, 1)].into_iter().enumerate() {
+        let mut draws = Draws(seed);
+        let (x, y) = draws.lines(count, features);
+        let times: Vec<f64> = (0..count).map(|_| (1 + draws.next() % 4) as f64).collect();
+        let line = huber_regression(&x, features, &y, Some(&times), EXACT).unwrap();
+        assert_line(&line, &golden("repeated_huber")[index], 1e-8);
+    }
+}
+
+#[test]
+fn weighted_robust_regression_agrees_with_scikit_learn() {
+    for (index, (seed, count, features)) in [(25, 60, 3), (26, 101, 1), (27, 300, 5)].into_iter().enumerate()
+    {
+        let mut draws = Draws(seed);
+        let (x, y) = draws.lines(count, features);
+        let weights: Vec<f64> = draws.weights(count).into_iter().map(|weight| weight * 0.7).collect();
+        let line = huber_regression(&x, features, &y, Some(&weights), EXACT).unwrap();
+        // scikit-learn minimises by gradients and stops earlier; without the weights the lines are 0.01 and more apart.
+        assert_line(&line, &golden("weighted_huber")[index], 1e-4);
+    }
+}
+
 #[test]
 fn robust_regression_agrees_with_statsmodels() {
     for (index, (seed, count, features)) in [(5, 40, 3), (6, 101, 1), (7, 300, 5)].into_iter().enumerate() {
-        let expected = &golden("huber")[index];
-        let mut draws = Draws(seed);
-        let x = draws.array(count * features);
-        let mut y: Vec<f64> = x
-            .chunks(features)
-            .map(|row| row.iter().enumerate().map(|(feature, value)| (feature + 1) as f64 * value).sum())
-            .collect();
-        y.iter_mut().for_each(|target| *target += draws.uniform());
-        let shift = 5.0 * draws.uniform();
-        y.iter_mut().step_by(7).for_each(|target| *target += shift);
-        let exact = HuberSettings { ridge: 0.0, ..HuberSettings::default() };
-        let line = huber_regression(&x, features, &y, exact).unwrap();
-        assert!(line.converged, "{line:?}");
-        let found: Vec<f64> =
-            std::iter::once(line.intercept).chain(line.coefficients.iter().copied()).collect();
-        assert_close(&found, &numbers(&expected["line"]), 1e-8);
-        assert_close(&[line.scale], &[expected["scale"].as_f64().unwrap()], 1e-8);
+        let (x, y) = Draws(seed).lines(count, features);
+        let line = huber_regression(&x, features, &y, None, EXACT).unwrap();
+        assert_line(&line, &golden("huber")[index], 1e-8);
         // The small ridge of the default moves the line by next to nothing.
-        let ridged = huber_regression(&x, features, &y, HuberSettings::default()).unwrap();
+        let ridged = huber_regression(&x, features, &y, None, HuberSettings::default()).unwrap();
         assert_close(&ridged.coefficients, &line.coefficients, 1e-4);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use aberra_image::{Color, Limits, Preprocessing};
 use aberra_metrics::calibrate::{Calibration, Criterion, pixel_threshold};
+use aberra_metrics::weights::group_weights;
 use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
 use aberra_models::train::{Checkpoints, Observe, Progress};
@@ -95,7 +96,8 @@ impl Detector {
         let mut measured = members.measure_all(&train, Want::MEASUREMENTS)?;
         let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
         let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
-        let scorers = fit_scorers(&config.scorer, &members, &held_out_measured)?;
+        let fit_weights = weights_of(split, &split.fit);
+        let scorers = fit_scorers(&config.scorer, &members, &held_out_measured, &fit_weights)?;
         let scorer = scorers
             .iter()
             .find(|scorer| scorer.name() == config.scorer)
@@ -354,14 +356,26 @@ impl<'a> Keeper<'a> {
     }
 }
 
+/// The weights of normals: those of a group share a weight of 1.
+fn weights_of(split: &Split, normals: &[usize]) -> Vec<f64> {
+    let groups: Vec<u64> = normals.iter().map(|&index| split.group_of[index] as u64).collect();
+    group_weights(&groups, &vec![false; normals.len()])
+}
+
 /// Every scorer that the fit split's normals support; the detector's own must be among them.
-fn fit_scorers(own: &str, members: &Members, normals: &[Measured]) -> Result<Vec<FittedScorer>> {
+fn fit_scorers(
+    own: &str,
+    members: &Members,
+    normals: &[Measured],
+    weights: &[f64],
+) -> Result<Vec<FittedScorer>> {
     let evidence: Vec<_> = normals.iter().map(|one| one.evidence.clone()).collect();
     let maps: Vec<Vec<f32>> = match SCORERS.iter().any(|scorer| scorer.needs_map()) {
         true => normals.iter().map(|one| one.map.clone().unwrap_or_default()).collect(),
         false => Vec::new(),
     };
-    let normals = Normals { maps: &maps, ..Normals::new(members.descriptors(), &evidence) };
+    let normals =
+        Normals { maps: &maps, weights: Some(weights), ..Normals::new(members.descriptors(), &evidence) };
     let mut fitted = Vec::new();
     for &scorer in SCORERS {
         match FittedScorer::fit(scorer, &normals) {

@@ -254,7 +254,7 @@ fn figures_follow_from_the_rows() {
     let scored: Vec<_> = evaluation.images.iter().filter_map(|row| Some((row, row.scored()?))).collect();
     let scores: Vec<f64> = scored.iter().map(|(_, scored)| scored.score).collect();
     let anomalous: Vec<bool> = scored.iter().map(|(row, _)| !row.label.is_normal()).collect();
-    let auroc = aberra::evaluate::metrics::auroc(&scores, &anomalous).unwrap();
+    let auroc = aberra::evaluate::metrics::auroc(&scores, &anomalous, None).unwrap();
     let interval = evaluation.ranking.auroc.value().unwrap();
     assert_eq!(interval.estimate, auroc);
     assert!(interval.low <= auroc && auroc <= interval.high);

@@ -1,6 +1,6 @@
 //! Thresholds chosen with labels, on request only: each is the largest score that the choice leaves normal.
 
-use crate::ranking::Sweep;
+use crate::ranking::{Sweep, WeightedConfusion};
 use crate::{Error, Result};
 
 /// Scores with their labels, both of the same length.
@@ -26,10 +26,10 @@ pub fn best_f1(labelled: Labelled<'_>) -> Result<f64> {
 /// As [`best_f1`].
 pub fn best_youden(labelled: Labelled<'_>) -> Result<f64> {
     choose(labelled, |confusion| {
-        // In whole numbers (the counts of pairs of one normal and one anomalous image), so that equals are equal.
-        let hits = confusion.true_positives as i128 * confusion.normals() as i128;
-        let alarms = confusion.false_positives as i128 * confusion.anomalies() as i128;
-        (hits - alarms) as f64
+        // As numbers of pairs of one normal and one anomalous image, which are whole, so that equals are equal.
+        let hits = confusion.true_positives * confusion.normals();
+        let alarms = confusion.false_positives * confusion.anomalies();
+        hits - alarms
     })
 }
 
@@ -39,12 +39,12 @@ pub fn best_youden(labelled: Labelled<'_>) -> Result<f64> {
 /// As [`best_f1`].
 pub fn best_cost(labelled: Labelled<'_>, false_alarm: f64, miss: f64) -> Result<f64> {
     choose(labelled, |confusion| {
-        -(false_alarm * confusion.false_positives as f64 + miss * confusion.false_negatives as f64)
+        -(false_alarm * confusion.false_positives + miss * confusion.false_negatives)
     })
 }
 
-fn choose(labelled: Labelled<'_>, value: impl Fn(&crate::ranking::Confusion) -> f64) -> Result<f64> {
-    let sweep = Sweep::new(labelled.scores, labelled.anomalous).ok_or_else(|| {
+fn choose(labelled: Labelled<'_>, value: impl Fn(&WeightedConfusion) -> f64) -> Result<f64> {
+    let sweep = Sweep::new(labelled.scores, labelled.anomalous, None).ok_or_else(|| {
         let anomalies = labelled.anomalous.iter().filter(|&&anomalous| anomalous).count();
         Error::data(format!(
             "expected labelled images of both classes with finite scores, found {} scores for {} normal and \

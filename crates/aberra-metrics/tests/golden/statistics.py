@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import scipy.ndimage
+import scipy.optimize
 import scipy.stats
 import sklearn.covariance
+import sklearn.linear_model
 import sklearn.metrics
 import sklearn.neighbors
 import statsmodels.api
@@ -55,6 +57,41 @@ def ranking(seed):
     return [auroc, precision, f1, tpr[fpr <= 0.05].max(), tpr[fpr <= 0.1].max(), fpr[tpr >= 0.95].min()]
 
 
+def weights_of(draws, count):
+    """Weights from 1/8 to 2 in eighths: their sums are exact, and rounding decides nothing."""
+    return np.array([1 + draws.next() % 16 for _ in range(count)]) / 8
+
+
+def weighted_ranking(seed):
+    draws = Draws(seed)
+    count = 20 + draws.next() % 60
+    levels = (3, 10, 1000)[draws.next() % 3]
+    anomalous = np.array([draws.next() % 3 == 0 for _ in range(count)])
+    scores = np.array([draws.next() % levels for _ in range(count)]) / 8 - 1
+    weight = weights_of(draws, count)
+    if anomalous.all() or not anomalous.any():
+        return None
+    given = {"sample_weight": weight}
+    fpr, tpr, _ = sklearn.metrics.roc_curve(anomalous, scores, drop_intermediate=False, **given)
+    precision, recall, _ = sklearn.metrics.precision_recall_curve(anomalous, scores, **given)
+    verdict = scores > 0
+    return {
+        "numbers": [
+            sklearn.metrics.roc_auc_score(anomalous, scores, **given),
+            sklearn.metrics.average_precision_score(anomalous, scores, **given),
+            max(sklearn.metrics.f1_score(anomalous, scores >= score, **given) for score in scores),
+            tpr[fpr <= 0.05].max(),
+            tpr[fpr <= 0.1].max(),
+            fpr[tpr >= 0.95].min(),
+        ],
+        "roc": [fpr.tolist(), tpr.tolist()],
+        # From nothing called anomalous to everything; the first, without a precision, is made up by scikit-learn.
+        "precision_recall": [precision[::-1][1:].tolist(), recall[::-1][1:].tolist()],
+        "confusion": sklearn.metrics.confusion_matrix(anomalous, verdict, labels=[False, True], **given).ravel().tolist(),
+        "balanced_accuracy": sklearn.metrics.balanced_accuracy_score(anomalous, verdict, **given),
+    }
+
+
 def clopper_pearson():
     rows = []
     for successes, trials in [(0, 20), (1, 20), (3, 60), (20, 20), (17, 405), (500, 10_000), (99_999, 100_000)]:
@@ -88,6 +125,30 @@ def covariance(seed, count, dimensions):
     }
 
 
+def weighted_covariance(seed, count, dimensions):
+    """NumPy's weighted covariance, shrunk as by Ledoit and Wolf: each mean over points is a weighted one, and the number
+    of points is the effective number. scikit-learn knows no weights here."""
+    draws = Draws(seed)
+    points = draws.array(count, dimensions)
+    points[:, 0] += points[:, -1]
+    weight = weights_of(draws, count)
+    mean = np.average(points, axis=0, weights=weight)
+    sample = np.cov(points.T, aweights=weight, ddof=0)
+    identity = np.eye(dimensions) * np.trace(sample) / dimensions
+    outer = [np.outer(point, point) for point in points - mean]
+    squared = np.average([np.sum((one - sample) ** 2) for one in outer], weights=weight)
+    noise = squared / (weight.sum() ** 2 / np.sum(weight**2))
+    shrinkage = min(noise / np.sum((sample - identity) ** 2), 1.0)
+    covariance = (1 - shrinkage) * sample + shrinkage * identity
+    inverse = np.linalg.inv(covariance)
+    return {
+        "mean": mean[:4].tolist(),
+        "shrinkage": shrinkage,
+        "covariance": covariance[0, :4].tolist() + [covariance[-1, -1]],
+        "distances": [float(np.sqrt((point - mean) @ inverse @ (point - mean))) for point in points[:5]],
+    }
+
+
 def neighbours(seed, count, dimensions, nearest):
     points = Draws(seed).array(count, dimensions)
     search = sklearn.neighbors.NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(points)
@@ -96,13 +157,53 @@ def neighbours(seed, count, dimensions, nearest):
 
 
 def huber(seed, count, features):
-    draws = Draws(seed)
-    x = draws.array(count, features)
-    y = x @ np.arange(1, features + 1) + draws.array(count)
-    y[::7] += 5 * draws.uniform()
+    x, y = lines(Draws(seed), count, features)
     fit = statsmodels.api.RLM(y, statsmodels.api.add_constant(x), M=statsmodels.api.robust.norms.HuberT(1.345))
     result = fit.fit(scale_est="mad", maxiter=1000, tol=1e-14, conv="coefs")
     return {"line": result.params.tolist(), "scale": result.scale}
+
+
+def lines(draws, count, features):
+    x = draws.array(count, features)
+    y = x @ np.arange(1, features + 1) + draws.array(count)
+    y[::7] += 5 * draws.uniform()
+    return x, y
+
+
+def repeated_huber(seed, count, features):
+    """Whole weights: each image as often as its weight says."""
+    draws = Draws(seed)
+    x, y = lines(draws, count, features)
+    times = [1 + draws.next() % 4 for _ in range(count)]
+    x, y = np.repeat(x, times, axis=0), np.repeat(y, times)
+    fit = statsmodels.api.RLM(y, statsmodels.api.add_constant(x), M=statsmodels.api.robust.norms.HuberT(1.345))
+    result = fit.fit(scale_est="mad", maxiter=1000, tol=1e-14, conv="coefs")
+    return {"line": result.params.tolist(), "scale": result.scale}
+
+
+def weighted_median(values, weight):
+    order = np.argsort(values)
+    return float(values[order][np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)])
+
+
+def weighted_huber(seed, count, features):
+    """scikit-learn's scale is another than the median absolute residual. What bends the line is where residuals begin to
+    lose weight, epsilon times the scale: epsilon is chosen so that it is 1.345 times the weighted median's scale."""
+    draws = Draws(seed)
+    x, y = lines(draws, count, features)
+    weight = weights_of(draws, count) * 0.7
+
+    def fit(epsilon):
+        found = sklearn.linear_model.HuberRegressor(epsilon=epsilon, alpha=0.0, max_iter=100_000, tol=1e-12)
+        found.fit(x, y, sample_weight=weight)
+        return found, weighted_median(np.abs(y - found.predict(x)), weight) / scipy.stats.norm.ppf(0.75)
+
+    def excess(epsilon):
+        found, scale = fit(epsilon)
+        return epsilon * found.scale_ - 1.345 * scale
+
+    found, scale = fit(scipy.optimize.brentq(excess, 1.0, 5.0, xtol=1e-12))
+    return {"line": [found.intercept_, *found.coef_], "scale": scale}
 
 
 def ssim(seed, height, width, sigma):
@@ -177,11 +278,15 @@ def aupro(maps, masks, limit):
 
 golden = {
     "ranking": [ranking(seed) for seed in range(1000)],
+    "weighted_ranking": [weighted_ranking(seed) for seed in range(2000, 2012)],
     "clopper_pearson": clopper_pearson(),
     "order_statistics": order_statistics(),
     "covariance": [covariance(1, 50, 4), covariance(2, 30, 40), covariance(3, 300, 20)],
+    "weighted_covariance": [weighted_covariance(21, 50, 4), weighted_covariance(22, 30, 40)],
     "neighbours": neighbours(4, 40, 9, 5),
     "huber": [huber(5, 40, 3), huber(6, 101, 1), huber(7, 300, 5)],
+    "repeated_huber": [repeated_huber(23, 40, 3), repeated_huber(24, 100, 1)],
+    "weighted_huber": [weighted_huber(25, 60, 3), weighted_huber(26, 101, 1), weighted_huber(27, 300, 5)],
     "ssim": [ssim(8, 24, 31, 1.5), ssim(9, 33, 40, 3.0), ssim(10, 24, 31, 0.6)],
     "median": [median(11, 23, 31), median(12, 6, 64)],
     "pixels": [pixels(13, 2**20), pixels(14, 40), pixels(15, 1000)],

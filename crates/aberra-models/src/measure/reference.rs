@@ -49,7 +49,7 @@ impl Reference {
             )));
         }
         let flat = mu.concat();
-        let cloud = Cloud::ledoit_wolf(&flat, latent)?;
+        let cloud = Cloud::ledoit_wolf(&flat, latent, None)?;
         let scale: Vec<f32> = (0..latent)
             .map(|dimension| {
                 let squares = mu.iter().map(|mu| (f64::from(mu[dimension]) - cloud.mean[dimension]).powi(2));

@@ -101,14 +101,14 @@ pub struct Split {
     pub fold: Option<Fold>,
     /// Normals to train on: all members of their groups.
     pub train: Vec<usize>,
-    /// Normals to fit the scorer on and to watch in training: one per group.
+    /// Normals to fit the scorers on and to watch in training: all members of their groups.
     pub fit: Vec<usize>,
     /// Normals to draw the threshold from: one per group.
     pub calibration: Vec<usize>,
-    /// Normals and anomalies to test on: one of each per group.
+    /// Normals and anomalies to test on: all members of their groups.
     pub test: Vec<usize>,
-    /// Samples left aside: further members of the groups in fit, calibration and test; anomalies whose group also
-    /// holds normals that the detector learns from; with given folders, what lies in none of them.
+    /// Samples left aside: further members of the calibration part's groups; anomalies whose group also holds normals that
+    /// the detector learns from; with given folders, what lies in none of them.
     pub unused: Vec<usize>,
     /// Samples whose image cannot be read.
     pub unreadable: Vec<usize>,
@@ -327,21 +327,21 @@ impl<'a> Pool<'a> {
             .collect()
     }
 
-    /// A normal of each of `groups`.
-    fn normals(&self, groups: &[usize], seed: u64) -> Vec<usize> {
-        groups.iter().filter_map(|&group| self.representatives(group, seed).0).collect()
+    /// All members of a group.
+    fn whole(&self, group: usize) -> Vec<usize> {
+        self.members.get(&group).map_or_else(Vec::new, |members| [&members.normal[..], &members.anomalous].concat())
     }
 
-    /// A random normal and a random anomalous member of a group.
-    fn representatives(&self, group: usize, seed: u64) -> (Option<usize>, Option<usize>) {
+    /// A random normal of each of `groups`.
+    fn normals(&self, groups: &[usize], seed: u64) -> Vec<usize> {
+        groups.iter().filter_map(|&group| self.representative(group, seed)).collect()
+    }
+
+    /// A random normal of a group.
+    fn representative(&self, group: usize, seed: u64) -> Option<usize> {
+        let normals = &self.members.get(&group)?.normal;
         let mut random = generator(seed, Stream::Representative, group as u64);
-        let mut one = |members: &[usize]| match members.len() {
-            0 => None,
-            count => Some(members[random.random_range(0..count as u64) as usize]),
-        };
-        self.members
-            .get(&group)
-            .map_or((None, None), |members| (one(&members.normal), one(&members.anomalous)))
+        (!normals.is_empty()).then(|| normals[random.random_range(0..normals.len() as u64) as usize])
     }
 
     /// Gives the groups at `test` of `groups` to the test part, with every group of anomalies only, and divides the rest.
@@ -361,13 +361,12 @@ impl<'a> Pool<'a> {
         split.policy = SplitPolicy::Pool;
         split.fold = fold;
         split.train = self.all(train);
-        split.fit = self.normals(fit, settings.seed);
+        split.fit = self.all(fit);
         split.calibration = self.normals(calibration, settings.seed);
         let only_anomalies =
             self.members.iter().filter(|(_, members)| members.normal.is_empty()).map(|(&group, _)| group);
         for group in groups[test].iter().copied().chain(only_anomalies) {
-            let (normal, anomalous) = self.representatives(group, settings.seed);
-            split.test.extend(normal.into_iter().chain(anomalous));
+            split.test.extend(self.whole(group));
         }
         Ok(split.finish())
     }
@@ -420,7 +419,7 @@ fn by_layout(
     let (drawn_fit, rest) = rest.split_at(if given_fit.is_empty() { sizes.fit } else { 0 });
     split.train = train.all(rest);
     split.fit =
-        if given_fit.is_empty() { train.normals(drawn_fit, seed) } else { fit.normals(&given_fit, seed) };
+        if given_fit.is_empty() { train.all(drawn_fit) } else { fit.all(&given_fit) };
     split.calibration = if given_calibration.is_empty() {
         train.normals(drawn_calibration, seed)
     } else {
@@ -430,8 +429,7 @@ fn by_layout(
         [&groups, &given_fit, &given_calibration].into_iter().flatten().copied().collect();
     let mut leak = Leak::default();
     for (&group, members) in &test.members {
-        let (normal, anomalous) = test.representatives(group, seed);
-        split.test.extend(normal.into_iter().chain(anomalous));
+        split.test.extend(test.whole(group));
         let leaked = usize::from(learned.contains(&group));
         leak.normal += members.normal.len();
         leak.normal_leaked += members.normal.len() * leaked;

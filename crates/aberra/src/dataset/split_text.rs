@@ -32,11 +32,11 @@ impl fmt::Display for Printed<'_> {
         writeln!(f, ", for a false-alarm rate of {}", percent(split.rate))?;
         let normal = split.test.iter().filter(|&&index| dataset.samples[index].label.is_normal()).count();
         writeln!(f, "  train        {:>6} images of {} groups", split.train.len(), sizes.train)?;
-        writeln!(f, "  fit          {:>6} images, one per group", split.fit.len())?;
+        writeln!(f, "  fit          {:>6} images of {} groups", split.fit.len(), sizes.fit)?;
         writeln!(f, "  calibration  {:>6} images, one per group", split.calibration.len())?;
         writeln!(
             f,
-            "  test         {:>6} normal and {} anomalous images, one per group",
+            "  test         {:>6} normal and {} anomalous images of their groups",
             normal,
             split.test.len() - normal
         )?;

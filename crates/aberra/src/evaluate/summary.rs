@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aberra_metrics::weights::group_weights;
 use aberra_models::Shape;
 use rand::RngExt;
 
@@ -18,7 +19,7 @@ use aberra_metrics::binomial::clopper_pearson;
 use aberra_metrics::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap, paired_bootstrap};
 use aberra_metrics::pixel::AUPRO_FPR_LIMIT;
 use aberra_metrics::random::{Stream, generator};
-use aberra_metrics::ranking::{Confusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
+use aberra_metrics::ranking::{Confusion, WeightedConfusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
 
 /// False-positive rates at which the true-positive rate is given.
 const FALSE_POSITIVE_RATES: [f64; 3] = [0.01, 0.05, 0.1];
@@ -92,7 +93,10 @@ pub(super) fn summarize(
         },
         bootstrap: settings,
         ranking: all.ranking(&scores, settings),
-        verdicts: verdicts(Confusion::at(&scores, &all.anomalous, threshold).unwrap_or_default()),
+        verdicts: verdicts(
+            Confusion::at(&scores, &all.anomalous, threshold).unwrap_or_default(),
+            WeightedConfusion::at(&scores, &all.anomalous, Some(&all.weights), threshold).unwrap_or_default(),
+        ),
         false_alarms: all.false_alarms(promised, settings),
         without_leaked: (leaked.normals + leaked.anomalies > 0).then(|| WithoutLeaked {
             normals: unleaked.normals(),
@@ -157,21 +161,21 @@ struct Table<'a> {
     rows: Vec<(&'a ImageRow, &'a ScoredImage)>,
     anomalous: Vec<bool>,
     groups: Vec<u64>,
+    /// The images of a group and class share a weight of 1.
+    weights: Vec<f64>,
 }
 
 impl<'a> Table<'a> {
     fn of(images: &'a [ImageRow], wanted: impl Fn(&ImageRow, &ScoredImage) -> bool) -> Self {
         let scored = images.iter().filter_map(|row| Some((row, row.scored()?)));
         let rows: Vec<_> = scored.filter(|(row, scored)| wanted(row, scored)).collect();
-        Self {
-            anomalous: rows.iter().map(|(row, _)| !row.label.is_normal()).collect(),
-            groups: rows.iter().map(|(row, _)| row.group as u64).collect(),
-            rows,
-        }
+        let anomalous: Vec<bool> = rows.iter().map(|(row, _)| !row.label.is_normal()).collect();
+        let groups: Vec<u64> = rows.iter().map(|(row, _)| row.group as u64).collect();
+        Self { weights: group_weights(&groups, &anomalous), rows, anomalous, groups }
     }
 
     fn labels(&self) -> GroupedLabels<'_> {
-        GroupedLabels { anomalous: &self.anomalous, groups: &self.groups }
+        GroupedLabels { anomalous: &self.anomalous, groups: &self.groups, weights: Some(&self.weights) }
     }
 
     fn own_scores(&self) -> Vec<f64> {
@@ -206,10 +210,13 @@ impl<'a> Table<'a> {
     }
 
     fn ranking(&self, scores: &[f64], settings: BootstrapSettings) -> Ranking {
-        let anomalous = &self.anomalous;
+        let (anomalous, weights) = (&self.anomalous, Some(&self.weights[..]));
         let reason = self.reason();
-        let share = self.anomalies() as f64 / self.rows.len().max(1) as f64;
-        let at_rate = |rate| AtRate { rate, value: Metric::new(tpr_at_fpr(scores, anomalous, rate), reason) };
+        let weight = |of: bool| -> f64 {
+            anomalous.iter().zip(&self.weights).filter(|(anomalous, _)| **anomalous == of).map(|(_, weight)| weight).sum()
+        };
+        let share = weight(true) / (weight(true) + weight(false));
+        let at_rate = |rate| AtRate { rate, value: Metric::new(tpr_at_fpr(scores, anomalous, weights, rate), reason) };
         Ranking {
             auroc: self.auroc(scores, settings),
             average_precision: Metric::new(
@@ -221,8 +228,8 @@ impl<'a> Table<'a> {
                 reason,
             ),
             tpr_at_fpr: FALSE_POSITIVE_RATES.into_iter().map(at_rate).collect(),
-            fpr_at_95_tpr: Metric::new(fpr_at_tpr(scores, anomalous, TRUE_POSITIVE_RATE), reason),
-            oracle_f1: Metric::new(f1_max(scores, anomalous), reason),
+            fpr_at_95_tpr: Metric::new(fpr_at_tpr(scores, anomalous, weights, TRUE_POSITIVE_RATE), reason),
+            oracle_f1: Metric::new(f1_max(scores, anomalous, weights), reason),
         }
     }
 
@@ -281,17 +288,17 @@ impl<'a> Table<'a> {
     }
 }
 
-fn verdicts(confusion: Confusion) -> Verdicts {
+fn verdicts(confusion: Confusion, weighted: WeightedConfusion) -> Verdicts {
     let no_anomalies = "no anomalous images";
     let no_normals = "no normal images";
     let one_missing = if confusion.anomalies() == 0 { no_anomalies } else { no_normals };
     Verdicts {
         confusion,
-        precision: Metric::new(confusion.precision(), "no image was called anomalous"),
-        recall: Metric::new(confusion.recall(), no_anomalies),
-        specificity: Metric::new(confusion.specificity(), no_normals),
-        f1: Metric::new(confusion.f1(), no_anomalies),
-        balanced_accuracy: Metric::new(confusion.balanced_accuracy(), one_missing),
+        precision: Metric::new(weighted.precision(), "no image was called anomalous"),
+        recall: Metric::new(weighted.recall(), no_anomalies),
+        specificity: Metric::new(weighted.specificity(), no_normals),
+        f1: Metric::new(weighted.f1(), no_anomalies),
+        balanced_accuracy: Metric::new(weighted.balanced_accuracy(), one_missing),
     }
 }
 
@@ -302,13 +309,19 @@ fn kinds(images: &[ImageRow], settings: BootstrapSettings) -> Vec<KindRow> {
         let of_kind = Table::of(images, |row, _| row.label.kind() == Some(kind));
         let against_normals =
             Table::of(images, |row, _| row.label.is_normal() || row.label.kind() == Some(kind));
-        let found = of_kind.rows.iter().filter(|(_, scored)| scored.anomalous).count();
+        let found: f64 = of_kind
+            .rows
+            .iter()
+            .zip(&of_kind.weights)
+            .filter(|((_, scored), _)| scored.anomalous)
+            .map(|(_, weight)| weight)
+            .sum();
         KindRow {
             kind: kind.to_owned(),
             images: of_kind.rows.len(),
             groups: of_kind.groups.iter().collect::<BTreeSet<_>>().len(),
             auroc: against_normals.auroc(&against_normals.own_scores(), settings),
-            recall: Metric::Known(found as f64 / of_kind.rows.len() as f64),
+            recall: Metric::Known(found / of_kind.weights.iter().sum::<f64>()),
         }
     };
     kinds.into_iter().map(row).collect()

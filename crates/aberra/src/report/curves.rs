@@ -9,10 +9,11 @@ const POINTS: usize = 201;
 
 /// The ROC curve: at each false-positive rate the greatest true-positive rate. Empty where a class is missing.
 pub(super) fn roc(scores: &[f64], labels: GroupedLabels<'_>, settings: BootstrapSettings) -> RocData {
-    let Some(points) = roc_curve(scores, labels.anomalous) else { return RocData::default() };
+    let Some(points) = roc_curve(scores, labels.anomalous, labels.weights) else { return RocData::default() };
     let rates = thinned(points.iter().map(|point| point.false_positive_rate));
-    let at_rates =
-        |scores: &[f64], anomalous: &[bool]| Some(greatest_tpr(&roc_curve(scores, anomalous)?, &rates));
+    let at_rates = |scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>| {
+        Some(greatest_tpr(&roc_curve(scores, anomalous, weights)?, &rates))
+    };
     let band = bootstrap_band(scores, labels, settings, at_rates).unwrap_or_default();
     RocData {
         tpr: shorts(greatest_tpr(&points, &rates)),
@@ -23,8 +24,10 @@ pub(super) fn roc(scores: &[f64], labels: GroupedLabels<'_>, settings: Bootstrap
 }
 
 /// The ROC curve without a band.
-pub(super) fn plain_roc(scores: &[f64], anomalous: &[bool]) -> PlainRoc {
-    let Some(points) = roc_curve(scores, anomalous) else { return PlainRoc::default() };
+pub(super) fn plain_roc(scores: &[f64], labels: GroupedLabels<'_>) -> PlainRoc {
+    let Some(points) = roc_curve(scores, labels.anomalous, labels.weights) else {
+        return PlainRoc::default();
+    };
     let rates = thinned(points.iter().map(|point| point.false_positive_rate));
     PlainRoc { tpr: shorts(greatest_tpr(&points, &rates)), fpr: shorts(rates) }
 }
@@ -36,12 +39,12 @@ pub(super) fn precision_recall(
     labels: GroupedLabels<'_>,
     settings: BootstrapSettings,
 ) -> PrecisionRecallData {
-    let Some(points) = precision_recall_curve(scores, labels.anomalous) else {
+    let Some(points) = precision_recall_curve(scores, labels.anomalous, labels.weights) else {
         return PrecisionRecallData::default();
     };
     let recalls = thinned(points.iter().map(|point| point.recall));
-    let at_recalls = |scores: &[f64], anomalous: &[bool]| {
-        Some(first_precision(&precision_recall_curve(scores, anomalous)?, &recalls))
+    let at_recalls = |scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>| {
+        Some(first_precision(&precision_recall_curve(scores, anomalous, weights)?, &recalls))
     };
     let band = bootstrap_band(scores, labels, settings, at_recalls).unwrap_or_default();
     PrecisionRecallData {
@@ -92,7 +95,7 @@ mod tests {
     const ANOMALOUS: [bool; 8] = [false, false, false, false, true, true, true, true];
 
     fn labels() -> GroupedLabels<'static> {
-        GroupedLabels { anomalous: &ANOMALOUS, groups: &[0, 1, 2, 3, 4, 5, 6, 7] }
+        GroupedLabels { anomalous: &ANOMALOUS, groups: &[0, 1, 2, 3, 4, 5, 6, 7], weights: None }
     }
 
     #[test]
@@ -124,7 +127,7 @@ mod tests {
 
     #[test]
     fn without_a_class_there_is_no_curve() {
-        let labels = GroupedLabels { anomalous: &[false, false], groups: &[0, 1] };
+        let labels = GroupedLabels { anomalous: &[false, false], groups: &[0, 1], weights: None };
         assert_eq!(roc(&[1.0, 2.0], labels, BootstrapSettings::default()), RocData::default());
         assert!(precision_recall(&[1.0, 2.0], labels, BootstrapSettings::default()).recall.is_empty());
     }

@@ -5,16 +5,19 @@ use std::collections::BTreeSet;
 use super::curves;
 use crate::detector::PartSize;
 use crate::evaluate::{Evaluation, ImageRow, Metric, ScoredImage};
+use aberra_metrics::weights::group_weights;
 use crate::wire::{BootstrapData, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits};
 use aberra_metrics::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
 use aberra_metrics::pixel::Bounded;
-use aberra_metrics::ranking::{Confusion, average_precision};
+use aberra_metrics::ranking::{WeightedConfusion, average_precision};
 
 /// The scored images of an evaluation side by side.
 pub(super) struct Scored<'a> {
     pub(super) rows: Vec<(&'a ImageRow, &'a ScoredImage)>,
     pub(super) anomalous: Vec<bool>,
     groups: Vec<u64>,
+    /// The images of a group and class share a weight of 1.
+    pub(super) weights: Vec<f64>,
 }
 
 impl<'a> Scored<'a> {
@@ -23,11 +26,9 @@ impl<'a> Scored<'a> {
     }
 
     fn from_rows(rows: Vec<(&'a ImageRow, &'a ScoredImage)>) -> Self {
-        Self {
-            anomalous: rows.iter().map(|(row, _)| !row.label.is_normal()).collect(),
-            groups: rows.iter().map(|(row, _)| row.group as u64).collect(),
-            rows,
-        }
+        let anomalous: Vec<bool> = rows.iter().map(|(row, _)| !row.label.is_normal()).collect();
+        let groups: Vec<u64> = rows.iter().map(|(row, _)| row.group as u64).collect();
+        Self { weights: group_weights(&groups, &anomalous), rows, anomalous, groups }
     }
 
     /// Those that `wanted` holds for.
@@ -36,7 +37,7 @@ impl<'a> Scored<'a> {
     }
 
     pub(super) fn labels(&self) -> GroupedLabels<'_> {
-        GroupedLabels { anomalous: &self.anomalous, groups: &self.groups }
+        GroupedLabels { anomalous: &self.anomalous, groups: &self.groups, weights: Some(&self.weights) }
     }
 
     /// The detector's scores.
@@ -65,7 +66,7 @@ impl<'a> Scored<'a> {
         &self,
         scores: &[f64],
         settings: BootstrapSettings,
-        metric: impl Fn(&[f64], &[bool]) -> Option<f64> + Sync,
+        metric: impl Fn(&[f64], &[bool], Option<&[f64]>) -> Option<f64> + Sync,
     ) -> Metric<Interval> {
         Metric::new(bootstrap(scores, self.labels(), settings, metric).map(short_interval), self.reason())
     }
@@ -93,7 +94,9 @@ pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> Evaluatio
     let settings = evaluation.bootstrap;
     let scores = scored.scores();
     let threshold = evaluation.detector.threshold;
-    let recall = |scores: &[f64], anomalous: &[bool]| Confusion::at(scores, anomalous, threshold)?.recall();
+    let recall = |scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>| {
+        WeightedConfusion::at(scores, anomalous, weights, threshold)?.recall()
+    };
     let false_alarms = &evaluation.false_alarms.over_groups;
     EvaluationData {
         data_name: evaluation.data.name.clone(),

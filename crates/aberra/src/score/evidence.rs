@@ -1,5 +1,6 @@
 //! Evidence: all measurements of all members on one image, joined in order; and the table of many images' evidence.
 
+use aberra_metrics::standardize::Standardizer;
 use aberra_metrics::{Error, Result};
 use aberra_models::measure::Descriptor;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,15 @@ impl<'a> Normals<'a> {
         })
     }
 
+    /// A value of each image in standard deviations, weighted as the images are.
+    ///
+    /// # Errors
+    /// No images, or a value that is not finite.
+    pub fn standardizer(&self, value: impl Fn(&Sample<'_>) -> f64) -> Result<Standardizer> {
+        let values: Vec<f64> = self.samples().map(|sample| value(&sample)).collect();
+        Standardizer::fit(&values, self.weights)
+    }
+
     /// The full name of the first measurement called `name`, by its full name or without its member's.
     pub fn find(&self, name: &str) -> Option<&'a str> {
         let own = |full: &str| full.rsplit_once('.').map_or(full, |(_, own)| own) == name;
@@ -114,4 +124,10 @@ impl<'a> Normals<'a> {
         ))
         .with_hint("give more normal images, or choose the scorer mse"))
     }
+}
+
+/// The logarithm, finite on images that are black or perfectly reconstructed.
+pub(super) fn log(value: f64) -> f64 {
+    const FLOOR: f64 = 1e-9;
+    value.max(FLOOR).ln()
 }

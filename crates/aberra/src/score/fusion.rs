@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::evidence::{Normals, Sample};
 use super::residual::{Residual, ResidualParameters};
 use super::scorer::ScorerKind;
-use super::standardise::{Standard, log};
+use aberra_metrics::standardize::Standardizer;
+
+use super::evidence::log;
 
 /// The sum of residual, latent distance and error peak, each in standard deviations of the fit split's normals.
 pub(super) struct Fusion;
@@ -22,7 +24,7 @@ pub(super) struct Fusion;
 pub(super) struct FusionParameters {
     /// Of the residual.
     residual: ResidualParameters,
-    residual_scale: Standard,
+    residual_scale: Standardizer,
     /// Measurements that are added as logarithms.
     measurements: Vec<View>,
 }
@@ -33,13 +35,13 @@ pub(super) struct FusionParameters {
 pub(super) struct View {
     /// Full name.
     pub(super) measurement: String,
-    pub(super) scale: Standard,
+    pub(super) scale: Standardizer,
 }
 
 impl View {
     pub(super) fn fit(normals: &Normals<'_>, scorer: &str, name: &str) -> Result<Self> {
         let measurement = normals.require(scorer, name)?;
-        let scale = Standard::fit(normals, |sample| log(sample.get(&measurement)));
+        let scale = normals.standardizer(|sample| log(sample.get(&measurement)))?;
         Ok(Self { measurement, scale })
     }
 
@@ -57,7 +59,7 @@ impl ScorerKind for Fusion {
 
     fn fit(normals: &Normals<'_>) -> Result<FusionParameters> {
         let residual = Residual::fit(normals)?;
-        let residual_scale = Standard::fit(normals, |sample| Residual::score(&residual, sample));
+        let residual_scale = normals.standardizer(|sample| Residual::score(&residual, sample))?;
         let view = |name| View::fit(normals, Self::NAME, name);
         let measurements = vec![view("neighbour_distance")?, view("peak_error")?];
         Ok(FusionParameters { residual, residual_scale, measurements })

@@ -7,7 +7,6 @@ mod fusion;
 mod residual;
 mod scorer;
 mod single;
-mod standardise;
 #[cfg(test)]
 mod testing;
 mod typicality;

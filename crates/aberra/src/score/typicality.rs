@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::evidence::{Normals, Sample};
 use super::fusion::View;
 use super::scorer::ScorerKind;
-use super::standardise::Standard;
+use aberra_metrics::standardize::Standardizer;
+
 
 /// How untypical the evidence is: the sum of three distances, each in standard deviations of the fit split's normals.
 pub(super) struct Typicality;
@@ -28,7 +29,7 @@ pub(super) struct TypicalityParameters {
     statistics: Vec<View>,
     /// The matrix that whitens the statistics, row by row.
     whitening: Vec<Vec<f64>>,
-    density_scale: Standard,
+    density_scale: Standardizer,
     /// Measurements that are added as logarithms.
     measurements: Vec<View>,
 }
@@ -49,7 +50,7 @@ impl ScorerKind for Typicality {
             .flat_map(|sample| statistics.iter().map(|view| view.score(&sample) as f32).collect::<Vec<_>>())
             .collect();
         let count = statistics.len();
-        let cloud = Cloud::ledoit_wolf(&standardised, count)?;
+        let cloud = Cloud::ledoit_wolf(&standardised, count, normals.weights)?;
         let factor = Cholesky::new(&cloud.covariance, count).ok_or_else(|| {
             Error::data("the evidence of the normals does not vary")
                 .with_hint("give other normal images, or choose the scorer mse")
@@ -64,10 +65,10 @@ impl ScorerKind for Typicality {
         let mut parameters = TypicalityParameters {
             statistics,
             whitening,
-            density_scale: Standard { mean: 0.0, scale: 1.0 },
+            density_scale: Standardizer { mean: 0.0, scale: 1.0 },
             measurements: vec![view("neighbour_distance")?, view("peak_error")?],
         };
-        parameters.density_scale = Standard::fit(normals, |sample| parameters.distance(sample));
+        parameters.density_scale = normals.standardizer(|sample| parameters.distance(sample))?;
         Ok(parameters)
     }
 
