@@ -1,7 +1,6 @@
-//! Activation functions that kernels apply while they write, and undo while they read a gradient.
+//! Activation functions and their derivatives.
 
 use crate::exponential::sigmoid;
-use crate::tile::End;
 use crate::wide::wide;
 
 /// A function applied to every element of a layer's output.
@@ -66,15 +65,6 @@ impl Activation {
         }
     }
 
-    /// What a product does to its sums before it stores them, and what is left to do to the output.
-    pub(crate) fn split(self) -> (End, Self) {
-        match self {
-            Self::Relu => (End::Relu, Self::Identity),
-            Self::LeakyRelu(slope) => (End::LeakyRelu(slope), Self::Identity),
-            other => (End::Sum, other),
-        }
-    }
-
     /// Applies the function to every element.
     pub(crate) fn apply_all(self, values: &mut [f32]) {
         if self != Self::Identity {
@@ -98,7 +88,7 @@ wide! {
     }
 
     /// Takes a gradient back through an activation.
-    fn gate(gradient: &[f32], output: &[f32], activation: Activation, target: &mut [f32]) {
+    pub(crate) fn gate(gradient: &[f32], output: &[f32], activation: Activation, target: &mut [f32]) {
         let gated = target.iter_mut().zip(gradient).zip(output);
         match activation {
             Activation::Relu => {
@@ -110,63 +100,6 @@ wide! {
             Activation::Sigmoid => gated.for_each(|((t, &g), &y)| *t = g * (y * (1.0 - y))),
             Activation::Tanh => gated.for_each(|((t, &g), &y)| *t = g * (1.0 - y * y)),
             Activation::Identity => target.copy_from_slice(gradient),
-        }
-    }
-}
-
-/// A tensor as a kernel reads it: plain values, or a gradient taken back through an activation on the fly.
-#[derive(Clone, Copy)]
-pub(crate) struct Signal<'a> {
-    values: &'a [f32],
-    gate: Option<(&'a [f32], Activation)>,
-}
-
-impl<'a> Signal<'a> {
-    /// Plain values.
-    pub(crate) fn plain(values: &'a [f32]) -> Self {
-        Self { values, gate: None }
-    }
-
-    /// A gradient with respect to `output = activation(x)`, read as the gradient with respect to `x`.
-    pub(crate) fn gated(gradient: &'a [f32], output: &'a [f32], activation: Activation) -> Self {
-        assert_eq!(gradient.len(), output.len(), "a gradient has as many elements as its output");
-        let gate = (activation != Activation::Identity).then_some((output, activation));
-        Self { values: gradient, gate }
-    }
-
-    /// Number of elements.
-    pub(crate) fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// The elements from `start` on, `length` of them.
-    pub(crate) fn part(&self, start: usize, length: usize) -> Self {
-        Self {
-            values: &self.values[start..start + length],
-            gate: self.gate.map(|(output, activation)| (&output[start..start + length], activation)),
-        }
-    }
-
-    /// All elements, where possible without a copy; else written to `buffer`.
-    pub(crate) fn read<'b>(&self, buffer: &'b mut Vec<f32>) -> &'b [f32]
-    where
-        'a: 'b,
-    {
-        if self.gate.is_none() {
-            return self.values;
-        }
-        buffer.resize(buffer.len().max(self.len()), 0.0);
-        let target = &mut buffer[..self.values.len()];
-        self.write_to(target);
-        target
-    }
-
-    /// Writes all elements to `target`, which must be as long.
-    #[inline]
-    pub(crate) fn write_to(&self, target: &mut [f32]) {
-        match self.gate {
-            None => target.copy_from_slice(self.values),
-            Some((output, activation)) => gate(self.values, output, activation, target),
         }
     }
 }
@@ -200,7 +133,7 @@ mod tests {
                 let derivative = activation.derivative(activation.apply(x));
                 assert!((difference - derivative).abs() < 1e-3, "{activation:?} at {x}");
                 let mut gradient = [0.0];
-                Signal::gated(&[3.0], &[activation.apply(x)], activation).write_to(&mut gradient);
+                gate(&[3.0], &[activation.apply(x)], activation, &mut gradient);
                 assert!((gradient[0] - 3.0 * derivative).abs() < 1e-6, "{activation:?} at {x}");
             }
         }

@@ -8,13 +8,16 @@
 //!
 //! Depths, and places in a window, are counted in values of the operands.
 
-use crate::activation::{Activation, Signal};
+use crate::activation::Activation;
+use crate::epilogue::End;
 use crate::geometry::{Plane, Sizes};
-use crate::operand::{Operands, Value, at_least, with_operands};
+use crate::operand::{Operands, with_operands};
 use crate::pool;
 use crate::precision::Precision;
 use crate::product::{Panels, Product, ROW_BLOCK, Rows};
-use crate::tile::{End, LANES, Runs};
+use crate::scratch::{Scratched, at_least};
+use crate::signal::Signal;
+use crate::tile::{LANES, Runs};
 use crate::window::{Part, copy_window};
 use crate::winograd;
 use rayon::prelude::*;
@@ -54,7 +57,7 @@ fn gather_operands<O: Operands>(
     let length = kernel_width * channels;
     let rows = Rows::new(Runs { count: kernel_height, stride: width * channels, ..Runs::one(length) });
     let strip = strip_height(sizes.small, stride * width * channels);
-    let (end, after) = activation.split();
+    let (end, after) = End::split(activation);
     let mut output = pool::take(sizes.batch * sizes.small.len());
     for_each_strip(&mut output, sizes.small, strip, |image, top, output| {
         O::Value::with_scratch(|scratch| {
@@ -130,7 +133,7 @@ fn spread_phases<O: Operands>(
         Plane { height: sizes.large.height.div_ceil(stride), width: width * stride, channels },
         width * channels,
     );
-    let (end, after) = activation.split();
+    let (end, after) = End::split(activation);
     let mut output = pool::take(sizes.batch * sizes.large.len());
     for_each_strip(&mut output, sizes.large, strip * stride, |image, top, output| {
         O::Value::with_scratch(|scratch| {

@@ -3,12 +3,15 @@
 //! The weights are read once, in pieces that do not depend on the number of rows, so each row has the same bits in any
 //! batch.
 
-use crate::activation::{Activation, Signal};
-use crate::operand::{Operands, Value, at_least, with_operands};
+use crate::activation::Activation;
+use crate::epilogue::End;
+use crate::operand::{Operands, with_operands};
 use crate::pool;
 use crate::precision::Precision;
 use crate::product::{Panels, Product, Rows};
-use crate::tile::{DEPTH_BLOCK, End, LANES, Left, ROWS, Runs, Sums, multiply};
+use crate::scratch::{Scratched, at_least};
+use crate::signal::Signal;
+use crate::tile::{DEPTH_BLOCK, LANES, Left, ROWS, Runs, Sums, multiply};
 use rayon::prelude::*;
 
 /// Inputs per piece of work; the pieces' sums are added in order.

@@ -1,12 +1,13 @@
 //! The operations on Burn's CPU backend: `f32` tensors go to our kernels, others to stock operations.
 
-use crate::activation::{Activation, Signal};
+use crate::activation::Activation;
 use crate::backend::Kernels;
 use crate::cost::{self, Decoded, PixelLikelihood};
 use crate::geometry::{Geometry, Plane, Sizes};
 use crate::norm::{self, Normalization};
 use crate::optimise::{self, AdamStep};
 use crate::precision::Precision;
+use crate::signal::Signal;
 use crate::similarity::{self, Similarity};
 use crate::{convolve, dense, divergence, pool, stock, weight_gradient};
 use burn::backend::{Flex, TensorMetadata};

@@ -11,10 +11,12 @@
 
 mod activation;
 mod backend;
+mod bfloat16;
 mod convolve;
 mod cost;
 mod dense;
 mod divergence;
+mod epilogue;
 mod exponential;
 mod flex;
 mod geometry;
@@ -23,9 +25,13 @@ mod instructions;
 mod norm;
 mod operand;
 mod optimise;
+#[cfg(test)]
+mod parity;
 mod pool;
 mod precision;
 mod product;
+mod scratch;
+mod signal;
 mod similarity;
 mod stock;
 mod tile;

@@ -5,9 +5,10 @@
 //! the differences from it, and blocks are put together in double precision (Chan, Golub and LeVeque, 1983), in the
 //! order of the rows.
 
-use crate::activation::{Activation, Signal};
-use crate::operand::Value;
+use crate::activation::Activation;
 use crate::pool;
+use crate::scratch::Scratched;
+use crate::signal::Signal;
 use crate::wide::wide;
 use rayon::prelude::*;
 

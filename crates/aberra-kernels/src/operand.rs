@@ -3,75 +3,20 @@
 //! A kernel is written once, over [`Operands`], and counts lengths and places along the depth in their values. The
 //! second of the three is what a processor without bfloat16 instructions uses, and what has an odd depth.
 
-use crate::activation::Signal;
+use crate::bfloat16::{Pair, rounded};
 use crate::instructions::InstructionSet;
 use crate::pool::Pooled;
 use crate::precision::Precision;
+use crate::scratch::{Scratched, at_least};
+use crate::signal::Signal;
 use crate::tile::{LANES, Multiply};
 use crate::wide::wide;
-use crate::window::Scratch;
-use std::cell::RefCell;
 
 /// A value of an operand in memory; all bits 0 are the number 0.
-pub(crate) trait Value: Multiply + Pooled + Send + Sync {
-    /// Lends the thread's working space. The work must not itself start parallel work: a thread that waits may be given
-    /// another piece of work, which would find the space lent already.
-    fn with_scratch<T>(work: impl FnOnce(&mut Scratch<Self>) -> T) -> T;
-}
+pub(crate) trait Value: Multiply + Pooled + Scratched + Send + Sync {}
 
-impl Value for f32 {
-    fn with_scratch<T>(work: impl FnOnce(&mut Scratch<Self>) -> T) -> T {
-        thread_local! {
-            static SCRATCH: RefCell<Scratch<f32>> = RefCell::default();
-        }
-        SCRATCH.with_borrow_mut(work)
-    }
-}
-
-impl Value for Pair {
-    fn with_scratch<T>(work: impl FnOnce(&mut Scratch<Self>) -> T) -> T {
-        thread_local! {
-            static SCRATCH: RefCell<Scratch<Pair>> = RefCell::default();
-        }
-        SCRATCH.with_borrow_mut(work)
-    }
-}
-
-/// Two bfloat16 that follow each other along the depth.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[repr(transparent)]
-pub(crate) struct Pair(u32);
-
-impl Pair {
-    /// Rounds both.
-    #[inline(always)]
-    pub(crate) fn new([first, second]: [f32; 2]) -> Self {
-        Self(rounded(first).to_bits() >> 16 | rounded(second).to_bits())
-    }
-
-    /// The first in the lower half.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub(crate) fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// Both, the first in front.
-    #[inline(always)]
-    pub(crate) fn parts(self) -> [f32; 2] {
-        [f32::from_bits(self.0 << 16), f32::from_bits(self.0 & 0xffff_0000)]
-    }
-}
-
-/// The nearest bfloat16, of two equally near the one whose last bit is 0. A NaN stays one.
-#[inline(always)]
-pub(crate) fn rounded(value: f32) -> f32 {
-    let bits = value.to_bits();
-    let is_nan = bits & 0x7fff_ffff > 0x7f80_0000;
-    // Half of the last place that is kept, less the little that makes a tie go down to an even number.
-    let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
-    f32::from_bits(if is_nan { bits | 0x0040_0000 } else { nearest } & 0xffff_0000)
-}
+impl Value for f32 {}
+impl Value for Pair {}
 
 /// A form that operands take.
 pub(crate) trait Operands {
@@ -195,12 +140,6 @@ wide! {
     }
 }
 
-/// The first `length` values of a buffer, which grows to hold them.
-pub(crate) fn at_least<V: Copy + Default>(buffer: &mut Vec<V>, length: usize) -> &mut [V] {
-    buffer.resize(buffer.len().max(length), V::default());
-    &mut buffer[..length]
-}
-
 /// Calls with the form that operands of a precision take on this processor: `with_operands!(precision, depth, O => f::<O>())`,
 /// `depth` being what [`Pairs`] must divide.
 macro_rules! with_operands {
@@ -251,34 +190,6 @@ impl Form {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rounding_is_to_the_nearest_and_ties_to_even() {
-        // 8 significant bits: between 1 and 2 they are 1/128 apart.
-        for (value, expected) in [
-            (1.0, 1.0),
-            (1.0 + 1.0 / 256.0, 1.0),
-            (1.0 + 3.0 / 256.0, 1.0 + 4.0 / 256.0),
-            (1.0 + 1.1 / 256.0, 1.0 + 2.0 / 256.0),
-            (-1.0 - 1.1 / 256.0, -1.0 - 2.0 / 256.0),
-            (0.0, 0.0),
-            (f32::MAX, f32::INFINITY),
-            (f32::NEG_INFINITY, f32::NEG_INFINITY),
-        ] {
-            assert_eq!(rounded(value).to_bits(), f32::to_bits(expected), "{value}");
-        }
-        // A NaN whose few bits would be lost, and one that would overflow into a number.
-        for bits in [0x7f80_0001, 0x7fff_ffff, 0xffff_ffff] {
-            assert!(rounded(f32::from_bits(bits)).is_nan());
-        }
-    }
-
-    #[test]
-    fn a_pair_holds_both() {
-        assert_eq!(Pair::new([1.5, -2.25]).parts(), [1.5, -2.25]);
-        assert_eq!(Pair::new([f32::NEG_INFINITY, 1.0 + 1.0 / 512.0]).parts(), [f32::NEG_INFINITY, 1.0]);
-        assert_eq!(Pair::default().parts(), [0.0, 0.0]);
-    }
 
     #[test]
     fn packing_joins_neighbours_along_the_depth() {

@@ -1,7 +1,7 @@
 //! Buffers kept for the next operation that needs one of the same length. Fresh memory costs a page fault for every
 //! 4 KiB, and a training step needs buffers of the same lengths as the step before it.
 
-use crate::operand::Pair;
+use crate::bfloat16::Pair;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,8 +1,9 @@
 //! Rows that lie anywhere in a buffer, times a packed matrix: the loop nest around the register tile.
 
+use crate::epilogue::End;
 use crate::operand::{Operands, Value};
 use crate::pool;
-use crate::tile::{DEPTH_BLOCK, End, LANES, Left, ROWS, Runs, Sums, multiply};
+use crate::tile::{DEPTH_BLOCK, LANES, Left, ROWS, Runs, Sums, multiply};
 use rayon::prelude::*;
 
 /// Rows that are worked through at a time, so that what they read stays in the second-level cache.

@@ -7,7 +7,7 @@ use crate::geometry::Plane;
 use crate::wide::wide;
 use rayon::prelude::*;
 
-/// How alike two images are in structure, as a loss: see [`structural_dissimilarity`](crate::structural_dissimilarity).
+/// How alike two images are in structure, as a loss: the options of `structural_dissimilarity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Similarity {
     /// SSIM: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural

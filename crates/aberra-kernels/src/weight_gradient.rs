@@ -4,12 +4,14 @@
 //! into shards that depend on the sizes alone, and the shards are added in order: the result has the same bits for any
 //! number of threads.
 
-use crate::activation::Signal;
+use crate::epilogue::End;
 use crate::geometry::{Plane, Sizes};
-use crate::operand::{Operands, Single, Value, at_least, with_operands};
+use crate::operand::{Operands, Single, with_operands};
 use crate::pool;
 use crate::precision::Precision;
-use crate::tile::{End, LANES, Left, ROWS, Runs, Sums, multiply};
+use crate::scratch::{Scratched, at_least};
+use crate::signal::Signal;
+use crate::tile::{LANES, Left, ROWS, Runs, Sums, multiply};
 use crate::window::{Part, fill_window};
 use rayon::prelude::*;
 use std::ops::Range;

@@ -1,44 +1,9 @@
-//! Zero-padded copies of parts of an image, and the buffers that threads reuse for them.
+//! Zero-padded copies of parts of an image.
 
-use crate::activation::Signal;
 use crate::geometry::Plane;
-use crate::operand::{Operands, at_least};
-
-/// Working space of one thread, grown as needed and kept: see [`Value::with_scratch`](crate::operand::Value::with_scratch).
-pub(crate) struct Scratch<V> {
-    /// A padded copy of part of an image.
-    pub(crate) window: Vec<V>,
-    /// One panel packed on the fly.
-    pub(crate) panel: Vec<V>,
-    /// Rows packed on the fly.
-    pub(crate) packed: Vec<V>,
-    /// Where the rows of a product begin in the window.
-    pub(crate) starts: Vec<usize>,
-    /// Where the rows of a product go in the output.
-    pub(crate) places: Vec<usize>,
-    /// Accumulators of a product.
-    pub(crate) sums: Vec<f32>,
-    /// Elements on their way into another form.
-    pub(crate) plain: Vec<f32>,
-    /// Elements that are never anything else.
-    pub(crate) line: Vec<f32>,
-}
-
-// A derived one would ask for it of the values.
-impl<V> Default for Scratch<V> {
-    fn default() -> Self {
-        Self {
-            window: Vec::new(),
-            panel: Vec::new(),
-            packed: Vec::new(),
-            starts: Vec::new(),
-            places: Vec::new(),
-            sums: Vec::new(),
-            plain: Vec::new(),
-            line: Vec::new(),
-        }
-    }
-}
+use crate::operand::Operands;
+use crate::scratch::at_least;
+use crate::signal::Signal;
 
 /// Which part of an image to copy; rows and columns outside of the image are zero.
 #[derive(Clone, Copy, Debug)]

@@ -23,18 +23,19 @@
 
 mod lanes;
 
-use self::lanes::{Steps, combine_tile, expand_tile, expand_weights, overlap_tiles, split_tiles};
-use crate::activation::{Activation, Signal};
+use self::lanes::{PRODUCTS, Steps, combine_tile, expand_tile, expand_weights, overlap_tiles, split_tiles};
+use crate::activation::Activation;
+use crate::epilogue::End;
 use crate::geometry::{Plane, Sizes};
-use crate::operand::{Single, Value, at_least};
+use crate::operand::Single;
 use crate::pool;
 use crate::precision::Precision;
-use crate::tile::{DEPTH_BLOCK, End, LANES, Left, Runs, Sums, multiply};
+use crate::scratch::{Scratched, at_least};
+use crate::signal::Signal;
+use crate::tile::{DEPTH_BLOCK, LANES, Left, Runs, Sums, multiply};
 use crate::window::{Part, fill_window};
 use rayon::prelude::*;
 
-/// Products of a tile.
-const PRODUCTS: usize = 9;
 /// Taps of a phase in one dimension, and small pixels of a tile.
 const TAPS: usize = 2;
 /// Phases in one dimension.
@@ -55,7 +56,7 @@ pub(crate) fn fits(sizes: &Sizes, precision: Precision) -> bool {
         && channels.iter().all(|channels| *channels > 0 && channels.is_multiple_of(LANES))
 }
 
-/// As [`convolve::gather`](crate::convolve::gather), where it [`fits`].
+/// The convolution, where it [`fits`].
 pub(crate) fn gather(
     large: Signal<'_>,
     weight: &[f32],
@@ -77,7 +78,7 @@ pub(crate) fn gather(
     let width = (TAPS * tiles[1] + 1) * PHASES;
     let steps =
         Steps { row: PHASES * width * channels, column: PHASES * channels, tile: TAPS * PHASES * channels };
-    let (end, after) = activation.split();
+    let (end, after) = End::split(activation);
     let mut output = pool::take(sizes.batch * sizes.small.len());
     for_each_block(&mut output, sizes.small, [TAPS, 0], tiles, TILES, |block, output| {
         f32::with_scratch(|scratch| {
@@ -121,7 +122,7 @@ pub(crate) fn gather(
     output
 }
 
-/// As [`convolve::spread`](crate::convolve::spread), where it [`fits`].
+/// The transposed convolution, where it [`fits`].
 pub(crate) fn spread(
     small: Signal<'_>,
     weight: &[f32],
@@ -145,7 +146,7 @@ pub(crate) fn spread(
     // The large side also reaches where only the last tile's third row and column are.
     let blocks = [sizes.large.height, sizes.large.width].map(|size| (size + padding).div_ceil(TAPS * PHASES));
     let zeros = vec![0.0; PRODUCTS * columns];
-    let (end, after) = activation.split();
+    let (end, after) = End::split(activation);
     let mut output = pool::take(sizes.batch * sizes.large.len());
     let lines = [TAPS * PHASES, padding];
     for_each_block(&mut output, sizes.large, lines, blocks, OVERLAPPING_TILES, |block, output| {

@@ -1,6 +1,6 @@
 //! Batch normalisation in stock Burn operations.
 
-use super::activate;
+use super::activation::activate;
 use crate::norm::Normalization;
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
@@ -61,33 +61,4 @@ fn rows<B: Backend>(tensor: FloatTensor<B>, channels: &Shape) -> FloatTensor<B> 
 
 fn deviation<B: Backend>(variance: FloatTensor<B>, epsilon: f32) -> FloatTensor<B> {
     B::float_sqrt(B::float_add_scalar(variance, epsilon.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::{assert_near, noise};
-    use super::*;
-    use crate::activation::Activation;
-    use crate::backend::Kernels;
-    use crate::stock::gate;
-    use burn::backend::Flex;
-
-    #[test]
-    fn stock_batch_normalisation_equals_ours() {
-        let settings = Normalization { epsilon: 1e-5, activation: Activation::LeakyRelu(0.3) };
-        let [input, direction] = [1, 2].map(|seed| noise(&[3, 4, 5, 6], seed));
-        let [scale, shift] = [3, 4].map(|seed| noise(&[6], seed));
-        let slow = batch_norm::<Flex>(input.clone(), scale.clone(), shift.clone(), settings);
-        let fast = Flex::normalization(input.clone(), scale.clone(), shift, settings);
-        assert_near(slow.0, fast.0.clone());
-        assert_near(slow.1, fast.1.clone());
-        assert_near(slow.2, fast.2.clone());
-        let gated = gate::<Flex>(direction.clone(), fast.0.clone(), settings.activation);
-        let statistics = [fast.1.clone(), fast.2.clone()];
-        let slow = batch_norm_gradients::<Flex>(gated, input.clone(), scale.clone(), statistics, 1e-5);
-        let fast = Flex::normalization_gradients(direction, fast.0, input, scale, fast.1, fast.2, settings);
-        assert_near(slow.0, fast.0);
-        assert_near(slow.1, fast.1);
-        assert_near(slow.2, fast.2);
-    }
 }

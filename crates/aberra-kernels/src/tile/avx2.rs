@@ -2,7 +2,8 @@
 //! registers.
 
 use super::registers::{self, Registers};
-use super::{End, LANES, Left, Sums};
+use super::shape::{LANES, Left, Sums};
+use crate::epilogue::End;
 use std::arch::x86_64::{
     __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_broadcast_ss, _mm256_cmp_ps,
     _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,

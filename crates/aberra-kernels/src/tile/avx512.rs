@@ -4,8 +4,9 @@
 //! `f32` as 0.
 
 use super::registers::{self, Registers};
-use super::{End, LANES, Left, Sums};
-use crate::operand::Pair;
+use super::shape::{LANES, Left, Sums};
+use crate::bfloat16::Pair;
+use crate::epilogue::End;
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, _CMP_LE_OQ, _CMP_LT_OQ, _mm512_cmp_ps_mask, _mm512_dpbf16_ps, _mm512_fmadd_ps,
     _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_mov_ps, _mm512_mask_mul_ps, _mm512_set1_epi32,

@@ -1,7 +1,8 @@
 //! The register tile in NEON: four 4-lane registers of columns times six rows, twenty-four accumulators in registers.
 
 use super::registers::{self, Registers};
-use super::{End, LANES, Left, Sums};
+use super::shape::{LANES, Left, Sums};
+use crate::epilogue::End;
 use std::arch::aarch64::{
     float32x4_t, vbicq_u32, vbslq_f32, vcgtq_f32, vcltq_f32, vdupq_n_f32, vfmaq_f32, vld1q_dup_f32,
     vld1q_f32, vmulq_f32, vreinterpretq_f32_u32, vreinterpretq_u32_f32, vst1q_f32,

@@ -1,10 +1,10 @@
 //! The register tile in plain Rust, for processors without a version of their own. It multiplies and adds in two
 //! roundings.
 
-use super::{End, LANES, Left, Sums};
-use crate::activation::Activation;
+use super::shape::{LANES, Left, Sums};
+use crate::epilogue::End;
 
-/// As [`multiply`](super::multiply); `add` adds one value times each of the columns.
+/// As `multiply`; `add` adds one value times each of the columns.
 pub(super) fn rows<V: Copy>(
     left: Left<'_, V>,
     panel: &[V],
@@ -27,13 +27,7 @@ pub(super) fn rows<V: Copy>(
                 add(&mut row, value, columns);
             }
         }
-        match end {
-            End::Sum => {}
-            End::Relu => row.iter_mut().for_each(|x| *x = Activation::Relu.apply(*x)),
-            End::LeakyRelu(slope) => {
-                row.iter_mut().for_each(|x| *x = Activation::LeakyRelu(slope).apply(*x));
-            }
-        }
+        end.apply(&mut row);
         target.copy_from_slice(&row);
     }
 }

@@ -2,7 +2,8 @@
 
 #![allow(clippy::needless_range_loop, reason = "over an iterator the sums would be kept in memory as well")]
 
-use super::{End, LANES, Left, Runs, Sums};
+use super::shape::{LANES, Left, Runs, Sums};
+use crate::epilogue::End;
 
 /// Registers that a tile computes in. The functions are inlined into one that has their instructions.
 pub(super) trait Registers {
@@ -49,7 +50,7 @@ pub(super) trait Registers {
 /// The most rows that any tile has.
 const MOST_ROWS: usize = 12;
 
-/// As [`multiply`](super::multiply), without its checks.
+/// As `multiply`, without its checks.
 ///
 /// # Safety
 /// The processor has the registers' instructions; `multiply`'s assertions hold: every row in bounds of its values, `panel`

@@ -5,11 +5,12 @@
     reason = "of closures and iterators over arrays the compiler makes calls"
 )]
 
-use super::PRODUCTS;
-use crate::activation::Activation;
-use crate::tile::{End, LANES};
+use crate::epilogue::End;
+use crate::tile::LANES;
 use crate::wide::wide;
 
+/// Products of a tile.
+pub(super) const PRODUCTS: usize = 9;
 /// Channels that are added at a time.
 const WIDTH: usize = 8;
 
@@ -74,19 +75,7 @@ fn expand([a, b]: [Lanes; 2]) -> [Lanes; 3] {
 
 #[inline(always)]
 fn finish(mut lanes: Lanes, end: End) -> Lanes {
-    match end {
-        End::Sum => {}
-        End::Relu => {
-            for lane in &mut lanes {
-                *lane = Activation::Relu.apply(*lane);
-            }
-        }
-        End::LeakyRelu(slope) => {
-            for lane in &mut lanes {
-                *lane = Activation::LeakyRelu(slope).apply(*lane);
-            }
-        }
-    }
+    end.apply(&mut lanes);
     lanes
 }
 
