@@ -3,12 +3,13 @@
 //! lie above that.
 //!
 //! `cargo run --release -p aberra-kernels --example layers [batch] [threads] [size_px] [channels ...]`; with one thread
-//! in processor time. `ABERRA_PRECISION=bf16` rounds the operands.
+//! in processor time. `ABERRA_PRECISION=bf16` rounds the operands, and `ABERRA_KERNELS` names an instruction set in place
+//! of the widest.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring program")]
 
 use aberra_kernels::{
-    Activation, AdamStep, Geometry, Kernels, Normalization, Precision, adam_step, conv_transpose2d, conv2d,
-    linear,
+    Activation, AdamStep, Geometry, InstructionSet, Kernels, Normalization, Precision, adam_step,
+    conv_transpose2d, conv2d, linear, select,
 };
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -58,6 +59,9 @@ fn main() {
     let batch: usize = std::env::args().nth(1).map_or(32, |batch| batch.parse().unwrap());
     let threads = std::env::args().nth(2).map_or(0, |threads| threads.parse().unwrap());
     rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global().unwrap();
+    if let Ok(name) = std::env::var("ABERRA_KERNELS") {
+        select(InstructionSet::named(&name).unwrap()).unwrap();
+    }
     let precision = match std::env::var("ABERRA_PRECISION").as_deref() {
         Ok("bf16") => Precision::Bf16,
         _ => Precision::F32,

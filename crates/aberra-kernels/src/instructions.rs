@@ -1,11 +1,10 @@
-//! Which of the processor's instruction sets the kernels use: the widest that it has, or the one that the environment
-//! variable `ABERRA_KERNELS` names, so that every path can be tested on one machine.
+//! The processor's instruction sets that kernels are written for, and which of them this process uses.
+//!
+//! The choice is made once: by [`select`] before the first computation, or else by that computation, which takes the
+//! widest that the processor has. Kernels ask the processor what it can do, and nothing else.
 
 use std::fmt;
 use std::sync::OnceLock;
-
-/// The environment variable that names an instruction set in place of the widest.
-const VARIABLE: &str = "ABERRA_KERNELS";
 
 /// Instructions that kernels are written for, from the narrowest to the widest. Results differ between them in the last
 /// bits, because the portable version rounds a product before it adds it.
@@ -27,7 +26,7 @@ impl InstructionSet {
     /// All of them, from the narrowest to the widest.
     pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Neon, Self::Avx512, Self::Avx512Bf16];
 
-    /// The name that `ABERRA_KERNELS` has for it.
+    /// The name by which a user may ask for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -63,69 +62,88 @@ impl InstructionSet {
         self == Self::Avx512Bf16
     }
 
-    /// What the kernels of this process use. It is settled when first asked for, and stays. A program asks before it
-    /// computes anything, to refuse a wish that the processor cannot grant.
+    /// The widest that this processor has.
+    pub fn widest() -> Self {
+        Self::available().last().unwrap_or(Self::Portable)
+    }
+
+    /// The one of this [name](Self::name).
     ///
     /// # Errors
-    /// If `ABERRA_KERNELS` names no instruction set, or one that the processor lacks.
-    pub fn chosen() -> Result<Self, UnusableInstructionSet> {
-        choice().clone()
+    /// No instruction set has the name, or this processor lacks it.
+    pub fn named(name: &str) -> Result<Self, UnusableInstructionSet> {
+        let unusable = |why| UnusableInstructionSet { name: name.to_owned(), why };
+        let found = Self::ALL.into_iter().find(|set| set.name() == name).ok_or(unusable(Why::Unknown))?;
+        if found.is_available() { Ok(found) } else { Err(unusable(Why::Unavailable)) }
     }
 
-    /// As [`chosen`](Self::chosen), for kernels, which have no way to return an error.
-    ///
-    /// # Panics
-    /// With the error that `chosen` returns.
+    /// The one that the kernels of this process use: what was [selected](select), else the widest. From the first call
+    /// on, which may be that of a kernel, it stays the same.
     #[inline]
-    pub(crate) fn current() -> Self {
-        match choice() {
-            Ok(set) => *set,
-            Err(error) => panic!("{error}"),
-        }
+    pub fn chosen() -> Self {
+        *CHOSEN.get_or_init(Self::widest)
     }
 
-    fn widest() -> Self {
-        Self::ALL.into_iter().rev().find(|set| set.is_available()).unwrap_or(Self::Portable)
-    }
-
-    fn named(name: &str) -> Result<Self, UnusableInstructionSet> {
-        let found = Self::ALL.into_iter().find(|set| set.name() == name);
-        found
-            .filter(|set| set.is_available())
-            .ok_or_else(|| UnusableInstructionSet { name: name.to_owned(), is_known: found.is_some() })
+    /// Those that this processor has, from the narrowest to the widest.
+    fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|set| set.is_available())
     }
 }
 
-#[inline]
-fn choice() -> &'static Result<InstructionSet, UnusableInstructionSet> {
-    static CHOICE: OnceLock<Result<InstructionSet, UnusableInstructionSet>> = OnceLock::new();
-    CHOICE.get_or_init(|| match std::env::var_os(VARIABLE) {
-        None => Ok(InstructionSet::widest()),
-        Some(name) => InstructionSet::named(&name.to_string_lossy()),
-    })
+static CHOSEN: OnceLock<InstructionSet> = OnceLock::new();
+
+/// Settles which instruction set the kernels of this process use. It is done once, before anything is computed; to select
+/// what is in use already changes nothing.
+///
+/// # Errors
+/// This processor lacks the instruction set, or another is in use already.
+pub fn select(set: InstructionSet) -> Result<(), UnusableInstructionSet> {
+    let set = InstructionSet::named(set.name())?;
+    match *CHOSEN.get_or_init(|| set) {
+        in_use if in_use == set => Ok(()),
+        in_use => Err(UnusableInstructionSet { name: set.name().to_owned(), why: Why::Late { in_use } }),
+    }
 }
 
-/// `ABERRA_KERNELS` asks for what cannot be had.
+/// An instruction set that was asked for and cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnusableInstructionSet {
     name: String,
-    is_known: bool,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// There is none of this name.
+    Unknown,
+    /// The processor lacks it.
+    Unavailable,
+    /// The kernels have begun with another.
+    Late { in_use: InstructionSet },
+}
+
+impl UnusableInstructionSet {
+    /// The message for a user who asked for it in some place, for example `in the environment variable NAME`.
+    pub fn message(&self, place: &str) -> String {
+        let (space, name) = (if place.is_empty() { "" } else { " " }, &self.name);
+        let names: Vec<&str> = InstructionSet::available().map(InstructionSet::name).collect();
+        let available = names.join(", ");
+        match self.why {
+            Why::Unknown => format!("expected one of {available}{space}{place}, found `{name}`"),
+            Why::Unavailable => {
+                format!("expected one of {available}{space}{place}, this processor lacks `{name}`")
+            }
+            Why::Late { in_use } => format!(
+                "expected {}{space}{place}, which the kernels of this process use already, found `{name}`",
+                in_use.name()
+            ),
+        }
+    }
 }
 
 impl fmt::Display for UnusableInstructionSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let available: Vec<&str> = InstructionSet::ALL
-            .into_iter()
-            .filter(|set| set.is_available())
-            .map(InstructionSet::name)
-            .collect();
-        let what = if self.is_known { "this processor lacks" } else { "found" };
-        write!(
-            f,
-            "expected one of {} in the environment variable {VARIABLE}, {what} `{}`",
-            available.join(", "),
-            self.name
-        )
+        f.write_str(&self.message(""))
     }
 }
 
@@ -145,9 +163,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_had_is_refused() {
-        let message = InstructionSet::named("sse9").unwrap_err().to_string();
+        let refused = InstructionSet::named("sse9").unwrap_err();
+        let message = refused.message("in the environment variable SET");
         assert!(message.starts_with("expected one of portable"), "{message}");
-        assert!(message.ends_with("in the environment variable ABERRA_KERNELS, found `sse9`"), "{message}");
+        assert!(message.ends_with(" in the environment variable SET, found `sse9`"), "{message}");
+        assert!(refused.to_string().ends_with(", found `sse9`"), "{refused}");
         assert!(InstructionSet::named("").is_err());
+        for set in InstructionSet::ALL.into_iter().filter(|set| !set.is_available()) {
+            let message = select(set).unwrap_err().to_string();
+            assert!(message.ends_with(&format!(", this processor lacks `{}`", set.name())), "{message}");
+        }
     }
 }

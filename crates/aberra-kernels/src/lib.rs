@@ -44,7 +44,7 @@ pub use activation::Activation;
 pub use backend::Kernels;
 pub use cost::PixelLikelihood;
 pub use geometry::Geometry;
-pub use instructions::{InstructionSet, UnusableInstructionSet};
+pub use instructions::{InstructionSet, UnusableInstructionSet, select};
 pub use norm::Normalization;
 pub use optimise::AdamStep;
 pub use precision::Precision;

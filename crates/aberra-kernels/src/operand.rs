@@ -174,7 +174,7 @@ pub(crate) enum Form {
 impl Form {
     /// For operands of which `depth` elements follow each other.
     pub(crate) fn new(precision: Precision, depth: usize) -> Self {
-        match (precision, InstructionSet::current()) {
+        match (precision, InstructionSet::chosen()) {
             (Precision::F32, _) => Self::Single,
             // The portable version takes pairs too, so that every machine can test them.
             (Precision::Bf16, InstructionSet::Avx512Bf16 | InstructionSet::Portable)

@@ -15,7 +15,7 @@ macro_rules! wide {
                     plain($($argument),*)
                 }
                 use $crate::instructions::InstructionSet;
-                if InstructionSet::current() != InstructionSet::Portable {
+                if InstructionSet::chosen() != InstructionSet::Portable {
                     // SAFETY: an instruction set is chosen only where the processor has it, and all but the portable one
                     // contain AVX2.
                     #[allow(unsafe_code, reason = "SIMD instructions")]

@@ -5,9 +5,8 @@
 mod reference;
 
 use aberra_kernels::{PixelLikelihood, kl_divergence, reconstruction_cost};
-use burn::tensor::Device;
 use proptest::prelude::*;
-use reference::{Array, assert_near, numbers, repeat_on_every_instruction_set};
+use reference::{Array, assert_near, device, numbers, repeat_on_every_instruction_set};
 
 /// Largest difference relative to the largest magnitude.
 const TOLERANCE: f64 = 2e-6;
@@ -57,7 +56,7 @@ fn expected_cost(output: &Array, target: &Array, likelihood: PixelLikelihood) ->
 }
 
 fn found_cost(output: &Array, target: &Array, likelihood: PixelLikelihood) -> (f64, Vec<f64>) {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let output = output.tensor::<4>(&device).require_grad();
     let cost = reconstruction_cost(output.clone(), target.tensor(&device), likelihood);
     let gradients = (cost.clone() * WEIGHT).backward();
@@ -128,7 +127,7 @@ fn extreme_outputs_cost_what_they_should() {
 
 #[test]
 fn a_nan_shows_in_the_cost() {
-    let device = Device::flex();
+    let device = device();
     for (likelihood, at) in
         likelihoods().into_iter().flat_map(|likelihood| [(likelihood, 0), (likelihood, 1)])
     {
@@ -182,7 +181,7 @@ fn divergences_and_their_gradients() {
         let mean = Array::noise(&shape, 1);
         let mut log_variance = Array::noise(&shape, 2);
         log_variance.values.iter_mut().for_each(|value| *value *= 3.0);
-        let device = Device::flex().autodiff();
+        let device = device().autodiff();
         let [mean_tensor, log_variance_tensor] =
             [&mean, &log_variance].map(|array| array.tensor::<2>(&device).require_grad());
         let nats = kl_divergence(mean_tensor.clone(), log_variance_tensor.clone(), free_bits as f32);

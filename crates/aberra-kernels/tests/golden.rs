@@ -8,9 +8,10 @@ use aberra_kernels::{
     Activation, AdamStep, Geometry, PixelLikelihood, Precision, adam_step, batch_norm, kl_divergence,
     reconstruction_cost, sum_of_squares,
 };
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use reference::{
-    Array, Layer, Outcome, assert_near, assert_outcomes_near, found, numbers, repeat_on_every_instruction_set,
+    Array, Layer, Outcome, assert_near, assert_outcomes_near, device, found, numbers,
+    repeat_on_every_instruction_set,
 };
 use serde_json::Value;
 
@@ -63,7 +64,7 @@ fn layers_agree_with_pytorch() {
 
 #[test]
 fn batch_normalisation_agrees_with_pytorch() {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let cases: Vec<Value> = serde_json::from_str(include_str!("golden/norm.json")).unwrap();
     assert_eq!(cases.len(), 2);
     for case in &cases {
@@ -90,7 +91,7 @@ fn batch_normalisation_agrees_with_pytorch() {
 
 #[test]
 fn losses_agree_with_pytorch() {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let all: Value = serde_json::from_str(include_str!("golden/loss.json")).unwrap();
     let likelihoods = [
         PixelLikelihood::Gaussian { variance: 0.3 },
@@ -122,7 +123,7 @@ fn losses_agree_with_pytorch() {
 
 #[test]
 fn adam_and_adamw_agree_with_pytorch() {
-    let device = Device::flex();
+    let device = device();
     let cases: Vec<Value> = serde_json::from_str(include_str!("golden/adam.json")).unwrap();
     assert_eq!(cases.len(), 2);
     for case in &cases {
@@ -156,7 +157,7 @@ fn adam_and_adamw_agree_with_pytorch() {
 
 #[test]
 fn a_shared_parameter_is_not_changed_in_place() {
-    let device = Device::flex();
+    let device = device();
     let tensor = |value: f32| Tensor::<2>::full([3, 5], value, &device);
     let parameter = tensor(1.0);
     let [changed, ..] =
@@ -167,7 +168,7 @@ fn a_shared_parameter_is_not_changed_in_place() {
 
 #[test]
 fn squares_are_summed_in_double_precision() {
-    let device = Device::flex();
+    let device = device();
     let tensor = Tensor::<1>::full([3_000_000], 0.1, &device);
     let expected = 3e6 * f64::from(0.1_f32).powi(2);
     assert_near("sum", &numbers(sum_of_squares(tensor)), &[expected], 1e-7);

@@ -1,41 +1,46 @@
-//! The environment variable `ABERRA_KERNELS` chooses the instruction set, or is refused.
+//! An instruction set is selected once, before anything is computed, or refused.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use aberra_kernels::{Activation, InstructionSet, Precision, linear};
-use burn::tensor::{Device, Tensor};
-use std::process::{Command, Output};
+#[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
+mod reference;
 
-/// Runs `computes_as_asked` in a process of its own.
-fn ask_for(name: &str) -> Output {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "computes_as_asked", "--nocapture"])
-        .env("ABERRA_KERNELS", name)
-        .output()
-        .unwrap()
-}
+use aberra_kernels::{Activation, InstructionSet, Precision, linear, select};
+use burn::tensor::{Device, Tensor};
+use reference::{asked, run_with};
 
 #[test]
 fn computes_as_asked() {
+    // Beside the other tests, which compute too, this one asks for what they use.
+    let set = asked().unwrap_or_else(InstructionSet::widest);
+    select(set).unwrap();
     let ones = Tensor::<2>::ones([3, 3], &Device::flex());
     let product = linear(ones.clone(), ones, None, Activation::Identity, Precision::F32);
     assert_eq!(product.into_data().try_to_vec::<f32>().unwrap(), [3.0; 9]);
-    let chosen = InstructionSet::chosen().unwrap();
-    assert!(chosen.is_available());
-    if let Ok(asked) = std::env::var("ABERRA_KERNELS") {
-        assert_eq!(chosen.name(), asked);
+    assert_eq!(InstructionSet::chosen(), set);
+    select(set).unwrap();
+    for other in InstructionSet::ALL.into_iter().filter(|other| *other != set && other.is_available()) {
+        let message = select(other).unwrap_err().to_string();
+        let expected = format!(
+            "expected {}, which the kernels of this process use already, found `{}`",
+            set.name(),
+            other.name()
+        );
+        assert_eq!(message, expected);
+        assert_eq!(InstructionSet::chosen(), set);
     }
 }
 
 #[test]
-fn every_instruction_set_is_chosen_or_refused() {
+fn every_instruction_set_is_selected_or_refused() {
     for set in InstructionSet::ALL {
-        let output = ask_for(set.name());
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.success(), set.is_available(), "{said}");
-        assert!(set.is_available() || said.contains("this processor lacks"), "{said}");
+        if set.is_available() {
+            let output = run_with(set, &["--exact", "computes_as_asked"]);
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains("1 passed"), "{}: {said}", set.name());
+        } else {
+            assert!(select(set).unwrap_err().to_string().contains("this processor lacks"));
+        }
     }
-    let said = ask_for("sse9");
-    assert!(!said.status.success());
-    let said = String::from_utf8_lossy(&said.stderr);
-    assert!(said.contains("in the environment variable ABERRA_KERNELS, found `sse9`"), "{said}");
+    let refused = InstructionSet::named("sse9").unwrap_err();
+    assert!(refused.message("in SET").ends_with(" in SET, found `sse9`"), "{refused}");
 }

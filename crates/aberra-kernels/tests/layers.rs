@@ -5,10 +5,9 @@
 mod reference;
 
 use aberra_kernels::{Activation, Geometry, Precision, conv_transpose2d, conv2d, linear};
-use burn::tensor::Device;
 use proptest::prelude::*;
 use reference::{
-    Array, Layer, assert_near, assert_outcomes_near, expected, found, numbers, output_of,
+    Array, Layer, assert_near, assert_outcomes_near, device, expected, found, numbers, output_of,
     repeat_on_every_instruction_set,
 };
 
@@ -206,7 +205,7 @@ fn the_same_bits_for_any_number_of_threads() {
 
 #[test]
 fn an_image_has_the_same_bits_in_any_batch() {
-    let device = Device::flex();
+    let device = device();
     for (layer, input, weight, channels, precision) in cases() {
         let (input, weight, bias) =
             (Array::noise(&input, 1), Array::noise(&weight, 2), Array::noise(&[channels], 3));
@@ -244,7 +243,7 @@ fn an_image_has_the_same_bits_in_any_batch() {
 
 #[test]
 fn the_input_of_the_first_layer_needs_no_gradient() {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let input = Array::noise(&[2, 8, 8, 1], 1).tensor::<4>(&device);
     let weight = Array::noise(&[3, 3, 1, 4], 2).tensor::<4>(&device).require_grad();
     let geometry = Geometry { stride: 1, padding: 1 };

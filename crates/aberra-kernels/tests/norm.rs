@@ -5,9 +5,9 @@
 mod reference;
 
 use aberra_kernels::{Activation, batch_norm};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use proptest::prelude::*;
-use reference::{Array, activate, assert_near, numbers, repeat_on_every_instruction_set, slope};
+use reference::{Array, activate, assert_near, device, numbers, repeat_on_every_instruction_set, slope};
 
 const EPSILON: f32 = 1e-5;
 /// Largest difference relative to the largest magnitude.
@@ -63,7 +63,7 @@ fn found<const D: usize>(
     direction: &Array,
     activation: Activation,
 ) -> Outcome {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let tensor = input.tensor::<D>(&device).require_grad();
     let [scale, shift] = [scale, shift].map(|array| array.tensor::<1>(&device).require_grad());
     let (output, mean, variance): (Tensor<D>, _, _) =
@@ -152,7 +152,7 @@ fn the_reference_gradients_agree_with_finite_differences() {
 
 #[test]
 fn statistics_survive_a_large_mean() {
-    let device = Device::flex();
+    let device = device();
     let mut input = Array::noise(&[40_000, 3], 1);
     // Single precision resolves 1/16 here: the values are exact, and a sum of squares would have no correct digit.
     input.values.iter_mut().for_each(|value| *value = 1_000_000.0 + (*value * 16.0).round());

@@ -6,8 +6,7 @@
 mod reference;
 
 use aberra_kernels::{Similarity, structural_dissimilarity};
-use burn::tensor::Device;
-use reference::{Array, numbers, repeat_on_every_instruction_set};
+use reference::{Array, device, numbers, repeat_on_every_instruction_set};
 use serde_json::Value;
 
 const KINDS: [Similarity; 2] = [Similarity::SingleScale, Similarity::MultiScale];
@@ -30,7 +29,7 @@ fn images(shape: [usize; 4], negative: bool) -> [Array; 2] {
 
 /// Value and gradient.
 fn found(output: &Array, target: &Array, similarity: Similarity) -> (f64, Vec<f64>) {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let output = output.tensor::<4>(&device).require_grad();
     let value = structural_dissimilarity(output.clone(), target.tensor(&device), similarity);
     let gradients = value.backward();

@@ -9,8 +9,8 @@ use aberra_kernels::{
     Activation, AdamStep, Geometry, PixelLikelihood, Precision, adam_step, conv_transpose2d, conv2d,
     kl_divergence, linear, reconstruction_cost,
 };
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use reference::{Array, numbers, repeat_on_every_instruction_set};
+use burn::tensor::{Gradients, Tensor, TensorData};
+use reference::{Array, device, numbers, repeat_on_every_instruction_set};
 use serde_json::Value;
 
 const SIZE: usize = 32;
@@ -73,7 +73,7 @@ impl Weight {
 
 /// The loss, and the gradients of every layer's weight and bias.
 fn step(layers: &[Layer], input: &Array, noise: &Array, precision: Precision) -> (f64, Vec<[Vec<f32>; 2]>) {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let tensors: Vec<(Weight, Tensor<1>)> = layers
         .iter()
         .map(|layer| {
@@ -123,7 +123,7 @@ fn step(layers: &[Layer], input: &Array, noise: &Array, precision: Precision) ->
 
 /// Adam, in place.
 fn update(layer: &mut Layer, gradients: &[Vec<f32>; 2], step: u32) {
-    let device = Device::flex();
+    let device = device();
     let tensor = |values: &[f32]| Tensor::<1>::from_data(values, &device);
     for (which, gradient) in gradients.iter().enumerate() {
         let changed = adam_step(

@@ -61,7 +61,7 @@ impl Multiply for f32 {
         end: End,
         sums: Sums<'_>,
     ) {
-        match InstructionSet::current() {
+        match InstructionSet::chosen() {
             // A row without depth need not be in bounds.
             _ if left.runs.depth() == 0 => portable::rows(left, panel, begin, end, sums, add),
             // SAFETY: an instruction set is chosen only where the processor has it; the rest is the caller's promise.
@@ -89,7 +89,7 @@ impl Multiply for Pair {
         end: End,
         sums: Sums<'_>,
     ) {
-        match InstructionSet::current() {
+        match InstructionSet::chosen() {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512Bf16 if left.runs.depth() > 0 => unsafe {

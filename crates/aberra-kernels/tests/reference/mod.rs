@@ -1,7 +1,10 @@
 //! Slow, obvious `f64` versions of the layers and their gradients, and the plumbing to compare kernels with them.
 
-use aberra_kernels::{Activation, Geometry, InstructionSet, Precision, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{
+    Activation, Geometry, InstructionSet, Precision, conv_transpose2d, conv2d, linear, select,
+};
 use burn::tensor::{Device, Tensor, TensorData};
+use std::process::{Command, Output};
 
 /// A dense array.
 #[derive(Clone, Debug)]
@@ -206,7 +209,7 @@ pub fn found(
     activation: Activation,
     precision: Precision,
 ) -> Outcome {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let bias = bias.tensor::<1>(&device).require_grad();
     macro_rules! run {
         ($rank:literal, $operation:expr) => {{
@@ -258,16 +261,33 @@ pub fn assert_outcomes_near(found: &Outcome, expected: &Outcome, tolerance: f64)
     assert_near("bias gradient", &found.bias, &expected.bias, tolerance);
 }
 
+/// The CPU, for kernels on the instruction set that the process was [asked](asked) to use. Tests get their device here.
+pub fn device() -> Device {
+    if let Some(set) = asked() {
+        select(set).unwrap();
+    }
+    Device::flex()
+}
+
+/// The environment variable by which [`run_with`] tells a test program which instruction set to use.
+const VARIABLE: &str = "KERNELS_UNDER_TEST";
+
+/// The instruction set that this process is to use, where it was started by [`run_with`].
+pub fn asked() -> Option<InstructionSet> {
+    std::env::var(VARIABLE).ok().map(|name| InstructionSet::named(&name).unwrap())
+}
+
+/// Runs this test program again on an instruction set.
+pub fn run_with(set: InstructionSet, arguments: &[&str]) -> Output {
+    let program = std::env::current_exe().unwrap();
+    Command::new(program).args(arguments).env(VARIABLE, set.name()).output().unwrap()
+}
+
 /// Runs the other tests of a test program again on every instruction set that the processor has. `caller` is the test
 /// that calls this.
 pub fn repeat_on_every_instruction_set(caller: &str) {
     for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
-        let program = std::env::current_exe().unwrap();
-        let output = std::process::Command::new(program)
-            .args(["--skip", caller])
-            .env("ABERRA_KERNELS", set.name())
-            .output()
-            .unwrap();
+        let output = run_with(set, &["--skip", caller]);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains(" passed"), "{}: {said}", set.name());
     }
