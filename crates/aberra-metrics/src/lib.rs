@@ -8,6 +8,7 @@
 pub mod binomial;
 pub mod bootstrap;
 pub mod calibrate;
+pub mod confusion;
 pub mod covariance;
 mod error;
 pub mod filter;
