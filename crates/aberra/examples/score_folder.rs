@@ -11,7 +11,8 @@ use aberra::image::read;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let (Some(file), Some(folder)) = (arguments.next(), arguments.next()) else {
-        return Err("expected a detector file and a folder of images".into());
+        println!("nothing to score: give a detector file and a folder of images");
+        return Ok(());
     };
     let detector = Detector::load(&file)?;
     let mut paths: Vec<PathBuf> = Vec::new();

@@ -26,8 +26,10 @@ fn main() -> Result<()> {
         (Some(data), Some(file)) => (PathBuf::from(data), PathBuf::from(file), arguments.collect()),
         _ => (draw(folder.path())?, folder.path().join("detector.aberra"), DRAWN.map(str::to_owned).to_vec()),
     };
-    let layers =
-        settings.iter().map(|text| TrainConfig::assignment_layer(text)).collect::<aberra::Result<Vec<_>>>()?;
+    let layers = settings
+        .iter()
+        .map(|text| TrainConfig::assignment_layer(text))
+        .collect::<aberra::Result<Vec<_>>>()?;
     let config = TrainConfig::from_layers(&layers)?;
     let dataset = Dataset::open(&data, &OpenOptions { normal: vec!["*".to_owned()] })?;
 
@@ -49,7 +51,8 @@ fn main() -> Result<()> {
 /// Sixty slices without a lesion.
 fn draw(folder: &Path) -> Result<PathBuf> {
     let data = folder.join("slices");
-    let slices = PhantomDataset { seed: 1, size_px: 32, train_normals: 60, test_normals: 0, anomalies_per_kind: 0 };
+    let slices =
+        PhantomDataset { seed: 1, size_px: 32, train_normals: 60, test_normals: 0, anomalies_per_kind: 0 };
     write_dataset(&data, &slices)?;
     Ok(data)
 }

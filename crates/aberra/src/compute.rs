@@ -1,10 +1,13 @@
 //! What a detector is fitted and run with: the one place where the device is chosen and the environment is asked for an
 //! instruction set.
 
-use aberra_kernels::{InstructionSet, UnusableInstructionSet};
-use aberra_metrics::{Error, Result};
-use burn::tensor::Device;
 use std::sync::OnceLock;
+
+use aberra_kernels::UnusableInstructionSet;
+use aberra_metrics::{Error, Result};
+
+pub use aberra_kernels::InstructionSet;
+pub use burn::tensor::Device;
 
 /// The processor, as Burn's device.
 pub fn cpu() -> Device {

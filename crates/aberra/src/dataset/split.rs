@@ -329,7 +329,9 @@ impl<'a> Pool<'a> {
 
     /// All members of a group.
     fn whole(&self, group: usize) -> Vec<usize> {
-        self.members.get(&group).map_or_else(Vec::new, |members| [&members.normal[..], &members.anomalous].concat())
+        self.members
+            .get(&group)
+            .map_or_else(Vec::new, |members| [&members.normal[..], &members.anomalous].concat())
     }
 
     /// A random normal of each of `groups`.
@@ -418,8 +420,7 @@ fn by_layout(
     let (drawn_calibration, rest) = groups.split_at(sizes.calibration);
     let (drawn_fit, rest) = rest.split_at(if given_fit.is_empty() { sizes.fit } else { 0 });
     split.train = train.all(rest);
-    split.fit =
-        if given_fit.is_empty() { train.all(drawn_fit) } else { fit.all(&given_fit) };
+    split.fit = if given_fit.is_empty() { train.all(drawn_fit) } else { fit.all(&given_fit) };
     split.calibration = if given_calibration.is_empty() {
         train.normals(drawn_calibration, seed)
     } else {

@@ -19,7 +19,9 @@ use aberra_metrics::binomial::clopper_pearson;
 use aberra_metrics::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap, paired_bootstrap};
 use aberra_metrics::pixel::AUPRO_FPR_LIMIT;
 use aberra_metrics::random::{Stream, generator};
-use aberra_metrics::ranking::{Confusion, WeightedConfusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr};
+use aberra_metrics::ranking::{
+    Confusion, WeightedConfusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr,
+};
 
 /// False-positive rates at which the true-positive rate is given.
 const FALSE_POSITIVE_RATES: [f64; 3] = [0.01, 0.05, 0.1];
@@ -213,10 +215,16 @@ impl<'a> Table<'a> {
         let (anomalous, weights) = (&self.anomalous, Some(&self.weights[..]));
         let reason = self.reason();
         let weight = |of: bool| -> f64 {
-            anomalous.iter().zip(&self.weights).filter(|(anomalous, _)| **anomalous == of).map(|(_, weight)| weight).sum()
+            anomalous
+                .iter()
+                .zip(&self.weights)
+                .filter(|(anomalous, _)| **anomalous == of)
+                .map(|(_, weight)| weight)
+                .sum()
         };
         let share = weight(true) / (weight(true) + weight(false));
-        let at_rate = |rate| AtRate { rate, value: Metric::new(tpr_at_fpr(scores, anomalous, weights, rate), reason) };
+        let at_rate =
+            |rate| AtRate { rate, value: Metric::new(tpr_at_fpr(scores, anomalous, weights, rate), reason) };
         Ranking {
             auroc: self.auroc(scores, settings),
             average_precision: Metric::new(

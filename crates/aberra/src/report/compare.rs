@@ -77,7 +77,8 @@ pub(super) fn compare(evaluation: &Evaluation, scored: &Scored<'_>, others: &[Ot
         auroc: figures.auroc,
         average_precision: common.figure(scores, settings, average_precision),
         recall_at_5_fpr: Metric::new(
-            tpr_at_fpr(scores, &common.anomalous, Some(&common.weights), FALSE_POSITIVE_RATE).map(|value| digits(value, 6)),
+            tpr_at_fpr(scores, &common.anomalous, Some(&common.weights), FALSE_POSITIVE_RATE)
+                .map(|value| digits(value, 6)),
             common.reason(),
         ),
         difference: Some(figures.difference),

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::curves;
 use crate::detector::PartSize;
 use crate::evaluate::{Evaluation, ImageRow, Metric, ScoredImage};
-use aberra_metrics::weights::group_weights;
 use crate::wire::{BootstrapData, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits};
 use aberra_metrics::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
 use aberra_metrics::pixel::Bounded;
 use aberra_metrics::ranking::{WeightedConfusion, average_precision};
+use aberra_metrics::weights::group_weights;
 
 /// The scored images of an evaluation side by side.
 pub(super) struct Scored<'a> {

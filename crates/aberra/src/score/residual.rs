@@ -4,9 +4,9 @@ use aberra_metrics::Result;
 use aberra_metrics::regression::{HuberSettings, huber_regression};
 use serde::{Deserialize, Serialize};
 
+use super::evidence::log;
 use super::evidence::{Normals, Sample};
 use super::scorer::ScorerKind;
-use super::evidence::log;
 
 /// Log squared error minus its prediction from KL (where a member has it), gradient energy and standard deviation.
 pub(super) struct Residual;
@@ -66,7 +66,13 @@ impl ScorerKind for Residual {
             })
             .collect();
         let targets: Vec<f64> = normals.samples().map(|sample| log(sample.get(&target))).collect();
-        let fit = huber_regression(&features, predictors.len(), &targets, normals.weights, HuberSettings::default())?;
+        let fit = huber_regression(
+            &features,
+            predictors.len(),
+            &targets,
+            normals.weights,
+            HuberSettings::default(),
+        )?;
         for (predictor, slope) in predictors.iter_mut().zip(fit.coefficients) {
             predictor.slope = slope;
         }

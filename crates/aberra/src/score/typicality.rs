@@ -15,7 +15,6 @@ use super::fusion::View;
 use super::scorer::ScorerKind;
 use aberra_metrics::standardize::Standardizer;
 
-
 /// How untypical the evidence is: the sum of three distances, each in standard deviations of the fit split's normals.
 pub(super) struct Typicality;
 
