@@ -1,7 +1,26 @@
 //! The foreground crop: where in an image its object is.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::percentile::percentiles;
-use crate::{ForegroundCrop, Region};
+use crate::placement::Region;
+
+/// What counts as foreground.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ForegroundCrop {
+    /// A pixel is foreground above this share of the image's 99.5th percentile, 0 to below 1.
+    pub threshold: f32,
+    /// Share of the box's side added on each side, 0 to 1.
+    pub margin: f32,
+}
+
+impl Default for ForegroundCrop {
+    fn default() -> Self {
+        Self { threshold: 0.08, margin: 0.02 }
+    }
+}
 
 /// The percentile that stands for "bright" in the threshold.
 const BRIGHT_PERCENTILE: f64 = 99.5;

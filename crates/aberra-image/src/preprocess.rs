@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Kind;
-use crate::foreground::foreground;
+use crate::foreground::{ForegroundCrop, foreground};
 use crate::percentile::percentiles;
 use crate::resize::{Area, Plane, resize};
 use crate::{Error, Image, Placement, Region};
@@ -40,16 +40,6 @@ pub enum Color {
     Rgb,
 }
 
-/// What counts as foreground.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ForegroundCrop {
-    /// A pixel is foreground above this share of the image's 99.5th percentile, 0 to below 1.
-    pub threshold: f32,
-    /// Share of the box's side added on each side, 0 to 1.
-    pub margin: f32,
-}
-
 /// Percentiles of the cropped image (all channels together, before padding) that become 0 and 1. Values outside are
 /// clamped to 0..1; an image of one value becomes 0 throughout.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,12 +60,6 @@ impl Default for Preprocessing {
             square_pad: true,
             intensity: IntensityScaling::default(),
         }
-    }
-}
-
-impl Default for ForegroundCrop {
-    fn default() -> Self {
-        Self { threshold: 0.08, margin: 0.02 }
     }
 }
 

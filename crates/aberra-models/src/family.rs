@@ -10,11 +10,11 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::context::FitContext;
 use crate::inputs::Inputs;
 use crate::member::SharedMember;
 use crate::shape::Shape;
 use crate::tensors::Tensors;
+use crate::train::FitContext;
 
 /// Settings of a family by name, as they stand in a file.
 pub type Settings = serde_json::Map<String, serde_json::Value>;

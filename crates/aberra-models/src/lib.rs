@@ -7,7 +7,6 @@
 //! This crate reads and writes no files and knows no clock: whoever calls it hands in images, and is handed checkpoints.
 //! All images are `[height, width, channels]`, row-major, `f32` from 0 to 1.
 
-mod context;
 pub mod families;
 mod family;
 mod inputs;
@@ -18,9 +17,9 @@ mod shape;
 mod tensors;
 pub mod train;
 
-pub use context::{FitContext, Judge};
 pub use family::{Family, Fitted, Preset, Settings, find, parse, preset, schema_of, to_settings};
 pub use inputs::Inputs;
 pub use member::{Decoder, Member, Prior, SharedMember};
 pub use shape::Shape;
 pub use tensors::{Tensors, Weight, prefixed, take_prefixed};
+pub use train::{FitContext, Judge};

@@ -19,6 +19,7 @@ use crate::decode_error::of_image;
 use crate::members::{Measured, Members, NamedMember};
 use crate::score::{Evidence, FittedScorer, Sample};
 use crate::store::{self, FileKind, Stored};
+use crate::tensor_names::{THUMBNAILS, embeddings_name, member_prefix};
 use crate::{Error, Result, upgrade};
 
 const KIND: FileKind = FileKind { name: "detector", version: 4, oldest: upgrade::OLDEST };
@@ -476,19 +477,6 @@ impl Detector {
     pub fn hash(&self) -> Option<&str> {
         self.hash.as_deref()
     }
-}
-
-/// The tensor of the normals' small pictures.
-const THUMBNAILS: &str = "normals/thumbnails";
-
-/// What the names of a member's tensors begin with.
-pub(crate) fn member_prefix(name: &str) -> String {
-    format!("members/{name}/")
-}
-
-/// The tensor of the embeddings of the normals that are not in training; those in training are the member's reference.
-pub(crate) fn embeddings_name(name: &str) -> String {
-    format!("normals/{name}/embeddings")
 }
 
 /// The embeddings of all normals: those of the member's reference, then the held-out ones.

@@ -82,6 +82,7 @@ pub mod report;
 pub mod run;
 pub mod score;
 mod store;
+mod tensor_names;
 mod thumbnail;
 mod upgrade;
 pub mod wire;

@@ -4,7 +4,7 @@
 use aberra_models::{Tensors, Weight, prefixed, take_prefixed};
 use serde_json::{Map, Value, json};
 
-use crate::detector::{embeddings_name, member_prefix};
+use crate::tensor_names::{embeddings_name, member_prefix};
 use crate::{Error, Result};
 
 /// The oldest version of detector files that is read.

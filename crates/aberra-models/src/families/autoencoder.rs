@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 
 use super::losses::LossWeights;
 use super::reproduce::{REFERENCE, Reproduce, Reproduced, infer, points, reconstructions, reference};
-use crate::context::FitContext;
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::inputs::Inputs;
 use crate::measure::reconstruction::{ABSOLUTE_ERROR, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
@@ -32,6 +31,7 @@ use crate::network::{
 };
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, count_parameters, device_of, load_weights, rows, weights};
+use crate::train::FitContext;
 use crate::train::{Loss, Step, Trainable, train};
 
 const DESCRIPTORS: &[Descriptor] =

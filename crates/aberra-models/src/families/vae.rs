@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 
 use super::likelihood::{Decoded, Likelihood};
 use super::reproduce::{REFERENCE, Reproduce, Reproduced, infer, points, reconstructions, reference};
-use crate::context::FitContext;
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::inputs::Inputs;
 use crate::measure::reconstruction::{
@@ -35,6 +34,7 @@ use crate::network::{
 };
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, count_parameters, device_of, load_weights, rows, weights};
+use crate::train::FitContext;
 use crate::train::{Loss, Step, Term, Trainable, train, warmed_up};
 
 /// KL(q(z | x) || N(0, I)).

@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 use super::codebook::Codebook;
 use super::losses::LossWeights;
 use super::reproduce::{REFERENCE, Reproduce, Reproduced, infer, reconstructions, reference};
-use crate::context::FitContext;
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::inputs::Inputs;
 use crate::measure::reconstruction::{ABSOLUTE_ERROR, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
@@ -35,6 +34,7 @@ use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::network::{FORWARD_BATCH, NetworkSettings, Normalization, Precision, batch};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, count_parameters, device_of, load_weights, rows, weights};
+use crate::train::FitContext;
 use crate::train::{Loss, Step, Term, Trainable, train};
 
 /// Mean over the grid of |z - e|^2.

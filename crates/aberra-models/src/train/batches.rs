@@ -23,10 +23,10 @@ pub(super) struct Batch {
 
 /// The batches of `epoch` from the one numbered `first` on, made ahead on a thread of `scope`. Which images, in which
 /// order and how changed depends on seed and epoch alone.
-pub(super) fn batches<'scope, 'env>(
-    scope: &'scope Scope<'scope, 'env>,
-    inputs: &'env Inputs<'env>,
-    settings: &'env TrainSettings,
+pub(super) fn batches<'scope, 'data>(
+    scope: &'scope Scope<'scope, 'data>,
+    inputs: &'data Inputs<'data>,
+    settings: &'data TrainSettings,
     seed: u64,
     epoch: usize,
     first: usize,

@@ -7,6 +7,7 @@
 mod augment;
 mod batches;
 mod checkpoint;
+mod context;
 mod optimizer;
 mod record;
 mod schedule;
@@ -18,12 +19,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use self::checkpoint::{LossSums, Position, State};
 use self::optimizer::Optimizer;
-use crate::context::FitContext;
 use crate::inputs::Inputs;
 use crate::member::SharedMember;
 use crate::tensors::{Tensors, count_parameters, load_weights, weights};
 
 pub use self::checkpoint::{Checkpoint, Checkpoints};
+pub use self::context::{FitContext, Judge};
 pub use self::record::{EpochRecord, LossRecord, Observe, Plan, Preview, Progress};
 pub(crate) use self::schedule::warmed_up;
 pub use self::settings::{Augmentation, Schedule, SelectionCriterion, TrainSettings};

@@ -4,8 +4,10 @@ use aberra_kernels::InstructionSet;
 use aberra_metrics::Result;
 use burn::tensor::Device;
 
+use super::checkpoint::{Checkpoint, Checkpoints};
+use super::record::Observe;
+use super::settings::TrainSettings;
 use crate::member::SharedMember;
-use crate::train::{Checkpoint, Checkpoints, Observe, TrainSettings};
 
 /// Measures a member that is being fitted: a number that is larger the better it is, or `None` where it cannot be
 /// computed.

@@ -1,0 +1,14 @@
+//! What the tensors of a detector file are called.
+
+/// The tensor of the normals' small pictures.
+pub(crate) const THUMBNAILS: &str = "normals/thumbnails";
+
+/// What the names of a member's tensors begin with.
+pub(crate) fn member_prefix(name: &str) -> String {
+    format!("members/{name}/")
+}
+
+/// The tensor of the embeddings of the normals that are not in training; those in training are the member's reference.
+pub(crate) fn embeddings_name(name: &str) -> String {
+    format!("normals/{name}/embeddings")
+}
