@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use crate::disturb::Disturbance;
 use crate::grouped::{Grouped, Result, config, note, result};
 use aberra::Detector;
-use aberra::evaluate::metrics::{auroc, standardized_rise};
 use aberra::image::{Input, read};
+use aberra::metrics::ranking::{auroc, standardized_rise};
+use aberra::models::measure::Want;
 use aberra::phantom::{SyntheticKind, draw_anomaly};
-use aberra::score::{Evidence, Response, respond};
+use aberra::score::Evidence;
 use clap::Args;
 
 use aberra::random::{Stream, generator};
@@ -46,10 +47,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let (detector, secs) = grouped.train(&config, &split, None)?;
         let normals = inputs(&grouped, &detector, &grouped.normals(&split.test))?;
         let table = compare(&detector, &normals)?;
+        let epochs: Vec<usize> =
+            detector.provenance().members.iter().map(|member| member.best_epoch).collect();
         let name = arguments.data.file_name().map(|name| name.to_string_lossy().into_owned());
         result(&serde_json::to_string(&serde_json::json!({
             "data": name, "fold": fold, "set": arguments.set, "seconds": secs.round(), "normals": normals.len(),
-            "epoch": detector.provenance().best_epoch, "scorers": table,
+            "epochs": epochs, "scorers": table,
         }))?);
     }
     Ok(())
@@ -83,17 +86,13 @@ fn compare(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BT
     {
         pixels.push(kind.apply(&input.pixels, size_px, channels, &mut random));
     }
-    let slices: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
-    let responses = respond(detector.model(), &slices)?;
-    let reference = detector.latent_reference();
-    let measure = |(pixels, response): (&&[f32], &Response)| {
-        Evidence::measure(pixels, size_px, channels, response)?.with_reference(reference, &response.mu)
-    };
-    let evidence = slices.par_iter().zip(&responses).map(measure).collect::<aberra::Result<Vec<_>>>()?;
+    let drawn = pixels.into_iter().map(|pixels| Ok(Input { pixels, ..normals[0].clone() })).collect();
+    let verdicts = detector.score_inputs(drawn, Want::MEASUREMENTS).into_iter();
+    let evidence: Vec<Evidence> =
+        verdicts.map(|verdict| verdict.map(|verdict| verdict.evidence)).collect::<aberra::Result<_>>()?;
     let mut table = BTreeMap::new();
     for scorer in detector.fitted_scorers() {
-        let scores: Vec<f64> =
-            evidence.iter().map(|evidence| scorer.score(evidence)).collect::<aberra::Result<_>>()?;
+        let scores: Vec<f64> = evidence.iter().map(|evidence| detector.score_by(scorer, evidence)).collect();
         let (without, changed) = scores.split_at(normals.len());
         let kinds: Vec<&[f64]> = changed.chunks_exact(normals.len()).collect();
         let (drawn, disturbed) = kinds.split_at(SyntheticKind::ALL.len());

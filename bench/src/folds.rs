@@ -1,5 +1,5 @@
 //! Measures quality on real anomalies: grouped folds, each trained, fitted and calibrated on the other groups' normals and
-//! tested on one image of each of its own groups against one of each group of anomalies. Every run is a look at real
+//! tested on all images of its own groups and of the groups of anomalies, each group's weight shared out. Every run is a look at real
 //! anomalies and adds a line to `bench/looks.jsonl`.
 
 use std::fs::{OpenOptions, create_dir_all};
@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use crate::grouped::{Grouped, Result, config, note, result};
 use aberra::Detector;
 use aberra::dataset::Split;
-use aberra::evaluate::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap};
-use aberra::evaluate::metrics::auroc;
 use aberra::image::read;
+use aberra::metrics::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap};
+use aberra::metrics::ranking::auroc;
+use aberra::metrics::weights::group_weights;
 use clap::Args;
 use rayon::prelude::*;
 
@@ -44,6 +45,8 @@ pub(crate) struct Arguments {
 struct Scored {
     anomalous: Vec<bool>,
     groups: Vec<u64>,
+    /// The images of a group and class share a weight of 1.
+    weights: Vec<f64>,
     scores: Vec<(String, Vec<f64>)>,
 }
 
@@ -64,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let own = scored.of(&config.scorer)?;
         let mut figures = serde_json::Map::new();
         for (name, scores) in &scored.scores {
-            let value = auroc(scores, &scored.anomalous, None);
+            let value = auroc(scores, &scored.anomalous, Some(&scored.weights));
             figures.insert(name.clone(), serde_json::json!(value));
             match pooled.iter_mut().find(|(pooled, _)| pooled == name) {
                 Some((_, values)) => values.extend(value),
@@ -123,6 +126,7 @@ fn difference_to_mse(folds: &[&Scored], own: &str) -> Result<Option<Interval>> {
     let anomalous: Vec<bool> = folds.iter().flat_map(|scored| scored.anomalous.clone()).collect();
     let groups: Vec<u64> = folds.iter().flat_map(|scored| scored.groups.clone()).collect();
     let positions: Vec<f64> = (0..images.len()).map(|position| position as f64).collect();
+    let weights: Vec<f64> = folds.iter().flat_map(|scored| scored.weights.clone()).collect();
     let metric = |positions: &[f64], anomalous: &[bool], _: Option<&[f64]>| {
         let mut sum = 0.0;
         for fold in 0..folds.len() {
@@ -131,7 +135,13 @@ fn difference_to_mse(folds: &[&Scored], own: &str) -> Result<Option<Interval>> {
             let labels: Vec<bool> = members().map(|(_, &anomalous)| anomalous).collect();
             let own: Vec<f64> = members().map(|((_, own, _), _)| own).collect();
             let mse: Vec<f64> = members().map(|((_, _, mse), _)| mse).collect();
-            sum += auroc(&own, &labels, None)? - auroc(&mse, &labels, None)?;
+            let shares: Vec<f64> = positions
+                .iter()
+                .map(|&position| position as usize)
+                .filter(|&position| images[position].0 == fold)
+                .map(|position| weights[position])
+                .collect();
+            sum += auroc(&own, &labels, Some(&shares))? - auroc(&mse, &labels, Some(&shares))?;
         }
         Some(sum / folds.len() as f64)
     };
@@ -151,17 +161,11 @@ fn score(grouped: &Grouped, detector: &Detector, split: &Split) -> Result<Scored
     }
     let mut scores = Vec::new();
     for scorer in detector.fitted_scorers() {
-        let of_all =
-            evidence.iter().map(|evidence| scorer.score(evidence)).collect::<aberra::Result<Vec<_>>>()?;
+        let of_all = evidence.iter().map(|evidence| detector.score_by(scorer, evidence)).collect();
         scores.push((scorer.name().to_owned(), of_all));
     }
-    Ok(Scored {
-        anomalous: split
-            .test
-            .iter()
-            .map(|&sample| !grouped.dataset.samples[sample].label.is_normal())
-            .collect(),
-        groups: split.test.iter().map(|&sample| split.group_of[sample] as u64).collect(),
-        scores,
-    })
+    let is_anomalous = |&sample: &usize| !grouped.dataset.samples[sample].label.is_normal();
+    let anomalous: Vec<bool> = split.test.iter().map(is_anomalous).collect();
+    let groups: Vec<u64> = split.test.iter().map(|&sample| split.group_of[sample] as u64).collect();
+    Ok(Scored { weights: group_weights(&groups, &anomalous), anomalous, groups, scores })
 }

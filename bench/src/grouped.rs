@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use aberra::dataset::{Dataset, Fold, Grouping, Inspection, OpenOptions, Split};
-use aberra::train::Progress;
+use aberra::job::{Event, Job};
+use aberra::models::train::Progress;
+use aberra::run::{Claim, RunFolder};
 use aberra::{Detector, TrainConfig, TrainOptions};
 
 /// What a measurement returns when it fails.
@@ -54,19 +56,18 @@ impl Grouped {
         folder: Option<&Path>,
     ) -> Result<(Detector, f64)> {
         let started = Instant::now();
-        let mut observe = |progress: Progress<'_>| {
-            if let Progress::Epoch(record) = progress
-                && (record.synthetic_rise.is_some() || record.epoch == 1)
+        let folder = folder.map(|folder| RunFolder::claim(folder, Claim::Replace)).transpose()?;
+        let mut watch = |event: Event<'_>| {
+            if let Event::Fit { member, progress: Progress::Epoch { record, .. } } = event
+                && (record.standardized_shift.is_some() || record.epoch == 1)
             {
                 note(&format!(
-                    "epoch {} train {:.1} + {:.1} held-out {:.1} + {:.1} synthetic {:?} {:.0} images/s",
+                    "{member} epoch {} train {:.1} held-out {:.1} standardised shift {:?} {:.0} images/s",
                     record.epoch,
-                    record.train_reconstruction,
-                    record.train_kl,
-                    record.held_out_reconstruction,
-                    record.held_out_kl,
-                    record.synthetic_rise,
-                    record.images_per_s
+                    record.train.total,
+                    record.held_out.total,
+                    record.standardized_shift,
+                    record.images_per_s.unwrap_or(f64::NAN)
                 ));
             }
             ControlFlow::Continue(())
@@ -74,9 +75,7 @@ impl Grouped {
         let options = TrainOptions {
             split: Some(split),
             inspection: Some(&self.inspection),
-            folder,
-            observe: Some(&mut observe),
-            ..TrainOptions::default()
+            job: Job { watch: Some(&mut watch), folder: folder.as_ref(), resume: false },
         };
         let detector = Detector::train_with(&self.dataset, config, options)?;
         Ok((detector, started.elapsed().as_secs_f64()))

@@ -1,6 +1,7 @@
 //! Measures the promise: one detector; the groups of normals that training and fitting never saw are divided many times into
 //! calibration and test, and the realised false-alarm rate is averaged. Sees normals alone.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::grouped::{Grouped, Result, config, note, result};
@@ -43,7 +44,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         aberra::dataset::Split::of(&grouped.dataset, &grouped.inspection, &grouped.grouping, &settings)?;
     note(&split.display(&grouped.dataset).to_string());
     let (detector, _) = grouped.train(&config, &split, None)?;
-    let unseen = [&split.calibration[..], &grouped.normals(&split.test)].concat();
+    // One normal of each group: images of one group are not exchangeable.
+    let mut groups = BTreeSet::new();
+    let of_test = grouped.normals(&split.test).into_iter();
+    let of_test = of_test.filter(|&sample| groups.insert(split.group_of[sample])).collect::<Vec<_>>();
+    let unseen = [&split.calibration[..], &of_test].concat();
     let mut scores = Vec::new();
     for samples in unseen.chunks(64) {
         let images: std::result::Result<Vec<_>, aberra::image::Error> =

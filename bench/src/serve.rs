@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use aberra::Detector;
 use aberra::image::Limits;
+use aberra::models::measure::Want;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use clap::Args;
 use serde_json::{Value, json};
@@ -280,6 +281,7 @@ fn offline_images(detector: &Detector, files: &[PathBuf], time: Duration) -> (us
         files.iter().cycle().cloned(),
         &Limits::default(),
         aberra::FILES_CHUNK,
+        Want::MEASUREMENTS,
         |_, verdict| {
             count += usize::from(verdict.is_ok());
             if started.elapsed() < time { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

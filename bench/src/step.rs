@@ -5,10 +5,13 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use aberra::dataset::{Dataset, OpenOptions};
-use aberra::model::Model;
+use aberra::job::{Event, Job};
+use aberra::models::families::{VaeSettings, VariationalAutoencoder};
+use aberra::models::train::Progress;
+use aberra::models::{Shape, parse};
 use aberra::phantom::{PhantomDataset, slice, write_dataset};
-use aberra::train::Progress;
 use aberra::{Detector, TrainConfig, TrainOptions};
+use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 
 use crate::grouped::{Result, result};
@@ -45,8 +48,8 @@ const STEPS: usize = 8;
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build_global()?;
     let mut layers = vec![TrainConfig::parse_layer(&format!(
-        "[preprocessing]\nsize_px = {}\n[model]\npreset = \"{}\"\n[train]\nepochs = 100000\nbatch_size = {}\n\
-         variance_warmup_epochs = 0\ncheck_every_epochs = 100000\n[split]\ntest_share = 0.0\n\
+        "[preprocessing]\nsize_px = {}\n[model]\npreset = \"{}\"\nvariance_warmup_epochs = 0\n[train]\nepochs = 100000\nbatch_size = {}\n\
+         check_every_epochs = 100000\n[split]\ntest_share = 0.0\n\
          [promise]\nfalse_alarm_rate = 0.3",
         arguments.size, arguments.preset, arguments.batch
     ))?];
@@ -81,7 +84,8 @@ fn train_secs(arguments: &Arguments, config: &TrainConfig) -> Result<Vec<f64>> {
     write_dataset(folder.path(), &phantoms)?;
     let dataset = Dataset::open(folder.path(), &OpenOptions::default())?;
     let (mut started, mut secs, mut steps_per_epoch) = (Instant::now(), Vec::new(), 1);
-    let mut observe = |progress: Progress<'_>| {
+    let mut watch = |event: Event<'_>| {
+        let Event::Fit { progress, .. } = event else { return ControlFlow::Continue(()) };
         match progress {
             Progress::Start(plan) => steps_per_epoch = plan.steps_per_epoch,
             Progress::Step { step, .. } => {
@@ -91,11 +95,11 @@ fn train_secs(arguments: &Arguments, config: &TrainConfig) -> Result<Vec<f64>> {
                 }
                 started = Instant::now();
             }
-            Progress::Epoch(_) => {}
+            _ => {}
         }
         if secs.len() >= arguments.repeats { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let options = TrainOptions { observe: Some(&mut observe), ..TrainOptions::default() };
+    let options = TrainOptions { job: Job::watched(&mut watch), ..TrainOptions::default() };
     match Detector::train_with(&dataset, config, options) {
         Err(error) if error.is_interrupted() => Ok(secs),
         Err(error) => Err(error.into()),
@@ -105,17 +109,19 @@ fn train_secs(arguments: &Arguments, config: &TrainConfig) -> Result<Vec<f64>> {
 
 /// Seconds of each forward pass: encoder, decoder, and the reconstruction copied out.
 fn forward_secs(arguments: &Arguments, config: &TrainConfig) -> Result<Vec<f64>> {
-    let device = burn::tensor::Device::flex();
-    let model = Model::new(&config.model, arguments.size, 1, 0, &device)?;
+    let (device, shape) = (aberra::compute::cpu(), Shape::square(arguments.size, 1));
+    let config = config.resolved(aberra::compute::instructions()?)?;
+    let settings: VaeSettings = parse(&config.model.members()[0].settings)?;
+    let model = VariationalAutoencoder::new(&settings, shape, 0, &device)?;
     let inputs: Vec<Vec<f32>> =
         (0..arguments.batch as u64).map(|index| slice(1, index, arguments.size).pixels).collect();
     let slices: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-    let batch = model.batch(&slices)?;
+    let data = TensorData::new(slices.concat(), [slices.len(), arguments.size, arguments.size, 1]);
+    let batch = Tensor::<4>::from_data(data, &device);
     let mut secs = Vec::new();
     for repeat in 0..WARM_UP + arguments.repeats {
         let started = Instant::now();
-        let posterior = model.posterior(batch.clone());
-        let reconstruction = model.reconstruction(posterior.mean).mean().into_data();
+        let reconstruction = model.reproduce(batch.clone()).into_data();
         assert_eq!(reconstruction.num_elements(), batch.shape().num_elements());
         if repeat >= WARM_UP {
             secs.push(started.elapsed().as_secs_f64());

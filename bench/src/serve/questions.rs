@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aberra::Detector;
 use aberra::image::Limits;
+use aberra::models::measure::Want;
 
 use super::client::{Connection, post};
 use super::load::{Question, score};
@@ -23,7 +24,7 @@ pub(super) fn questions(
     detector: &Detector,
 ) -> Result<Vec<Question>> {
     let mut alone = Vec::new();
-    detector.score_files(files.iter().cloned(), &Limits::default(), 1, |_, verdict| {
+    detector.score_files(files.iter().cloned(), &Limits::default(), 1, Want::MEASUREMENTS, |_, verdict| {
         alone.push(verdict.map(|verdict| verdict.score));
         ControlFlow::Continue(())
     });

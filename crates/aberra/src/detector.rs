@@ -382,11 +382,16 @@ impl Detector {
         self.members()[self.embedding_member()?].member.reference()
     }
 
+    /// A fitted scorer's score of evidence; NaN where the scorer needs a map.
+    pub fn score_by(&self, scorer: &FittedScorer, evidence: &Evidence) -> f64 {
+        scorer.score(&Sample::new(self.descriptors(), evidence))
+    }
+
     /// Every fitted scorer's score of evidence, by name. Scorers that need a map, and scores that are not finite, are left
     /// out.
     pub fn scores_of<'a>(&'a self, evidence: &'a Evidence) -> impl Iterator<Item = (&'static str, f64)> + 'a {
         self.fitted_scorers().iter().filter_map(|scorer| {
-            let score = scorer.score(&Sample::new(self.descriptors(), evidence));
+            let score = self.score_by(scorer, evidence);
             score.is_finite().then(|| (scorer.name(), score))
         })
     }
