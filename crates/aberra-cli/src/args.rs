@@ -7,8 +7,8 @@ use clap::Args;
 /// Which class folders are normal.
 #[derive(Args, Default)]
 pub(crate) struct NormalArgs {
-    /// A class folder that is normal; may be given several times. Left out, a usual name such as `good`, `normal` or
-    /// `notumor` is taken. `*` takes every image as normal.
+    /// A class folder that is normal; may be given several times. By default one with a usual name, such as `good`,
+    /// `normal` or `notumor`. `*` takes every image as normal.
     #[arg(long, value_name = "CLASS")]
     pub(crate) normal: Vec<String>,
 }

@@ -16,16 +16,17 @@ Examples:
   aberra serve runs/first/detector.aberra --open
   aberra info runs/first/detector.aberra
 
-Exit status: 0 done; 1 nothing done, or wrong use; 2 some images failed; 3 an image is anomalous (score
---fail-on-anomaly); 130 stopped by Ctrl-C. Data goes to standard output, everything else to standard error.";
+Exit status: 0 done; 1 nothing done, or wrong usage; 2 some images failed; 3 an image is
+anomalous (score --fail-on-anomaly); 130 stopped by Ctrl-C. Data goes to standard output,
+everything else to standard error.";
 
-/// Learns what normal looks like from normal images, and says of every new image how abnormal it is.
+/// Detects anomalous images: learns what normal looks like from normal images alone, and scores new ones.
 #[derive(Parser)]
 #[command(name = "aberra", version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
-    /// Threads to compute with [default: one per core]. Results do not depend on it.
+    /// Number of threads [default: one per core]. Results do not depend on it.
     #[arg(long, global = true, value_name = "N")]
     pub(crate) threads: Option<NonZeroU16>,
 }

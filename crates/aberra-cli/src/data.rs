@@ -1,4 +1,4 @@
-//! A data set, looked at once, with what was found said on the way.
+//! Opens and inspects a data set, and prints what was found to standard error.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::progress::Counter;
 /// Files named one by one before the rest is counted.
 const NAMED: usize = 10;
 
-/// Lists the data set, and says nothing of it.
+/// Lists the data set silently.
 pub(crate) fn list(path: &Path, normal: &[String]) -> Result<Dataset, CommandError> {
     Ok(Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?)
 }
 
-/// Lists the data set, and says how it is laid out and how much there is.
+/// Lists the data set, and prints its layout and counts.
 pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, CommandError> {
     let dataset = list(path, normal)?;
     let (normal, anomalous) = dataset.counts();
@@ -37,7 +37,7 @@ pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, CommandErr
     Ok(dataset)
 }
 
-/// Looks at every image, and names those that cannot be used.
+/// Inspects every image, and prints those that cannot be used.
 ///
 /// # Errors
 /// None can be used.
@@ -58,9 +58,9 @@ pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, 
     Ok(inspection)
 }
 
-/// Looks at every image, and says nothing of what is found.
+/// Inspects every image silently.
 pub(crate) fn look(dataset: &Dataset, limits: &Limits) -> Inspection {
-    let counter = Counter::new("looking at the images", dataset.samples.len());
+    let counter = Counter::new("inspecting the images", dataset.samples.len());
     let inspection = dataset.inspect_with(limits, || counter.advance());
     counter.finish();
     inspection

@@ -1,11 +1,11 @@
-//! How the program ends: its exit codes, and the words for what went wrong.
+//! Exit codes, and the errors of the program.
 
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// What a verb gives back.
+/// The result of a verb.
 pub(crate) type CommandResult = Result<ExitStatus, CommandError>;
 
 /// Exit codes.
@@ -13,13 +13,13 @@ pub(crate) type CommandResult = Result<ExitStatus, CommandError>;
 pub(crate) enum ExitStatus {
     /// Everything was done.
     Done = 0,
-    /// Nothing was done, or the program was used wrongly.
+    /// Nothing was done, or wrong usage.
     NothingDone = 1,
     /// Some images failed.
     SomeFailed = 2,
-    /// An image is anomalous, and the user asked to be told so.
+    /// An image is anomalous, and the user asked for an exit code.
     Anomalous = 3,
-    /// Stopped by Ctrl-C, as shells have it: 128 + SIGINT.
+    /// Stopped by Ctrl-C, as in shells: 128 + SIGINT.
     Interrupted = 130,
 }
 
@@ -29,14 +29,14 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Why a verb could not go on.
+/// Why a verb failed.
 #[derive(Debug)]
 pub(crate) enum CommandError {
-    /// The library says why.
+    /// An error of the library.
     Library(aberra::Error),
-    /// The program says why, and what to do.
+    /// An error of the program.
     Own { message: String, hint: Option<String> },
-    /// Whoever read standard output has left: no error.
+    /// Standard output was closed by its reader: no error.
     ReaderLeft,
 }
 
@@ -79,8 +79,10 @@ impl From<io::Error> for CommandError {
     }
 }
 
-/// An error with its path, where it does not name it itself.
+/// The error of an image file, with the file's path where the error does not name it.
 pub(crate) fn named(path: &Path, error: &aberra::Error) -> String {
-    let (path, text) = (path.display().to_string(), error.to_string());
-    if text.starts_with(&path) { text } else { format!("{path}: {text}") }
+    match error.path() {
+        Some(named) if named == path => error.to_string(),
+        _ => format!("{}: {error}", path.display()),
+    }
 }

@@ -1,4 +1,4 @@
-//! Pictures in the terminal, by the protocols of kitty and of iTerm2.
+//! Pictures in the terminal, by the graphics protocols of kitty and iTerm2.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::CommandError;
 
-/// How a terminal takes pictures.
+/// A terminal's graphics protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GraphicsProtocol {
     /// kitty, Ghostty: <https://sw.kovidgoyal.net/kitty/graphics-protocol/>.
@@ -17,10 +17,10 @@ pub(crate) enum GraphicsProtocol {
     Iterm,
 }
 
-/// Bytes of a part of a picture in kitty's protocol.
+/// Bytes of a chunk of a picture in kitty's protocol.
 const PART_BYTES: usize = 4096;
 
-/// The protocol of the terminal that standard output is; `None` where it is no terminal or is not known to show pictures.
+/// The protocol of the terminal at standard output; `None` where it is no terminal, or one not known to show pictures.
 pub(crate) fn protocol() -> Option<GraphicsProtocol> {
     if !io::stdout().is_terminal() {
         return None;
@@ -36,7 +36,7 @@ pub(crate) fn show(png: &[u8]) -> Result<(), CommandError> {
     Ok(out.flush()?)
 }
 
-/// Multiplexers show no pictures of their terminal's.
+/// Multiplexers do not pass pictures on to their terminal.
 fn known(variable: impl Fn(&str) -> Option<String>) -> Option<GraphicsProtocol> {
     let is =
         |name: &str, values: &[&str]| variable(name).is_some_and(|value| values.contains(&value.as_str()));

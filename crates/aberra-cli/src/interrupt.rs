@@ -1,4 +1,4 @@
-//! Ctrl-C: training ends at the next step and keeps a checkpoint; a second one, or one outside training, ends at once.
+//! Ctrl-C: training stops at the next step with a checkpoint; a second Ctrl-C, or one outside training, exits at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,7 +21,7 @@ pub(crate) fn listen() {
     }
 }
 
-/// From here on to `false`, the run is to end at its next step instead of at once.
+/// While `true`, Ctrl-C stops training at its next step instead of exiting at once.
 pub(crate) fn set_training(training: bool) {
     TRAINING.store(training, Ordering::SeqCst);
 }

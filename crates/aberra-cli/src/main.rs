@@ -1,6 +1,7 @@
-//! The program `aberra`: a door. It reads arguments, calls the library and writes what comes back; it holds no maths.
+//! The program `aberra`: parses arguments, calls the library and prints the results. It holds no maths.
 
 mod args;
+mod choices;
 mod cli;
 mod data;
 mod error;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => {
-            // Help and version are answers; the rest is wrong use. A reader that has left wants neither.
+            // Help and version are output, the rest is wrong usage; a reader that has left sees neither.
             let _ = answer.print();
             return if answer.use_stderr() { ExitStatus::NothingDone } else { ExitStatus::Done }.into();
         }

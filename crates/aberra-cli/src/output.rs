@@ -1,6 +1,6 @@
-//! Where words go: data to standard output, everything else to standard error, files whole or not at all.
+//! Output: data to standard output, everything else to standard error, files whole or not at all.
 //!
-//! Nothing depends on colour, and there is none where `NO_COLOR` is set or nobody looks at a terminal.
+//! Nothing depends on colour, and there is none where `NO_COLOR` is set or standard error is no terminal.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -28,27 +28,27 @@ pub(crate) fn pretty(value: &impl Serialize) -> Result<String, CommandError> {
     serde_json::to_string_pretty(value).map_err(|error| CommandError::new(error.to_string()))
 }
 
-/// Says something on standard error.
+/// Prints a line to standard error.
 pub(crate) fn note(text: &str) {
     say(Style::new(), "", text);
 }
 
-/// Says what went wrong.
+/// Prints an error.
 pub(crate) fn error(text: &str) {
     say(AnsiColor::Red.on_default().bold(), "error: ", text);
 }
 
-/// Says what looks wrong but stops nothing.
+/// Prints a warning.
 pub(crate) fn warning(text: &str) {
     say(AnsiColor::Yellow.on_default().bold(), "warning: ", text);
 }
 
-/// Says what to do.
+/// Prints what to do next.
 pub(crate) fn hint(text: &str) {
     say(AnsiColor::Cyan.on_default().bold(), "hint: ", text);
 }
 
-/// Says why a verb could not go on; gives the exit code.
+/// Prints why a verb failed; returns the exit code.
 pub(crate) fn report(problem: CommandError) -> ExitStatus {
     let (message, help, status) = match problem {
         CommandError::ReaderLeft => return ExitStatus::Done,
@@ -68,7 +68,7 @@ pub(crate) fn report(problem: CommandError) -> ExitStatus {
     status
 }
 
-/// A standard error that nobody can read is no reason to stop.
+/// A standard error that cannot be written is no reason to stop.
 fn say(style: Style, word: &str, text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{style}{word}{style:#}{text}");
 }
@@ -142,6 +142,16 @@ pub(crate) fn number(value: f64) -> String {
         return format!("{value:.5e}");
     }
     format!("{value:.*}", (5.0 - before_point).max(0.0) as usize)
+}
+
+/// A p-value for people; `-` where there is none.
+pub(crate) fn p_value(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+}
+
+/// A verdict in one word.
+pub(crate) fn verdict(anomalous: bool) -> &'static str {
+    if anomalous { "anomalous" } else { "normal" }
 }
 
 /// A count with its word.

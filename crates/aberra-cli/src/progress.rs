@@ -1,18 +1,19 @@
-//! How far along the work is: a bar on a terminal, plain lines otherwise. Always on standard error.
+//! Progress on standard error: a bar on a terminal, plain lines otherwise.
 
 use std::io::{IsTerminal, stderr};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use aberra::train::{EpochRecord, Plan, Progress};
+use aberra::job::Event;
+use aberra::models::train::{EpochRecord, Plan, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{interrupt, output};
 
-/// Steps after which the whole time is estimated.
+/// Steps after which the duration of a fit is estimated.
 const STEPS_BEFORE_ESTIMATE: usize = 8;
 
-/// Counts things done; says nothing where nobody looks at a terminal.
+/// Counts things done on a terminal; silent elsewhere.
 pub(crate) struct Counter(Option<ProgressBar>);
 
 impl Counter {
@@ -24,7 +25,7 @@ impl Counter {
         self.0.iter().for_each(|bar| bar.inc(1));
     }
 
-    pub(crate) fn set(&self, done: usize) {
+    fn set(&self, done: usize) {
         self.0.iter().for_each(|bar| bar.set_position(done as u64));
     }
 
@@ -33,10 +34,70 @@ impl Counter {
     }
 }
 
-/// How training goes.
-#[derive(Default)]
+/// Progress of a job that passes over images.
+pub(crate) struct ImagesProgress {
+    doing: &'static str,
+    counter: Option<Counter>,
+}
+
+impl ImagesProgress {
+    pub(crate) fn new(doing: &'static str) -> Self {
+        Self { doing, counter: None }
+    }
+
+    /// Takes an event of the job.
+    pub(crate) fn watch(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        if let Event::Images { done, of } = event {
+            self.counter.get_or_insert_with(|| Counter::new(self.doing, of)).set(done);
+        }
+        ControlFlow::Continue(())
+    }
+
+    pub(crate) fn finish(&self) {
+        self.counter.iter().for_each(Counter::finish);
+    }
+}
+
+/// Progress of training: the fits of a detector's members, one after another.
 pub(crate) struct TrainingProgress {
-    plan: Option<Plan>,
+    /// Whether lines name the member.
+    several: bool,
+    fit: Option<FitProgress>,
+}
+
+impl TrainingProgress {
+    pub(crate) fn new(members: usize) -> Self {
+        Self { several: members > 1, fit: None }
+    }
+
+    /// Takes an event of the job; breaks where the user wants to stop.
+    pub(crate) fn watch(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        if let Event::Fit { member, progress } = event {
+            match (progress, &mut self.fit) {
+                (Progress::Start(plan), _) => {
+                    self.finish();
+                    let name = if self.several { format!("{member}: ") } else { String::new() };
+                    self.fit = Some(FitProgress::start(name, plan));
+                }
+                (Progress::Step { epoch, step, loss }, Some(fit)) => fit.step(epoch, step, loss),
+                (Progress::Epoch { record, .. }, Some(fit)) => fit.epoch(record),
+                _ => {}
+            }
+        }
+        if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    pub(crate) fn finish(&self) {
+        let bars = self.fit.iter().filter_map(|fit| fit.bar.as_ref());
+        bars.for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+/// Progress of one member's fit.
+struct FitProgress {
+    /// What lines begin with: the member's name, where there are several.
+    name: String,
+    plan: Plan,
     bar: Option<ProgressBar>,
     /// When the first step of this start was done, and its number.
     first_step: Option<(Instant, usize)>,
@@ -44,70 +105,55 @@ pub(crate) struct TrainingProgress {
     last_epoch: String,
 }
 
-impl TrainingProgress {
-    /// Takes a report; breaks where the user wants to stop.
-    pub(crate) fn observe(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
-        match progress {
-            Progress::Start(plan) => self.start(plan),
-            Progress::Step { epoch, step, loss } => self.step(epoch, step, loss),
-            Progress::Epoch(record) => self.epoch(record),
-        }
-        if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    pub(crate) fn finish(&self) {
-        self.bar.iter().for_each(ProgressBar::finish_and_clear);
-    }
-
-    fn start(&mut self, plan: Plan) {
+impl FitProgress {
+    fn start(name: String, plan: Plan) -> Self {
         output::note(&format!(
-            "training in {} ({}): {} images, {} held out, {} parameters, {} epochs of {}, about {} of memory",
+            "{name}training in {} ({}): {} images, {} held out, {} parameters, {} of {}, about {} of memory",
             plan.precision.name(),
             plan.instructions,
             plan.images,
             plan.held_out,
             plan.parameters,
-            plan.epochs,
+            output::count(plan.epochs, "epoch", "epochs"),
             output::count(plan.steps_per_epoch, "step", "steps"),
             output::size(plan.memory_bytes as u64),
         ));
         if plan.steps_done > 0 {
             output::note(&format!(
-                "going on from the checkpoint: {} of {} steps are done",
+                "{name}resuming from the checkpoint: {} of {} steps are done",
                 plan.steps_done,
                 plan.steps_per_epoch * plan.epochs
             ));
         }
-        let template = "[{bar:24}] {elapsed_precise}, {eta_precise} left  {msg}";
-        self.bar = bar(plan.steps_per_epoch * plan.epochs, template);
-        self.bar.iter().for_each(|bar| {
+        let bar = bar(
+            plan.steps_per_epoch * plan.epochs,
+            "[{bar:24}] {elapsed_precise}, {eta_precise} left  {msg}",
+        );
+        bar.iter().for_each(|bar| {
             bar.set_position(plan.steps_done as u64);
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(500));
         });
-        self.plan = Some(plan);
+        Self { name, plan, bar, first_step: None, is_estimated: false, last_epoch: String::new() }
     }
 
     fn step(&mut self, epoch: usize, step: usize, loss: f64) {
-        let Some(plan) = self.plan else { return };
+        let Plan { steps_per_epoch, epochs, steps_done, .. } = self.plan;
         if let Some(bar) = &self.bar {
             bar.set_position(step as u64);
-            bar.set_message(format!(
-                "epoch {epoch}/{}, loss {}{}",
-                plan.epochs,
-                output::number(loss),
-                self.last_epoch
-            ));
+            let (name, loss, last_epoch) = (&self.name, output::number(loss), &self.last_epoch);
+            bar.set_message(format!("{name}epoch {epoch}/{epochs}, loss {loss}{last_epoch}"));
         }
         let (started, first) = *self.first_step.get_or_insert_with(|| (Instant::now(), step));
         let taken = step - first;
-        let is_epoch_end = step.is_multiple_of(plan.steps_per_epoch);
+        let is_epoch_end = step.is_multiple_of(steps_per_epoch);
         if !self.is_estimated && taken > 0 && (taken >= STEPS_BEFORE_ESTIMATE || is_epoch_end) {
             self.is_estimated = true;
             let seconds = started.elapsed().as_secs_f64() / taken as f64;
-            let whole = plan.steps_per_epoch * plan.epochs - plan.steps_done;
+            let whole = steps_per_epoch * epochs - steps_done;
             self.say(&format!(
-                "estimated time: {} ({:.0} ms a step)",
+                "{}estimated time: {} ({:.0} ms a step)",
+                self.name,
                 output::duration(seconds * whole as f64),
                 seconds * 1e3
             ));
@@ -115,28 +161,24 @@ impl TrainingProgress {
     }
 
     fn epoch(&mut self, record: &EpochRecord) {
-        let Some(plan) = self.plan else { return };
-        let rise = record.synthetic_rise.map(|rise| format!(", synthetic rise {rise:.3}"));
-        let rise = rise.unwrap_or_default();
+        let named = |(name, value): (&String, &f64)| format!("{} {}", words(name), output::number(*value));
+        let held_out = format!(", held out {}", output::number(record.held_out.total));
+        let rate = record.images_per_s.map(|rate| format!(", {rate:.0} images/s")).unwrap_or_default();
+        let shift = record.standardized_shift.map(|shift| format!(", standardised mean shift {shift:.3}"));
+        let shift = shift.unwrap_or_default();
         if self.bar.is_some() {
-            self.last_epoch = format!(
-                ", held out {}, {:.0} images/s{rise}",
-                output::number(record.held_out_total),
-                record.images_per_s
-            );
+            self.last_epoch = held_out + &rate + &shift;
             return;
         }
         output::note(&format!(
-            "epoch {}/{}: loss {} (reconstruction {}, KL {}), held out {}, learning rate {:.2e}, {:.0} images/s\
-             {rise}{}",
+            "{}epoch {}/{}: loss {} ({}){held_out}{}, learning rate {:.2e}{rate}{shift}{}",
+            self.name,
             record.epoch,
-            plan.epochs,
-            output::number(record.train_total),
-            output::number(record.train_reconstruction),
-            output::number(record.train_kl),
-            output::number(record.held_out_total),
+            self.plan.epochs,
+            output::number(record.train.total),
+            record.train.terms.iter().map(named).collect::<Vec<_>>().join(", "),
+            record.figures.iter().map(|figure| format!(", {}", named(figure))).collect::<String>(),
             record.learning_rate,
-            record.images_per_s,
             if record.best { ", best so far" } else { "" }
         ));
     }
@@ -148,6 +190,11 @@ impl TrainingProgress {
             None => output::note(text),
         }
     }
+}
+
+/// A name of the library's, such as `dead_codes`, as words.
+fn words(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 fn bar(total: usize, template: &str) -> Option<ProgressBar> {

@@ -1,10 +1,10 @@
-//! Verdicts as rows, written as they come: a table, CSV or JSON lines; to standard output or to a file that is there
-//! whole or not at all.
+//! Verdicts as rows, written one by one: a table, CSV or JSON lines; to standard output, or to a file that appears whole or
+//! not at all.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
-use aberra::Verdict;
+use aberra::wire::VerdictCard;
 use atomic_write_file::AtomicWriteFile;
 use serde::Serialize;
 
@@ -19,12 +19,11 @@ pub(crate) enum RowFormat {
     Json,
 }
 
-/// What is said of one image.
+/// One image's row, as it is in JSON.
 #[derive(Serialize)]
 pub(crate) struct Row {
-    score: f64,
-    p_value: f64,
-    threshold: f64,
+    #[serde(flatten)]
+    card: VerdictCard,
     verdict: &'static str,
     path: String,
     /// Where its heat map was written.
@@ -32,16 +31,32 @@ pub(crate) struct Row {
     heatmap: Option<String>,
 }
 
+/// The columns of CSV.
+#[derive(Serialize)]
+struct Columns<'a> {
+    score: f64,
+    p_value: Option<f64>,
+    threshold: f64,
+    verdict: &'a str,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heatmap: Option<&'a str>,
+}
+
 impl Row {
-    pub(crate) fn new(path: &Path, verdict: &Verdict, heatmap: Option<&Path>) -> Self {
+    pub(crate) fn new(path: &Path, card: VerdictCard, heatmap: Option<&Path>) -> Self {
         Self {
-            score: verdict.score,
-            p_value: verdict.p_value,
-            threshold: verdict.threshold,
-            verdict: if verdict.anomalous { "anomalous" } else { "normal" },
+            verdict: output::verdict(card.anomalous),
+            card,
             path: path.to_string_lossy().into_owned(),
             heatmap: heatmap.map(|path| path.to_string_lossy().into_owned()),
         }
+    }
+
+    fn columns(&self) -> Columns<'_> {
+        let VerdictCard { score, p_value, threshold, .. } = self.card;
+        let heatmap = self.heatmap.as_deref();
+        Columns { score, p_value, threshold, verdict: self.verdict, path: &self.path, heatmap }
     }
 }
 
@@ -114,23 +129,23 @@ impl RowFormat {
             }
             Self::Csv => {
                 let mut writer = csv::WriterBuilder::new().has_headers(is_first).from_writer(Vec::new());
-                writer.serialize(row).map_err(|error| CommandError::new(error.to_string()))?;
+                writer.serialize(row.columns()).map_err(|error| CommandError::new(error.to_string()))?;
                 let bytes = writer.into_inner().map_err(|error| CommandError::new(error.to_string()))?;
                 Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
             Self::Table => {
-                let columns = |cells: [&str; 5]| {
+                let cells = |cells: [&str; 5]| {
                     let [score, p_value, threshold, verdict, path] = cells;
                     format!("{score:>12}  {p_value:>8}  {threshold:>12}  {verdict:<9}  {path}\n")
                 };
-                let line = columns([
-                    &output::number(row.score),
-                    &format!("{:.4}", row.p_value),
-                    &output::number(row.threshold),
+                let line = cells([
+                    &output::number(row.card.score),
+                    &output::p_value(row.card.p_value),
+                    &output::number(row.card.threshold),
                     row.verdict,
                     &one_line(&row.path),
                 ]);
-                let heading = columns(["score", "p-value", "threshold", "verdict", "path"]);
+                let heading = cells(["score", "p-value", "threshold", "verdict", "path"]);
                 Ok(if is_first { heading + &line } else { line })
             }
         }
@@ -142,4 +157,30 @@ fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_p_value_that_there_is_none_of_is_empty_null_or_a_dash() {
+        let card = VerdictCard {
+            score: 1.5,
+            p_value: None,
+            threshold: 2.0,
+            anomalous: false,
+            anomalous_share: None,
+            width: 40,
+            height: 30,
+        };
+        let row = Row::new(Path::new("a.png"), card, None);
+        let line = |format: RowFormat| format.line(&row, false).unwrap_or_default();
+        assert_eq!(line(RowFormat::Csv), "1.5,,2.0,normal,a.png\n");
+        assert!(line(RowFormat::Json).starts_with("{\"score\":1.5,\"p_value\":null,"));
+        assert_eq!(
+            line(RowFormat::Table).split_whitespace().collect::<Vec<_>>(),
+            ["1.50000", "-", "2.00000", "normal", "a.png"]
+        );
+    }
 }

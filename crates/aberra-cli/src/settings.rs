@@ -1,4 +1,4 @@
-//! Flags, environment and file -> the settings of training, each layer over the next.
+//! The settings of training from flags, environment and file: flags override the environment, which overrides the file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,40 +6,41 @@ use std::path::{Path, PathBuf};
 use aberra::TrainConfig;
 use clap::Args;
 
+use crate::choices;
 use crate::error::CommandError;
 
 /// Flags that set a setting.
 #[derive(Args, Clone, Default)]
 pub(crate) struct SettingsArgs {
-    /// A TOML file of settings. Flags win over the environment (ABERRA_TRAIN__EPOCHS=20), which wins over the file.
+    /// A TOML file of settings. Flags override the environment (ABERRA_TRAIN__EPOCHS=20), which overrides the file.
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
-    /// The model: small, base (the default), peer or reference (256 px). Other settings change it.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = choices::families())]
+    pub(crate) family: Option<String>,
+    #[arg(long, value_name = "NAME", help = choices::presets())]
     pub(crate) preset: Option<String>,
     /// Side of the network input in pixels, 16 to 1024.
     #[arg(long, value_name = "PX")]
     pub(crate) size: Option<usize>,
-    /// Passes over the training images.
+    /// Epochs: passes over the training images.
     #[arg(long, value_name = "N")]
     pub(crate) epochs: Option<usize>,
-    /// Images a step.
+    /// Images per training step.
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
-    /// Every random draw follows from it.
+    /// Seed of every random draw.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// What products are rounded to: f32, bf16 or auto (the default: bf16 where the processor has AVX512_BF16).
+    /// What the operands of products are rounded to: f32, bf16 or auto (the default: bf16 where the processor has
+    /// AVX512_BF16).
     #[arg(long, value_name = "NAME")]
     pub(crate) precision: Option<String>,
-    /// What turns evidence into the score: fusion (the default), or one of mse, ssim, uncertainty, peak, latent,
-    /// residual, typicality.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = choices::scorers())]
     pub(crate) scorer: Option<String>,
-    /// Wanted false-alarm rate, such as 0.05.
+    /// Target false-alarm rate, such as 0.05.
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     pub(crate) rate: Option<f64>,
-    /// Hold the rate with this confidence, such as 0.9, instead of on average.
+    /// Guarantee the rate with this confidence, such as 0.9, instead of on average.
     #[arg(long, value_name = "C", allow_negative_numbers = true)]
     pub(crate) confidence: Option<f64>,
     /// What must stay together in a split: near, exact, manifest or none.
@@ -48,7 +49,7 @@ pub(crate) struct SettingsArgs {
     /// Any other setting; may be given several times.
     #[arg(long, value_name = "SECTION.NAME=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Keep small pictures of the normals in the detector file. They are patient data where the images are.
+    /// Keep thumbnails of the normals in the detector file. They are patient data where the images are.
     #[arg(long)]
     pub(crate) keep_thumbnails: bool,
 }
@@ -67,6 +68,14 @@ impl SettingsArgs {
         for assignment in self.set.iter().cloned().chain(self.assignments()) {
             layers.push(TrainConfig::assignment_layer(&assignment)?);
         }
+        let mut models = layers.iter().filter_map(|layer| layer.get("model"));
+        if models.any(|model| model.is_array()) && models.any(|model| model.is_table()) {
+            return Err(CommandError::new(
+                "expected no settings for a single model (flags, --set model.NAME, the environment) beside several \
+                 models ([[model]]), found some",
+            )
+            .with_hint("set them in each [[model]] of the file"));
+        }
         TrainConfig::from_layers(&layers).map_err(|error| match error.hint() {
             Some(_) => CommandError::Library(error),
             None => CommandError::new(error.to_string())
@@ -82,6 +91,7 @@ impl SettingsArgs {
             value.as_ref().map(|value| format!("{name}={}", serde_json::Value::from(value.as_str())))
         };
         let flags = [
+            word("model.family", &self.family),
             word("model.preset", &self.preset),
             whole("preprocessing.size_px", self.size),
             whole("train.epochs", self.epochs),

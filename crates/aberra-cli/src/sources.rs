@@ -1,4 +1,4 @@
-//! Files, folders and a list on standard input -> image files, one by one.
+//! Iterates over the image files that arguments name: files, folders, or a list on standard input.
 
 use std::ffi::OsString;
 use std::io::{BufRead, stdin};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use aberra::dataset::image_files;
 
-/// An image file to score, or why there is none.
+/// An image file, or why there is none.
 pub(crate) type ListedPath = Result<PathBuf, String>;
 
-/// Longest path that a list may hold.
+/// Longest path in a list.
 const MAX_PATH_BYTES: u64 = 1 << 16;
 
 /// The image files that arguments name, in order.

@@ -28,6 +28,7 @@ pub struct Placement {
 
 /// A box of an image, in whole pixels, within the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Region {
     /// First row.
     pub top: usize,

@@ -91,6 +91,11 @@ impl Pca {
         };
         Ok(self.components.iter().map(along).collect())
     }
+
+    /// Standard deviation of the points along each component: the root of its variance.
+    pub fn standard_deviations(&self) -> impl Iterator<Item = f64> {
+        self.variances.iter().map(|variance| variance.sqrt())
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ pub trait Member: Debug + Send + Sync {
     /// An input that does not fit, or values that are not finite.
     fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>>;
 
+    /// The optional parts of an [`Inference`] that it gives where they are wanted.
+    fn gives(&self) -> Want {
+        Want::ALL
+    }
+
     /// Everything that it has learnt, by name.
     fn tensors(&self) -> Tensors;
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The shape of a network input, `[height, width, channels]`. It need not be square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Shape {
     /// Rows, in pixels.

@@ -25,7 +25,7 @@ from PIL import Image
 from tritonclient.utils import InferenceServerException
 
 NUMBERS = ["score", "p_value", "threshold", "anomalous", "anomalous_share"]
-ALL = NUMBERS + ["error_map", "reconstruction", "mu"]
+ALL = NUMBERS + ["error_map", "reconstruction", "embedding"]
 # How far a score of a batch may lie from the same image's alone, as a share: the server's BATCH_TOLERANCE.
 TOLERANCE = 1e-4
 
@@ -302,11 +302,11 @@ def doors_agree(context):
 
 @both
 def outputs_come_as_asked(context, door):
-    result = context.ask(door, outputs=["mu", "score"])
-    assert result.as_numpy("mu").ndim == 2 and result.as_numpy("p_value") is None
+    result = context.ask(door, outputs=["embedding", "score"])
+    assert result.as_numpy("embedding").ndim == 2 and result.as_numpy("p_value") is None
     response = result.get_response()
     names = [tensor["name"] for tensor in response["outputs"]] if door == "http" else [tensor.name for tensor in response.outputs]
-    assert names == ["mu", "score"]
+    assert names == ["embedding", "score"]
 
 
 @both

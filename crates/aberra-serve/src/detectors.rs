@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use aberra::explain::{EvidenceRanks, Pca, posterior_means, principal_components};
-use aberra::{Detector, Part};
+use aberra::explain::{EmbeddingMoments, EvidenceRanks, Pca, embedding_moments, principal_components};
+use aberra::{Detector, NamedMember};
 use bytes::Bytes;
 
 use crate::statistics::DetectorStatistics;
@@ -19,7 +19,7 @@ pub(crate) struct ServedDetector {
     pub(crate) ranks: EvidenceRanks,
     pub(crate) statistics: DetectorStatistics,
     components: OnceLock<Option<Pca>>,
-    spread: OnceLock<LatentSpread>,
+    moments: OnceLock<Option<EmbeddingMoments>>,
     known: OnceLock<KnownNormals>,
     evaluation: RwLock<EvaluationState>,
 }
@@ -53,13 +53,6 @@ impl EvaluationState {
 /// Names and small pictures (`data:` addresses) of a detector's normals, by number, where a data set holds them.
 pub(crate) type KnownNormals = BTreeMap<usize, (Option<String>, Option<String>)>;
 
-/// Where the training normals lie in latent space, each dimension alone.
-#[derive(Debug)]
-pub(crate) struct LatentSpread {
-    pub(crate) mean: Vec<f64>,
-    pub(crate) standard_deviations: Vec<f64>,
-}
-
 /// Principal components that are shown and that can be moved along.
 const COMPONENTS: usize = 10;
 
@@ -73,19 +66,26 @@ impl ServedDetector {
             ranks,
             statistics: DetectorStatistics::default(),
             components: OnceLock::new(),
-            spread: OnceLock::new(),
+            moments: OnceLock::new(),
             known: OnceLock::new(),
             evaluation: RwLock::new(EvaluationState::None),
         }
     }
 
-    /// The principal components of its training normals; `None` where the model puts them all in one place.
+    /// The member whose embedding space is shown; `None` where no member has one.
+    pub(crate) fn embedding_member(&self) -> Option<&NamedMember> {
+        self.detector.members().get(self.detector.embedding_member()?)
+    }
+
+    /// The principal components of its training normals; `None` without an embedding space, or where they all lie in one
+    /// place.
     pub(crate) fn components(&self) -> Option<&Pca> {
         self.components.get_or_init(|| principal_components(&self.detector, COMPONENTS).ok()).as_ref()
     }
 
-    pub(crate) fn spread(&self) -> &LatentSpread {
-        self.spread.get_or_init(|| LatentSpread::of(&posterior_means(&self.detector, Part::Train)))
+    /// Where its training normals lie in each dimension of the embedding space; `None` without one.
+    pub(crate) fn moments(&self) -> Option<&EmbeddingMoments> {
+        self.moments.get_or_init(|| embedding_moments(&self.detector).ok()).as_ref()
     }
 
     /// Name and small picture of one of its normals, where a data set holds it.
@@ -111,20 +111,6 @@ impl ServedDetector {
     /// Its hash; empty for a detector that was never saved.
     pub(crate) fn hash(&self) -> &str {
         self.detector.hash().unwrap_or_default()
-    }
-}
-
-impl LatentSpread {
-    fn of(points: &[Vec<f32>]) -> Self {
-        let dimensions = points.first().map_or(0, Vec::len);
-        let count = points.len().max(1) as f64;
-        let along = |dimension: usize| points.iter().map(move |point| f64::from(point[dimension]));
-        let mean: Vec<f64> = (0..dimensions).map(|dimension| along(dimension).sum::<f64>() / count).collect();
-        let deviation = |dimension: usize| {
-            let squares = along(dimension).map(|value| (value - mean[dimension]).powi(2));
-            (squares.sum::<f64>() / (count - 1.0).max(1.0)).sqrt()
-        };
-        Self { standard_deviations: (0..dimensions).map(deviation).collect(), mean }
     }
 }
 

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Instant;
 
 use aberra::image::{Image, Input, decode, header};
+use aberra::models::measure::Want;
 use aberra::{Verdict, image};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -69,6 +70,7 @@ pub(crate) struct Engine {
 struct QueuedImage {
     served: Arc<ServedDetector>,
     input: Input,
+    want: Want,
     reply: oneshot::Sender<Result<Verdict, ImageProblem>>,
     queued: Instant,
     _room: OwnedSemaphorePermit,
@@ -107,7 +109,8 @@ impl Engine {
         self.limits.queue.saturating_sub(self.room.available_permits())
     }
 
-    /// Verdicts of one detector on images, one each, in order. An image that cannot be used does not stop the others.
+    /// Verdicts of one detector on images, one each, in order, with at least what is wanted. An image that cannot be used
+    /// does not stop the others.
     ///
     /// # Errors
     /// The queue has no room for them; nothing was done then.
@@ -115,6 +118,7 @@ impl Engine {
         &self,
         served: &Arc<ServedDetector>,
         images: Vec<ImageSource>,
+        want: Want,
     ) -> Result<Vec<Result<Verdict, ImageProblem>>, Rejection> {
         let count = images.len();
         if count > self.limits.queue {
@@ -130,7 +134,7 @@ impl Engine {
         };
         let judging = images.into_iter().filter_map(|image| {
             let room = room.split(1)?;
-            Some(self.judge_one(served.clone(), image, room))
+            Some(self.judge_one(served.clone(), image, want, room))
         });
         let verdicts = futures_util::future::join_all(judging).await;
         let all = verdicts.iter().all(Result::is_ok);
@@ -167,6 +171,7 @@ impl Engine {
         &self,
         served: Arc<ServedDetector>,
         image: ImageSource,
+        want: Want,
         room: OwnedSemaphorePermit,
     ) -> Result<Verdict, ImageProblem> {
         let limits = image::Limits { max_pixels: self.limits.pixels, ..served.detector.config().limits };
@@ -192,7 +197,7 @@ impl Engine {
         self.metrics.decoded(started.elapsed());
         served.statistics.compute_input.add(started.elapsed());
         let (reply, verdict) = oneshot::channel();
-        let job = QueuedImage { served, input: input?, reply, queued: Instant::now(), _room: room };
+        let job = QueuedImage { served, input: input?, want, reply, queued: Instant::now(), _room: room };
         self.queue.send(job).map_err(|_| ImageProblem::internal())?;
         verdict.await.map_err(|_| ImageProblem::internal())?
     }
@@ -262,6 +267,7 @@ impl Batcher {
 
     fn ask(&self, served: &ServedDetector, jobs: Vec<QueuedImage>) {
         let started = Instant::now();
+        let want = jobs.iter().fold(Want::MEASUREMENTS, |all, job| all.or(job.want));
         let (inputs, replies): (Vec<_>, Vec<_>) = jobs
             .into_iter()
             .map(|job| {
@@ -272,7 +278,7 @@ impl Batcher {
             })
             .unzip();
         let count = inputs.len();
-        let verdicts = catch_unwind(AssertUnwindSafe(|| served.detector.score_inputs(inputs)));
+        let verdicts = catch_unwind(AssertUnwindSafe(|| served.detector.score_inputs(inputs, want)));
         self.metrics.judged(count, started.elapsed());
         served.statistics.judged(count, started.elapsed());
         let mut verdicts = verdicts.unwrap_or_default().into_iter();

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::thread;
 
 use aberra::dataset::{Dataset, OpenOptions, Split};
-use aberra::evaluate::{EvaluateOptions, EvaluateProgress, Evaluation};
+use aberra::evaluate::{EvaluateOptions, Evaluation};
 use aberra::explain::{NearNormal, find_normals};
-use aberra::report::{Frame, ReportOptions, RunFolder};
+use aberra::job::{Event, Job};
+use aberra::report::{PictureFormat, ReportOptions, RunSource};
 use aberra::{Part, Result};
 use bytes::Bytes;
 
@@ -18,7 +19,7 @@ use crate::state::ServerState;
 
 /// What to evaluate detectors on.
 #[derive(Clone, Debug, Default)]
-pub struct EvaluationData {
+pub struct EvaluationSource {
     /// A folder of images by class, or a manifest.
     pub data: PathBuf,
     /// Class folders that are normal; empty takes a usual name.
@@ -32,7 +33,7 @@ pub struct EvaluationData {
 }
 
 /// Starts to evaluate every detector on `data`, one after another.
-pub(crate) fn start(shared: &ServerState, data: EvaluationData) -> std::io::Result<()> {
+pub(crate) fn start(shared: &ServerState, data: EvaluationSource) -> std::io::Result<()> {
     for served in shared.detectors.iter() {
         served.set_evaluation(EvaluationState::Running { done: 0, of: 0 });
     }
@@ -58,18 +59,20 @@ pub(crate) fn start(shared: &ServerState, data: EvaluationData) -> std::io::Resu
 fn evaluate(
     shared: &ServerState,
     served: &Arc<ServedDetector>,
-    data: &EvaluationData,
+    data: &EvaluationSource,
     run: Option<&Path>,
 ) -> Result<Bytes> {
     let detector = &served.detector;
     let dataset = Dataset::open(&data.data, &OpenOptions { normal: data.normal.clone() })?;
     served.set_known_normals(known_normals(served, &dataset));
     let mut past = 0;
-    let mut observe = |EvaluateProgress { done, of }| {
-        // Every image is looked at twice: scored, then drawn.
-        served.set_evaluation(EvaluationState::Running { done: past + done, of: 2 * of });
-        if done == of {
-            past = of;
+    let mut watch = |event: Event<'_>| {
+        if let Event::Images { done, of } = event {
+            // Two passes over the images: scored, then drawn.
+            served.set_evaluation(EvaluationState::Running { done: past + done, of: 2 * of });
+            if done == of {
+                past = of;
+            }
         }
         if shared.is_ready() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
@@ -82,7 +85,7 @@ fn evaluate(
             };
             let options = EvaluateOptions {
                 split: split.as_ref(),
-                observe: Some(&mut observe),
+                job: Job::watched(&mut watch),
                 ..EvaluateOptions::default()
             };
             detector.evaluate_with(&dataset, options)?
@@ -90,8 +93,8 @@ fn evaluate(
     };
     let options = ReportOptions {
         name: &served.name,
-        run: run.map_or(RunFolder::None, RunFolder::Perhaps),
-        observe: Some(&mut observe),
+        run: run.map_or(RunSource::None, RunSource::Perhaps),
+        job: Job::watched(&mut watch),
         ..ReportOptions::default()
     };
     let report = detector.report(&dataset, &evaluation, options)?;
@@ -105,12 +108,12 @@ fn known_normals(served: &ServedDetector, dataset: &Dataset) -> KnownNormals {
     let train = detector.normals().iter().enumerate().filter(|(_, normal)| normal.part == Part::Train);
     let wanted: Vec<NearNormal> = train.map(|(normal, _)| NearNormal { normal, distance: 0.0 }).collect();
     let files: Vec<PathBuf> = dataset.samples.iter().map(|sample| sample.path.clone()).collect();
-    let frame = Frame::of_thumbnails(detector);
+    let format = PictureFormat::of_thumbnails(detector);
     let known = find_normals(detector, &wanted, &files).into_iter().map(|found| {
         let name = found.path.and_then(|path| {
             dataset.samples.iter().find(|sample| sample.path == path).map(|sample| sample.name.clone())
         });
-        let picture = found.thumbnail.and_then(|pixels| frame.picture(&pixels).ok());
+        let picture = found.thumbnail.and_then(|pixels| format.picture(&pixels).ok());
         (found.normal, (name, picture))
     });
     known.collect()

@@ -22,7 +22,7 @@ mod testing;
 
 pub use api::openapi;
 pub use engine::BATCH_TOLERANCE;
-pub use evaluation::EvaluationData;
+pub use evaluation::EvaluationSource;
 pub use log::{LogFormat, log};
 pub use options::{Batching, PORT, ServeLimits, ServeOptions, TlsFiles};
 pub use server::{Listening, ServeError, Server, read_key};

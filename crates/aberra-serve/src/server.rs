@@ -19,7 +19,7 @@ use secrecy::SecretString;
 
 use crate::detectors::Detectors;
 use crate::engine::Engine;
-use crate::evaluation::{self, EvaluationData};
+use crate::evaluation::{self, EvaluationSource};
 use crate::guard::{ConnectionLimit, SHORTEST_KEY, guarded};
 use crate::metrics::Metrics;
 use crate::options::{ServeLimits, ServeOptions, TlsFiles};
@@ -96,7 +96,7 @@ impl Server {
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn evaluate(&self, data: EvaluationData) -> io::Result<()> {
+    pub fn evaluate(&self, data: EvaluationSource) -> io::Result<()> {
         evaluation::start(&self.shared, data)
     }
 

@@ -101,6 +101,7 @@ impl Provenance {
 
 /// Images and groups of one part of a split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PartSize {
     /// Images.
@@ -370,6 +371,11 @@ impl Detector {
     /// The shape of the network input.
     pub fn input_shape(&self) -> Shape {
         self.members.shape()
+    }
+
+    /// The optional parts of an inference that at least one member gives where they are wanted.
+    pub fn gives(&self) -> Want {
+        self.members().iter().fold(Want::MEASUREMENTS, |all, named| all.or(named.member.gives()))
     }
 
     /// The first member with an embedding space, in which images are shown and compared: its number.

@@ -47,7 +47,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Decodes points of the latent space, or draws from the prior. */
+        /** Decodes points of the embedding space, or draws from the prior. */
         post: operations["decode"];
         delete?: never;
         options?: never;
@@ -96,7 +96,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Says where the training normals lie in latent space. */
+        /** Where the training normals lie in the embedding space. */
         get: operations["latent"];
         put?: never;
         post?: never;
@@ -178,6 +178,47 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description How intervals were drawn. */
+        BootstrapData: {
+            /**
+             * Format: int32
+             * @description Resamples.
+             */
+            draws: number;
+            /**
+             * Format: double
+             * @description Confidence level.
+             */
+            level: number;
+        };
+        /** @description Scorers and detectors side by side. */
+        CompareData: {
+            /** @description What to know about the images that are compared on, in plain words; none where they are all of the report's. */
+            note: string | null;
+            /** @description The detector's scorers, then other detectors on the same images. */
+            rows: components["schemas"]["CompareRow"][];
+        };
+        /** @description One scorer or detector. */
+        CompareRow: {
+            /** @description Area under the ROC curve. */
+            auroc: components["schemas"]["Metric_Interval"];
+            /** @description Average precision. */
+            average_precision: components["schemas"]["Metric_Interval"];
+            difference: components["schemas"]["Metric_Interval"] | null;
+            /** @description What it is called. */
+            name: string;
+            /** @description True-positive rate at 5 % false positives. */
+            recall_at_5_fpr: components["schemas"]["Metric_f64"];
+            /** @description The ROC curve. */
+            roc: components["schemas"]["PlainRoc"];
+            /** @description Whether it is a scorer or a detector. */
+            what: components["schemas"]["Compared"];
+        };
+        /**
+         * @description What a row of Compare is.
+         * @enum {string}
+         */
+        Compared: "scorer" | "detector";
         /** @description A principal component of the training normals. */
         Component: {
             /** @description Of length 1. */
@@ -193,68 +234,89 @@ export interface components {
              */
             standard_deviation: number;
         };
-        /** @description What to decode: latents, or draws from the prior. */
+        /** @description What to decode: points of the embedding space, or draws from the prior. */
         DecodeRequest: {
-            /** @description Points in latent space, at most 64. */
+            /** @description Points of the embedding space, at most 64. */
             latents?: number[][] | null;
             prior?: components["schemas"]["Prior"] | null;
         };
-        /** @description What the decoder makes of latents. */
+        /** @description Images decoded from points. */
         DecodeResponse: {
             /** @description The points that were decoded. */
             latents: number[][];
             /** @description A picture of each, as a `data:` address. */
             pictures: string[];
         };
-        /** @description Everything there is to know of a detector. */
-        DetectorDetails: {
-            /** @description The version that made it. */
+        /** @description Describes one measurement. */
+        Descriptor: {
+            /** @description What it measures, in one phrase. */
+            about: string;
+            /** @description Which way is unusual. */
+            direction: components["schemas"]["Direction"];
+            /** @description Its name: small letters, digits and underscores; after a member's name and a point in joined evidence. */
+            name: string;
+            /** @description Its unit, such as `nats`; empty where it has none. */
+            unit: string;
+        };
+        /** @description A detector. */
+        DetectorCard: {
+            /** @description Version of Aberra that made it. */
             aberra_version: string;
-            best_epoch: number;
+            /** @description Those that gave its threshold. */
             calibration: components["schemas"]["PartSize"];
-            /** @description Of the calibration normals that count, one a group, ascending. */
+            /** @description Scores of the calibration normals, ascending. */
             calibration_scores: number[];
-            /** @description 1 (grey) or 3 (red, green, blue). */
-            channels: number;
+            /** @description What it was fitted on; none in files older than the entry. */
+            device: string | null;
+            /** @description Those that fitted its scorers. */
+            fit: components["schemas"]["PartSize"];
+            /** @description Hash of the file's content; none where it was never saved. */
+            hash: string | null;
+            /** @description Shape of the network input. */
+            input: components["schemas"]["Shape"];
+            /** @description The data set's name, without where it lies. */
+            made_from: string;
+            /** @description Its members, in order. */
+            members: components["schemas"]["MemberCard"][];
+            /** @description What it is called. */
+            name: string;
+            /** @description Weights of all members. */
+            parameters: number;
+            /**
+             * Format: double
+             * @description Values of the map above it are marked.
+             */
+            pixel_threshold: number;
+            /** @description What the threshold guarantees. */
+            promise: components["schemas"]["PromiseCard"];
+            /** @description The scorer that gives its scores. */
+            scorer: string;
+            /** @description All settings, as TOML. */
+            settings_toml: string;
+            /**
+             * Format: double
+             * @description Scores above it are anomalous.
+             */
+            threshold: number;
+            /** @description Images and groups that it was trained on. */
+            train: components["schemas"]["PartSize"];
+        };
+        /** @description A detector, and what can be asked of it. */
+        DetectorDetails: components["schemas"]["DetectorCard"] & {
             /** @description How the threshold was chosen. */
             criterion: Record<string, never>;
             /**
              * Format: double
-             * @description The error that is white in pictures of errors.
+             * @description The map value that is white in pictures of maps.
              */
             error_scale_max: number;
-            fit: components["schemas"]["PartSize"];
-            /** @description Of its file's content. */
-            hash?: string | null;
             /** @description Whether the file holds small pictures of its normals. */
             keeps_thumbnails: boolean;
-            /** @description Dimensions of the latent space. */
-            latent: number;
             limits: components["schemas"]["ServerLimits"];
-            /** @description The name of the data set it was made from. */
-            made_from: string;
-            /** @description How requests call it. */
-            name: string;
-            /** @description Weights of the model. */
-            parameters: number;
-            /**
-             * Format: double
-             * @description Filtered errors above it are marked, in the units of the error map.
-             */
-            pixel_threshold: number;
-            precision: string;
-            preset: string;
-            promise: components["schemas"]["Promise"];
-            scorer: string;
+            /** @description What each measurement of an image's evidence is, in order. */
+            measurements: components["schemas"]["Descriptor"][];
             /** @description Every scorer that can be asked for. */
             scorers: string[];
-            /** @description All settings, as TOML. */
-            settings_toml: string;
-            /** @description Side of the network input. */
-            size_px: number;
-            /** Format: double */
-            threshold: number;
-            train: components["schemas"]["PartSize"];
         };
         /** @description What is served. */
         DetectorList: {
@@ -265,24 +327,105 @@ export interface components {
         };
         /** @description A detector in a list. */
         DetectorSummary: {
-            /** @description 1 (grey) or 3 (red, green, blue). */
-            channels: number;
             /** @description Whether there is an evaluation, or one on its way. */
             has_evaluation: boolean;
-            /** @description Of its file's content. */
-            hash: string;
+            /** @description Of its file's content; null where it was never saved. */
+            hash: string | null;
+            /** @description Shape of the network input. */
+            input: components["schemas"]["Shape"];
             /** @description The name of the data set it was made from. */
             made_from: string;
+            /** @description Its members, in order. */
+            members: components["schemas"]["MemberCard"][];
             /** @description How requests call it. */
             name: string;
-            preset: string;
-            /** @description In words. */
-            promise: string;
+            /** @description What the threshold guarantees. */
+            promise: components["schemas"]["PromiseCard"];
+            /** @description The scorer that gives its scores. */
             scorer: string;
-            /** @description Side of the network input. */
-            size_px: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description Scores above it are anomalous.
+             */
             threshold: number;
+        };
+        /**
+         * @description What a larger value of a measurement says.
+         * @enum {string}
+         */
+        Direction: "higher-is-unusual" | "context";
+        /** @description Where the calibration normals lie. */
+        EllipseData: {
+            /**
+             * Format: double
+             * @description The ellipse covers 95 % of a normal distribution like that: (x - mean)' covariance^-1 (x - mean) <= chi_square.
+             */
+            chi_square: number;
+            /** @description Their covariance. */
+            covariance: number[][];
+            /** @description Mean on the first two components. */
+            mean: number[];
+        };
+        /** @description One epoch. */
+        EpochData: {
+            /** @description Whether its weights are the best so far. */
+            best: boolean;
+            /** @description Its number, from 1. */
+            epoch: number;
+            /** @description What the family tracks besides its loss, by name. */
+            figures: {
+                [key: string]: number;
+            };
+            /** @description Mean loss over the held-out normals. */
+            held_out: components["schemas"]["LossRecord"];
+            /**
+             * Format: double
+             * @description Training images per second, where time was taken.
+             */
+            images_per_s: number | null;
+            /**
+             * Format: double
+             * @description The learning rate at its end.
+             */
+            learning_rate: number;
+            /** @description Mean loss over the training images. */
+            train: components["schemas"]["LossRecord"];
+        };
+        /** @description The metrics. */
+        EvaluationData: {
+            /** @description Anomalous images that were scored. */
+            anomalies: components["schemas"]["PartSize"];
+            /** @description Area under the ROC curve. */
+            auroc: components["schemas"]["Metric_Interval"];
+            auroc_without_leaked: components["schemas"]["Metric_Interval"] | null;
+            /** @description Average precision. */
+            average_precision: components["schemas"]["Metric_Interval"];
+            /** @description How the intervals were drawn. */
+            bootstrap: components["schemas"]["BootstrapData"];
+            /** @description The data set's name, without where it lies. */
+            data_name: string;
+            /** @description Each kind of anomaly against all normals. */
+            kinds: components["schemas"]["KindData"][];
+            /** @description Scored images that are near-copies of the detector's own normals. */
+            leaked: components["schemas"]["Leaked"];
+            /** @description Images left out because the detector was made from them. */
+            left_out_own: number;
+            /** @description Normal images that were scored. */
+            normals: components["schemas"]["PartSize"];
+            /** @description How well the maps find the masks. */
+            pixels: components["schemas"]["Metric_PixelData"];
+            /** @description The precision-recall curve; empty where a class is missing. */
+            pr: components["schemas"]["PrecisionRecallData"];
+            /** @description Share of normals above the detector's threshold, each group of near-copies counted once. */
+            realised_false_alarm_rate: components["schemas"]["Metric_Interval"];
+            /** @description Share of anomalous images above the detector's threshold. */
+            recall: components["schemas"]["Metric_Interval"];
+            /** @description The ROC curve; empty where a class is missing. */
+            roc: components["schemas"]["RocData"];
+            /** @description What the images' files and frames alone give away; a high AUROC is a warning. */
+            shortcuts: components["schemas"]["ShortcutData"][];
+            /** @description Images that could not be read or used. */
+            unusable: number;
         };
         /** @description How far an evaluation is. */
         EvaluationProgress: {
@@ -297,7 +440,7 @@ export interface components {
          * @enum {string}
          */
         EvaluationStage: "running";
-        /** @description The stories of images. */
+        /** @description Explanations of verdicts. */
         ExplainResponse: {
             /** @description The detector's name. */
             detector: string;
@@ -311,16 +454,18 @@ export interface components {
              */
             threshold: number;
         };
-        /** @description What became of one image: its story, or why there is none. */
+        /** @description What became of one image: its explanation, or why there is none. */
         ExplainResult: {
-            error?: components["schemas"]["ImageProblem"] | null;
-            explanation?: components["schemas"]["Explanation"] | null;
+            error: components["schemas"]["ImageProblem"] | null;
+            explanation: components["schemas"]["Explanation"] | null;
             /** @description The file's name, as the client sent it. */
-            name?: string | null;
+            name: string | null;
         };
-        /** @description One image's story. */
+        /** @description A verdict with its evidence and what lies near. */
         Explanation: {
-            /** @description What was measured, by name. */
+            /** @description Where the image lies in the embedding space that is shown; empty where there is none. */
+            embedding: number[];
+            /** @description What was measured, by full name. */
             evidence: {
                 [key: string]: number;
             };
@@ -328,19 +473,79 @@ export interface components {
             evidence_percentiles: {
                 [key: string]: number;
             };
-            /** @description Posterior mean: where the image lies in latent space. */
-            mu: number[];
-            /** @description The nearest training normals in latent space, nearest first. */
-            nearest: components["schemas"]["NearNormal"][];
-            /** @description The same on the principal components that `latent` names, from their mean. */
+            /** @description The nearest training normals, nearest first. */
+            nearest: components["schemas"]["NearNormalCard"][];
+            /** @description The same on the principal components, from their mean. */
             pca: number[];
-            pictures: components["schemas"]["Pictures"];
+            pictures: components["schemas"]["PicturesData"] | null;
             /** @description The score of every fitted scorer, by name. */
             scores: {
                 [key: string]: number;
             };
-            verdict: components["schemas"]["Verdict"];
-            window: components["schemas"]["InputWindow"];
+            /** @description The verdict. */
+            verdict: components["schemas"]["VerdictCard"];
+            /** @description The pixels of the network input that show the image; the rest is padding. */
+            window: components["schemas"]["Region"];
+        };
+        /** @description One image of the test set. */
+        ImageData: {
+            /** @description Whether the score lies above the threshold. */
+            anomalous: boolean;
+            /**
+             * Format: double
+             * @description Share of its pixels above the pixel threshold, 0 to 1.
+             */
+            anomalous_share: number;
+            /**
+             * @description What was measured, by full name. Empty, like the two below, for images without a thumbnail where there are very
+             *     many images.
+             */
+            evidence: {
+                [key: string]: number;
+            };
+            /** @description Each measurement's percentile, 0 to 100, among the calibration normals. */
+            evidence_percentiles: {
+                [key: string]: number;
+            };
+            /** @description Its group's number. */
+            group: number;
+            /** @description The image's own height, in pixels. */
+            height: number;
+            /** @description Position in the test set, its address within the report. */
+            id: number;
+            /** @description The kind of anomaly; none for a normal image. */
+            kind: string | null;
+            /** @description Whether it is a near-copy of one of the detector's own normals. */
+            leaked: boolean;
+            /** @description Path relative to the data set's root. */
+            name: string;
+            /** @description The nearest training normals in the embedding space, nearest first; empty for images without `pictures`. */
+            nearest: components["schemas"]["NearData"][];
+            /**
+             * Format: double
+             * @description Share of normal images at least this anomalous, by the calibration; none where the detector has no scores of
+             *     any.
+             */
+            p_value: number | null;
+            /**
+             * @description Coordinates on the principal components, as many as `latent.components`; empty where there is no embedding
+             *     space.
+             */
+            pca: number[];
+            pictures: components["schemas"]["PicturesData"] | null;
+            /**
+             * Format: double
+             * @description How anomalous it is, in the scorer's own units.
+             */
+            score: number;
+            /** @description The score of every fitted scorer, by name. */
+            scores: {
+                [key: string]: number;
+            };
+            /** @description Number on the thumbnails' sheet; none where it was left out. */
+            thumbnail: number | null;
+            /** @description The image's own width, in pixels. */
+            width: number;
         };
         /**
          * Format: binary
@@ -356,55 +561,251 @@ export interface components {
             /** @description What was expected, and what was found. */
             detail: string;
             /** @description What to do, where there is something to say. */
-            hint?: string | null;
+            hint: string | null;
         };
-        /** @description The pixels of the network input that show the image; the rest is padding. */
-        InputWindow: {
-            height: number;
-            left: number;
-            top: number;
-            width: number;
-        };
-        /** @description Where the training normals lie in latent space. */
-        Latent: {
-            /** @description Principal components, greatest first; none where the model puts all normals in one place. */
-            components: components["schemas"]["Component"][];
-            /**
-             * @description Mean KL divergence of each dimension over the calibration normals, nats; empty where the detector was made before
-             *     it was kept.
-             */
-            kl_per_dimension: number[];
-            /** @description Dimensions. */
-            latent: number;
-            /** @description Of the training normals' posterior means. */
-            mean: number[];
-            /** @description Of the training normals' posterior means, each dimension alone. */
-            standard_deviations: number[];
-        };
-        /** @description A training normal near an image. */
-        NearNormal: {
+        /** @description A point estimate with its bootstrap interval. */
+        Interval: {
             /**
              * Format: double
-             * @description In latent space, each dimension in standard deviations of the training normals.
+             * @description Upper end.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description Lower end.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The estimate.
+             */
+            value: number;
+        };
+        /** @description One kind of anomaly. */
+        KindData: {
+            /** @description Area under the ROC curve. */
+            auroc: components["schemas"]["Metric_Interval"];
+            /** @description Average precision. */
+            average_precision: components["schemas"]["Metric_Interval"];
+            /** @description Images above the detector's threshold. */
+            flagged: number;
+            /** @description Groups that they are from. */
+            groups: number;
+            /** @description Its scored images. */
+            images: number;
+            /** @description The kind. */
+            kind: string;
+            /** @description Share of its images above the threshold. */
+            recall: components["schemas"]["Metric_f64"];
+        };
+        /** @description Where the training normals lie in the embedding space that is shown. */
+        Latent: {
+            /** @description Principal components, greatest first; none where all normals lie in one place. */
+            components: components["schemas"]["Component"][];
+            /** @description Dimensions. */
+            dimensions: number;
+            /** @description Whether images can be decoded from points of it. */
+            has_decoder: boolean;
+            /** @description Whether points can be drawn from a prior over it. */
+            has_prior: boolean;
+            /**
+             * @description Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
+             *     distribution, or the detector was made before it was kept.
+             */
+            kl_per_dimension: number[];
+            /** @description Mean of the training normals in each dimension. */
+            mean: number[];
+            /** @description The member whose embedding space it is. */
+            member: string;
+            /** @description Standard deviation of the training normals in each dimension, with n in the denominator. */
+            standard_deviations: number[];
+        };
+        /** @description The embedding space that is shown. */
+        LatentData: {
+            /** @description Calibration normals on the components, `[normals][components]`; a sample where there are many. */
+            calibration: number[][];
+            /** @description Components on which points have coordinates. */
+            components: number;
+            ellipse: components["schemas"]["EllipseData"] | null;
+            /** @description Share of the variance of the training normals on each of their principal components, at most 10, greatest first. */
+            explained: number[];
+            /**
+             * @description Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
+             *     distribution, or the detector was made before it was kept.
+             */
+            kl_per_dimension: number[];
+            /** @description Images decoded from draws from the prior, as `data:` addresses; empty where there is none. */
+            prior_samples: string[];
+            /** @description Images decoded along directions through the mean of the training normals; empty where nothing decodes points. */
+            traversals: components["schemas"]["TraversalData"][];
+        };
+        /** @description Scored images that are near-copies of the detector's own normals. */
+        Leaked: {
+            /** @description Anomalous images. */
+            anomalies: number;
+            /** @description Normal images. */
+            normals: number;
+        };
+        /** @description A loss, the mean over images. */
+        LossRecord: {
+            /** @description The terms by name, without their weights. */
+            terms: {
+                [key: string]: number;
+            };
+            /**
+             * Format: double
+             * @description The sum of the terms, each times its weight.
+             */
+            total: number;
+        };
+        /** @description A member of a detector. */
+        MemberCard: {
+            /** @description Epochs after which its weights were taken; 0 where its family does not train in epochs. */
+            best_epoch: number;
+            /** @description Dimensions of its embedding space; none where it has none. */
+            embedding_dimensions: number | null;
+            /** @description Its family. */
+            family: string;
+            /** @description What it is called within the detector. */
+            name: string;
+            /** @description Weights that fitting changed. */
+            parameters: number;
+            /** @description What the operands of its products are rounded to, where its family has that setting. */
+            precision: string | null;
+            /** @description The preset whose settings it has; none where they are its own. */
+            preset: string | null;
+        };
+        /**
+         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         *     `{"unavailable": "reason"}`.
+         */
+        Metric_Interval: {
+            /**
+             * Format: double
+             * @description Upper end.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description Lower end.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The estimate.
+             */
+            value: number;
+        } | {
+            /** @description Why, for people. */
+            unavailable: string;
+        };
+        /**
+         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         *     `{"unavailable": "reason"}`.
+         */
+        Metric_LatentData: {
+            /** @description Calibration normals on the components, `[normals][components]`; a sample where there are many. */
+            calibration: number[][];
+            /** @description Components on which points have coordinates. */
+            components: number;
+            ellipse: components["schemas"]["EllipseData"] | null;
+            /** @description Share of the variance of the training normals on each of their principal components, at most 10, greatest first. */
+            explained: number[];
+            /**
+             * @description Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
+             *     distribution, or the detector was made before it was kept.
+             */
+            kl_per_dimension: number[];
+            /** @description Images decoded from draws from the prior, as `data:` addresses; empty where there is none. */
+            prior_samples: string[];
+            /** @description Images decoded along directions through the mean of the training normals; empty where nothing decodes points. */
+            traversals: components["schemas"]["TraversalData"][];
+        } | {
+            /** @description Why, for people. */
+            unavailable: string;
+        };
+        /**
+         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         *     `{"unavailable": "reason"}`.
+         */
+        Metric_PixelData: {
+            /** @description Area under the pixels' ROC curve. */
+            auroc: components["schemas"]["Metric_f64"];
+            /** @description Average precision of the pixels. */
+            average_precision: components["schemas"]["Metric_f64"];
+            /** @description Dice at the detector's pixel threshold. */
+            dice_at_threshold: components["schemas"]["Metric_f64"];
+            /** @description Anomalous images with a mask. */
+            images_with_mask: number;
+            /** @description Area under the per-region overlap curve up to 30 % false positives. */
+            pro: components["schemas"]["Metric_f64"];
+        } | {
+            /** @description Why, for people. */
+            unavailable: string;
+        };
+        /**
+         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         *     `{"unavailable": "reason"}`.
+         */
+        Metric_Vec_TrainingData: {
+            /** @description The epoch after which the weights were taken. */
+            best_epoch: number;
+            /** @description Its epochs, in order. */
+            epochs: components["schemas"]["EpochData"][];
+            /** @description The member that was trained. */
+            member: string;
+            /** @description Reconstructions as they improve. */
+            snapshots: components["schemas"]["SnapshotsData"];
+        }[] | {
+            /** @description Why, for people. */
+            unavailable: string;
+        };
+        /**
+         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         *     `{"unavailable": "reason"}`.
+         */
+        Metric_f64: number | {
+            /** @description Why, for people. */
+            unavailable: string;
+        };
+        /** @description A training normal near an image. */
+        NearData: {
+            /**
+             * Format: double
+             * @description In the embedding space, each dimension in standard deviations of the training normals.
              */
             distance: number;
             /** @description Its name in the data set, where that is known. */
-            name?: string | null;
+            name: string | null;
+            /** @description Number on the thumbnails' sheet, after those of the test images; none where the normal is not in the data set. */
+            thumbnail: number | null;
+        };
+        /** @description A training normal near an image. */
+        NearNormalCard: {
+            /**
+             * Format: double
+             * @description In the embedding space, each dimension in standard deviations of the training normals.
+             */
+            distance: number;
+            /** @description Its name in the data set, where that is known. */
+            name: string | null;
             /** @description Its number among the detector's normals. */
             normal: number;
-            /** @description A small picture, as a `data:` address, where there is one. */
-            picture?: string | null;
+            /** @description A small picture as a `data:` address, where there is one. */
+            picture: string | null;
         };
-        /** @description Images and groups of near-copies. */
+        /** @description Images and groups of one part of a split. */
         PartSize: {
+            /** @description Groups. */
             groups: number;
+            /** @description Images. */
             images: number;
         };
         /** @description A picture to try. */
         PhantomImage: {
             id: number;
             /** @description The lesion drawn into it; null for a normal. */
-            kind?: string | null;
+            kind: string | null;
             name: string;
             /** @description Side. */
             size_px: number;
@@ -413,14 +814,47 @@ export interface components {
         PhantomList: {
             images: components["schemas"]["PhantomImage"][];
         };
-        /** @description Pictures of the network input's size, as `data:` addresses. */
-        Pictures: {
-            /** @description 8-bit grey: a value g stands for the filtered error g / 255 * error_scale_max. */
+        /** @description Pictures of an image at the network input's size, as `data:` addresses. */
+        PicturesData: {
+            /** @description The map in 8-bit grey: a value g stands for g / 255 * error_scale_max. */
             error: string;
-            /** @description What the network sees of the image. */
+            /** @description The network input. */
             input: string;
-            /** @description What the model makes of it. */
-            reconstruction: string;
+            /** @description Outline of the true mask at the network input's size, as an SVG path in pixels; none without a mask. */
+            mask_path: string | null;
+            /** @description Its reconstruction, where a member gives one. */
+            reconstruction: string | null;
+        };
+        /** @description How well the maps find the masks. */
+        PixelData: {
+            /** @description Area under the pixels' ROC curve. */
+            auroc: components["schemas"]["Metric_f64"];
+            /** @description Average precision of the pixels. */
+            average_precision: components["schemas"]["Metric_f64"];
+            /** @description Dice at the detector's pixel threshold. */
+            dice_at_threshold: components["schemas"]["Metric_f64"];
+            /** @description Anomalous images with a mask. */
+            images_with_mask: number;
+            /** @description Area under the per-region overlap curve up to 30 % false positives. */
+            pro: components["schemas"]["Metric_f64"];
+        };
+        /** @description A ROC curve without a band. */
+        PlainRoc: {
+            /** @description False-positive rates, ascending. */
+            fpr: number[];
+            /** @description True-positive rate at each. */
+            tpr: number[];
+        };
+        /** @description The precision-recall curve with its band. */
+        PrecisionRecallData: {
+            /** @description Precision at each. */
+            precision: number[];
+            /** @description Upper end. */
+            precision_high: number[];
+            /** @description Lower end of its pointwise interval. */
+            precision_low: number[];
+            /** @description Recalls, ascending. */
+            recall: number[];
         };
         /** @description Draws from the prior: the same seed gives the same. */
         Prior: {
@@ -434,7 +868,7 @@ export interface components {
             /** @description What was expected, and what was found. */
             detail: string;
             /** @description What to do, where there is something to say. */
-            hint?: string | null;
+            hint: string | null;
             /**
              * Format: int32
              * @description The HTTP status.
@@ -443,20 +877,89 @@ export interface components {
             /** @description Its name. */
             title: string;
         };
-        /** @description What a threshold promises. */
-        Promise: {
+        /** @description What a threshold guarantees about false alarms. */
+        PromiseCard: {
             /**
              * Format: double
-             * @description null where the rate holds on average.
+             * @description With which confidence; none where it holds on average.
              */
-            confidence?: number | null;
+            confidence: number | null;
             /**
              * Format: double
-             * @description null where no rate is promised.
+             * @description The largest share of false alarms, where one is guaranteed.
              */
-            false_alarm_rate?: number | null;
+            false_alarm_rate: number | null;
             /** @description In words. */
             text: string;
+        };
+        /** @description A box of an image, in whole pixels, within the image. */
+        Region: {
+            /** @description Rows. */
+            height: number;
+            /** @description First column. */
+            left: number;
+            /** @description First row. */
+            top: number;
+            /** @description Columns. */
+            width: number;
+        };
+        /** @description Everything a report shows. Scores are raw: in the scorer's units, never clamped or rescaled. */
+        ReportData: {
+            /** @description Version of Aberra. */
+            aberra_version: string;
+            /** @description Scorers and detectors side by side. */
+            compare: components["schemas"]["CompareData"];
+            /** @description The detector that the report is about. */
+            detector: components["schemas"]["DetectorCard"];
+            /**
+             * Format: double
+             * @description The map value that is white in the pictures of maps: an 8-bit grey value g stands for g / 255 * error_scale_max.
+             *     The colour scale is anchored at the pixel threshold, in its middle, and ends at twice that.
+             */
+            error_scale_max: number;
+            /** @description The metrics. */
+            evaluation: components["schemas"]["EvaluationData"];
+            /** @description One entry per scored image, in the order of the data set. */
+            images: components["schemas"]["ImageData"][];
+            /** @description Scored images of the test set. */
+            images_in_all: number;
+            /** @description The embedding space that is shown. */
+            latent: components["schemas"]["Metric_LatentData"];
+            /**
+             * Format: int64
+             * @description Seconds since 1970; none in tests.
+             */
+            made_at_secs: number | null;
+            /** @description What each measurement of the images' evidence is, in order. */
+            measurements: components["schemas"]["Descriptor"][];
+            /**
+             * Format: double
+             * @description Values of the map above it are marked.
+             */
+            pixel_threshold: number;
+            /** @description The results in words, a short paragraph each. */
+            summary: string[];
+            thumbnails: components["schemas"]["Thumbnails"] | null;
+            /** @description How each member was trained that trains in epochs. */
+            training: components["schemas"]["Metric_Vec_TrainingData"];
+            /**
+             * Format: int32
+             * @description The version of this layout.
+             */
+            version: number;
+            /** @description What a reader must know before believing the numbers, in plain words. */
+            warnings: string[];
+        };
+        /** @description The ROC curve with its band. */
+        RocData: {
+            /** @description False-positive rates, ascending. */
+            fpr: number[];
+            /** @description True-positive rate at each. */
+            tpr: number[];
+            /** @description Upper end. */
+            tpr_high: number[];
+            /** @description Lower end of its pointwise interval. */
+            tpr_low: number[];
         };
         /** @description Verdicts on images. */
         ScoreResponse: {
@@ -474,10 +977,10 @@ export interface components {
         };
         /** @description What became of one image: a verdict, or why there is none. */
         ScoreResult: {
-            error?: components["schemas"]["ImageProblem"] | null;
+            error: components["schemas"]["ImageProblem"] | null;
             /** @description The file's name, as the client sent it. */
-            name?: string | null;
-            verdict?: components["schemas"]["Verdict"] | null;
+            name: string | null;
+            verdict: components["schemas"]["VerdictCard"] | null;
         };
         /** @description What this server takes. */
         ServerLimits: {
@@ -491,6 +994,39 @@ export interface components {
              */
             max_pixels: number;
         };
+        /** @description The shape of a network input, `[height, width, channels]`. It need not be square. */
+        Shape: {
+            /** @description Values of each pixel. */
+            channels: number;
+            /** @description Rows, in pixels. */
+            height: number;
+            /** @description Columns, in pixels. */
+            width: number;
+        };
+        /** @description What one property of file or frame gives away. */
+        ShortcutData: {
+            /**
+             * Format: double
+             * @description Area under the ROC curve in the better direction, 0.5 to 1.
+             */
+            auroc: number;
+            /** @description The property, and the value it was compared with where it is one of several. */
+            name: string;
+        };
+        /** @description The reconstructions after one epoch. */
+        SnapshotData: {
+            /** @description Its number. */
+            epoch: number;
+            /** @description One for each of the inputs, in their order. */
+            reconstructions: string[];
+        };
+        /** @description Reconstructions as they improve. */
+        SnapshotsData: {
+            /** @description The epochs that were saved. */
+            epochs: components["schemas"]["SnapshotData"][];
+            /** @description The same fixed held-out images for every epoch, as `data:` addresses. */
+            inputs: string[];
+        };
         /** @description A wish for another threshold. */
         ThresholdRequest: {
             criterion: components["schemas"]["WantedCriterion"];
@@ -500,32 +1036,61 @@ export interface components {
             /** @description Groups of calibration normals that it rests on. */
             calibration_groups: number;
             criterion: Record<string, never>;
-            promise: components["schemas"]["Promise"];
+            promise: components["schemas"]["PromiseCard"];
             /**
              * Format: double
              * @description Give it to score or explain as `?threshold=`.
              */
             threshold: number;
         };
-        /** @description What a detector says of an image. */
-        Verdict: {
+        /** @description One JPEG of all thumbnails. */
+        Thumbnails: {
+            /** @description Thumbnails in a row. */
+            columns: number;
+            /** @description The JPEG as a `data:` address: thumbnail `n` lies at column n % columns. */
+            sheet: string;
+            /** @description Side of each. */
+            side_px: number;
+        };
+        /** @description How training went. */
+        TrainingData: {
+            /** @description The epoch after which the weights were taken. */
+            best_epoch: number;
+            /** @description Its epochs, in order. */
+            epochs: components["schemas"]["EpochData"][];
+            /** @description The member that was trained. */
+            member: string;
+            /** @description Reconstructions as they improve. */
+            snapshots: components["schemas"]["SnapshotsData"];
+        };
+        /** @description Images decoded along a direction. */
+        TraversalData: {
+            /** @description The direction. */
+            name: string;
+            /** @description The image decoded at each position, as a `data:` address. */
+            pictures: string[];
+            /** @description From the mean, in standard deviations of the training normals. */
+            positions: number[];
+        };
+        /** @description The verdict on one image. */
+        VerdictCard: {
             /** @description Whether the score lies above the threshold. */
             anomalous: boolean;
             /**
              * Format: double
-             * @description Share of the image's pixels whose filtered error lies above the pixel threshold, 0 to 1.
+             * @description Share of the image's pixels above the pixel threshold, 0 to 1; none where no map was made.
              */
-            anomalous_share: number;
-            /** @description Of the image, in pixels. */
+            anomalous_share: number | null;
+            /** @description Height of the image, in pixels. */
             height: number;
             /**
              * Format: double
-             * @description Share of normal images at least this abnormal, by the calibration; null where the detector has none.
+             * @description Share of normal images at least this anomalous, by the calibration; none where the detector has no scores of any.
              */
-            p_value?: number | null;
+            p_value: number | null;
             /**
              * Format: double
-             * @description How abnormal the image is, in the scorer's own units; never clamped or rescaled.
+             * @description How anomalous the image is, in the scorer's own units; never clamped or rescaled.
              */
             score: number;
             /**
@@ -533,7 +1098,7 @@ export interface components {
              * @description The threshold that was used.
              */
             threshold: number;
-            /** @description Of the image, in pixels. */
+            /** @description Width of the image, in pixels. */
             width: number;
         };
         /** @description How a threshold is to be chosen, from the calibration normals alone. */
@@ -648,6 +1213,15 @@ export interface operations {
                     "application/json": components["schemas"]["DecodeResponse"];
                 };
             };
+            /** @description No such detector, or one that decodes no points */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The queue is full: try again after Retry-After */
             503: {
                 headers: {
@@ -685,7 +1259,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["ReportData"];
                 };
             };
             /** @description It is on its way */
@@ -738,7 +1312,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description At least one image has a story */
+            /** @description At least one image has an explanation */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -747,7 +1321,7 @@ export interface operations {
                     "application/json": components["schemas"]["ExplainResponse"];
                 };
             };
-            /** @description No image has a story; each says why */
+            /** @description No image has an explanation; each says why */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -795,7 +1369,7 @@ export interface operations {
                     "application/json": components["schemas"]["Latent"];
                 };
             };
-            /** @description No such detector */
+            /** @description No such detector, or one without an embedding space */
             404: {
                 headers: {
                     [name: string]: unknown;

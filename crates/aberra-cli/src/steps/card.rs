@@ -1,36 +1,89 @@
-//! What a detector is, as JSON for programs.
+//! A detector in short: as JSON for programs, and the words that several verbs print.
 
 use std::fs;
 use std::path::Path;
 
-use aberra::Detector;
-use serde_json::{Value, json};
+use aberra::calibrate::Criterion;
+use aberra::models::measure::Descriptor;
+use aberra::run::RunFolder;
+use aberra::wire::DetectorCard;
+use aberra::{Detector, TrainConfig};
+use serde::Serialize;
 
 use crate::error::CommandError;
 
-/// Everything, for programs.
-pub(crate) fn describe(path: &Path, detector: &Detector) -> Result<Value, CommandError> {
-    let calibration = detector.calibration();
-    Ok(json!({
-        "path": path.to_string_lossy(),
-        "hash": detector.hash(),
-        "bytes": bytes(path)?,
-        "provenance": detector.provenance(),
-        "scorer": detector.config().scorer,
-        "scorers": detector.fitted_scorers().iter().map(|scorer| scorer.name()).collect::<Vec<_>>(),
-        "calibration": {
-            "threshold": calibration.threshold,
-            "groups": calibration.scores.len(),
-            "criterion": calibration.criterion,
-            "promise": calibration.promise,
-            "promise_in_words": calibration.promise.to_string(),
-        },
-        "pixel_threshold": detector.pixel_threshold(),
-        "config": detector.config(),
-    }))
+/// A detector file, as JSON.
+#[derive(Serialize)]
+pub(crate) struct DetectorInfo<'a> {
+    path: String,
+    /// Size of the file.
+    bytes: u64,
+    #[serde(flatten)]
+    card: DetectorCard,
+    /// The fitted scorers.
+    scorers: Vec<&'static str>,
+    /// What each measurement of an image is, in order.
+    measurements: &'a [Descriptor],
+    /// How the threshold was chosen.
+    criterion: Criterion,
+    /// All settings.
+    config: &'a TrainConfig,
+}
+
+/// Describes the detector in the file at `path`.
+pub(crate) fn describe<'a>(path: &Path, detector: &'a Detector) -> Result<DetectorInfo<'a>, CommandError> {
+    Ok(DetectorInfo {
+        path: path.to_string_lossy().into_owned(),
+        bytes: bytes(path)?,
+        card: DetectorCard::of(detector, &name_of(path))?,
+        scorers: detector.fitted_scorers().iter().map(|scorer| scorer.name()).collect(),
+        measurements: detector.descriptors(),
+        criterion: detector.calibration().criterion,
+        config: detector.config(),
+    })
+}
+
+/// What people call a detector: its file's name, or its run folder's where the file has the name that `train` gives it.
+pub(crate) fn name_of(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| RunFolder::at(folder).detector() == path);
+    let name = folder.and_then(Path::file_name).or(path.file_stem()).unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// After which epoch each member's weights were taken; a line each where there are several.
+pub(crate) fn weights(detector: &Detector) -> String {
+    let members = detector.members();
+    let lines = members.iter().zip(&detector.provenance().members).map(|(named, provenance)| {
+        let name = if members.len() > 1 { format!("{}: ", named.name) } else { String::new() };
+        let epoch = match provenance.best_epoch {
+            0 => "fitted in one pass".to_owned(),
+            epoch => format!("of epoch {epoch}"),
+        };
+        let shift = provenance.standardized_shift;
+        let shift = shift.map_or_else(String::new, |shift| format!(", standardised mean shift {shift:.3}"));
+        name + &epoch + &shift
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The size of a file.
 pub(crate) fn bytes(path: &Path) -> Result<u64, CommandError> {
     Ok(fs::metadata(path).map_err(|error| CommandError::at(path, error))?.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detector_is_called_as_its_run_folder_or_its_file() {
+        for (path, name) in [
+            ("runs/first/detector.aberra", "first"),
+            ("runs/first/strict.aberra", "strict"),
+            ("detector.aberra", "detector"),
+            ("./detector.aberra", "detector"),
+        ] {
+            assert_eq!(name_of(Path::new(path)), name, "{path}");
+        }
+    }
 }

@@ -1,14 +1,14 @@
-//! Evaluates a detector with progress on standard error, and writes what came out.
+//! Evaluates a detector with progress on standard error, and writes the results.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use aberra::Detector;
 use aberra::dataset::{GroupBy, Split};
-use aberra::evaluate::{EvaluateOptions, EvaluateProgress, Evaluation};
+use aberra::evaluate::{EvaluateOptions, Evaluation, ImageOutcome};
+use aberra::job::{Event, Job};
 
 use crate::error::{CommandError, ExitStatus};
-use crate::progress::Counter;
+use crate::progress::ImagesProgress;
 use crate::{data, output};
 
 /// Evaluates with progress on standard error.
@@ -27,30 +27,25 @@ pub(crate) fn measure(
             Some(Split::read(file, &dataset, &inspection)?)
         }
     };
-    let mut counter = None;
-    let mut observe = |EvaluateProgress { done, of }| {
-        counter.get_or_insert_with(|| Counter::new("scoring the images", of)).set(done);
-        ControlFlow::Continue(())
-    };
+    let mut progress = ImagesProgress::new("scoring the images");
+    let mut watch = |event: Event<'_>| progress.watch(event);
     let options = EvaluateOptions {
         split: split.as_ref(),
         by: GroupBy::Near,
         masks,
-        observe: Some(&mut observe),
+        job: Job::watched(&mut watch),
         ..EvaluateOptions::default()
     };
-    let evaluation = detector.evaluate_with(&dataset, options)?;
-    if let Some(counter) = counter {
-        counter.finish();
-    }
-    Ok(evaluation)
+    let evaluation = detector.evaluate_with(&dataset, options);
+    progress.finish();
+    Ok(evaluation?)
 }
 
 /// Names the images that could not be used.
 pub(crate) fn report_unusable(evaluation: &Evaluation) -> ExitStatus {
     let mut status = ExitStatus::Done;
     for row in &evaluation.images {
-        if let aberra::evaluate::Outcome::Unusable(reason) = &row.outcome {
+        if let ImageOutcome::Unusable(reason) = &row.outcome {
             output::warning(&format!("skipped {}: {reason}", row.name));
             status = ExitStatus::SomeFailed;
         }

@@ -1,17 +1,17 @@
 //! Gathers a report with progress on standard error.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aberra::Detector;
-use aberra::evaluate::{EvaluateProgress, Evaluation};
-use aberra::report::{Report, ReportOptions, RunFolder};
+use aberra::evaluate::Evaluation;
+use aberra::job::{Event, Job};
+use aberra::report::{Report, ReportOptions, RunSource};
 
-use super::run_folder::name_of;
+use super::card::name_of;
 use crate::data;
 use crate::error::CommandError;
-use crate::progress::Counter;
+use crate::progress::ImagesProgress;
 
 /// Gathers a report with progress on standard error.
 pub(crate) fn make(
@@ -20,25 +20,20 @@ pub(crate) fn make(
     data: &Path,
     normal: &[String],
     evaluation: &Evaluation,
-    run: RunFolder<'_>,
+    run: RunSource<'_>,
     others: &[(String, Detector)],
 ) -> Result<Report, CommandError> {
     let dataset = data::list(data, normal)?;
-    let mut counter = None;
-    let mut observe = |EvaluateProgress { done, of }| {
-        counter.get_or_insert_with(|| Counter::new("drawing the images", of)).set(done);
-        ControlFlow::Continue(())
-    };
+    let mut progress = ImagesProgress::new("drawing the images");
+    let mut watch = |event: Event<'_>| progress.watch(event);
     let options = ReportOptions {
         name: &name_of(path),
         run,
         compare: others,
         made_at_secs: SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs()),
-        observe: Some(&mut observe),
+        job: Job::watched(&mut watch),
     };
-    let report = detector.report(&dataset, evaluation, options)?;
-    if let Some(counter) = counter {
-        counter.finish();
-    }
-    Ok(report)
+    let report = detector.report(&dataset, evaluation, options);
+    progress.finish();
+    Ok(report?)
 }

@@ -1,8 +1,8 @@
 //! Trains a detector with progress on standard error.
 
-use std::path::Path;
-
 use aberra::dataset::{Dataset, Inspection, Split};
+use aberra::job::Job;
+use aberra::run::RunFolder;
 use aberra::{Detector, TrainConfig, TrainOptions};
 
 use crate::error::CommandError;
@@ -10,27 +10,23 @@ use crate::interrupt;
 use crate::progress::TrainingProgress;
 
 /// Trains with progress on standard error; Ctrl-C ends it with a checkpoint.
-pub(crate) fn learn(
+pub(crate) fn train(
     dataset: &Dataset,
     inspection: &Inspection,
     split: &Split,
     config: &TrainConfig,
-    folder: &Path,
+    folder: &RunFolder,
     resume: bool,
 ) -> Result<Detector, CommandError> {
-    let mut progress = TrainingProgress::default();
+    let mut progress = TrainingProgress::new(config.model.members().len());
+    let mut watch = |event: aberra::job::Event<'_>| progress.watch(event);
+    let options = TrainOptions {
+        split: Some(split),
+        inspection: Some(inspection),
+        job: Job { folder: Some(folder), resume, ..Job::watched(&mut watch) },
+    };
     interrupt::set_training(true);
-    let trained = Detector::train_with(
-        dataset,
-        config,
-        TrainOptions {
-            split: Some(split),
-            inspection: Some(inspection),
-            folder: Some(folder),
-            resume,
-            observe: Some(&mut |told| progress.observe(told)),
-        },
-    );
+    let trained = Detector::train_with(dataset, config, options);
     interrupt::set_training(false);
     progress.finish();
     Ok(trained?)

@@ -1,4 +1,4 @@
-//! `aberra calibrate`: another threshold for a detector, without training again.
+//! `aberra calibrate`: moves a detector's threshold without training again.
 
 use std::path::PathBuf;
 
@@ -20,29 +20,30 @@ Examples:
   aberra calibrate runs/first/detector.aberra --percentile 70
   aberra calibrate runs/first/detector.aberra --labelled f1 --data photos/ --normal good";
 
-/// Move a detector's threshold, from its own calibration scores or, on request, with labelled images.
+/// Recalibrates a detector: moves its threshold without training again, from its own calibration scores or, on request,
+/// with labelled images.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("criterion").required(true).args(["rate", "percentile", "threshold", "labelled"]))]
 pub(crate) struct CalibrateArgs {
     #[command(flatten)]
     detector: DetectorArgs,
-    /// Wanted false-alarm rate, such as 0.05: a promise, from normals only.
+    /// Target false-alarm rate, such as 0.05: a coverage guarantee, from normals only.
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     rate: Option<f64>,
-    /// Hold the rate with this confidence, such as 0.9, instead of on average.
+    /// Guarantee the rate with this confidence, such as 0.9, instead of on average.
     #[arg(long, value_name = "C", requires = "rate", allow_negative_numbers = true)]
     confidence: Option<f64>,
-    /// A percentile of the normals' scores, 0 to 100; promises nothing.
+    /// A percentile of the normals' scores, 0 to 100; guarantees nothing.
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     percentile: Option<f64>,
-    /// A threshold by hand, in the units of the score; promises nothing.
+    /// A threshold given by hand, in the units of the score; guarantees nothing.
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// What is best on the labelled images of --data; promises nothing.
+    /// What is best on the labelled images of --data; guarantees nothing.
     #[arg(long, value_name = "BY", requires = "data")]
     labelled: Option<LabelledBy>,
-    /// Labelled images for --labelled. Those that the detector was made from are left out.
+    /// Labelled images for --labelled. Those that the detector was made from are excluded.
     #[arg(long, requires = "labelled")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -50,10 +51,10 @@ pub(crate) struct CalibrateArgs {
     /// A split.json of the data: its test part is used.
     #[arg(long, value_name = "FILE.json", requires = "labelled")]
     split: Option<PathBuf>,
-    /// With --labelled cost: what a normal image called anomalous costs.
+    /// With --labelled cost: cost of a false alarm.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     cost_false_alarm: f64,
-    /// With --labelled cost: what an anomalous image called normal costs.
+    /// With --labelled cost: cost of a miss.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     cost_miss: f64,
     /// Write the detector here instead of replacing it.
@@ -63,7 +64,7 @@ pub(crate) struct CalibrateArgs {
     json: JsonArgs,
 }
 
-/// What a labelled criterion looks for.
+/// What a labelled criterion optimises.
 #[derive(Clone, Copy, ValueEnum)]
 enum LabelledBy {
     /// The greatest F1.

@@ -1,10 +1,12 @@
-//! `aberra doctor`: what a data set holds, before anything is learned from it.
+//! `aberra doctor`: checks a data set before anything is trained on it.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use aberra::dataset::{Dataset, GroupBy, Grouping, OpenOptions, SplitSettings, SplitSizes, doctor};
 use aberra::image::Limits;
+use aberra::models::measure::Want;
+use aberra::wire::VerdictCard;
 use aberra::{Detector, FILES_CHUNK};
 use clap::Args;
 use serde::Serialize;
@@ -21,7 +23,7 @@ Examples:
   aberra doctor brain-mri/ --normal notumor --rate 0.01
   aberra doctor photos/ --detector runs/first/detector.aberra    # which normals look least normal?";
 
-/// Look at a data set: what is in it, what cannot be read, what is there twice, what would give the answer away.
+/// Checks a data set: what it holds, what cannot be read, duplicates, and shortcuts that give the label away.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {
@@ -29,7 +31,7 @@ pub(crate) struct DoctorArgs {
     data: PathBuf,
     #[command(flatten)]
     normal: NormalArgs,
-    /// What counts as belonging together: near, exact, manifest or none.
+    /// What counts as one group: near, exact, manifest or none.
     #[arg(long, value_name = "BY", default_value_t = GroupBy::Near)]
     group: GroupBy,
     /// A false-alarm rate to check: do the normals support it?
@@ -49,8 +51,8 @@ const NAMED: usize = 10;
 #[derive(Serialize)]
 struct Suspect {
     name: String,
-    score: f64,
-    p_value: f64,
+    #[serde(flatten)]
+    card: VerdictCard,
     verdict: &'static str,
 }
 
@@ -105,9 +107,9 @@ pub(crate) fn run(args: &DoctorArgs) -> CommandResult {
     }
     if let Some(suspects) = suspects {
         output::data("\nthe normals that look least normal to the detector")?;
-        for Suspect { name, score, p_value, verdict } in suspects {
-            let score = output::number(score);
-            output::data(&format!("  {score:>12}  p {p_value:.4}  {verdict:<9}  {name}"))?;
+        for Suspect { name, card, verdict } in suspects {
+            let (score, p_value) = (output::number(card.score), output::p_value(card.p_value));
+            output::data(&format!("  {score:>12}  p {p_value:<6}  {verdict:<9}  {name}"))?;
         }
     }
     Ok(ExitStatus::Done)
@@ -120,23 +122,18 @@ fn suspects(detector: &Detector, dataset: &Dataset, limits: &Limits) -> Vec<Susp
     let mut suspects = Vec::new();
     let mut names = normals.iter().map(|sample| sample.name.clone());
     let paths = normals.iter().map(|sample| sample.path.clone());
-    detector.score_files(paths, limits, FILES_CHUNK, |path, verdict| {
+    detector.score_files(paths, limits, FILES_CHUNK, Want::MEASUREMENTS, |path, verdict| {
         counter.advance();
         let name = names.next().unwrap_or_default();
-        match verdict {
-            Ok(verdict) => suspects.push(Suspect {
-                name,
-                score: verdict.score,
-                p_value: verdict.p_value,
-                verdict: if verdict.anomalous { "anomalous" } else { "normal" },
-            }),
+        match verdict.and_then(|verdict| VerdictCard::of(detector, &verdict, verdict.threshold)) {
+            Ok(card) => suspects.push(Suspect { name, verdict: output::verdict(card.anomalous), card }),
             // Files that cannot be read are in the report; images that can be read but not used are not.
             Err(error) => output::warning(&format!("skipped {}", named(&path, &error))),
         }
         ControlFlow::Continue(())
     });
     counter.finish();
-    suspects.sort_by(|a, b| b.score.total_cmp(&a.score));
+    suspects.sort_by(|a, b| b.card.score.total_cmp(&a.card.score));
     suspects.truncate(NAMED);
     suspects
 }

@@ -1,4 +1,4 @@
-//! `aberra evaluate`: what a detector is worth on labelled images that it has not seen.
+//! `aberra evaluate`: metrics of a detector on labelled images that it has not seen.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ Examples:
   aberra evaluate runs/first/detector.aberra photos/ --normal good --split runs/first/split.json
   aberra evaluate runs/first/detector.aberra other-photos/ --out evaluation/
 
-Images that the detector was made from are recognised by content and left out. --out writes evaluation.json and
-scores.csv.";
+Images that the detector was made from are recognised by content and excluded. --out writes
+evaluation.json and scores.csv.";
 
-/// Evaluate a detector on labelled images: metrics with intervals.
+/// Evaluates a detector on labelled images: metrics with confidence intervals.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EvaluateArgs {
@@ -35,7 +35,7 @@ pub(crate) struct EvaluateArgs {
     /// Write evaluation.json and scores.csv to this folder.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Leave masks aside, and with them the pixel metrics.
+    /// Ignore masks, and with them the pixel metrics.
     #[arg(long)]
     no_masks: bool,
     #[command(flatten)]

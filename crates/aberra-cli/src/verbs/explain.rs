@@ -1,13 +1,14 @@
-//! `aberra explain`: one image's story, in words and as a picture.
+//! `aberra explain`: why an image has its score, in words, as JSON and as a picture.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use aberra::Detector;
 use aberra::dataset::image_files;
-use aberra::explain::{FoundNormal, Story, find_normals, story_png};
+use aberra::explain::{FoundNormal, Story, find_normals, principal_components, story_png};
+use aberra::wire::Explanation;
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::args::{DetectorArgs, JsonArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus};
@@ -18,10 +19,10 @@ Examples:
   aberra explain runs/first/detector.aberra new/image.png
   aberra explain runs/first/detector.aberra new/image.png --data photos/ --out story.png
 
-The picture shows original, reconstruction and error map, and the evidence beside that of the calibration normals. It is
-also shown in the terminal where that can show pictures (kitty, iTerm2, WezTerm, Ghostty).";
+The picture shows network input, reconstruction and map, and the measurements as percentiles of
+the calibration normals. Terminals that can display it (kitty, iTerm2, WezTerm, Ghostty) do.";
 
-/// Say why an image has its score: evidence beside normal images, nearest normals, and a picture.
+/// Explains an image's score: its measurements beside those of normal images, the nearest normals, and a picture.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExplainArgs {
@@ -41,6 +42,21 @@ pub(crate) struct ExplainArgs {
 
 /// Columns of a bar.
 const BAR: usize = 24;
+/// Principal components on which the image's coordinates are given.
+const COMPONENTS: usize = 5;
+
+/// The explanation of an image file, as JSON.
+#[derive(Serialize)]
+struct ExplainedFile<'a> {
+    path: String,
+    scorer: &'a str,
+    #[serde(flatten)]
+    explanation: Explanation,
+    /// Values of the map above it are marked.
+    pixel_threshold: f64,
+    /// Where the picture was written.
+    picture: Option<String>,
+}
 
 pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
     let detector = Detector::load(&args.detector.detector)?;
@@ -68,7 +84,7 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
         }
     }
     if args.json.json {
-        output::json(&describe(args, &detector, &story, &near))?;
+        output::json(&describe(args, &detector, &story, &near)?)?;
     } else {
         output::data(words(args, &detector, &story, &near).trim_end())?;
     }
@@ -81,7 +97,7 @@ fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNo
     let side = if verdict.anomalous { "above" } else { "below or at" };
     let mut rows = vec![
         ("image", args.image.display().to_string()),
-        ("verdict", if verdict.anomalous { "anomalous" } else { "normal" }.to_owned()),
+        ("verdict", output::verdict(verdict.anomalous).to_owned()),
         (
             "score",
             format!(
@@ -95,10 +111,13 @@ fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNo
         (
             "p-value",
             format!(
-                "{} ({} of {} calibration normals score at least as high)",
-                output::number(verdict.p_value),
-                detector.calibration().scores.iter().filter(|score| **score >= verdict.score).count(),
-                detector.calibration().scores.len()
+                "{} (conformal, from {})",
+                output::p_value(verdict.p_value),
+                output::count(
+                    detector.calibration().scores.len(),
+                    "calibration normal",
+                    "calibration normals"
+                )
             ),
         ),
         (
@@ -110,16 +129,24 @@ fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNo
         rows.push(("picture", file.display().to_string()));
     }
     let mut text = output::aligned(&rows);
-    text += "\n\nEvidence, and its percentile among the calibration normals\n";
+    text += "\n\nMeasurements, and their percentiles among the calibration normals\n";
     let width = story.evidence.iter().map(|row| row.name.len()).max().unwrap_or(0);
     for row in &story.evidence {
-        let filled = (row.percentile / 100.0 * BAR as f64).round() as usize;
-        let (name, value) = (row.name, output::number(row.value));
-        let (full, empty) = ("#".repeat(filled), ".".repeat(BAR.saturating_sub(filled)));
+        let (name, value) = (&row.name, output::number(row.value));
+        let percentile = row.percentile.map_or_else(
+            || format!("{:>5}", "-"),
+            |percentile| {
+                let filled = (percentile / 100.0 * BAR as f64).round() as usize;
+                let empty = BAR.saturating_sub(filled);
+                format!("{percentile:>5.1}  {}{}", "#".repeat(filled), ".".repeat(empty))
+            },
+        );
         // Writing to a string does not fail.
-        let _ = writeln!(text, "  {name:width$}  {value:>12}  {:>5.1}  {full}{empty}", row.percentile);
+        let _ = writeln!(text, "  {name:width$}  {value:>12}  {percentile}");
     }
-    text += "\nNearest training normals in latent space\n";
+    if !near.is_empty() {
+        text += "\nNearest training normals in the embedding space\n";
+    }
     for (rank, near) in near.iter().enumerate() {
         let name = near.path.as_deref().map_or_else(
             || format!("number {} of the detector's normals", near.normal + 1),
@@ -130,31 +157,29 @@ fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNo
     text
 }
 
-fn describe(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNormal]) -> Value {
-    let verdict = &story.verdict;
-    let evidence: serde_json::Map<String, Value> = story
-        .evidence
-        .iter()
-        .map(|row| (row.name.to_owned(), json!({ "value": row.value, "percentile": row.percentile })))
-        .collect();
-    let near: Vec<Value> = near
-        .iter()
-        .map(|near| {
-            let path = near.path.as_deref().map(|path| path.to_string_lossy().into_owned());
-            json!({ "normal": near.normal, "distance": near.distance, "path": path })
-        })
-        .collect();
-    json!({
-        "path": args.image.to_string_lossy(),
-        "scorer": detector.config().scorer,
-        "score": verdict.score,
-        "p_value": verdict.p_value,
-        "threshold": verdict.threshold,
-        "anomalous": verdict.anomalous,
-        "anomalous_share": story.anomalous_share,
-        "pixel_threshold": detector.pixel_threshold(),
-        "evidence": evidence,
-        "nearest": near,
-        "picture": args.out.as_deref().map(|file| file.to_string_lossy().into_owned()),
+fn describe<'a>(
+    args: &ExplainArgs,
+    detector: &'a Detector,
+    story: &Story,
+    near: &[FoundNormal],
+) -> Result<ExplainedFile<'a>, CommandError> {
+    let mut explanation = Explanation::of(detector, story, story.verdict.threshold)?;
+    if let (Ok(components), Some(embedding)) =
+        (principal_components(detector, COMPONENTS), story.verdict.embedding())
+    {
+        explanation.pca = components.project(embedding)?;
+    }
+    for (card, found) in explanation.nearest.iter_mut().zip(near) {
+        card.name = found.path.as_deref().map(|path| {
+            let within = args.data.as_deref().and_then(|folder| path.strip_prefix(folder).ok());
+            within.unwrap_or(path).to_string_lossy().into_owned()
+        });
+    }
+    Ok(ExplainedFile {
+        path: args.image.to_string_lossy().into_owned(),
+        scorer: &detector.config().scorer,
+        explanation,
+        pixel_threshold: detector.pixel_threshold(),
+        picture: args.out.as_deref().map(|file| file.to_string_lossy().into_owned()),
     })
 }

@@ -1,16 +1,17 @@
-//! `aberra info`: what a detector was made from, and what it promises.
+//! `aberra info`: what a detector was made from, and what it guarantees.
 
 use std::path::Path;
 
+use aberra::wire::{DetectorCard, MemberCard};
 use aberra::{Detector, PartSize};
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
-use crate::steps::card::{bytes, describe};
+use crate::steps::card::{bytes, describe, name_of, weights};
 
-/// Say what a detector was trained on, its settings, its promise and its hash.
+/// Prints what a detector was trained on, its settings, its coverage guarantee and its hash.
 #[derive(Args)]
 #[command(after_help = "Example:\n  aberra info runs/first/detector.aberra --json")]
 pub(crate) struct InfoArgs {
@@ -32,9 +33,8 @@ pub(crate) fn run(args: &InfoArgs) -> CommandResult {
 }
 
 fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
-    let (provenance, config) = (detector.provenance(), detector.config());
-    let (preprocessing, model) = (&config.preprocessing, &config.model);
-    let calibration = detector.calibration();
+    let (card, config) = (DetectorCard::of(detector, &name_of(path))?, detector.config());
+    let preprocessing = &config.preprocessing;
     let part = |size: PartSize| {
         format!(
             "{} of {}",
@@ -44,51 +44,54 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
     };
     let crop = if preprocessing.foreground_crop.is_some() { "foreground crop, " } else { "" };
     let pad = if preprocessing.square_pad { "square pad, " } else { "" };
-    let rise = provenance.synthetic_rise;
-    let rise = rise.map_or_else(String::new, |rise| format!(", synthetic rise {rise:.3}"));
-    Ok(output::aligned(&[
+    let models: Vec<String> = card.members.iter().map(model).collect();
+    let mut rows = vec![
         ("detector", path.display().to_string()),
-        ("hash", detector.hash().unwrap_or("none").to_owned()),
+        ("hash", card.hash.unwrap_or_else(|| "none".to_owned())),
         ("size", output::size(bytes(path)?)),
-        ("made by", format!("Aberra {}", provenance.aberra_version)),
-        ("data set", provenance.dataset.clone()),
-        ("trained on", part(provenance.train)),
-        ("fitted on", part(provenance.fit)),
-        ("calibrated on", part(provenance.calibration)),
+        ("made by", format!("Aberra {}", card.aberra_version)),
+        ("data set", card.made_from),
+        ("trained on", part(card.train)),
+        ("fitted on", part(card.fit)),
+        ("calibrated on", part(card.calibration)),
         (
             "input",
             format!(
                 "{crop}{pad}{} x {} px, {:?}, intensities from percentiles {} to {}",
-                preprocessing.size_px,
-                preprocessing.size_px,
+                card.input.width,
+                card.input.height,
                 preprocessing.color,
                 preprocessing.intensity.low_percentile,
                 preprocessing.intensity.high_percentile
             )
             .to_lowercase(),
         ),
-        (
-            "model",
-            format!(
-                "{} of channels {:?}, {} latent dimensions, {} parameters, {}",
-                format!("{:?}", model.architecture).to_lowercase(),
-                model.channels,
-                model.latent,
-                provenance.parameters,
-                model.precision.name()
-            ),
-        ),
-        (
-            "training",
-            format!(
-                "{} epochs, seed {}; weights of epoch {}{rise}",
-                config.train.epochs, config.seed, provenance.best_epoch
-            ),
-        ),
-        ("scorer", config.scorer.clone()),
-        ("threshold", output::number(calibration.threshold)),
-        ("promise", calibration.promise.to_string()),
-        ("pixel threshold", output::number(detector.pixel_threshold())),
+        (if models.len() > 1 { "models" } else { "model" }, models.join("\n")),
+        ("training", format!("{} epochs, seed {}", config.train.epochs, config.seed)),
+        ("weights", weights(detector)),
+    ];
+    rows.extend(card.device.map(|device| ("device", device)));
+    rows.extend([
+        ("scorer", card.scorer),
+        ("threshold", output::number(card.threshold)),
+        ("promise", card.promise.text),
+        ("pixel threshold", output::number(card.pixel_threshold)),
         ("thumbnails", if config.keep_thumbnails { "kept" } else { "none" }.to_owned()),
-    ]))
+    ]);
+    Ok(output::aligned(&rows))
+}
+
+/// A member in one line.
+fn model(card: &MemberCard) -> String {
+    let mut words = vec![match card.name == card.family {
+        true => card.name.clone(),
+        false => format!("{} ({})", card.name, card.family),
+    }];
+    words.extend(card.preset.as_ref().map(|preset| format!("preset {preset}")));
+    words.extend(
+        card.embedding_dimensions.map(|count| output::count(count, "latent dimension", "latent dimensions")),
+    );
+    words.push(output::count(card.parameters, "parameter", "parameters"));
+    words.extend(card.precision.clone());
+    words.join(", ")
 }

@@ -1,20 +1,20 @@
-//! `aberra report`: everything there is to see of a detector, as one page and as figures.
+//! `aberra report`: a detector and its evaluation as one page and as figures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use aberra::Detector;
 use aberra::evaluate::Evaluation;
-use aberra::report::{Report, RunFolder};
+use aberra::report::{Report, RunSource};
 use clap::Args;
 use serde_json::json;
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::output;
+use crate::steps::card::name_of;
 use crate::steps::evaluation::{measure, report_unusable};
 use crate::steps::reporting::make;
-use crate::steps::run_folder::name_of;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,10 +22,10 @@ Examples:
   aberra report runs/first/detector.aberra photos/ --evaluation evaluation/evaluation.json --out report.html
   aberra report runs/first/detector.aberra photos/ --compare runs/second/detector.aberra --png figures/ --out report.html
 
-The page holds everything it needs: it opens from disk, in any browser, without a network. It holds pictures of the
-images: share it with those who may see them.";
+The page is self-contained: it opens from disk, in any browser, without a network. It contains
+pictures of the images: share it only with those who may see them.";
 
-/// Make a page of everything there is to see: verdicts, training, threshold, images, latent space, comparison.
+/// Writes a report as one self-contained HTML page: verdicts, training, threshold, images, embedding space, comparison.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &ReportArgs) -> CommandResult {
     };
     let status = report_unusable(&evaluation);
     let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let run = args.run.as_deref().map_or(RunFolder::Perhaps(beside), RunFolder::Given);
+    let run = args.run.as_deref().map_or(RunSource::Perhaps(beside), RunSource::Given);
     let report = make(&detector, path, &args.data, &args.normal.normal, &evaluation, run, &others)?;
     let bytes = report.save(&args.out)?;
     let figures = match &args.png {

@@ -1,4 +1,4 @@
-//! `aberra score`: images in, a row each out, as they are done.
+//! `aberra score`: scores images, and prints a row for each as it is done.
 
 use std::cell::RefCell;
 use std::fs;
@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use aberra::explain::heat_map_png;
+use aberra::models::measure::Want;
+use aberra::wire::VerdictCard;
 use aberra::{Detector, FILES_CHUNK, Verdict};
 use clap::Args;
 
@@ -18,20 +20,20 @@ use crate::sources::Sources;
 const EXAMPLES: &str = "\
 Examples:
   aberra score runs/first/detector.aberra new/                     # a table
-  aberra score runs/first/detector.aberra a.png b.png --json       # one JSON object a line
-  aberra score runs/first/detector.aberra new/ --heatmaps maps/    # and a picture of each error map
+  aberra score runs/first/detector.aberra a.png b.png --json       # one JSON object per line
+  aberra score runs/first/detector.aberra new/ --heatmaps maps/    # and a heat map of each image
   find new/ -name '*.jpg' -print0 | aberra score runs/first/detector.aberra -0 - --csv
 
-Exit status: 0 all images were scored; 1 nothing was done; 2 some could not be read; with --fail-on-anomaly 3 where any
-is anomalous and none failed.";
+Exit status: 0 all images were scored; 1 none was; 2 some could not be read; with
+--fail-on-anomaly 3 where any is anomalous and none failed.";
 
-/// Score images: a row each with score, p-value, threshold and verdict.
+/// Scores images for anomalies: a row each with score, p-value, threshold and verdict.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ScoreArgs {
     #[command(flatten)]
     detector: DetectorArgs,
-    /// Files and folders; `-` for a list of files on standard input, one a line.
+    /// Files and folders; `-` for a list of files on standard input, one per line.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The list on standard input is separated by NUL instead of line ends.
@@ -42,7 +44,7 @@ pub(crate) struct ScoreArgs {
     /// Print CSV.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Write the rows to a file instead of standard output; .csv, .json and .jsonl say the format.
+    /// Write the rows to a file instead of standard output; .csv, .json and .jsonl set the format.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write a heat map of each image to this folder: where it is unusual, bright from the pixel threshold on.
@@ -66,8 +68,9 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     };
     let sources = Sources::new(&args.paths, args.null)
         .filter_map(|source| source.inspect_err(|reason| skip(reason)).ok());
+    let want = if args.heatmaps.is_some() { Want::MAP } else { Want::MEASUREMENTS };
     let mut failure = None;
-    detector.score_files(sources, &detector.config().limits, FILES_CHUNK, |path, verdict| {
+    detector.score_files(sources, &detector.config().limits, FILES_CHUNK, want, |path, verdict| {
         let written = match verdict {
             Ok(verdict) => {
                 let number = tally.borrow_mut().count(&verdict);
@@ -93,7 +96,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     tally.conclude(rows, args.fail_on_anomaly)
 }
 
-/// How it went, counted.
+/// Counts of outcomes.
 #[derive(Default)]
 struct Tally {
     scored: usize,
@@ -145,10 +148,11 @@ fn write(
     if let Some(file) = &heatmap {
         output::write_whole(file, &heat_map_png(verdict, detector.pixel_threshold())?)?;
     }
-    rows.write(&Row::new(path, verdict, heatmap.as_deref()))
+    let card = VerdictCard::of(detector, verdict, verdict.threshold)?;
+    rows.write(&Row::new(path, card, heatmap.as_deref()))
 }
 
-/// Numbered, since images of different folders may share a name.
+/// With a number, since images of different folders may share a name.
 fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(format!("{number:06}-"));
     name.push(image.file_stem().unwrap_or_default());
@@ -156,7 +160,7 @@ fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
     folder.join(name)
 }
 
-/// `--out` may say the format by its name; a flag says it first.
+/// Flags override what the extension of `--out` means.
 fn format(args: &ScoreArgs) -> RowFormat {
     let extension = args.out.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str());
     match extension {

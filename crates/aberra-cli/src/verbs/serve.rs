@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use aberra::Detector;
 use aberra_serve::{
-    Batching, EvaluationData, LogFormat, ServeLimits, ServeOptions, Server, TlsFiles, log, read_key,
+    Batching, EvaluationSource, LogFormat, ServeLimits, ServeOptions, Server, TlsFiles, log, read_key,
 };
 use clap::{Args, ValueEnum};
 
 use crate::args::NormalArgs;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
-use crate::steps::run_folder::name_of;
+use crate::steps::card::name_of;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,10 +22,11 @@ Examples:
   aberra serve one.aberra two.aberra --address 0.0.0.0:8765 --api-key-file key --tls-certificate cert.pem --tls-key key.pem
   curl --data-binary @scan.png http://127.0.0.1:8765/api/v1/detectors/first/score
 
-Beside the web app it answers REST (/api/v1, described by /api/v1/openapi.json), the Open Inference Protocol (/v2, and
-gRPC on the same port) and Prometheus (/metrics). It ends on Ctrl-C or SIGTERM, once running requests are done.";
+Beside the web app there are REST (/api/v1, described by /api/v1/openapi.json), the Open Inference
+Protocol (/v2, and gRPC on the same port) and Prometheus metrics (/metrics). Ctrl-C or SIGTERM
+shuts the server down once running requests are done.";
 
-/// Open the web app, and answer other programs.
+/// Serves detectors over HTTP and gRPC, with a web app.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
@@ -52,7 +53,7 @@ pub(crate) struct ServeArgs {
     /// Open the app in the browser.
     #[arg(long)]
     open: bool,
-    /// A file of one line: the key that requests have to bring.
+    /// A file of one line: the API key that requests must send.
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
     /// The certificate chain (PEM), for HTTPS.
@@ -64,14 +65,14 @@ pub(crate) struct ServeArgs {
     /// A name, beside localhost and IP addresses, by which requests may address this server; may be given several times.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// How to log to standard error.
+    /// Format of the log on standard error.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: LogChoice,
     #[command(flatten)]
     limits: LimitArgs,
 }
 
-/// What is refused, and how images are put together.
+/// Limits on requests, and dynamic batching.
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
@@ -84,31 +85,31 @@ struct LimitArgs {
     /// Images in a request.
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().images, value_parser = at_least_one)]
     max_images: usize,
-    /// Images in the server at a time; more are turned away with status 503.
+    /// Images in the server at a time; more are rejected with status 503.
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().queue, value_parser = at_least_one)]
     queue: usize,
     /// Connections at a time; more are closed at once.
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().connections, value_parser = at_least_one)]
     connections: usize,
-    /// Images that the model looks at together, at most; with 1, scores are those of `aberra score` bit for bit.
+    /// Largest batch; with 1, scores are those of `aberra score` bit for bit.
     #[arg(long, value_name = "N", default_value_t = Batching::default().most, value_parser = at_least_one)]
     batch: usize,
-    /// How long an image waits for others that are being decoded, in milliseconds.
+    /// How long a batch waits for images that are being decoded, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = Batching::default().delay.as_millis() as u64)]
     batch_delay: u64,
-    /// How long running requests may take to finish once the server is asked to end, in seconds.
+    /// How long running requests may take to finish on shutdown, in seconds.
     #[arg(long, value_name = "SECS", default_value_t = ServeLimits::default().drain_time.as_secs())]
     drain: u64,
 }
 
-/// How to log.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LogChoice {
-    /// For people.
+    /// Plain text.
     Text,
-    /// A JSON object a line.
+    /// A JSON object per line.
     Json,
-    /// Not at all.
+    /// No log.
     Off,
 }
 
@@ -126,7 +127,7 @@ pub(crate) fn run(args: &ServeArgs) -> CommandResult {
     let detectors = args.detectors.iter().map(load).collect::<Result<Vec<_>, CommandError>>()?;
     let server = Server::new(detectors, options(args)?)?;
     if let Some(data) = &args.data {
-        // A folder that is not there is said now, not on a page.
+        // A missing folder is an error now, not on a page later.
         crate::data::list(data, &args.normal.normal)?;
         server.evaluate(evaluation_data(args, data))?;
     }
@@ -167,9 +168,9 @@ fn options(args: &ServeArgs) -> Result<ServeOptions, CommandError> {
     })
 }
 
-fn evaluation_data(args: &ServeArgs, data: &Path) -> EvaluationData {
+fn evaluation_data(args: &ServeArgs, data: &Path) -> EvaluationSource {
     let beside = |path: &PathBuf| path.parent().unwrap_or(Path::new("")).join(".");
-    EvaluationData {
+    EvaluationSource {
         data: data.to_owned(),
         normal: args.normal.normal.clone(),
         split: args.split.clone(),

@@ -1,42 +1,41 @@
-//! `aberra train`: data set -> split -> detector, in a run folder.
+//! `aberra train`: trains a detector on a data set, in a run folder.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use aberra::calibrate::groups_needed;
 use aberra::dataset::{Dataset, Fold, Grouping, Inspection, Split};
-use aberra::{Detector, TrainConfig};
+use aberra::run::{Claim, RunFolder};
+use aberra::{Detector, TrainConfig, compute};
 use clap::Args;
 use serde_json::json;
 
 use crate::args::{JsonArgs, NormalArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::settings::SettingsArgs;
-use crate::steps::card;
-use crate::steps::run_folder::{CHECKPOINT_FILE, DETECTOR_FILE, SETTINGS_FILE, SPLIT_FILE};
-use crate::steps::training::learn;
+use crate::steps::{card, training};
 use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
-  aberra train photos/ --out runs/first                     # a folder of normals, or classes with usual names
-  aberra train brain-mri/ --normal notumor --out runs/mri   # class folders: say which one is normal
-  aberra train photos/ --out runs/first --resume            # go on after Ctrl-C
+  aberra train photos/ --out runs/first                     # normals, or usual class names
+  aberra train brain-mri/ --normal notumor --out runs/mri   # class folders: name the normal one
+  aberra train photos/ --out runs/first --resume            # continue after Ctrl-C
+  aberra train photos/ --out runs/vq --family vqvae         # another family of models
   aberra train photos/ --out runs/1 --rate 0.01 --set train.learning_rate=0.0005
   aberra train --print-config > settings.toml
 
-The run folder holds detector.aberra, split.json, config.toml, history.jsonl, TensorBoard event files, samples/ and
-checkpoint.safetensors.";
+The run folder holds detector.aberra, split.json and config.toml, and for each model
+history.jsonl, TensorBoard event files, samples/ and checkpoint.safetensors.";
 
-/// Learn a detector from the normal images of a data set.
+/// Trains a detector on the normal images of a data set.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
     /// A folder of images, or a manifest (.csv, .jsonl).
     #[arg(required_unless_present_any = ["print_config", "config_schema"])]
     data: Option<PathBuf>,
-    /// The run folder; made where there is none.
+    /// The run folder; created if there is none.
     #[arg(long, value_name = "RUNDIR", required_unless_present_any = ["print_config", "config_schema"])]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -49,16 +48,16 @@ pub(crate) struct TrainArgs {
     /// Test on the I-th of K equal shares of the normals' groups, I from 1.
     #[arg(long, value_name = "I/K", value_parser = fold, conflicts_with = "split")]
     fold: Option<Fold>,
-    /// Go on from the run folder's checkpoint, with its settings and split.
+    /// Resume from the run folder's checkpoint, with its settings and split.
     #[arg(long)]
     resume: bool,
-    /// Replace what the run folder holds.
+    /// Replace the run that the folder holds.
     #[arg(long, conflicts_with = "resume")]
     force: bool,
-    /// Print the settings as TOML, and do nothing else.
+    /// Print the settings as TOML and exit.
     #[arg(long)]
     print_config: bool,
-    /// Print the JSON Schema of the settings, and do nothing else.
+    /// Print the JSON Schema of the settings and exit.
     #[arg(long)]
     config_schema: bool,
     #[command(flatten)]
@@ -70,7 +69,7 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
         output::json(&TrainConfig::json_schema())?;
         return Ok(ExitStatus::Done);
     }
-    let mut config = settings(args)?;
+    let config = settings(args)?;
     if args.print_config {
         output::data(config.to_toml()?.trim_end())?;
         return Ok(ExitStatus::Done);
@@ -78,21 +77,21 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
     let (Some(path), Some(folder)) = (&args.data, &args.out) else {
         return Err(CommandError::new("expected a data set and --out RUNDIR"));
     };
-    // What is written down goes on in the same way on another machine.
-    config.model.precision = config.model.precision.resolved()?;
+    // The settings that are written down do the same when training is resumed on another machine.
+    let config = config.resolved(compute::instructions()?)?;
     interrupt::listen();
-    prepare(folder, args)?;
+    let folder = &RunFolder::claim(folder, claim(args))?;
     let dataset = data::open(path, &args.normal.normal)?;
     let inspection = data::inspect(&dataset, &config.limits)?;
     let split = divide(args, &config, &dataset, &inspection)?;
     output::note(&split.display(&dataset).to_string());
     check_promise(&config, &split)?;
-    output::write_whole(&folder.join(SETTINGS_FILE), config.to_toml()?.as_bytes())?;
-    split.write(&folder.join(SPLIT_FILE), &dataset, &inspection)?;
+    output::write_whole(&folder.settings(), config.to_toml()?.as_bytes())?;
+    split.write(&folder.split(), &dataset, &inspection)?;
 
     let started = Instant::now();
-    let detector = learn(&dataset, &inspection, &split, &config, folder, args.resume)?;
-    let file = folder.join(DETECTOR_FILE);
+    let detector = training::train(&dataset, &inspection, &split, &config, folder, args.resume)?;
+    let file = folder.detector();
     detector.save(&file)?;
     let detector = Detector::load(&file)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -100,24 +99,19 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
     if args.json.json {
         output::json(&json!({
             "detector": file.to_string_lossy(),
-            "split": folder.join(SPLIT_FILE).to_string_lossy(),
+            "split": folder.split().to_string_lossy(),
             "duration_secs": seconds,
             "info": card::describe(&file, &detector)?,
         }))?;
     } else {
-        let provenance = detector.provenance();
-        let rise = provenance.synthetic_rise;
-        let rise = rise.map_or_else(String::new, |rise| format!(", synthetic rise {rise:.3}"));
         output::data(&output::aligned(&[
-            (
-                "trained",
-                format!("{}; weights of epoch {}{rise}", output::duration(seconds), provenance.best_epoch),
-            ),
+            ("duration", output::duration(seconds)),
+            ("weights", card::weights(&detector)),
             ("scorer", detector.config().scorer.clone()),
             ("threshold", output::number(detector.calibration().threshold)),
             ("promise", detector.calibration().promise.to_string()),
             ("detector", file.display().to_string()),
-            ("split", folder.join(SPLIT_FILE).display().to_string()),
+            ("split", folder.split().display().to_string()),
         ]))?;
         output::hint(&next(&dataset, path, &args.normal.normal, folder));
     }
@@ -129,36 +123,16 @@ fn settings(args: &TrainArgs) -> Result<TrainConfig, CommandError> {
     if let Some(policy @ ("pool" | "layout")) = args.split.as_deref().and_then(Path::to_str) {
         flags.set.push(format!("split.policy={policy}"));
     }
-    let before = args.out.as_ref().filter(|_| args.resume).map(|folder| folder.join(SETTINGS_FILE));
+    let before = args.out.as_ref().filter(|_| args.resume).map(|folder| RunFolder::at(folder).settings());
     flags.resolve(before.as_deref().filter(|path| path.is_file()))
 }
 
-/// Makes the run folder, and makes sure that it can be written and that nothing in it is lost.
-fn prepare(folder: &Path, args: &TrainArgs) -> Result<(), CommandError> {
-    let unwritable = |error| {
-        CommandError::at(folder, format!("expected a folder that can be written ({error})"))
-            .with_hint("give another folder with --out")
-    };
-    fs::create_dir_all(folder).map_err(unwritable)?;
-    let probe = folder.join(".aberra-probe");
-    fs::write(&probe, b"probe").and_then(|()| fs::remove_file(&probe)).map_err(unwritable)?;
-    let (detector, checkpoint) = (folder.join(DETECTOR_FILE), folder.join(CHECKPOINT_FILE));
-    if args.resume && !checkpoint.exists() {
-        return Err(CommandError::at(folder, "expected a checkpoint to resume from, found none")
-            .with_hint("leave out --resume to start a new run"));
+fn claim(args: &TrainArgs) -> Claim {
+    match (args.resume, args.force) {
+        (true, _) => Claim::Resume,
+        (_, true) => Claim::Replace,
+        _ => Claim::New,
     }
-    if args.resume || args.force {
-        return Ok(());
-    }
-    if detector.exists() {
-        return Err(CommandError::at(&detector, "there is a detector already")
-            .with_hint("give another run folder, or --force to replace it"));
-    }
-    if checkpoint.exists() {
-        return Err(CommandError::at(&checkpoint, "there is a run that was stopped")
-            .with_hint("--resume goes on with it, --force starts again, or give another run folder"));
-    }
-    Ok(())
 }
 
 fn divide(
@@ -170,7 +144,7 @@ fn divide(
     let given = match args.split.as_deref() {
         Some(word) if [Path::new("pool"), Path::new("layout")].contains(&word) => None,
         Some(file) => Some(file.to_owned()),
-        None => args.out.as_ref().filter(|_| args.resume).map(|folder| folder.join(SPLIT_FILE)),
+        None => args.out.as_ref().filter(|_| args.resume).map(|folder| RunFolder::at(folder).split()),
     };
     if let Some(file) = given {
         return Ok(Split::read(&file, dataset, inspection)?);
@@ -202,14 +176,14 @@ fn check_promise(config: &TrainConfig, split: &Split) -> Result<(), CommandError
 }
 
 /// The command to type next.
-fn next(dataset: &Dataset, path: &Path, normal: &[String], folder: &Path) -> String {
-    let detector = output::typed(&folder.join(DETECTOR_FILE));
+fn next(dataset: &Dataset, path: &Path, normal: &[String], folder: &RunFolder) -> String {
+    let detector = output::typed(&folder.detector());
     if dataset.counts().1 == 0 {
         return format!("aberra score {detector} NEW_IMAGES");
     }
     let normal: String =
         normal.iter().map(|class| format!(" --normal {}", output::typed(Path::new(class)))).collect();
-    let split = output::typed(&folder.join(SPLIT_FILE));
+    let split = output::typed(&folder.split());
     format!("aberra evaluate {detector} {}{normal} --split {split}", output::typed(path))
 }
 

@@ -37,11 +37,21 @@ fn a_flipped_bit() {
 #[test]
 fn a_future_version() {
     let said = refused(|bytes| {
-        let (now, later) = (br#"\"version\":3"#, br#"\"version\":9"#);
+        let (now, later) = (br#"\"version\":4"#, br#"\"version\":9"#);
         let at = bytes.windows(now.len()).position(|window| window == now).unwrap();
         bytes[at..at + later.len()].copy_from_slice(later);
     });
-    insta::assert_snapshot!(said, @"error: d.aberra: expected version 3 of the detector file, found version 9; a newer Aberra wrote it: update");
+    insta::assert_snapshot!(said, @"error: d.aberra: expected version 3 to 4 of the detector file, found version 9; a newer Aberra wrote it: update");
+}
+
+#[test]
+fn a_version_before_those_that_can_be_read() {
+    let said = refused(|bytes| {
+        let (now, earlier) = (br#"\"version\":4"#, br#"\"version\":2"#);
+        let at = bytes.windows(now.len()).position(|window| window == now).unwrap();
+        bytes[at..at + earlier.len()].copy_from_slice(earlier);
+    });
+    insta::assert_snapshot!(said, @"error: d.aberra: expected version 3 to 4 of the detector file, found version 2; train again");
 }
 
 #[test]

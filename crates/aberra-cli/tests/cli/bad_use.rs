@@ -30,7 +30,15 @@ fn settings_out_of_range() {
     hint: choose another size or another number of model.channels
     ");
     insta::assert_snapshot!(refused_settings("--preset huge"), @r#"
-    error: model.preset: expected one of small, base, peer, reference, found "huge"
+    error: model.preset: expected one of small, base, peer, reference for the family vae, found "huge"
+    hint: `aberra train --print-config` prints every setting and its value
+    "#);
+    insta::assert_snapshot!(refused_settings("--family gan"), @r#"
+    error: model.family: expected one of vae, autoencoder, vqvae, found "gan"
+    hint: `aberra train --print-config` prints every setting and its value
+    "#);
+    insta::assert_snapshot!(refused_settings("--family vqvae --set model.beta=2"), @r#"
+    error: model.beta: expected one of the settings channels, codes, code_dimensions, commitment, loss, normalization, precision, found "beta"
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--scorer best"), @r#"
@@ -42,7 +50,7 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--set train.epoch=3"), @r"
-    error: unknown field `epoch`, expected one of `epochs`, `batch_size`, `learning_rate`, `schedule`, `weight_decay`, `gradient_clip`, `beta`, `beta_warmup_epochs`, `free_bits_nats`, `variance_warmup_epochs`, `check_every_epochs`, `patience`, `criterion`, `checkpoint_every_epochs`, `snapshots`, `cache_mib`, `augmentation`
+    error: unknown field `epoch`, expected one of `epochs`, `batch_size`, `learning_rate`, `schedule`, `weight_decay`, `gradient_clip`, `check_every_epochs`, `patience`, `criterion`, `checkpoint_every_epochs`, `snapshots`, `cache_mib`, `augmentation`
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--set train.epochs"), @r#"error: expected a setting as section.name=value, found "train.epochs""#);
@@ -132,11 +140,11 @@ fn a_run_folder_that_cannot_be_written() {
     write_data_set(&room.path("in"), 1, 0);
     insta::assert_snapshot!(room.run("train in --out file/run").refusal(&room), @r"
     error: file/run: expected a folder that can be written (Not a directory (os error 20))
-    hint: give another folder with --out
+    hint: give another folder
     ");
     insta::assert_snapshot!(room.run("train in --out file").refusal(&room), @r"
     error: file: expected a folder that can be written (File exists (os error 17))
-    hint: give another folder with --out
+    hint: give another folder
     ");
     assert_eq!(fs::read_to_string(room.path("file")).unwrap(), "mine");
 }
@@ -173,7 +181,7 @@ fn unreadable_images_are_named_and_training_goes_on() {
     blobs(0).save(room.path("in/normal/0 again.png")).unwrap();
     let ended = room.run(&format!("train in --out run {QUICK} --epochs 1 --json")).done();
     assert!(ended.err.contains("warning: skipped in/normal/broken.png: "), "{}", ended.err);
-    assert_eq!(ended.json()["info"]["provenance"]["calibration"]["groups"], 19);
+    assert_eq!(ended.json()["info"]["calibration"]["groups"], 19);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! What the program says of itself.
 
+use aberra::models::families::FAMILIES;
+use aberra::score::SCORERS;
+
 use crate::program::Room;
 
 #[test]
@@ -56,5 +59,28 @@ fn wrong_use_ends_with_1() {
         let ended = room.run(words);
         assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{words}");
         assert!(ended.err.contains("Usage") || ended.err.contains("error: "), "{words}: {}", ended.err);
+    }
+}
+
+/// The lists are the library's: what is added there appears here.
+#[test]
+fn help_lists_every_family_preset_and_scorer() {
+    let help = Room::new().run("train --help").done().out;
+    // Lines are broken at the terminal's width.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for family in FAMILIES {
+        assert!(help.contains(&format!("- {}: {}", family.name(), family.about())), "{help}");
+        let presets: Vec<String> = family
+            .presets()
+            .iter()
+            .map(|preset| match preset.name == family.default_preset() {
+                true => format!("{} (default)", preset.name),
+                false => preset.name.to_owned(),
+            })
+            .collect();
+        assert!(help.contains(&format!("- {}: {}", family.name(), presets.join(", "))), "{help}");
+    }
+    for scorer in SCORERS {
+        assert!(help.contains(&format!("- {}: {}", scorer.name(), scorer.about())), "{help}");
     }
 }

@@ -74,24 +74,26 @@ fn explain_tells_an_images_story() {
     let words = format!("explain {} {} --out s.png", detector().display(), stripes().display());
     let told = room.run(&words).done().out;
     for said in
-        ["verdict  anomalous", "p-value  0.0500000 (0 of 19 calibration normals score", "picture  s.png"]
+        ["verdict  anomalous", "p-value  0.0500 (conformal, from 19 calibration normals)", "picture  s.png"]
     {
         assert!(told.contains(said), "{said}: {told}");
     }
     let bars: Vec<&str> =
         told.lines().filter(|line| line.contains("100.0  ########################")).collect();
-    assert!(bars.iter().any(|line| line.trim_start().starts_with("squared_error")), "{told}");
+    assert!(bars.iter().any(|line| line.trim_start().starts_with("vae.squared_error")), "{told}");
     assert_eq!(told.lines().filter(|line| line.contains("  distance ")).count(), 5);
     assert!(told.contains("of the detector's normals"), "{told}");
     let drawn = image::open(room.path("s.png")).unwrap();
     assert!(drawn.width() > 1_000);
 
     let named = room.run(&format!("{words} --data {} --json", shared().join("data").display())).done().json();
-    assert_eq!(named["anomalous"], true);
-    assert_eq!(named["evidence"]["squared_error"]["percentile"], 100.0);
+    assert_eq!(named["verdict"]["anomalous"], true);
+    assert_eq!(named["evidence_percentiles"]["vae.squared_error"], 100.0);
+    assert_eq!(named["scores"]["mse"], named["verdict"]["score"]);
+    assert_eq!(named["pca"].as_array().unwrap().len(), 5);
     let near = named["nearest"].as_array().unwrap();
     assert_eq!(near.len(), 5);
-    assert!(near.iter().all(|near| near["path"].as_str().unwrap().contains("/data/normal/")), "{named}");
+    assert!(near.iter().all(|near| near["name"].as_str().unwrap().starts_with("normal/")), "{named}");
     assert!(near.iter().all(|near| near["normal"].as_u64().unwrap() < NORMALS as u64));
 }
 

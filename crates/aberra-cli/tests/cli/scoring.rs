@@ -21,7 +21,9 @@ fn rows_come_as_table_csv_and_json() {
     for row in &rows {
         let (score, threshold) = (row["score"].as_f64().unwrap(), row["threshold"].as_f64().unwrap());
         assert!(score > threshold && row["p_value"].as_f64().unwrap() <= 0.05, "{row}");
-        assert_eq!(row["verdict"], "anomalous");
+        assert_eq!((&row["verdict"], &row["anomalous"]), (&"anomalous".into(), &true.into()));
+        // No map is made unless a heat map is asked for.
+        assert_eq!((&row["width"], &row["anomalous_share"]), (&SIDE.into(), &serde_json::Value::Null));
     }
     let csv = room.run(&score(&format!("{} --csv", folder.display()))).done();
     let mut reader = csv::Reader::from_reader(csv.out.as_bytes());
@@ -131,6 +133,7 @@ fn heat_maps_are_pictures_of_the_images_size() {
         room.run(&score(&format!("{0} {0} --heatmaps maps --json", stripes().display()))).done().json_lines();
     let paths: Vec<&str> = rows.iter().map(|row| row["heatmap"].as_str().unwrap()).collect();
     assert_eq!(paths, ["maps/000001-0.png", "maps/000002-0.png"]);
+    assert!(rows[0]["anomalous_share"].as_f64().unwrap() > 0.0, "{}", rows[0]);
     let map = image::open(room.path(paths[0])).unwrap();
     assert_eq!((map.width(), map.height()), (SIDE, SIDE));
 }
@@ -143,23 +146,29 @@ fn calibrate_moves_the_threshold_in_place_and_back() {
     let before = room.run("info d.aberra --json").done().json();
     let moved = room.run("calibrate d.aberra --rate 0.2 --json").done().json();
     assert_eq!(moved, room.run("info d.aberra --json").done().json());
-    let threshold = |info: &serde_json::Value| info["calibration"]["threshold"].as_f64().unwrap();
+    let threshold = |info: &serde_json::Value| info["threshold"].as_f64().unwrap();
     assert!(threshold(&moved) < threshold(&before));
     assert_ne!(moved["hash"], before["hash"]);
     room.run("calibrate d.aberra --rate 0.05").done();
     assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(detector()).unwrap());
     let percentile = room.run("calibrate d.aberra --percentile 70 --json").done().json();
-    assert_eq!(percentile["calibration"]["promise"]["kind"], "percentile");
+    assert_eq!(percentile["criterion"]["kind"], "percentile");
 }
 
 #[test]
 fn info_says_what_the_detector_is() {
     let room = Room::new();
     let info = room.run(&format!("info {} --json", detector().display())).done().json();
-    assert_eq!(info["provenance"]["dataset"], "data");
+    assert_eq!((&info["name"], &info["made_from"]), (&"run".into(), &"data".into()));
+    assert_eq!(
+        (&info["members"][0]["family"], &info["members"][0]["preset"]),
+        (&"vae".into(), &"small".into())
+    );
+    assert_eq!((&info["train"]["images"], &info["calibration"]["groups"]), (&21.into(), &19.into()));
     assert_eq!(info["config"]["scorer"], "mse");
     assert_eq!(info["bytes"].as_u64().unwrap(), std::fs::metadata(detector()).unwrap().len());
     let words = room.run(&format!("info {}", detector().display())).done().out;
     let hash = info["hash"].as_str().unwrap();
     assert!(words.contains(hash) && words.contains("at most 5 % false alarms on average"), "{words}");
+    assert!(words.contains("vae, preset small, 32 latent dimensions, "), "{words}");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use crate::program::{QUICK, Room, shared};
+use crate::program::{QUICK, Room, shared, stripes};
 
 #[test]
 fn it_says_what_it_does_and_leaves_a_run_folder() {
@@ -20,6 +20,9 @@ fn it_says_what_it_does_and_leaves_a_run_folder() {
         "): 21 images, 8 held out, ",
         "estimated time: ",
         "epoch 1/2: loss ",
+        " (kl ",
+        ", reconstruction ",
+        ", beta ",
         "epoch 2/2: loss ",
         "hint: aberra evaluate run/detector.aberra ",
     ] {
@@ -97,7 +100,67 @@ fn ctrl_c_keeps_a_checkpoint_and_resuming_gives_the_uninterrupted_detector() {
 
     // Settings and split come from the run folder.
     let resumed = room.run(&format!("train {} --out cut --resume --json", data.display())).done();
-    assert!(resumed.err.contains("going on from the checkpoint"), "{}", resumed.err);
+    assert!(resumed.err.contains("resuming from the checkpoint"), "{}", resumed.err);
     let whole = room.run(&format!("{} --json", words("whole"))).done();
     assert_eq!(resumed.json()["info"]["hash"], whole.json()["info"]["hash"]);
+}
+
+#[test]
+fn other_families_are_trained_and_score() {
+    let room = Room::new();
+    let data = shared().join("data");
+    let ended =
+        room.run(&format!("train {} --out run {QUICK} --family vqvae --epochs 2", data.display())).done();
+    for said in ["epoch 2/2: loss ", ", perplexity ", ", dead codes "] {
+        assert!(ended.err.contains(said), "{said}: {}", ended.err);
+    }
+    let info = room.run("info run/detector.aberra --json").done().json();
+    assert_eq!(
+        (&info["members"][0]["family"], &info["members"][0]["preset"]),
+        (&"vqvae".into(), &"small".into())
+    );
+    let row = room.run(&format!("score run/detector.aberra {} --json", stripes().display())).done().json();
+    assert_eq!(row["verdict"], "anomalous");
+    let told = room.run(&format!("explain run/detector.aberra {}", stripes().display())).done().out;
+    assert!(told.contains("vqvae.squared_error"), "{told}");
+}
+
+#[test]
+fn several_models_are_named_and_make_one_detector() {
+    let room = Room::new();
+    let data = shared().join("data");
+    fs::write(
+        room.path("s.toml"),
+        "scorer = \"mse\"\n[[model]]\npreset = \"small\"\n[[model]]\nfamily = \"autoencoder\"\npreset = \"small\"\n\
+         name = \"plain\"\n",
+    )
+    .unwrap();
+    let quick = "--size 32 --batch-size 8 --group exact --epochs 1 --set train.criterion=last";
+    let words = format!("train {} --out run --config s.toml {quick}", data.display());
+    let ended = room.run(&words).done();
+    for said in ["\nvae: training in ", "\nvae: epoch 1/1: ", "\nplain: training in ", "\nplain: epoch 1/1: "]
+    {
+        assert!(ended.err.contains(said), "{said}: {}", ended.err);
+    }
+    for said in ["vae: of epoch 1", "plain: of epoch 1"] {
+        assert!(ended.out.contains(said), "{said}: {}", ended.out);
+    }
+    let words = room.run("info run/detector.aberra").done().out;
+    assert!(words.contains("plain (autoencoder), preset small, "), "{words}");
+    let row = room.run(&format!("score run/detector.aberra {} --json", stripes().display())).done().json();
+    assert!(row["score"].is_f64(), "{row}");
+    let page = format!("report run/detector.aberra {} --split run/split.json --out r.html", data.display());
+    room.run(&page).done();
+}
+
+#[test]
+fn flags_for_one_model_do_not_replace_several() {
+    let room = Room::new();
+    fs::write(room.path("s.toml"), "[[model]]\n[[model]]\nfamily = \"autoencoder\"\n").unwrap();
+    room.run("train --print-config --config s.toml --seed 3").done();
+    let said = room.run("train --print-config --config s.toml --preset small").refusal(&room);
+    insta::assert_snapshot!(said, @r"
+    error: expected no settings for a single model (flags, --set model.NAME, the environment) beside several models ([[model]]), found some
+    hint: set them in each [[model]] of the file
+    ");
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Describes one measurement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Descriptor {
     /// Its name: small letters, digits and underscores; after a member's name and a point in joined evidence.
@@ -21,6 +22,7 @@ pub struct Descriptor {
 
 /// What a larger value of a measurement says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// The larger, the more unusual.

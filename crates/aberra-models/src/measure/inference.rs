@@ -39,6 +39,12 @@ impl Want {
     pub const ALL: Self = Self { map: true, reconstruction: true };
     /// Measurements, embedding and map.
     pub const MAP: Self = Self { map: true, reconstruction: false };
+
+    /// What this or the other holds.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { map: self.map || other.map, reconstruction: self.reconstruction || other.reconstruction }
+    }
 }
 
 impl Embedding {

@@ -93,6 +93,7 @@ pub struct EpochRecord {
 
 /// A loss, the mean over images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LossRecord {
     /// The sum of the terms, each times its weight.

@@ -1,9 +1,10 @@
 //! What is served, and what another threshold would promise.
 
-use aberra::PartSize as LibraryPartSize;
 use aberra::calibrate::Criterion;
-use aberra::report::data::{DetectorData, PromiseData};
+use aberra::models::Shape;
+use aberra::models::measure::Descriptor;
 use aberra::report::error_scale_max;
+use aberra::wire::{DetectorCard, MemberCard, PromiseCard};
 use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
@@ -29,85 +30,41 @@ pub(crate) struct DetectorList {
 pub(crate) struct DetectorSummary {
     /// How requests call it.
     name: String,
-    /// Of its file's content.
-    hash: String,
+    /// Of its file's content; null where it was never saved.
+    hash: Option<String>,
     /// The name of the data set it was made from.
     made_from: String,
+    /// The scorer that gives its scores.
     scorer: String,
-    preset: String,
-    /// Side of the network input.
-    size_px: usize,
-    /// 1 (grey) or 3 (red, green, blue).
-    channels: usize,
+    /// Shape of the network input.
+    input: Shape,
+    /// Its members, in order.
+    members: Vec<MemberCard>,
+    /// Scores above it are anomalous.
     threshold: f64,
-    /// In words.
-    promise: String,
+    /// What the threshold guarantees.
+    promise: PromiseCard,
     /// Whether there is an evaluation, or one on its way.
     has_evaluation: bool,
 }
 
-/// Everything there is to know of a detector.
+/// A detector, and what can be asked of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DetectorDetails {
-    /// How requests call it.
-    name: String,
-    /// Of its file's content.
-    hash: Option<String>,
-    /// The version that made it.
-    aberra_version: String,
-    /// The name of the data set it was made from.
-    made_from: String,
-    scorer: String,
+    #[serde(flatten)]
+    card: DetectorCard,
     /// Every scorer that can be asked for.
     scorers: Vec<String>,
-    preset: String,
-    /// Side of the network input.
-    size_px: usize,
-    /// 1 (grey) or 3 (red, green, blue).
-    channels: usize,
-    /// Dimensions of the latent space.
-    latent: usize,
-    /// Weights of the model.
-    parameters: usize,
-    precision: String,
-    best_epoch: usize,
-    train: PartSize,
-    fit: PartSize,
-    calibration: PartSize,
-    threshold: f64,
-    /// Of the calibration normals that count, one a group, ascending.
-    calibration_scores: Vec<f64>,
-    promise: Promise,
+    /// What each measurement of an image's evidence is, in order.
+    measurements: Vec<Descriptor>,
     /// How the threshold was chosen.
     #[schema(value_type = Object)]
     criterion: serde_json::Value,
-    /// Filtered errors above it are marked, in the units of the error map.
-    pixel_threshold: f64,
-    /// The error that is white in pictures of errors.
+    /// The map value that is white in pictures of maps.
     error_scale_max: f64,
     /// Whether the file holds small pictures of its normals.
     keeps_thumbnails: bool,
-    /// All settings, as TOML.
-    settings_toml: String,
     limits: ServerLimits,
-}
-
-/// Images and groups of near-copies.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub(crate) struct PartSize {
-    images: usize,
-    groups: usize,
-}
-
-/// What a threshold promises.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Promise {
-    /// In words.
-    text: String,
-    /// null where no rate is promised.
-    false_alarm_rate: Option<f64>,
-    /// null where the rate holds on average.
-    confidence: Option<f64>,
 }
 
 /// What this server takes.
@@ -156,7 +113,7 @@ pub(crate) enum WantedCriterion {
 pub(crate) struct ThresholdResponse {
     /// Give it to score or explain as `?threshold=`.
     threshold: f64,
-    promise: Promise,
+    promise: PromiseCard,
     /// Groups of calibration normals that it rests on.
     calibration_groups: usize,
     #[schema(value_type = Object)]
@@ -167,18 +124,19 @@ pub(crate) struct ThresholdResponse {
 #[utoipa::path(get, path = "/api/v1/detectors", tag = "aberra", operation_id = "detectors", responses((status = 200, body = DetectorList)))]
 pub(super) async fn list(State(shared): State<ServerState>) -> ApiResult<Json<DetectorList>> {
     let detectors = shared.detectors.iter().map(|served| {
-        let data = data(served)?;
+        let DetectorCard { name, hash, made_from, scorer, input, members, threshold, promise, .. } =
+            card(served)?;
+        let has_evaluation = served.evaluation().exists();
         Ok(DetectorSummary {
-            name: data.name,
-            hash: data.hash.unwrap_or_default(),
-            made_from: data.made_from,
-            scorer: data.scorer,
-            preset: data.preset,
-            size_px: data.size_px,
-            channels: served.detector.config().preprocessing.color.channels(),
-            threshold: data.threshold,
-            promise: data.promise.text,
-            has_evaluation: served.evaluation().exists(),
+            name,
+            hash,
+            made_from,
+            scorer,
+            input,
+            members,
+            threshold,
+            promise,
+            has_evaluation,
         })
     });
     let aberra_version = env!("CARGO_PKG_VERSION").to_owned();
@@ -199,33 +157,14 @@ pub(super) async fn details(
 ) -> ApiResult<Json<DetectorDetails>> {
     let served = find(&shared, &detector)?;
     let detector = &served.detector;
-    let data = data(&served)?;
     let limits = &shared.limits;
     Ok(Json(DetectorDetails {
-        name: data.name,
-        hash: data.hash,
-        aberra_version: detector.provenance().aberra_version.clone(),
-        made_from: data.made_from,
-        scorer: data.scorer,
+        card: card(&served)?,
         scorers: detector.fitted_scorers().iter().map(|scorer| scorer.name().to_owned()).collect(),
-        preset: data.preset,
-        size_px: data.size_px,
-        channels: detector.config().preprocessing.color.channels(),
-        latent: data.latent,
-        parameters: data.parameters,
-        precision: data.precision,
-        best_epoch: data.best_epoch,
-        train: data.train.into(),
-        fit: data.fit.into(),
-        calibration: data.calibration.into(),
-        threshold: data.threshold,
-        calibration_scores: data.calibration_scores,
-        promise: data.promise.into(),
+        measurements: detector.descriptors().to_vec(),
         criterion: serde_json::json!(detector.calibration().criterion),
-        pixel_threshold: detector.pixel_threshold(),
         error_scale_max: error_scale_max(detector),
         keeps_thumbnails: detector.config().keep_thumbnails,
-        settings_toml: data.settings_toml,
         limits: ServerLimits {
             max_body_bytes: limits.body_bytes,
             max_pixels: limits.pixels,
@@ -258,24 +197,12 @@ pub(super) async fn threshold(
     let moved = calibration.with_criterion(None, criterion).map_err(|error| Problem::of(&error))?;
     Ok(Json(ThresholdResponse {
         threshold: moved.threshold,
-        promise: PromiseData::of(&moved).into(),
+        promise: PromiseCard::of(&moved),
         calibration_groups: moved.scores.len(),
         criterion: serde_json::json!(moved.criterion),
     }))
 }
 
-fn data(served: &ServedDetector) -> ApiResult<DetectorData> {
-    DetectorData::of(&served.detector, &served.name).map_err(|_| Problem::internal())
-}
-
-impl From<LibraryPartSize> for PartSize {
-    fn from(LibraryPartSize { images, groups }: LibraryPartSize) -> Self {
-        Self { images, groups }
-    }
-}
-
-impl From<PromiseData> for Promise {
-    fn from(PromiseData { text, false_alarm_rate, confidence }: PromiseData) -> Self {
-        Self { text, false_alarm_rate, confidence }
-    }
+fn card(served: &ServedDetector) -> ApiResult<DetectorCard> {
+    DetectorCard::of(&served.detector, &served.name).map_err(|_| Problem::internal())
 }

@@ -1,5 +1,6 @@
 //! The evaluation of a detector, as the report shows it.
 
+use aberra::wire::ReportData;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -36,7 +37,7 @@ pub(crate) enum EvaluationStage {
 #[utoipa::path(
     get, path = "/api/v1/detectors/{detector}/evaluation", tag = "aberra", params(("detector" = String, Path)),
     responses(
-        (status = 200, description = "What a report holds", body = Object),
+        (status = 200, description = "What a report holds", body = ReportData),
         (status = 202, description = "It is on its way", body = EvaluationProgress),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 500, description = "It failed", body = Problem, content_type = "application/problem+json"),

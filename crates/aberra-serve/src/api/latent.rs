@@ -1,8 +1,8 @@
-//! The latent space: its directions, and what the decoder makes of any point of it.
+//! The embedding space that is shown: its directions, and images decoded from points of it.
 
-use aberra::explain::{decode as decode_latents, draw_latents};
+use aberra::explain::{decode as decode_points, draw_from_prior};
 use aberra::random::{Stream, generator};
-use aberra::report::Frame;
+use aberra::report::PictureFormat;
 use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
@@ -10,25 +10,32 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{ApiResult, find, parse};
+use crate::detectors::ServedDetector;
 use crate::problem::Problem;
 use crate::state::ServerState;
 
 /// Latents in a request, at most.
 const MOST_LATENTS: usize = 64;
 
-/// Where the training normals lie in latent space.
+/// Where the training normals lie in the embedding space that is shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Latent {
+    /// The member whose embedding space it is.
+    member: String,
     /// Dimensions.
-    latent: usize,
-    /// Of the training normals' posterior means.
+    dimensions: usize,
+    /// Whether images can be decoded from points of it.
+    has_decoder: bool,
+    /// Whether points can be drawn from a prior over it.
+    has_prior: bool,
+    /// Mean of the training normals in each dimension.
     mean: Vec<f64>,
-    /// Of the training normals' posterior means, each dimension alone.
+    /// Standard deviation of the training normals in each dimension, with n in the denominator.
     standard_deviations: Vec<f64>,
-    /// Principal components, greatest first; none where the model puts all normals in one place.
+    /// Principal components, greatest first; none where all normals lie in one place.
     components: Vec<Component>,
-    /// Mean KL divergence of each dimension over the calibration normals, nats; empty where the detector was made before
-    /// it was kept.
+    /// Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
+    /// distribution, or the detector was made before it was kept.
     kl_per_dimension: Vec<f64>,
 }
 
@@ -43,13 +50,13 @@ pub(crate) struct Component {
     direction: Vec<f64>,
 }
 
-/// What to decode: latents, or draws from the prior.
+/// What to decode: points of the embedding space, or draws from the prior.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecodeRequest {
-    /// Points in latent space, at most 64.
+    /// Points of the embedding space, at most 64.
     latents: Option<Vec<Vec<f32>>>,
-    /// Draws from the prior N(0, I).
+    /// Draws from the prior, where there is one.
     prior: Option<Prior>,
 }
 
@@ -62,7 +69,7 @@ pub(crate) struct Prior {
     count: usize,
 }
 
-/// What the decoder makes of latents.
+/// Images decoded from points.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DecodeResponse {
     /// The points that were decoded.
@@ -71,12 +78,12 @@ pub(crate) struct DecodeResponse {
     pictures: Vec<String>,
 }
 
-/// Says where the training normals lie in latent space.
+/// Where the training normals lie in the embedding space.
 #[utoipa::path(
     get, path = "/api/v1/detectors/{detector}/latent", tag = "aberra", params(("detector" = String, Path)),
     responses(
         (status = 200, body = Latent),
-        (status = 404, description = "No such detector", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such detector, or one without an embedding space", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn latent(
@@ -85,33 +92,40 @@ pub(super) async fn latent(
 ) -> ApiResult<Json<Latent>> {
     let served = find(&shared, &detector)?;
     let answer = shared.engine.work(move || {
-        let spread = served.spread();
+        let detector = &served.detector;
+        let number = detector.embedding_member().ok_or_else(|| no_space(&served))?;
+        let named = &detector.members()[number];
+        let moments = served.moments().cloned().ok_or_else(|| no_space(&served))?;
         let components = served.components().map(|pca| {
-            let parts = pca.explained.iter().zip(&pca.variances).zip(&pca.components);
-            let component = parts.map(|((&explained, variance), direction)| Component {
+            let parts = pca.explained.iter().zip(pca.standard_deviations()).zip(&pca.components);
+            let component = parts.map(|((&explained, standard_deviation), direction)| Component {
                 explained,
-                standard_deviation: variance.sqrt(),
+                standard_deviation,
                 direction: direction.clone(),
             });
             component.collect()
         });
         Ok(Latent {
-            latent: served.detector.model().latent(),
-            mean: spread.mean.clone(),
-            standard_deviations: spread.standard_deviations.clone(),
+            member: named.name.clone(),
+            dimensions: moments.mean.len(),
+            has_decoder: named.member.decoder().is_some(),
+            has_prior: named.member.prior().is_some(),
+            mean: moments.mean,
+            standard_deviations: moments.standard_deviations,
             components: components.unwrap_or_default(),
-            kl_per_dimension: served.detector.kl_per_dimension().to_vec(),
+            kl_per_dimension: detector.kl_per_dimension(number).to_vec(),
         })
     });
     Ok(Json(answer.await?))
 }
 
-/// Decodes points of the latent space, or draws from the prior.
+/// Decodes points of the embedding space, or draws from the prior.
 #[utoipa::path(
     post, path = "/api/v1/detectors/{detector}/decode", tag = "aberra", params(("detector" = String, Path)),
     request_body = DecodeRequest,
     responses(
         (status = 200, body = DecodeResponse),
+        (status = 404, description = "No such detector, or one that decodes no points", body = Problem, content_type = "application/problem+json"),
         (status = "4XX", description = "The request cannot be used", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The queue is full: try again after Retry-After", body = Problem, content_type = "application/problem+json"),
     )
@@ -123,24 +137,44 @@ pub(super) async fn decode(
 ) -> ApiResult<Json<DecodeResponse>> {
     let served = find(&shared, &detector)?;
     let request: DecodeRequest = parse(&body)?;
-    let model = served.detector.model();
+    let named = served.embedding_member().ok_or_else(|| no_space(&served))?;
+    if named.member.decoder().is_none() {
+        return Err(Problem::not_found(format!(
+            "this detector decodes no images: its member {} ({}) has no decoder",
+            named.name, named.family
+        )));
+    }
     let latents = match (request.latents, request.prior) {
         (Some(latents), None) => checked(latents)?,
         (None, Some(Prior { seed, count })) => {
             check_count(count)?;
-            draw_latents(model, &mut generator(seed, Stream::Prior, 0), count)
+            let drawn = draw_from_prior(&served.detector, &mut generator(seed, Stream::Prior, 0), count);
+            drawn.ok_or_else(|| {
+                Problem::bad_request(format!(
+                    "expected latents, found prior: the member {} ({}) has no prior over its embedding space",
+                    named.name, named.family
+                ))
+            })?
         }
         _ => return Err(Problem::bad_request("expected either latents or prior, found both or none")),
     };
     let _room = shared.engine.room()?;
     let decoded = shared.engine.work(move || {
-        let images =
-            decode_latents(served.detector.model(), &latents).map_err(|error| Problem::of(&error))?;
-        let frame = Frame::of(&served.detector);
-        let pictures: aberra::Result<_> = images.iter().map(|image| frame.picture(image)).collect();
+        let images = decode_points(&served.detector, &latents).map_err(|error| Problem::of(&error))?;
+        let format = PictureFormat::of(&served.detector);
+        let pictures: aberra::Result<_> = images.iter().map(|image| format.picture(image)).collect();
         Ok(DecodeResponse { latents, pictures: pictures.map_err(|error| Problem::of(&error))? })
     });
     Ok(Json(decoded.await?))
+}
+
+fn no_space(served: &ServedDetector) -> Problem {
+    let members = served.detector.members().iter();
+    let named: Vec<String> = members.map(|one| format!("{} ({})", one.name, one.family)).collect();
+    Problem::not_found(format!(
+        "this detector has no embedding space: expected a member with one, found {}",
+        named.join(", ")
+    ))
 }
 
 fn checked(latents: Vec<Vec<f32>>) -> ApiResult<Vec<Vec<f32>>> {

@@ -4,11 +4,13 @@ mod detectors;
 mod evaluation;
 mod latent;
 mod phantoms;
+mod required;
 mod score;
 mod upload;
 
 use std::sync::Arc;
 
+use aberra::wire::{Interval, LatentData, PixelData, TrainingData};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -33,13 +35,15 @@ type ApiResult<T> = Result<T, Problem>;
                        never 0. Not a medical device."
     ),
     tags((name = "aberra")),
+    // A metric holds these in place: here they have names as well.
+    components(schemas(Interval, LatentData, PixelData, TrainingData)),
     servers((url = "/"))
 )]
 struct Description;
 
 /// The routes, and their description.
 fn described() -> (Router<ServerState>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Description::openapi())
+    let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(detectors::list))
         .routes(routes!(detectors::details))
         .routes(routes!(detectors::threshold))
@@ -50,7 +54,9 @@ fn described() -> (Router<ServerState>, utoipa::openapi::OpenApi) {
         .routes(routes!(evaluation::evaluation))
         .routes(routes!(phantoms::list))
         .routes(routes!(phantoms::picture))
-        .split_for_parts()
+        .split_for_parts();
+    required::require_fields_of_answers(&mut description);
+    (router, description)
 }
 
 /// All routes of `/api/v1`.

@@ -22,7 +22,8 @@ use super::generated::model_infer_request::{InferInputTensor, InferRequestedOutp
 use super::generated::model_infer_response::InferOutputTensor;
 use super::generated::*;
 use super::infer::{
-    InferRequest, Parameter, Parameters, afterwards, beside, check_is_sent, infer, output, threshold,
+    InferRequest, Parameter, Parameters, afterwards, beside, check_is_sent, default_outputs, infer, output,
+    threshold,
 };
 use super::model::{self, Output, VERSION};
 use super::tensors::{Datatype, Tensor, Values, shape};
@@ -221,13 +222,14 @@ async fn answer(shared: &ServerState, request: ModelInferRequest) -> Result<Mode
     let raw: usize = request.raw_input_contents.iter().map(Bytes::len).sum();
     let is_pixels = request.inputs.iter().any(|input| input.datatype != Datatype::Bytes.name());
     let bytes = if is_pixels { raw + bytes } else { bytes };
-    let asked = beside(shared, bytes, move || read(request)).await?;
+    let outputs = Output::of(&served.detector);
+    let asked = beside(shared, bytes, move || read(request, &outputs)).await?;
     let tensors = infer(shared, &served, asked).await?;
     let elements = tensors.iter().map(|tensor| tensor.values.len()).sum();
     afterwards(shared, elements, move || Ok(written(&served.name, id, &tensors))).await
 }
 
-fn read(request: ModelInferRequest) -> Result<InferRequest, Problem> {
+fn read(request: ModelInferRequest, of: &[Output]) -> Result<InferRequest, Problem> {
     let ModelInferRequest { parameters, inputs, outputs, raw_input_contents, .. } = request;
     let (count, raw_count) = (inputs.len(), raw_input_contents.len());
     if raw_count != 0 && raw_count != count {
@@ -239,10 +241,10 @@ fn read(request: ModelInferRequest) -> Result<InferRequest, Problem> {
     let inputs = inputs.into_iter().map(|input| tensor(input, raw.next())).collect::<Result<_, _>>()?;
     let asked = outputs
         .into_iter()
-        .map(|InferRequestedOutputTensor { name, parameters }| output(&name, &known(parameters)));
+        .map(|InferRequestedOutputTensor { name, parameters }| output(&name, &known(parameters), of));
     let mut outputs = asked.collect::<Result<Vec<_>, _>>()?;
     if outputs.is_empty() {
-        outputs = Output::DEFAULT.into();
+        outputs = default_outputs(of);
     }
     Ok(InferRequest { inputs, outputs, threshold: threshold(&known(parameters))? })
 }

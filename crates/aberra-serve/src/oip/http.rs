@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::generated::repository_index_response::ModelIndex;
 use super::generated::{ModelConfig, ModelMetadataResponse, ModelStatistics, ModelStatisticsResponse};
 use super::infer::{afterwards, beside, infer};
-use super::model;
+use super::model::{self, Output};
 use super::{json, json::ParsedRequest};
 use crate::detectors::ServedDetector;
 use crate::problem::Problem;
@@ -131,7 +131,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> OipResult<Response> {
-    let ParsedRequest { id, asked, is_binary } = read(&shared, &headers, body).await?;
+    let ParsedRequest { id, asked, is_binary } = read(&shared, &served, &headers, body).await?;
     let tensors = infer(&shared, &served, asked).await?;
     let elements = tensors.iter().map(|tensor| tensor.values.len()).sum();
     let name = served.name.clone();
@@ -148,7 +148,13 @@ async fn answer(
 }
 
 /// Takes a body apart: JSON, JSON with bytes behind it, or a bare image.
-async fn read(shared: &ServerState, headers: &HeaderMap, mut body: Bytes) -> Result<ParsedRequest, Problem> {
+async fn read(
+    shared: &ServerState,
+    served: &ServedDetector,
+    headers: &HeaderMap,
+    mut body: Bytes,
+) -> Result<ParsedRequest, Problem> {
+    let outputs = Output::of(&served.detector);
     let length = match headers.get(&HEAD_LENGTH) {
         Some(value) => {
             let length = value.to_str().ok().and_then(|value| value.trim().parse::<usize>().ok());
@@ -164,10 +170,10 @@ async fn read(shared: &ServerState, headers: &HeaderMap, mut body: Bytes) -> Res
         None => None,
     };
     match length {
-        Some(0) => Ok(json::image(body)),
+        Some(0) => Ok(json::image(body, &outputs)),
         length => {
             let head = body.split_to(length.unwrap_or(body.len()));
-            beside(shared, head.len(), move || json::read(&head, body)).await
+            beside(shared, head.len(), move || json::read(&head, body, &outputs)).await
         }
     }
 }

@@ -8,6 +8,7 @@ use aberra::Verdict;
 use aberra::calibrate::is_anomalous;
 use aberra::explain::anomalous_share;
 use aberra::image::Image;
+use aberra::models::measure::Want;
 
 use super::model::{IMAGE, Output, PIXELS};
 use super::tensors::{Tensor, Values};
@@ -63,19 +64,24 @@ pub(super) fn check_is_sent(parameters: &Parameters) -> Result<(), Problem> {
     }
 }
 
-/// An output that a request asks for.
+/// An output that a request asks for, of those that a detector has.
 ///
 /// # Errors
-/// The model has none of that name, or it is asked for in a way that is not supported.
-pub(super) fn output(name: &str, parameters: &Parameters) -> Result<Output, Problem> {
+/// There is none of that name, or it is asked for in a way that is not supported.
+pub(super) fn output(name: &str, parameters: &Parameters, of: &[Output]) -> Result<Output, Problem> {
     check_is_sent(parameters)?;
     if parameters.contains_key("classification") {
         return Err(unsupported("classification"));
     }
-    Output::of(name).ok_or_else(|| {
-        let names = Output::ALL.map(Output::name).join(", ");
-        Problem::bad_request(format!("expected an output of {names}, found another"))
+    of.iter().copied().find(|output| output.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = of.iter().map(|output| output.name()).collect();
+        Problem::bad_request(format!("expected an output of {}, found another", names.join(", ")))
     })
+}
+
+/// What is answered where nothing is asked for, of the outputs that a detector has.
+pub(super) fn default_outputs(of: &[Output]) -> Vec<Output> {
+    of.iter().copied().filter(|output| output.is_default()).collect()
 }
 
 /// Work on fewer bytes than these is done where it comes up; work on more waits for a thread.
@@ -95,7 +101,7 @@ pub(super) async fn infer(
     let limits = shared.limits;
     let elements = inputs.iter().map(|input| input.values.len()).sum();
     let sources = beside(shared, elements, move || sources(inputs, &limits)).await?;
-    let verdicts = shared.engine.judge(served, sources).await?;
+    let verdicts = shared.engine.judge(served, sources, want(&outputs)).await?;
     let verdicts =
         verdicts.into_iter().enumerate().map(|(at, verdict)| verdict.map_err(|why| failed(at, why)));
     let verdicts = verdicts.collect::<Result<Vec<Verdict>, Problem>>()?;
@@ -131,6 +137,14 @@ fn failed(at: usize, why: ImageProblem) -> Problem {
         return Problem::internal();
     }
     Problem { hint: why.hint, ..Problem::bad_request(format!("image {at}: {}", why.detail)) }
+}
+
+fn want(outputs: &[Output]) -> Want {
+    let has = |any: &[Output]| outputs.iter().any(|output| any.contains(output));
+    Want {
+        map: has(&[Output::AnomalousShare, Output::ErrorMap]),
+        reconstruction: has(&[Output::Reconstruction]),
+    }
 }
 
 fn sources(mut inputs: Vec<Tensor>, limits: &ServeLimits) -> Result<Vec<ImageSource>, Problem> {
@@ -233,14 +247,20 @@ fn answer(
     outputs: &[Output],
     threshold: f64,
 ) -> Result<Vec<Tensor>, Problem> {
-    let each = |of: &dyn Fn(&Verdict) -> f64| Values::Fp64(verdicts.iter().map(of).collect());
-    let join =
-        |of: &dyn Fn(&Verdict) -> &[f32]| Values::Fp32(verdicts.iter().map(of).collect::<Vec<_>>().concat());
+    // An output that the detector has is there for every image.
+    let each = |of: &dyn Fn(&Verdict) -> Option<f64>| {
+        let values: Option<_> = verdicts.iter().map(of).collect();
+        values.map(Values::Fp64).ok_or_else(Problem::internal)
+    };
+    let join = |of: &dyn Fn(&Verdict) -> Option<&[f32]>| {
+        let values: Option<Vec<_>> = verdicts.iter().map(of).collect();
+        values.map(|values| Values::Fp32(values.concat())).ok_or_else(Problem::internal)
+    };
     let tensor = |&output: &Output| {
         let values = match output {
-            Output::Score => each(&|verdict| verdict.score),
-            Output::PValue => each(&|verdict| verdict.p_value),
-            Output::Threshold => each(&|_| threshold),
+            Output::Score => each(&|verdict| Some(verdict.score))?,
+            Output::PValue => each(&|verdict| verdict.p_value)?,
+            Output::Threshold => each(&|_| Some(threshold))?,
             Output::Anomalous => {
                 Values::Bool(verdicts.iter().map(|verdict| is_anomalous(verdict.score, threshold)).collect())
             }
@@ -249,9 +269,9 @@ fn answer(
                 let shares = verdicts.iter().map(|verdict| anomalous_share(verdict, pixel_threshold));
                 Values::Fp64(shares.collect::<aberra::Result<_>>().map_err(|error| Problem::of(&error))?)
             }
-            Output::ErrorMap => join(&|verdict| &verdict.error_map.values),
-            Output::Reconstruction => join(&|verdict| &verdict.response.mean),
-            Output::Mu => join(&|verdict| &verdict.response.mu),
+            Output::ErrorMap => join(&|verdict| verdict.map.as_deref())?,
+            Output::Reconstruction => join(&Verdict::reconstruction)?,
+            Output::Embedding => join(&Verdict::embedding)?,
         };
         let mut shape = vec![verdicts.len()];
         shape.extend(output.axes(&served.detector));

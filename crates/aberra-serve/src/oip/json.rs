@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::infer::{InferRequest, Parameter, Parameters, check_is_sent, output, threshold};
+use super::infer::{InferRequest, Parameter, Parameters, check_is_sent, default_outputs, output, threshold};
 use super::model::{IMAGE, Output, VERSION};
 use super::tensors::{Datatype, MOST_STRINGS, Tensor, Values, shape};
 use crate::problem::Problem;
@@ -27,11 +27,11 @@ pub(super) struct ParsedRequest {
     pub(super) is_binary: Vec<bool>,
 }
 
-/// Reads a request: JSON, and the bytes of the tensors that lie behind it.
+/// Reads a request to a detector with the outputs `of`: JSON, and the bytes of the tensors that lie behind it.
 ///
 /// # Errors
 /// It is not what the protocol says.
-pub(super) fn read(head: &[u8], mut binary: Bytes) -> Result<ParsedRequest, Problem> {
+pub(super) fn read(head: &[u8], mut binary: Bytes, of: &[Output]) -> Result<ParsedRequest, Problem> {
     let request: JsonRequest = serde_json::from_slice(head)
         .map_err(|error| Problem::bad_request(format!("the body is not a request for inference: {error}")))?;
     let inputs = request.inputs.0.into_iter().map(|input| input.tensor(&mut binary));
@@ -45,11 +45,11 @@ pub(super) fn read(head: &[u8], mut binary: Bytes) -> Result<ParsedRequest, Prob
     let all_binary = flag(&request.parameters.0, "binary_data_output")?.unwrap_or(false);
     let asked = request.outputs.0.iter().map(|asked| {
         let is_binary = flag(&asked.parameters.0, "binary_data")?.unwrap_or(all_binary);
-        Ok((output(&asked.name, &asked.parameters.0)?, is_binary))
+        Ok((output(&asked.name, &asked.parameters.0, of)?, is_binary))
     });
     let mut outputs = asked.collect::<Result<Vec<_>, Problem>>()?;
     if outputs.is_empty() {
-        outputs = Output::DEFAULT.map(|output| (output, all_binary)).into();
+        outputs = default_outputs(of).into_iter().map(|output| (output, all_binary)).collect();
     }
     let (outputs, is_binary) = outputs.into_iter().unzip();
     let threshold = threshold(&request.parameters.0)?;
@@ -61,10 +61,15 @@ pub(super) fn read(head: &[u8], mut binary: Bytes) -> Result<ParsedRequest, Prob
 }
 
 /// A request that is nothing but an encoded image.
-pub(super) fn image(bytes: Bytes) -> ParsedRequest {
+pub(super) fn image(bytes: Bytes, of: &[Output]) -> ParsedRequest {
     let input = Tensor { name: IMAGE.to_owned(), shape: vec![1], values: Values::Bytes(vec![bytes]) };
-    let asked = InferRequest { inputs: vec![input], outputs: Output::DEFAULT.into(), threshold: None };
-    ParsedRequest { id: None, asked, is_binary: vec![false; Output::DEFAULT.len()] }
+    let outputs = default_outputs(of);
+    let is_binary = vec![false; outputs.len()];
+    ParsedRequest {
+        id: None,
+        asked: InferRequest { inputs: vec![input], outputs, threshold: None },
+        is_binary,
+    }
 }
 
 /// Writes an answer: JSON, and the tensors' bytes that lie behind it, where any does.
@@ -423,7 +428,7 @@ mod tests {
     use super::*;
 
     fn request(input: &str) -> Result<ParsedRequest, Problem> {
-        read(format!(r#"{{"inputs":[{{"name":"x",{input}}}]}}"#).as_bytes(), Bytes::new())
+        read(format!(r#"{{"inputs":[{{"name":"x",{input}}}]}}"#).as_bytes(), Bytes::new(), &Output::ALL)
     }
 
     fn values(read: ParsedRequest) -> Values {
@@ -440,7 +445,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in r#"[\[\]{}",:0-9a-z]{0,60}"#) {
-            let _ = read(text.as_bytes(), Bytes::new());
+            let _ = read(text.as_bytes(), Bytes::new(), &Output::ALL);
             let _ = request(&text);
         }
     }
@@ -450,6 +455,24 @@ mod tests {
         let flat = request(r#""datatype":"UINT8","shape":[2,2],"data":[1,2,3,255]"#).unwrap();
         let nested = request(r#""datatype":"UINT8","shape":[2,2],"data":[[1,2],[3,255]]"#).unwrap();
         assert_eq!(values(flat), values(nested));
+    }
+
+    #[test]
+    fn outputs_are_those_that_the_detector_has() {
+        let of = [Output::Score, Output::Anomalous, Output::Embedding];
+        let ask = |outputs: &str| {
+            let input = r#"{"name":"x","datatype":"FP32","shape":[0],"data":[]}"#;
+            let text = format!(r#"{{"inputs":[{input}],"outputs":[{outputs}]}}"#);
+            read(text.as_bytes(), Bytes::new(), &of).map(|read| (read.asked.outputs, read.is_binary.len()))
+        };
+        assert_eq!(ask("").unwrap(), (vec![Output::Score, Output::Anomalous], 2));
+        assert_eq!(ask(r#"{"name":"embedding"}"#).unwrap(), (vec![Output::Embedding], 1));
+        assert_eq!(image(Bytes::new(), &of).asked.outputs, [Output::Score, Output::Anomalous]);
+        for other in ["reconstruction", "p_value", "mu"] {
+            let refused = ask(&format!(r#"{{"name":"{other}"}}"#)).unwrap_err();
+            assert_eq!(refused.status, 400);
+            assert!(refused.detail.contains("score, anomalous, embedding"), "{}", refused.detail);
+        }
     }
 
     #[test]

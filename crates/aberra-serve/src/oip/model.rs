@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aberra::Detector;
+use aberra::models::Shape;
+use aberra::models::measure::reference::Reference;
 use serde::Serializer;
 
 use super::generated::model_input::Format;
@@ -44,10 +46,10 @@ pub(super) enum Output {
     AnomalousShare,
     /// Where it is unusual.
     ErrorMap,
-    /// What the model made of it.
+    /// The image as a member reproduces it.
     Reconstruction,
-    /// Where it lies in latent space.
-    Mu,
+    /// Where it lies in the embedding space that is shown.
+    Embedding,
 }
 
 impl Output {
@@ -59,12 +61,26 @@ impl Output {
         Self::AnomalousShare,
         Self::ErrorMap,
         Self::Reconstruction,
-        Self::Mu,
+        Self::Embedding,
     ];
 
-    /// What is answered where nothing is asked for: a number for each image.
-    pub(super) const DEFAULT: [Self; 5] =
-        [Self::Score, Self::PValue, Self::Threshold, Self::Anomalous, Self::AnomalousShare];
+    /// The outputs that a detector has.
+    pub(super) fn of(detector: &Detector) -> Vec<Self> {
+        let gives = detector.gives();
+        let has = |output: &Self| match output {
+            Self::Score | Self::Threshold | Self::Anomalous => true,
+            Self::PValue => !detector.calibration().scores.is_empty(),
+            Self::AnomalousShare | Self::ErrorMap => gives.map,
+            Self::Reconstruction => gives.reconstruction,
+            Self::Embedding => detector.reference().is_some(),
+        };
+        Self::ALL.into_iter().filter(has).collect()
+    }
+
+    /// Whether it is answered where nothing is asked for: a number for each image.
+    pub(super) fn is_default(self) -> bool {
+        !matches!(self, Self::ErrorMap | Self::Reconstruction | Self::Embedding)
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -75,30 +91,25 @@ impl Output {
             Self::AnomalousShare => "anomalous_share",
             Self::ErrorMap => "error_map",
             Self::Reconstruction => "reconstruction",
-            Self::Mu => "mu",
+            Self::Embedding => "embedding",
         }
-    }
-
-    pub(super) fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|output| output.name() == name)
     }
 
     pub(super) fn datatype(self) -> Datatype {
         match self {
             Self::Score | Self::PValue | Self::Threshold | Self::AnomalousShare => Datatype::Fp64,
             Self::Anomalous => Datatype::Bool,
-            Self::ErrorMap | Self::Reconstruction | Self::Mu => Datatype::Fp32,
+            Self::ErrorMap | Self::Reconstruction | Self::Embedding => Datatype::Fp32,
         }
     }
 
     /// Lengths of the axes after the first, which is the images'.
     pub(super) fn axes(self, detector: &Detector) -> Vec<usize> {
-        let preprocessing = &detector.config().preprocessing;
-        let size_px = preprocessing.size_px;
+        let Shape { height, width, channels } = detector.input_shape();
         match self {
-            Self::ErrorMap => vec![size_px, size_px],
-            Self::Reconstruction => vec![size_px, size_px, preprocessing.color.channels()],
-            Self::Mu => vec![detector.model().latent()],
+            Self::ErrorMap => vec![height, width],
+            Self::Reconstruction => vec![height, width, channels],
+            Self::Embedding => detector.reference().map(Reference::dimensions).into_iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -151,7 +162,7 @@ fn inputs() -> [(&'static str, Datatype, Vec<i64>); 2] {
 }
 
 fn outputs(served: &ServedDetector) -> impl Iterator<Item = (&'static str, Datatype, Vec<i64>)> {
-    Output::ALL.into_iter().map(|output| {
+    Output::of(&served.detector).into_iter().map(|output| {
         let axes = output.axes(&served.detector).into_iter().map(|axis| i64::try_from(axis).unwrap_or(-1));
         (output.name(), output.datatype(), std::iter::once(-1).chain(axes).collect())
     })

@@ -1,5 +1,5 @@
-//! The detectors and images that unit tests (`src/testing.rs`) and integration tests (`fixture.rs`) share: two small
-//! detectors trained on phantoms, and phantoms to score.
+//! The detectors and images that unit tests (`src/testing.rs`) and integration tests (`fixture.rs`) share: small detectors
+//! trained on phantoms, and phantoms to score.
 
 use std::path::Path;
 
@@ -16,15 +16,9 @@ pub(crate) const LATENT: usize = 4;
 const SETTINGS: &str = "
     [preprocessing]
     size_px = 32
-    [model]
-    channels = [4, 8]
-    latent = 4
-    hidden = 16
     [train]
     epochs = 3
     batch_size = 8
-    beta_warmup_epochs = 1
-    variance_warmup_epochs = 1
     check_every_epochs = 1
     [split]
     test_share = 0.0
@@ -33,9 +27,23 @@ const SETTINGS: &str = "
     false_alarm_rate = 0.1
 ";
 
-/// Writes phantoms to `data/` below `folder`, and trains the detectors `first` and `second` on them, which differ in
-/// their seed.
-pub(crate) fn write(folder: &Path) {
+/// Settings of a variational autoencoder.
+const VAE: &str = "
+    [model]
+    channels = [4, 8]
+    latent = 4
+    hidden = 16
+    beta_warmup_epochs = 1
+    variance_warmup_epochs = 1
+";
+
+/// Names and settings of two variational autoencoders, which differ in their seed.
+pub(crate) fn two() -> [(&'static str, String); 2] {
+    [("first", 1), ("second", 2)].map(|(name, seed)| (name, format!("seed = {seed}{VAE}")))
+}
+
+/// Writes phantoms to `data/` below `folder`, and trains detectors on them, each with a name and settings of its own.
+pub(crate) fn write<'a>(folder: &Path, detectors: impl IntoIterator<Item = (&'a str, String)>) {
     let phantoms = PhantomDataset {
         seed: 5,
         size_px: SIZE_PX,
@@ -45,9 +53,8 @@ pub(crate) fn write(folder: &Path) {
     };
     write_dataset(&folder.join("data"), &phantoms).unwrap();
     let dataset = Dataset::open(&folder.join("data"), &OpenOptions::default()).unwrap();
-    for (name, seed) in [("first", 1), ("second", 2)] {
-        let seed = TrainConfig::parse_layer(&format!("seed = {seed}")).unwrap();
-        let layers = [TrainConfig::parse_layer(SETTINGS).unwrap(), seed];
+    for (name, settings) in detectors {
+        let layers = [SETTINGS, &settings].map(|text| TrainConfig::parse_layer(text).unwrap());
         let config = TrainConfig::from_layers(&layers).unwrap();
         let file = folder.join(format!("{name}.aberra"));
         Detector::train(&dataset, &config).unwrap().save(&file).unwrap();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aberra::dataset::{Dataset, OpenOptions};
-use aberra_serve::EvaluationData;
+use aberra_serve::EvaluationSource;
 
 use crate::fixture::{Client, detector, folder, options, png, server};
 
@@ -29,12 +29,13 @@ async fn an_evaluation_is_what_the_report_shows() {
     let client = Client::of(&server);
     client.get(EVALUATION).await.problem(404);
     let data = folder().join("data");
-    server.evaluate(EvaluationData { data: data.clone(), ..EvaluationData::default() }).unwrap();
+    server.evaluate(EvaluationSource { data: data.clone(), ..EvaluationSource::default() }).unwrap();
     // Images are answered meanwhile.
     client.post("/api/v1/detectors/first/score", png(0)).await.done();
     let report = ended(&client).await.done();
     let dataset = Dataset::open(&data, &OpenOptions::default()).unwrap();
     let evaluation = detector("first").evaluate(&dataset).unwrap();
+    crate::openapi::assert_is("ReportData", &report);
     assert_eq!(report["detector"]["name"], "first");
     assert!(report["summary"].as_array().unwrap().len() > 1);
     let scored: Vec<f64> =
@@ -51,14 +52,14 @@ async fn an_evaluation_is_what_the_report_shows() {
     let file = folder().join("evaluation.json");
     evaluation.save(&file).unwrap();
     let again = crate::fixture::server(options());
-    again.evaluate(EvaluationData { data, evaluation: Some(file), ..EvaluationData::default() }).unwrap();
+    again.evaluate(EvaluationSource { data, evaluation: Some(file), ..EvaluationSource::default() }).unwrap();
     assert_eq!(ended(&Client::of(&again)).await.done()["evaluation"], report["evaluation"]);
 }
 
 #[tokio::test]
 async fn an_evaluation_that_fails_says_why() {
     let server = server(options());
-    server.evaluate(EvaluationData { data: folder().join("none"), ..EvaluationData::default() }).unwrap();
+    server.evaluate(EvaluationSource { data: folder().join("none"), ..EvaluationSource::default() }).unwrap();
     let why = ended(&Client::of(&server)).await.problem(500);
     assert!(why.contains("none"), "{why}");
 }

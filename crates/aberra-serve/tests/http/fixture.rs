@@ -1,4 +1,4 @@
-//! A server of two small detectors, and a client that sends requests to it without a socket.
+//! Servers of small detectors, and a client that sends requests to it without a socket.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,13 +18,21 @@ use crate::detectors;
 /// Width and height of the images that are sent. It differs from the network input's, so that images are resized.
 pub(crate) const IMAGE_PX: usize = 48;
 
-/// A folder with phantoms in `data/` and the detectors `first.aberra` and `second.aberra`.
+/// Names and settings of detectors of other families: a vector-quantised autoencoder, whose codes have no decoder of
+/// their mean, and an autoencoder, which has no prior.
+const OTHERS: [(&str, &str); 2] = [
+    ("codes", "[model]\nfamily = \"vqvae\"\nchannels = [4, 8]\ncodes = 8\ncode_dimensions = 4"),
+    ("plain", "[model]\nfamily = \"autoencoder\"\nchannels = [4, 8]\nlatent = 4\nhidden = 16"),
+];
+
+/// A folder with phantoms in `data/`, the detectors `first.aberra` and `second.aberra`, and the [others](OTHERS).
 pub(crate) fn folder() -> PathBuf {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("aberra-serve");
         let _ = fs::remove_dir_all(&folder);
-        detectors::write(&folder);
+        let others = OTHERS.map(|(name, settings)| (name, settings.to_owned()));
+        detectors::write(&folder, detectors::two().into_iter().chain(others));
         folder
     });
     made.clone()
@@ -39,14 +47,20 @@ pub(crate) fn png(index: u64) -> Vec<u8> {
     detectors::png(index, IMAGE_PX)
 }
 
-/// A server of both detectors, with batching off.
+/// Options with batching off.
 pub(crate) fn options() -> ServeOptions {
     ServeOptions { batching: Batching { most: 1, ..Batching::default() }, ..ServeOptions::default() }
 }
 
+/// A server of `first` and `second`.
 pub(crate) fn server(options: ServeOptions) -> Server {
-    let detectors = ["first", "second"].map(|name| (name.to_owned(), detector(name)));
-    Server::new(detectors.into(), options).unwrap()
+    server_of(&["first", "second"], options)
+}
+
+/// A server of these detectors.
+pub(crate) fn server_of(names: &[&str], options: ServeOptions) -> Server {
+    let detectors = names.iter().map(|&name| (name.to_owned(), detector(name)));
+    Server::new(detectors.collect(), options).unwrap()
 }
 
 /// What asks a server.

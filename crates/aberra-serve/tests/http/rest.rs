@@ -1,11 +1,13 @@
-//! The rest of `/api/v1`: what is served, thresholds, the latent space, pictures to try, and what is not there.
+//! The rest of `/api/v1`: what is served, thresholds, the embedding space, pictures to try, and what is not there.
 
+use aberra::Part;
 use aberra::calibrate::Criterion;
+use aberra::explain::embeddings_of;
 use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::detectors::{LATENT, SIZE_PX};
-use crate::fixture::{Client, detector, png};
+use crate::fixture::{Client, detector, options, png, server_of};
 
 #[tokio::test]
 async fn detectors_say_what_they_are() {
@@ -19,7 +21,11 @@ async fn detectors_say_what_they_are() {
     assert_eq!(details["threshold"], detector.calibration().threshold);
     assert_eq!(details["promise"]["text"], detector.calibration().promise.to_string());
     assert_eq!(details["calibration_scores"].as_array().unwrap().len(), detector.calibration().scores.len());
-    assert_eq!(details["size_px"], SIZE_PX);
+    assert_eq!(details["input"], json!({"height": SIZE_PX, "width": SIZE_PX, "channels": 1}));
+    assert_eq!(details["members"][0]["family"], "vae");
+    assert_eq!(details["members"][0]["embedding_dimensions"], LATENT);
+    assert_eq!(details["measurements"].as_array().unwrap().len(), detector.descriptors().len());
+    assert_eq!(details["scorers"].as_array().unwrap().len(), detector.fitted_scorers().len());
     assert!(details["settings_toml"].as_str().unwrap().contains("seed = 2"));
 }
 
@@ -64,8 +70,12 @@ async fn another_threshold_is_promised_as_the_library_does() {
 async fn latents_decode_and_the_prior_is_drawn_again() {
     let client = Client::new();
     let latent = client.get("/api/v1/detectors/first/latent").await.done();
-    assert_eq!(latent["latent"], LATENT);
-    assert_eq!(latent["mean"].as_array().unwrap().len(), LATENT);
+    assert_eq!((&latent["member"], &latent["dimensions"]), (&json!("vae"), &json!(LATENT)));
+    assert_eq!((&latent["has_decoder"], &latent["has_prior"]), (&json!(true), &json!(true)));
+    assert_eq!(latent["kl_per_dimension"].as_array().unwrap().len(), LATENT);
+    let train = embeddings_of(&detector("first"), Part::Train).unwrap();
+    let mean: f64 = train.iter().map(|point| f64::from(point[1])).sum::<f64>() / train.len() as f64;
+    assert!((latent["mean"][1].as_f64().unwrap() - mean).abs() < 1e-12);
     let direction: Vec<f64> = serde_json::from_value(latent["components"][0]["direction"].clone()).unwrap();
     assert!((direction.iter().map(|value| value * value).sum::<f64>() - 1.0).abs() < 1e-9);
 
@@ -91,6 +101,35 @@ async fn latents_decode_and_the_prior_is_drawn_again() {
     ] {
         decode(bad.clone()).await.problem(400);
     }
+}
+
+#[tokio::test]
+async fn what_a_family_does_not_have_is_said() {
+    let client = Client::of(&server_of(&["codes", "plain"], options()));
+    let list = client.get("/api/v1/detectors").await.done();
+    let families: Vec<&Value> =
+        list["detectors"].as_array().unwrap().iter().map(|one| &one["members"][0]["family"]).collect();
+    assert_eq!(families, ["vqvae", "autoencoder"]);
+    for (name, has_decoder) in [("codes", false), ("plain", true)] {
+        let latent = client.get(&format!("/api/v1/detectors/{name}/latent")).await.done();
+        assert_eq!(latent["dimensions"], LATENT);
+        assert_eq!((&latent["has_decoder"], &latent["has_prior"]), (&json!(has_decoder), &json!(false)));
+        assert_eq!(latent["kl_per_dimension"], json!([]));
+        // Everything else is as for any family.
+        let answer = client.post(&format!("/api/v1/detectors/{name}/explain"), png(0)).await.done();
+        let explanation = &answer["images"][0]["explanation"];
+        assert_eq!(explanation["embedding"].as_array().unwrap().len(), LATENT);
+        assert!(explanation["pictures"]["reconstruction"].is_string());
+    }
+    let decode = async |name: &str, body: Value| {
+        client.post(&format!("/api/v1/detectors/{name}/decode"), body.to_string()).await
+    };
+    let point = json!({"latents": [[0.0, 0.0, 0.0, 0.0]]});
+    let refused = decode("codes", point.clone()).await.problem(404);
+    assert!(refused.contains("no decoder") && refused.contains("vqvae"), "{refused}");
+    decode("plain", point).await.done();
+    let refused = decode("plain", json!({"prior": {"seed": 1, "count": 1}})).await.problem(400);
+    assert!(refused.contains("no prior") && refused.contains("autoencoder"), "{refused}");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use aberra_metrics::ranking::{Confusion, OracleF1};
 /// A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
 /// `{"unavailable": "reason"}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum Metric<T> {
     /// The number.
@@ -147,6 +148,7 @@ pub struct OwnImages {
 
 /// Scored images that are near-copies of the detector's own normals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Leaked {
     /// Normal images.

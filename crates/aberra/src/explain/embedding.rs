@@ -97,6 +97,23 @@ pub fn principal_components(detector: &Detector, most: usize) -> Result<Pca> {
     pca(&embeddings_of(detector, Part::Train).ok_or_else(no_space)?, most)
 }
 
+/// Mean and standard deviation of each dimension of the embedding space over the training normals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbeddingMoments {
+    /// `[dimensions]`.
+    pub mean: Vec<f64>,
+    /// `[dimensions]`, with n in the denominator, as in the distances of [`NearNormal`].
+    pub standard_deviations: Vec<f64>,
+}
+
+/// Mean and standard deviation of a detector's training normals in each dimension of the embedding space.
+///
+/// # Errors
+/// No member has an embedding space.
+pub fn embedding_moments(detector: &Detector) -> Result<EmbeddingMoments> {
+    Ok(moments(&embeddings_of(detector, Part::Train).ok_or_else(no_space)?))
+}
+
 /// Embeddings of the normals of one part, in the order of the detector's [`normals`](Detector::normals); `None` where no
 /// member has an embedding space.
 pub fn embeddings_of(detector: &Detector, part: Part) -> Option<Vec<Vec<f32>>> {
@@ -113,10 +130,43 @@ pub(crate) fn decoder(detector: &Detector) -> Result<&dyn Decoder> {
     })
 }
 
+fn moments(points: &[Vec<f32>]) -> EmbeddingMoments {
+    let dimensions = points.first().map_or(0, Vec::len);
+    let average = |of: &dyn Fn(&[f32]) -> f64| {
+        points.iter().map(|point| of(point)).sum::<f64>() / points.len().max(1) as f64
+    };
+    let mean: Vec<f64> = (0..dimensions).map(|at| average(&|point| f64::from(point[at]))).collect();
+    let deviation = |at: usize| average(&|point| (f64::from(point[at]) - mean[at]).powi(2)).sqrt();
+    EmbeddingMoments { standard_deviations: (0..dimensions).map(deviation).collect(), mean }
+}
+
 fn no_space() -> Error {
     Error::data("expected a member with an embedding space, found none")
 }
 
 fn wrong_length(expected: usize, found: usize) -> Error {
     Error::data(format!("expected a latent of {expected} numbers, found one of {found}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_of_numpy() {
+        // a = np.array([[1, -2], [2, 0], [4, 7]]); a.mean(axis=0), a.std(axis=0)
+        let found = moments(&[vec![1.0, -2.0], vec![2.0, 0.0], vec![4.0, 7.0]]);
+        let expected =
+            [2.333_333_333_333_333_5, 1.666_666_666_666_666_7, 1.247_219_128_924_647, 3.858_612_300_930_075];
+        let close = |found: &[f64], expected: &[f64]| {
+            found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-14)
+        };
+        assert!(close(&found.mean, &expected[..2]), "{:?}", found.mean);
+        assert!(close(&found.standard_deviations, &expected[2..]), "{:?}", found.standard_deviations);
+    }
+
+    #[test]
+    fn no_points_have_no_dimensions() {
+        assert_eq!(moments(&[]), EmbeddingMoments { mean: Vec::new(), standard_deviations: Vec::new() });
+    }
 }

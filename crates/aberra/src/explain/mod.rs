@@ -13,8 +13,8 @@ mod story;
 
 pub use aberra_metrics::pca::{Pca, pca};
 pub use embedding::{
-    NearNormal, decode, draw_from_prior, embeddings_of, nearest, principal_components, prior_samples,
-    traversal,
+    EmbeddingMoments, NearNormal, decode, draw_from_prior, embedding_moments, embeddings_of, nearest,
+    principal_components, prior_samples, traversal,
 };
 pub use find::{FoundNormal, find_normals};
 pub use heatmap::{heat_color, heat_map_png};

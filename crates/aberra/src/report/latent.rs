@@ -73,8 +73,8 @@ fn ellipse(points: &[Vec<f64>]) -> Option<EllipseData> {
 /// Strips along the first components, and along the dimensions that the model uses most.
 fn traversals(detector: &Detector, pca: &Pca, format: PictureFormat) -> Result<Vec<TraversalData>> {
     let mut lines: Vec<(String, Vec<f64>)> = Vec::new();
-    for (index, component) in pca.components.iter().take(STRIPS).enumerate() {
-        let spread = pca.variances[index].sqrt();
+    let components = pca.components.iter().zip(pca.standard_deviations()).take(STRIPS);
+    for (index, (component, spread)) in components.enumerate() {
         let name = format!("component {} ({:.1} % of the variance)", index + 1, pca.explained[index] * 100.0);
         lines.push((name, component.iter().map(|direction| direction * spread).collect()));
     }

@@ -10,6 +10,7 @@ use crate::detector::{Detector, PartSize};
 
 /// A detector.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DetectorCard {
     /// What it is called.
     pub name: String,
@@ -49,6 +50,7 @@ pub struct DetectorCard {
 
 /// A member of a detector.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MemberCard {
     /// What it is called within the detector.
     pub name: String,
@@ -68,6 +70,7 @@ pub struct MemberCard {
 
 /// What a threshold guarantees about false alarms.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PromiseCard {
     /// In words.
     pub text: String,

@@ -1,5 +1,4 @@
-//! What a report holds: the Rust side of `web/src/report/data.ts`, where every field is explained. A test below compares
-//! the two.
+//! What a report holds. The page's side of it is `web/src/report/data.ts`; a test below compares the two.
 //!
 //! Scores and thresholds keep every digit, since a verdict may hang on the last; other numbers keep five or six.
 
@@ -18,263 +17,394 @@ pub const VERSION: u32 = 2;
 
 /// A point estimate with its bootstrap interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts, as all of this file's fields")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Interval {
+    /// The estimate.
     pub value: f64,
+    /// Lower end.
     pub low: f64,
+    /// Upper end.
     pub high: f64,
 }
 
-/// Everything a report shows.
+/// Everything a report shows. Scores are raw: in the scorer's units, never clamped or rescaled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportData {
+    /// The version of this layout.
     pub version: u32,
+    /// Version of Aberra.
     pub aberra_version: String,
+    /// Seconds since 1970; none in tests.
     pub made_at_secs: Option<u64>,
+    /// The results in words, a short paragraph each.
     pub summary: Vec<String>,
+    /// What a reader must know before believing the numbers, in plain words.
     pub warnings: Vec<String>,
+    /// The detector that the report is about.
     pub detector: DetectorCard,
+    /// What each measurement of the images' evidence is, in order.
     pub measurements: Vec<Descriptor>,
+    /// The metrics.
     pub evaluation: EvaluationData,
+    /// How each member was trained that trains in epochs.
     pub training: Metric<Vec<TrainingData>>,
+    /// One entry per scored image, in the order of the data set.
     pub images: Vec<ImageData>,
+    /// Scored images of the test set.
     pub images_in_all: usize,
+    /// The thumbnails of test images and of normals.
     pub thumbnails: Option<Thumbnails>,
+    /// The embedding space that is shown.
     pub latent: Metric<LatentData>,
+    /// Scorers and detectors side by side.
     pub compare: CompareData,
+    /// Values of the map above it are marked.
     pub pixel_threshold: f64,
+    /// The map value that is white in the pictures of maps: an 8-bit grey value g stands for g / 255 * error_scale_max.
+    /// The colour scale is anchored at the pixel threshold, in its middle, and ends at twice that.
     pub error_scale_max: f64,
 }
 
 /// One JPEG of all thumbnails.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Thumbnails {
+    /// The JPEG as a `data:` address: thumbnail `n` lies at column n % columns.
     pub sheet: String,
+    /// Side of each.
     pub side_px: usize,
+    /// Thumbnails in a row.
     pub columns: usize,
 }
 
 /// The metrics.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvaluationData {
+    /// The data set's name, without where it lies.
     pub data_name: String,
+    /// Normal images that were scored.
     pub normals: PartSize,
+    /// Anomalous images that were scored.
     pub anomalies: PartSize,
+    /// Images that could not be read or used.
     pub unusable: usize,
+    /// Images left out because the detector was made from them.
     pub left_out_own: usize,
+    /// Scored images that are near-copies of the detector's own normals.
     pub leaked: crate::evaluate::Leaked,
+    /// How the intervals were drawn.
     pub bootstrap: BootstrapData,
+    /// Area under the ROC curve.
     pub auroc: Metric<Interval>,
+    /// Average precision.
     pub average_precision: Metric<Interval>,
+    /// Area under the ROC curve without near-copies of the detector's own normals; none where there are none.
     pub auroc_without_leaked: Option<Metric<Interval>>,
+    /// Share of normals above the detector's threshold, each group of near-copies counted once.
     pub realised_false_alarm_rate: Metric<Interval>,
+    /// Share of anomalous images above the detector's threshold.
     pub recall: Metric<Interval>,
+    /// Each kind of anomaly against all normals.
     pub kinds: Vec<KindData>,
+    /// What the images' files and frames alone give away; a high AUROC is a warning.
     pub shortcuts: Vec<ShortcutData>,
+    /// How well the maps find the masks.
     pub pixels: Metric<PixelData>,
+    /// The ROC curve; empty where a class is missing.
     pub roc: RocData,
+    /// The precision-recall curve; empty where a class is missing.
     pub pr: PrecisionRecallData,
 }
 
 /// How intervals were drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BootstrapData {
+    /// Resamples.
     pub draws: u32,
+    /// Confidence level.
     pub level: f64,
 }
 
 /// One kind of anomaly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KindData {
+    /// The kind.
     pub kind: String,
+    /// Its scored images.
     pub images: usize,
+    /// Groups that they are from.
     pub groups: usize,
+    /// Images above the detector's threshold.
     pub flagged: usize,
+    /// Area under the ROC curve.
     pub auroc: Metric<Interval>,
+    /// Average precision.
     pub average_precision: Metric<Interval>,
+    /// Share of its images above the threshold.
     pub recall: Metric<f64>,
 }
 
 /// What one property of file or frame gives away.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShortcutData {
+    /// The property, and the value it was compared with where it is one of several.
     pub name: String,
+    /// Area under the ROC curve in the better direction, 0.5 to 1.
     pub auroc: f64,
 }
 
-/// How well error maps find masks.
+/// How well the maps find the masks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PixelData {
+    /// Area under the pixels' ROC curve.
     pub auroc: Metric<f64>,
+    /// Average precision of the pixels.
     pub average_precision: Metric<f64>,
+    /// Area under the per-region overlap curve up to 30 % false positives.
     pub pro: Metric<f64>,
+    /// Dice at the detector's pixel threshold.
     pub dice_at_threshold: Metric<f64>,
+    /// Anomalous images with a mask.
     pub images_with_mask: usize,
 }
 
 /// The ROC curve with its band.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RocData {
+    /// False-positive rates, ascending.
     pub fpr: Vec<f64>,
+    /// True-positive rate at each.
     pub tpr: Vec<f64>,
+    /// Lower end of its pointwise interval.
     pub tpr_low: Vec<f64>,
+    /// Upper end.
     pub tpr_high: Vec<f64>,
 }
 
 /// The precision-recall curve with its band.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PrecisionRecallData {
+    /// Recalls, ascending.
     pub recall: Vec<f64>,
+    /// Precision at each.
     pub precision: Vec<f64>,
+    /// Lower end of its pointwise interval.
     pub precision_low: Vec<f64>,
+    /// Upper end.
     pub precision_high: Vec<f64>,
 }
 
 /// How training went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TrainingData {
+    /// The member that was trained.
     pub member: String,
+    /// Its epochs, in order.
     pub epochs: Vec<EpochData>,
+    /// The epoch after which the weights were taken.
     pub best_epoch: usize,
+    /// Reconstructions as they improve.
     pub snapshots: SnapshotsData,
 }
 
 /// One epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EpochData {
+    /// Its number, from 1.
     pub epoch: usize,
+    /// Mean loss over the training images.
     pub train: LossRecord,
+    /// Mean loss over the held-out normals.
     pub held_out: LossRecord,
+    /// The learning rate at its end.
     pub learning_rate: f64,
+    /// What the family tracks besides its loss, by name.
     pub figures: BTreeMap<String, f64>,
+    /// Whether its weights are the best so far.
     pub best: bool,
+    /// Training images per second, where time was taken.
     pub images_per_s: Option<f64>,
 }
 
 /// Reconstructions as they improve.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SnapshotsData {
+    /// The same fixed held-out images for every epoch, as `data:` addresses.
     pub inputs: Vec<String>,
+    /// The epochs that were saved.
     pub epochs: Vec<SnapshotData>,
 }
 
 /// The reconstructions after one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SnapshotData {
+    /// Its number.
     pub epoch: usize,
+    /// One for each of the inputs, in their order.
     pub reconstructions: Vec<String>,
 }
 
 /// One image of the test set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImageData {
+    /// Position in the test set, its address within the report.
     pub id: usize,
+    /// Path relative to the data set's root.
     pub name: String,
+    /// The kind of anomaly; none for a normal image.
     pub kind: Option<String>,
+    /// Its group's number.
     pub group: usize,
+    /// The image's own width, in pixels.
     pub width: usize,
+    /// The image's own height, in pixels.
     pub height: usize,
+    /// How anomalous it is, in the scorer's own units.
     pub score: f64,
+    /// Share of normal images at least this anomalous, by the calibration; none where the detector has no scores of
+    /// any.
     pub p_value: Option<f64>,
+    /// Whether the score lies above the threshold.
     pub anomalous: bool,
+    /// Whether it is a near-copy of one of the detector's own normals.
     pub leaked: bool,
+    /// Share of its pixels above the pixel threshold, 0 to 1.
     pub anomalous_share: f64,
+    /// What was measured, by full name. Empty, like the two below, for images without a thumbnail where there are very
+    /// many images.
     pub evidence: BTreeMap<String, f64>,
+    /// Each measurement's percentile, 0 to 100, among the calibration normals.
     pub evidence_percentiles: BTreeMap<String, f64>,
+    /// The score of every fitted scorer, by name.
     pub scores: BTreeMap<String, f64>,
+    /// Number on the thumbnails' sheet; none where it was left out.
     pub thumbnail: Option<usize>,
+    /// Coordinates on the principal components, as many as `latent.components`; empty where there is no embedding
+    /// space.
     pub pca: Vec<f64>,
+    /// The nearest training normals in the embedding space, nearest first; empty for images without `pictures`.
     pub nearest: Vec<NearData>,
+    /// Pictures at the network input's size; none beyond those shown in full.
     pub pictures: Option<PicturesData>,
 }
 
 /// A training normal near an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NearData {
+    /// In the embedding space, each dimension in standard deviations of the training normals.
     pub distance: f64,
+    /// Number on the thumbnails' sheet, after those of the test images; none where the normal is not in the data set.
     pub thumbnail: Option<usize>,
+    /// Its name in the data set, where that is known.
     pub name: Option<String>,
 }
 
-/// An image's full triple.
+/// Pictures of an image at the network input's size, as `data:` addresses.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PicturesData {
+    /// The network input.
     pub input: String,
+    /// Its reconstruction, where a member gives one.
     pub reconstruction: Option<String>,
+    /// The map in 8-bit grey: a value g stands for g / 255 * error_scale_max.
     pub error: String,
+    /// Outline of the true mask at the network input's size, as an SVG path in pixels; none without a mask.
     pub mask_path: Option<String>,
 }
 
-/// The latent space.
+/// The embedding space that is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LatentData {
+    /// Share of the variance of the training normals on each of their principal components, at most 10, greatest first.
     pub explained: Vec<f64>,
+    /// Components on which points have coordinates.
     pub components: usize,
+    /// Calibration normals on the components, `[normals][components]`; a sample where there are many.
     pub calibration: Vec<Vec<f64>>,
+    /// Where the calibration normals lie on the first two components; none where there are fewer.
     pub ellipse: Option<EllipseData>,
+    /// Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
+    /// distribution, or the detector was made before it was kept.
     pub kl_per_dimension: Vec<f64>,
+    /// Images decoded along directions through the mean of the training normals; empty where nothing decodes points.
     pub traversals: Vec<TraversalData>,
+    /// Images decoded from draws from the prior, as `data:` addresses; empty where there is none.
     pub prior_samples: Vec<String>,
 }
 
 /// Where the calibration normals lie.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EllipseData {
+    /// Mean on the first two components.
     pub mean: [f64; 2],
+    /// Their covariance.
     pub covariance: [[f64; 2]; 2],
+    /// The ellipse covers 95 % of a normal distribution like that: (x - mean)' covariance^-1 (x - mean) <= chi_square.
     pub chi_square: f64,
 }
 
 /// Images decoded along a direction.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TraversalData {
+    /// The direction.
     pub name: String,
+    /// From the mean, in standard deviations of the training normals.
     pub positions: Vec<f64>,
+    /// The image decoded at each position, as a `data:` address.
     pub pictures: Vec<String>,
 }
 
 /// Scorers and detectors side by side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CompareData {
+    /// What to know about the images that are compared on, in plain words; none where they are all of the report's.
     pub note: Option<String>,
+    /// The detector's scorers, then other detectors on the same images.
     pub rows: Vec<CompareRow>,
 }
 
 /// One scorer or detector.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CompareRow {
+    /// What it is called.
     pub name: String,
+    /// Whether it is a scorer or a detector.
     pub what: Compared,
+    /// Area under the ROC curve.
     pub auroc: Metric<Interval>,
+    /// Average precision.
     pub average_precision: Metric<Interval>,
+    /// True-positive rate at 5 % false positives.
     pub recall_at_5_fpr: Metric<f64>,
+    /// AUROC minus that of the report's detector and scorer, by a paired bootstrap over groups; none for itself.
     pub difference: Option<Metric<Interval>>,
+    /// The ROC curve.
     pub roc: PlainRoc,
 }
 
 /// What a row of Compare is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Compared {
     /// Another scorer of the report's detector, or its own.
@@ -285,9 +415,11 @@ pub enum Compared {
 
 /// A ROC curve without a band.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "explained in data.ts")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlainRoc {
+    /// False-positive rates, ascending.
     pub fpr: Vec<f64>,
+    /// True-positive rate at each.
     pub tpr: Vec<f64>,
 }
 

@@ -13,6 +13,7 @@ use crate::explain::{Story, anomalous_share};
 
 /// The verdict on one image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VerdictCard {
     /// How anomalous the image is, in the scorer's own units; never clamped or rescaled.
     pub score: f64,
@@ -32,6 +33,7 @@ pub struct VerdictCard {
 
 /// A verdict with its evidence and what lies near.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Explanation {
     /// The verdict.
     pub verdict: VerdictCard,
@@ -55,6 +57,7 @@ pub struct Explanation {
 
 /// A training normal near an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NearNormalCard {
     /// Its number among the detector's normals.
     pub normal: usize,

@@ -120,7 +120,7 @@ async fn grpc_describes_what_http_does() {
 async fn grpc_gives_the_values_of_http() {
     let shared = shared();
     let asked = |name: &str| InferRequestedOutputTensor { name: name.to_owned(), ..Default::default() };
-    let outputs = ["score", "mu", "anomalous"];
+    let outputs = ["score", "embedding", "anomalous"];
     let http = json!({"inputs": [image(4)], "outputs": outputs.map(|name| json!({"name": name})), "parameters": {"binary_data_output": true}});
     let http = infer(&shared, &http).await;
     let length: usize = http.headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();

@@ -130,7 +130,7 @@ async fn every_way_to_send_an_image_gives_the_same_score() {
 #[tokio::test]
 async fn outputs_come_as_bytes_where_asked() {
     let shared = shared();
-    let names = ["mu", "error_map", "reconstruction", "anomalous"];
+    let names = ["embedding", "error_map", "reconstruction", "anomalous"];
     let mut outputs: Vec<Value> =
         names.iter().map(|name| json!({"name": name, "parameters": {"binary_data": true}})).collect();
     outputs.push(json!({"name": "score"}));
@@ -158,11 +158,31 @@ async fn outputs_come_as_bytes_where_asked() {
     // All as bytes, but for one.
     let request = json!({
         "inputs": [image(1)], "parameters": {"binary_data_output": true},
-        "outputs": [{"name": "score"}, {"name": "mu", "parameters": {"binary_data": false}}],
+        "outputs": [{"name": "score"}, {"name": "embedding", "parameters": {"binary_data": false}}],
     });
     let answer = infer(&shared, &request).await;
     let length: usize = answer.headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
     assert_eq!(answer.body[length..], score("first", 1).to_le_bytes());
+}
+
+#[tokio::test]
+async fn the_error_map_is_the_one_that_is_thresholded() {
+    let shared = shared();
+    let (mut marked, detector) = (0, detector("first"));
+    for index in 0..8 {
+        let request = json!({
+            "inputs": [image(index)],
+            "outputs": [{"name": "error_map"}, {"name": "anomalous_share"}],
+        });
+        let answer = infer(&shared, &request).await.json();
+        let map: Vec<f64> = serde_json::from_value(output(&answer, "error_map")["data"].clone()).unwrap();
+        // The image is as large as the network input, so that nothing of it is padding.
+        let above = map.iter().filter(|&&value| value > detector.pixel_threshold()).count();
+        let share = above as f64 / (SIZE_PX * SIZE_PX) as f64;
+        assert_eq!(output(&answer, "anomalous_share")["data"], json!([share]), "image {index}");
+        marked += above;
+    }
+    assert!(marked > 0, "expected pixels above the threshold, found none: the test says nothing");
 }
 
 #[tokio::test]

@@ -1,0 +1,35 @@
+//! Which fields the description calls required. An answer holds every field, with null where there is nothing to say; the
+//! derived description calls every field optional that may be null, and clients would have to reckon with three cases.
+
+use utoipa::openapi::schema::ArrayItems;
+use utoipa::openapi::{OpenApi, RefOr, Schema};
+
+/// Requests, in which a field that may be null may be left out.
+const REQUESTS: [&str; 3] = ["DecodeRequest", "ThresholdRequest", "WantedCriterion"];
+
+/// Makes every field of an answer required.
+pub(super) fn require_fields_of_answers(description: &mut OpenApi) {
+    let schemas = description.components.iter_mut().flat_map(|components| &mut components.schemas);
+    for (_, schema) in schemas.filter(|(name, _)| !REQUESTS.contains(&name.as_str())) {
+        require_fields(schema);
+    }
+}
+
+fn require_fields(schema: &mut RefOr<Schema>) {
+    let RefOr::T(schema) = schema else { return };
+    match schema {
+        Schema::Object(object) => {
+            object.required = object.properties.keys().cloned().collect();
+            object.properties.values_mut().for_each(require_fields);
+        }
+        Schema::Array(array) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                require_fields(items);
+            }
+        }
+        Schema::OneOf(parts) => parts.items.iter_mut().for_each(require_fields),
+        Schema::AllOf(parts) => parts.items.iter_mut().for_each(require_fields),
+        Schema::AnyOf(parts) => parts.items.iter_mut().for_each(require_fields),
+        _ => {}
+    }
+}
