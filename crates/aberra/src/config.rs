@@ -2,7 +2,7 @@
 //! preset, checked before use.
 
 use aberra_image::{Limits, Preprocessing};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -14,7 +14,7 @@ use aberra_models::{Shape, find};
 use crate::dataset::SplitSettings;
 use crate::decode_error::of_image;
 use crate::member_settings::{MemberSettings, Models};
-use crate::score::{DEFAULT_SCORER, scorer};
+use crate::score::{DEFAULT_SCORER, SCORERS, scorer};
 use crate::{Error, Result};
 
 /// Settings of a detector: data, preprocessing, model, training, scorer and promise.
@@ -24,6 +24,7 @@ pub struct TrainConfig {
     /// Every random draw follows from it.
     pub seed: u64,
     /// The name of the scorer.
+    #[schemars(schema_with = "scorer_schema")]
     pub scorer: String,
     /// What calibration promises.
     pub promise: PromiseSettings,
@@ -193,6 +194,14 @@ impl TrainConfig {
         share("false_alarm_rate", false_alarm_rate)?;
         confidence.map_or(Ok(()), |confidence| share("confidence", confidence))
     }
+}
+
+/// The name of a scorer, with what each is.
+fn scorer_schema(_: &mut SchemaGenerator) -> Schema {
+    let scorers = SCORERS.iter().map(|scorer| {
+        serde_json::json!({ "type": "string", "const": scorer.name(), "description": scorer.about() })
+    });
+    json_schema!({ "oneOf": scorers.collect::<Vec<_>>() })
 }
 
 fn to_table(config: &TrainConfig) -> Result<Table> {

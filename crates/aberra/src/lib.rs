@@ -65,6 +65,8 @@
 
 pub mod compute;
 mod config;
+#[cfg(test)]
+mod custom;
 pub mod dataset;
 mod decode_error;
 mod detector;

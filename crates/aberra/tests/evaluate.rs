@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use aberra::dataset::{Dataset, Label, OpenOptions, image_files};
-use aberra::evaluate::{BootstrapSettings, EvaluateOptions, Evaluation, Figure, Outcome};
+use aberra::evaluate::{EvaluateOptions, Evaluation, ImageOutcome, Metric};
 use aberra::explain::{heat_map_png, sheet_png};
 use aberra::image::{Image, Limits, read};
+use aberra::job::{Event, Job};
+use aberra::metrics::bootstrap::{BootstrapSettings, Interval};
+use aberra::models::measure::Want;
 use aberra::random::{Stream, generator};
 use aberra::{Detector, Part, TrainConfig, Verdict};
 use rand::RngExt;
@@ -30,10 +33,10 @@ const SETTINGS: &str = "
     channels = [8, 16]
     latent = 8
     hidden = 32
+    variance_warmup_epochs = 10
     [train]
     epochs = 40
     batch_size = 8
-    variance_warmup_epochs = 10
     criterion = \"last\"
     [split]
     test_share = 0.0
@@ -172,9 +175,10 @@ fn paths() -> Vec<PathBuf> {
 }
 
 /// What must agree bit for bit.
-fn bits(verdict: &Verdict) -> (u64, u64, Vec<u32>) {
-    let map = verdict.error_map.values.iter().map(|value| value.to_bits()).collect();
-    (verdict.score.to_bits(), verdict.p_value.to_bits(), map)
+fn bits(verdict: &Verdict) -> (u64, Option<u64>, Vec<u64>, Vec<u32>) {
+    let map = verdict.map().unwrap().iter().map(|value| value.to_bits()).collect();
+    let evidence = verdict.evidence.0.iter().map(|value| value.to_bits()).collect();
+    (verdict.score.to_bits(), verdict.p_value.map(f64::to_bits), evidence, map)
 }
 
 #[test]
@@ -197,7 +201,7 @@ fn the_detectors_own_images_are_left_out_and_counted() {
         fixture().detector.normals().iter().map(|normal| (normal.sketch.content, normal.part)).collect();
     for row in evaluation.images.iter().filter(|row| row.name.starts_with("train/")) {
         let content = *blake3_of(&row.name);
-        assert_eq!(row.outcome, Outcome::Own(parts[&content]), "{}", row.name);
+        assert_eq!(row.outcome, ImageOutcome::Own(parts[&content]), "{}", row.name);
     }
     // None of them is in a figure.
     assert_eq!(evaluation.verdicts.confusion.normals(), 31);
@@ -223,9 +227,7 @@ fn leaked_images_are_found_and_both_figures_given() {
     assert_eq!((without.normals, without.anomalies), (30, 30));
     let alone = evaluate(&["test/good/1", "test/large", "test/small"]);
     assert!(alone.without_leaked.is_none());
-    let estimates = |figure: &Figure<_>| {
-        figure.value().map(|interval: &aberra::evaluate::bootstrap::Interval| interval.estimate)
-    };
+    let estimates = |metric: &Metric<Interval>| metric.value().map(|interval| interval.estimate);
     assert_eq!(estimates(&without.auroc), estimates(&alone.ranking.auroc));
     assert_eq!(without.false_alarms.over_images, alone.false_alarms.over_images);
     assert!(
@@ -240,7 +242,10 @@ fn what_is_unreadable_is_counted_and_the_rest_evaluated() {
     let evaluation = &fixture().evaluation;
     assert_eq!(evaluation.data.unusable, 1);
     let row = evaluation.images.iter().find(|row| row.name == "test/good/broken.png").unwrap();
-    assert!(matches!(&row.outcome, Outcome::Unusable(reason) if reason.contains("broken.png")), "{row:?}");
+    assert!(
+        matches!(&row.outcome, ImageOutcome::Unusable(reason) if reason.contains("broken.png")),
+        "{row:?}"
+    );
     assert_eq!(evaluation.images.len(), fixture().test.samples.len());
     let error = fixture().detector.evaluate_with(&only(&["test/good/broken"]), quick()).unwrap_err();
     assert!(error.is_data() && error.to_string().contains("at least one image"), "{error}");
@@ -254,7 +259,9 @@ fn figures_follow_from_the_rows() {
     let scored: Vec<_> = evaluation.images.iter().filter_map(|row| Some((row, row.scored()?))).collect();
     let scores: Vec<f64> = scored.iter().map(|(_, scored)| scored.score).collect();
     let anomalous: Vec<bool> = scored.iter().map(|(row, _)| !row.label.is_normal()).collect();
-    let auroc = aberra::evaluate::metrics::auroc(&scores, &anomalous, None).unwrap();
+    let groups: Vec<u64> = scored.iter().map(|(row, _)| row.group as u64).collect();
+    let weights = aberra::metrics::weights::group_weights(&groups, &anomalous);
+    let auroc = aberra::metrics::ranking::auroc(&scores, &anomalous, Some(&weights)).unwrap();
     let interval = evaluation.ranking.auroc.value().unwrap();
     assert_eq!(interval.estimate, auroc);
     assert!(interval.low <= auroc && auroc <= interval.high);
@@ -267,7 +274,7 @@ fn figures_follow_from_the_rows() {
     };
     for row in &evaluation.kinds {
         let found = called(&Label::Anomalous { kind: row.kind.clone() });
-        assert_eq!(row.recall, Figure::Known(found as f64 / row.images as f64));
+        assert_eq!(row.recall, Metric::Known(found as f64 / row.images as f64));
     }
     assert_eq!(evaluation.verdicts.confusion.false_positives as usize, called(&Label::Normal));
     // Every scorer, the detector's own with the same AUROC as the detector, and the difference of each to it.
@@ -368,7 +375,8 @@ fn the_evaluation_file_reads_back_as_it_was() {
     assert_eq!(Evaluation::load(&path).unwrap(), fixture().evaluation);
     let text = fs::read_to_string(&path).unwrap();
     for (from, to, expected) in [
-        ("\"version\": 1", "\"version\": 2", "found version 2"),
+        ("\"version\": 2", "\"version\": 1", "found version 1"),
+        ("\"version\": 2", "\"version\": 3", "found version 3"),
         ("aberra evaluation", "aberra detector", "kind"),
         ("\"ranking\"", "\"rankings\"", "changed"),
     ] {
@@ -395,14 +403,14 @@ fn the_csv_has_a_row_per_image_and_parses_back() {
             (_, Some(scored)) => {
                 assert_eq!(field("score").parse::<f64>().unwrap(), scored.score);
                 assert_eq!(field("anomalous"), scored.anomalous.to_string());
-                assert_eq!(field("score_mse").parse::<f64>().unwrap(), scored.evidence.squared_error);
                 assert_eq!(field("score_residual").parse::<f64>().unwrap(), scored.scores["residual"]);
-                assert_eq!(
-                    field("standard_deviation").parse().ok(),
-                    Some(scored.evidence.standard_deviation)
-                );
+                let evidence: BTreeMap<&str, f64> = scored.evidence.named(&evaluation.measurements).collect();
+                assert_eq!(field("score_mse").parse::<f64>().unwrap(), evidence["vae.squared_error"]);
+                for (name, value) in evidence {
+                    assert_eq!(field(name).parse::<f64>().unwrap(), value, "{name}");
+                }
             }
-            (Outcome::Unusable(reason), _) => {
+            (ImageOutcome::Unusable(reason), _) => {
                 assert_eq!((field("state"), field("error")), ("unusable", reason.as_str()));
             }
             _ => assert!(field("state").starts_with("own_") && field("score").is_empty()),
@@ -421,15 +429,17 @@ fn the_same_data_give_the_same_evaluation_for_any_number_of_threads() {
 #[test]
 fn an_evaluation_can_be_watched_and_stopped() {
     let mut seen = Vec::new();
-    let mut observe = |progress: aberra::evaluate::EvaluateProgress| {
-        seen.push(progress);
+    let mut watch = |event: Event<'_>| {
+        if let Event::Images { done, of } = event {
+            seen.push((done, of));
+        }
         ControlFlow::Break(())
     };
-    let options = EvaluateOptions { observe: Some(&mut observe), ..quick() };
+    let options = EvaluateOptions { job: Job::watched(&mut watch), ..quick() };
     let error = fixture().detector.evaluate_with(&fixture().test, options).unwrap_err();
     assert!(error.is_interrupted());
-    assert_eq!(seen.len(), 1);
-    assert_eq!(seen[0].of, fixture().test.samples.len());
+    let count = fixture().test.samples.len();
+    assert!(matches!(seen[..], [(done, of)] if (1..=count).contains(&done) && of == count), "{seen:?}");
 }
 
 #[test]
@@ -462,7 +472,7 @@ fn a_split_of_other_data_is_refused() {
 /// Files, one at a time.
 fn scored_files(detector: &Detector, chunk: usize) -> Vec<(PathBuf, aberra::Result<Verdict>)> {
     let mut scored = Vec::new();
-    detector.score_files(paths().into_iter(), &Limits::default(), chunk, |path, verdict| {
+    detector.score_files(paths().into_iter(), &Limits::default(), chunk, Want::ALL, |path, verdict| {
         scored.push((path, verdict));
         ControlFlow::Continue(())
     });

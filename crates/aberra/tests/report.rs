@@ -8,9 +8,12 @@ use std::sync::OnceLock;
 
 use aberra::calibrate::Criterion;
 use aberra::dataset::{Dataset, OpenOptions};
-use aberra::evaluate::{BootstrapSettings, EvaluateOptions, Evaluation, Figure};
+use aberra::evaluate::{EvaluateOptions, Evaluation, Metric};
+use aberra::job::Job;
+use aberra::metrics::bootstrap::BootstrapSettings;
 use aberra::phantom::{PhantomDataset, write_dataset};
-use aberra::report::{MOST_IN_FULL, Report, ReportOptions, RunFolder};
+use aberra::report::{MOST_IN_FULL, Report, ReportOptions, RunSource};
+use aberra::run::{Claim, RunFolder};
 use aberra::{Detector, TrainConfig, TrainOptions};
 use image::{ImageBuffer, Luma};
 
@@ -22,11 +25,11 @@ const SETTINGS: &str = "
     channels = [4, 8]
     latent = 4
     hidden = 16
+    beta_warmup_epochs = 1
+    variance_warmup_epochs = 1
     [train]
     epochs = 3
     batch_size = 8
-    beta_warmup_epochs = 1
-    variance_warmup_epochs = 1
     check_every_epochs = 1
     [split]
     test_share = 0.0
@@ -65,14 +68,14 @@ fn open(folder: &Path) -> Dataset {
 }
 
 fn train(dataset: &Dataset, run: &Path, more: &str) -> Detector {
-    fs::create_dir_all(run).unwrap();
+    let folder = RunFolder::claim(run, Claim::Replace).unwrap();
     let layers = [SETTINGS, more].map(|text| TrainConfig::parse_layer(text).unwrap());
     let config = TrainConfig::from_layers(&layers).unwrap();
-    let options = TrainOptions { folder: Some(run), ..TrainOptions::default() };
+    let job = Job { folder: Some(&folder), ..Job::default() };
+    let options = TrainOptions { job, ..TrainOptions::default() };
     let detector = Detector::train_with(dataset, &config, options).unwrap();
-    let file = run.join("detector.aberra");
-    detector.save(&file).unwrap();
-    Detector::load(&file).unwrap()
+    detector.save(&folder.detector()).unwrap();
+    Detector::load(&folder.detector()).unwrap()
 }
 
 fn evaluate(detector: &Detector, dataset: &Dataset) -> Evaluation {
@@ -94,7 +97,7 @@ fn refusal(made: &Made, dataset: &Dataset, options: ReportOptions<'_>) -> String
 fn a_report_holds_what_the_evaluation_says_and_a_picture_of_everything() {
     let made = made();
     let run = made.folder.join("run");
-    let options = ReportOptions { name: "it", run: RunFolder::Given(&run), ..Default::default() };
+    let options = ReportOptions { name: "it", run: RunSource::Given(&run), ..Default::default() };
     let report = made.detector.report(&made.dataset, &made.evaluation, options).unwrap();
     let data = report.data();
     let scored: Vec<_> = made.evaluation.images.iter().filter_map(|row| row.scored()).collect();
@@ -103,7 +106,7 @@ fn a_report_holds_what_the_evaluation_says_and_a_picture_of_everything() {
     for (at, (image, scored)) in data.images.iter().zip(scored).enumerate() {
         assert_eq!((image.id, image.score, image.anomalous), (at, scored.score, scored.anomalous));
         assert_eq!((image.width, image.height), (32, 32));
-        assert_eq!(image.evidence.len(), 11);
+        assert_eq!(image.evidence.len(), made.detector.descriptors().len());
         assert!(image.evidence_percentiles.values().all(|value| (0.0..=100.0).contains(value)));
         let pictures = image.pictures.as_ref().unwrap();
         assert!(pictures.input.starts_with("data:image/jpeg;base64,"));
@@ -112,7 +115,7 @@ fn a_report_holds_what_the_evaluation_says_and_a_picture_of_everything() {
         assert!(image.kind.is_some() || pictures.mask_path.is_none());
         // The training images lie in the same folder, so each is named and shown.
         assert_eq!(image.nearest.len(), 5);
-        let named = |near: &aberra::report::data::NearData| {
+        let named = |near: &aberra::wire::NearData| {
             near.name.as_ref().is_some_and(|name| name.starts_with("train/good/")) && near.thumbnail.is_some()
         };
         assert!(image.nearest.iter().all(named), "{:?}", image.nearest);
@@ -121,8 +124,10 @@ fn a_report_holds_what_the_evaluation_says_and_a_picture_of_everything() {
     let numbers: Vec<usize> = data.images.iter().filter_map(|image| image.thumbnail).collect();
     assert_eq!(numbers, (0..data.images.len()).collect::<Vec<_>>());
 
-    let training = data.training.value().unwrap();
-    assert_eq!((training.epochs.len(), training.best_epoch), (3, made.detector.provenance().best_epoch));
+    let [training] = &data.training.value().unwrap()[..] else { panic!("one member") };
+    assert_eq!(training.member, "vae");
+    let best_epoch = made.detector.provenance().members[0].best_epoch;
+    assert_eq!((training.epochs.len(), training.best_epoch), (3, best_epoch));
     let snapshots = &training.snapshots;
     assert_eq!(snapshots.epochs.iter().map(|kept| kept.epoch).collect::<Vec<_>>(), [1, 2, 3]);
     assert!(snapshots.epochs.iter().all(|kept| kept.reconstructions.len() == snapshots.inputs.len()));
@@ -173,9 +178,9 @@ fn what_does_not_belong_together_is_refused() {
     fs::copy(first, &test.path).unwrap();
     assert!(refusal(&other, &other.dataset, ReportOptions::default()).contains("evaluate again"));
 
-    let options = ReportOptions { run: RunFolder::Given(&made.folder), ..Default::default() };
+    let options = ReportOptions { run: RunSource::Given(&made.folder), ..Default::default() };
     assert!(refusal(made, &made.dataset, options).contains("history.jsonl"));
-    let options = ReportOptions { run: RunFolder::Perhaps(&made.folder), ..Default::default() };
+    let options = ReportOptions { run: RunSource::Perhaps(&made.folder), ..Default::default() };
     let report = made.detector.report(&made.dataset, &made.evaluation, options).unwrap();
     assert!(report.data().training.reason().unwrap().contains("--run"));
 }
@@ -215,7 +220,7 @@ fn without_anomalies_or_with_one_image_the_rest_is_still_said() {
     };
     let report = report_of(&made.detector, &normals);
     let data = report.data();
-    assert_eq!(data.evaluation.auroc, Figure::Unavailable { unavailable: "no anomalous images".to_owned() });
+    assert_eq!(data.evaluation.auroc, Metric::Unavailable { unavailable: "no anomalous images".to_owned() });
     assert!(data.evaluation.roc.fpr.is_empty() && data.evaluation.pr.recall.is_empty());
     assert!(data.evaluation.realised_false_alarm_rate.value().is_some());
     assert!(data.summary.iter().any(|line| line.contains("cannot be said")), "{:?}", data.summary);
@@ -273,7 +278,7 @@ fn snapshots_can_be_turned_off() {
     let detector = train(&made.dataset, &run, "[train]\nsnapshots = 0");
     assert!(!run.join("samples").exists());
     let evaluation = evaluate(&detector, &made.dataset);
-    let options = ReportOptions { run: RunFolder::Given(&run), ..Default::default() };
+    let options = ReportOptions { run: RunSource::Given(&run), ..Default::default() };
     let report = detector.report(&made.dataset, &evaluation, options).unwrap();
-    assert!(report.data().training.value().unwrap().snapshots.epochs.is_empty());
+    assert!(report.data().training.value().unwrap()[0].snapshots.epochs.is_empty());
 }

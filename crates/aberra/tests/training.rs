@@ -2,31 +2,31 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use aberra::calibrate::{Criterion, Labelled};
+use aberra::compute::instructions;
 use aberra::dataset::{Dataset, OpenOptions};
-use aberra::model::Precision;
+use aberra::job::{Event, Job};
+use aberra::models::families::FAMILIES;
+use aberra::models::network::Precision;
+use aberra::models::train::{EpochRecord, Progress};
 use aberra::phantom::{PhantomDataset, write_dataset};
-use aberra::train::{EpochRecord, Progress};
+use aberra::run::{Claim, RunFolder, read_history};
+use aberra::score::Sample;
 use aberra::{Detector, Part, TrainConfig, TrainOptions};
 
-/// Small, but with every part: batch normalisation, uncertainty decoder, warm-ups, augmentation, several steps an epoch.
+/// Small, but with every part: augmentation, several steps an epoch, checks and checkpoints between epochs.
 const SETTINGS: &str = "
     seed = 11
     [preprocessing]
     size_px = 32
-    [model]
-    channels = [4, 8]
-    latent = 4
-    hidden = 16
     [train]
     epochs = 4
     batch_size = 8
-    beta_warmup_epochs = 2
-    variance_warmup_epochs = 1
     check_every_epochs = 2
     checkpoint_every_epochs = 1
     [split]
@@ -35,15 +35,58 @@ const SETTINGS: &str = "
     false_alarm_rate = 0.1
 ";
 
-fn config(more: &str) -> TrainConfig {
-    let layers = [SETTINGS, more].map(|text| TrainConfig::parse_layer(text).unwrap());
+/// With batch normalisation, an uncertainty decoder and warm-ups.
+const VAE: &str = "
+    channels = [4, 8]
+    latent = 4
+    hidden = 16
+    beta_warmup_epochs = 2
+    variance_warmup_epochs = 1
+";
+
+/// Small settings of each family, with every draw that it makes in training.
+const FAMILY_SETTINGS: [(&str, &str); 3] = [
+    ("vae", VAE),
+    ("autoencoder", "channels = [4, 8]\nlatent = 4\nnoise = 0.1\nloss = { l1 = 1.0, ssim = 1.0 }"),
+    ("vqvae", "channels = [4, 8]\ncodes = 8\ncode_dimensions = 4"),
+];
+
+/// Two members of different families, and two of one family.
+const ENSEMBLES: [(&str, &str); 2] = [("vae", "autoencoder"), ("vae", "vae")];
+
+fn configured(model: &str, more: &str) -> TrainConfig {
+    let layers = [SETTINGS, model, more].map(|text| TrainConfig::parse_layer(text).unwrap());
     TrainConfig::from_layers(&layers).unwrap()
+}
+
+fn config(more: &str) -> TrainConfig {
+    configured(&format!("[model]\n{VAE}"), more)
+}
+
+fn table(family: &str) -> String {
+    let settings = FAMILY_SETTINGS.iter().find(|(name, _)| *name == family);
+    let (_, settings) = settings.unwrap_or_else(|| panic!("give the family {family} small settings here"));
+    format!("family = {family:?}\n{settings}")
+}
+
+/// A detector of one member for each family.
+fn config_of_each_family() -> impl Iterator<Item = (&'static str, TrainConfig)> {
+    FAMILIES
+        .iter()
+        .map(|family| (family.name(), configured(&format!("[model]\n{}", table(family.name())), "")))
+}
+
+fn config_of_two((first, second): (&str, &str)) -> TrainConfig {
+    configured(&format!("[[model]]\n{}\n[[model]]\nseed = 12\n{}", table(first), table(second)), "")
 }
 
 struct Fixture {
     folder: tempfile::TempDir,
     dataset: Dataset,
 }
+
+/// When a run is stopped: at this member's step, counted over its epochs.
+type Stop<'a> = (&'a str, usize);
 
 impl Fixture {
     fn new() -> Self {
@@ -61,28 +104,33 @@ impl Fixture {
         Self { folder, dataset }
     }
 
-    /// A run in folder `name`, stopped after `steps` steps where that is given.
+    /// A run in folder `name`, stopped where that is given.
     fn run(
         &self,
         name: &str,
         config: &TrainConfig,
-        resume: bool,
-        stop_after: Option<usize>,
-    ) -> aberra::Result<(PathBuf, Detector)> {
-        let run = self.folder.path().join(name);
-        fs::create_dir_all(&run).unwrap();
-        let mut observe = |progress: Progress<'_>| match progress {
-            Progress::Step { step, .. } if stop_after.is_some_and(|stop| step >= stop) => {
+        claim: Claim,
+        stop: Option<Stop<'_>>,
+    ) -> aberra::Result<(RunFolder, Detector)> {
+        let folder = RunFolder::claim(&self.folder.path().join(name), claim)?;
+        let mut watch = |event: Event<'_>| match (event, stop) {
+            (Event::Fit { member, progress: Progress::Step { step, .. } }, Some((stopped, at)))
+                if member == stopped && step >= at =>
+            {
                 ControlFlow::Break(())
             }
             _ => ControlFlow::Continue(()),
         };
-        let options =
-            TrainOptions { folder: Some(&run), resume, observe: Some(&mut observe), ..Default::default() };
-        let detector = Detector::train_with(&self.dataset, config, options)?;
-        let path = run.join("detector.aberra");
-        detector.save(&path)?;
-        Ok((path, detector))
+        let job = Job { watch: Some(&mut watch), folder: Some(&folder), resume: claim == Claim::Resume };
+        let detector =
+            Detector::train_with(&self.dataset, config, TrainOptions { job, ..Default::default() })?;
+        detector.save(&folder.detector())?;
+        Ok((RunFolder::at(folder.path()), detector))
+    }
+
+    /// A whole run; the bytes of its detector file.
+    fn trained(&self, name: &str, config: &TrainConfig) -> Vec<u8> {
+        bytes(&self.run(name, config, Claim::Replace, None).unwrap().0.detector())
     }
 }
 
@@ -90,16 +138,15 @@ fn bytes(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-fn history(run: &Path) -> Vec<EpochRecord> {
-    let text = fs::read_to_string(run.join("history.jsonl")).unwrap();
-    text.lines()
-        .map(|line| EpochRecord { images_per_s: 0.0, ..serde_json::from_str(line).unwrap() })
-        .collect()
+/// The records of a member's epochs, without what the clock says.
+fn history(run: &RunFolder, member: Option<&str>) -> Vec<EpochRecord> {
+    let records = read_history(&run.history(member)).unwrap().into_iter();
+    records.map(|record| EpochRecord { images_per_s: None, ..record }).collect()
 }
 
-/// Names and contents of a run's snapshots.
-fn snapshots(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let entries = fs::read_dir(run.join("samples")).unwrap().map(|entry| entry.unwrap().path());
+/// Names and contents of a member's snapshots.
+fn snapshots(run: &RunFolder, member: Option<&str>) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(run.samples(member)).unwrap().map(|entry| entry.unwrap().path());
     let mut kept: Vec<_> =
         entries.map(|path| (PathBuf::from(path.file_name().unwrap()), bytes(&path))).collect();
     kept.sort();
@@ -109,41 +156,111 @@ fn snapshots(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn same_seed_gives_the_same_detector_for_any_number_of_threads() {
     let fixture = Fixture::new();
-    let train = |name: &str, threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| fixture.run(name, &config(""), false, None)).unwrap().0
-    };
-    let first = bytes(&train("one", 1));
-    assert!(first == bytes(&train("three", 3)), "detectors of one and of three threads differ");
-    let (other, _) = fixture.run("other", &config("seed = 12"), false, None).unwrap();
-    assert!(first != bytes(&other), "another seed gave the same detector");
+    let ensembles = ENSEMBLES.map(|families| ("ensemble", config_of_two(families)));
+    for (name, config) in config_of_each_family().chain(ensembles) {
+        let train = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| fixture.trained(&format!("{name}-{threads}"), &config))
+        };
+        let first = train(1);
+        assert!(first == train(3), "{name}: detectors of one and of three threads differ");
+        let other = fixture.trained("other", &TrainConfig { seed: 12, ..config });
+        assert!(first != other, "{name}: another seed gave the same detector");
+    }
 }
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
     let fixture = Fixture::new();
-    let (whole, _) = fixture.run("whole", &config(""), false, None).unwrap();
-    let expected = history(whole.parent().unwrap());
-    assert_eq!(expected.len(), 4);
-    let pictures = snapshots(whole.parent().unwrap());
-    assert_eq!(pictures.len(), 4, "each of four epochs has its snapshot");
-    let steps_per_epoch = expected[0].step;
-    assert!(steps_per_epoch > 2, "an epoch has {steps_per_epoch} steps");
-    // In mid-epoch, at an epoch's very end, and twice.
-    for (name, cuts) in [
-        ("middle", vec![steps_per_epoch + 2]),
-        ("end", vec![2 * steps_per_epoch]),
-        ("twice", vec![1, 3 * steps_per_epoch - 1]),
-    ] {
-        for (index, cut) in cuts.into_iter().enumerate() {
-            let error = fixture.run(name, &config(""), index > 0, Some(cut)).unwrap_err();
-            assert!(error.is_interrupted(), "{error}");
+    for (family, config) in config_of_each_family() {
+        let (whole, _) = fixture.run(family, &config, Claim::New, None).unwrap();
+        let expected = history(&whole, None);
+        assert_eq!(expected.len(), 4);
+        let pictures = snapshots(&whole, None);
+        assert_eq!(pictures.len(), 4, "each of four epochs has its snapshot");
+        let steps_per_epoch = expected[0].step;
+        assert!(steps_per_epoch > 2, "an epoch has {steps_per_epoch} steps");
+        // In mid-epoch, at an epoch's very end, and twice.
+        for (name, cuts) in [
+            ("middle", vec![steps_per_epoch + 2]),
+            ("end", vec![2 * steps_per_epoch]),
+            ("twice", vec![1, 3 * steps_per_epoch - 1]),
+        ] {
+            let name = format!("{family}-{name}");
+            for (index, cut) in cuts.into_iter().enumerate() {
+                let claim = if index == 0 { Claim::New } else { Claim::Resume };
+                let error = fixture.run(&name, &config, claim, Some((family, cut))).unwrap_err();
+                assert!(error.is_interrupted(), "{error}");
+            }
+            let (resumed, _) = fixture.run(&name, &config, Claim::Resume, None).unwrap();
+            assert!(
+                bytes(&whole.detector()) == bytes(&resumed.detector()),
+                "{name}: resumed and uninterrupted detectors differ"
+            );
+            assert_eq!(expected, history(&resumed, None), "{name}");
+            assert!(pictures == snapshots(&resumed, None), "{name}: other snapshots");
         }
-        let (resumed, _) = fixture.run(name, &config(""), true, None).unwrap();
-        assert!(bytes(&whole) == bytes(&resumed), "{name}: resumed and uninterrupted detectors differ");
-        assert_eq!(expected, history(resumed.parent().unwrap()), "{name}");
-        assert!(pictures == snapshots(resumed.parent().unwrap()), "{name}: other snapshots");
     }
+}
+
+#[test]
+fn a_resumed_run_of_several_members_equals_an_uninterrupted_one() {
+    let fixture = Fixture::new();
+    for (at, families) in ENSEMBLES.into_iter().enumerate() {
+        let config = config_of_two(families);
+        let names: Vec<&str> = config.model.members().iter().map(|member| member.name.as_str()).collect();
+        let (whole, _) = fixture.run(&format!("whole-{at}"), &config, Claim::New, None).unwrap();
+        // In the first member, then in the second, whose predecessor is not fitted again.
+        let name = format!("cut-{at}");
+        fixture.run(&name, &config, Claim::New, Some((names[0], 5))).unwrap_err();
+        fixture.run(&name, &config, Claim::Resume, Some((names[1], 7))).unwrap_err();
+        let mut fitted = BTreeSet::new();
+        let folder = RunFolder::claim(&fixture.folder.path().join(&name), Claim::Resume).unwrap();
+        let mut watch = |event: Event<'_>| {
+            if let Event::Fit { member, .. } = event {
+                fitted.insert(member.to_owned());
+            }
+            ControlFlow::Continue(())
+        };
+        let job = Job { watch: Some(&mut watch), folder: Some(&folder), resume: true };
+        let options = TrainOptions { job, ..TrainOptions::default() };
+        let resumed = Detector::train_with(&fixture.dataset, &config, options).unwrap();
+        resumed.save(&folder.detector()).unwrap();
+        assert_eq!(fitted, BTreeSet::from([names[1].to_owned()]), "{families:?}");
+        assert!(bytes(&whole.detector()) == bytes(&folder.detector()), "{families:?}: detectors differ");
+        for member in names {
+            assert_eq!(history(&whole, Some(member)), history(&folder, Some(member)), "{member}");
+            assert!(
+                snapshots(&whole, Some(member)) == snapshots(&folder, Some(member)),
+                "{member}: other snapshots"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_member_is_the_same_alone_and_beside_another() {
+    let fixture = Fixture::new();
+    let (_, alone) = fixture.run("alone", &config(""), Claim::New, None).unwrap();
+    let both = ENSEMBLES.map(|families| {
+        let (_, detector) = fixture.run("both", &config_of_two(families), Claim::Replace, None).unwrap();
+        detector
+    });
+    let own = alone.members()[0].member.descriptors().len();
+    for both in &both {
+        assert_eq!(both.members().len(), 2);
+        let names: BTreeSet<&str> = both.descriptors().iter().map(|one| one.name.as_ref()).collect();
+        assert_eq!(names.len(), both.descriptors().len(), "every measurement has a name of its own");
+        for (one, other) in alone.normals().iter().zip(both.normals()) {
+            assert_eq!(one.evidence.0[..own], other.evidence.0[..own]);
+            // The image's own measurements stand last.
+            assert_eq!(one.evidence.0[own..], other.evidence.0[other.evidence.0.len() - 2..]);
+        }
+    }
+    // Two of one family differ by their seeds.
+    let [_, twins] = both;
+    assert_ne!(twins.normal_embeddings(0), twins.normal_embeddings(1));
+    assert_eq!(twins.members().iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["vae", "vae-2"]);
 }
 
 #[test]
@@ -151,80 +268,97 @@ fn a_resumed_run_keeps_the_best_snapshot_and_no_older_best_ones() {
     let fixture = Fixture::new();
     // Only the first, the last and the best epoch stay, and every epoch is measured.
     let config = config("[train]\nepochs = 9\nsnapshots = 1\ncheck_every_epochs = 1");
-    let (whole, detector) = fixture.run("whole", &config, false, None).unwrap();
-    let run = whole.parent().unwrap();
-    let steps_per_epoch = history(run)[0].step;
-    fixture.run("cut", &config, false, Some(6 * steps_per_epoch + 1)).unwrap_err();
-    let (resumed, _) = fixture.run("cut", &config, true, None).unwrap();
-    let kept = snapshots(run);
-    assert!(kept == snapshots(resumed.parent().unwrap()));
-    let epochs: std::collections::BTreeSet<usize> = [1, 9, detector.provenance().best_epoch].into();
+    let (whole, detector) = fixture.run("whole", &config, Claim::New, None).unwrap();
+    let steps_per_epoch = history(&whole, None)[0].step;
+    fixture.run("cut", &config, Claim::New, Some(("vae", 6 * steps_per_epoch + 1))).unwrap_err();
+    let (resumed, _) = fixture.run("cut", &config, Claim::Resume, None).unwrap();
+    let kept = snapshots(&whole, None);
+    assert!(kept == snapshots(&resumed, None));
+    let epochs = BTreeSet::from([1, 9, detector.provenance().members[0].best_epoch]);
     let names: Vec<PathBuf> = epochs.iter().map(|epoch| format!("epoch-{epoch:04}.png").into()).collect();
     assert_eq!(kept.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
     // Another run in the same folder leaves nothing of the one before.
     let short = crate::config("[train]\nepochs = 2");
-    fixture.run("cut", &short, false, None).unwrap();
-    assert_eq!(snapshots(resumed.parent().unwrap()).len(), 2);
+    fixture.run("cut", &short, Claim::Replace, None).unwrap();
+    assert_eq!(snapshots(&resumed, None).len(), 2);
 }
 
 #[test]
 fn a_checkpoint_of_another_run_is_refused() {
     let fixture = Fixture::new();
-    fixture.run("run", &config(""), false, Some(3)).unwrap_err();
-    let error = fixture.run("run", &config("[train]\nlearning_rate = 0.002"), true, None).unwrap_err();
-    assert!(error.is_settings() && error.to_string().contains("other train"), "{error}");
+    fixture.run("run", &config(""), Claim::New, Some(("vae", 3))).unwrap_err();
+    for (more, what) in [
+        ("[train]\nlearning_rate = 0.002", "other train"),
+        ("[model]\nbeta = 2.0", "other model"),
+        ("scorer = \"mse\"", "other scorer"),
+        ("seed = 3", "other seed"),
+    ] {
+        let error = fixture.run("run", &config(more), Claim::Resume, None).unwrap_err();
+        assert!(error.is_settings() && error.to_string().contains(what), "{error}");
+    }
+    fixture.run("run", &config(""), Claim::Resume, None).unwrap();
 }
 
 #[test]
 fn a_diverging_run_stops_and_keeps_the_last_good_checkpoint() {
     let fixture = Fixture::new();
-    fixture.run("run", &config(""), false, Some(9)).unwrap_err();
-    let run = fixture.folder.path().join("run");
-    let before = bytes(&run.join("checkpoint.safetensors"));
-    let wild = config("[train]\nlearning_rate = 1.0\ngradient_clip = 0.0\nbeta = 1e6");
-    let error = fixture.run("wild", &wild, false, None).unwrap_err();
+    fixture.run("run", &config(""), Claim::New, Some(("vae", 9))).unwrap_err();
+    let run = RunFolder::at(&fixture.folder.path().join("run"));
+    let before = bytes(&run.checkpoint(None));
+    let wild = config("[train]\nlearning_rate = 1.0\ngradient_clip = 0.0\n[model]\nbeta = 1e6");
+    let error = fixture.run("wild", &wild, Claim::New, None).unwrap_err();
     assert!(error.to_string().contains("no longer finite"), "{error}");
-    assert_eq!(before, bytes(&run.join("checkpoint.safetensors")));
+    assert_eq!(before, bytes(&run.checkpoint(None)));
 }
 
 #[test]
 fn what_is_saved_scores_the_same_when_loaded() {
     let fixture = Fixture::new();
-    let (path, detector) = fixture.run("run", &config(""), false, None).unwrap();
-    let loaded = Detector::load(&path).unwrap();
-    let limits = detector.config().limits;
-    let images: Vec<_> = fixture
-        .dataset
-        .samples
-        .iter()
-        .take(5)
-        .map(|sample| aberra::image::read(&sample.path, &limits).unwrap())
-        .collect();
-    let together: Vec<f64> =
-        detector.score(&images).into_iter().map(|verdict| verdict.unwrap().score).collect();
-    for (image, expected) in images.iter().zip(together) {
-        let again = loaded.score(std::slice::from_ref(image)).remove(0).unwrap();
-        assert_eq!(again.score.to_bits(), expected.to_bits());
+    let ensembles = ENSEMBLES.map(|families| ("ensemble", config_of_two(families)));
+    for (name, config) in config_of_each_family().chain(ensembles) {
+        let (run, detector) = fixture.run(name, &config, Claim::Replace, None).unwrap();
+        let loaded = Detector::load(&run.detector()).unwrap();
+        let limits = detector.config().limits;
+        let images: Vec<_> = fixture
+            .dataset
+            .samples
+            .iter()
+            .take(5)
+            .map(|sample| aberra::image::read(&sample.path, &limits).unwrap())
+            .collect();
+        let together: Vec<_> = detector.score(&images).into_iter().map(Result::unwrap).collect();
+        for (image, expected) in images.iter().zip(together) {
+            let again = loaded.score(std::slice::from_ref(image)).remove(0).unwrap();
+            assert_eq!(again, expected, "{name}");
+        }
+        assert_eq!(loaded.descriptors(), detector.descriptors());
+        assert_eq!(loaded.fitted_scorers(), detector.fitted_scorers());
+        assert_eq!(loaded.normal_embeddings(0), detector.normal_embeddings(0));
+        assert_eq!(loaded.provenance(), detector.provenance());
+        // Saved again it is the same file.
+        let again = run.path().join("again.aberra");
+        loaded.save(&again).unwrap();
+        assert!(bytes(&again) == bytes(&run.detector()), "{name}: saved again, the file differs");
     }
 }
 
 #[test]
 fn thumbnails_are_kept_only_on_request() {
     let fixture = Fixture::new();
-    let length = |more: &str| bytes(&fixture.run("run", &config(more), false, None).unwrap().0).len();
+    let length = |more: &str| fixture.trained("run", &config(more)).len();
     assert!(length("keep_thumbnails = true") > length("") + 50 * 48 * 48 * 4);
 }
 
 #[test]
 fn the_threshold_comes_from_calibration_normals_alone() {
     let fixture = Fixture::new();
-    let (_, detector) = fixture.run("run", &config(""), false, None).unwrap();
+    let (_, detector) = fixture.run("run", &config(""), Claim::New, None).unwrap();
     let scorer = detector.scorer().unwrap();
     let mut scores: Vec<f64> = detector
         .normals()
         .iter()
         .filter(|normal| normal.part == Part::Calibration)
-        .map(|normal| scorer.score(&normal.evidence).unwrap())
+        .map(|normal| scorer.score(&Sample::new(detector.descriptors(), &normal.evidence)))
         .collect();
     scores.sort_by(f64::total_cmp);
     assert_eq!(scores, detector.calibration().scores);
@@ -250,14 +384,9 @@ fn a_detector_of_any_likelihood_comes_back() {
         "kind = \"bernoulli\"",
     ] {
         let config = config(&format!("[train]\nepochs = 1\n[model.likelihood]\n{likelihood}"));
-        let (_, detector) = fixture.run("any", &config, false, None).unwrap();
-        let file = fixture.folder.path().join("any.aberra");
-        detector.save(&file).unwrap();
-        assert_eq!(
-            Detector::load(&file).unwrap().fitted_scorers(),
-            detector.fitted_scorers(),
-            "{likelihood}"
-        );
+        let (run, detector) = fixture.run("any", &config, Claim::Replace, None).unwrap();
+        let loaded = Detector::load(&run.detector()).unwrap();
+        assert_eq!(loaded.fitted_scorers(), detector.fitted_scorers(), "{likelihood}");
     }
 }
 
@@ -267,17 +396,19 @@ fn a_detector_scores_with_the_precision_it_was_trained_with() {
     let path = &fixture.dataset.samples[0].path;
     let image = aberra::image::read(path, &aberra::image::Limits::default()).unwrap();
     let score = |detector: &Detector| detector.score(std::slice::from_ref(&image))[0].as_ref().unwrap().score;
-    let mut scores = Vec::new();
-    for wanted in [Precision::Auto, Precision::F32, Precision::Bf16] {
-        let settings = config(&format!("[model]\nprecision = {:?}\n[train]\nepochs = 1", wanted.name()));
-        let (_, detector) = fixture.run(wanted.name(), &settings, false, None).unwrap();
-        assert_eq!(detector.config().model.precision, wanted.resolved().unwrap());
-        assert_ne!(detector.config().model.precision, Precision::Auto);
-        let file = fixture.folder.path().join(format!("{}.aberra", wanted.name()));
-        detector.save(&file).unwrap();
-        assert_eq!(score(&Detector::load(&file).unwrap()), score(&detector));
-        scores.push(score(&detector));
+    for family in FAMILIES.iter().map(|family| family.name()) {
+        let mut scores = Vec::new();
+        for wanted in [Precision::Auto, Precision::F32, Precision::Bf16] {
+            let layer = format!("[model]\n{}\nprecision = {:?}", table(family), wanted.name());
+            let config = configured(&layer, "[train]\nepochs = 1");
+            let (run, detector) = fixture.run(wanted.name(), &config, Claim::Replace, None).unwrap();
+            let held = &detector.config().model.members()[0].settings["precision"];
+            assert_eq!(held, wanted.resolved(instructions().unwrap()).name(), "{family}");
+            assert_ne!(held, "auto");
+            assert_eq!(score(&Detector::load(&run.detector()).unwrap()), score(&detector));
+            scores.push(score(&detector));
+        }
+        let [_, f32, bf16] = scores[..] else { panic!("three scores") };
+        assert_ne!(f32, bf16, "{family}: rounding the operands changes the weights and the score");
     }
-    let [_, f32, bf16] = scores[..] else { panic!("three scores") };
-    assert_ne!(f32, bf16, "rounding the operands changes the weights and the score");
 }

@@ -11,7 +11,7 @@ use crate::evaluate::{Leaked, Metric};
 use crate::wire::*;
 
 /// Two images, a normal one and an anomalous one.
-pub(super) fn report() -> ReportData {
+pub(crate) fn report() -> ReportData {
     let interval = Metric::Known(Interval { value: 0.8, low: 0.7, high: 0.9 });
     let size = PartSize { images: 2, groups: 2 };
     let image = |id: usize| ImageData {

@@ -54,13 +54,11 @@ impl ScorerKind for Typicality {
             Error::data("the evidence of the normals does not vary")
                 .with_hint("give other normal images, or choose the scorer mse")
         })?;
-        let mut whitening = vec![vec![0.0; count]; count];
-        for column in 0..count {
-            let unit: Vec<f64> = (0..count).map(|row| f64::from(u8::from(row == column))).collect();
-            for (row, value) in factor.solve_lower(&unit).into_iter().enumerate() {
-                whitening[row][column] = value;
-            }
-        }
+        // The inverse of the factor, column by column.
+        let unit =
+            |column: usize| (0..count).map(|row| f64::from(u8::from(row == column))).collect::<Vec<_>>();
+        let columns: Vec<Vec<f64>> = (0..count).map(|column| factor.solve_lower(&unit(column))).collect();
+        let whitening = (0..count).map(|row| columns.iter().map(|column| column[row]).collect()).collect();
         let mut parameters = TypicalityParameters {
             statistics,
             whitening,
