@@ -324,7 +324,7 @@ await run("explore", async () => {
   await page.waitForTimeout(400);
   const between = () => page.locator('[data-live="between"]').getAttribute("src");
   const middle = await between();
-  await page.getByLabel("Way from the first to the second").fill("90");
+  await page.getByLabel("Interpolation from the first to the second").fill("90");
   await page.waitForTimeout(200);
   expect((await between()) !== middle, "the way between two images is decoded");
   expect((await page.locator(".strip img").count()) === 7, "a strip shows the way");
@@ -337,8 +337,8 @@ await run("results", async () => {
   const page = await open("results");
   await page.waitForSelector(".first", { timeout: 60000 });
   await shot(page, "results-overview");
-  for (const view of ["training", "threshold", "images", "latent", "compare", "overview"]) {
-    await page.getByRole("navigation", { name: "Results" }).getByRole("link").nth(["overview", "training", "threshold", "images", "latent", "compare"].indexOf(view)).click();
+  for (const view of ["training", "threshold", "images", "embedding", "compare", "overview"]) {
+    await page.getByRole("navigation", { name: "Results" }).getByRole("link").nth(["overview", "training", "threshold", "images", "embedding", "compare"].indexOf(view)).click();
     await page.waitForTimeout(350);
     expect(page.url().endsWith(`#results/${view}`), `the address says results/${view}`);
     await accessible(page, `results ${view}`);
@@ -346,11 +346,11 @@ await run("results", async () => {
   }
   await go(page, "results/images");
   await page.locator(".gallery a").first().click();
-  await page.waitForSelector(".three");
+  await page.waitForSelector(".side figure");
   expect(page.url().includes("#results/image/"), "an image has an address of its own");
   await page.keyboard.press("Escape");
   await page.waitForSelector(".gallery");
-  await go(page, "results/latent");
+  await go(page, "results/embedding");
   const solid = page.getByRole("button", { name: "3-D" });
   if ((await solid.count()) > 0) {
     await solid.click();
@@ -405,7 +405,7 @@ await run("keyboard alone", async () => {
   expect(await tabTo("About"), "the navigation is reached by Tab");
   await page.keyboard.press("Enter");
   await page.waitForTimeout(200);
-  expect((await page.locator("main").innerText()).includes("What it promises"), "Enter opens the page");
+  expect((await page.locator("main").innerText()).includes("Its promise"), "Enter opens the page");
   await page.context().close();
 });
 

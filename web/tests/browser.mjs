@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { FOLDER, launch, reportAddress } from "./open-report.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const VIEWS = ["overview", "training", "threshold", "images", "image/300", "latent", "compare"];
+const VIEWS = ["overview", "training", "threshold", "images", "image/300", "embedding", "compare"];
 const MOST_OPENING_MS = 3000;
 
 const failures = [];
@@ -116,7 +116,7 @@ await run("images", async () => {
   const index = await page.evaluate(() => Number(document.activeElement?.dataset.index));
   expect(index > 1, `arrow keys move in the gallery (at ${index})`);
   await page.keyboard.press("Enter");
-  await page.waitForSelector(".three");
+  await page.waitForSelector(".side figure");
   await page.waitForSelector('canvas[data-drawn="true"]');
   const colours = await page.locator("canvas").first().evaluate((canvas) => new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size);
   expect(colours > 20, "the error map is coloured");
@@ -160,9 +160,40 @@ await run("training", async () => {
   await page.context().close();
 });
 
-await run("latent space", async () => {
+await run("members", async () => {
+  const page = await open("members", "training");
+  const titles = async () => (await page.locator("section.card h2").allInnerTexts()).join(", ");
+  expect((await titles()).includes("Loss term: kl") && (await titles()).includes("Beta"), "the first member's terms and figures have charts");
+  await page.getByRole("group", { name: "Member" }).getByRole("button", { name: "vqvae" }).click();
+  await page.waitForTimeout(200);
+  for (const title of ["Loss term: commitment", "Perplexity", "Dead codes"]) expect((await titles()).includes(title), `${title} has a chart`);
+  expect(!(await titles()).includes("Loss term: kl"), "terms of another member are not shown");
+  await accessible(page, "another member's training");
+  await shot(page, "members-training-vqvae");
+  await at(page, "image/99");
+  expect((await page.locator('th[scope="rowgroup"]').allInnerTexts()).join() === "vae,vqvae,image", "evidence is grouped by member");
+  expect((await page.locator(".side figure").count()) === 3, "there are three pictures with a reconstruction");
+  await shot(page, "members-image-99");
+  await page.context().close();
+});
+
+await run("no reconstruction", async () => {
+  const page = await open("no-reconstruction", "image/99");
+  expect((await page.locator(".side figure").count()) === 2, "there are two pictures without a reconstruction");
+  const { width, height } = await page.locator(".side .picture").first().boundingBox();
+  expect(Math.abs(width / height - 64 / 48) < 0.01, `pictures have the input's shape (${width} x ${height})`);
+  await page.getByRole("button", { name: "Overlay" }).click();
+  expect((await page.getByRole("button", { name: "Reconstruction" }).count()) === 0, "no reconstruction is offered");
+  await accessible(page, "overlay without a reconstruction");
+  await shot(page, "no-reconstruction-overlay");
+  await page.getByRole("button", { name: "Side by side" }).click();
+  await shot(page, "no-reconstruction-image-99");
+  await page.context().close();
+});
+
+await run("embedding space", async () => {
   for (const colorScheme of ["light", "dark"]) {
-    const page = await open("typical", "latent", { colorScheme });
+    const page = await open("typical", "embedding", { colorScheme });
     const plane = page.getByRole("application");
     await plane.focus();
     await plane.press("ArrowRight");
@@ -184,15 +215,15 @@ await run("latent space", async () => {
     await page.waitForTimeout(400);
     expect((await eye()) !== dragged, "arrow keys turn the 3-D plot");
     await accessible(page, `3-D ${colorScheme}`);
-    await shot(page, `latent-3d-${colorScheme}`);
+    await shot(page, `embedding-3d-${colorScheme}`);
     await page.context().close();
   }
 });
 
-for (const variant of ["no-anomalies", "one-image", "hostile", "latent-1", "latent-2", "bare"]) {
+for (const variant of ["no-anomalies", "one-image", "hostile", "latent-1", "latent-2", "bare", "members", "no-reconstruction"]) {
   await run(variant, async () => {
     const page = await open(variant, "overview");
-    for (const view of ["overview", "training", "threshold", "images", "image/0", "latent", "compare"]) {
+    for (const view of ["overview", "training", "threshold", "images", "image/0", "embedding", "compare"]) {
       await at(page, view);
       await fits(page, `${variant} ${view}`);
       await accessible(page, `${variant} ${view}`);
@@ -223,7 +254,7 @@ await run("20,000 images", async () => {
   await page.waitForTimeout(300);
   expect((await page.evaluate(() => document.activeElement?.getAttribute("data-index"))) === "19999", "the End key reaches the last image");
   await shot(page, "many-images");
-  for (const view of ["threshold", "latent"]) {
+  for (const view of ["threshold", "embedding"]) {
     await at(page, view);
     await shot(page, `many-${view}`);
   }

@@ -4,10 +4,25 @@ import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { drawPhantom, errorPicture, outlinePath, picture, sheet } from "./phantom-pictures.mjs";
 
-export const VARIANTS = ["typical", "no-anomalies", "one-image", "many", "hostile", "latent-1", "latent-2", "bare"];
+export const VARIANTS = ["typical", "no-anomalies", "one-image", "many", "hostile", "latent-1", "latent-2", "bare", "members", "no-reconstruction"];
 
 const KINDS = ["spot", "scratch", "missing part"];
-const EVIDENCE = ["reconstruction error", "SSIM error", "peak error", "KL divergence", "latent distance", "complexity"];
+const described = (about, unit = "") => ({ about, unit, direction: "higher-is-unusual" });
+const MEASUREMENTS = {
+  vae: {
+    squared_error: described("mean squared reconstruction error", "intensity^2"), ssim_error: described("1 - structural similarity of image and reconstruction"),
+    peak_error: described("weighted error of the small area where it is largest"), expected_error: { about: "squared error that the decoder expects", unit: "intensity^2", direction: "context" },
+    kl: described("KL divergence of the posterior from the prior", "nats"), neighbour_distance: described("mean distance of the embedding to its 5 nearest training normals", "standard deviations"),
+  },
+  vqvae: {
+    squared_error: described("mean squared reconstruction error", "intensity^2"), quantisation_error: described("squared distance of the latent grid to its codes, mean over the grid", "latent units^2"),
+    code_rarity: described("negative log-frequency of the image's codes among the training normals, mean over the grid", "nats"),
+  },
+  features: { patch_distance: described("largest distance of a patch to its nearest training patch") },
+  image: { gradient_energy: { about: "mean squared gradient of the image: complexity", unit: "intensity^2", direction: "context" } },
+};
+/** How far an anomaly lifts a measurement's percentile. */
+const LIFTS = [0.4, 0.3, 0.5, 0.1, 0.3, 0.2];
 const HOSTILE = ['<img src=x onerror="window.broken=1">.png', "a</script><script>window.broken=1</script>.png", "a & b < c \"d\" 'e'.png", "ein sehr langer Name ohne jede Lücke_".repeat(6) + ".png", "名前.png"];
 
 /** Uniform and normal draws from a seed (mulberry32). */
@@ -32,6 +47,10 @@ export function example(variant) {
   const latent = variant === "latent-1" ? 1 : variant === "latent-2" ? 2 : 16;
   const components = Math.min(latent, 10);
   const masks = variant !== "bare";
+  const members = variant === "members" ? ["vae", "vqvae"] : variant === "no-reconstruction" ? ["features"] : ["vae"];
+  const shape = variant === "no-reconstruction" ? { height: 48, width: 64, channels: 1 } : { height: 64, width: 64, channels: 1 };
+  const measurements = [...members, "image"].flatMap((member) => Object.entries(MEASUREMENTS[member]).map(([name, one]) => ({ name: `${member}.${name}`, ...one })));
+  const embeds = variant !== "no-reconstruction";
   const calibration = Array.from({ length: 99 }, () => 1.1 + 0.55 * normal()).sort((a, b) => a - b);
   const threshold = calibration[94];
 
@@ -50,15 +69,15 @@ export function example(variant) {
       width: i % 5 === 0 ? 480 : 640,
       height: i % 5 === 0 ? 1200 : 480,
       score,
-      p_value: (1 + calibration.filter((one) => one >= score).length) / (1 + calibration.length),
+      p_value: variant === "bare" ? null : (1 + calibration.filter((one) => one >= score).length) / (1 + calibration.length),
       anomalous: score > threshold,
       leaked: i % 41 === 7,
       anomalous_share: Math.min(1, Math.max(0, 0.01 + shift * 0.02 + 0.008 * normal())),
-      evidence: Object.fromEntries(EVIDENCE.map((name, k) => [name, (k + 1) * 0.31 * Math.exp(0.2 * normal() + shift * 0.2)])),
-      evidence_percentiles: Object.fromEntries(EVIDENCE.map((name, k) => [name, percentile(shift * [0.4, 0.3, 0.5, 0.1, 0.3, 0][k])])),
+      evidence: Object.fromEntries(measurements.map(({ name }, k) => [name, (k + 1) * 0.31 * Math.exp(0.2 * normal() + shift * 0.2)])),
+      evidence_percentiles: Object.fromEntries(measurements.map(({ name, direction }, k) => [name, percentile(direction === "context" ? 0.4 * uniform() : shift * LIFTS[k % LIFTS.length])])),
       scores: { fusion: score, mse: score * 0.5 + 0.4 * normal(), peak: score * 0.9 + 0.3 * normal() },
       thumbnail: null,
-      pca: Array.from({ length: components }, (_, k) => (k < 2 ? shift * (k === 0 ? 1.6 : -0.8) : 0) + (3 / (1 + k * 0.5)) * normal()),
+      pca: Array.from({ length: embeds ? components : 0 }, (_, k) => (k < 2 ? shift * (k === 0 ? 1.6 : -0.8) : 0) + (3 / (1 + k * 0.5)) * normal()),
       nearest: [],
       pictures: null,
     });
@@ -66,7 +85,7 @@ export function example(variant) {
 
   const pictured = new Set([...images].sort((a, b) => Math.abs(a.score - threshold) - Math.abs(b.score - threshold)).slice(0, 60).map((image) => image.id));
   for (const image of [...images].sort((a, b) => b.score - a.score).slice(0, 60)) pictured.add(image.id);
-  const side = 64;
+  const side = shape.width;
   const canvases = [];
   const errorMax = 0.5;
   const TRAINING = 1e6;
@@ -78,11 +97,12 @@ export function example(variant) {
     if (!pictured.has(image.id)) continue;
     const drawn = drawPhantom(side, image.id, image.kind, image.width / image.height);
     image.pictures = {
-      input: picture(drawn.pixels, side),
-      reconstruction: picture(drawn.smooth, side),
-      error: errorPicture(drawn, side),
+      input: picture(drawn.pixels, side, shape.height),
+      reconstruction: embeds ? picture(drawn.smooth, side, shape.height) : null,
+      error: errorPicture(drawn, side, shape.height),
       mask_path: masks && image.kind !== null ? outlinePath(drawn.mask, side) : null,
     };
+    if (!embeds) continue;
     image.nearest = Array.from({ length: 5 }, (_, k) => ({ distance: 1.2 + 0.37 * k + 0.1 * uniform(), thumbnail: TRAINING + ((image.id + k) % 8), name: `train/${String(image.id * 7 + k).padStart(4, "0")}.png` }));
   }
 
@@ -109,25 +129,28 @@ export function example(variant) {
   });
 
   const decode = (seed) => picture(drawPhantom(side, seed, null).smooth, side);
+  const hostile = variant === "hostile";
   const summary = [
-    `Trained on ${variant === "hostile" ? "<b>parts</b>" : "parts"}/train: 780 normal images in 612 groups; nothing anomalous was seen.`,
+    `Trained on ${hostile ? "<b>parts</b>" : "parts"}/train: 780 normal images in 612 groups; nothing anomalous was seen.`,
     `On average at most 5 % of new normal images like those it was calibrated on are false alarms.`,
     normals > 0 ? `In this test set ${flagged(normalImages)} of ${normals} normal images lie above the threshold.` : "This test set holds no normal images, so the promise cannot be held against it.",
     anomalies > 0 ? `It finds ${flagged(anomalous)} of ${anomalies} anomalies.` : "This test set holds no anomalies: whether they would be found cannot be said.",
   ];
   return {
-    version: 1,
+    version: 2,
     aberra_version: "0.1.0",
     made_at_secs: null,
     summary,
     warnings: bothClasses ? ["7 test images are near-copies of images that the detector was made from; without them the AUROC is lower.", "The file size alone reaches an AUROC of 0.81: the classes may differ in how they were saved."] : [],
     detector: {
-      name: variant === "hostile" ? "<i>detector</i>.aberra" : "detector.aberra", hash: "b3:7f3a9c0d12e4", made_from: "parts/train", scorer: "fusion", preset: "small", size_px: side, latent, parameters: 412345, precision: "f32", best_epoch: 46,
+      name: hostile ? "<i>detector</i>.aberra" : "detector.aberra", hash: "b3:7f3a9c0d12e4", aberra_version: "0.1.0", made_from: "parts/train", scorer: "fusion",
+      input: shape, members: members.map((member) => memberCard(hostile ? "<i>vae</i>" : member, latent)), parameters: 412345 * members.length, device: variant === "bare" ? null : "cpu", pixel_threshold: errorMax / 2,
       train: { images: 640, groups: 500 }, fit: { images: 70, groups: 56 }, calibration: { images: 120, groups: 99 },
-      threshold, calibration_scores: calibration,
+      threshold, calibration_scores: variant === "bare" ? [] : calibration,
       promise: { text: "On average at most 5 % of new normal images are false alarms, if they are like those of the calibration.", false_alarm_rate: 0.05, confidence: null },
-      settings_toml: '[model]\npreset = "small"\nlatent = 16\n\n[preprocessing]\nsize_px = 64\n',
+      settings_toml: '[model]\nfamily = "vae"\npreset = "small"\nlatent = 16\n\n[preprocessing]\nsize_px = 64\n',
     },
+    measurements,
     evaluation: {
       data_name: "parts/test",
       normals: { images: normals, groups: Math.ceil(normals / 1.3) }, anomalies: { images: anomalies, groups: Math.ceil(anomalies / 1.3) },
@@ -143,11 +166,11 @@ export function example(variant) {
       pixels: when(masks && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, images_with_mask: anomalies }, masks ? why : "no image of the test set has a mask"),
       ...curves,
     },
-    training: variant === "bare" || variant === "one-image" ? { unavailable: "the detector was saved without its run folder, so there is no history" } : history(normal, decode, side),
+    training: variant === "bare" || variant === "one-image" ? { unavailable: "the detector was saved without its run folder, so there is no history" } : members.filter((member) => member !== "features").map((member) => history(member, normal, side)),
     images,
     images_in_all: images.length,
     thumbnails: canvases.length > 0 && variant !== "bare" ? sheet(canvases, 48) : null,
-    latent: latentData(latent, components, normal, decode),
+    latent: embeds ? latentData(latent, components, normal, decode, variant === "members") : { unavailable: "no member of this detector has an embedding space" },
     compare: {
       note: null,
       rows: [["fusion", 0, "scorer"], ["peak", -0.012, "scorer"], ["latent", -0.041, "scorer"], ["residual", -0.067, "scorer"], ["mse", -0.188, "scorer"], ["other.aberra", 0.021, "detector"]].map(([name, less, what], k) => ({
@@ -188,20 +211,31 @@ function curvesOf(images, normals, anomalies) {
   return { roc, pr };
 }
 
-function history(normal, decode, side) {
+function memberCard(name, latent) {
+  const features = name === "features";
+  return {
+    name, family: name.replace(/<[^>]*>/g, ""), preset: name === "vqvae" ? null : "small", precision: features ? null : "f32",
+    embedding_dimensions: features ? null : latent, parameters: features ? 0 : 412345, best_epoch: features ? 0 : 46,
+  };
+}
+
+/** A history as the member's family writes it: names of terms and figures are its own. */
+function history(member, normal, side) {
   const epochs = Array.from({ length: 60 }, (_, i) => {
     const fade = Math.exp(-i / 12);
     const reconstruction = 1450 + 5200 * fade + 25 * normal();
-    const kl = 34 * (1 - Math.exp(-i / 9)) + 0.3 * normal();
+    const second = Math.max(0, 34 * (1 - Math.exp(-i / 9)) + 0.3 * normal());
     const overfit = Math.max(0, i - 45) * 4;
+    const loss = (first, second) => ({ total: first + second, terms: member === "vqvae" ? { mse: 0.6 * first, ssim: 0.4 * first, commitment: second } : { reconstruction: first, kl: second } });
+    const figures = member === "vqvae" ? { perplexity: 410 * (1 - 0.9 * fade), ...(i < 3 ? {} : { dead_codes: Math.round(80 * fade) }) } : { beta: Math.min(1, (i + 1) / 10) };
     return {
-      epoch: i + 1, train_total: reconstruction + kl, train_reconstruction: reconstruction, train_kl: kl,
-      held_out_total: reconstruction * 1.05 + kl + overfit + 30, held_out_reconstruction: reconstruction * 1.05 + overfit + 30, held_out_kl: kl * 1.02,
-      beta: Math.min(1, (i + 1) / 10), learning_rate: 0.001 * (0.5 + 0.5 * Math.cos((Math.PI * i) / 60)), best: i + 1 === 46, images_per_s: 930 + 20 * normal(),
+      epoch: i + 1, train: loss(reconstruction, second), held_out: loss(reconstruction * 1.05 + overfit + 30, second * 1.02),
+      figures, learning_rate: 0.001 * (0.5 + 0.5 * Math.cos((Math.PI * i) / 60)), best: i + 1 === 46, images_per_s: member === "vqvae" ? null : 930 + 20 * normal(),
     };
   });
   const seeds = [3, 11, 25, 38];
   return {
+    member,
     epochs,
     best_epoch: 46,
     snapshots: {
@@ -211,7 +245,8 @@ function history(normal, decode, side) {
   };
 }
 
-function latentData(latent, components, normal, decode) {
+/** `points`: embeddings that are no distributions, and nothing that decodes them. */
+function latentData(latent, components, normal, decode, points) {
   const shares = Array.from({ length: components }, (_, k) => 0.34 * 0.68 ** k);
   const spread = (k) => 3 / (1 + k * 0.5);
   const positions = [-3, -2, -1, 0, 1, 2, 3];
@@ -220,10 +255,10 @@ function latentData(latent, components, normal, decode) {
     components,
     calibration: Array.from({ length: 99 }, () => Array.from({ length: components }, (_, k) => spread(k) * normal())),
     ellipse: components < 2 ? null : { mean: [0, 0], covariance: [[9, 0.4], [0.4, 4]], chi_square: 5.991 },
-    kl_per_dimension: Array.from({ length: latent }, (_, k) => Math.max(0.0004, 4.2 * 0.7 ** k + 0.05 * Math.abs(normal()) * 0.6 ** k)),
-    traversals: Array.from({ length: Math.min(3, components) }, (_, k) => ({ name: `PC ${k + 1}`, positions, pictures: positions.map((at) => decode(100 * k + 50 + at)) }))
+    kl_per_dimension: Array.from({ length: points ? 0 : latent }, (_, k) => Math.max(0.0004, 4.2 * 0.7 ** k + 0.05 * Math.abs(normal()) * 0.6 ** k)),
+    traversals: points ? [] : Array.from({ length: Math.min(3, components) }, (_, k) => ({ name: `PC ${k + 1}`, positions, pictures: positions.map((at) => decode(100 * k + 50 + at)) }))
       .concat(Array.from({ length: Math.min(4, latent) }, (_, k) => ({ name: `dimension ${k + 1}`, positions, pictures: positions.map((at) => decode(100 * k + 77 + at)) }))),
-    prior_samples: Array.from({ length: 16 }, (_, k) => decode(500 + k)),
+    prior_samples: Array.from({ length: points ? 0 : 16 }, (_, k) => decode(500 + k)),
   };
 }
 

@@ -5,7 +5,7 @@ import { turned } from "../src/charts/plotly";
 import { ellipsePoints, gaussianOf } from "../src/numbers/ellipse";
 import { count, counted, known, pValue, percent, range, reason, sentence, setRate, signed, significant } from "../src/numbers/format";
 import { EVERYTHING, kindsOf, rowsOnScreen, selected } from "../src/numbers/gallery";
-import { ascending, countAbove, countAtLeast, histogram, quantile, roundRange } from "../src/numbers/sorted";
+import { ascending, countAbove, countAtLeast, histogram, nextDown, quantile, roundRange } from "../src/numbers/sorted";
 import type { ImageData } from "../src/report/data";
 
 describe("numbers as text", () => {
@@ -39,6 +39,9 @@ describe("sorted numbers", () => {
   });
   it("fall into bins, the upper end into the last", () => {
     expect(histogram([0, 0.5, 1, 1.5, 2, 9], 0, 2, 2).map((bin) => bin.count)).toEqual([2, 3]);
+  });
+  it("have a next one below", () => {
+    expect([1, -1, 0, -0].map(nextDown)).toEqual([1 - 2 ** -53, -1 - 2 ** -52, -Number.MIN_VALUE, -Number.MIN_VALUE]);
   });
   it("get a round range that is never empty", () => {
     const wide = roundRange(-0.9, 4.36);

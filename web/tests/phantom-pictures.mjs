@@ -40,15 +40,15 @@ export function drawPhantom(side, seed, kind, aspect = 1, blur = 2) {
   return { pixels: bytes(values), smooth: bytes(blurred(clean, side, blur)), values, clean: blurred(clean, side, blur), mask };
 }
 
-/** An 8-bit grey picture. */
-export function picture(pixels, side) {
-  return png(side, side, 1, pixels);
+/** An 8-bit grey picture: the upper `height` rows of pixels in rows of `width`. */
+export function picture(pixels, width, height = width) {
+  return png(width, height, 1, pixels.subarray(0, width * height));
 }
 
-/** The error map: 255 stands for 0.5. */
-export function errorPicture(drawn, side) {
+/** The heat map: 255 stands for 0.5. */
+export function errorPicture(drawn, side, height = side) {
   const error = drawn.values.map((value, i) => Math.abs(value - drawn.clean[i]) * 1.1);
-  return png(side, side, 1, bytes(blurred(error, side, 1).map((value) => value / 0.5)));
+  return picture(bytes(blurred(error, side, 1).map((value) => value / 0.5)), side, height);
 }
 
 /** One sheet of thumbnails. */

@@ -52,6 +52,11 @@ describe("the cost", () => {
     expect(cheapest(scores, costs)).toEqual({ threshold: 2, cost: 450 });
     expect(cheapest(scoresOf(images.slice(0, 4)), costs)).toBeNull();
   });
+  it("flags everything where that is cheapest", () => {
+    const below = scoresOf([{ score: 1, kind: "crack", group: 0 }, { score: 2, kind: null, group: 1 }]);
+    expect(cheapest(below, { ...costs, prevalence: 0.5 })).toEqual({ threshold: 1 - 2 ** -53, cost: 500 });
+    expect(cheapest(scoresOf([]), costs)).toBeNull();
+  });
 });
 
 describe("the next change of a verdict", () => {

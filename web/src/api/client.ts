@@ -55,7 +55,7 @@ export async function details(detector: string): Promise<DetectorDetails> {
   return found(await asked(() => client.GET("/api/v1/detectors/{detector}", { params: { path: { detector } } })));
 }
 
-/** One image's story; a failure of the image itself is a value, not an error. */
+/** Why one image's verdict is what it is; a failure of the image itself is a value, not an error. */
 export async function explain(detector: string, image: Blob, signal?: AbortSignal): Promise<Explanation | Failure> {
   const { data, error, response } = await patiently(() => client.POST("/api/v1/detectors/{detector}/explain", {
     params: { path: { detector } },
@@ -72,8 +72,10 @@ export async function explain(detector: string, image: Blob, signal?: AbortSigna
   throw refused(response, error);
 }
 
-export async function latent(detector: string): Promise<Latent> {
-  return found(await asked(() => client.GET("/api/v1/detectors/{detector}/latent", { params: { path: { detector } } })));
+/** The embedding space that is shown, or why there is none. */
+export async function latent(detector: string): Promise<Latent | { unavailable: string }> {
+  const answer = await asked(() => client.GET("/api/v1/detectors/{detector}/latent", { params: { path: { detector } } }));
+  return answer.response.status === 404 ? { unavailable: refused(answer.response, answer.error).message } : found(answer);
 }
 
 export async function decode(detector: string, what: { latents: number[][] } | { prior: { seed: number; count: number } }) {
@@ -86,7 +88,7 @@ export async function evaluation(detector: string): Promise<Evaluation> {
     const { done, of } = data as Schemas["EvaluationProgress"];
     return { state: "running", done, of };
   }
-  if (data !== undefined) return { state: "done", report: data as unknown as ReportData };
+  if (data !== undefined) return { state: "done", report: data as ReportData };
   if (response.status !== 404 && response.status !== 500) throw refused(response, error);
   const { message, hint } = refused(response, error);
   return { state: response.status === 404 ? "none" : "failed", detail: message, hint };

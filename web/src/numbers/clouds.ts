@@ -1,4 +1,4 @@
-// The points of the latent plots: which images go together, with a colour and a shape.
+// The points of the plots of the embedding space: which images go together, with a colour and a shape.
 import { KIND_COLOURS, KIND_SYMBOLS, colourAt, cssColour } from "../design/scales";
 import type { ImageData } from "../report/data";
 import { kindsOf } from "./gallery";

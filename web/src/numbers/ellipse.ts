@@ -1,8 +1,10 @@
 // The ellipse that holds a stated share of a two-dimensional normal distribution.
 
 export interface Gaussian {
-  mean: [number, number];
-  covariance: [[number, number], [number, number]];
+  /** Two numbers. */
+  mean: readonly number[];
+  /** Two rows of two. */
+  covariance: readonly (readonly number[])[];
 }
 
 /** Mean and covariance (divided by n - 1) of points; null with fewer than two. */
@@ -25,7 +27,8 @@ export function gaussianOf(points: readonly (readonly [number, number])[]): Gaus
 
 /** Points of the curve at squared Mahalanobis distance `chiSquare`; the first is repeated at the end. */
 export function ellipsePoints({ mean, covariance }: Gaussian, chiSquare: number, steps = 72): [number, number][] {
-  const [[a, b], [, d]] = covariance;
+  const [[a = 0, b = 0] = [], [, d = 0] = []] = covariance;
+  const [x = 0, y = 0] = mean;
   // Cholesky: covariance = L L^T.
   const l11 = Math.sqrt(Math.max(0, a));
   const l21 = l11 > 0 ? b / l11 : 0;
@@ -34,6 +37,6 @@ export function ellipsePoints({ mean, covariance }: Gaussian, chiSquare: number,
   return Array.from({ length: steps + 1 }, (_, i) => {
     const angle = (2 * Math.PI * (i % steps)) / steps;
     const [u, v] = [radius * Math.cos(angle), radius * Math.sin(angle)];
-    return [mean[0] + l11 * u, mean[1] + l21 * u + l22 * v];
+    return [x + l11 * u, y + l21 * u + l22 * v];
   });
 }

@@ -72,6 +72,14 @@ export function pValue(value: number): string {
   return value < 0.001 ? value.toExponential(1) : value < 0.1 ? value.toPrecision(2) : value.toFixed(2);
 }
 
+/** What a p-value by `n` calibration scores says. */
+export function pValueInWords(p: number | null | undefined, n: number): string {
+  if (p == null) return "no calibration scores to compare with";
+  if (p < 1.5 / (n + 1)) return `the smallest that ${counted(n, "calibration score")} can give`;
+  if (p > 0.5) return "most normals score this high";
+  return `about 1 normal in ${significant(1 / p, 2)} scores this high`;
+}
+
 /** "0.67 to 0.79". */
 export function range(interval: Interval, format: (value: number) => string = decimals): string {
   return `${format(interval.low)} to ${format(interval.high)}`;

@@ -1,5 +1,5 @@
-// What a threshold promises, from the scores of calibration normals alone (split conformal; Vovk 2012, Angelopoulos and
-// Bates 2021).
+// The promise of a threshold: its coverage guarantee, from the scores of calibration normals alone (split conformal
+// prediction; Vovk 2012, Angelopoulos and Bates 2021).
 //
 // Let n calibration normals and one new normal image be exchangeable, and k calibration scores lie above t. The new
 // image's score is anomalous if it lies above t, hence above the largest calibration score that t leaves normal; the

@@ -29,6 +29,15 @@ export function countAtLeast(sorted: ArrayLike<number>, limit: number): number {
   return sorted.length - low;
 }
 
+/** The greatest number below a finite `value`. */
+export function nextDown(value: number): number {
+  if (value === 0) return -Number.MIN_VALUE;
+  const number = new Float64Array([value]);
+  const bits = new BigInt64Array(number.buffer);
+  bits[0]! += value > 0 ? -1n : 1n;
+  return number[0]!;
+}
+
 /** The quantile at `share` (0 to 1), linear between neighbours (type 7, as NumPy's default). NaN without values. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
   if (sorted.length === 0) return Number.NaN;

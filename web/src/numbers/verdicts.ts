@@ -1,7 +1,7 @@
 // Verdicts at any threshold: the confusion matrix and all that follows from it.
 //
 // Anomalous if score > threshold; a tie is normal. What cannot be computed is null, never 0.
-import { ascending, countAbove } from "./sorted";
+import { ascending, countAbove, nextDown } from "./sorted";
 
 export interface Labelled {
   score: number;
@@ -77,15 +77,19 @@ export function costPerThousand(of: Rates, costs: Costs): number | null {
   return missed === null || alarms === null ? null : 1000 * (missed * costs.miss + alarms * costs.falseAlarm);
 }
 
-/** The threshold of lowest cost on these images: the largest score that it leaves normal. Ties go to the higher one. */
+/** Costs that differ by less are equal: they are sums of rounded shares. */
+const SAME_COST = 1 + 1e-12;
+
+/** The threshold of lowest cost on these images: the largest score that it leaves normal, or just below the smallest score
+ *  where everything is to be flagged. Ties go to the higher one. */
 export function cheapest(scores: Scores, costs: Costs): { threshold: number; cost: number } | null {
   let best: { threshold: number; cost: number } | null = null;
   const all = ascending([...scores.normals, ...scores.anomalies]);
-  for (let i = 0; i < all.length; i++) {
-    const threshold = all[i]!;
-    if (threshold === all[i + 1]) continue;
+  if (all.length === 0) return null;
+  const thresholds = [nextDown(all[0]!), ...all.filter((score, i) => score !== all[i + 1])];
+  for (const threshold of thresholds) {
     const cost = costPerThousand(rates(confusionAt(scores, threshold)), costs);
-    if (cost !== null && (best === null || cost <= best.cost)) best = { threshold, cost };
+    if (cost !== null && (best === null || cost <= best.cost * SAME_COST)) best = { threshold, cost };
   }
   return best;
 }

@@ -1,14 +1,17 @@
 // Finds a report's data in the page: as JSON, or as JSON compressed with gzip and written in base64.
 import type { ReportData } from "./data";
 
+/** The version of the data that this page shows. */
+const VERSION = 2;
+
 export async function readReport(page: Document): Promise<ReportData> {
   const element = page.getElementById("aberra-report");
   if (element === null) throw new Error("This page holds no report. Make one with `aberra report DETECTOR FOLDER`.");
   const text = element.textContent ?? "";
   const json = element.getAttribute("type") === "application/gzip" ? await unpacked(text) : text;
   const report = JSON.parse(json) as ReportData;
-  if (report.version !== 1) {
-    throw new Error(`This page shows reports of version 1; its data say version ${String(report.version)}. Make the report again with one version of aberra.`);
+  if (Number(report.version) !== VERSION) {
+    throw new Error(`This page shows report data of version ${VERSION} and found version ${String(report.version)}. Make the report again with one version of aberra.`);
   }
   element.remove();
   return report;

@@ -7,7 +7,7 @@ import { type Costs, scoresOf } from "../numbers/verdicts";
 import type { ImageData, ReportData } from "./data";
 import { shortAddress } from "./read";
 
-export const VIEWS = ["overview", "training", "threshold", "images", "latent", "compare"] as const;
+export const VIEWS = ["overview", "training", "threshold", "images", "embedding", "compare"] as const;
 export type View = (typeof VIEWS)[number];
 
 export class Session {

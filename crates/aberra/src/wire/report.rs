@@ -446,78 +446,85 @@ mod tests {
 
     use super::*;
 
-    const CONTRACT: &str = include_str!("../../../../web/src/report/data.ts");
+    /// The description from which the page's types, re-exported by `web/src/report/data.ts`, are generated.
+    const DESCRIPTION: &str = include_str!("../../../../web/src/api/openapi.json");
+    const READER: &str = include_str!("../../../../web/src/report/read.ts");
 
-    /// The fields of an interface of the contract, without those of objects within it.
-    fn fields(interface: &str) -> BTreeSet<String> {
-        let start = CONTRACT.find(&format!("export interface {interface} {{")).expect(interface);
-        let body = &CONTRACT[start..];
-        let body = &body[body.find('{').unwrap() + 1..body.find("\n}").unwrap()];
-        let (mut depth, mut names) = (0, BTreeSet::new());
-        let without_comments: String = body
-            .lines()
-            .filter(|line| !line.trim_start().starts_with(['/', '*']))
-            .collect::<Vec<_>>()
-            .join("\n");
-        for piece in without_comments.split([';', '\n']) {
-            let name = piece.trim_start().split_once(':').map(|(name, _)| name);
-            if let (0, Some(name)) = (depth, name.filter(|name| !name.contains(['{', ' ', '/']))) {
-                names.insert(name.to_owned());
-            }
-            depth += piece.matches('{').count() as i32 - piece.matches('}').count() as i32;
+    /// Follows a reference.
+    fn resolved<'a>(schemas: &'a Value, schema: &'a Value) -> &'a Value {
+        match schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
+            Some(name) => &schemas[name],
+            None => schema,
         }
-        names
     }
 
-    fn keys(value: &Value) -> BTreeSet<String> {
-        value.as_object().expect("an object").keys().cloned().collect()
+    /// What in `value` is not as described, by its place. Objects have the very fields that are described.
+    fn differences(schemas: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
+        let schema = resolved(schemas, schema);
+        if let Some(alternatives) = schema["oneOf"].as_array() {
+            let found = alternatives.iter().map(|one| differences(schemas, one, value, place));
+            return found.min_by_key(Vec::len).unwrap_or_default();
+        }
+        let types = match &schema["type"] {
+            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+            one => Vec::from_iter(one.as_str()),
+        };
+        let fits = types.is_empty()
+            || types.iter().any(|expected| match *expected {
+                "null" => value.is_null(),
+                "boolean" => value.is_boolean(),
+                "integer" => value.is_i64() || value.is_u64(),
+                "number" => value.is_number(),
+                "string" => value.is_string(),
+                "array" => value.is_array(),
+                _ => value.is_object(),
+            });
+        if !fits {
+            return vec![format!("{place}: expected {types:?}, found {value:.60}")];
+        }
+        if let Some(items) = value.as_array() {
+            let each = items.iter().enumerate();
+            let within = |(at, item)| differences(schemas, &schema["items"], item, &format!("{place}/{at}"));
+            return each.flat_map(within).collect();
+        }
+        let (Some(described), Some(fields)) = (schema["properties"].as_object(), value.as_object()) else {
+            return Vec::new();
+        };
+        let names: BTreeSet<&String> = described.keys().chain(fields.keys()).collect();
+        let field = |name: &String| match (described.get(name), fields.get(name)) {
+            (Some(schema), Some(value)) => differences(schemas, schema, value, &format!("{place}/{name}")),
+            (None, _) => vec![format!("{place}/{name}: not described")],
+            _ => vec![format!("{place}/{name}: described, and missing")],
+        };
+        names.into_iter().flat_map(field).collect()
+    }
+
+    fn differences_of(report: &Value) -> Vec<String> {
+        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        let schemas = &description["components"]["schemas"];
+        assert!(schemas["ReportData"]["properties"].is_object());
+        differences(schemas, &schemas["ReportData"], report, "")
     }
 
     #[test]
-    fn the_layout_is_the_contracts() {
-        let report = crate::report::example::report();
-        let json = serde_json::to_value(&report).unwrap();
-        for (interface, pointer) in [
-            ("ReportData", ""),
-            ("DetectorCard", "/detector"),
-            ("PartSize", "/detector/train"),
-            ("EvaluationData", "/evaluation"),
-            ("Interval", "/evaluation/auroc"),
-            ("TrainingData", "/training/0"),
-            ("ImageData", "/images/0"),
-            ("LatentData", "/latent"),
-            ("CompareData", "/compare"),
-        ] {
-            let found = json.pointer(pointer).unwrap();
-            assert_eq!(keys(found), fields(interface), "{interface}");
+    fn the_layout_is_the_one_from_which_the_pages_types_are_generated() {
+        let json = serde_json::to_value(crate::report::example::report()).unwrap();
+        assert_eq!(differences_of(&json), Vec::<String>::new());
+        assert!(READER.contains(&format!("const VERSION = {VERSION};")));
+    }
+
+    #[test]
+    fn a_layout_that_differs_is_found() {
+        let mut json = serde_json::to_value(crate::report::example::report()).unwrap();
+        json["detector"]["members"][0]["latent"] = 2.into();
+        json["training"][0]["epochs"][0]["figures"]["beta"] = "1".into();
+        json["images"][1]["pictures"].as_object_mut().unwrap().remove("error");
+        let found = differences_of(&json);
+        let places = ["/detector/members/0/latent", "/images/1/pictures", "/training"];
+        assert_eq!(found.len(), places.len(), "{found:?}");
+        for (place, found) in places.iter().zip(found) {
+            assert!(found.starts_with(place), "{place} {found}");
         }
-        // Objects without a name of their own: their fields stand in the contract as `name:`.
-        for pointer in [
-            "/thumbnails",
-            "/detector/promise",
-            "/detector/members/0",
-            "/evaluation/bootstrap",
-            "/evaluation/leaked",
-            "/evaluation/kinds/0",
-            "/evaluation/shortcuts/0",
-            "/evaluation/pixels",
-            "/evaluation/roc",
-            "/evaluation/pr",
-            "/training/0/epochs/0",
-            "/training/0/snapshots",
-            "/training/0/snapshots/epochs/0",
-            "/images/0/nearest/0",
-            "/images/0/pictures",
-            "/latent/ellipse",
-            "/latent/traversals/0",
-            "/compare/rows/0",
-            "/compare/rows/0/roc",
-        ] {
-            for key in keys(json.pointer(pointer).unwrap_or_else(|| panic!("{pointer}"))) {
-                assert!(CONTRACT.contains(&format!("{key}:")), "{pointer}/{key}");
-            }
-        }
-        assert!(CONTRACT.contains(&format!("version: {VERSION};")));
     }
 
     #[test]

@@ -1,0 +1,47 @@
+// What was measured on one image, by member, in the order of the detector's measurements. A measurement's full name is
+// `member.measurement`; those of the image itself stand under `image`.
+import type { Descriptor } from "../report/data";
+
+export interface Measured {
+  /** Without the member's. */
+  name: string;
+  /** What it measures, in one phrase. */
+  about: string;
+  unit: string;
+  /** Whether a large value says that the image is unusual; where not, it describes the image. */
+  unusual: boolean;
+  value: number;
+  /** Among the calibration normals, 0 to 100. */
+  percentile: number | null;
+}
+
+export interface MemberEvidence {
+  member: string;
+  measurements: Measured[];
+}
+
+/** Evidence by member. A measurement without a descriptor comes last. */
+export function byMember(descriptors: readonly Descriptor[], evidence: Readonly<Record<string, number>>, percentiles: Readonly<Record<string, number>>): MemberEvidence[] {
+  const described = new Set(descriptors.map((one) => one.name));
+  const others = Object.keys(evidence).filter((name) => !described.has(name));
+  const all = [...descriptors, ...others.map((name): Descriptor => ({ name, about: "", unit: "", direction: "context" }))];
+  const members = new Map<string, Measured[]>();
+  for (const { name: fullName, about, unit, direction } of all) {
+    const value = evidence[fullName];
+    if (value === undefined) continue;
+    const dot = fullName.indexOf(".");
+    const member = dot < 0 ? "" : fullName.slice(0, dot);
+    const measured = { name: spaced(fullName.slice(dot + 1)), about, unit: raised(unit), unusual: direction === "higher-is-unusual", value, percentile: percentiles[fullName] ?? null };
+    members.set(member, [...(members.get(member) ?? []), measured]);
+  }
+  return [...members].map(([member, measurements]) => ({ member, measurements }));
+}
+
+/** A name as words: `peak_error` is "peak error". */
+export function spaced(name: string): string {
+  return name.replaceAll("_", " ");
+}
+
+function raised(unit: string): string {
+  return unit.replaceAll("^2", "²").replaceAll("^3", "³");
+}
