@@ -73,7 +73,7 @@ struct QueuedImage {
     want: Want,
     reply: oneshot::Sender<Result<Verdict, ImageProblem>>,
     queued: Instant,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 impl Engine {
@@ -197,7 +197,7 @@ impl Engine {
         self.metrics.decoded(started.elapsed());
         served.statistics.compute_input.add(started.elapsed());
         let (reply, verdict) = oneshot::channel();
-        let job = QueuedImage { served, input: input?, want, reply, queued: Instant::now(), _room: room };
+        let job = QueuedImage { served, input: input?, want, reply, queued: Instant::now(), room };
         self.queue.send(job).map_err(|_| ImageProblem::internal())?;
         verdict.await.map_err(|_| ImageProblem::internal())?
     }
@@ -274,7 +274,7 @@ impl Batcher {
                 let waited = started.duration_since(job.queued);
                 self.metrics.waited(waited);
                 served.statistics.queue.add(waited);
-                (Ok(job.input), (job.reply, job._room))
+                (Ok(job.input), (job.reply, job.room))
             })
             .unzip();
         let count = inputs.len();
@@ -282,7 +282,7 @@ impl Batcher {
         self.metrics.judged(count, started.elapsed());
         served.statistics.judged(count, started.elapsed());
         let mut verdicts = verdicts.unwrap_or_default().into_iter();
-        for (reply, _room) in replies {
+        for (reply, room) in replies {
             let verdict = match verdicts.next() {
                 Some(verdict) => verdict.map_err(|error| ImageProblem::of(&error)),
                 None => Err(ImageProblem::internal()),
@@ -290,6 +290,8 @@ impl Batcher {
             if let Ok(verdict) = &verdict {
                 self.metrics.verdict(&served.name, verdict.anomalous);
             }
+            // First, so that a client which has its answer never finds its own place taken.
+            drop(room);
             // Whoever has left wants no answer.
             let _ = reply.send(verdict);
         }

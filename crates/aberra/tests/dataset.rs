@@ -305,16 +305,21 @@ proptest! {
                 prop_assert!(groups[a].is_disjoint(&groups[b]));
             }
         }
-        // One per group but in train, which has all members of its groups.
-        for part in 1..4 {
-            prop_assert_eq!(groups[part].len(), parts[part].len());
+        // All members of their groups but in calibration, which has one of each.
+        let members = |group: &usize| match normals.get(*group) {
+            Some(&count) => count,
+            None => anomalies[group - normals.len()],
+        };
+        for part in [0, 1, 3] {
+            prop_assert_eq!(parts[part].len(), groups[part].iter().map(members).sum::<usize>());
         }
-        prop_assert_eq!(split.train.len(), groups[0].iter().map(|&group| normals[group]).sum::<usize>());
+        prop_assert_eq!(groups[2].len(), split.calibration.len());
         for part in &parts[..3] {
             prop_assert!(part.iter().all(|&index| dataset.samples[index].label.is_normal()));
         }
         prop_assert_eq!((split.calibration.len() + 1) % 20, 0);
-        prop_assert_eq!(split.test.iter().filter(|&&index| !dataset.samples[index].label.is_normal()).count(), anomalies.len());
+        let tested = split.test.iter().filter(|&&index| !dataset.samples[index].label.is_normal());
+        prop_assert_eq!(tested.count(), anomalies.iter().sum::<usize>());
         let other = make(&SplitSettings { seed: seed + 1, ..settings }).unwrap();
         prop_assert_ne!(&other.calibration, &split.calibration);
     }
@@ -330,7 +335,8 @@ fn folds_test_every_group_of_normals_once() {
         tested.extend(split.test.iter().map(|&index| grouping.group_of[index]).filter(|&group| group < 103));
     }
     tested.sort_unstable();
-    assert_eq!(tested, (0..103).collect::<Vec<_>>());
+    // Both members of each group.
+    assert_eq!(tested, (0..103).flat_map(|group| [group, group]).collect::<Vec<_>>());
     assert!(
         Split::fold(&dataset, &inspection, &grouping, &settings, Fold { index: 5, of: 5 })
             .unwrap_err()

@@ -114,7 +114,11 @@ pub fn train<M: Trainable>(
         let sums = std::mem::take(&mut position.sums);
         (position.epoch, position.step_in_epoch) = (epoch + 1, 0);
         let plain = model.valid();
-        let held_out_loss = held_out_loss(&plain, held_out, epoch, &context.device)?;
+        let (held_out_loss, held_out_weights) = held_out_loss(&plain, held_out, epoch, &context.device)?;
+        if term_weights.is_empty() {
+            // Resumed behind the epoch's last step: the loss has the same terms.
+            term_weights = held_out_weights;
+        }
         if !held_out_loss.total.is_finite() {
             return Err(diverged(position.epoch, optimizer.step as usize, context));
         }
@@ -173,13 +177,13 @@ pub fn train<M: Trainable>(
     Ok(Trained { model: model.valid(), epoch, standardized_shift: synthetic.then_some(value) })
 }
 
-/// The loss on the held-out normals, without sampling.
+/// The loss on the held-out normals, without sampling, and its terms' names and weights.
 fn held_out_loss<M: Trainable>(
     model: &M,
     held_out: &Inputs<'_>,
     epoch: usize,
     device: &Device,
-) -> Result<LossRecord> {
+) -> Result<(LossRecord, Vec<(&'static str, f64)>)> {
     let shape = held_out.shape();
     let (mut sums, mut term_weights) = (LossSums::default(), Vec::new());
     held_out.chunks(HELD_OUT_BATCH, |normals| {
@@ -190,7 +194,7 @@ fn held_out_loss<M: Trainable>(
         term_weights = loss.weights();
         Ok(())
     })?;
-    Ok(sums.record(&term_weights))
+    Ok((sums.record(&term_weights), term_weights))
 }
 
 fn out_of_patience(settings: &TrainSettings, position: &Position) -> bool {

@@ -487,8 +487,13 @@ mod tests {
             let within = |(at, item)| differences(schemas, &schema["items"], item, &format!("{place}/{at}"));
             return each.flat_map(within).collect();
         }
-        let (Some(described), Some(fields)) = (schema["properties"].as_object(), value.as_object()) else {
-            return Vec::new();
+        let Some(fields) = value.as_object() else { return Vec::new() };
+        let Some(described) = schema["properties"].as_object() else {
+            // A map: every value is described alike.
+            let each = |(name, value)| {
+                differences(schemas, &schema["additionalProperties"], value, &format!("{place}/{name}"))
+            };
+            return fields.iter().flat_map(each).collect();
         };
         let names: BTreeSet<&String> = described.keys().chain(fields.keys()).collect();
         let field = |name: &String| match (described.get(name), fields.get(name)) {
