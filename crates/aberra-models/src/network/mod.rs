@@ -1,7 +1,7 @@
 //! Networks: an encoder from images to a latent space, and the decoder that mirrors it, as plain Burn modules.
 //!
 //! They touch no files, clock or hidden randomness: initial weights come from a generator given to them. A new
-//! architecture is one file here and one variant of [`Network`].
+//! architecture is one file here and one variant of the enum `Network`.
 
 pub(crate) mod convolutional;
 pub(crate) mod layer;
