@@ -1,10 +1,10 @@
-//! Times the layers of a VAE, by default the peer: least milliseconds of seven runs and GFLOP/s of each direction, beside
-//! the product of two 2,048 x 2,048 matrices by the library under Burn. Layers that take nine products for sixteen may
-//! lie above that.
+//! Times the layers of a VAE, by default that of the speed comparison: minimum of seven runs in milliseconds, and
+//! GFLOP/s of the forward and backward passes, beside the product of two 2,048 x 2,048 matrices by the library under
+//! Burn. Layers that use the Winograd algorithm may exceed that.
 //!
 //! `cargo run --release -p aberra-kernels --example layers [batch] [threads] [size_px] [channels ...]`; with one thread
-//! in processor time. `ABERRA_PRECISION=bf16` rounds the operands, and `ABERRA_KERNELS` names an instruction set in place
-//! of the widest.
+//! in processor time. `ABERRA_PRECISION=bf16` rounds the operands, and `ABERRA_KERNELS` names an instruction set in
+//! place of the widest.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring program")]
 
 use aberra_kernels::{
@@ -15,7 +15,7 @@ use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::time::Instant;
 
-/// Least time of seven runs. On one thread that is processor time, which a busy machine hardly disturbs.
+/// Minimum time of seven runs. On one thread it is processor time, which is robust on a busy machine.
 fn least_ms(mut work: impl FnMut()) -> f64 {
     work();
     let times = (0..7).map(|_| {
@@ -31,7 +31,7 @@ fn least_ms(mut work: impl FnMut()) -> f64 {
 
 /// Processor time of this thread, on Linux.
 fn processor_ms() -> Option<f64> {
-    // The kernel brings the number up to date when the thread gives way.
+    // The operating system updates the counter when the thread yields.
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(text.split(' ').next()?.parse::<f64>().ok()? / 1e6)
@@ -50,7 +50,7 @@ fn report(name: &str, gflop: f64, times: &[(&str, f64)]) -> f64 {
     times.iter().map(|(_, ms)| ms).sum()
 }
 
-/// Numbers from -0.1 to 0.1 without a visible pattern.
+/// Pseudo-random numbers from -0.1 to 0.1.
 fn values(count: usize) -> Vec<f32> {
     (0..count).map(|index| ((index * 2_654_435_761) % 2_001) as f32 / 1e4 - 0.1).collect()
 }

@@ -3,9 +3,9 @@
 use crate::exponential::sigmoid;
 use crate::wide::wide;
 
-/// A function applied to every element of a layer's output.
+/// An element-wise non-linearity, applied to a layer's output.
 ///
-/// The derivative of each is a function of its output alone, so a layer need not keep its pre-activation.
+/// The derivative of each can be computed from its output alone, so the backward pass does not need the pre-activation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Activation {
     /// `x`
@@ -75,7 +75,7 @@ impl Activation {
 
 wide! {
     fn apply(values: &mut [f32], activation: Activation) {
-        // A match outside of the loop, so that each loop is one that the compiler can do in wide registers.
+        // The match is outside the loop so that each loop can be vectorised.
         match activation {
             Activation::Identity => {}
             Activation::Relu => values.iter_mut().for_each(|x| *x = Activation::Relu.apply(*x)),
@@ -87,7 +87,7 @@ wide! {
         }
     }
 
-    /// Takes a gradient back through an activation.
+    /// Backward pass: multiplies a gradient by the derivative at `output`.
     pub(crate) fn gate(gradient: &[f32], output: &[f32], activation: Activation, target: &mut [f32]) {
         let gated = target.iter_mut().zip(gradient).zip(output);
         match activation {

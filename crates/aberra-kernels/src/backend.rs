@@ -1,4 +1,5 @@
-//! The operations as an extension of Burn's backends: stock operations by default, our kernels on the CPU.
+//! The operations as a Burn backend extension: composed of stock Burn operations by default, the kernels of this crate
+//! on the CPU backend.
 
 use crate::activation::Activation;
 use crate::cost::PixelLikelihood;
@@ -10,11 +11,12 @@ use crate::similarity::Similarity;
 use crate::stock;
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
-/// The operations that a device can run; all tensors channels-last, weights `[kernel height, kernel width, large, small]`
-/// with *large* the input channels of a convolution or the output channels of a transposed one.
+/// The operations of this crate for one backend. All tensors are channels-last; weights are
+/// `[kernel height, kernel width, large, small]`, where *large* are the input channels of a convolution or the output
+/// channels of a transposed convolution.
 ///
-/// The methods named `..._gradient` take the gradient of an operation's output together with that output, and go back
-/// through the activation themselves.
+/// The methods named `..._gradient` take the gradient with respect to an operation's output together with that output,
+/// and include the backward pass of the activation.
 #[backend_extension(Flex, Autodiff)]
 pub trait Kernels: Backend {
     /// `activation(convolution(input, weight) + bias)`.
@@ -29,7 +31,7 @@ pub trait Kernels: Backend {
         stock::convolution::<Self>(input, weight, bias, geometry, activation, precision)
     }
 
-    /// Gradient of a convolution's input; of `input` only the shape matters.
+    /// Gradient with respect to a convolution's input; of `input` only the shape is used.
     fn convolution_input_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -44,7 +46,7 @@ pub trait Kernels: Backend {
         )
     }
 
-    /// Gradient of a convolution's weights; of `weight` only the shape matters.
+    /// Gradient with respect to a convolution's weights; of `weight` only the shape is used.
     fn convolution_weight_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -71,7 +73,7 @@ pub trait Kernels: Backend {
         stock::transposed_convolution::<Self>(input, weight, bias, geometry, activation, precision)
     }
 
-    /// Gradient of a transposed convolution's input.
+    /// Gradient with respect to a transposed convolution's input.
     fn transposed_convolution_input_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -85,7 +87,7 @@ pub trait Kernels: Backend {
         )
     }
 
-    /// Gradient of a transposed convolution's weights; of `weight` only the shape matters.
+    /// Gradient with respect to a transposed convolution's weights; of `weight` only the shape is used.
     fn transposed_convolution_weight_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -111,7 +113,7 @@ pub trait Kernels: Backend {
         stock::dense::<Self>(input, weight, bias, activation, precision)
     }
 
-    /// Gradient of a dense layer's input.
+    /// Gradient with respect to a dense layer's input.
     fn dense_input_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -122,7 +124,7 @@ pub trait Kernels: Backend {
         stock::dense_input_gradient::<Self>(gradient, output, weight, activation, precision)
     }
 
-    /// Gradient of a dense layer's weights.
+    /// Gradient with respect to a dense layer's weights.
     fn dense_weight_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -133,7 +135,7 @@ pub trait Kernels: Backend {
         stock::dense_weight_gradient::<Self>(gradient, output, input, activation, precision)
     }
 
-    /// Gradient of a bias: the sum over all dimensions but the last.
+    /// Gradient with respect to a bias: the sum over all dimensions but the last.
     fn bias_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -142,8 +144,8 @@ pub trait Kernels: Backend {
         stock::bias_gradient::<Self>(gradient, output, activation)
     }
 
-    /// `activation((input - mean) / sqrt(variance + epsilon) * scale + shift)` over all dimensions but the last; with it
-    /// the mean and the biased variance, neither of which is differentiated.
+    /// `activation((input - mean) / sqrt(variance + epsilon) * scale + shift)` with statistics over all dimensions but
+    /// the last. Returns the output, the mean and the biased variance; the latter two are not differentiated.
     fn normalization(
         input: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -153,7 +155,7 @@ pub trait Kernels: Backend {
         stock::norm::batch_norm::<Self>(input, scale, shift, settings)
     }
 
-    /// Gradients of a batch normalisation's input, scale and shift.
+    /// Gradients with respect to a batch normalisation's input, scale and shift.
     fn normalization_gradients(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -167,8 +169,9 @@ pub trait Kernels: Backend {
         stock::norm::batch_norm_gradients::<Self>(gradient, input, scale, [mean, variance], settings.epsilon)
     }
 
-    /// -log p(target | output) summed over pixels, the mean over the batch, shape `[1]`. `output` is
-    /// `[batch, height, width, outputs]`, `target` `[batch, height, width, channels]` and a constant.
+    /// Negative log-likelihood -log p(target | output), summed over pixels and averaged over the batch, shape `[1]`.
+    /// `output` is `[batch, height, width, outputs]`; `target` is `[batch, height, width, channels]` and not
+    /// differentiated.
     fn reconstruction_cost(
         output: FloatTensor<Self>,
         target: FloatTensor<Self>,
@@ -177,7 +180,7 @@ pub trait Kernels: Backend {
         stock::cost::reconstruction_cost::<Self>(output, target, likelihood)
     }
 
-    /// Gradient of the cost's output, from the gradient of the cost, shape `[1]`.
+    /// Gradient with respect to the decoder output, from the gradient of the cost, shape `[1]`.
     fn reconstruction_cost_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -187,8 +190,8 @@ pub trait Kernels: Backend {
         stock::cost::reconstruction_cost_gradient::<Self>(gradient, output, target, likelihood)
     }
 
-    /// One minus the structural similarity of `[batch, height, width, channels]`, the mean over batch and channels, shape
-    /// `[1]`. `target` is a constant.
+    /// 1 - SSIM or 1 - MS-SSIM of `[batch, height, width, channels]`, averaged over batch and channels, shape `[1]`.
+    /// `target` is not differentiated.
     fn structural_dissimilarity(
         output: FloatTensor<Self>,
         target: FloatTensor<Self>,
@@ -197,7 +200,7 @@ pub trait Kernels: Backend {
         stock::similarity::structural_dissimilarity::<Self>(output, target, similarity)
     }
 
-    /// Gradient of the dissimilarity's output, from the gradient of the dissimilarity, shape `[1]`.
+    /// Gradient with respect to `output`, from the gradient of the dissimilarity, shape `[1]`.
     fn structural_dissimilarity_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
@@ -207,8 +210,8 @@ pub trait Kernels: Backend {
         stock::similarity::structural_dissimilarity_gradient::<Self>(gradient, output, target, similarity)
     }
 
-    /// KL(N(mean, exp(log variance)) || N(0, 1)) of `[batch, latent]`: the sum over dimensions, each at least
-    /// `free_bits` nats, of the mean over the batch. Shape `[1]`.
+    /// KL(N(mean, exp(log variance)) || N(0, 1)) of `[batch, latent]`: averaged over the batch, then summed over
+    /// dimensions, each of which counts at least `free_bits` nats. Shape `[1]`.
     fn kl_divergence(
         mean: FloatTensor<Self>,
         log_variance: FloatTensor<Self>,
@@ -217,7 +220,7 @@ pub trait Kernels: Backend {
         stock::cost::kl_divergence::<Self>(mean, log_variance, free_bits)
     }
 
-    /// Gradients of mean and log-variance, from the gradient of the divergence, shape `[1]`.
+    /// Gradients with respect to mean and log-variance, from the gradient of the divergence, shape `[1]`.
     fn kl_divergence_gradients(
         gradient: FloatTensor<Self>,
         mean: FloatTensor<Self>,
@@ -227,7 +230,7 @@ pub trait Kernels: Backend {
         stock::cost::kl_divergence_gradients::<Self>(gradient, mean, log_variance, free_bits)
     }
 
-    /// Parameter, first and second moment after a step of Adam.
+    /// Parameter, first and second moment after one Adam step.
     fn adam(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,

@@ -1,37 +1,37 @@
-//! bfloat16, the upper half of an `f32`: rounding to it, and two of them in one value.
+//! bfloat16, the upper 16 bits of an `f32`: rounding, and pairs of bfloat16 packed into 32 bits.
 
-/// Two bfloat16 that follow each other along the depth.
+/// Two bfloat16 that are adjacent along the depth, as the dot-product instructions expect them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(transparent)]
 pub(crate) struct Pair(u32);
 
 impl Pair {
-    /// Rounds both.
+    /// Rounds both values to bfloat16.
     #[inline(always)]
     pub(crate) fn new([first, second]: [f32; 2]) -> Self {
         Self(rounded(first).to_bits() >> 16 | rounded(second).to_bits())
     }
 
-    /// The first in the lower half.
+    /// The packed bits, with the first value in the lower half.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(crate) fn bits(self) -> u32 {
         self.0
     }
 
-    /// Both, the first in front.
+    /// Both values, in order.
     #[inline(always)]
     pub(crate) fn parts(self) -> [f32; 2] {
         [f32::from_bits(self.0 << 16), f32::from_bits(self.0 & 0xffff_0000)]
     }
 }
 
-/// The nearest bfloat16, of two equally near the one whose last bit is 0. A NaN stays one.
+/// Rounds to the nearest bfloat16, ties to even. NaN stays NaN.
 #[inline(always)]
 pub(crate) fn rounded(value: f32) -> f32 {
     let bits = value.to_bits();
     let is_nan = bits & 0x7fff_ffff > 0x7f80_0000;
-    // Half of the last place that is kept, less the little that makes a tie go down to an even number.
+    // Half a unit in the last place that is kept, minus one unless the kept part is odd: ties go to even.
     let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
     f32::from_bits(if is_nan { bits | 0x0040_0000 } else { nearest } & 0xffff_0000)
 }
@@ -55,7 +55,7 @@ mod tests {
         ] {
             assert_eq!(rounded(value).to_bits(), f32::to_bits(expected), "{value}");
         }
-        // A NaN whose few bits would be lost, and one that would overflow into a number.
+        // A NaN whose payload would be truncated away, and one that would overflow into a number.
         for bits in [0x7f80_0001, 0x7fff_ffff, 0xffff_ffff] {
             assert!(rounded(f32::from_bits(bits)).is_nan());
         }

@@ -1,30 +1,30 @@
-//! Convolution and its adjoint, on `[batch, height, width, channels]`.
+//! Convolution and its adjoint on `[batch, height, width, channels]`, as matrix products with implicit im2col.
 //!
-//! [`gather`] goes from the large side to the small side: it is a convolution, and the input gradient of a transposed
-//! one. [`spread`] goes from the small side to the large side: a transposed convolution, and the input gradient of a
-//! convolution. Both read a zero-padded copy of their input in place, row by row of the kernel, without im2col.
-//! For `spread` the large side is split into stride x stride phases, each an ordinary convolution with stride 1 over
-//! the taps that reach it.
+//! [`gather`] maps the large side to the small side: a convolution, or the input gradient of a transposed convolution.
+//! [`spread`] maps the small side to the large side: a transposed convolution, or the input gradient of a convolution.
+//! Neither materialises an im2col matrix: the rows of the left operand are runs in a zero-padded copy of the input, one
+//! run for each row of the kernel. `spread` splits the large side into stride x stride phases, each an ordinary
+//! convolution with stride 1 over the taps that reach it.
 //!
-//! Depths, and places in a window, are counted in values of the operands.
+//! Depths and offsets into a window are counted in operand values (a pair of bfloat16 counts once).
 
 use crate::activation::Activation;
-use crate::epilogue::End;
-use crate::geometry::{Plane, Sizes};
+use crate::epilogue::Epilogue;
+use crate::geometry::{ImageSize, Sizes};
 use crate::operand::{Operands, with_operands};
 use crate::pool;
 use crate::precision::Precision;
-use crate::product::{Panels, Product, ROW_BLOCK, Rows};
+use crate::product::{Panels, Product, ROW_BLOCK, RowBlocks};
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
 use crate::tile::{LANES, Runs};
-use crate::window::{Part, copy_window};
+use crate::window::{Region, copy_window};
 use crate::winograd;
 use rayon::prelude::*;
 
-/// Elements of a padded copy that should stay in the second-level cache.
+/// Elements of a padded copy that should stay in the L2 cache.
 const WINDOW_ELEMENTS: usize = 48 * 1024;
-/// With so few large channels, [`spread`] multiplies all taps at once and sums the columns afterwards.
+/// Up to this many large channels, [`spread`] multiplies by all taps at once and scatters the results (col2im).
 const FEW_CHANNELS: usize = 4;
 
 /// `small[y, x, s] = activation(bias[s] + sum over kernel and l of large[y stride + ky - padding, ..., l] weight[ky, kx, l, s])`.
@@ -55,21 +55,21 @@ fn gather_operands<O: Operands>(
     let channels = sizes.large.channels / O::DEPTH;
     let width = (sizes.small.width.max(1) - 1) * stride + kernel_width;
     let length = kernel_width * channels;
-    let rows = Rows::new(Runs { count: kernel_height, stride: width * channels, ..Runs::one(length) });
+    let rows = RowBlocks::new(Runs { count: kernel_height, stride: width * channels, ..Runs::one(length) });
     let strip = strip_height(sizes.small, stride * width * channels);
-    let (end, after) = End::split(activation);
+    let (epilogue, after) = Epilogue::split(activation);
     let mut output = pool::take(sizes.batch * sizes.small.len());
     for_each_strip(&mut output, sizes.small, strip, |image, top, output| {
         O::Value::with_scratch(|scratch| {
             let height = output.len() / (sizes.small.width * sizes.small.channels);
-            let part = Part {
+            let region = Region {
                 top: (top * stride) as isize - padding as isize,
                 left: -(padding as isize),
                 height: (height - 1) * stride + kernel_height,
                 width,
             };
             let source = large.part(image * sizes.large.len(), sizes.large.len());
-            let window = copy_window::<O>(source, sizes.large, part, &mut scratch.window);
+            let window = copy_window::<O>(source, sizes.large, region, &mut scratch.window);
             scratch.starts.clear();
             for y in 0..height {
                 let line = y * stride * width;
@@ -77,8 +77,14 @@ fn gather_operands<O: Operands>(
             }
             scratch.places.clear();
             scratch.places.extend((0..scratch.starts.len()).map(|row| row * sizes.small.channels));
-            let product =
-                Product { values: window, starts: &scratch.starts, rows: &rows, panels: &panels, bias, end };
+            let product = Product {
+                values: window,
+                starts: &scratch.starts,
+                rows: &rows,
+                panels: &panels,
+                bias,
+                epilogue,
+            };
             product.write_to(output, &scratch.places, &mut scratch.sums);
             after.apply_all(output);
         });
@@ -86,7 +92,8 @@ fn gather_operands<O: Operands>(
     output
 }
 
-/// The adjoint of [`gather`]: `large[...] = activation(bias + sum of small[...] weight[...])` over the same pairs.
+/// The adjoint of [`gather`]: `large[...] = activation(bias + sum of small[...] weight[...])` over the same index
+/// pairs.
 pub(crate) fn spread(
     small: Signal<'_>,
     weight: &[f32],
@@ -117,35 +124,35 @@ fn spread_phases<O: Operands>(
     let columns = sizes.large.channels;
     let down: Vec<Phase> = (0..stride).map(|phase| Phase::new(phase, sizes, sizes.kernel[0])).collect();
     let across: Vec<Phase> = (0..stride).map(|phase| Phase::new(phase, sizes, sizes.kernel[1])).collect();
-    // The part of the small side that the phases of one strip of `strip` rows per phase read.
+    // The region of the small side that the phases of one strip, with `strip` rows per phase, read.
     let (before_y, after_y) = reach(&down);
     let (before_x, after_x) = reach(&across);
     let width = sizes.large.width.div_ceil(stride) + (before_x + after_x) as usize;
-    let phases: Vec<(Panels<O::Value>, Rows)> = down
+    let phases: Vec<(Panels<O::Value>, RowBlocks)> = down
         .iter()
         .flat_map(|y| across.iter().map(move |x| (y, x)))
         .map(|(y, x)| {
             let runs = Runs { count: y.taps, stride: width * channels, ..Runs::one(x.taps * channels) };
-            (pack_phase::<O>(weight, sizes, y, x), Rows::new(runs))
+            (pack_phase::<O>(weight, sizes, y, x), RowBlocks::new(runs))
         })
         .collect();
     let strip = strip_height(
-        Plane { height: sizes.large.height.div_ceil(stride), width: width * stride, channels },
+        ImageSize { height: sizes.large.height.div_ceil(stride), width: width * stride, channels },
         width * channels,
     );
-    let (end, after) = End::split(activation);
+    let (epilogue, after) = Epilogue::split(activation);
     let mut output = pool::take(sizes.batch * sizes.large.len());
     for_each_strip(&mut output, sizes.large, strip * stride, |image, top, output| {
         O::Value::with_scratch(|scratch| {
             let height = output.len() / (sizes.large.width * columns);
-            let part = Part {
+            let region = Region {
                 top: (top / stride) as isize - before_y,
                 left: -before_x,
                 height: height.div_ceil(stride) + (before_y + after_y) as usize,
                 width,
             };
             let source = small.part(image * sizes.small.len(), sizes.small.len());
-            let window = copy_window::<O>(source, sizes.small, part, &mut scratch.window);
+            let window = copy_window::<O>(source, sizes.small, region, &mut scratch.window);
             for (index, (panels, rows)) in phases.iter().enumerate() {
                 let (phase_y, phase_x) = (index / stride, index % stride);
                 let lines = height.saturating_sub(phase_y).div_ceil(stride);
@@ -160,7 +167,8 @@ fn spread_phases<O: Operands>(
                     let line = (y * stride + phase_y) * sizes.large.width + phase_x;
                     scratch.places.extend((0..pixels).map(|x| (line + x * stride) * columns));
                 }
-                let product = Product { values: window, starts: &scratch.starts, rows, panels, bias, end };
+                let product =
+                    Product { values: window, starts: &scratch.starts, rows, panels, bias, epilogue };
                 product.write_to(output, &scratch.places, &mut scratch.sums);
             }
             after.apply_all(output);
@@ -169,7 +177,8 @@ fn spread_phases<O: Operands>(
     output
 }
 
-/// [`spread`] for few large channels: small pixels times all taps, then each large pixel sums what reaches it.
+/// [`spread`] for few large channels: small pixels times all taps, then a col2im that sums what reaches each large
+/// pixel.
 fn spread_few_channels<O: Operands>(
     small: Signal<'_>,
     weight: &[f32],
@@ -192,8 +201,8 @@ fn spread_few_channels<O: Operands>(
         }
     });
     let depth = sizes.small.channels / O::DEPTH;
-    let rows = Rows::new(Runs::one(depth));
-    // A line of the large side with its padding, in which every small pixel's taps lie in one piece.
+    let rows = RowBlocks::new(Runs::one(depth));
+    // A padded line of the large side, in which the taps of each small pixel are contiguous.
     let covered = (sizes.small.width.max(1) - 1) * stride + kernel_width;
     let length = (padding + sizes.large.width).max(covered) * channels;
     let empty: Vec<f32> = match bias {
@@ -205,7 +214,7 @@ fn spread_few_channels<O: Operands>(
     for_each_strip(&mut output, sizes.large, strip, |image, top, output| {
         O::Value::with_scratch(|scratch| {
             let height = output.len() / (sizes.large.width * channels);
-            // Small rows that reach this strip: y stride + ky = large y + padding for some ky below the kernel height.
+            // Small rows that reach this strip: y stride + ky = large y + padding for some ky < kernel height.
             let first = (top + padding + 1).saturating_sub(kernel_height).div_ceil(stride);
             let last = ((top + height - 1 + padding) / stride + 1).min(sizes.small.height);
             let first = first.min(last);
@@ -224,7 +233,7 @@ fn spread_few_channels<O: Operands>(
                 rows: &rows,
                 panels: &panels,
                 bias: None,
-                end: End::Sum,
+                epilogue: Epilogue::Identity,
             };
             product.write_to(products, &scratch.places, &mut scratch.sums);
             let line = at_least(&mut scratch.line, empty.len());
@@ -247,15 +256,15 @@ fn spread_few_channels<O: Operands>(
     output
 }
 
-/// Adds one row of the kernel for every pixel of a small line, `taps` apart in `products`, to where it lies in the large.
+/// Adds one kernel row of each pixel of a small line, `taps` apart in `products`, to the large line that it reaches.
 fn add_taps(line: &mut [f32], products: &[f32], taps: usize, sizes: &Sizes) {
     let (length, step) =
         (sizes.kernel[1] * sizes.large.channels, sizes.geometry.stride * sizes.large.channels);
-    // Neighbours overlap; pixels so far apart do not, and need not wait for each other.
+    // Neighbours overlap; pixels this far apart do not, so their additions are independent.
     let apart = sizes.kernel[1].div_ceil(sizes.geometry.stride);
     for first in 0..apart.min(sizes.small.width) {
         let pixels = (first..sizes.small.width).step_by(apart);
-        // Fixed lengths compile to plain loads, additions and stores.
+        // Constant lengths compile to vector loads, additions and stores.
         match length {
             4 => pixels.for_each(|x| add::<4>(&mut line[x * step..], &products[x * taps..])),
             8 => pixels.for_each(|x| add::<8>(&mut line[x * step..], &products[x * taps..])),
@@ -276,11 +285,11 @@ fn add<const N: usize>(target: &mut [f32], values: &[f32]) {
 
 /// The taps of one dimension that reach the large pixels `phase, phase + stride, ...`.
 struct Phase {
-    /// The tap that the last of the small pixels read goes through; the others are `stride` apart.
+    /// The tap of the last small pixel that is read; the others are `stride` apart.
     tap: usize,
-    /// How many taps, so also how many small pixels are read.
+    /// Number of taps, which is the number of small pixels read.
     taps: usize,
-    /// The first small pixel that the phase's pixel number `t` reads is `t + first`.
+    /// Pixel `t` of the phase reads small pixels from `t + first` on.
     first: isize,
 }
 
@@ -289,13 +298,13 @@ impl Phase {
         let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding);
         let tap = (phase + padding) % stride;
         let taps = kernel.saturating_sub(tap).div_ceil(stride);
-        // Tap number m of large pixel `t stride + phase` reads small pixel t + (phase + padding - tap) / stride - m.
+        // Tap m of large pixel `t stride + phase` reads small pixel t + (phase + padding - tap) / stride - m.
         let first = ((phase + padding - tap) / stride) as isize + 1 - taps as isize;
         Self { tap, taps, first }
     }
 }
 
-/// How far the phases read before their own position and beyond it.
+/// How far the phases read before and after their own position.
 fn reach(phases: &[Phase]) -> (isize, isize) {
     let before = phases.iter().map(|phase| -phase.first).max().unwrap_or(0).max(0);
     let after = phases.iter().map(|phase| phase.first + phase.taps as isize - 1).max().unwrap_or(0).max(0);
@@ -322,25 +331,25 @@ fn pack_phase<O: Operands>(weight: &[f32], sizes: &Sizes, down: &Phase, across: 
     })
 }
 
-/// Output rows per piece of work: enough for a block of rows, and no more than fit into the cache with their input.
-fn strip_height(output: Plane, input_per_row: usize) -> usize {
+/// Output lines per task: enough for a full block of rows, and no more than fit into the cache with their input.
+fn strip_height(output: ImageSize, input_per_row: usize) -> usize {
     let by_cache = WINDOW_ELEMENTS / input_per_row.max(1);
     let by_block = ROW_BLOCK.div_ceil(output.width.max(1));
     by_cache.max(by_block).clamp(1, output.height.max(1))
 }
 
-/// Runs `work(image, first row, output rows)` over strips of every image's output, in parallel.
+/// Runs `work(image, first line, output lines)` over strips of every image's output, in parallel.
 fn for_each_strip(
     output: &mut [f32],
-    plane: Plane,
+    size: ImageSize,
     strip: usize,
     work: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
-    let line = plane.width * plane.channels;
-    if plane.len() == 0 {
+    let line = size.width * size.channels;
+    if size.len() == 0 {
         return;
     }
-    output.par_chunks_mut(plane.len()).enumerate().for_each(|(image, output)| {
+    output.par_chunks_mut(size.len()).enumerate().for_each(|(image, output)| {
         output
             .par_chunks_mut(strip * line)
             .enumerate()

@@ -1,12 +1,12 @@
-//! What a reconstruction costs, -log p(x | z), straight from the decoder's last layer, and its gradient.
+//! Reconstruction cost, the negative log-likelihood -log p(x | z) computed from the decoder's logits, and its gradient.
 
 use crate::exponential::{exp, log_1p, sigmoid};
 use crate::pool;
 use crate::wide::wide;
 use rayon::prelude::*;
 
-/// p(x | z), a pixel at a time. The expected pixel is the sigmoid of the decoder's output. Terms that no weight can
-/// change (log 2 pi and the like) are left out of the cost.
+/// Likelihood p(x | z) of a pixel, independent between pixels. The expected pixel is the sigmoid of the decoder's
+/// output. Additive constants such as log 2 pi are left out of the cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PixelLikelihood {
     /// Gaussian of fixed variance: `(x - mean)^2 / (2 variance)`.
@@ -14,10 +14,10 @@ pub enum PixelLikelihood {
         /// The variance, above 0.
         variance: f32,
     },
-    /// Gaussian whose log-variance the decoder puts out after the means, clamped to `low..=high`:
+    /// Gaussian whose log-variance the decoder predicts, in channels after the means, clamped to `low..=high`:
     /// `((x - mean)^2 / exp(log variance) + log variance) / 2`.
     PredictedGaussian {
-        /// Least log-variance.
+        /// Smallest log-variance.
         low: f32,
         /// Largest log-variance.
         high: f32,
@@ -31,23 +31,23 @@ pub enum PixelLikelihood {
     Bernoulli,
 }
 
-/// Values that are worked on at a time.
+/// Values per block; a block's buffers stay in the L1 cache.
 const BLOCK: usize = 256;
-/// Blocks per piece of work.
+/// Blocks per parallel task.
 const BLOCKS_PER_PIECE: usize = 32;
 
-/// `[pixels, outputs]` from the decoder, of which the first `channels` are the means' logits and the next `channels`,
-/// where they are predicted, log-variances; and the pixels they are to explain, `[pixels, channels]`.
+/// The decoder's output `[pixels, outputs]`, of which the first `channels` are the logits of the means and the next
+/// `channels`, where predicted, the log-variances; and the target pixels, `[pixels, channels]`.
 #[derive(Clone, Copy)]
-pub(crate) struct Decoded<'a> {
+pub(crate) struct DecoderOutput<'a> {
     pub(crate) output: &'a [f32],
     pub(crate) outputs: usize,
     pub(crate) target: &'a [f32],
     pub(crate) channels: usize,
 }
 
-impl Decoded<'_> {
-    /// Pixels in a piece of work: whole blocks, so that every value falls into the same block for any batch.
+impl DecoderOutput<'_> {
+    /// Pixels per task: whole blocks, so that each value falls into the same block whatever the batch.
     fn pixels_per_piece(&self) -> usize {
         self.pixels_per_block() * BLOCKS_PER_PIECE
     }
@@ -56,7 +56,7 @@ impl Decoded<'_> {
         (BLOCK / self.channels.max(1)).max(1)
     }
 
-    /// Part number `number` of so many pixels each.
+    /// Chunk `number` of `pixels` pixels each.
     fn part(&self, number: usize, pixels: usize) -> Self {
         let range = |values: &[f32], each: usize| {
             let begin = (number * pixels * each).min(values.len());
@@ -79,7 +79,7 @@ impl Decoded<'_> {
         (0..count).map(move |number| self.part(number, pixels))
     }
 
-    /// Takes the output apart: logits of the means, and log-variances where they are `predicted`.
+    /// De-interleaves the output into logits of the means and, where `predicted`, log-variances.
     fn take_apart(&self, predicted: bool, logits: &mut [f32], log_variances: &mut [f32]) {
         for channel in 0..self.channels {
             place(logits, self.channels, channel, self.output, self.outputs, channel);
@@ -91,8 +91,8 @@ impl Decoded<'_> {
     }
 }
 
-/// Every `to_step`-th element of `to`, from `to_first` on, becomes that of `from`. A loop for one channel at a time:
-/// there are few, and a copy of a few elements is a call.
+/// Strided copy: every `to_step`-th element of `to`, from `to_first` on, becomes that of `from`. One loop per channel:
+/// there are few channels, and copying a few elements per pixel would be a `memcpy` call for each.
 fn place(to: &mut [f32], to_step: usize, to_first: usize, from: &[f32], from_step: usize, from_first: usize) {
     let from = from.get(from_first..).unwrap_or_default().iter().step_by(from_step);
     for (to, from) in to[to_first..].iter_mut().step_by(to_step).zip(from) {
@@ -100,8 +100,8 @@ fn place(to: &mut [f32], to_step: usize, to_first: usize, from: &[f32], from_ste
     }
 }
 
-/// The cost summed over all pixels.
-pub(crate) fn cost(decoded: Decoded<'_>, likelihood: PixelLikelihood) -> f64 {
+/// The cost, summed over all pixels.
+pub(crate) fn cost(decoded: DecoderOutput<'_>, likelihood: PixelLikelihood) -> f64 {
     let predicted = matches!(likelihood, PixelLikelihood::PredictedGaussian { .. });
     let pieces: Vec<f64> = (0..decoded.pieces())
         .into_par_iter()
@@ -123,7 +123,7 @@ pub(crate) fn cost(decoded: Decoded<'_>, likelihood: PixelLikelihood) -> f64 {
 }
 
 /// Gradient of `factor` times the cost with respect to the decoder's output.
-pub(crate) fn gradient(decoded: Decoded<'_>, likelihood: PixelLikelihood, factor: f32) -> Vec<f32> {
+pub(crate) fn gradient(decoded: DecoderOutput<'_>, likelihood: PixelLikelihood, factor: f32) -> Vec<f32> {
     let predicted = matches!(likelihood, PixelLikelihood::PredictedGaussian { .. });
     let mut gradient = pool::take(decoded.output.len());
     let piece = (decoded.pixels_per_piece() * decoded.outputs).max(1);
@@ -152,7 +152,7 @@ pub(crate) fn gradient(decoded: Decoded<'_>, likelihood: PixelLikelihood, factor
 }
 
 wide! {
-    /// Turns logits into costs.
+    /// Replaces logits by costs.
     fn costs(logits: &mut [f32], log_variances: &[f32], target: &[f32], likelihood: PixelLikelihood) {
         let pixels = logits.iter_mut().zip(target);
         match likelihood {
@@ -178,7 +178,7 @@ wide! {
             }
             PixelLikelihood::Bernoulli => {
                 for (value, x) in pixels {
-                    // -x log sigmoid(l) - (1 - x) log sigmoid(-l), without a logarithm of nearly 0.
+                    // -x log sigmoid(l) - (1 - x) log sigmoid(-l), numerically stable for large |l|.
                     let logit = *value;
                     let positive = if logit < 0.0 { 0.0 } else { logit };
                     *value = positive - x * logit + log_1p(exp(-logit.abs()));
@@ -187,7 +187,7 @@ wide! {
         }
     }
 
-    /// Turns logits and log-variances into `factor` times the cost's gradients with respect to them.
+    /// Replaces logits and log-variances by `factor` times the cost's gradients with respect to them.
     fn gradients(
         logits: &mut [f32],
         log_variances: &mut [f32],
@@ -232,7 +232,7 @@ wide! {
     }
 }
 
-/// As `f32::clamp`, in a form that the compiler does in wide registers; NaN stays NaN.
+/// As `f32::clamp`, in a form that vectorises; NaN stays NaN.
 #[inline(always)]
 fn clamp(value: f32, low: f32, high: f32) -> f32 {
     let value = if value < low { low } else { value };

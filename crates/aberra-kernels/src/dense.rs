@@ -1,26 +1,26 @@
-//! Dense layers: `[rows, inputs] x [inputs, outputs]` and its gradients.
+//! Dense layers: `[rows, inputs] x [inputs, outputs]` and the gradients.
 //!
-//! The weights are read once, in pieces that do not depend on the number of rows, so each row has the same bits in any
-//! batch.
+//! The weights are read once, in blocks that do not depend on the number of rows, so the result of a row is
+//! bit-identical in any batch.
 
 use crate::activation::Activation;
-use crate::epilogue::End;
+use crate::epilogue::Epilogue;
 use crate::operand::{Operands, with_operands};
 use crate::pool;
 use crate::precision::Precision;
-use crate::product::{Panels, Product, Rows};
+use crate::product::{Panels, Product, RowBlocks};
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
 use crate::tile::{DEPTH_BLOCK, LANES, Left, ROWS, Runs, Sums, multiply};
 use rayon::prelude::*;
 
-/// Inputs per piece of work; the pieces' sums are added in order.
+/// Inputs per task (split-K); partial sums are added in order.
 const INPUT_CHUNK: usize = 1024;
-/// Outputs per piece of work.
+/// Outputs per task.
 const OUTPUT_CHUNK: usize = 512;
-/// Inputs that the forward pass packs together: with all outputs of a piece 256 KiB, for the second-level cache.
+/// Inputs that the forward pass packs at a time: with all outputs of a task 256 KiB, for the L2 cache.
 const FORWARD_BLOCK: usize = 128;
-/// Weight rows per piece of work in the gradients.
+/// Weight rows per task in the gradients.
 const GRADIENT_CHUNK: usize = 16 * ROWS;
 
 /// `activation(bias + input weight)`, `[rows, outputs]`.
@@ -75,7 +75,7 @@ fn forward_operands<O: Operands>(
                     for (panel, sums) in panels.zip(sums.chunks_exact_mut(rows * LANES)) {
                         let left = Left { values: input, starts: &starts, offset, runs };
                         let sums = Sums { values: sums, places: &places, offset: 0 };
-                        multiply(left, panel, begin, End::Sum, sums);
+                        multiply(left, panel, begin, Epilogue::Identity, sums);
                     }
                 }
             });
@@ -102,7 +102,7 @@ fn forward_operands<O: Operands>(
     output
 }
 
-/// Packs `[depth, columns]` as `[panel][depth][LANES]`, row by row, because memory is read fastest in one piece; lanes
+/// Packs `[depth, columns]` as `[panel][depth][LANES]`, row by row so that the source is read sequentially; lanes
 /// beyond the columns are zero.
 fn pack_rows<'a>(matrix: impl Iterator<Item = &'a [f32]>, depth: usize, packed: &mut [f32]) {
     for (number, row) in matrix.enumerate() {
@@ -140,7 +140,7 @@ fn input_gradient_operands<O: Operands>(
     let rows = gradient.len() / outputs.max(1);
     let row_panels = rows.div_ceil(LANES);
     let depth = outputs / O::DEPTH;
-    // The gradient transposed, `[panel of rows][outputs][LANES]`.
+    // The gradient transposed and packed, `[panel of rows][outputs][LANES]`.
     let panels: Vec<Vec<O::Value>> = (0..row_panels)
         .into_par_iter()
         .map(|panel| {
@@ -157,7 +157,7 @@ fn input_gradient_operands<O: Operands>(
             values
         })
         .collect();
-    // Each piece: `[panel of rows][input of the chunk][LANES]`.
+    // Result of each task: `[panel of rows][input of the chunk][LANES]`.
     let chunk = if inputs > 2 * SMALL_INPUTS { GRADIENT_CHUNK } else { 4 * ROWS };
     let pieces: Vec<Vec<f32>> = (0..inputs.div_ceil(chunk))
         .into_par_iter()
@@ -175,7 +175,7 @@ fn input_gradient_operands<O: Operands>(
                     for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(count * LANES)) {
                         let left = Left { values, starts: &starts, offset: from, runs };
                         let sums = Sums { values: sums, places: &places, offset: 0 };
-                        multiply(left, &panel[from * LANES..], None, End::Sum, sums);
+                        multiply(left, &panel[from * LANES..], None, Epilogue::Identity, sums);
                     }
                 }
             });
@@ -216,7 +216,7 @@ fn weight_gradient_operands<O: Operands>(
     let rows = input.len() / inputs.max(1);
     let depth = rows / O::DEPTH;
     let panels = Panels::from_rows::<O>(gradient, outputs);
-    let depth_rows = Rows::new(Runs::one(depth));
+    let depth_rows = RowBlocks::new(Runs::one(depth));
     let mut result = pool::take(inputs * outputs);
     if result.is_empty() {
         return result;
@@ -244,7 +244,7 @@ fn weight_gradient_operands<O: Operands>(
                 rows: &depth_rows,
                 panels: &panels,
                 bias: None,
-                end: End::Sum,
+                epilogue: Epilogue::Identity,
             };
             product.write_to(result, &scratch.places, &mut scratch.sums);
         });
@@ -252,5 +252,5 @@ fn weight_gradient_operands<O: Operands>(
     result
 }
 
-/// Up to twice this many inputs the gradients are cut into small pieces, to have enough of them.
+/// Up to twice this many inputs, the gradients are cut into smaller tasks, so that there is one for every thread.
 const SMALL_INPUTS: usize = 512;

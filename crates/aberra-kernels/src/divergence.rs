@@ -1,10 +1,10 @@
-//! KL(N(mean, exp(log variance)) || N(0, 1)) of a batch of posteriors, and its gradients. Small: one thread does it.
+//! KL(N(mean, exp(log variance)) || N(0, 1)) of a batch of posteriors, and its gradients. Too small to be parallel.
 
 use crate::exponential::exp;
 use crate::wide::wide;
 
-/// Sum over the dimensions of the mean over the batch of `(mean^2 + variance - log variance - 1) / 2`, where each
-/// dimension counts at least `free_bits` nats.
+/// `(mean^2 + variance - log variance - 1) / 2`, averaged over the batch and summed over the dimensions, each of which
+/// counts at least `free_bits` nats.
 pub(crate) fn divergence(mean: &[f32], log_variance: &[f32], latent: usize, free_bits: f32) -> f64 {
     let each = by_dimension(mean, log_variance, latent);
     each.into_iter().map(|nats| floored(nats, free_bits)).sum()
@@ -34,7 +34,7 @@ pub(crate) fn gradients(
 }
 
 fn floored(nats: f64, free_bits: f32) -> f64 {
-    // Not `max`, which would hide a NaN.
+    // Not `max`, which would discard a NaN.
     if free_bits > 0.0 && nats < f64::from(free_bits) { f64::from(free_bits) } else { nats }
 }
 
@@ -60,7 +60,7 @@ wide! {
         }
     }
 
-    /// Turns means and log-variances into the gradients with respect to them.
+    /// Replaces means and log-variances by the gradients with respect to them.
     fn go_back(means: &mut [f32], log_variances: &mut [f32], factors: &[f32]) {
         for ((mean, log_variance), factor) in means.iter_mut().zip(log_variances).zip(factors) {
             *mean *= factor;

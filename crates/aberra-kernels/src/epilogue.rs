@@ -1,33 +1,35 @@
-//! What a product does to its sums in registers before it stores them.
+//! The epilogue of a matrix product: the activation that is applied to accumulators in registers before they are
+//! stored.
 
 use crate::activation::Activation;
 
-/// What becomes of a sum before it is stored.
+/// The function applied to an accumulator before it is stored. The bias is the accumulator's initial value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum End {
-    /// Nothing.
-    Sum,
-    /// 0 where it is negative.
+pub(crate) enum Epilogue {
+    /// The accumulator unchanged.
+    Identity,
+    /// `max(x, 0)`; NaN stays NaN.
     Relu,
-    /// Multiplied by the slope where it is not positive.
+    /// `x` where positive, else `slope * x`.
     LeakyRelu(f32),
 }
 
-impl End {
-    /// What a product does to its sums before it stores them, and what is left to do to the output.
+impl Epilogue {
+    /// Splits an activation into an epilogue and what remains to be applied to the stored output: functions with an
+    /// exponential are not worth the registers.
     pub(crate) fn split(activation: Activation) -> (Self, Activation) {
         match activation {
             Activation::Relu => (Self::Relu, Activation::Identity),
             Activation::LeakyRelu(slope) => (Self::LeakyRelu(slope), Activation::Identity),
-            other => (Self::Sum, other),
+            other => (Self::Identity, other),
         }
     }
 
-    /// The same to some sums at once.
+    /// Applies the epilogue to some accumulators.
     #[inline(always)]
     pub(crate) fn apply<const N: usize>(self, sums: &mut [f32; N]) {
         match self {
-            Self::Sum => {}
+            Self::Identity => {}
             Self::Relu => {
                 for sum in sums {
                     *sum = Activation::Relu.apply(*sum);

@@ -1,12 +1,12 @@
-//! The exponential and what is made of it, in arithmetic that the compiler can do in wide registers.
+//! Exponential, sigmoid and log(1 + x) in branch-free arithmetic that vectorises.
 
-/// Above this the result is infinite; a little below the logarithm of the largest `f32`.
+/// Above this the result is infinite; slightly below the logarithm of the largest `f32`.
 const LARGEST: f32 = 88.37;
 /// Below this the result is 0: it would be subnormal.
 const LEAST: f32 = -87.33;
-/// Adding it to a small number leaves the nearest whole number in the low bits.
+/// Adding it to a small number leaves the nearest integer in the low bits of the mantissa.
 const ROUND: f32 = 12_582_912.0;
-/// log 2 in two parts; the first has so few bits that a whole number times it is exact.
+/// log 2 in two parts (Cody-Waite); the first has so few bits that its product with the integer is exact.
 const LOG_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
 /// The polynomial of Cephes' `expf` (Moshier) for (e^r - 1 - r) / r^2, |r| <= log 2 / 2, highest power first.
 const POLYNOMIAL: [f32; 6] = [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1];
@@ -14,7 +14,7 @@ const POLYNOMIAL: [f32; 6] = [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_57
 /// e^x within a few units in the last place; 0 below -87.33, infinite above 88.37, NaN for NaN.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    // Comparisons that are false for NaN, which so stays what it is.
+    // The comparisons are false for NaN, which therefore propagates.
     let inside = if x > LARGEST { LARGEST } else { x };
     let inside = if inside < LEAST { LEAST } else { inside };
     let shifted = inside * std::f32::consts::LOG2_E + ROUND;
@@ -23,7 +23,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     let [first, others @ ..] = POLYNOMIAL;
     let polynomial = others.iter().fold(first, |sum, coefficient| sum * rest + coefficient);
     let fraction = polynomial * (rest * rest) + rest + 1.0;
-    // 2^whole: the low bits of `shifted` moved to where the exponent is.
+    // 2^whole: the low bits of `shifted` moved into the exponent field.
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     let result = if x > LARGEST { f32::INFINITY } else { fraction * power };
     if x < LEAST { 0.0 } else { result }
@@ -35,7 +35,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// log(1 + x) for x from 0 to 1: 2 artanh(x / (2 + x)) by its series, of which nine terms are enough.
+/// log(1 + x) for 0 <= x <= 1: nine terms of the series of 2 artanh(x / (2 + x)).
 #[inline(always)]
 pub(crate) fn log_1p(x: f32) -> f32 {
     let ratio = x / (2.0 + x);

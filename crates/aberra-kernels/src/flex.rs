@@ -1,9 +1,9 @@
-//! The operations on Burn's CPU backend: `f32` tensors go to our kernels, others to stock operations.
+//! The operations on Burn's CPU backend: the kernels of this crate for `f32` tensors, stock operations for others.
 
 use crate::activation::Activation;
 use crate::backend::Kernels;
-use crate::cost::{self, Decoded, PixelLikelihood};
-use crate::geometry::{Geometry, Plane, Sizes};
+use crate::cost::{self, DecoderOutput, PixelLikelihood};
+use crate::geometry::{Geometry, ImageSize, Sizes};
 use crate::norm::{self, Normalization};
 use crate::optimise::{self, AdamStep};
 use crate::precision::Precision;
@@ -330,8 +330,8 @@ impl Kernels for Flex {
             return stock::similarity::structural_dissimilarity::<Self>(output, target, similarity);
         }
         let (output, target) = (contiguous(output), contiguous(target));
-        let plane = plane(&output);
-        let value = similarity::dissimilarity(values(&output), values(&target), plane, similarity);
+        let size = size(&output);
+        let value = similarity::dissimilarity(values(&output), values(&target), size, similarity);
         tensor(vec![value as f32], [1])
     }
 
@@ -348,8 +348,8 @@ impl Kernels for Flex {
         }
         let [gradient, output, target] = [gradient, output, target].map(contiguous);
         let factor = f64::from(values(&gradient)[0]);
-        let plane = plane(&output);
-        let result = similarity::gradient(values(&output), values(&target), plane, similarity, factor);
+        let size = size(&output);
+        let result = similarity::gradient(values(&output), values(&target), size, similarity, factor);
         let shape = output.shape();
         reclaim([output]);
         tensor(result, shape)
@@ -394,7 +394,7 @@ impl Kernels for Flex {
         let gradient = contiguous(gradient);
         let (mut parameter, mut first, mut second) =
             (whole(parameter), whole(first_moment), whole(second_moment));
-        // In place where nothing else holds the buffer; else Burn copies it first.
+        // In place if the buffer is not shared; else Burn copies it first.
         optimise::adam(
             parameter.storage_mut(),
             values(&gradient),
@@ -425,20 +425,20 @@ fn sizes(large: &FlexTensor, small: &FlexTensor, weight: &FlexTensor, geometry: 
 }
 
 /// The size of one of a tensor's images.
-fn plane(images: &FlexTensor) -> Plane {
+fn size(images: &FlexTensor) -> ImageSize {
     let [_, height, width, channels] = images.shape().dims();
-    Plane { height, width, channels }
+    ImageSize { height, width, channels }
 }
 
-/// The tensor in row-major order, as it is where possible.
+/// The tensor in row-major order, without a copy where possible.
 fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.as_slice::<f32>().is_some() { tensor } else { tensor.to_contiguous() }
 }
 
-/// The tensor in row-major order, and nothing else in its buffer.
+/// The tensor in row-major order, in a buffer that holds nothing else.
 fn whole(tensor: FlexTensor) -> FlexTensor {
     let copy = tensor.to_contiguous();
-    // A tensor that was in order already shares its buffer with `copy` until here.
+    // A tensor that was contiguous already shares its buffer with `copy`; dropping it makes the buffer unique.
     drop(tensor);
     copy
 }
@@ -457,13 +457,13 @@ fn gated(gradient: FlexTensor, output: FlexTensor, activation: Activation) -> Ve
     result
 }
 
-/// Gives the buffers of tensors that nothing else refers to back to the pool.
+/// Returns the buffers of tensors that are not shared to the pool.
 fn reclaim(tensors: impl IntoIterator<Item = FlexTensor>) {
     for tensor in tensors {
         let fills_buffer = tensor.layout().num_elements() * size_of::<f32>() == tensor.bytes().len();
         if tensor.is_unique() && tensor.dtype() == DType::F32 && tensor.is_contiguous() && fills_buffer {
             let (bytes, ..) = tensor.into_data().into_parts();
-            // Memory that did not come from a vector is left to whom it belongs.
+            // Memory that was not allocated as a vector is left to its owner.
             if let Ok(buffer) = bytes.try_into_vec::<f32>() {
                 pool::give(buffer);
             }
@@ -471,9 +471,9 @@ fn reclaim(tensors: impl IntoIterator<Item = FlexTensor>) {
     }
 }
 
-fn decoded<'a>(output: &'a FlexTensor, target: &'a FlexTensor) -> Decoded<'a> {
+fn decoded<'a>(output: &'a FlexTensor, target: &'a FlexTensor) -> DecoderOutput<'a> {
     let (outputs, channels) = (output.shape()[3], target.shape()[3]);
-    Decoded { output: values(output), outputs, target: values(target), channels }
+    DecoderOutput { output: values(output), outputs, target: values(target), channels }
 }
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {

@@ -1,11 +1,11 @@
-//! Sizes and strides of a convolution, shared by its two directions.
+//! Sizes, stride and padding of a convolution, shared by the convolution and its transpose.
 
-/// How a convolution's kernel moves: the same in height and width.
+/// Stride and padding of a convolution, equal in height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// Step of the kernel, in pixels of the large side; at least 1.
+    /// Stride of the kernel, in pixels of the large side; at least 1.
     pub stride: usize,
-    /// Zeros added around the large side, in pixels.
+    /// Zero padding on each border of the large side, in pixels.
     pub padding: usize,
 }
 
@@ -44,26 +44,27 @@ impl Geometry {
     }
 }
 
-/// The sizes of one convolution. *Large* is its input, *small* its output; a transposed convolution goes the other way.
-/// Both are `[batch, height, width, channels]`; the weights are `[kernel height, kernel width, large, small channels]`.
+/// The sizes of one convolution. *Large* is its input and *small* its output; for a transposed convolution they are
+/// exchanged. Both are `[batch, height, width, channels]`; the weights are
+/// `[kernel height, kernel width, large channels, small channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub(crate) batch: usize,
-    pub(crate) large: Plane,
-    pub(crate) small: Plane,
+    pub(crate) large: ImageSize,
+    pub(crate) small: ImageSize,
     pub(crate) kernel: [usize; 2],
     pub(crate) geometry: Geometry,
 }
 
 /// Height, width and channels of one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plane {
+pub(crate) struct ImageSize {
     pub(crate) height: usize,
     pub(crate) width: usize,
     pub(crate) channels: usize,
 }
 
-impl Plane {
+impl ImageSize {
     /// Elements of one image.
     pub(crate) fn len(&self) -> usize {
         self.pixels() * self.channels
@@ -82,11 +83,11 @@ impl Sizes {
     /// If the channels or the batch disagree.
     pub(crate) fn new(large: [usize; 4], small: [usize; 4], kernel: [usize; 2], geometry: Geometry) -> Self {
         assert_eq!(large[0], small[0], "both sides of a convolution have the same batch");
-        let plane = |[_, height, width, channels]: [usize; 4]| Plane { height, width, channels };
-        Self { batch: large[0], large: plane(large), small: plane(small), kernel, geometry }
+        let size = |[_, height, width, channels]: [usize; 4]| ImageSize { height, width, channels };
+        Self { batch: large[0], large: size(large), small: size(small), kernel, geometry }
     }
 
-    /// Elements that one small pixel sums over: kernel height x kernel width x large channels.
+    /// Depth (inner dimension) of the product: kernel height x kernel width x large channels.
     pub(crate) fn depth(&self) -> usize {
         self.kernel[0] * self.kernel[1] * self.large.channels
     }

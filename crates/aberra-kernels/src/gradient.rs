@@ -1,4 +1,4 @@
-//! The backward passes, registered with Burn's autodiff for any backend that has the operations.
+//! The backward passes, registered with Burn's autodiff for every backend that implements the operations.
 
 mod cost;
 mod norm;
@@ -85,7 +85,7 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     }
 }
 
-/// What a layer computes from input, weight and bias.
+/// The linear part of a layer.
 #[derive(Clone, Copy, Debug)]
 enum Operation {
     Convolution(Geometry),
@@ -128,9 +128,12 @@ fn layer<B: Kernels, C: CheckpointStrategy>(
     match LayerBackward.prepare::<C>([input_node, weight_node, bias_node]).compute_bound().stateful() {
         OpsKind::Tracked(step) => {
             let output = operation.forward::<B>(input.clone(), weight.clone(), bias, activation, precision);
-            // Without an activation the output plays no part in the gradient.
+            // Without an activation the gradient does not depend on the output.
             let kept = (activation != Activation::Identity).then(|| output.clone());
-            step.finish(Kept::<B> { input, weight, output: kept, operation, activation, precision }, output)
+            step.finish(
+                LayerState::<B> { input, weight, output: kept, operation, activation, precision },
+                output,
+            )
         }
         OpsKind::UnTracked(step) => {
             step.finish(operation.forward::<B>(input, weight, bias, activation, precision))
@@ -141,9 +144,9 @@ fn layer<B: Kernels, C: CheckpointStrategy>(
 #[derive(Debug)]
 struct LayerBackward;
 
-/// What the backward pass of a layer needs.
+/// State that a layer keeps for its backward pass.
 #[derive(Clone, Debug)]
-struct Kept<B: Kernels> {
+struct LayerState<B: Kernels> {
     input: FloatTensor<B>,
     weight: FloatTensor<B>,
     output: Option<FloatTensor<B>>,
@@ -153,12 +156,17 @@ struct Kept<B: Kernels> {
 }
 
 impl<B: Kernels> Backward<B, 3> for LayerBackward {
-    type State = Kept<B>;
+    type State = LayerState<B>;
 
-    fn backward(self, ops: Ops<Kept<B>, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<LayerState<B>, 3>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
         let [input_node, weight_node, bias_node] = ops.parents;
         let gradient = gradients.consume::<B>(&ops.node);
-        let Kept { input, weight, output, operation, activation, precision } = ops.state;
+        let LayerState { input, weight, output, operation, activation, precision } = ops.state;
         let output = output.unwrap_or_else(|| gradient.clone());
         if let Some(node) = bias_node {
             let value = B::bias_gradient(gradient.clone(), output.clone(), activation);
@@ -185,7 +193,7 @@ impl<B: Kernels> Backward<B, 3> for LayerBackward {
             };
             gradients.register::<B>(node.id, value);
         }
-        // Last and by value, so that the kernel can reuse the buffers.
+        // Last and by value, so that the kernel can recycle the buffers.
         if let Some(node) = weight_node {
             let value = match operation {
                 Operation::Convolution(geometry) => B::convolution_weight_gradient(

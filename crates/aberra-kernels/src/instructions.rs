@@ -1,13 +1,14 @@
-//! The processor's instruction sets that kernels are written for, and which of them this process uses.
+//! The instruction sets that kernels are written for, and which of them this process uses.
 //!
-//! The choice is made once: by [`select`] before the first computation, or else by that computation, which takes the
-//! widest that the processor has. Kernels ask the processor what it can do, and nothing else.
+//! The choice is made once: by [`select`] before the first computation, or else by the first computation, which takes
+//! the widest that the processor supports. Nothing but the processor's features is queried; the environment is not
+//! read.
 
 use std::fmt;
 use std::sync::OnceLock;
 
-/// Instructions that kernels are written for, from the narrowest to the widest. Results differ between them in the last
-/// bits, because the portable version rounds a product before it adds it.
+/// Instruction sets that kernels are written for, from the narrowest to the widest. Results differ between them in the
+/// last bits, because the portable version has no fused multiply-add and rounds twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
     /// Plain Rust, for any processor.
@@ -26,7 +27,7 @@ impl InstructionSet {
     /// All of them, from the narrowest to the widest.
     pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Neon, Self::Avx512, Self::Avx512Bf16];
 
-    /// The name by which a user may ask for it.
+    /// The name by which users refer to it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -37,7 +38,7 @@ impl InstructionSet {
         }
     }
 
-    /// Whether this processor has it.
+    /// Whether this processor supports it.
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
@@ -57,34 +58,34 @@ impl InstructionSet {
         }
     }
 
-    /// Whether it multiplies bfloat16 faster than `f32`.
+    /// Whether it has bfloat16 dot products, which are faster than `f32`.
     pub fn has_bf16(self) -> bool {
         self == Self::Avx512Bf16
     }
 
-    /// The widest that this processor has.
+    /// The widest that this processor supports.
     pub fn widest() -> Self {
         Self::available().last().unwrap_or(Self::Portable)
     }
 
-    /// The one of this [name](Self::name).
+    /// The instruction set with this [name](Self::name).
     ///
     /// # Errors
-    /// No instruction set has the name, or this processor lacks it.
+    /// No instruction set has this name, or the processor lacks it.
     pub fn named(name: &str) -> Result<Self, UnusableInstructionSet> {
         let unusable = |why| UnusableInstructionSet { name: name.to_owned(), why };
         let found = Self::ALL.into_iter().find(|set| set.name() == name).ok_or(unusable(Why::Unknown))?;
         if found.is_available() { Ok(found) } else { Err(unusable(Why::Unavailable)) }
     }
 
-    /// The one that the kernels of this process use: what was [selected](select), else the widest. From the first call
-    /// on, which may be that of a kernel, it stays the same.
+    /// The instruction set that the kernels of this process use: the one that was [selected](select), else the widest.
+    /// It is fixed by the first call, which may be that of a kernel.
     #[inline]
     pub fn chosen() -> Self {
         *CHOSEN.get_or_init(Self::widest)
     }
 
-    /// Those that this processor has, from the narrowest to the widest.
+    /// Those that this processor supports, from the narrowest to the widest.
     fn available() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|set| set.is_available())
     }
@@ -92,11 +93,11 @@ impl InstructionSet {
 
 static CHOSEN: OnceLock<InstructionSet> = OnceLock::new();
 
-/// Settles which instruction set the kernels of this process use. It is done once, before anything is computed; to select
-/// what is in use already changes nothing.
+/// Sets the instruction set that the kernels of this process use. Call it once, before the first computation; selecting
+/// the one that is in use already has no effect.
 ///
 /// # Errors
-/// This processor lacks the instruction set, or another is in use already.
+/// The processor lacks the instruction set, or another one is in use already.
 pub fn select(set: InstructionSet) -> Result<(), UnusableInstructionSet> {
     let set = InstructionSet::named(set.name())?;
     match *CHOSEN.get_or_init(|| set) {
@@ -105,7 +106,7 @@ pub fn select(set: InstructionSet) -> Result<(), UnusableInstructionSet> {
     }
 }
 
-/// An instruction set that was asked for and cannot be used.
+/// The requested instruction set cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnusableInstructionSet {
     name: String,
@@ -114,16 +115,16 @@ pub struct UnusableInstructionSet {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    /// There is none of this name.
+    /// No instruction set has this name.
     Unknown,
     /// The processor lacks it.
     Unavailable,
-    /// The kernels have begun with another.
+    /// The kernels of this process already use another one.
     Late { in_use: InstructionSet },
 }
 
 impl UnusableInstructionSet {
-    /// The message for a user who asked for it in some place, for example `in the environment variable NAME`.
+    /// The error message with the place of the request, for example `in the environment variable NAME`.
     pub fn message(&self, place: &str) -> String {
         let (space, name) = (if place.is_empty() { "" } else { " " }, &self.name);
         let names: Vec<&str> = InstructionSet::available().map(InstructionSet::name).collect();

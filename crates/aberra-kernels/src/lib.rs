@@ -1,13 +1,32 @@
 //! Fast CPU kernels behind Burn operations: convolution, transposed convolution, dense layers, batch normalisation, the
-//! loss of a variational autoencoder, optimiser step.
+//! losses of autoencoders and variational autoencoders, optimiser step.
 //!
-//! All image tensors are channels-last, `[batch, height, width, channels]`. Bias and activation are part of the
-//! operation, in both directions. The operands of products may be rounded to bfloat16: see [`Precision`]. On Burn's CPU device (`Device::flex()`), with and without autodiff, `f32` tensors run
-//! on the kernels of this crate; other element types and devices run stock Burn operations.
+//! All image tensors are channels-last, `[batch, height, width, channels]`. Bias and activation are fused into the
+//! layers, in the forward and the backward pass. The operands of products may be rounded to bfloat16: see
+//! [`Precision`]. On Burn's CPU device (`Device::flex()`), with and without autodiff, `f32` tensors run on the kernels
+//! of this crate; other element types and devices run stock Burn operations. The widest instruction set of the
+//! processor is used, or the one that was passed to [`select`].
 //!
-//! Results are the same bits for any number of threads, and each image's output is the same bits in any batch.
+//! Results are bit-identical for any number of threads, and each image's output is bit-identical in any batch.
 //!
-//! Arguments are expected to be of matching shapes: as in Burn itself, a mismatch is a defect of the caller and panics.
+//! Shapes must match: as in Burn itself, a mismatch is a bug of the caller and panics.
+//!
+//! ```
+//! use aberra_kernels::{Activation, Geometry, Precision, conv2d};
+//! use burn::tensor::{Device, Tensor};
+//!
+//! let device = Device::flex();
+//! let images = Tensor::<4>::ones([2, 8, 8, 1], &device);
+//! let weights = Tensor::<4>::ones([4, 4, 1, 3], &device);
+//! let halving = Geometry { stride: 2, padding: 1 };
+//! let output = conv2d(images, weights, None, halving, Activation::Relu, Precision::F32);
+//! assert_eq!(output.dims(), [2, 4, 4, 3]);
+//! ```
+//!
+//! Inside, a convolution or dense layer is a matrix product: `convolve`, `winograd`, `dense` and `weight_gradient` pack
+//! operands (`operand`, `window`), `product` is the loop nest over blocks, and `tile` the register tile with one
+//! micro-kernel for each instruction set. `backend` declares the operations, `flex` implements them by kernels, `stock`
+//! by Burn's own operations, and `gradient` registers the backward passes.
 
 mod activation;
 mod backend;
@@ -155,7 +174,8 @@ pub fn linear(
 /// differentiated. Ioffe and Szegedy 2015, <https://arxiv.org/abs/1502.03167>.
 ///
 /// # Shapes
-/// `input [.., channels]`, `scale [channels]`, `shift [channels]`; returns `[.., channels]`, `[channels]`, `[channels]`.
+/// `input [.., channels]`, `scale [channels]`, `shift [channels]`; returns `[.., channels]`, `[channels]`,
+/// `[channels]`.
 ///
 /// # Panics
 /// If the shapes do not match.
@@ -179,13 +199,13 @@ pub fn batch_norm<const D: usize>(
     (Tensor::from_dispatch(output), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
 }
 
-/// What reconstructions cost: -log p(target | output) summed over the pixels of an image, the mean over the batch, in
-/// nats, shape `[1]`. Differentiated with respect to `output` alone.
+/// Reconstruction cost: the negative log-likelihood -log p(target | output), summed over the pixels of an image and
+/// averaged over the batch, in nats, shape `[1]`. Differentiated with respect to `output` only.
 ///
 /// # Shapes
 /// `target [batch, height, width, channels]`; `output [batch, height, width, outputs]`, the decoder's last layer before
 /// any activation: first the `channels` logits of the means, then, where they are predicted, as many log-variances.
-/// What is left over is ignored.
+/// Further outputs are ignored.
 ///
 /// # Panics
 /// If the shapes do not match.
@@ -205,21 +225,23 @@ pub fn reconstruction_cost(output: Tensor<4>, target: Tensor<4>, likelihood: Pix
     ))
 }
 
-/// One minus the structural similarity of images, the mean over the batch and the channels, shape `[1]`: 0 for equal
-/// images, up to 2 for opposite ones. Differentiated with respect to `output` alone.
+/// Structural dissimilarity: 1 - SSIM or 1 - MS-SSIM, averaged over the batch and the channels, shape `[1]`. It is 0
+/// for equal images and at most 2. Differentiated with respect to `output` only.
 ///
-/// The window is Gaussian, 11 x 11 pixels with a standard deviation of 1.5, and stands only where it fits into the image,
-/// as in pytorch-msssim and torchmetrics; K1 = 0.01, K2 = 0.03, and the data range is 1. Variances are the window's
-/// weighted means of squares (biased). [`Similarity::MultiScale`] multiplies the mean contrast and structure term of every
-/// scale but the coarsest and the mean similarity of the coarsest, raised to 0.0448, 0.2856, 0.3001, 0.2363 and 0.1333,
-/// for each image and channel. Between scales, 2 x 2 pixels become their mean; an odd last row or column is left out. Small
-/// images have fewer scales (see [`Similarity::scales`]), whose exponents are divided by their sum; with one scale it is
-/// [`Similarity::SingleScale`]. With several, a mean below 0.001 counts as 0.001 and has no gradient, because its power
-/// would have no value or no bounded derivative.
+/// The window is Gaussian, 11 x 11 pixels with a standard deviation of 1.5. It is evaluated only where it fits into the
+/// image ("valid" convolution), as in pytorch-msssim and torchmetrics. K1 = 0.01, K2 = 0.03, and the data range is 1;
+/// variances are weighted by the window and biased.
+///
+/// [`Similarity::MultiScale`] computes, for each image and channel, the mean of the contrast-structure term at every
+/// scale but the coarsest and the mean SSIM at the coarsest, and multiplies them with the exponents 0.0448, 0.2856,
+/// 0.3001, 0.2363 and 0.1333. Scales are joined by 2 x 2 average pooling, which drops an odd last row or column. Small
+/// images have fewer scales (see [`Similarity::scales`]), whose exponents are divided by their sum; with a single scale
+/// the result is that of [`Similarity::SingleScale`]. With several scales, a mean below 0.001 is replaced by 0.001 and
+/// gets no gradient, because a fractional power is undefined below 0 and its derivative unbounded near 0.
 ///
 /// # Shapes
-/// `output` and `target` `[batch, height, width, channels]`, height and width at least [`Similarity::WINDOW_PX`]; both are
-/// pixels from 0 to 1, so `output` is what is expected after the sigmoid.
+/// `output` and `target` `[batch, height, width, channels]`, height and width at least [`Similarity::WINDOW_PX`]; both
+/// are pixels from 0 to 1: `output` is the expected pixel, after the sigmoid.
 ///
 /// # Panics
 /// If the shapes differ, or an image is smaller than the window.
@@ -238,8 +260,8 @@ pub fn structural_dissimilarity(output: Tensor<4>, target: Tensor<4>, similarity
     ))
 }
 
-/// KL(N(mean, exp(log variance)) || N(0, 1)): the sum over dimensions of the mean over the batch, in nats, shape `[1]`;
-/// each dimension counts at least `free_bits_nats`. Kingma and Welling 2014, <https://arxiv.org/abs/1312.6114>.
+/// KL(N(mean, exp(log variance)) || N(0, 1)): averaged over the batch and summed over dimensions, each of which counts
+/// at least `free_bits_nats`; in nats, shape `[1]`. Kingma and Welling 2014, <https://arxiv.org/abs/1312.6114>.
 ///
 /// # Shapes
 /// `mean [batch, latent]`, `log_variance [batch, latent]`.
@@ -257,7 +279,7 @@ pub fn kl_divergence(mean: Tensor<2>, log_variance: Tensor<2>, free_bits_nats: f
 
 /// One step of Adam or AdamW on a parameter; returns parameter, first and second moment.
 ///
-/// All four are tensors without autodiff, of one shape. Buffers that nothing else refers to are updated in place.
+/// All four are tensors without autodiff, of one shape. Buffers that are not shared are updated in place.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -284,7 +306,7 @@ pub fn adam_step<const D: usize>(
     [parameter, first, second].map(Tensor::from_dispatch)
 }
 
-/// Sum of the squares of all elements, shape `[1]`: the square of a gradient's norm. Not differentiated.
+/// Sum of the squares of all elements, shape `[1]`: the squared L2 norm of a gradient. Not differentiated.
 pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as Kernels>::sum_of_squares(tensor.into_dispatch()))
 }

@@ -1,9 +1,9 @@
-//! Batch normalisation (Ioffe and Szegedy, 2015, <https://arxiv.org/abs/1502.03167>) of `[rows, channels]`, with an
+//! Batch normalisation (Ioffe and Szegedy, 2015, <https://arxiv.org/abs/1502.03167>) of `[rows, channels]` with a fused
 //! activation, and its gradients.
 //!
-//! Mean and variance come from blocks that stay in the first-level cache: each takes its own mean, then the squares of
-//! the differences from it, and blocks are put together in double precision (Chan, Golub and LeVeque, 1983), in the
-//! order of the rows.
+//! Mean and variance are computed in two passes over blocks that stay in the L1 cache: the block's mean, then the
+//! squared deviations from it. Blocks are merged in double precision (Chan, Golub and LeVeque, 1983), in the order of
+//! the rows.
 
 use crate::activation::Activation;
 use crate::pool;
@@ -12,7 +12,7 @@ use crate::signal::Signal;
 use crate::wide::wide;
 use rayon::prelude::*;
 
-/// What a batch normalisation does besides scale and shift.
+/// Settings of a batch normalisation besides scale and shift.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalization {
     /// Added to the variance, above 0.
@@ -21,11 +21,11 @@ pub struct Normalization {
     pub activation: Activation,
 }
 
-/// Elements that are worked on at a time: 16 KiB.
+/// Elements per block: 16 KiB.
 const BLOCK: usize = 4096;
-/// Elements per piece of work, a whole number of blocks.
+/// Elements per parallel task, a whole number of blocks.
 const PIECE: usize = 8 * BLOCK;
-/// Least elements of a line.
+/// Least number of elements of a line: see [`line_length`].
 const LINE: usize = 64;
 
 /// Output, and the batch's mean and biased variance of each channel.
@@ -58,7 +58,7 @@ pub(crate) fn forward(
     Normalized { output, mean, variance }
 }
 
-/// Gradients of input, scale and shift, from the gradient before the activation.
+/// Gradients with respect to input, scale and shift, from the gradient with respect to the pre-activation.
 pub(crate) fn gradients(
     gradient: Signal<'_>,
     input: &[f32],
@@ -72,7 +72,7 @@ pub(crate) fn gradients(
     let means = line(mean);
     let (block, piece) = (in_lines(BLOCK, channels), in_lines(PIECE, channels));
 
-    // Sums of the gradient, and of the gradient times (input - mean).
+    // Sums of the gradient and of the gradient times (input - mean).
     let pieces: Vec<[Vec<f64>; 2]> = input
         .par_chunks(piece)
         .enumerate()
@@ -160,7 +160,7 @@ impl Moments {
                     add_values(input, first);
                     fold(first, &mut block.mean);
                     block.mean.iter_mut().for_each(|mean| *mean /= rows);
-                    // The mean rounded to single precision; by how much it is off shows in the differences.
+                    // The mean rounded to single precision; the mean deviation corrects the rounding.
                     let center: Vec<f32> = block.mean.iter().map(|&mean| mean as f32).collect();
                     first.fill(0.0);
                     add_squares(input, &line(&center), first, second);
@@ -194,23 +194,23 @@ impl Moments {
     }
 }
 
-/// Elements of a line: as many whole rows as are worth a loop of their own.
+/// Elements of a line: whole rows, at least [`LINE`] elements, so that inner loops are long enough to vectorise.
 fn line_length(channels: usize) -> usize {
     channels * LINE.div_ceil(channels.max(1))
 }
 
-/// At most `elements`, and at least one line, in whole lines.
+/// `elements` rounded down to whole lines, at least one.
 fn in_lines(elements: usize, channels: usize) -> usize {
     let line = line_length(channels).max(1);
     (elements / line).max(1) * line
 }
 
-/// The values of each channel, once for every row of a line.
+/// The values of each channel, repeated for every row of a line.
 fn line(values: &[f32]) -> Vec<f32> {
     values.iter().copied().cycle().take(line_length(values.len())).collect()
 }
 
-/// Two lines of zeros.
+/// Lends two lines of zeros from a buffer.
 fn lend_sums(buffer: &mut Vec<f32>, width: usize, work: impl FnOnce(&mut [f32], &mut [f32])) {
     buffer.clear();
     buffer.resize(2 * width, 0.0);
@@ -236,7 +236,7 @@ wide! {
         }
     }
 
-    /// Sums of the differences from the means, and of their squares.
+    /// Sums of the deviations from the means, and of their squares.
     fn add_squares(values: &[f32], means: &[f32], sums: &mut [f32], squares: &mut [f32]) {
         for line in values.chunks(means.len().max(1)) {
             let all = line.iter().zip(means).zip(sums.iter_mut().zip(squares.iter_mut()));
@@ -270,7 +270,7 @@ wide! {
         }
     }
 
-    /// `(gradient - share - (input - mean) slope) factor`, in place of the gradient.
+    /// `(gradient - share - (input - mean) slope) factor`, in place.
     fn go_back(
         input: &[f32],
         means: &[f32],

@@ -1,7 +1,7 @@
-//! The operands of products as they lie in memory: `f32`, `f32` rounded to bfloat16, or two bfloat16 in one value.
+//! Storage formats of product operands: `f32`, `f32` rounded to bfloat16, or pairs of bfloat16.
 //!
-//! A kernel is written once, over [`Operands`], and counts lengths and places along the depth in their values. The
-//! second of the three is what a processor without bfloat16 instructions uses, and what has an odd depth.
+//! Kernels are generic over [`Operands`] and count lengths and offsets along the depth in stored values. The second
+//! format serves processors without bfloat16 instructions, and odd depths.
 
 use crate::bfloat16::{Pair, rounded};
 use crate::instructions::InstructionSet;
@@ -12,26 +12,28 @@ use crate::signal::Signal;
 use crate::tile::{LANES, Multiply};
 use crate::wide::wide;
 
-/// A value of an operand in memory; all bits 0 are the number 0.
-pub(crate) trait Value: Multiply + Pooled + Scratched + Send + Sync {}
+/// A stored value of an operand; all bits zero represent the number 0.
+pub(crate) trait OperandValue: Multiply + Pooled + Scratched + Send + Sync {}
 
-impl Value for f32 {}
-impl Value for Pair {}
+impl OperandValue for f32 {}
+impl OperandValue for Pair {}
 
-/// A form that operands take.
+/// A storage format of operands.
 pub(crate) trait Operands {
-    /// What lies in memory.
-    type Value: Value;
-    /// Elements of the depth in one value.
+    /// The stored value.
+    type Value: OperandValue;
+    /// Elements along the depth per stored value.
     const DEPTH: usize;
 
-    /// Writes a row, whose elements follow each other along the depth; `target` has a [`DEPTH`](Self::DEPTH)th of its length.
+    /// Converts a row, whose elements are adjacent along the depth; `target` is shorter by the factor
+    /// [`DEPTH`](Self::DEPTH).
     fn write(row: Signal<'_>, target: &mut [Self::Value]);
 
-    /// A row as it is where possible, else written to `buffer`.
+    /// Converts a row into `buffer`, or borrows it where no conversion is needed.
     fn read<'b>(row: Signal<'b>, buffer: &'b mut Vec<Self::Value>) -> &'b [Self::Value];
 
-    /// Writes `[depth][width]` as `[depth / DEPTH][width]`; `fill` writes every element. `plain` is working space.
+    /// Packs `[depth][width]` elements, all of which `fill` writes, as `[depth / DEPTH][width]` values. `plain` is
+    /// scratch.
     fn pack(target: &mut [Self::Value], width: usize, plain: &mut Vec<f32>, fill: impl FnOnce(&mut [f32]));
 }
 
@@ -86,7 +88,7 @@ impl Operands for Pairs {
     const DEPTH: usize = 2;
 
     fn write(row: Signal<'_>, target: &mut [Pair]) {
-        // In pieces that stay in the first-level cache, on their way through single precision where they must.
+        // In chunks that stay in the L1 cache, because a gated signal passes through single precision.
         const PIECE: usize = 512;
         let mut plain = [0.0; 2 * PIECE];
         for (number, target) in target.chunks_mut(PIECE).enumerate() {
@@ -124,13 +126,13 @@ wide! {
         values.iter_mut().for_each(|value| *value = rounded(*value));
     }
 
-    /// Two and two that follow each other.
+    /// Pairs adjacent elements.
     fn join(values: &[f32], target: &mut [Pair]) {
         let pairs = values.as_chunks::<2>().0;
         pairs.iter().zip(target).for_each(|(&pair, target)| *target = Pair::new(pair));
     }
 
-    /// Row after row, two and two.
+    /// Pairs adjacent rows.
     fn interleave(values: &[[f32; LANES]], target: &mut [[Pair; LANES]]) {
         for ([first, second], target) in values.as_chunks::<2>().0.iter().zip(target) {
             for (target, (&first, &second)) in target.iter_mut().zip(first.iter().zip(second)) {
@@ -140,8 +142,8 @@ wide! {
     }
 }
 
-/// Calls with the form that operands of a precision take on this processor: `with_operands!(precision, depth, O => f::<O>())`,
-/// `depth` being what [`Pairs`] must divide.
+/// Calls a generic function with the format for a precision on this processor:
+/// `with_operands!(precision, depth, O => f::<O>())`. [`Pairs`] needs an even `depth`.
 macro_rules! with_operands {
     ($precision:expr, $depth:expr, $operands:ident => $call:expr) => {
         match $crate::operand::Form::new($precision, $depth) {
@@ -163,7 +165,7 @@ macro_rules! with_operands {
 
 pub(crate) use with_operands;
 
-/// The forms by name.
+/// The formats as values, for dispatch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Form {
     Single,
@@ -172,11 +174,11 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// For operands of which `depth` elements follow each other.
+    /// The format for operands of which `depth` elements are adjacent.
     pub(crate) fn new(precision: Precision, depth: usize) -> Self {
         match (precision, InstructionSet::chosen()) {
             (Precision::F32, _) => Self::Single,
-            // The portable version takes pairs too, so that every machine can test them.
+            // The portable version uses pairs, too, so that they are tested on every machine.
             (Precision::Bf16, InstructionSet::Avx512Bf16 | InstructionSet::Portable)
                 if depth.is_multiple_of(Pairs::DEPTH) =>
             {

@@ -1,27 +1,27 @@
-//! One pass of Adam over a parameter, its gradient and both moments.
+//! Adam's update of a parameter and both moments in a single pass over memory.
 
 use rayon::prelude::*;
 
-/// Elements per piece of work.
+/// Elements per parallel task.
 const CHUNK: usize = 16 * 1024;
 
-/// What one step of Adam does to every element; with `weight_decay` above 0 it is AdamW.
+/// Settings of one step of Adam, or with `weight_decay` above 0 of AdamW.
 ///
 /// Adam: Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>; decoupled weight decay: Loshchilov and Hutter 2019,
 /// <https://arxiv.org/abs/1711.05101>.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamStep {
-    /// Step size.
+    /// Learning rate.
     pub learning_rate: f32,
-    /// Decay of the first moment, usually 0.9.
+    /// Decay rate of the first moment, usually 0.9.
     pub beta_1: f32,
-    /// Decay of the second moment, usually 0.999.
+    /// Decay rate of the second moment, usually 0.999.
     pub beta_2: f32,
-    /// Added to the root of the second moment, usually 1e-8.
+    /// Added to the square root of the second moment, usually 1e-8.
     pub epsilon: f32,
-    /// Fraction (times the learning rate) of the parameter that is subtracted before the step.
+    /// Decoupled weight decay: this fraction, times the learning rate, of the parameter is subtracted before the step.
     pub weight_decay: f32,
-    /// Factor on the gradient before anything else: 1, or less to clip its norm.
+    /// Factor applied to the gradient first: 1, or less to clip its norm.
     pub gradient_scale: f32,
     /// Number of this step, counted from 1.
     pub step: u32,
@@ -41,7 +41,7 @@ impl AdamStep {
         }
     }
 
-    /// Learning rate over the first moment's bias correction, and one over the root of the second moment's.
+    /// Learning rate divided by the first moment's bias correction, and the reciprocal square root of the second's.
     pub(crate) fn corrected(&self) -> (f32, f32) {
         let step = self.step.max(1) as i32;
         let first = 1.0 - f64::from(self.beta_1).powi(step);
@@ -78,7 +78,7 @@ pub(crate) fn adam(
         });
 }
 
-/// Sum of the squares of all values, in `f64`, by fixed shards in fixed order.
+/// Sum of the squares of all values in `f64`, over fixed shards in fixed order.
 pub(crate) fn sum_of_squares(values: &[f32]) -> f64 {
     let shards: Vec<f64> = values
         .par_chunks(CHUNK)

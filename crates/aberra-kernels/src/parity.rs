@@ -1,4 +1,4 @@
-//! The default bodies of the operations, in stock Burn operations, against our kernels.
+//! The stock implementations of the operations against the kernels.
 
 use crate::activation::Activation;
 use crate::backend::Kernels;
@@ -85,7 +85,7 @@ fn stock_dense_layers_equal_ours() {
                 )
             };
         }
-        // A transposed view, which our kernels must put in order first.
+        // A transposed view, which the kernels must make contiguous first.
         let x = Flex::float_swap_dims(noise(&[20, 7], 1), 0, 1);
         let (w, b) = (noise(&[20, 9], 2), noise(&[9], 3));
         same!(dense(x, w, b));
@@ -180,8 +180,8 @@ fn stock_divergences_equal_ours() {
     }
 }
 
-/// Relative to the largest magnitude. Stock operations take variances as differences in single precision, which are
-/// compared with a constant of 0.0009.
+/// Relative to the largest magnitude. The stock implementation computes variances as differences in single precision,
+/// whose rounding errors are not small beside the constant 0.0009 in the denominator.
 const SIMILARITY_TOLERANCE: f32 = 1e-3;
 
 fn assert_alike(found: FlexTensor, expected: FlexTensor) {

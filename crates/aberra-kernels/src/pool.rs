@@ -1,37 +1,37 @@
-//! Buffers kept for the next operation that needs one of the same length. Fresh memory costs a page fault for every
-//! 4 KiB, and a training step needs buffers of the same lengths as the step before it.
+//! A pool of buffers for reuse by operations that need the same length. Fresh memory costs a page fault for every 4
+//! KiB, and each training step needs buffers of the same lengths as the one before.
 
 use crate::bfloat16::Pair;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Elements from which on a buffer is kept; the allocator serves smaller ones well.
+/// Smallest buffer that is pooled, in elements; the allocator is fast for smaller ones.
 const LEAST_ELEMENTS: usize = 8 * 1024;
-/// Elements of one type kept in all: 512 MiB.
+/// Most elements of one type that are kept in total: 512 MiB.
 const MOST_ELEMENTS: usize = 128 * 1024 * 1024;
 
-/// What buffers are kept of.
+/// Element types of pooled buffers.
 pub(crate) trait Pooled: Copy + Default + 'static {
     /// The buffers of this type.
-    fn pool() -> &'static Mutex<Pool<Self>>;
+    fn pool() -> &'static Mutex<BufferPool<Self>>;
 }
 
 impl Pooled for f32 {
-    fn pool() -> &'static Mutex<Pool<Self>> {
-        static POOL: Mutex<Pool<f32>> = Mutex::new(Pool::new());
+    fn pool() -> &'static Mutex<BufferPool<Self>> {
+        static POOL: Mutex<BufferPool<f32>> = Mutex::new(BufferPool::new());
         &POOL
     }
 }
 
 impl Pooled for Pair {
-    fn pool() -> &'static Mutex<Pool<Self>> {
-        static POOL: Mutex<Pool<Pair>> = Mutex::new(Pool::new());
+    fn pool() -> &'static Mutex<BufferPool<Self>> {
+        static POOL: Mutex<BufferPool<Pair>> = Mutex::new(BufferPool::new());
         &POOL
     }
 }
 
 /// Buffers by their length.
-pub(crate) struct Pool<V> {
+pub(crate) struct BufferPool<V> {
     lengths: BTreeMap<usize, Length<V>>,
     kept: usize,
 }
@@ -39,17 +39,18 @@ pub(crate) struct Pool<V> {
 /// The buffers of one length.
 struct Length<V> {
     kept: Vec<Vec<V>>,
-    /// Buffers given out that have not come back. Buffers from elsewhere are not collected beyond them.
+    /// Buffers that were taken and not returned yet. No more buffers than these are accepted, wherever they were
+    /// allocated.
     out: usize,
 }
 
-impl<V> Pool<V> {
+impl<V> BufferPool<V> {
     const fn new() -> Self {
         Self { lengths: BTreeMap::new(), kept: 0 }
     }
 }
 
-/// A buffer of `length` elements whose values are left over from other work: to be written in full.
+/// A buffer of `length` elements with unspecified values, all of which the caller must overwrite.
 pub(crate) fn take<V: Pooled>(length: usize) -> Vec<V> {
     if length < LEAST_ELEMENTS {
         return vec![V::default(); length];
@@ -72,7 +73,7 @@ pub(crate) fn take_zeros(length: usize) -> Vec<f32> {
     buffer
 }
 
-/// Takes a buffer back.
+/// Returns a buffer to the pool.
 pub(crate) fn give<V: Pooled>(buffer: Vec<V>) {
     let length = buffer.len();
     if length < LEAST_ELEMENTS {
@@ -88,7 +89,7 @@ pub(crate) fn give<V: Pooled>(buffer: Vec<V>) {
     }
 }
 
-fn lock<V: Pooled>() -> MutexGuard<'static, Pool<V>> {
+fn lock<V: Pooled>() -> MutexGuard<'static, BufferPool<V>> {
     V::pool().lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,13 +1,13 @@
-//! With how many bits products are formed.
+//! The precision of product operands.
 
-/// What the operands of a product are rounded to. Sums, weights, activations and everything else stay `f32`.
+/// The precision to which operands of products are rounded. Accumulators, weights, activations and all else stay `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// Nothing: single precision, 24 significant bits.
+    /// Single precision, 24 significant bits: no rounding.
     #[default]
     F32,
-    /// bfloat16, 8 significant bits: to the nearest, ties to even. In wide registers where the processor has AVX512_BF16,
-    /// in software elsewhere, at the speed of [`F32`](Self::F32) or a little below; results agree up to the order of
-    /// summation.
+    /// bfloat16, 8 significant bits, rounded to nearest, ties to even. Processors with AVX512_BF16 use its dot
+    /// products; others round in software, at the speed of [`F32`](Self::F32) or slightly below. Results agree up to
+    /// the order of summation.
     Bf16,
 }

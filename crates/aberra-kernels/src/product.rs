@@ -1,25 +1,26 @@
-//! Rows that lie anywhere in a buffer, times a packed matrix: the loop nest around the register tile.
+//! Matrix products: the loop nest around the register tile. The left operand's rows may lie anywhere in a buffer, the
+//! right operand is packed into panels.
 
-use crate::epilogue::End;
-use crate::operand::{Operands, Value};
+use crate::epilogue::Epilogue;
+use crate::operand::{OperandValue, Operands};
 use crate::pool;
 use crate::tile::{DEPTH_BLOCK, LANES, Left, ROWS, Runs, Sums, multiply};
 use rayon::prelude::*;
 
-/// Rows that are worked through at a time, so that what they read stays in the second-level cache.
+/// Rows per block, so that what they read stays in the L2 cache.
 pub(crate) const ROW_BLOCK: usize = 16 * ROWS;
 
-/// A matrix `[depth, columns]` in panels of [`LANES`] columns, the last filled up with zeros. The depth is counted in
-/// values.
-pub(crate) struct Panels<V: Value> {
+/// A packed right operand `[depth, columns]`: panels of [`LANES`] columns, the last padded with zeros. The depth is
+/// counted in stored values.
+pub(crate) struct Panels<V: OperandValue> {
     values: Vec<V>,
     depth: usize,
     columns: usize,
 }
 
-impl<V: Value> Panels<V> {
-    /// Packs a matrix of `depth` elements a column; `fill` writes the panel that begins at a column, `[depth][LANES]`, found
-    /// filled with zeros.
+impl<V: OperandValue> Panels<V> {
+    /// Packs a matrix with columns of `depth` elements. `fill` writes the panel `[depth][LANES]` that begins at a given
+    /// column into zeroed memory.
     pub(crate) fn pack<O: Operands<Value = V>>(
         depth: usize,
         columns: usize,
@@ -40,7 +41,7 @@ impl<V: Value> Panels<V> {
         Self { values, depth, columns }
     }
 
-    /// Packs a matrix that lies row by row.
+    /// Packs a row-major matrix.
     pub(crate) fn from_rows<O: Operands<Value = V>>(matrix: &[f32], columns: usize) -> Self {
         Self::pack::<O>(matrix.len() / columns.max(1), columns, |first, panel| {
             let width = LANES.min(columns - first);
@@ -64,19 +65,19 @@ impl<V: Value> Panels<V> {
     }
 }
 
-impl<V: Value> Drop for Panels<V> {
+impl<V: OperandValue> Drop for Panels<V> {
     fn drop(&mut self) {
         pool::give(std::mem::take(&mut self.values));
     }
 }
 
-/// Rows of the left matrix: what each consists of, cut into blocks of depth, at least one.
-pub(crate) struct Rows {
+/// The depth of the left operand's rows, cut into at least one block; each block with its offset from the row's start.
+pub(crate) struct RowBlocks {
     blocks: Vec<(usize, Runs)>,
 }
 
-impl Rows {
-    /// Cuts rows of the given runs. The cut depends on the runs alone.
+impl RowBlocks {
+    /// Cuts rows that consist of these runs. The cut depends on the runs alone.
     pub(crate) fn new(runs: Runs) -> Self {
         let mut blocks = Vec::new();
         if runs.length >= DEPTH_BLOCK {
@@ -97,14 +98,14 @@ impl Rows {
             }
         }
         if blocks.is_empty() {
-            // A product without depth is still written.
+            // The result of a product without depth is still written.
             blocks.push((0, Runs::one(0)));
         }
         Self { blocks }
     }
 }
 
-/// Where the rows of a block lie in working space.
+/// Where the rows of a block lie in scratch memory.
 const BLOCK_PLACES: [usize; ROW_BLOCK] = {
     let mut places = [0; ROW_BLOCK];
     let mut row = 0;
@@ -115,19 +116,19 @@ const BLOCK_PLACES: [usize; ROW_BLOCK] = {
     places
 };
 
-/// The rows of `values` that begin at `starts`, times `panels`.
-pub(crate) struct Product<'a, V: Value> {
+/// The product of the rows of `values` that begin at `starts` and `panels`.
+pub(crate) struct Product<'a, V: OperandValue> {
     pub(crate) values: &'a [V],
     pub(crate) starts: &'a [usize],
-    pub(crate) rows: &'a Rows,
+    pub(crate) rows: &'a RowBlocks,
     pub(crate) panels: &'a Panels<V>,
-    /// What every column begins as, in place of 0.
+    /// Initial value of each column's accumulators, in place of 0.
     pub(crate) bias: Option<&'a [f32]>,
-    pub(crate) end: End,
+    pub(crate) epilogue: Epilogue,
 }
 
-impl<V: Value> Product<'_, V> {
-    /// Writes each row of the product to where its own of `places` is in `output`. `sums` is working space.
+impl<V: OperandValue> Product<'_, V> {
+    /// Writes row `i` of the product to `output[places[i]..]`. `sums` is scratch.
     pub(crate) fn write_to(&self, output: &mut [f32], places: &[usize], sums: &mut Vec<f32>) {
         sums.resize(ROW_BLOCK * LANES, 0.0);
         for (starts, places) in self.starts.chunks(ROW_BLOCK).zip(places.chunks(ROW_BLOCK)) {
@@ -164,9 +165,9 @@ impl<V: Value> Product<'_, V> {
             let (part, after) = rest.split_at(runs.depth() * LANES);
             rest = after;
             let begin = (number == 0).then_some(begin);
-            let end = if number == last { self.end } else { End::Sum };
+            let epilogue = if number == last { self.epilogue } else { Epilogue::Identity };
             let left = Left { values: self.values, starts, offset, runs };
-            multiply(left, part, begin, end, Sums { values: &mut *values, places, offset: shift });
+            multiply(left, part, begin, epilogue, Sums { values: &mut *values, places, offset: shift });
         }
     }
 }

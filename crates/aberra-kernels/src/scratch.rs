@@ -1,29 +1,29 @@
-//! Buffers that a thread keeps for the working space of its kernels.
+//! Thread-local scratch buffers.
 
 use crate::bfloat16::Pair;
 use std::cell::RefCell;
 
-/// Working space of one thread, grown as needed and kept: see [`Scratched::with_scratch`].
+/// Scratch buffers of one thread, grown as needed and kept: see [`Scratched::with_scratch`].
 pub(crate) struct Scratch<V> {
-    /// A padded copy of part of an image.
+    /// A zero-padded copy of an image region.
     pub(crate) window: Vec<V>,
-    /// One panel packed on the fly.
+    /// One packed panel.
     pub(crate) panel: Vec<V>,
-    /// Rows packed on the fly.
+    /// Packed rows.
     pub(crate) packed: Vec<V>,
-    /// Where the rows of a product begin in the window.
+    /// Where the rows of the left operand begin in the window.
     pub(crate) starts: Vec<usize>,
-    /// Where the rows of a product go in the output.
+    /// Where the rows of the product begin in the output.
     pub(crate) places: Vec<usize>,
     /// Accumulators of a product.
     pub(crate) sums: Vec<f32>,
-    /// Elements on their way into another form.
+    /// Elements that are about to be converted.
     pub(crate) plain: Vec<f32>,
-    /// Elements that are never anything else.
+    /// Elements that stay in single precision.
     pub(crate) line: Vec<f32>,
 }
 
-// A derived one would ask for it of the values.
+// `derive` would require `V: Default`.
 impl<V> Default for Scratch<V> {
     fn default() -> Self {
         Self {
@@ -39,10 +39,10 @@ impl<V> Default for Scratch<V> {
     }
 }
 
-/// What working space is kept of.
+/// Types that have thread-local scratch buffers.
 pub(crate) trait Scratched: Sized {
-    /// Lends the thread's working space. The work must not itself start parallel work: a thread that waits may be given
-    /// another piece of work, which would find the space lent already.
+    /// Lends the thread's scratch buffers. `work` must not start parallel tasks: while a thread waits for them it may
+    /// run another task, which would find the buffers borrowed already.
     fn with_scratch<T>(work: impl FnOnce(&mut Scratch<Self>) -> T) -> T;
 }
 
@@ -64,7 +64,7 @@ impl Scratched for Pair {
     }
 }
 
-/// The first `length` values of a buffer, which grows to hold them.
+/// The first `length` values of a buffer, which is grown if necessary.
 pub(crate) fn at_least<V: Copy + Default>(buffer: &mut Vec<V>, length: usize) -> &mut [V] {
     buffer.resize(buffer.len().max(length), V::default());
     &mut buffer[..length]

@@ -1,8 +1,9 @@
-//! The inputs of kernels: plain values, or gradients that are taken back through an activation as they are read.
+//! Kernel inputs: plain values, or gradients that pass backwards through an activation while they are read.
 
 use crate::activation::{Activation, gate};
 
-/// A tensor as a kernel reads it: plain values, or a gradient taken back through an activation on the fly.
+/// A tensor as a kernel reads it: plain values, or a gradient to which the backward pass of an activation is applied
+/// lazily.
 #[derive(Clone, Copy)]
 pub(crate) struct Signal<'a> {
     values: &'a [f32],
@@ -35,7 +36,7 @@ impl<'a> Signal<'a> {
         }
     }
 
-    /// All elements, where possible without a copy; else written to `buffer`.
+    /// All elements; borrowed where possible, else written to `buffer`.
     pub(crate) fn read<'b>(&self, buffer: &'b mut Vec<f32>) -> &'b [f32]
     where
         'a: 'b,
@@ -49,7 +50,7 @@ impl<'a> Signal<'a> {
         target
     }
 
-    /// Writes all elements to `target`, which must be as long.
+    /// Writes all elements to `target`, which must have the same length.
     #[inline]
     pub(crate) fn write_to(&self, target: &mut [f32]) {
         match self.gate {

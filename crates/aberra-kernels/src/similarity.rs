@@ -1,13 +1,13 @@
-//! One minus the structural similarity of two batches of images, at one scale or several, and its gradient.
+//! Structural dissimilarity, 1 - SSIM or 1 - MS-SSIM, and its gradient.
 //!
-//! The local moments are differences of nearly equal sums, so everything is computed in `f64`. Images are independent of
-//! each other: they are the pieces of parallel work, and their results are added in order.
+//! Local variances are differences of nearly equal numbers, so everything is computed in `f64`. Each image is one
+//! parallel task, and the results are added in order.
 
-use crate::geometry::Plane;
+use crate::geometry::ImageSize;
 use crate::wide::wide;
 use rayon::prelude::*;
 
-/// How alike two images are in structure, as a loss: the options of `structural_dissimilarity`.
+/// The similarity index of `structural_dissimilarity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Similarity {
     /// SSIM: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural
@@ -18,11 +18,12 @@ pub enum Similarity {
 }
 
 impl Similarity {
-    /// Side of the Gaussian window, the least height and width of an image.
+    /// Side of the Gaussian window, which is also the least height and width of an image.
     pub const WINDOW_PX: usize = WINDOW;
 
-    /// Number of scales at which images of this size are compared: of [`MultiScale`](Self::MultiScale) as many as leave
-    /// both sides at least [`WINDOW_PX`](Self::WINDOW_PX) pixels after halving, five at most. 0 if not even one does.
+    /// Number of scales for images of this size: 1, or for [`MultiScale`](Self::MultiScale) up to five, as long as both
+    /// sides have at least [`WINDOW_PX`](Self::WINDOW_PX) pixels after pooling. 0 if the image is smaller than the
+    /// window.
     pub fn scales(self, height: usize, width: usize) -> usize {
         let most = match self {
             Self::SingleScale => 1,
@@ -31,7 +32,7 @@ impl Similarity {
         (0..most).take_while(|scale| height.min(width) >> scale >= WINDOW).count()
     }
 
-    /// The exponent of each scale; together they are 1.
+    /// The exponent of each scale, finest first, with sum 1.
     pub(crate) fn exponents(self, height: usize, width: usize) -> Vec<f64> {
         let weights = &SCALE_WEIGHTS[..self.scales(height, width)];
         let sum: f64 = weights.iter().sum();
@@ -43,13 +44,13 @@ impl Similarity {
 const WINDOW: usize = 11;
 /// Standard deviation of the Gaussian window, in pixels.
 const SIGMA_PX: f64 = 1.5;
-/// Keeps the luminance term steady in dark regions: (K1 x data range)^2.
+/// Stabilises the luminance term in dark regions: C1 = (K1 x data range)^2.
 pub(crate) const LUMINANCE_CONSTANT: f64 = 0.01 * 0.01;
-/// Keeps the contrast and structure term steady in flat regions: (K2 x data range)^2.
+/// Stabilises the contrast-structure term in flat regions: C2 = (K2 x data range)^2.
 pub(crate) const CONTRAST_CONSTANT: f64 = 0.03 * 0.03;
-/// Exponents of the five scales, finest first (table in section 3.2 of the paper of 2003).
+/// Exponents of the five scales, finest first (Wang, Simoncelli and Bovik 2003, section 3.2).
 const SCALE_WEIGHTS: [f64; 5] = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333];
-/// The least mean that is raised to an exponent below 1.
+/// Smaller means are replaced by this before they are raised to a fractional power.
 pub(crate) const LEAST_MEAN: f64 = 1e-3;
 
 /// The taps of the window in one dimension, with sum 1.
@@ -59,41 +60,42 @@ pub(crate) fn window_taps() -> [f64; WINDOW] {
     std::array::from_fn(|tap| gaussian(tap) / sum)
 }
 
-/// One minus the similarity of `[image, height, width, channels]`, the mean over images and channels.
-pub(crate) fn dissimilarity(output: &[f32], target: &[f32], plane: Plane, similarity: Similarity) -> f64 {
-    let exponents = similarity.exponents(plane.height, plane.width);
-    let images = output.par_chunks(plane.len().max(1)).zip(target.par_chunks(plane.len().max(1)));
+/// The dissimilarity of `[batch, height, width, channels]`, averaged over images and channels.
+pub(crate) fn dissimilarity(output: &[f32], target: &[f32], size: ImageSize, similarity: Similarity) -> f64 {
+    let exponents = similarity.exponents(size.height, size.width);
+    let images = output.par_chunks(size.len().max(1)).zip(target.par_chunks(size.len().max(1)));
     let each: Vec<f64> = images
         .map_init(Buffers::new, |buffers, (output, target)| {
-            let scales = compare(output, target, plane, exponents.len(), buffers);
-            similarities(&scales, &exponents, plane.channels).iter().sum()
+            let scales = compare(output, target, size, exponents.len(), buffers);
+            similarities(&scales, &exponents, size.channels).iter().sum()
         })
         .collect();
-    1.0 - each.iter().sum::<f64>() / (each.len() * plane.channels).max(1) as f64
+    1.0 - each.iter().sum::<f64>() / (each.len() * size.channels).max(1) as f64
 }
 
 /// Gradient of `factor` times the dissimilarity with respect to the output.
 pub(crate) fn gradient(
     output: &[f32],
     target: &[f32],
-    plane: Plane,
+    size: ImageSize,
     similarity: Similarity,
     factor: f64,
 ) -> Vec<f32> {
-    let exponents = similarity.exponents(plane.height, plane.width);
-    let length = plane.len().max(1);
-    let share = -factor / (output.len() / length * plane.channels).max(1) as f64;
+    let exponents = similarity.exponents(size.height, size.width);
+    let length = size.len().max(1);
+    let share = -factor / (output.len() / length * size.channels).max(1) as f64;
     let mut gradient = vec![0.0; output.len()];
     let images =
         gradient.par_chunks_mut(length).zip(output.par_chunks(length).zip(target.par_chunks(length)));
     images.for_each_init(Buffers::new, |buffers, (gradient, (output, target))| {
-        let scales = compare(output, target, plane, exponents.len(), buffers);
-        let similarities = similarities(&scales, &exponents, plane.channels);
-        // From the coarsest scale to the finest: what reaches a scale's output reaches the pixels that it was pooled from.
+        let scales = compare(output, target, size, exponents.len(), buffers);
+        let similarities = similarities(&scales, &exponents, size.channels);
+        // From the coarsest scale to the finest: the gradient of a scale's pixels is passed to those they were pooled
+        // from.
         let mut sums = Vec::new();
         for (number, scale) in scales.iter().enumerate().rev() {
-            sums = unpool(&sums, scale.plane);
-            let slopes: Vec<f64> = (0..plane.channels)
+            sums = unpool(&sums, scale.size);
+            let slopes: Vec<f64> = (0..size.channels)
                 .map(|channel| share * slope(similarities[channel], scale.means[channel], &exponents, number))
                 .collect();
             scale.add_gradient(&slopes, number + 1 == scales.len(), buffers, &mut sums);
@@ -104,9 +106,9 @@ pub(crate) fn gradient(
 }
 
 /// The similarity of each channel: the product of its scales' means raised to their exponents.
-fn similarities(scales: &[Scale], exponents: &[f64], channels: usize) -> Vec<f64> {
+fn similarities(scales: &[ScaleComparison], exponents: &[f64], channels: usize) -> Vec<f64> {
     let of = |channel: usize| match scales {
-        // A power of 1, also of a mean below 0.
+        // The exponent is 1, so negative means need no floor.
         [scale] => scale.means[channel],
         _ => {
             let terms = scales.iter().zip(exponents);
@@ -126,71 +128,77 @@ fn slope(similarity: f64, mean: f64, exponents: &[f64], number: usize) -> f64 {
 }
 
 fn floored(mean: f64) -> f64 {
-    // Not `max`, which would hide a NaN.
+    // Not `max`, which would discard a NaN.
     if mean < LEAST_MEAN { LEAST_MEAN } else { mean }
 }
 
-/// Compares two images at so many scales, finest first.
-fn compare(output: &[f32], target: &[f32], plane: Plane, scales: usize, buffers: &mut Buffers) -> Vec<Scale> {
+/// Compares two images at the given number of scales, finest first.
+fn compare(
+    output: &[f32],
+    target: &[f32],
+    size: ImageSize,
+    scales: usize,
+    buffers: &mut Buffers,
+) -> Vec<ScaleComparison> {
     let mut images = [output, target].map(|values| values.iter().map(|&value| f64::from(value)).collect());
-    let mut plane = plane;
+    let mut size = size;
     let mut compared = Vec::with_capacity(scales);
     for number in 1..=scales {
-        let scale = Scale::new(images, plane, number == scales, buffers);
-        images = [&scale.output, &scale.target].map(|values| pool(values, plane));
-        plane = halved(plane);
+        let scale = ScaleComparison::new(images, size, number == scales, buffers);
+        images = [&scale.output, &scale.target].map(|values| pool(values, size));
+        size = halved(size);
         compared.push(scale);
     }
     compared
 }
 
-/// Output and target at one scale, with their local moments at every position where the window fits.
-struct Scale {
-    plane: Plane,
+/// Output and target at one scale, with their local moments at every position of the window.
+struct ScaleComparison {
+    size: ImageSize,
     output: Vec<f64>,
     target: Vec<f64>,
-    /// Windowed means of output, target, the sum of their squares, and their product:
+    /// Windowed means of the output, the target, the sum of their squares, and their product:
     /// `[height - WINDOW + 1, width - WINDOW + 1, channels]`.
     moments: [Vec<f64>; 4],
-    /// Mean over positions of each channel's similarity, or of its contrast and structure term alone.
+    /// For each channel the mean over positions of the SSIM, or of the contrast-structure term alone.
     means: Vec<f64>,
 }
 
-impl Scale {
+impl ScaleComparison {
     fn new(
         [output, target]: [Vec<f64>; 2],
-        plane: Plane,
+        size: ImageSize,
         has_luminance: bool,
         buffers: &mut Buffers,
     ) -> Self {
-        let mut squares = vec![0.0; plane.len()];
-        let mut products = vec![0.0; plane.len()];
+        let mut squares = vec![0.0; size.len()];
+        let mut products = vec![0.0; size.len()];
         multiply(&output, &target, &mut squares, &mut products);
         let moments = [&output, &target, &squares, &products].map(|values| {
-            let mut windowed = vec![0.0; inside(plane).len()];
-            buffers.filter(values, plane, &mut windowed);
+            let mut windowed = vec![0.0; inside(size).len()];
+            buffers.filter(values, size, &mut windowed);
             windowed
         });
         let mut local = vec![0.0; moments[0].len()];
         let [mean_x, mean_y, squares, products] = &moments;
         local_similarities([mean_x, mean_y, squares, products], has_luminance, &mut local);
-        let mut means = vec![0.0; plane.channels];
-        for pixel in local.chunks_exact(plane.channels) {
+        let mut means = vec![0.0; size.channels];
+        for pixel in local.chunks_exact(size.channels) {
             means.iter_mut().zip(pixel).for_each(|(mean, value)| *mean += value);
         }
-        means.iter_mut().for_each(|mean| *mean /= inside(plane).pixels() as f64);
-        Self { plane, output, target, moments, means }
+        means.iter_mut().for_each(|mean| *mean /= inside(size).pixels() as f64);
+        Self { size, output, target, moments, means }
     }
 
-    /// Adds the gradient of `sum of slopes[channel] means[channel]` with respect to the output.
+    /// Adds the gradient of `sum over channels of slopes[channel] means[channel]` with respect to the output.
     fn add_gradient(&self, slopes: &[f64], has_luminance: bool, buffers: &mut Buffers, gradient: &mut [f64]) {
-        let (plane, inside) = (self.plane, inside(self.plane));
-        let (line, count) = (inside.width * plane.channels, inside.pixels() as f64);
+        let (size, inside) = (self.size, inside(self.size));
+        let (line, count) = (inside.width * size.channels, inside.pixels() as f64);
         let slopes: Vec<f64> = slopes.iter().map(|slope| slope / count).cycle().take(line).collect();
-        // The adjoint of a filter without padding, whose window is symmetric, is the filter of a padded plane.
-        let padded = Plane { height: plane.height + WINDOW - 1, width: plane.width + WINDOW - 1, ..plane };
-        let padded_line = padded.width * plane.channels;
-        let margin = (WINDOW - 1) * plane.channels;
+        // The adjoint of a valid filter with a symmetric window is the same filter on a zero-padded image.
+        let padded = ImageSize { height: size.height + WINDOW - 1, width: size.width + WINDOW - 1, ..size };
+        let padded_line = padded.width * size.channels;
+        let margin = (WINDOW - 1) * size.channels;
         let [mut by_mean, mut by_square, mut by_product] = [(); 3].map(|()| vec![0.0; padded.len()]);
         for row in 0..inside.height {
             let from = row * line..(row + 1) * line;
@@ -204,7 +212,7 @@ impl Scale {
             );
         }
         let filtered = [by_mean, by_square, by_product].map(|slopes| {
-            let mut filtered = vec![0.0; plane.len()];
+            let mut filtered = vec![0.0; size.len()];
             buffers.filter(&slopes, padded, &mut filtered);
             filtered
         });
@@ -213,7 +221,7 @@ impl Scale {
     }
 }
 
-/// Working space of one thread, and the window.
+/// The window's taps and a scratch buffer.
 struct Buffers {
     taps: [f64; WINDOW],
     rows: Vec<f64>,
@@ -224,48 +232,48 @@ impl Buffers {
         Self { taps: window_taps(), rows: Vec::new() }
     }
 
-    /// The windowed means of a plane at every position where the window fits, the plane [`inside`] of it.
-    fn filter(&mut self, values: &[f64], plane: Plane, target: &mut [f64]) {
-        let (line, kept) = (plane.width * plane.channels, inside(plane).width * plane.channels);
-        self.rows.resize(inside(plane).height * line, 0.0);
+    /// Windowed means at every position of the window; `target` has the size [`inside`] of `size`.
+    fn filter(&mut self, values: &[f64], size: ImageSize, target: &mut [f64]) {
+        let (line, kept) = (size.width * size.channels, inside(size).width * size.channels);
+        self.rows.resize(inside(size).height * line, 0.0);
         filter_line(values, &self.taps, line, &mut self.rows);
         for (row, target) in self.rows.chunks_exact(line).zip(target.chunks_exact_mut(kept)) {
-            filter_line(row, &self.taps, plane.channels, target);
+            filter_line(row, &self.taps, size.channels, target);
         }
     }
 }
 
-/// The positions at which the window fits.
-fn inside(plane: Plane) -> Plane {
-    Plane { height: plane.height - (WINDOW - 1), width: plane.width - (WINDOW - 1), ..plane }
+/// The number of window positions in height and width ("valid" convolution).
+fn inside(size: ImageSize) -> ImageSize {
+    ImageSize { height: size.height - (WINDOW - 1), width: size.width - (WINDOW - 1), ..size }
 }
 
-fn halved(plane: Plane) -> Plane {
-    Plane { height: plane.height / 2, width: plane.width / 2, ..plane }
+fn halved(size: ImageSize) -> ImageSize {
+    ImageSize { height: size.height / 2, width: size.width / 2, ..size }
 }
 
-/// Means of 2 x 2 pixels; an odd last row or column is left out.
-fn pool(values: &[f64], plane: Plane) -> Vec<f64> {
-    let half = halved(plane);
+/// 2 x 2 average pooling; an odd last row or column is dropped.
+fn pool(values: &[f64], size: ImageSize) -> Vec<f64> {
+    let half = halved(size);
     let mut pooled = vec![0.0; half.len()];
-    for_each_pooled(plane, |to, from| {
+    for_each_pooled(size, |to, from| {
         pooled[to] = 0.25 * from.iter().map(|&from| values[from]).sum::<f64>();
     });
     pooled
 }
 
-/// The gradient of a plane from that of its pooled one; zero where there is none.
-fn unpool(values: &[f64], plane: Plane) -> Vec<f64> {
-    let mut gradient = vec![0.0; plane.len()];
+/// Backward pass of [`pool`]; zeros if there is no gradient yet.
+fn unpool(values: &[f64], size: ImageSize) -> Vec<f64> {
+    let mut gradient = vec![0.0; size.len()];
     if !values.is_empty() {
-        for_each_pooled(plane, |from, to| to.iter().for_each(|&to| gradient[to] = 0.25 * values[from]));
+        for_each_pooled(size, |from, to| to.iter().for_each(|&to| gradient[to] = 0.25 * values[from]));
     }
     gradient
 }
 
-/// Calls `work` with the place of every pooled value, and the places of the four that it is the mean of.
-fn for_each_pooled(plane: Plane, mut work: impl FnMut(usize, [usize; 4])) {
-    let (half, channels, line) = (halved(plane), plane.channels, plane.width * plane.channels);
+/// Calls `work` with the index of every pooled value and the indices of the four values that it averages.
+fn for_each_pooled(size: ImageSize, mut work: impl FnMut(usize, [usize; 4])) {
+    let (half, channels, line) = (halved(size), size.channels, size.width * size.channels);
     for y in 0..half.height {
         for x in 0..half.width {
             for channel in 0..channels {
@@ -277,7 +285,7 @@ fn for_each_pooled(plane: Plane, mut work: impl FnMut(usize, [usize; 4])) {
     }
 }
 
-/// Values that are filtered at a time, in registers.
+/// Accumulators of the filter, kept in registers.
 const LANES: usize = 16;
 
 wide! {
@@ -310,7 +318,7 @@ wide! {
         }
     }
 
-    /// The similarity at each position, or its contrast and structure term.
+    /// The SSIM at each position, or the contrast-structure term alone.
     fn local_similarities(moments: [&[f64]; 4], has_luminance: bool, target: &mut [f64]) {
         let [mean_x, mean_y, squares, products] = moments;
         let positions = mean_x.iter().zip(mean_y).zip(squares.iter().zip(products)).zip(target);
@@ -323,7 +331,8 @@ wide! {
         }
     }
 
-    /// Derivatives of `slope` times the same with respect to the output's mean, the sum of squares and the product.
+    /// Derivatives of `slope` times the local similarity with respect to the output's mean, the squares and the
+    /// product.
     fn local_slopes(moments: [&[f64]; 4], slopes: &[f64], has_luminance: bool, targets: [&mut [f64]; 3]) {
         let [mean_x, mean_y, squares, products] = moments;
         let [by_mean, by_square, by_product] = targets;
@@ -344,7 +353,7 @@ wide! {
         }
     }
 
-    /// Adds the derivatives with respect to each value of the output, which is part of mean, squares and product.
+    /// Chain rule from mean, squares and product to the output.
     fn add_slopes(output: &[f64], target: &[f64], slopes: [&[f64]; 3], gradient: &mut [f64]) {
         let [by_mean, by_square, by_product] = slopes;
         let slopes = by_mean.iter().zip(by_square).zip(by_product);

@@ -1,4 +1,5 @@
-//! Every operation of this crate in stock Burn operations: what devices without a kernel of ours run, and a reference.
+//! Every operation of this crate composed of stock Burn operations: the implementation for backends without kernels,
+//! and a reference.
 
 mod activation;
 pub(crate) mod cost;

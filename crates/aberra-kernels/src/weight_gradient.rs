@@ -1,37 +1,37 @@
 //! Gradients of a convolution's weights and bias.
 //!
-//! `weight[ky, kx, l, s]` collects, over all images and small pixels, large value times small value. The sums are cut
-//! into shards that depend on the sizes alone, and the shards are added in order: the result has the same bits for any
-//! number of threads.
+//! The gradient of `weight[ky, kx, l, s]` is a product whose depth are all images and small pixels: the sum of large
+//! value times small value. The depth is cut into shards that depend on the sizes alone, and the shards are added in
+//! order, so the result is bit-identical for any number of threads.
 
-use crate::epilogue::End;
-use crate::geometry::{Plane, Sizes};
+use crate::epilogue::Epilogue;
+use crate::geometry::{ImageSize, Sizes};
 use crate::operand::{Operands, Single, with_operands};
 use crate::pool;
 use crate::precision::Precision;
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
 use crate::tile::{LANES, Left, ROWS, Runs, Sums, multiply};
-use crate::window::{Part, fill_window};
+use crate::window::{Region, fill_window};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Small pixels that are summed over at a time, so that a packed panel (16 KiB) stays in the first-level cache.
+/// Small pixels per depth block, so that a packed panel (16 KiB) stays in the L1 cache.
 const PIXEL_BLOCK: usize = 256;
-/// Pieces of work to aim for.
+/// Parallel tasks to aim for.
 const SHARDS: usize = 16;
-/// Panels of weights per piece of work when there are many.
+/// Panels of weights per task, where there are many.
 const PANELS_PER_SHARD: usize = 64;
 
-/// Gradient of the weights `[kernel height, kernel width, large, small channels]` from both sides of a convolution,
-/// one of which is a gradient.
+/// Gradient with respect to the weights `[kernel height, kernel width, large channels, small channels]`, from both
+/// sides of a convolution, one of which is a gradient.
 pub(crate) fn weight_gradient(
     large: Signal<'_>,
     small: Signal<'_>,
     sizes: &Sizes,
     precision: Precision,
 ) -> Vec<f32> {
-    // The depth is pixels, which are filled up to what the operands need.
+    // The depth are pixels, which are padded to what the operands need.
     with_operands!(precision, 0, O => sum_shards::<O>(large, small, sizes))
 }
 
@@ -42,7 +42,7 @@ fn sum_shards<O: Operands>(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes) 
     let panels_each = panels.div_ceil(panel_shards);
     let image_shards = (SHARDS / panel_shards).clamp(1, sizes.batch.max(1));
     let images_each = sizes.batch.div_ceil(image_shards);
-    // Each piece of work: transposed, `[panel][small channel][lane]`.
+    // Result of each task, transposed: `[panel][small channel][lane]`.
     let shards: Vec<Vec<f32>> = (0..panel_shards * image_shards)
         .into_par_iter()
         .map(|shard| {
@@ -56,7 +56,7 @@ fn sum_shards<O: Operands>(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes) 
                 sums.fill(0.0);
             }
             for (number, block) in blocks(first_image..last_image, sizes).enumerate() {
-                // The first block writes its share, the others add theirs.
+                // The first block initialises the accumulators, the others add to them.
                 let begin = (number == 0).then_some(&[0.0; LANES]);
                 add_block::<O>(large, small, sizes, block, first_panel, begin, &mut sums);
             }
@@ -83,7 +83,7 @@ fn sum_shards<O: Operands>(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes) 
     gradient
 }
 
-/// Sum over all pixels of each channel: the gradient of a bias.
+/// Gradient with respect to a bias: the sum of each channel over all pixels.
 pub(crate) fn bias_gradient(gradient: Signal<'_>, channels: usize) -> Vec<f32> {
     let pixels = gradient.len() / channels.max(1);
     let pixels_each = pixels.div_ceil(SHARDS).max(1);
@@ -104,7 +104,7 @@ pub(crate) fn bias_gradient(gradient: Signal<'_>, channels: usize) -> Vec<f32> {
     sums
 }
 
-/// Column sums of `[pixels, channels]`, several pixels side by side where there are few channels.
+/// Column sums of `[pixels, channels]`; several pixels at a time where there are few channels.
 fn column_sums(values: Signal<'_>, channels: usize) -> Vec<f32> {
     let width = channels * 64_usize.div_ceil(channels);
     f32::with_scratch(|scratch| {
@@ -132,22 +132,22 @@ fn column_sums(values: Signal<'_>, channels: usize) -> Vec<f32> {
     })
 }
 
-/// Small pixels that are packed together: some rows of one image, or several whole images.
+/// Small pixels that are packed together: some lines of one image, or several whole images.
 #[derive(Clone, Copy)]
-struct Block {
+struct PixelBlock {
     image: usize,
     images: usize,
     top: usize,
     height: usize,
 }
 
-/// Cuts images into blocks of about [`PIXEL_BLOCK`] pixels.
-fn blocks(images: Range<usize>, sizes: &Sizes) -> impl Iterator<Item = Block> {
-    let Plane { height, width, .. } = sizes.small;
+/// Cuts images into blocks of about [`PIXEL_BLOCK`] pixels each.
+fn blocks(images: Range<usize>, sizes: &Sizes) -> impl Iterator<Item = PixelBlock> {
+    let ImageSize { height, width, .. } = sizes.small;
     let strip = (PIXEL_BLOCK / width.max(1)).clamp(1, height.max(1));
     let together = if strip == height { (PIXEL_BLOCK / sizes.small.pixels().max(1)).max(1) } else { 1 };
     images.clone().step_by(together).flat_map(move |image| {
-        (0..height).step_by(strip).map(move |top| Block {
+        (0..height).step_by(strip).map(move |top| PixelBlock {
             image,
             images: together.min(images.end - image),
             top,
@@ -156,34 +156,34 @@ fn blocks(images: Range<usize>, sizes: &Sizes) -> impl Iterator<Item = Block> {
     })
 }
 
-/// Adds a block's share to some panels of the weight gradient, `[panel][small channel][lane]`, or to `begin` where it is
-/// given.
+/// Adds a block's contribution to some panels of the weight gradient, `[panel][small channel][lane]`, or to the initial
+/// value `begin` where it is given.
 fn add_block<O: Operands>(
     large: Signal<'_>,
     small: Signal<'_>,
     sizes: &Sizes,
-    block: Block,
+    block: PixelBlock,
     first_panel: usize,
     begin: Option<&[f32; LANES]>,
     sums: &mut [f32],
 ) {
     let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding as isize);
     let columns = sizes.small.channels;
-    let part = Part {
+    let region = Region {
         top: (block.top * stride) as isize - padding,
         left: -padding,
         height: (block.height - 1) * stride + sizes.kernel[0],
         width: (sizes.small.width - 1) * stride + sizes.kernel[1],
     };
-    let window = part.height * part.width * sizes.large.channels;
+    let window = region.height * region.width * sizes.large.channels;
     let pixels = block.images * block.height * sizes.small.width;
-    // What is missing in the last value is zero on both sides.
+    // The last value is padded with zeros in both operands.
     let depth = pixels.div_ceil(O::DEPTH);
     O::Value::with_scratch(|scratch| {
         let windows = at_least(&mut scratch.line, block.images * window);
         for (number, window) in windows.chunks_exact_mut(window).enumerate() {
             let image = large.part((block.image + number) * sizes.large.len(), sizes.large.len());
-            fill_window::<Single>(image, sizes.large, part, window);
+            fill_window::<Single>(image, sizes.large, region, window);
         }
         let first = (block.image * sizes.small.height + block.top) * sizes.small.width;
         let rows = small.part(first * columns, pixels * columns);
@@ -200,18 +200,24 @@ fn add_block<O: Operands>(
             let first = (first_panel + number) * LANES;
             O::pack(panel, LANES, &mut scratch.plain, |panel| {
                 let (panel, rest) = panel.split_at_mut(pixels * LANES);
-                pack_taps(windows, sizes, part, block.height, first, panel);
+                pack_taps(windows, sizes, region, block.height, first, panel);
                 rest.fill(0.0);
             });
             let runs = Runs { step: ROWS, ..Runs::one(depth) };
             let left = Left { values: &*packed, starts: &scratch.starts, offset: 0, runs };
-            multiply(left, panel, begin, End::Sum, Sums { values: sums, places: &scratch.places, offset: 0 });
+            multiply(
+                left,
+                panel,
+                begin,
+                Epilogue::Identity,
+                Sums { values: sums, places: &scratch.places, offset: 0 },
+            );
         }
     });
 }
 
-/// `[pixels, columns]` as `[tiles of columns][depth][ROWS]`, zero beyond the pixels; the last tile keeps what was in the
-/// columns it lacks.
+/// Packs `[pixels, columns]` as `[tiles of columns][depth][ROWS]`, zero beyond the pixels; missing columns of the last
+/// tile are not written.
 fn pack_by_rows(values: Signal<'_>, columns: usize, depth: usize, plain: &mut Vec<f32>, packed: &mut [f32]) {
     for (pixel, source) in values.read(plain).chunks_exact(columns).enumerate() {
         let (full, rest) = source.as_chunks::<ROWS>();
@@ -230,14 +236,14 @@ fn pack_by_rows(values: Signal<'_>, columns: usize, depth: usize, plain: &mut Ve
     }
 }
 
-/// Packs [`LANES`] of the values under the kernel, from number `first` on, for every pixel of the windows:
-/// `[pixels][LANES]`. Each window has `height` rows of small pixels.
-fn pack_taps(windows: &[f32], sizes: &Sizes, part: Part, height: usize, first: usize, panel: &mut [f32]) {
+/// Packs [`LANES`] columns of the im2col matrix, from column `first` on, for every small pixel of the windows:
+/// `[pixels][LANES]`. Each window covers `height` lines of small pixels.
+fn pack_taps(windows: &[f32], sizes: &Sizes, region: Region, height: usize, first: usize, panel: &mut [f32]) {
     let stride = sizes.geometry.stride;
     let channels = sizes.large.channels;
     let run = sizes.kernel[1] * channels;
     let last = (first + LANES).min(sizes.depth());
-    // The lanes fall into pieces that lie in one row of the kernel each.
+    // The lanes are split where a kernel row ends.
     let mut lane = 0;
     while lane < LANES {
         let position = first + lane;
@@ -250,12 +256,12 @@ fn pack_taps(windows: &[f32], sizes: &Sizes, part: Part, height: usize, first: u
         let (ky, offset) = (position / run, position % run);
         let length = (run - offset).min(last - position);
         let mut pixels = panel.as_chunks_mut::<LANES>().0.iter_mut();
-        for window in windows.chunks_exact(part.height * part.width * channels) {
+        for window in windows.chunks_exact(region.height * region.width * channels) {
             for y in 0..height {
-                let line = &window[(y * stride + ky) * part.width * channels + offset..];
+                let line = &window[(y * stride + ky) * region.width * channels + offset..];
                 let targets = (&mut pixels).take(sizes.small.width);
                 let step = stride * channels;
-                // Fixed lengths compile to plain loads and stores.
+                // Constant lengths compile to vector loads and stores.
                 match length {
                     LANES => copy_pieces::<LANES>(line, step, targets, 0),
                     8 => copy_pieces::<8>(line, step, targets, lane),
@@ -272,7 +278,7 @@ fn pack_taps(windows: &[f32], sizes: &Sizes, part: Part, height: usize, first: u
     }
 }
 
-/// Copies `N` values from every `step`-th place of a line into each of the targets.
+/// Copies `N` values from every `step`-th offset of a line into each of the targets.
 #[inline(always)]
 fn copy_pieces<'a, const N: usize>(
     line: &[f32],
@@ -285,7 +291,7 @@ fn copy_pieces<'a, const N: usize>(
     }
 }
 
-/// Copies to where `target` begins. Fixed lengths compile to plain loads and stores, others to a call.
+/// Copies to the beginning of `target`. Constant lengths compile to loads and stores, others to a `memcpy` call.
 #[inline(always)]
 fn copy_few(source: &[f32], target: &mut [f32]) {
     match source.len() {

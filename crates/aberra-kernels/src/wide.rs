@@ -1,7 +1,7 @@
-//! Element-wise loops, compiled a second time for the wide registers that most x86-64 processors have.
+//! Element-wise loops, compiled for AVX2 in addition to the target's baseline instructions.
 
-/// Defines functions whose bodies are compiled for AVX2 too, and run that way where the processor has it. The bits of
-/// the results are the same either way: the compiler neither reorders nor fuses arithmetic.
+/// Defines functions whose bodies are compiled for AVX2, too, and dispatched at run time. Results are bit-identical
+/// either way: the compiler neither reorders nor fuses floating-point arithmetic.
 macro_rules! wide {
     ($($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
         $(#[$meta])*
@@ -16,8 +16,8 @@ macro_rules! wide {
                 }
                 use $crate::instructions::InstructionSet;
                 if InstructionSet::chosen() != InstructionSet::Portable {
-                    // SAFETY: an instruction set is chosen only where the processor has it, and all but the portable one
-                    // contain AVX2.
+                    // SAFETY: only an instruction set that the processor supports is chosen, and on x86-64 all but the
+                    // portable one include AVX2.
                     #[allow(unsafe_code, reason = "SIMD instructions")]
                     return unsafe { avx2($($argument),*) };
                 }

@@ -1,8 +1,9 @@
-//! Kernels of 4 x 4 with stride 2 in nine instead of sixteen products: Winograd's minimal filtering F(2 x 2, 2 x 2)
-//! (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016, <https://arxiv.org/abs/1509.09308>).
+//! Convolutions with 4 x 4 kernels and stride 2 by Winograd's minimal filtering F(2 x 2, 2 x 2), with nine products in
+//! place of sixteen (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016,
+//! <https://arxiv.org/abs/1509.09308>).
 //!
-//! Every other row and column of the padded large side, a *phase*, meets the small side through a kernel of 2 x 2. In one
-//! dimension, a tile of two small values needs three large ones:
+//! Every other row and column of the padded large side, a *phase*, is related to the small side by a 2 x 2 kernel. In
+//! one dimension, a tile of two small values reads three large ones:
 //!
 //! ```text
 //! convolution                        transposed convolution
@@ -14,41 +15,40 @@
 //! m2 = (d1 - d2) g1                  m2 = s1 g1
 //! ```
 //!
-//! and in two dimensions the same along both axes; the tiles of a transposed convolution overlap, and are added. The nine
-//! products are matrices over tiles, for which the register tile does the work. `lanes` has the sums before and after the
-//! products.
+//! In two dimensions the same is done along both axes; the tiles of a transposed convolution overlap and are added.
+//! Each of the nine products is a matrix product over all tiles. `lanes` holds the input, weight and output transforms.
 //!
-//! The gradient of the weights is not formed in this way: a weight that no pixel needs would get the rounding errors of
-//! its neighbours as its gradient instead of 0, and Adam would take them for a direction.
+//! The weight gradient does not use this algorithm: a weight whose exact gradient is 0 would get the rounding errors of
+//! its neighbours instead, and Adam, which normalises by the gradient's size, would follow them.
 
 mod lanes;
 
 use self::lanes::{PRODUCTS, Steps, combine_tile, expand_tile, expand_weights, overlap_tiles, split_tiles};
 use crate::activation::Activation;
-use crate::epilogue::End;
-use crate::geometry::{Plane, Sizes};
+use crate::epilogue::Epilogue;
+use crate::geometry::{ImageSize, Sizes};
 use crate::operand::Single;
 use crate::pool;
 use crate::precision::Precision;
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
 use crate::tile::{DEPTH_BLOCK, LANES, Left, Runs, Sums, multiply};
-use crate::window::{Part, fill_window};
+use crate::window::{Region, fill_window};
 use rayon::prelude::*;
 
-/// Taps of a phase in one dimension, and small pixels of a tile.
+/// Taps of a phase in one dimension; also the small pixels of a tile.
 const TAPS: usize = 2;
 /// Phases in one dimension.
 const PHASES: usize = 2;
-/// Tiles of one piece of work: enough for a panel of weights to be worth its way into the cache.
+/// Tiles per task: enough to amortise loading a panel of weights into the cache.
 const TILES: usize = 96;
-/// Tiles of one piece of work of a transposed convolution, which repeats a line of tiles for each.
+/// Tiles per task of a transposed convolution, where each task recomputes one line of tiles.
 const OVERLAPPING_TILES: usize = 256;
 
-/// Whether a convolution can be done in this way, and gains by it.
+/// Whether the algorithm applies to a convolution and makes it faster.
 pub(crate) fn fits(sizes: &Sizes, precision: Precision) -> bool {
     let channels = [sizes.large.channels, sizes.small.channels];
-    // Sums of neighbours would be rounded to bfloat16, which the plain way does not do.
+    // Transformed operands would be rounded to bfloat16, which the direct algorithm does not do.
     precision == Precision::F32
         && sizes.kernel == [TAPS * PHASES; 2]
         && sizes.geometry.stride == PHASES
@@ -56,7 +56,7 @@ pub(crate) fn fits(sizes: &Sizes, precision: Precision) -> bool {
         && channels.iter().all(|channels| *channels > 0 && channels.is_multiple_of(LANES))
 }
 
-/// The convolution, where it [`fits`].
+/// The convolution, under the conditions of [`fits`].
 pub(crate) fn gather(
     large: Signal<'_>,
     weight: &[f32],
@@ -67,7 +67,7 @@ pub(crate) fn gather(
     let (channels, columns) = (sizes.large.channels, sizes.small.channels);
     let padding = sizes.geometry.padding as isize;
     let depth = PHASES * PHASES * channels;
-    // Row by row: phase down, phase across, large channel.
+    // Order of the depth: phase in y, phase in x, large channel.
     let weights = Weights::new(depth, columns, |row, first| {
         let (phase, channel) = (row / channels, row % channels);
         let from = ((phase / PHASES * sizes.kernel[1] + phase % PHASES) * channels + channel) * columns;
@@ -78,19 +78,19 @@ pub(crate) fn gather(
     let width = (TAPS * tiles[1] + 1) * PHASES;
     let steps =
         Steps { row: PHASES * width * channels, column: PHASES * channels, tile: TAPS * PHASES * channels };
-    let (end, after) = End::split(activation);
+    let (epilogue, after) = Epilogue::split(activation);
     let mut output = pool::take(sizes.batch * sizes.small.len());
     for_each_block(&mut output, sizes.small, [TAPS, 0], tiles, TILES, |block, output| {
         f32::with_scratch(|scratch| {
-            let part = Part {
+            let region = Region {
                 top: (block.top * TAPS * PHASES) as isize - padding,
                 left: -padding,
                 height: (TAPS * block.height + 1) * PHASES,
                 width,
             };
-            let window = part.height * width * channels;
+            let window = region.height * width * channels;
             let windows = at_least(&mut scratch.window, block.images * window);
-            block.fill_windows(large, sizes.large, part, windows);
+            block.fill_windows(large, sizes.large, region, windows);
             let split = at_least(&mut scratch.packed, block.tiles(tiles[1]) * PRODUCTS * depth);
             for (line, split) in split.chunks_exact_mut(tiles[1] * PRODUCTS * depth).enumerate() {
                 let (image, y) = (line / block.height, line % block.height);
@@ -107,7 +107,7 @@ pub(crate) fn gather(
             for (number, products) in products.chunks_exact(PRODUCTS * columns).enumerate() {
                 let (line, x) = (number / tiles[1], number % tiles[1]);
                 let (image, y) = (line / block.height, line % block.height);
-                combine_tile(products, bias, end, results);
+                combine_tile(products, bias, epilogue, results);
                 for (result, values) in results.chunks_exact(columns).enumerate() {
                     let (y, x) = (y * TAPS + result / TAPS, x * TAPS + result % TAPS);
                     if y < lines && x < sizes.small.width {
@@ -122,7 +122,7 @@ pub(crate) fn gather(
     output
 }
 
-/// The transposed convolution, where it [`fits`].
+/// The transposed convolution, under the conditions of [`fits`].
 pub(crate) fn spread(
     small: Signal<'_>,
     weight: &[f32],
@@ -134,7 +134,7 @@ pub(crate) fn spread(
     let padding = sizes.geometry.padding;
     let columns = PHASES * PHASES * channels;
     let turned = turned(weight, sizes);
-    // Column by column: phase down, phase across, large channel.
+    // Order of the columns: phase in y, phase in x, large channel.
     let weights = Weights::new(depth, columns, |row, first| {
         let (phase, channel) = (first / channels, first % channels);
         let from = ((phase / PHASES * sizes.kernel[1] + phase % PHASES) * depth + row) * channels;
@@ -143,24 +143,28 @@ pub(crate) fn spread(
     });
     pool::give(turned);
     let tiles = tiles(sizes);
-    // The large side also reaches where only the last tile's third row and column are.
+    // The large side extends to the third row and column of the last tiles.
     let blocks = [sizes.large.height, sizes.large.width].map(|size| (size + padding).div_ceil(TAPS * PHASES));
     let zeros = vec![0.0; PRODUCTS * columns];
-    let (end, after) = End::split(activation);
+    let (epilogue, after) = Epilogue::split(activation);
     let mut output = pool::take(sizes.batch * sizes.large.len());
     let lines = [TAPS * PHASES, padding];
     for_each_block(&mut output, sizes.large, lines, blocks, OVERLAPPING_TILES, |block, output| {
         f32::with_scratch(|scratch| {
-            // The tiles of the block, and the line before them, which reaches into it.
+            // The tiles of the block and the line before them, which overlaps it.
             let first = block.top.saturating_sub(1);
             let height = (block.top + block.height).min(tiles[0]) - first;
-            let part =
-                Part { top: (first * TAPS) as isize, left: 0, height: height * TAPS, width: tiles[1] * TAPS };
-            let window = part.height * part.width * depth;
+            let region = Region {
+                top: (first * TAPS) as isize,
+                left: 0,
+                height: height * TAPS,
+                width: tiles[1] * TAPS,
+            };
+            let window = region.height * region.width * depth;
             let windows = at_least(&mut scratch.window, block.images * window);
-            block.fill_windows(small, sizes.small, part, windows);
+            block.fill_windows(small, sizes.small, region, windows);
             let count = block.images * height * tiles[1];
-            let steps = Steps { row: part.width * depth, column: depth, tile: TAPS * depth };
+            let steps = Steps { row: region.width * depth, column: depth, tile: TAPS * depth };
             let split = at_least(&mut scratch.packed, count * PRODUCTS * depth);
             for (line, split) in split.chunks_exact_mut(tiles[1] * PRODUCTS * depth).enumerate() {
                 for (x, split) in split.chunks_exact_mut(PRODUCTS * depth).enumerate() {
@@ -169,7 +173,7 @@ pub(crate) fn spread(
             }
             let products = at_least(&mut scratch.plain, count * PRODUCTS * columns);
             weights.multiply(split, products, &mut scratch.starts, &mut scratch.places);
-            // The products of the tile above and to the left of a corner: zero beyond the image.
+            // The products of the tile above and to the left of a corner; zero outside the image.
             let tile = |image: usize, y: usize, x: usize| {
                 let is_inside = (first + 1..=first + height).contains(&y) && (1..=tiles[1]).contains(&x);
                 let number = (image * height + y.wrapping_sub(first + 1)) * tiles[1] + x.wrapping_sub(1);
@@ -180,14 +184,14 @@ pub(crate) fn spread(
             };
             let results = at_least(&mut scratch.line, TAPS * TAPS * channels);
             let lines = output.len() / block.images / (sizes.large.width * channels);
-            // The first line of the padded large side that is written.
+            // First line of the padded large side that is written.
             let begin = padding.max(block.top * TAPS * PHASES);
             for number in 0..block.images * block.height * blocks[1] {
                 let (line, x) = (number / blocks[1], number % blocks[1]);
                 let (image, y) = (line / block.height, block.top + line % block.height);
                 let near = [(y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1)].map(|(y, x)| tile(image, y, x));
                 for phase in 0..PHASES * PHASES {
-                    overlap_tiles(near, columns, phase * channels, bias, end, results);
+                    overlap_tiles(near, columns, phase * channels, bias, epilogue, results);
                     for (result, values) in results.chunks_exact(channels).enumerate() {
                         let y = (y * TAPS + result / TAPS) * PHASES + phase / PHASES;
                         let x = (x * TAPS + result % TAPS) * PHASES + phase % PHASES;
@@ -207,12 +211,12 @@ pub(crate) fn spread(
     output
 }
 
-/// Tiles of the small side, down and across.
+/// Number of tiles of the small side in y and x.
 fn tiles(sizes: &Sizes) -> [usize; 2] {
     [sizes.small.height, sizes.small.width].map(|size| size.div_ceil(TAPS))
 }
 
-/// The weights of each product: `[panel of columns][product][depth][LANES]`.
+/// Transformed weights of each product, packed: `[panel of columns][product][depth][LANES]`.
 struct Weights {
     values: Vec<f32>,
     depth: usize,
@@ -220,7 +224,7 @@ struct Weights {
 }
 
 impl Weights {
-    /// `taps` gives where the first of the four taps of a row begins, from a column on, and the way to the others.
+    /// `taps(row, column)` returns the weights from the first of the four taps on, and the steps to the others.
     fn new<'a>(
         depth: usize,
         columns: usize,
@@ -236,7 +240,7 @@ impl Weights {
         Self { values, depth, columns }
     }
 
-    /// `[tile][product][depth]` times the weights: `[tile][product][columns]`.
+    /// Multiplies `[tile][product][depth]` by the weights, product by product: `[tile][product][columns]`.
     fn multiply(
         &self,
         split: &[f32],
@@ -258,7 +262,13 @@ impl Weights {
                     let left = Left { values: split, starts, offset: product * depth + from, runs };
                     let panel = &panel[(product * depth + from) * LANES..];
                     let offset = product * columns + number * LANES;
-                    multiply(left, panel, begin, End::Sum, Sums { values: products, places, offset });
+                    multiply(
+                        left,
+                        panel,
+                        begin,
+                        Epilogue::Identity,
+                        Sums { values: products, places, offset },
+                    );
                 }
             }
         }
@@ -271,13 +281,13 @@ impl Drop for Weights {
     }
 }
 
-/// The weights with the small channels before the large ones.
+/// The weights with large and small channels transposed.
 fn turned(weight: &[f32], sizes: &Sizes) -> Vec<f32> {
     let (large, small) = (sizes.large.channels, sizes.small.channels);
     let mut turned = pool::take(weight.len());
     let taps = turned.par_chunks_mut(large * small).zip(weight.par_chunks(large * small));
     taps.for_each(|(turned, weight)| {
-        // In squares, so that both sides of the copy stay in the cache.
+        // In square blocks, so that source and target stay in the cache.
         for (band, turned) in turned.chunks_exact_mut(LANES * large).enumerate() {
             for square in 0..large / LANES {
                 for row in 0..LANES {
@@ -292,56 +302,56 @@ fn turned(weight: &[f32], sizes: &Sizes) -> Vec<f32> {
     turned
 }
 
-/// Tiles of one piece of work: some lines of tiles of one image, or all of several images.
+/// Tiles of one task: some lines of tiles of one image, or all tiles of several images.
 #[derive(Clone, Copy)]
-struct Block {
+struct TileBlock {
     image: usize,
     images: usize,
     top: usize,
     height: usize,
 }
 
-impl Block {
-    /// Its tiles, where a line has `across`.
+impl TileBlock {
+    /// Number of tiles, with `across` tiles per line.
     fn tiles(&self, across: usize) -> usize {
         self.images * self.height * across
     }
 
-    /// Copies the same part of each image.
-    fn fill_windows(&self, signal: Signal<'_>, plane: Plane, part: Part, windows: &mut [f32]) {
-        let window = (part.height * part.width * plane.channels).max(1);
+    /// Copies the same region of each image.
+    fn fill_windows(&self, signal: Signal<'_>, size: ImageSize, region: Region, windows: &mut [f32]) {
+        let window = (region.height * region.width * size.channels).max(1);
         for (number, window) in windows.chunks_exact_mut(window).enumerate() {
-            let image = signal.part((self.image + number) * plane.len(), plane.len());
-            fill_window::<Single>(image, plane, part, window);
+            let image = signal.part((self.image + number) * size.len(), size.len());
+            fill_window::<Single>(image, size, region, window);
         }
     }
 }
 
-/// Images that are worked on together, and lines of tiles of each, for about `most` tiles.
+/// Images per task and lines of tiles per image, for about `most` tiles.
 fn together([down, across]: [usize; 2], most: usize) -> (usize, usize) {
     let height = (most / across.max(1)).clamp(1, down.max(1));
     (if height == down { (most / (down * across).max(1)).max(1) } else { 1 }, height)
 }
 
-/// Runs `work` over the output in blocks of about `most` tiles, in parallel. A line of tiles covers `lines` of the output,
-/// the first of them so many less as `padding` says.
+/// Runs `work` over the output in blocks of about `most` tiles, in parallel. A line of tiles covers `lines` lines of
+/// the output, the first one `padding` lines fewer.
 fn for_each_block(
     output: &mut [f32],
-    plane: Plane,
+    size: ImageSize,
     [lines, padding]: [usize; 2],
     tiles: [usize; 2],
     most: usize,
-    work: impl Fn(Block, &mut [f32]) + Sync,
+    work: impl Fn(TileBlock, &mut [f32]) + Sync,
 ) {
-    if plane.len() == 0 {
+    if size.len() == 0 {
         return;
     }
-    let line = plane.width * plane.channels;
+    let line = size.width * size.channels;
     let (images, height) = together(tiles, most);
-    output.par_chunks_mut(images * plane.len()).enumerate().for_each(|(number, output)| {
-        let (image, count) = (number * images, output.len() / plane.len());
+    output.par_chunks_mut(images * size.len()).enumerate().for_each(|(number, output)| {
+        let (image, count) = (number * images, output.len() / size.len());
         if count > 1 || height >= tiles[0] {
-            work(Block { image, images: count, top: 0, height: tiles[0] }, output);
+            work(TileBlock { image, images: count, top: 0, height: tiles[0] }, output);
             return;
         }
         let first = (height * lines - padding) * line;
@@ -350,7 +360,7 @@ fn for_each_block(
         let strips = strips.map(|(strip, output)| (strip + 1, output));
         let work = |(strip, output): (usize, &mut [f32])| {
             let top = strip * height;
-            work(Block { image, images: 1, top, height: height.min(tiles[0] - top) }, output);
+            work(TileBlock { image, images: 1, top, height: height.min(tiles[0] - top) }, output);
         };
         rayon::join(|| work((0, first)), || strips.for_each(work));
     });

@@ -10,7 +10,7 @@ use reference::{Array, assert_near, device, numbers, repeat_on_every_instruction
 
 /// Largest difference relative to the largest magnitude.
 const TOLERANCE: f64 = 2e-6;
-/// Factor on the costs, so that their gradients are not taken for those of the costs alone.
+/// Factor applied to the costs, so that a kernel that ignores the incoming gradient fails.
 const WEIGHT: f64 = 1.75;
 
 fn sigmoid(x: f64) -> f64 {
@@ -31,7 +31,7 @@ fn pixel(likelihood: PixelLikelihood, logit: f64, log_variance: f64, x: f64) -> 
     }
 }
 
-/// Cost and gradient of `WEIGHT` times the cost; the latter by differences, which in `f64` are exact enough here.
+/// The cost, and the gradient of `WEIGHT` times the cost by central differences, which are accurate enough in `f64`.
 fn expected_cost(output: &Array, target: &Array, likelihood: PixelLikelihood) -> (f64, Vec<f64>) {
     let (outputs, channels, batch) = (output.shape[3], target.shape[3], target.shape[0] as f64);
     let predicted = matches!(likelihood, PixelLikelihood::PredictedGaussian { .. });
@@ -121,7 +121,7 @@ fn extreme_outputs_cost_what_they_should() {
     let quarter = 0.25;
     let clamped = 0.5 * (quarter * (-2.0_f64).exp() + 2.0) + 0.5 * (quarter * 2.0_f64.exp() - 2.0);
     assert_near("cost", &[cost], &[1.0 + clamped], 1e-6);
-    // Beyond the bounds a log-variance has no gradient.
+    // A clamped log-variance has no gradient.
     assert_eq!([gradient[5], gradient[7]], [0.0; 2]);
 }
 
@@ -157,7 +157,7 @@ fn the_same_bits_for_any_number_of_threads() {
     }
 }
 
-/// The divergence of `[batch, latent]`.
+/// The KL divergence of `[batch, latent]`.
 fn expected_divergence(mean: &Array, log_variance: &Array, free_bits: f64) -> f64 {
     let [batch, latent] = [mean.shape[0], mean.shape[1]];
     let nats = |dimension: usize| {

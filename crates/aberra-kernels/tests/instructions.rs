@@ -1,4 +1,4 @@
-//! An instruction set is selected once, before anything is computed, or refused.
+//! An instruction set is selected once, before the first computation, or rejected.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
@@ -10,7 +10,7 @@ use reference::{asked, run_with};
 
 #[test]
 fn computes_as_asked() {
-    // Beside the other tests, which compute too, this one asks for what they use.
+    // Selects what other tests of this process use, too.
     let set = asked().unwrap_or_else(InstructionSet::widest);
     select(set).unwrap();
     let ones = Tensor::<2>::ones([3, 3], &Device::flex());

@@ -1,4 +1,5 @@
-//! Layers and their gradients against the slow reference, over shapes; and the same bits whatever the threads and batch.
+//! Layers and their gradients against the slow reference for random shapes; bit-identity for any number of threads and
+//! batch.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
@@ -14,7 +15,7 @@ use reference::{
 /// Largest difference relative to the largest magnitude: sums of up to some thousand terms in single precision.
 const TOLERANCE: f64 = 2e-5;
 
-/// A gradient that is rounded to 8 bits after it was computed in another order may end on the next number.
+/// A gradient that was summed in another order may round to the neighbouring bfloat16.
 const TOLERANCE_OF_BF16: f64 = 4e-3;
 
 fn compare(layer: Layer, input: &[usize], weight: &[usize], channels: usize, activation: Activation) {
@@ -45,7 +46,8 @@ fn compare_in(
 }
 
 fn activations() -> impl Strategy<Value = Activation> {
-    // Smooth ones, so that rounding cannot move a sum across a kink; kinks are tested with fixed shapes below.
+    // Smooth functions, so that rounding cannot move a sum across a kink; those with a kink are tested with fixed
+    // shapes.
     prop_oneof![Just(Activation::Identity), Just(Activation::Sigmoid), Just(Activation::Tanh)]
 }
 
@@ -74,7 +76,7 @@ proptest! {
         }
     }
 
-    /// Channels for which nine products take the place of sixteen.
+    /// Channels for which the Winograd algorithm is used.
     #[test]
     fn halving_convolutions_of_wide_layers(
         (batch, height, width) in (1..5_usize, 1..12_usize, 1..12_usize),
@@ -164,7 +166,7 @@ fn the_reference_gradients_agree_with_finite_differences() {
     }
 }
 
-/// Cases that are cut into many pieces of work.
+/// Cases that are split into many parallel tasks.
 fn cases() -> impl Iterator<Item = (Layer, Vec<usize>, Vec<usize>, usize, Precision)> {
     let geometry = Geometry { stride: 2, padding: 1 };
     let shapes = vec![

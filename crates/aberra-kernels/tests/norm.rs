@@ -1,4 +1,5 @@
-//! Batch normalisation and its gradients against a slow `f64` version, over shapes; and the same bits for any threads.
+//! Batch normalisation and its gradients against a slow `f64` version for random shapes; bit-identity for any number of
+//! threads.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]

@@ -1,5 +1,5 @@
-//! Structural dissimilarity and its gradient: against PyTorch (`golden/make_similarity.py`), against finite differences,
-//! and the same bits whatever the threads and the batch.
+//! Structural dissimilarity and its gradient against PyTorch (`golden/make_similarity.py`) and finite differences;
+//! bit-identity for any number of threads and batch.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
@@ -10,7 +10,7 @@ use reference::{Array, device, numbers, repeat_on_every_instruction_set};
 use serde_json::Value;
 
 const KINDS: [Similarity; 2] = [Similarity::SingleScale, Similarity::MultiScale];
-/// Relative to the largest magnitude: what single precision holds of a result.
+/// Relative to the largest magnitude: the rounding of a result to single precision.
 const TOLERANCE: f64 = 3e-7;
 
 /// As in `make_similarity.py`: noise on a ramp, with a black margin on top where only the output has noise.
@@ -87,7 +87,7 @@ fn gradients_agree_with_finite_differences() {
         let (_, gradient) = found(&output, &target, similarity);
         for index in [0, 17, 240, 505] {
             let before = output.values[index];
-            // Large enough for the rounding of a value to matter little.
+            // Large enough that the rounding of the value does not dominate.
             let step = 1.0 / 64.0;
             let mut at = |shift: f64| {
                 output.values[index] = before + shift;
@@ -107,7 +107,7 @@ fn small_images_have_fewer_scales() {
     assert_eq!([scales(10, 64), scales(11, 64), scales(21, 64), scales(22, 64)], [0, 1, 1, 2]);
     assert_eq!([scales(64, 64), scales(128, 128), scales(176, 256), scales(900, 900)], [3, 4, 5, 5]);
     assert_eq!([Similarity::SingleScale.scales(900, 900), Similarity::SingleScale.scales(90, 5)], [1, 0]);
-    // With one scale both kinds are one.
+    // With a single scale both kinds are identical.
     let [output, target] = images([2, 21, 40, 1], true);
     assert_eq!(found(&output, &target, KINDS[0]), found(&output, &target, KINDS[1]));
 }

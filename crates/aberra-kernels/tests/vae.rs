@@ -1,5 +1,5 @@
-//! The peer VAE of the speed comparison, put together from this crate's operations: loss, all gradients and ten training
-//! steps against PyTorch (`golden/make_vae.py`).
+//! The VAE of the speed comparison, composed of this crate's operations: loss, all gradients and ten training steps
+//! against PyTorch (`golden/make_vae.py`).
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
@@ -107,7 +107,7 @@ fn step(layers: &[Layer], input: &Array, noise: &Array, precision: Precision) ->
     let mut hidden: Tensor<4> = dense(6, z).reshape([BATCH, GRID, GRID, CHANNELS[4]]);
     for number in 7..11 {
         let (weight, bias) = image(number);
-        // The likelihood takes the sigmoid of the last layer by itself.
+        // The likelihood includes the sigmoid of the last layer.
         let activation = if number == 10 { Activation::Identity } else { Activation::Relu };
         hidden = conv_transpose2d(hidden, weight, bias, HALVE, activation, precision);
     }
@@ -138,14 +138,14 @@ fn update(layer: &mut Layer, gradients: &[Vec<f32>; 2], step: u32) {
     }
 }
 
-/// The stored samples, and ours of the same places.
+/// Pairs of our values and the stored samples.
 fn samples<'a>(stored: &'a Value, values: &'a [f32]) -> impl Iterator<Item = (f64, f64)> + 'a {
     let stored = stored.as_array().unwrap().iter().enumerate();
     stored.map(|(index, stored)| (f64::from(values[index * 7919 % values.len()]), stored.as_f64().unwrap()))
 }
 
-/// Trains; checks losses and the norms of the first step's gradients, both relative, and gives the gradients and the
-/// weights at the end with the stored ones to compare.
+/// Trains, and checks losses and the norms of the first step's gradients with relative tolerances. Returns the final
+/// weights, the first gradients and the golden values.
 fn train(precision: Precision, of_losses: f64, of_norms: f64) -> (Vec<Layer>, Vec<[Vec<f32>; 2]>, Value) {
     let golden: Value = serde_json::from_str(include_str!("golden/vae.json")).unwrap();
     let mut input = Array::noise(&[BATCH, SIZE, SIZE, 1], 100);
@@ -179,7 +179,7 @@ fn norm(values: &[f32]) -> f64 {
     values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }
 
-/// Values of every weight and bias under their names.
+/// The values of every weight and bias with their names.
 fn named<'a>(layers: &'a [Layer], values: &'a [[Vec<f32>; 2]]) -> impl Iterator<Item = (String, &'a [f32])> {
     layers.iter().zip(values).flat_map(|(layer, values)| {
         ["weight", "bias"]
@@ -189,8 +189,9 @@ fn named<'a>(layers: &'a [Layer], values: &'a [[Vec<f32>; 2]]) -> impl Iterator<
     })
 }
 
-/// The gradients are PyTorch's up to rounding. Adam's first steps are of one size whatever the gradient's, so where a
-/// gradient is hardly more than rounding errors, weights part by up to that size, 1e-3, and losses with them.
+/// Gradients agree with PyTorch's up to rounding. The size of Adam's first steps does not depend on the gradient's, so
+/// where a gradient is little more than rounding error, weights may differ by up to a step, 1e-3, and losses
+/// accordingly.
 #[test]
 fn ten_steps_agree_with_pytorch() {
     let (layers, gradients, golden) = train(Precision::F32, 5e-4, 1e-5);
@@ -209,7 +210,7 @@ fn ten_steps_agree_with_pytorch() {
     }
 }
 
-/// Rounding to 8 bits changes single gradients by more than their size, but not where training goes.
+/// Rounding to bfloat16 may change single gradients by more than their size, but hardly the losses.
 #[test]
 fn ten_steps_with_bf16_stay_near() {
     train(Precision::Bf16, 5e-3, 2e-2);

@@ -26,7 +26,7 @@ pub(super) fn batch_norm<B: Kernels, C: CheckpointStrategy>(
     let output = match prepared.stateful() {
         OpsKind::Tracked(step) => {
             let kept = (settings.activation != Activation::Identity).then(|| output.clone());
-            step.finish(Kept::<B> { input, scale, mean, variance, output: kept, settings }, output)
+            step.finish(NormState::<B> { input, scale, mean, variance, output: kept, settings }, output)
         }
         OpsKind::UnTracked(step) => step.finish(output),
     };
@@ -37,9 +37,9 @@ pub(super) fn batch_norm<B: Kernels, C: CheckpointStrategy>(
 #[derive(Debug)]
 struct NormBackward;
 
-/// What the backward pass needs.
+/// State that a batch normalisation keeps for its backward pass.
 #[derive(Clone, Debug)]
-struct Kept<B: Kernels> {
+struct NormState<B: Kernels> {
     input: FloatTensor<B>,
     scale: FloatTensor<B>,
     mean: FloatTensor<B>,
@@ -49,11 +49,16 @@ struct Kept<B: Kernels> {
 }
 
 impl<B: Kernels> Backward<B, 3> for NormBackward {
-    type State = Kept<B>;
+    type State = NormState<B>;
 
-    fn backward(self, ops: Ops<Kept<B>, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<NormState<B>, 3>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
         let gradient = gradients.consume::<B>(&ops.node);
-        let Kept { input, scale, mean, variance, output, settings } = ops.state;
+        let NormState { input, scale, mean, variance, output, settings } = ops.state;
         let output = output.unwrap_or_else(|| gradient.clone());
         let values = B::normalization_gradients(gradient, output, input, scale, mean, variance, settings);
         for (node, value) in ops.parents.into_iter().zip([values.0, values.1, values.2]) {

@@ -1,4 +1,4 @@
-//! Activations in stock Burn operations, and the way back through them.
+//! Activations and their backward pass in stock Burn operations.
 
 use crate::activation::Activation;
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings, tensor::FloatTensor};
@@ -13,7 +13,7 @@ pub(super) fn activate<B: Backend>(tensor: FloatTensor<B>, activation: Activatio
     }
 }
 
-/// The gradient with respect to `x` from that with respect to `output = activation(x)`.
+/// The gradient with respect to `x`, from the gradient with respect to `output = activation(x)`.
 pub(crate) fn gate<B: Backend>(
     gradient: FloatTensor<B>,
     output: FloatTensor<B>,

@@ -4,7 +4,7 @@ use crate::cost::PixelLikelihood;
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings, tensor::FloatTensor};
 use burn::tensor::{Shape, Slice};
 
-/// -log p(target | output) summed over pixels, the mean over the batch.
+/// -log p(target | output), summed over pixels and averaged over the batch.
 pub(crate) fn reconstruction_cost<B: Backend>(
     output: FloatTensor<B>,
     target: FloatTensor<B>,
@@ -33,7 +33,7 @@ pub(crate) fn reconstruction_cost<B: Backend>(
     B::float_div_scalar(B::float_sum(each), (batch.max(1) as f32).into())
 }
 
-/// Gradient of the output, from the gradient of the cost.
+/// Gradient with respect to the output, from the gradient of the cost.
 pub(crate) fn reconstruction_cost_gradient<B: Backend>(
     gradient: FloatTensor<B>,
     output: FloatTensor<B>,
@@ -81,7 +81,7 @@ pub(crate) fn reconstruction_cost_gradient<B: Backend>(
     B::float_mul(all, B::float_reshape(gradient, Shape::new([1, 1, 1, 1])))
 }
 
-/// Sum over dimensions of the mean over the batch, each at least `free_bits`.
+/// Averaged over the batch and summed over dimensions, each at least `free_bits`.
 pub(crate) fn kl_divergence<B: Backend>(
     mean: FloatTensor<B>,
     log_variance: FloatTensor<B>,
@@ -91,7 +91,7 @@ pub(crate) fn kl_divergence<B: Backend>(
     B::float_sum(if free_bits > 0.0 { B::float_clamp_min(each, free_bits.into()) } else { each })
 }
 
-/// Gradients of mean and log-variance, from the gradient of the divergence.
+/// Gradients with respect to mean and log-variance, from the gradient of the divergence.
 pub(crate) fn kl_divergence_gradients<B: Backend>(
     gradient: FloatTensor<B>,
     mean: FloatTensor<B>,
@@ -113,7 +113,7 @@ pub(crate) fn kl_divergence_gradients<B: Backend>(
     gradients.into()
 }
 
-/// Nats of each dimension, the mean over the batch, `[1, latent]`.
+/// Nats of each dimension, averaged over the batch, `[1, latent]`.
 fn nats<B: Backend>(mean: FloatTensor<B>, log_variance: FloatTensor<B>) -> FloatTensor<B> {
     let square = B::float_mul(mean.clone(), mean);
     let excess = B::float_sub(B::float_exp(log_variance.clone()), log_variance);
@@ -121,7 +121,7 @@ fn nats<B: Backend>(mean: FloatTensor<B>, log_variance: FloatTensor<B>) -> Float
     B::float_mean_dim(B::float_mul_scalar(sum, 0.5.into()), 0)
 }
 
-/// Some of the last dimension of `[batch, height, width, outputs]`.
+/// A slice of the last dimension of `[batch, height, width, outputs]`.
 fn part<B: Backend>(tensor: FloatTensor<B>, begin: usize, end: usize) -> FloatTensor<B> {
     let shape = tensor.shape();
     let mut slices: Vec<Slice> = (0..3).map(|axis| Slice::from(0..shape[axis])).collect();

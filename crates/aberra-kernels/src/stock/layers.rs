@@ -159,7 +159,7 @@ pub(crate) fn bias_gradient<B: Backend>(
     B::float_reshape(B::float_sum_dim(gradient, 0), Shape::new([channels]))
 }
 
-/// Operands as a precision has them, in the element type that they had.
+/// Operands rounded to a precision, in their original element type.
 fn rounded<B: Backend, const N: usize>(
     operands: [FloatTensor<B>; N],
     precision: Precision,

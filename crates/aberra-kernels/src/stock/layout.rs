@@ -1,4 +1,4 @@
-//! The order of dimensions, ours and Burn's.
+//! Permutations between this crate's order of dimensions and Burn's.
 
 /// To Burn's `[batch, channels, height, width]` and back.
 pub(super) const CHANNELS_FIRST: [usize; 4] = [0, 3, 1, 2];

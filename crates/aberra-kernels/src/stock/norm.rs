@@ -27,7 +27,7 @@ pub(crate) fn batch_norm<B: Backend>(
     )
 }
 
-/// Gradients of input, scale and shift from the gradient before the activation.
+/// Gradients with respect to input, scale and shift, from the gradient with respect to the pre-activation.
 pub(crate) fn batch_norm_gradients<B: Backend>(
     gradient: FloatTensor<B>,
     input: FloatTensor<B>,
@@ -52,7 +52,7 @@ pub(crate) fn batch_norm_gradients<B: Backend>(
     )
 }
 
-/// As `[rows, channels]`.
+/// Reshaped to `[rows, channels]`.
 fn rows<B: Backend>(tensor: FloatTensor<B>, channels: &Shape) -> FloatTensor<B> {
     let channels = channels[0];
     let rows = tensor.shape().num_elements() / channels.max(1);

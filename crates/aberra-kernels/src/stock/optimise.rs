@@ -1,9 +1,9 @@
-//! The optimiser's step in stock Burn operations.
+//! The optimiser step in stock Burn operations.
 
 use crate::optimise::AdamStep;
 use burn::backend::{Backend, tensor::FloatTensor};
 
-/// Parameter and both moments after a step.
+/// Parameter, first and second moment after one Adam step.
 pub(crate) fn adam<B: Backend>(
     parameter: FloatTensor<B>,
     gradient: FloatTensor<B>,

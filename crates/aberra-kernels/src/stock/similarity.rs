@@ -1,4 +1,5 @@
-//! Structural dissimilarity in stock Burn operations, on one plane `[1, height, width]` for each image and channel.
+//! Structural dissimilarity in stock Burn operations. Each channel of each image is a plane `[1, height, width]` of its
+//! own.
 
 use super::layout::{CHANNELS_FIRST, CHANNELS_LAST};
 use crate::similarity::{CONTRAST_CONSTANT, LEAST_MEAN, LUMINANCE_CONSTANT, Similarity, window_taps};
@@ -9,20 +10,20 @@ use burn::backend::{
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Shape, TensorData};
 
-/// One minus the similarity, the mean over images and channels.
+/// The dissimilarity, averaged over images and channels.
 pub(crate) fn structural_dissimilarity<B: Backend>(
     output: FloatTensor<B>,
     target: FloatTensor<B>,
     similarity: Similarity,
 ) -> FloatTensor<B> {
     let exponents = similarity.exponents(output.shape()[1], output.shape()[2]);
-    let window = Window::<B>::of_kind(&output);
+    let window = GaussianWindow::<B>::of_kind(&output);
     let scales = compare::<B>(planes::<B>(output), planes::<B>(target), exponents.len(), &window);
     let mean = B::float_mean(similarities::<B>(&scales, &exponents));
     B::float_add_scalar(B::float_neg(mean), 1.0.into())
 }
 
-/// Gradient of the output, from the gradient of the dissimilarity.
+/// Gradient with respect to the output, from the gradient of the dissimilarity.
 pub(crate) fn structural_dissimilarity_gradient<B: Backend>(
     gradient: FloatTensor<B>,
     output: FloatTensor<B>,
@@ -31,7 +32,7 @@ pub(crate) fn structural_dissimilarity_gradient<B: Backend>(
 ) -> FloatTensor<B> {
     let shape = output.shape();
     let exponents = similarity.exponents(shape[1], shape[2]);
-    let window = Window::<B>::of_kind(&output);
+    let window = GaussianWindow::<B>::of_kind(&output);
     let scales = compare::<B>(planes::<B>(output), planes::<B>(target), exponents.len(), &window);
     let similarities = similarities::<B>(&scales, &exponents);
     let factor = -1.0 / (shape[0] * shape[3]).max(1) as f64;
@@ -69,16 +70,16 @@ fn planes<B: Backend>(images: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(images, Shape::new([shape[0] * shape[3], 1, shape[1], shape[2]]))
 }
 
-/// Compares planes at so many scales, finest first.
+/// Compares planes at the given number of scales, finest first.
 fn compare<B: Backend>(
     mut output: FloatTensor<B>,
     mut target: FloatTensor<B>,
     scales: usize,
-    window: &Window<B>,
-) -> Vec<Scale<B>> {
+    window: &GaussianWindow<B>,
+) -> Vec<ScaleTerms<B>> {
     let mut compared = Vec::with_capacity(scales);
     for number in 1..=scales {
-        compared.push(Scale::new(output.clone(), target.clone(), number == scales, window));
+        compared.push(ScaleTerms::new(output.clone(), target.clone(), number == scales, window));
         if number < scales {
             [output, target] =
                 [output, target].map(|planes| B::avg_pool2d(planes, [2, 2], [2, 2], [0, 0], true, false));
@@ -88,7 +89,7 @@ fn compare<B: Backend>(
 }
 
 /// The similarity of each plane, `[planes, 1]`.
-fn similarities<B: Backend>(scales: &[Scale<B>], exponents: &[f64]) -> FloatTensor<B> {
+fn similarities<B: Backend>(scales: &[ScaleTerms<B>], exponents: &[f64]) -> FloatTensor<B> {
     if let [scale] = scales {
         return scale.mean.clone();
     }
@@ -98,14 +99,14 @@ fn similarities<B: Backend>(scales: &[Scale<B>], exponents: &[f64]) -> FloatTens
     powers.reduce(B::float_mul).expect("images are compared at one scale at least")
 }
 
-/// The Gaussian window.
-struct Window<B: Backend> {
+/// The separable Gaussian window.
+struct GaussianWindow<B: Backend> {
     down: FloatTensor<B>,
     across: FloatTensor<B>,
 }
 
-impl<B: Backend> Window<B> {
-    /// On the device of a tensor, and of its element type.
+impl<B: Backend> GaussianWindow<B> {
+    /// On the device of a tensor, with its element type.
     fn of_kind(tensor: &FloatTensor<B>) -> Self {
         let taps: Vec<f32> = window_taps().iter().map(|&tap| tap as f32).collect();
         let data = TensorData::new(taps, [1, 1, Similarity::WINDOW_PX, 1]);
@@ -115,7 +116,7 @@ impl<B: Backend> Window<B> {
         Self { down, across }
     }
 
-    /// Windowed means at every position where the window fits.
+    /// Windowed means at every position of the window.
     fn filter(&self, planes: FloatTensor<B>) -> FloatTensor<B> {
         let options = || ConvOptions::new([1; 2], [0; 2], [1; 2], 1);
         let rows = B::conv2d(planes, self.down.clone(), None, options());
@@ -130,23 +131,28 @@ impl<B: Backend> Window<B> {
     }
 }
 
-/// Planes at one scale, and how alike they are at every position where the window fits.
-struct Scale<B: Backend> {
+/// Planes at one scale, with the terms of the SSIM at every position of the window.
+struct ScaleTerms<B: Backend> {
     output: FloatTensor<B>,
     target: FloatTensor<B>,
     mean_x: FloatTensor<B>,
     mean_y: FloatTensor<B>,
-    /// Contrast and structure term, and its denominator.
+    /// The contrast-structure term, and its denominator.
     contrast: FloatTensor<B>,
     spread: FloatTensor<B>,
-    /// Luminance term and its denominator, where it counts.
+    /// The luminance term and its denominator, at the coarsest scale only.
     luminance: Option<[FloatTensor<B>; 2]>,
-    /// The mean over positions of the terms' product, `[planes, 1]`.
+    /// The product of the terms, averaged over positions, `[planes, 1]`.
     mean: FloatTensor<B>,
 }
 
-impl<B: Backend> Scale<B> {
-    fn new(output: FloatTensor<B>, target: FloatTensor<B>, has_luminance: bool, window: &Window<B>) -> Self {
+impl<B: Backend> ScaleTerms<B> {
+    fn new(
+        output: FloatTensor<B>,
+        target: FloatTensor<B>,
+        has_luminance: bool,
+        window: &GaussianWindow<B>,
+    ) -> Self {
         let square = |tensor: &FloatTensor<B>| B::float_mul(tensor.clone(), tensor.clone());
         let twice_plus = |tensor: FloatTensor<B>, constant: f64| {
             B::float_add_scalar(B::float_mul_scalar(tensor, 2.0.into()), constant.into())
@@ -173,15 +179,15 @@ impl<B: Backend> Scale<B> {
         Self { mean: B::float_mean_dim(flat, 1), output, target, mean_x, mean_y, contrast, spread, luminance }
     }
 
-    /// The mean, at least [`LEAST_MEAN`], and where it was less.
+    /// The mean, but at least [`LEAST_MEAN`], and a mask of where it was less.
     fn floored_mean(&self) -> (FloatTensor<B>, BoolTensor<B>) {
         let settings = get_or_init_device_settings::<B>(&self.mean.device());
         let is_low = B::float_lower_elem(self.mean.clone(), LEAST_MEAN.into(), settings.bool_dtype);
         (B::float_mask_fill(self.mean.clone(), is_low.clone(), LEAST_MEAN.into()), is_low)
     }
 
-    /// Gradient of `sum of slope mean` with respect to the output; `slope` is `[planes, 1]` or one number.
-    fn gradient(&self, slope: FloatTensor<B>, window: &Window<B>) -> FloatTensor<B> {
+    /// Gradient of `sum over planes of slope mean` with respect to the output; `slope` is `[planes, 1]` or `[1, 1]`.
+    fn gradient(&self, slope: FloatTensor<B>, window: &GaussianWindow<B>) -> FloatTensor<B> {
         let [planes, _, height, width] = self.contrast.shape().dims();
         let slope = B::float_div_scalar(slope, ((height * width) as f64).into());
         let slope = B::float_expand(slope, Shape::new([planes, 1]));

@@ -1,9 +1,9 @@
-//! The register tile in AVX2 and FMA: two 8-lane registers of columns times six broadcast rows, twelve accumulators in
+//! The micro-kernel for AVX2 and FMA: two 8-lane registers of columns times six broadcast rows, with twelve accumulator
 //! registers.
 
 use super::registers::{self, Registers};
 use super::shape::{LANES, Left, Sums};
-use crate::epilogue::End;
+use crate::epilogue::Epilogue;
 use std::arch::x86_64::{
     __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_broadcast_ss, _mm256_cmp_ps,
     _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
@@ -19,11 +19,11 @@ pub(super) unsafe fn rows(
     left: Left<'_, f32>,
     panel: &[f32],
     begin: Option<&[f32; LANES]>,
-    end: End,
+    epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
-    // SAFETY: the caller's promise.
-    unsafe { registers::rows::<Avx2>(left, panel, begin, end, sums) }
+    // SAFETY: the caller's contract.
+    unsafe { registers::rows::<Avx2>(left, panel, begin, epilogue, sums) }
 }
 
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
@@ -35,19 +35,19 @@ impl Registers for Avx2 {
 
     #[inline(always)]
     unsafe fn columns(panel: *const f32) -> [__m256; 2] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { Self::load(panel) }
     }
 
     #[inline(always)]
     unsafe fn load(sums: *const f32) -> [__m256; 2] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { [_mm256_loadu_ps(sums), _mm256_loadu_ps(sums.add(8))] }
     }
 
     #[inline(always)]
     unsafe fn store(sums: [__m256; 2], target: *mut f32) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe {
             _mm256_storeu_ps(target, sums[0]);
             _mm256_storeu_ps(target.add(8), sums[1]);
@@ -56,7 +56,7 @@ impl Registers for Avx2 {
 
     #[inline(always)]
     unsafe fn multiply_add(sums: [__m256; 2], value: *const f32, columns: [__m256; 2]) -> [__m256; 2] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe {
             let value = _mm256_broadcast_ss(&*value);
             [_mm256_fmadd_ps(value, columns[0], sums[0]), _mm256_fmadd_ps(value, columns[1], sums[1])]
@@ -64,18 +64,18 @@ impl Registers for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn end(mut sums: [__m256; 2], end: End) -> [__m256; 2] {
-        // SAFETY: the caller's promise.
+    unsafe fn finish(mut sums: [__m256; 2], epilogue: Epilogue) -> [__m256; 2] {
+        // SAFETY: the caller's contract.
         unsafe {
             let zero = _mm256_setzero_ps();
-            match end {
-                End::Sum => {}
-                End::Relu => {
+            match epilogue {
+                Epilogue::Identity => {}
+                Epilogue::Relu => {
                     for c in &mut sums {
                         *c = _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(*c, zero), *c);
                     }
                 }
-                End::LeakyRelu(slope) => {
+                Epilogue::LeakyRelu(slope) => {
                     let slope = _mm256_set1_ps(slope);
                     for c in &mut sums {
                         let is_positive = _mm256_cmp_ps::<_CMP_GT_OQ>(*c, zero);

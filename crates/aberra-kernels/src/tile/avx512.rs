@@ -1,12 +1,11 @@
-//! The register tile in AVX-512: one 16-lane register of columns times up to twelve broadcast rows, twelve accumulators
-//! in registers. In `f32` every element is the same chain of fused multiply-adds as in the AVX2 version and has the same
-//! bits. Pairs of bfloat16 are multiplied and added by one instruction, which takes numbers too small for a normal
-//! `f32` as 0.
+//! The micro-kernels for AVX-512: one 16-lane register of columns times up to twelve broadcast rows, with twelve
+//! accumulator registers. In `f32` each accumulator is the same chain of fused multiply-adds as in the AVX2 version,
+//! with identical bits. Pairs of bfloat16 use the dot-product instruction, which flushes subnormal numbers to 0.
 
 use super::registers::{self, Registers};
 use super::shape::{LANES, Left, Sums};
 use crate::bfloat16::Pair;
-use crate::epilogue::End;
+use crate::epilogue::Epilogue;
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, _CMP_LE_OQ, _CMP_LT_OQ, _mm512_cmp_ps_mask, _mm512_dpbf16_ps, _mm512_fmadd_ps,
     _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_mov_ps, _mm512_mask_mul_ps, _mm512_set1_epi32,
@@ -25,11 +24,11 @@ pub(super) unsafe fn rows(
     left: Left<'_, f32>,
     panel: &[f32],
     begin: Option<&[f32; LANES]>,
-    end: End,
+    epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
-    // SAFETY: the caller's promise.
-    unsafe { registers::rows::<Avx512>(left, panel, begin, end, sums) }
+    // SAFETY: the caller's contract.
+    unsafe { registers::rows::<Avx512>(left, panel, begin, epilogue, sums) }
 }
 
 /// # Safety
@@ -40,11 +39,11 @@ pub(super) unsafe fn pairs(
     left: Left<'_, Pair>,
     panel: &[Pair],
     begin: Option<&[f32; LANES]>,
-    end: End,
+    epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
-    // SAFETY: the caller's promise.
-    unsafe { registers::rows::<Avx512Bf16>(left, panel, begin, end, sums) }
+    // SAFETY: the caller's contract.
+    unsafe { registers::rows::<Avx512Bf16>(left, panel, begin, epilogue, sums) }
 }
 
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
@@ -56,38 +55,40 @@ impl Registers for Avx512 {
 
     #[inline(always)]
     unsafe fn columns(panel: *const f32) -> __m512 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { _mm512_loadu_ps(panel) }
     }
 
     #[inline(always)]
     unsafe fn load(sums: *const f32) -> __m512 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { _mm512_loadu_ps(sums) }
     }
 
     #[inline(always)]
     unsafe fn store(sums: __m512, target: *mut f32) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { _mm512_storeu_ps(target, sums) }
     }
 
     #[inline(always)]
     unsafe fn multiply_add(sums: __m512, value: *const f32, columns: __m512) -> __m512 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { _mm512_fmadd_ps(_mm512_set1_ps(*value), columns, sums) }
     }
 
     #[inline(always)]
-    unsafe fn end(sums: __m512, end: End) -> __m512 {
-        // SAFETY: the caller's promise.
+    unsafe fn finish(sums: __m512, epilogue: Epilogue) -> __m512 {
+        // SAFETY: the caller's contract.
         unsafe {
             let zero = _mm512_setzero_ps();
-            match end {
-                End::Sum => sums,
-                End::Relu => _mm512_mask_mov_ps(sums, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(sums, zero), zero),
-                End::LeakyRelu(slope) => {
-                    // A NaN is on neither side and stays what it is.
+            match epilogue {
+                Epilogue::Identity => sums,
+                Epilogue::Relu => {
+                    _mm512_mask_mov_ps(sums, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(sums, zero), zero)
+                }
+                Epilogue::LeakyRelu(slope) => {
+                    // The comparison is false for NaN, which therefore propagates.
                     let is_scaled = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(sums, zero);
                     _mm512_mask_mul_ps(sums, is_scaled, sums, _mm512_set1_ps(slope))
                 }
@@ -105,25 +106,25 @@ impl Registers for Avx512Bf16 {
 
     #[inline(always)]
     unsafe fn columns(panel: *const Pair) -> __m512i {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { _mm512_loadu_si512(panel.cast()) }
     }
 
     #[inline(always)]
     unsafe fn load(sums: *const f32) -> __m512 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { Avx512::load(sums) }
     }
 
     #[inline(always)]
     unsafe fn store(sums: __m512, target: *mut f32) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { Avx512::store(sums, target) }
     }
 
     #[inline(always)]
     unsafe fn multiply_add(sums: __m512, value: *const Pair, columns: __m512i) -> __m512 {
-        // SAFETY: the caller's promise; both types of register are 64 bytes of plain data.
+        // SAFETY: the caller's contract; both types of register are 64 bytes of plain data.
         unsafe {
             let value = _mm512_set1_epi32((*value).bits().cast_signed());
             _mm512_dpbf16_ps(
@@ -135,8 +136,8 @@ impl Registers for Avx512Bf16 {
     }
 
     #[inline(always)]
-    unsafe fn end(sums: __m512, end: End) -> __m512 {
-        // SAFETY: the caller's promise.
-        unsafe { Avx512::end(sums, end) }
+    unsafe fn finish(sums: __m512, epilogue: Epilogue) -> __m512 {
+        // SAFETY: the caller's contract.
+        unsafe { Avx512::finish(sums, epilogue) }
     }
 }

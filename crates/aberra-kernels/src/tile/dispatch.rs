@@ -1,4 +1,4 @@
-//! The product of a tile on the instruction set that is in use, behind checks of its bounds.
+//! Dispatch of the register tile to the instruction set in use, after bounds checks.
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
@@ -9,16 +9,16 @@ use super::neon;
 use super::portable;
 use super::shape::{LANES, Left, Sums};
 use crate::bfloat16::Pair;
-use crate::epilogue::End;
+use crate::epilogue::Epilogue;
 use crate::instructions::InstructionSet;
 
-/// Adds the products of the rows with `panel`, `[depth][LANES]`, to the sums, or to `begin` where it is given, in place
-/// of what the sums were.
+/// Adds the products of the rows with `panel`, `[depth][LANES]`, to the accumulators and applies the epilogue. Where
+/// `begin` is given, it is the initial value of each row's accumulators, whose previous values are ignored.
 pub(crate) fn multiply<V: Multiply>(
     left: Left<'_, V>,
     panel: &[V],
     begin: Option<&[f32; LANES]>,
-    end: End,
+    epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
     let largest = |numbers: &[usize]| numbers.iter().copied().max().unwrap_or(0);
@@ -29,14 +29,14 @@ pub(crate) fn multiply<V: Multiply>(
         let last = largest(left.starts) + left.offset;
         assert!(last + left.runs.span() <= left.values.len(), "a row reaches beyond its matrix");
     }
-    // SAFETY: the assertions above are what `rows` asks for.
+    // SAFETY: the assertions above are the requirements of `rows`.
     #[allow(unsafe_code, reason = "SIMD intrinsics")]
     unsafe {
-        V::rows(left, panel, begin, end, sums);
+        V::rows(left, panel, begin, epilogue, sums);
     }
 }
 
-/// Operands that there are tiles for.
+/// Operand values that have micro-kernels.
 pub(crate) trait Multiply: Sized {
     /// [`multiply`] without its checks.
     ///
@@ -47,7 +47,7 @@ pub(crate) trait Multiply: Sized {
         left: Left<'_, Self>,
         panel: &[Self],
         begin: Option<&[f32; LANES]>,
-        end: End,
+        epilogue: Epilogue,
         sums: Sums<'_>,
     );
 }
@@ -58,24 +58,24 @@ impl Multiply for f32 {
         left: Left<'_, f32>,
         panel: &[f32],
         begin: Option<&[f32; LANES]>,
-        end: End,
+        epilogue: Epilogue,
         sums: Sums<'_>,
     ) {
         match InstructionSet::chosen() {
-            // A row without depth need not be in bounds.
-            _ if left.runs.depth() == 0 => portable::rows(left, panel, begin, end, sums, add),
-            // SAFETY: an instruction set is chosen only where the processor has it; the rest is the caller's promise.
+            // Rows without depth need not be in bounds.
+            _ if left.runs.depth() == 0 => portable::rows(left, panel, begin, epilogue, sums, add),
+            // SAFETY: only an instruction set that the processor supports is chosen; the rest is the caller's contract.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 | InstructionSet::Avx512Bf16 => unsafe {
-                avx512::rows(left, panel, begin, end, sums);
+                avx512::rows(left, panel, begin, epilogue, sums);
             },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => unsafe { avx2::rows(left, panel, begin, end, sums) },
+            InstructionSet::Avx2 => unsafe { avx2::rows(left, panel, begin, epilogue, sums) },
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
-            InstructionSet::Neon => unsafe { neon::rows(left, panel, begin, end, sums) },
-            _ => portable::rows(left, panel, begin, end, sums, add),
+            InstructionSet::Neon => unsafe { neon::rows(left, panel, begin, epilogue, sums) },
+            _ => portable::rows(left, panel, begin, epilogue, sums, add),
         }
     }
 }
@@ -86,16 +86,16 @@ impl Multiply for Pair {
         left: Left<'_, Pair>,
         panel: &[Pair],
         begin: Option<&[f32; LANES]>,
-        end: End,
+        epilogue: Epilogue,
         sums: Sums<'_>,
     ) {
         match InstructionSet::chosen() {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512Bf16 if left.runs.depth() > 0 => unsafe {
-                avx512::pairs(left, panel, begin, end, sums);
+                avx512::pairs(left, panel, begin, epilogue, sums);
             },
-            _ => portable::rows(left, panel, begin, end, sums, add_pair),
+            _ => portable::rows(left, panel, begin, epilogue, sums, add_pair),
         }
     }
 }
@@ -106,7 +106,7 @@ fn add(sums: &mut [f32; LANES], value: f32, columns: &[f32; LANES]) {
     }
 }
 
-/// In the order of Intel's VDPBF16PS: the second of a pair first.
+/// In the order of Intel's VDPBF16PS, which adds the second product of a pair first.
 fn add_pair(sums: &mut [f32; LANES], value: Pair, columns: &[Pair; LANES]) {
     let [first, second] = value.parts();
     for (sum, column) in sums.iter_mut().zip(columns) {
@@ -126,22 +126,28 @@ mod tests {
         let values: Vec<f32> = (0..800).map(|i| ((i * 37 % 101) as f32 - 50.0) / 16.0).collect();
         let panel: Vec<f32> = (0..21 * LANES).map(|i| ((i * 53 % 97) as f32 - 48.0) / 16.0).collect();
         let begin: [f32; LANES] = std::array::from_fn(|lane| lane as f32);
-        let ends = [End::Sum, End::Relu, End::LeakyRelu(0.25)];
+        let ends = [Epilogue::Identity, Epilogue::Relu, Epilogue::LeakyRelu(0.25)];
         for (rows, step) in (1..=2 * ROWS + 1).flat_map(|rows| [(rows, 1), (rows, 6)]) {
             let runs = Runs { count: 3, length: 7, stride: 60, step };
             let starts: Vec<usize> = (0..rows).map(|row| row * 11 + row * row).collect();
             let places: Vec<usize> = (0..rows).rev().map(|row| row * (LANES + 3)).collect();
             let left = Left { values: &values, starts: &starts, offset: 2, runs };
-            for (begin, end) in
-                [None, Some(&begin)].into_iter().flat_map(|begin| ends.map(|end| (begin, end)))
+            for (begin, epilogue) in
+                [None, Some(&begin)].into_iter().flat_map(|begin| ends.map(|epilogue| (begin, epilogue)))
             {
                 let mut fast = vec![0.25; rows * (LANES + 3) + 1];
                 let mut slow = fast.clone();
-                multiply(left, &panel, begin, end, Sums { values: &mut fast, places: &places, offset: 1 });
+                multiply(
+                    left,
+                    &panel,
+                    begin,
+                    epilogue,
+                    Sums { values: &mut fast, places: &places, offset: 1 },
+                );
                 let sums = Sums { values: &mut slow, places: &places, offset: 1 };
-                portable::rows(left, &panel, begin, end, sums, add);
-                // The operands have few bits, so that both are exact.
-                assert_eq!(fast, slow, "{rows} rows, {end:?}");
+                portable::rows(left, &panel, begin, epilogue, sums, add);
+                // The operands have few significant bits, so both results are exact.
+                assert_eq!(fast, slow, "{rows} rows, {epilogue:?}");
             }
         }
     }
@@ -168,12 +174,12 @@ mod tests {
             let runs = Runs { count: 3, length: 7, stride: 60, step: 1 };
             let left = Left { values: &pairs_of_values, starts: &starts, offset: 2, runs };
             let sums = Sums { values: &mut fast, places: &places, offset: 0 };
-            multiply(left, &pairs_of_panel, None, End::LeakyRelu(0.5), sums);
+            multiply(left, &pairs_of_panel, None, Epilogue::LeakyRelu(0.5), sums);
             let runs = Runs { count: 3, length: 14, stride: 120, step: 1 };
             let left = Left { values: &values, starts: &doubled, offset: 4, runs };
             let sums = Sums { values: &mut slow, places: &places, offset: 0 };
-            multiply(left, &panel, None, End::LeakyRelu(0.5), sums);
-            // The operands have few bits, so that bfloat16 holds them and all sums are exact.
+            multiply(left, &panel, None, Epilogue::LeakyRelu(0.5), sums);
+            // The operands have few significant bits, so bfloat16 represents them and all sums are exact.
             assert_eq!(fast, slow, "{rows} rows");
         }
     }
@@ -183,7 +189,7 @@ mod tests {
     fn a_row_out_of_bounds_is_refused() {
         let left = Left { values: &[0.0; 10], starts: &[3], offset: 1, runs: Runs::one(7) };
         let sums = Sums { values: &mut [0.0; LANES], places: &[0], offset: 0 };
-        multiply(left, &[0.0; 7 * LANES], None, End::Sum, sums);
+        multiply(left, &[0.0; 7 * LANES], None, Epilogue::Identity, sums);
     }
 
     #[test]
@@ -191,6 +197,6 @@ mod tests {
     fn sums_out_of_bounds_are_refused() {
         let left = Left { values: &[0.0; 10], starts: &[3], offset: 0, runs: Runs::one(7) };
         let sums = Sums { values: &mut [0.0; LANES], places: &[0], offset: 1 };
-        multiply(left, &[0.0; 7 * LANES], None, End::Sum, sums);
+        multiply(left, &[0.0; 7 * LANES], None, Epilogue::Identity, sums);
     }
 }

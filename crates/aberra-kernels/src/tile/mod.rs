@@ -1,10 +1,10 @@
-//! The register tile: the one inner loop under every kernel of this crate, with its SIMD versions.
+//! The register tile: the micro-kernel under every matrix product of this crate, with its SIMD versions.
 //!
-//! A tile multiplies some rows of a matrix by a panel of [`LANES`] columns and adds the product to an accumulator. The
-//! rows need not lie in memory as a matrix: each starts at its own offset and consists of equally long runs, which is
-//! what lets a convolution read its input in place. Every element of the accumulator is one chain of multiply-adds in
-//! the order of the depth, whatever tile it falls in; so results depend neither on how work is cut into tiles nor on
-//! the number of threads. The loop is written once, in `registers`; each instruction set has a file of its own here.
+//! A tile multiplies some rows of the left operand by a packed panel of [`LANES`] columns and adds the product to
+//! accumulators. The rows need not form a matrix in memory: each starts at its own offset and consists of equally long
+//! runs, which lets a convolution read its input in place (implicit im2col). Each accumulator is one chain of
+//! multiply-adds in the order of the depth, whatever tile it falls into, so results depend neither on the tiling nor on
+//! the number of threads. The loop is written once, in `registers`; each instruction set has a file of its own.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

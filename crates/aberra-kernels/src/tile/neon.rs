@@ -1,8 +1,8 @@
-//! The register tile in NEON: four 4-lane registers of columns times six rows, twenty-four accumulators in registers.
+//! The micro-kernel for NEON: four 4-lane registers of columns times six rows, with twenty-four accumulator registers.
 
 use super::registers::{self, Registers};
 use super::shape::{LANES, Left, Sums};
-use crate::epilogue::End;
+use crate::epilogue::Epilogue;
 use std::arch::aarch64::{
     float32x4_t, vbicq_u32, vbslq_f32, vcgtq_f32, vcltq_f32, vdupq_n_f32, vfmaq_f32, vld1q_dup_f32,
     vld1q_f32, vmulq_f32, vreinterpretq_f32_u32, vreinterpretq_u32_f32, vst1q_f32,
@@ -18,11 +18,11 @@ pub(super) unsafe fn rows(
     left: Left<'_, f32>,
     panel: &[f32],
     begin: Option<&[f32; LANES]>,
-    end: End,
+    epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
-    // SAFETY: the caller's promise.
-    unsafe { registers::rows::<Neon>(left, panel, begin, end, sums) }
+    // SAFETY: the caller's contract.
+    unsafe { registers::rows::<Neon>(left, panel, begin, epilogue, sums) }
 }
 
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
@@ -34,19 +34,19 @@ impl Registers for Neon {
 
     #[inline(always)]
     unsafe fn columns(panel: *const f32) -> [float32x4_t; 4] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { Self::load(panel) }
     }
 
     #[inline(always)]
     unsafe fn load(sums: *const f32) -> [float32x4_t; 4] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { [vld1q_f32(sums), vld1q_f32(sums.add(4)), vld1q_f32(sums.add(8)), vld1q_f32(sums.add(12))] }
     }
 
     #[inline(always)]
     unsafe fn store(sums: [float32x4_t; 4], target: *mut f32) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe {
             vst1q_f32(target, sums[0]);
             vst1q_f32(target.add(4), sums[1]);
@@ -61,7 +61,7 @@ impl Registers for Neon {
         value: *const f32,
         columns: [float32x4_t; 4],
     ) -> [float32x4_t; 4] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe {
             let value = vld1q_dup_f32(value);
             [
@@ -74,19 +74,19 @@ impl Registers for Neon {
     }
 
     #[inline(always)]
-    unsafe fn end(mut sums: [float32x4_t; 4], end: End) -> [float32x4_t; 4] {
-        // SAFETY: the caller's promise.
+    unsafe fn finish(mut sums: [float32x4_t; 4], epilogue: Epilogue) -> [float32x4_t; 4] {
+        // SAFETY: the caller's contract.
         unsafe {
             let zero = vdupq_n_f32(0.0);
-            match end {
-                End::Sum => {}
-                End::Relu => {
+            match epilogue {
+                Epilogue::Identity => {}
+                Epilogue::Relu => {
                     for c in &mut sums {
                         let bits = vbicq_u32(vreinterpretq_u32_f32(*c), vcltq_f32(*c, zero));
                         *c = vreinterpretq_f32_u32(bits);
                     }
                 }
-                End::LeakyRelu(slope) => {
+                Epilogue::LeakyRelu(slope) => {
                     let slope = vdupq_n_f32(slope);
                     for c in &mut sums {
                         *c = vbslq_f32(vcgtq_f32(*c, zero), *c, vmulq_f32(*c, slope));

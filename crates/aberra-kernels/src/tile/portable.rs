@@ -1,15 +1,15 @@
-//! The register tile in plain Rust, for processors without a version of their own. It multiplies and adds in two
-//! roundings.
+//! The micro-kernel in plain Rust, for processors without a version of their own. Without fused multiply-add, it rounds
+//! both the product and the sum.
 
 use super::shape::{LANES, Left, Sums};
-use crate::epilogue::End;
+use crate::epilogue::Epilogue;
 
-/// As `multiply`; `add` adds one value times each of the columns.
+/// As `multiply`; `add` adds the product of one value and each of the columns to the accumulators.
 pub(super) fn rows<V: Copy>(
     left: Left<'_, V>,
     panel: &[V],
     begin: Option<&[f32; LANES]>,
-    end: End,
+    epilogue: Epilogue,
     sums: Sums<'_>,
     add: impl Fn(&mut [f32; LANES], V, &[V; LANES]),
 ) {
@@ -27,7 +27,7 @@ pub(super) fn rows<V: Copy>(
                 add(&mut row, value, columns);
             }
         }
-        end.apply(&mut row);
+        epilogue.apply(&mut row);
         target.copy_from_slice(&row);
     }
 }

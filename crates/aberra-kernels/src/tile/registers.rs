@@ -1,91 +1,98 @@
-//! The loop of the register tile, written once for every instruction set: what differs between them are the registers.
+//! The loop of the register tile, generic over the registers of an instruction set.
 
-#![allow(clippy::needless_range_loop, reason = "over an iterator the sums would be kept in memory as well")]
+#![allow(clippy::needless_range_loop, reason = "with iterators the accumulators would be spilled to memory")]
 
 use super::shape::{LANES, Left, Runs, Sums};
-use crate::epilogue::End;
+use crate::epilogue::Epilogue;
 
-/// Registers that a tile computes in. The functions are inlined into one that has their instructions.
+/// Vector registers of an instruction set. The functions are inlined into one whose target features include it.
 pub(super) trait Registers {
-    /// An operand in memory: one element of the depth, or two.
+    /// A stored operand value: one element along the depth, or two.
     type Value;
-    /// [`LANES`] values of a panel.
+    /// Registers that hold [`LANES`] values of a panel.
     type Columns: Copy;
-    /// [`LANES`] sums.
+    /// Registers that hold [`LANES`] accumulators.
     type Sums: Copy;
-    /// Rows of a full tile, at most [`MOST_ROWS`]: as many as there are registers for.
+    /// Rows of a full tile, at most [`MOST_ROWS`]: as many as the registers suffice for.
     const ROWS: usize;
 
     /// # Safety
-    /// The processor has the instructions; [`LANES`] values can be read.
+    /// The processor supports the instructions; [`LANES`] values can be read.
     #[allow(unsafe_code, reason = "SIMD intrinsics")]
     unsafe fn columns(panel: *const Self::Value) -> Self::Columns;
 
     /// # Safety
-    /// The processor has the instructions; [`LANES`] sums can be read.
+    /// The processor supports the instructions; [`LANES`] sums can be read.
     #[allow(unsafe_code, reason = "SIMD intrinsics")]
     unsafe fn load(sums: *const f32) -> Self::Sums;
 
     /// # Safety
-    /// The processor has the instructions; [`LANES`] sums can be written.
+    /// The processor supports the instructions; [`LANES`] sums can be written.
     #[allow(unsafe_code, reason = "SIMD intrinsics")]
     unsafe fn store(sums: Self::Sums, target: *mut f32);
 
-    /// Adds one value times each column.
+    /// Adds the product of one value and each column.
     ///
     /// # Safety
-    /// The processor has the instructions; the value can be read.
+    /// The processor supports the instructions; the value can be read.
     #[allow(unsafe_code, reason = "SIMD intrinsics")]
     unsafe fn multiply_add(sums: Self::Sums, value: *const Self::Value, columns: Self::Columns)
     -> Self::Sums;
 
-    /// What becomes of sums before they are stored. A NaN stays one.
+    /// Applies the epilogue. NaN stays NaN.
     ///
     /// # Safety
-    /// The processor has the instructions.
+    /// The processor supports the instructions.
     #[allow(unsafe_code, reason = "SIMD intrinsics")]
-    unsafe fn end(sums: Self::Sums, end: End) -> Self::Sums;
+    unsafe fn finish(sums: Self::Sums, epilogue: Epilogue) -> Self::Sums;
 }
 
-/// The most rows that any tile has.
+/// The largest number of rows of any tile.
 const MOST_ROWS: usize = 12;
 
 /// As `multiply`, without its checks.
 ///
 /// # Safety
-/// The processor has the registers' instructions; `multiply`'s assertions hold: every row in bounds of its values, `panel`
-/// at least depth x LANES long, LANES sums in bounds at every place, as many places as starts.
+/// The processor supports the registers' instructions, and the assertions of `multiply` hold: every row is in bounds of
+/// its values, `panel` has at least depth x LANES values, LANES accumulators are in bounds at every place, and there
+/// are as many places as starts.
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
 #[inline(always)]
 pub(super) unsafe fn rows<R: Registers>(
     left: Left<'_, R::Value>,
     panel: &[R::Value],
     begin: Option<&[f32; LANES]>,
-    end: End,
+    epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
     const { assert!(R::ROWS <= MOST_ROWS) };
-    // An offset moves the beginning of a buffer; that it lies within follows from rows and sums being in bounds.
+    // The offset moves the beginning of a buffer. It is in bounds because rows and accumulators are.
     let values = left.values.get(left.offset..).unwrap_or_default();
     let runs = left.runs;
     let places = sums.places.chunks(R::ROWS);
     let sums = sums.values.get_mut(sums.offset..).unwrap_or_default();
     for (starts, places) in left.starts.chunks(R::ROWS).zip(places) {
-        // SAFETY: the caller's promises are `tile`'s, and each arm has as many starts as rows.
+        // SAFETY: the caller's contract implies that of `tile`, and each arm has as many starts as rows.
         unsafe {
             match starts.len() {
-                12 if R::ROWS >= 12 => tile::<R, 12>(values, starts, runs, panel, begin, end, sums, places),
-                11 if R::ROWS >= 11 => tile::<R, 11>(values, starts, runs, panel, begin, end, sums, places),
-                10 if R::ROWS >= 10 => tile::<R, 10>(values, starts, runs, panel, begin, end, sums, places),
-                9 if R::ROWS >= 9 => tile::<R, 9>(values, starts, runs, panel, begin, end, sums, places),
-                8 if R::ROWS >= 8 => tile::<R, 8>(values, starts, runs, panel, begin, end, sums, places),
-                7 if R::ROWS >= 7 => tile::<R, 7>(values, starts, runs, panel, begin, end, sums, places),
-                6 => tile::<R, 6>(values, starts, runs, panel, begin, end, sums, places),
-                5 => tile::<R, 5>(values, starts, runs, panel, begin, end, sums, places),
-                4 => tile::<R, 4>(values, starts, runs, panel, begin, end, sums, places),
-                3 => tile::<R, 3>(values, starts, runs, panel, begin, end, sums, places),
-                2 => tile::<R, 2>(values, starts, runs, panel, begin, end, sums, places),
-                _ => tile::<R, 1>(values, starts, runs, panel, begin, end, sums, places),
+                12 if R::ROWS >= 12 => {
+                    tile::<R, 12>(values, starts, runs, panel, begin, epilogue, sums, places)
+                }
+                11 if R::ROWS >= 11 => {
+                    tile::<R, 11>(values, starts, runs, panel, begin, epilogue, sums, places)
+                }
+                10 if R::ROWS >= 10 => {
+                    tile::<R, 10>(values, starts, runs, panel, begin, epilogue, sums, places)
+                }
+                9 if R::ROWS >= 9 => tile::<R, 9>(values, starts, runs, panel, begin, epilogue, sums, places),
+                8 if R::ROWS >= 8 => tile::<R, 8>(values, starts, runs, panel, begin, epilogue, sums, places),
+                7 if R::ROWS >= 7 => tile::<R, 7>(values, starts, runs, panel, begin, epilogue, sums, places),
+                6 => tile::<R, 6>(values, starts, runs, panel, begin, epilogue, sums, places),
+                5 => tile::<R, 5>(values, starts, runs, panel, begin, epilogue, sums, places),
+                4 => tile::<R, 4>(values, starts, runs, panel, begin, epilogue, sums, places),
+                3 => tile::<R, 3>(values, starts, runs, panel, begin, epilogue, sums, places),
+                2 => tile::<R, 2>(values, starts, runs, panel, begin, epilogue, sums, places),
+                _ => tile::<R, 1>(values, starts, runs, panel, begin, epilogue, sums, places),
             }
         }
     }
@@ -102,18 +109,18 @@ unsafe fn tile<R: Registers, const N: usize>(
     runs: Runs,
     panel: &[R::Value],
     begin: Option<&[f32; LANES]>,
-    end: End,
+    epilogue: Epilogue,
     sums: &mut [f32],
     places: &[usize],
 ) {
-    // SAFETY: all addresses are in bounds by the caller's promise: rows of `values` up to start + span, the panel up to
-    // depth x LANES, the sums up to place + LANES, `begin` by its type.
+    // SAFETY: all addresses are in bounds by the caller's contract: rows of `values` up to start + span, the panel up
+    // to depth x LANES, the accumulators up to place + LANES, `begin` by its type.
     unsafe {
         let mut rows = [values.as_ptr(); N];
         for r in 0..N {
             rows[r] = rows[r].add(*starts.get_unchecked(r));
         }
-        // Loops rather than closures throughout: a closure is a function of its own, without the instructions.
+        // Loops rather than closures throughout: a closure is a function of its own, without the target features.
         let mut c = [R::load(begin.map_or(sums.as_ptr(), |begin| begin.as_ptr())); N];
         if begin.is_none() {
             for r in 0..N {
@@ -133,7 +140,7 @@ unsafe fn tile<R: Registers, const N: usize>(
             }
         }
         for r in 0..N {
-            R::store(R::end(c[r], end), sums.as_mut_ptr().add(*places.get_unchecked(r)));
+            R::store(R::finish(c[r], epilogue), sums.as_mut_ptr().add(*places.get_unchecked(r)));
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The operands of a tile and their sizes: rows that lie anywhere in a buffer, and where their sums lie.
+//! Operands and sizes of a register tile: rows anywhere in a buffer, and the addresses of their accumulators.
 
 /// Rows of a full tile.
 pub(crate) const ROWS: usize = 6;
 /// Columns of a tile, and the width of a packed panel.
 pub(crate) const LANES: usize = 16;
-/// Depth, in values, of a panel's part that stays in the first-level cache (16 KiB).
+/// Depth of a block, in stored values: a panel of this depth (16 KiB) stays in the L1 cache.
 pub(crate) const DEPTH_BLOCK: usize = 256;
 
-/// Which elements a row consists of: `count` runs of `length` elements, `stride` apart from run to run and `step` apart
-/// within a run.
+/// The elements of a row: `count` runs of `length` elements, with a distance of `stride` between runs and `step` within
+/// a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runs {
     pub(crate) count: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// A row in one piece.
+    /// A contiguous row.
     pub(crate) fn one(length: usize) -> Self {
         Self { count: 1, length, stride: 0, step: 1 }
     }
@@ -34,7 +34,7 @@ impl Runs {
     }
 }
 
-/// Rows of a matrix: each begins at its own of `starts`, to which `offset` is added.
+/// The left operand: row `i` begins at `starts[i] + offset` in `values`.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a, V> {
     pub(crate) values: &'a [V],
@@ -43,7 +43,7 @@ pub(crate) struct Left<'a, V> {
     pub(crate) runs: Runs,
 }
 
-/// Where the [`LANES`] sums of each row lie: at its own of `places`, to which `offset` is added.
+/// The accumulators: the [`LANES`] sums of row `i` lie at `places[i] + offset` in `values`.
 pub(crate) struct Sums<'a> {
     pub(crate) values: &'a mut [f32],
     pub(crate) places: &'a [usize],

@@ -1,22 +1,22 @@
-//! The sums on both sides of the products, some channels at a time.
+//! The Winograd transforms of inputs, weights and outputs, vectorised over channels.
 
 #![allow(
     clippy::needless_range_loop,
     reason = "of closures and iterators over arrays the compiler makes calls"
 )]
 
-use crate::epilogue::End;
+use crate::epilogue::Epilogue;
 use crate::tile::LANES;
 use crate::wide::wide;
 
-/// Products of a tile.
+/// Products per tile.
 pub(super) const PRODUCTS: usize = 9;
-/// Channels that are added at a time.
+/// Channels that are transformed at a time.
 const WIDTH: usize = 8;
 
 type Lanes = [f32; WIDTH];
 
-/// Distances in the values that tiles are read from.
+/// Strides of the values that tiles are read from.
 #[derive(Clone, Copy)]
 pub(super) struct Steps {
     /// From row to row.
@@ -74,12 +74,13 @@ fn expand([a, b]: [Lanes; 2]) -> [Lanes; 3] {
 }
 
 #[inline(always)]
-fn finish(mut lanes: Lanes, end: End) -> Lanes {
-    end.apply(&mut lanes);
+fn finish(mut lanes: Lanes, epilogue: Epilogue) -> Lanes {
+    epilogue.apply(&mut lanes);
     lanes
 }
 
-/// Does the same along both axes to `N` x `N` values that `load` gives by row and column, and hands out `M` x `M`.
+/// Applies a one-dimensional transform along both axes of `N` x `N` values, loaded by row and column, to give `M` x
+/// `M`.
 macro_rules! both_axes {
     ($one:ident, $n:literal, $m:literal, $load:expr) => {{
         let mut down = [[[0.0; WIDTH]; $n]; $m];
@@ -101,14 +102,15 @@ macro_rules! both_axes {
     }};
 }
 
-/// The nine left operands of the tile of 3 x 3 that begins at `from`.
+/// Input transform of the 3 x 3 tile that begins at `from`: nine left operands.
 #[inline(always)]
 fn split_tile(source: &[f32], from: usize, steps: Steps) -> [[Lanes; 3]; 3] {
     both_axes!(split, 3, 3, |row, column| load(source, from + row * steps.row + column * steps.column))
 }
 
 wide! {
-    /// The left operands of a line of tiles: `channels` of each go to `[tile][product][depth]`, from the depth `at` on.
+    /// Input transform of a line of tiles: `channels` of each are written to `[tile][product][depth]`, from depth `at`
+    /// on.
     pub(super) fn split_tiles(
         source: &[f32],
         steps: Steps,
@@ -127,8 +129,7 @@ wide! {
         }
     }
 
-    /// What the four results of a tile mean for the nine products: `[2 rows][2 columns]` of pixels at `from` to
-    /// `[product][channels]`.
+    /// Input transform of a transposed convolution: `[2 rows][2 columns]` small pixels to `[product][channels]`.
     pub(super) fn expand_tile(source: &[f32], steps: Steps, channels: usize, target: &mut [f32]) {
         for channel in (0..channels).step_by(WIDTH) {
             let expanded = both_axes!(expand, 2, 3, |row, column| {
@@ -140,7 +141,7 @@ wide! {
         }
     }
 
-    /// What four taps mean for the nine products, for [`LANES`] columns of row `row`: `[product][depth][LANES]`.
+    /// Weight transform: four taps to nine products, for [`LANES`] columns of row `row` of `[product][depth][LANES]`.
     pub(super) fn expand_weights(source: &[f32], steps: Steps, target: &mut [f32], depth: usize, row: usize) {
         for lane in (0..LANES).step_by(WIDTH) {
             let expanded = both_axes!(expand, 2, 3, |row, column| {
@@ -152,21 +153,22 @@ wide! {
         }
     }
 
-    /// The four pixels of a phase that begin a tile, from the products of that tile, the last of `near`, and of those
-    /// above and to the left, each `[product][columns]`; of `columns` those from `at` on, with bias and end.
+    /// Output transform of a transposed convolution: the first four pixels of a phase's tile, from the products of the
+    /// tile itself (the last of `near`) and of its neighbours above and to the left, each `[product][columns]`. Reads
+    /// the columns from `at` on; adds the bias and applies the epilogue.
     pub(super) fn overlap_tiles(
         near: [&[f32]; 4],
         columns: usize,
         at: usize,
         bias: Option<&[f32]>,
-        end: End,
+        epilogue: Epilogue,
         results: &mut [f32],
     ) {
         let channels = results.len() / 4;
         let [both, above, before, here] = near;
         for channel in (0..channels).step_by(WIDTH) {
             let from = at + channel;
-            // Along the lines of this tile, and along the third of the tiles above.
+            // Along the rows of this tile, and along the third row of the tiles above.
             let mut lines = [[[0.0; WIDTH]; 2]; 4];
             for row in 0..4 {
                 let (left, tile, row_of_tile) = match row {
@@ -188,17 +190,17 @@ wide! {
             for column in 0..2 {
                 let upper = plus(first[column], last[column]);
                 let lower = minus(minus(second[column], first[column]), third[column]);
-                store(finish(plus(upper, bias), end), results, column * channels + channel);
-                store(finish(plus(lower, bias), end), results, (2 + column) * channels + channel);
+                store(finish(plus(upper, bias), epilogue), results, column * channels + channel);
+                store(finish(plus(lower, bias), epilogue), results, (2 + column) * channels + channel);
             }
         }
     }
 
-    /// The four results of a tile from its nine products, `[product][columns]`, with bias and end.
+    /// Output transform: four results of a tile from its nine products, `[product][columns]`, with bias and epilogue.
     pub(super) fn combine_tile(
         products: &[f32],
         bias: Option<&[f32]>,
-        end: End,
+        epilogue: Epilogue,
         results: &mut [f32],
     ) {
         let width = products.len() / PRODUCTS;
@@ -211,7 +213,7 @@ wide! {
                 None => [0.0; WIDTH],
             };
             for (result, &lanes) in combined.as_flattened().iter().enumerate() {
-                let lanes = finish(plus(lanes, bias), end);
+                let lanes = finish(plus(lanes, bias), epilogue);
                 store(lanes, results, result * width + column);
             }
         }

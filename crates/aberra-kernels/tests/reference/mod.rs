@@ -1,4 +1,4 @@
-//! Slow, obvious `f64` versions of the layers and their gradients, and the plumbing to compare kernels with them.
+//! Slow, obvious `f64` versions of the layers and their gradients, and comparisons of kernels with them.
 
 use aberra_kernels::{
     Activation, Geometry, InstructionSet, Precision, conv_transpose2d, conv2d, linear, select,
@@ -18,7 +18,7 @@ impl Array {
         Self { shape: shape.to_vec(), values: vec![0.0; shape.iter().product()] }
     }
 
-    /// Repeatable values around zero that single precision holds exactly.
+    /// Reproducible values in [-1, 1) that single precision represents exactly.
     pub fn noise(shape: &[usize], seed: u64) -> Self {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let mut next = || {
@@ -49,7 +49,7 @@ pub enum Layer {
     Dense,
 }
 
-/// What a layer gives: its output, and the gradients of `sum(output * direction)`.
+/// A layer's output, and the gradients of `sum(output * direction)`.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub output: Vec<f64>,
@@ -147,7 +147,7 @@ pub fn output_of(layer: Layer, input: &Array, weight: &Array) -> Array {
     }
 }
 
-/// To the nearest bfloat16, which has 8 significant bits; of two equally near to the even one.
+/// Rounds to the nearest bfloat16 (8 significant bits), ties to even.
 pub fn to_bf16(value: f64) -> f64 {
     if value == 0.0 {
         return value;
@@ -156,7 +156,7 @@ pub fn to_bf16(value: f64) -> f64 {
     (value / last_place).round_ties_even() * last_place
 }
 
-/// Numbers as a product reads them.
+/// Operands rounded to a precision.
 fn operands(values: &[f64], precision: Precision) -> Vec<f64> {
     match precision {
         Precision::F32 => values.to_vec(),
@@ -199,7 +199,7 @@ pub fn expected(
     outcome
 }
 
-/// The same from the crate's operations on the CPU, with autodiff.
+/// The outcome of the crate's operations on the CPU, with autodiff.
 pub fn found(
     layer: Layer,
     input: &Array,
@@ -261,7 +261,7 @@ pub fn assert_outcomes_near(found: &Outcome, expected: &Outcome, tolerance: f64)
     assert_near("bias gradient", &found.bias, &expected.bias, tolerance);
 }
 
-/// The CPU, for kernels on the instruction set that the process was [asked](asked) to use. Tests get their device here.
+/// The CPU device, after the [requested](asked) instruction set was selected. Every test gets its device here.
 pub fn device() -> Device {
     if let Some(set) = asked() {
         select(set).unwrap();
@@ -272,7 +272,7 @@ pub fn device() -> Device {
 /// The environment variable by which [`run_with`] tells a test program which instruction set to use.
 const VARIABLE: &str = "KERNELS_UNDER_TEST";
 
-/// The instruction set that this process is to use, where it was started by [`run_with`].
+/// The instruction set requested for this process, if it was started by [`run_with`].
 pub fn asked() -> Option<InstructionSet> {
     std::env::var(VARIABLE).ok().map(|name| InstructionSet::named(&name).unwrap())
 }
