@@ -41,7 +41,8 @@ impl Detector {
         });
     }
 
-    fn read_input(&self, path: &Path, limits: &Limits) -> Result<Input> {
+    /// The network input of an image file.
+    pub(crate) fn read_input(&self, path: &Path, limits: &Limits) -> Result<Input> {
         let image = aberra_image::read(path, limits).map_err(of_image)?;
         self.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
     }

@@ -23,6 +23,17 @@ pub enum Event<'a> {
         /// Images in all.
         of: usize,
     },
+    /// A job of several parts begins one of them, or takes it over from an earlier run.
+    Part {
+        /// What it is, for people.
+        name: &'a str,
+        /// Parts before it.
+        done: usize,
+        /// Parts in all.
+        of: usize,
+        /// Whether an earlier run finished it.
+        finished_before: bool,
+    },
 }
 
 /// Is told how a job goes, and may stop it.

@@ -63,6 +63,7 @@
 //! A scorer is a type with [`score::ScorerKind`], a family one with [`models::Family`]; see the examples `custom_scorer` and
 //! `custom_family`.
 
+pub mod comparison;
 pub mod compute;
 mod config;
 #[cfg(test)]
@@ -85,6 +86,7 @@ pub mod run;
 pub mod score;
 mod store;
 mod tensor_names;
+mod text_table;
 mod thumbnail;
 mod upgrade;
 pub mod wire;

@@ -24,6 +24,7 @@ pub use self::evaluation::{
 };
 pub(crate) use self::measure::read_mask;
 use self::measure::{Measured, measure};
+pub(crate) use self::summary::CLASSIC_SCORER;
 use crate::dataset::{Dataset, GroupBy, Grouping, Split};
 use crate::detector::Detector;
 use crate::job::Job;

@@ -28,7 +28,7 @@ const FALSE_POSITIVE_RATES: [f64; 3] = [0.01, 0.05, 0.1];
 /// The true-positive rate at which the false-positive rate is given.
 const TRUE_POSITIVE_RATE: f64 = 0.95;
 /// The scorer that others are measured by: plain reconstruction error.
-pub(super) const CLASSIC_SCORER: &str = "mse";
+pub(crate) const CLASSIC_SCORER: &str = "mse";
 
 /// What an evaluation was asked for.
 pub(super) struct Request<'a> {

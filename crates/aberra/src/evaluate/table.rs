@@ -1,14 +1,12 @@
 //! An evaluation as text for people: short sections, aligned columns, warnings last.
 
-use std::fmt::{self, Display, Formatter, Write};
+use std::fmt::{self, Display, Formatter};
 
 use super::evaluation::{Evaluation, FalseAlarms, Metric, Pixels};
 use super::summary::CLASSIC_SCORER;
+use crate::text_table::{Grid, wrapped};
 use crate::dataset::Label;
 use aberra_metrics::bootstrap::Interval;
-
-/// Columns of running text.
-const LINE_COLUMNS: usize = 100;
 
 impl Display for Evaluation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -325,53 +323,4 @@ fn trimmed(value: f64) -> String {
 
 fn images(count: usize) -> String {
     if count == 1 { "1 image".to_owned() } else { format!("{count} images") }
-}
-
-/// Running text, broken between words.
-fn wrapped(f: &mut Formatter<'_>, first: &str, further: &str, text: &str) -> fmt::Result {
-    let mut line = first.to_owned();
-    let mut is_fresh = true;
-    for word in text.split_whitespace() {
-        if !is_fresh && line.chars().count() + 1 + word.chars().count() > LINE_COLUMNS {
-            writeln!(f, "{line}")?;
-            line = further.to_owned();
-            is_fresh = true;
-        }
-        if !is_fresh {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_fresh = false;
-    }
-    writeln!(f, "{line}")
-}
-
-/// Columns as wide as their longest entry: the first to the left, the others to the right.
-struct Grid<const COLUMNS: usize>(Vec<[String; COLUMNS]>);
-
-impl<const COLUMNS: usize> Grid<COLUMNS> {
-    fn new(heading: [&str; COLUMNS]) -> Self {
-        Self(vec![heading.map(str::to_owned)])
-    }
-
-    fn row(&mut self, row: [String; COLUMNS]) {
-        self.0.push(row);
-    }
-
-    fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let longest =
-            |column: usize| self.0.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-        for row in self.0.iter().filter(|row| row.iter().any(|entry| !entry.is_empty())) {
-            let mut line = String::from("  ");
-            for (column, entry) in row.iter().enumerate() {
-                let width = longest(column);
-                match column {
-                    0 => write!(line, "{entry:<width$}")?,
-                    _ => write!(line, "  {entry:>width$}")?,
-                }
-            }
-            writeln!(f, "{}", line.trim_end())?;
-        }
-        Ok(())
-    }
 }

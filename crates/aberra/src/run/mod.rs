@@ -40,6 +40,8 @@ pub enum Claim {
     Replace,
     /// The checkpoint there is gone on from; it is an error if there is none.
     Resume,
+    /// Whatever is there stays, and more is added.
+    Extend,
 }
 
 impl RunFolder {
@@ -84,7 +86,7 @@ impl RunFolder {
     fn check(&self, claim: Claim) -> Result<()> {
         let (detector, checkpoint) = (self.detector(), self.checkpoint_of_any());
         match claim {
-            Claim::Replace => Ok(()),
+            Claim::Replace | Claim::Extend => Ok(()),
             Claim::Resume if checkpoint.is_none() => {
                 Err(Error::data("expected a checkpoint to resume from, found none")
                     .with_path(&self.path)
@@ -146,6 +148,31 @@ impl RunFolder {
     /// The folder of a member's snapshots; `None` is the only member.
     pub fn samples(&self, member: Option<&str>) -> PathBuf {
         self.path.join(named("samples", member, ""))
+    }
+
+    /// The table of a comparison, for programs.
+    pub fn comparison(&self) -> PathBuf {
+        self.path.join("comparison.json")
+    }
+
+    /// The table of a comparison, as a page.
+    pub fn comparison_page(&self) -> PathBuf {
+        self.path.join("comparison.html")
+    }
+
+    /// The folder of a comparison's cells.
+    pub(crate) fn cells(&self) -> PathBuf {
+        self.path.join("cells")
+    }
+
+    /// A finished cell of a comparison.
+    pub(crate) fn cell(&self, name: &str) -> PathBuf {
+        self.cells().join(format!("{name}.json"))
+    }
+
+    /// The detector of a cell.
+    pub(crate) fn cell_detector(&self, name: &str) -> PathBuf {
+        self.cells().join(format!("{name}.aberra"))
     }
 
     fn checkpoint_of_any(&self) -> Option<PathBuf> {

@@ -3,10 +3,12 @@
 //!
 //! With the feature `openapi` the types describe themselves for OpenAPI, from which the web's TypeScript is generated.
 
+mod comparison;
 mod detector;
 mod report;
 mod verdict;
 
+pub use self::comparison::{ComparisonCell, ComparisonData, ComparisonRow};
 pub use self::detector::{DetectorCard, MemberCard, PromiseCard};
 pub use self::report::*;
 pub use self::verdict::{Explanation, NearNormalCard, VerdictCard};
