@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for &fold in &arguments.folds {
         let split = grouped.fold(&config, fold, 5)?;
         note(&split.display(&grouped.dataset).to_string());
-        let (detector, secs) = grouped.train(&config, &split, None)?;
+        let (detector, secs) = grouped.train(&config, &split)?;
         let normals = inputs(&grouped, &detector, &grouped.normals(&split.test))?;
         let table = compare(&detector, &normals)?;
         let epochs: Vec<usize> =

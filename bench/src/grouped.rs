@@ -1,4 +1,4 @@
-//! What the measurements of quality share: a data set, a detector trained on one of its folds, and scores.
+//! What the measurements of quality share: a data set, a detector trained on one of its folds, and settings.
 
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use aberra::dataset::{Dataset, Fold, Grouping, Inspection, OpenOptions, Split};
 use aberra::job::{Event, Job};
-use aberra::models::train::Progress;
-use aberra::run::{Claim, RunFolder};
+use aberra::models::train::{EpochRecord, Progress};
 use aberra::{Detector, TrainConfig, TrainOptions};
 
 /// What a measurement returns when it fails.
@@ -45,37 +44,20 @@ impl Grouped {
         Ok(Split::fold(&self.dataset, &self.inspection, &self.grouping, &config.split_settings(), fold)?)
     }
 
-    /// Trains on a split; epochs are told on standard error. Returns the detector and the seconds it took.
+    /// Trains on a split, with epochs on standard error. Returns the detector and the seconds it took.
     ///
     /// # Errors
     /// Training fails.
-    pub(crate) fn train(
-        &self,
-        config: &TrainConfig,
-        split: &Split,
-        folder: Option<&Path>,
-    ) -> Result<(Detector, f64)> {
+    pub(crate) fn train(&self, config: &TrainConfig, split: &Split) -> Result<(Detector, f64)> {
         let started = Instant::now();
-        let folder = folder.map(|folder| RunFolder::claim(folder, Claim::Replace)).transpose()?;
         let mut watch = |event: Event<'_>| {
-            if let Event::Fit { member, progress: Progress::Epoch { record, .. } } = event
-                && (record.standardized_shift.is_some() || record.epoch == 1)
-            {
-                note(&format!(
-                    "{member} epoch {} train {:.1} held-out {:.1} standardised shift {:?} {:.0} images/s",
-                    record.epoch,
-                    record.train.total,
-                    record.held_out.total,
-                    record.standardized_shift,
-                    record.images_per_s.unwrap_or(f64::NAN)
-                ));
-            }
+            note_event(&event);
             ControlFlow::Continue(())
         };
         let options = TrainOptions {
             split: Some(split),
             inspection: Some(&self.inspection),
-            job: Job { watch: Some(&mut watch), folder: folder.as_ref(), resume: false },
+            job: Job::watched(&mut watch),
         };
         let detector = Detector::train_with(&self.dataset, config, options)?;
         Ok((detector, started.elapsed().as_secs_f64()))
@@ -100,6 +82,33 @@ pub(crate) fn config(settings: &[String]) -> Result<TrainConfig> {
     let layers =
         settings.iter().map(|text| TrainConfig::assignment_layer(text)).collect::<Result<Vec<_>, _>>()?;
     Ok(TrainConfig::from_layers(&layers)?)
+}
+
+/// How a job goes, on standard error: parts, and the epochs that were measured on synthetic anomalies.
+pub(crate) fn note_event(event: &Event<'_>) {
+    match event {
+        Event::Part { name, done, of, finished_before } => {
+            let before = if *finished_before { " (finished before)" } else { "" };
+            note(&format!("{} of {of}: {name}{before}", done + 1));
+        }
+        Event::Fit { member, progress: Progress::Epoch { record, .. } }
+            if record.standardized_shift.is_some() || record.epoch == 1 =>
+        {
+            note_epoch(member, record);
+        }
+        _ => {}
+    }
+}
+
+fn note_epoch(member: &str, record: &EpochRecord) {
+    note(&format!(
+        "{member} epoch {} train {:.1} held-out {:.1} standardised shift {:?} {:.0} images/s",
+        record.epoch,
+        record.train.total,
+        record.held_out.total,
+        record.standardized_shift,
+        record.images_per_s.unwrap_or(f64::NAN)
+    ));
 }
 
 /// A line on standard error.

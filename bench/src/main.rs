@@ -1,11 +1,12 @@
-//! Measurements. Of quality: `choose` compares recipes on synthetic anomalies, `folds` measures on real ones, `promise`
-//! measures the realised false-alarm rate. Of speed: `speed` compares with peers, `step` is Aberra's own part of that.
+//! Measurements. Of quality: `choose` compares recipes on synthetic anomalies, `folds` compares them on real ones and
+//! `look` writes down what `aberra bench` measured on those, `promise` measures the realised false-alarm rate. Of speed: `speed` compares with peers, `step` is Aberra's own part of that.
 //! `serve` measures the server and attacks it. Run them from the repository's root, in release.
 
 mod choose;
 mod disturb;
 mod folds;
 mod grouped;
+mod look;
 mod promise;
 #[cfg(target_os = "linux")]
 mod serve;
@@ -21,6 +22,8 @@ enum Measurement {
     Choose(choose::Arguments),
     /// Measure on grouped folds against real anomalies; every run is written to bench/looks.jsonl.
     Folds(folds::Arguments),
+    /// Write down in bench/looks.jsonl what `aberra bench` looked at.
+    Look(look::Arguments),
     /// Measure the realised false-alarm rate over many divisions; sees normals alone.
     Promise(promise::Arguments),
     /// Measure `aberra serve`: start, latency, throughput, memory, attacks, the end.
@@ -36,6 +39,7 @@ fn main() -> grouped::Result<()> {
     match Measurement::parse() {
         Measurement::Choose(arguments) => choose::run(&arguments),
         Measurement::Folds(arguments) => folds::run(&arguments),
+        Measurement::Look(arguments) => look::run(&arguments),
         Measurement::Promise(arguments) => promise::run(&arguments),
         #[cfg(target_os = "linux")]
         Measurement::Serve(arguments) => serve::run(&arguments),

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let split =
         aberra::dataset::Split::of(&grouped.dataset, &grouped.inspection, &grouped.grouping, &settings)?;
     note(&split.display(&grouped.dataset).to_string());
-    let (detector, _) = grouped.train(&config, &split, None)?;
+    let (detector, _) = grouped.train(&config, &split)?;
     // One normal of each group: images of one group are not exchangeable.
     let mut groups = BTreeSet::new();
     let of_test = grouped.normals(&split.test).into_iter();

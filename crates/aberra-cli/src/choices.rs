@@ -11,6 +11,12 @@ pub(crate) fn families() -> String {
     listing("The family of models to fit", DEFAULT_FAMILY, lines)
 }
 
+/// Help of `--families`.
+pub(crate) fn compared_families() -> String {
+    let names: Vec<&str> = FAMILIES.iter().map(|family| family.name()).collect();
+    format!("Families of models to compare, separated by commas [default: {}]", names.join(","))
+}
+
 /// Help of `--preset`.
 pub(crate) fn presets() -> String {
     let presets = |family: &&dyn Family| {

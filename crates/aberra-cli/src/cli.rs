@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use clap::{Parser, Subcommand};
 
-use crate::verbs::{calibrate, demo, doctor, evaluate, explain, info, report, score, serve, train};
+use crate::verbs::{bench, calibrate, demo, doctor, evaluate, explain, info, report, score, serve, train};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,11 +13,12 @@ Examples:
   aberra train photos/ --normal good --out runs/first
   aberra score runs/first/detector.aberra new/
   aberra report runs/first/detector.aberra photos/ --out report.html
+  aberra bench photos/ --normal good --families vae,autoencoder --out runs/bench
   aberra serve runs/first/detector.aberra --open
   aberra info runs/first/detector.aberra
 
-Exit status: 0 done; 1 nothing done, or wrong usage; 2 some images failed; 3 an image is
-anomalous (score --fail-on-anomaly); 130 stopped by Ctrl-C. Data goes to standard output,
+Exit status: 0 done; 1 nothing done, or wrong usage; 2 some images (or cells of a bench) failed;
+3 an image is anomalous (score --fail-on-anomaly); 130 stopped by Ctrl-C. Data goes to standard output,
 everything else to standard error.";
 
 /// Detects anomalous images: learns what normal looks like from normal images alone, and scores new ones.
@@ -40,6 +41,7 @@ pub(crate) enum Verb {
     Evaluate(evaluate::EvaluateArgs),
     Explain(explain::ExplainArgs),
     Report(Box<report::ReportArgs>),
+    Bench(Box<bench::BenchArgs>),
     Serve(Box<serve::ServeArgs>),
     Info(info::InfoArgs),
     Demo(demo::DemoArgs),

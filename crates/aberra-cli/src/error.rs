@@ -15,7 +15,7 @@ pub(crate) enum ExitStatus {
     Done = 0,
     /// Nothing was done, or wrong usage.
     NothingDone = 1,
-    /// Some images failed.
+    /// Some images, or cells of a comparison, failed.
     SomeFailed = 2,
     /// An image is anomalous, and the user asked for an exit code.
     Anomalous = 3,

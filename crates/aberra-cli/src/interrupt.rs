@@ -1,4 +1,5 @@
-//! Ctrl-C: training stops at the next step with a checkpoint; a second Ctrl-C, or one outside training, exits at once.
+//! Ctrl-C: training stops at the next step and keeps what is finished; a second Ctrl-C, or one outside training, exits at
+//! once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +15,9 @@ pub(crate) fn listen() {
         if asked_before || !TRAINING.load(Ordering::SeqCst) {
             std::process::exit(ExitStatus::Interrupted as i32);
         }
-        crate::output::note("stopping after this step; the checkpoint will be kept (again Ctrl-C: at once)");
+        crate::output::note(
+            "stopping after this step; what is finished will be kept (again Ctrl-C: at once)",
+        );
     });
     if let Err(error) = listening {
         crate::output::warning(&format!("Ctrl-C will end the program at once ({error})"));

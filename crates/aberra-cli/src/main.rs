@@ -52,6 +52,7 @@ fn run(cli: Cli) -> CommandResult {
         Verb::Evaluate(args) => verbs::evaluate::run(&args),
         Verb::Explain(args) => verbs::explain::run(&args),
         Verb::Report(args) => verbs::report::run(&args),
+        Verb::Bench(args) => verbs::bench::run(&args),
         Verb::Serve(args) => verbs::serve::run(&args),
         Verb::Demo(args) => verbs::demo::run(&args),
         Verb::Info(args) => verbs::info::run(&args),

@@ -9,16 +9,21 @@ use clap::Args;
 use crate::choices;
 use crate::error::CommandError;
 
-/// Flags that set a setting.
+/// Flags that choose the model.
+#[derive(Args, Clone, Default)]
+pub(crate) struct ModelArgs {
+    #[arg(long, value_name = "NAME", help = choices::families())]
+    pub(crate) family: Option<String>,
+    #[arg(long, value_name = "NAME", help = choices::presets())]
+    pub(crate) preset: Option<String>,
+}
+
+/// Flags that set any other setting.
 #[derive(Args, Clone, Default)]
 pub(crate) struct SettingsArgs {
     /// A TOML file of settings. Flags override the environment (ABERRA_TRAIN__EPOCHS=20), which overrides the file.
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
-    #[arg(long, value_name = "NAME", help = choices::families())]
-    pub(crate) family: Option<String>,
-    #[arg(long, value_name = "NAME", help = choices::presets())]
-    pub(crate) preset: Option<String>,
     /// Side of the network input in pixels, 16 to 1024.
     #[arg(long, value_name = "PX")]
     pub(crate) size: Option<usize>,
@@ -56,7 +61,11 @@ pub(crate) struct SettingsArgs {
 
 impl SettingsArgs {
     /// The settings: these flags over the environment over `--config`, or over `file` where there is none.
-    pub(crate) fn resolve(&self, file: Option<&Path>) -> Result<TrainConfig, CommandError> {
+    pub(crate) fn resolve(
+        &self,
+        model: &ModelArgs,
+        file: Option<&Path>,
+    ) -> Result<TrainConfig, CommandError> {
         let mut layers = Vec::new();
         if let Some(path) = self.config.as_deref().or(file) {
             let text = fs::read_to_string(path).map_err(|error| CommandError::at(path, error))?;
@@ -65,7 +74,7 @@ impl SettingsArgs {
         let readable = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         layers.push(TrainConfig::environment_layer(readable));
-        for assignment in self.set.iter().cloned().chain(self.assignments()) {
+        for assignment in self.set.iter().cloned().chain(model.assignments()).chain(self.assignments()) {
             layers.push(TrainConfig::assignment_layer(&assignment)?);
         }
         let mut models = layers.iter().filter_map(|layer| layer.get("model"));
@@ -87,12 +96,7 @@ impl SettingsArgs {
     fn assignments(&self) -> impl Iterator<Item = String> {
         let whole = |name: &str, value: Option<usize>| value.map(|value| format!("{name}={value}"));
         let share = |name: &str, value: Option<f64>| value.map(|value| format!("{name}={value:?}"));
-        let word = |name: &str, value: &Option<String>| {
-            value.as_ref().map(|value| format!("{name}={}", serde_json::Value::from(value.as_str())))
-        };
         let flags = [
-            word("model.family", &self.family),
-            word("model.preset", &self.preset),
             whole("preprocessing.size_px", self.size),
             whole("train.epochs", self.epochs),
             whole("train.batch_size", self.batch_size),
@@ -106,4 +110,15 @@ impl SettingsArgs {
         ];
         flags.into_iter().flatten()
     }
+}
+
+impl ModelArgs {
+    /// The flags, each as `section.name=value` in TOML.
+    fn assignments(&self) -> impl Iterator<Item = String> {
+        [word("model.family", &self.family), word("model.preset", &self.preset)].into_iter().flatten()
+    }
+}
+
+fn word(name: &str, value: &Option<String>) -> Option<String> {
+    value.as_ref().map(|value| format!("{name}={}", serde_json::Value::from(value.as_str())))
 }

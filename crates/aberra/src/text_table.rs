@@ -19,7 +19,8 @@ impl Grid {
 
     /// Rows without any entry are left out.
     pub(crate) fn write(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let width = |row: &Vec<String>, column: usize| row.get(column).map_or(0, |entry| entry.chars().count());
+        let width =
+            |row: &Vec<String>, column: usize| row.get(column).map_or(0, |entry| entry.chars().count());
         let longest = |column: usize| self.0.iter().map(|row| width(row, column)).max().unwrap_or_default();
         for row in self.0.iter().filter(|row| row.iter().any(|entry| !entry.is_empty())) {
             let mut line = String::from("  ");

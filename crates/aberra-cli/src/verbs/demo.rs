@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::args::JsonArgs;
 use crate::error::{CommandError, CommandResult, ExitStatus};
-use crate::settings::SettingsArgs;
+use crate::settings::{ModelArgs, SettingsArgs};
 use crate::steps::{card, evaluation, reporting, training};
 use crate::{data, interrupt, output};
 
@@ -123,8 +123,8 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
 }
 
 fn settings(args: &DemoArgs) -> Result<TrainConfig, CommandError> {
+    let model = ModelArgs { preset: Some("small".to_owned()), ..ModelArgs::default() };
     let flags = SettingsArgs {
-        preset: Some("small".to_owned()),
         size: Some(SIZE_PX),
         epochs: Some(args.epochs),
         batch_size: Some(BATCH_SIZE),
@@ -132,7 +132,7 @@ fn settings(args: &DemoArgs) -> Result<TrainConfig, CommandError> {
         set: SHORT_RUN.map(str::to_owned).to_vec(),
         ..SettingsArgs::default()
     };
-    flags.resolve(None)
+    flags.resolve(&model, None)
 }
 
 /// A folder with nothing in it.

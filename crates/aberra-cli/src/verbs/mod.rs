@@ -1,5 +1,6 @@
 //! One file per verb: its arguments, and what it calls and prints.
 
+pub(crate) mod bench;
 pub(crate) mod calibrate;
 pub(crate) mod demo;
 pub(crate) mod doctor;

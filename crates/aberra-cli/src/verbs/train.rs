@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::args::{JsonArgs, NormalArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus};
-use crate::settings::SettingsArgs;
+use crate::settings::{ModelArgs, SettingsArgs};
 use crate::steps::{card, training};
 use crate::{data, interrupt, output};
 
@@ -40,6 +40,8 @@ pub(crate) struct TrainArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     normal: NormalArgs,
+    #[command(flatten)]
+    model: ModelArgs,
     #[command(flatten)]
     settings: SettingsArgs,
     /// pool: divide all images by group; layout: keep the folders and report their leak; or a split.json.
@@ -124,7 +126,7 @@ fn settings(args: &TrainArgs) -> Result<TrainConfig, CommandError> {
         flags.set.push(format!("split.policy={policy}"));
     }
     let before = args.out.as_ref().filter(|_| args.resume).map(|folder| RunFolder::at(folder).settings());
-    flags.resolve(before.as_deref().filter(|path| path.is_file()))
+    flags.resolve(&args.model, before.as_deref().filter(|path| path.is_file()))
 }
 
 fn claim(args: &TrainArgs) -> Claim {

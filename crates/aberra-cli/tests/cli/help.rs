@@ -26,6 +26,7 @@ fn help_lists_the_verbs() {
             "evaluate",
             "explain",
             "report",
+            "bench",
             "serve",
             "info",
             "demo",
@@ -37,9 +38,19 @@ fn help_lists_the_verbs() {
 #[test]
 fn every_verb_has_help_with_an_example() {
     let room = Room::new();
-    for verb in
-        ["doctor", "train", "calibrate", "score", "evaluate", "explain", "report", "serve", "info", "demo"]
-    {
+    for verb in [
+        "doctor",
+        "train",
+        "calibrate",
+        "score",
+        "evaluate",
+        "explain",
+        "report",
+        "bench",
+        "serve",
+        "info",
+        "demo",
+    ] {
         let ended = room.run(&format!("{verb} --help")).done();
         assert!(ended.out.contains(&format!("aberra {verb} ")) && ended.err.is_empty(), "{}", ended.out);
     }

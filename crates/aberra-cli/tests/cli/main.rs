@@ -5,6 +5,7 @@
 mod bad_detectors;
 mod bad_images;
 mod bad_use;
+mod benchmarking;
 mod evaluating;
 mod files;
 mod help;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aberra_metrics::Result;
-use aberra_metrics::bootstrap::BootstrapSettings;
+use aberra_metrics::bootstrap::{BootstrapSettings, Interval};
 use aberra_models::measure::Want;
 use rayon::prelude::*;
 
@@ -37,11 +37,8 @@ pub(super) fn run(
 ) -> Result<(CellRecord, Detector)> {
     let started = Instant::now();
     let mut watch = |event: Event<'_>| job.tell(event);
-    let options = TrainOptions {
-        split: Some(split),
-        inspection: Some(inspection),
-        job: Job::watched(&mut watch),
-    };
+    let options =
+        TrainOptions { split: Some(split), inspection: Some(inspection), job: Job::watched(&mut watch) };
     let detector = Detector::train_with(dataset, config, options)?;
     let training_secs = started.elapsed().as_secs_f64();
     let mut watch = |event: Event<'_>| job.tell(event);
@@ -55,7 +52,7 @@ pub(super) fn run(
     let evaluation = detector.evaluate_with(dataset, options)?;
     let images = tested(&evaluation);
     let anomalies = images.iter().filter(|image| image.anomalous).count();
-    let number = |metric: &Metric<aberra_metrics::bootstrap::Interval>| of(metric, |one| one.estimate);
+    let number = |metric: &Metric<Interval>| of(metric, |interval| interval.estimate);
     let ranking = &evaluation.ranking;
     let at_rate = ranking.tpr_at_fpr.iter().find(|at| at.rate == FALSE_POSITIVE_RATE);
     let scorers = evaluation.scorers.iter().map(|row| (row.name.clone(), number(&row.auroc)));
@@ -73,7 +70,7 @@ pub(super) fn run(
             Metric::Unavailable { unavailable } => Metric::new(None, unavailable),
         },
         tpr_at_5_fpr: at_rate.map_or(Metric::new(None, "it was not evaluated"), |at| at.value.clone()),
-        false_alarm_rate: evaluation.false_alarms.over_images.clone(),
+        false_alarm_rate: of(&evaluation.false_alarms.over_groups, |interval| interval.rate),
         scorers: scorers.collect(),
         calibration: detector.calibration().scores.len(),
         training_secs,

@@ -6,6 +6,7 @@
 //! where it stopped. It chooses nothing: no recipe, epoch or threshold depends on what a test part shows.
 
 mod cell;
+mod files;
 mod identity;
 mod page;
 mod plan;

@@ -21,12 +21,6 @@ impl ComparisonData {
         page
     }
 
-    /// The comparison as JSON.
-    pub fn to_json(&self) -> String {
-        // Serialising to memory fails for maps whose keys are not text alone, and there are none.
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
-    }
-
     fn write_page(&self, page: &mut String) -> std::fmt::Result {
         let name = escaped(&self.data_name);
         write!(

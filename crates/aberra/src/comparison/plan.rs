@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn every_recipe_meets_every_fold_and_seed() {
-        let recipes = vec![recipe("a", "seed = 7"), recipe("b", "seed = 7\n[model]\nfamily = \"autoencoder\"")];
+        let recipes =
+            vec![recipe("a", "seed = 7"), recipe("b", "seed = 7\n[model]\nfamily = \"autoencoder\"")];
         let comparison = Comparison::new(recipes, 3, 2).unwrap().on_folds(&[2, 0]).unwrap();
         let cells: Vec<String> = comparison.cells().iter().map(Cell::to_string).collect();
         let expected = [

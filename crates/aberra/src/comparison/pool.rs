@@ -2,16 +2,17 @@
 //!
 //! Each resample draws groups (Efron and Tibshirani, 1993; see [`bootstrap`]) of all folds at once and computes the metric
 //! within each cell: a group of anomalies that several folds test is drawn for all of them together, and all recipes and
-//! seeds see the same draw. What the interval covers is the draw of test images, not that of training images or seeds.
+//! seeds see the same draw. The images of a group and class share a weight of 1. What the interval covers is the draw of test images, not that of training images or seeds.
 
 use std::collections::HashMap;
 
 use aberra_metrics::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap};
+use aberra_metrics::weights::group_weights;
 
 use super::record::{CellRecord, TestedImage};
 
-/// A metric of scores and labels.
-pub(super) type RankingMetric = fn(&[f64], &[bool]) -> Option<f64>;
+/// A metric of scores, labels and weights.
+pub(super) type RankingMetric = fn(&[f64], &[bool], Option<&[f64]>) -> Option<f64>;
 
 /// The images of a fold that every one of its cells scored.
 pub(super) struct FoldImages<'a> {
@@ -67,36 +68,68 @@ pub(super) fn interval(
     settings: BootstrapSettings,
     metric: RankingMetric,
 ) -> Option<Interval> {
-    let places: Vec<(usize, usize)> = folds
-        .iter()
-        .enumerate()
-        .filter(|(fold, _)| terms.iter().any(|term| term.fold == *fold))
-        .flat_map(|(fold, images)| (0..images.images.len()).map(move |image| (fold, image)))
-        .collect();
-    let image = |&(fold, image): &(usize, usize)| folds[fold].images[image];
-    let anomalous: Vec<bool> = places.iter().map(|place| image(place).anomalous).collect();
-    let groups: Vec<u64> = places.iter().map(|place| image(place).group as u64).collect();
+    let mut all = Images::default();
+    let mut places = Vec::new();
+    for (fold, images) in
+        folds.iter().enumerate().filter(|(fold, _)| terms.iter().any(|term| term.fold == *fold))
+    {
+        let of_fold = Images::of(images);
+        places.extend((0..images.images.len()).map(|image| (fold, image)));
+        all.anomalous.extend(of_fold.anomalous);
+        all.groups.extend(of_fold.groups);
+        all.weights.extend(of_fold.weights);
+    }
     // What is resampled is where an image's scores stand.
     let positions: Vec<f64> = (0..places.len()).map(|position| position as f64).collect();
-    let mean = |positions: &[f64], anomalous: &[bool]| {
-        let mut drawn: Vec<(Vec<usize>, Vec<bool>)> = vec![Default::default(); folds.len()];
-        for (&position, &anomalous) in positions.iter().zip(anomalous) {
+    let mean = |positions: &[f64], anomalous: &[bool], weights: Option<&[f64]>| {
+        let mut drawn: Vec<Drawn> = vec![Drawn::default(); folds.len()];
+        for (at, &position) in positions.iter().enumerate() {
             let (fold, image) = places[position as usize];
-            drawn[fold].0.push(image);
-            drawn[fold].1.push(anomalous);
+            drawn[fold].images.push(image);
+            drawn[fold].anomalous.push(anomalous[at]);
+            drawn[fold].weights.push(weights?[at]);
         }
         let mut sum = 0.0;
         for term in terms {
-            let (images, labels) = &drawn[term.fold];
+            let Drawn { images, anomalous, weights } = &drawn[term.fold];
             let of = |scores: &Vec<f64>| {
                 let scores: Vec<f64> = images.iter().map(|&image| scores[image]).collect();
-                metric(&scores, labels)
+                metric(&scores, anomalous, Some(weights))
             };
             sum += of(&term.scores)? - term.minus.as_ref().map_or(Some(0.0), of)?;
         }
         (!terms.is_empty()).then(|| sum / terms.len() as f64)
     };
-    bootstrap(&positions, GroupedLabels { anomalous: &anomalous, groups: &groups }, settings, mean)
+    bootstrap(&positions, all.labels(), settings, mean)
+}
+
+/// Labels, groups and weights of images.
+#[derive(Default)]
+struct Images {
+    anomalous: Vec<bool>,
+    groups: Vec<u64>,
+    weights: Vec<f64>,
+}
+
+impl Images {
+    fn of(fold: &FoldImages<'_>) -> Self {
+        let anomalous: Vec<bool> = fold.images.iter().map(|image| image.anomalous).collect();
+        let groups: Vec<u64> = fold.images.iter().map(|image| image.group as u64).collect();
+        Self { weights: group_weights(&groups, &anomalous), anomalous, groups }
+    }
+
+    fn labels(&self) -> GroupedLabels<'_> {
+        GroupedLabels { anomalous: &self.anomalous, groups: &self.groups, weights: Some(&self.weights) }
+    }
+}
+
+/// What a resample draws of a fold.
+#[derive(Clone, Default)]
+struct Drawn {
+    /// Positions among the fold's images.
+    images: Vec<usize>,
+    anomalous: Vec<bool>,
+    weights: Vec<f64>,
 }
 
 #[cfg(test)]
@@ -119,9 +152,8 @@ mod tests {
         let fold = FoldImages::common_to(&[&record]);
         let scores = fold.column(&record, score).unwrap();
         let classic = fold.column(&record, |image| image.classic_score).unwrap();
-        let anomalous: Vec<bool> = fold.images().iter().map(|image| image.anomalous).collect();
-        let groups: Vec<u64> = fold.images().iter().map(|image| image.group as u64).collect();
-        let labels = GroupedLabels { anomalous: &anomalous, groups: &groups };
+        let images = Images::of(&fold);
+        let labels = images.labels();
         let alone = bootstrap(&scores, labels, SETTINGS, auroc);
         let paired = paired_bootstrap(&scores, &classic, labels, SETTINGS, auroc);
         let term = |minus| [Term { fold: 0, scores: scores.clone(), minus }];
@@ -136,11 +168,16 @@ mod tests {
         let records = [made_up("a", 0, 0, 0.2), made_up("a", 1, 0, 0.6)];
         let folds = records.each_ref().map(|record| FoldImages::common_to(&[record]));
         let terms: Vec<Term> = (0..2)
-            .map(|fold| Term { fold, scores: folds[fold].column(&records[fold], score).unwrap(), minus: None })
+            .map(|fold| Term {
+                fold,
+                scores: folds[fold].column(&records[fold], score).unwrap(),
+                minus: None,
+            })
             .collect();
-        let labels =
-            |fold: usize| -> Vec<bool> { folds[fold].images().iter().map(|image| image.anomalous).collect() };
-        let each = [0, 1].map(|fold| auroc(&terms[fold].scores, &labels(fold)).unwrap());
+        let each = [0, 1].map(|fold| {
+            let Images { anomalous, weights, .. } = Images::of(&folds[fold]);
+            auroc(&terms[fold].scores, &anomalous, Some(&weights)).unwrap()
+        });
         assert!(each[0] != each[1]);
         let found = interval(&folds, &terms, SETTINGS, auroc).unwrap();
         assert!((found.estimate - (each[0] + each[1]) / 2.0).abs() < 1e-12);

@@ -94,6 +94,7 @@ pub(super) fn made_up(recipe: &str, fold: usize, seed: u64, shift: f64) -> CellR
 
     use aberra_metrics::random::{Stream, generator};
     use aberra_metrics::ranking::{auroc, average_precision};
+    use aberra_metrics::weights::group_weights;
     use rand::RngExt;
 
     use crate::dataset::Fold;
@@ -113,7 +114,9 @@ pub(super) fn made_up(recipe: &str, fold: usize, seed: u64, shift: f64) -> CellR
     let images: Vec<TestedImage> = (0..3 * GROUPS).map(image).collect();
     let scores: Vec<f64> = images.iter().map(|image| image.score).collect();
     let labels: Vec<bool> = images.iter().map(|image| image.anomalous).collect();
-    let known = Metric::Known(auroc(&scores, &labels).unwrap());
+    let groups: Vec<u64> = images.iter().map(|image| image.group as u64).collect();
+    let weights = group_weights(&groups, &labels);
+    let known = Metric::Known(auroc(&scores, &labels, Some(&weights)).unwrap());
     let cell = ComparisonCell {
         recipe: recipe.to_owned(),
         fold: Fold { index: fold, of: 2 },
@@ -121,7 +124,7 @@ pub(super) fn made_up(recipe: &str, fold: usize, seed: u64, shift: f64) -> CellR
         normals: 2 * GROUPS,
         anomalies: GROUPS,
         auroc: known.clone(),
-        average_precision: Metric::Known(average_precision(&scores, &labels).unwrap()),
+        average_precision: Metric::Known(average_precision(&scores, &labels, Some(&weights)).unwrap()),
         pixel_average_precision: Metric::new(None, "no masks"),
         tpr_at_5_fpr: Metric::Known(0.25),
         false_alarm_rate: Metric::Known(0.0625),

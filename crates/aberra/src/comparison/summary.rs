@@ -40,7 +40,11 @@ pub(super) fn summarize(
     notes.extend(shortcut(dataset, inspection, &table));
     ComparisonData {
         aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
-        data_name: dataset.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        data_name: dataset
+            .root
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
         folds: comparison.folds().to_vec(),
         seeds: comparison.seeds().to_vec(),
         normals,
@@ -78,7 +82,8 @@ impl<'a> Table<'a> {
         let cells: Vec<&ComparisonCell> = records.iter().map(|record| &record.cell).collect();
         let first = &self.comparison.recipes()[0].name;
         let own = |image: &TestedImage| Some(image.score);
-        let alone = |metric| self.interval(&records, own, |_| None, metric);
+        let nothing = |_: &CellRecord| None::<(&CellRecord, fn(&TestedImage) -> Option<f64>)>;
+        let alone = |metric| self.interval(&records, own, nothing, metric);
         let scorers: BTreeSet<&String> = cells.iter().flat_map(|cell| cell.scorers.keys()).collect();
         let of_scorer = |name: &String| {
             let missing = Metric::new(None, format!("the scorer {name} could not be fitted everywhere"));
@@ -222,8 +227,10 @@ const NO_CELL: &str = "no cell has a result";
 fn shortcut(dataset: &Dataset, inspection: &Inspection, table: &Table<'_>) -> Option<String> {
     let tested = table.images();
     let samples = dataset.samples.iter().enumerate();
-    let members: Vec<usize> =
-        samples.filter(|(_, sample)| tested.contains_key(sample.name.as_str())).map(|(index, _)| index).collect();
+    let members: Vec<usize> = samples
+        .filter(|(_, sample)| tested.contains_key(sample.name.as_str()))
+        .map(|(index, _)| index)
+        .collect();
     let best = shortcuts_of(dataset, inspection, &members).into_iter().next()?;
     (best.auroc > LOUD_SHORTCUT).then(|| {
         format!(

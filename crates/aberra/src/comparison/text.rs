@@ -46,7 +46,8 @@ impl ComparisonData {
         let folds = match self.folds.len() == of {
             true => format!("{of} folds"),
             false => {
-                let numbers: Vec<String> = self.folds.iter().map(|fold| (fold.index + 1).to_string()).collect();
+                let numbers: Vec<String> =
+                    self.folds.iter().map(|fold| (fold.index + 1).to_string()).collect();
                 format!("fold {} of {of}", numbers.join(", "))
             }
         };

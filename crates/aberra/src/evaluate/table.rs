@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Formatter};
 
 use super::evaluation::{Evaluation, FalseAlarms, Metric, Pixels};
 use super::summary::CLASSIC_SCORER;
-use crate::text_table::{Grid, wrapped};
 use crate::dataset::Label;
+use crate::text_table::{Grid, wrapped};
 use aberra_metrics::bootstrap::Interval;
 
 impl Display for Evaluation {

@@ -55,7 +55,7 @@ pub struct ComparisonRow {
     pub pixel_average_precision: Metric<f64>,
     /// True-positive rate at 5 % false positives.
     pub tpr_at_5_fpr: Metric<f64>,
-    /// Share of the normal images called anomalous at the threshold.
+    /// Share of the groups of normal images of which a drawn image is called anomalous at the threshold.
     pub false_alarm_rate: Metric<f64>,
     /// AUROC of every fitted scorer, by name.
     pub scorers: BTreeMap<String, Metric<f64>>,
@@ -93,7 +93,7 @@ pub struct ComparisonCell {
     pub pixel_average_precision: Metric<f64>,
     /// True-positive rate at 5 % false positives.
     pub tpr_at_5_fpr: Metric<f64>,
-    /// Share of the normal images called anomalous at the threshold.
+    /// Share of the groups of normal images of which a drawn image is called anomalous at the threshold.
     pub false_alarm_rate: Metric<f64>,
     /// AUROC of every fitted scorer, by name.
     pub scorers: BTreeMap<String, Metric<f64>>,

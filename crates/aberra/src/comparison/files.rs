@@ -1,0 +1,23 @@
+//! A comparison's table as files of its run folder.
+
+use crate::Result;
+use crate::run::RunFolder;
+use crate::store::write_durably;
+use crate::wire::ComparisonData;
+
+impl ComparisonData {
+    /// The comparison as JSON.
+    pub fn to_json(&self) -> String {
+        // Serialising to memory fails for maps whose keys are not text alone, and there are none.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// Writes [`RunFolder::comparison`] and [`RunFolder::comparison_page`], each whole and durably, or not at all.
+    ///
+    /// # Errors
+    /// The files cannot be written.
+    pub fn write(&self, folder: &RunFolder) -> Result<()> {
+        write_durably(&folder.comparison(), self.to_json().as_bytes())?;
+        write_durably(&folder.comparison_page(), self.page().as_bytes())
+    }
+}
