@@ -98,7 +98,7 @@ pub(super) fn made_up(recipe: &str, fold: usize, seed: u64, shift: f64) -> CellR
     use rand::RngExt;
 
     use crate::dataset::Fold;
-    use crate::evaluate::Metric;
+    use crate::evaluate::{CLASSIC_SCORER, Metric};
 
     const GROUPS: usize = 12;
     let mut random = generator(seed, Stream::Phantom, fold as u64);
@@ -128,7 +128,10 @@ pub(super) fn made_up(recipe: &str, fold: usize, seed: u64, shift: f64) -> CellR
         pixel_average_precision: Metric::new(None, "no masks"),
         tpr_at_5_fpr: Metric::Known(0.25),
         false_alarm_rate: Metric::Known(0.0625),
-        scorers: BTreeMap::from([("fusion".to_owned(), known), ("mse".to_owned(), Metric::Known(0.5))]),
+        scorers: BTreeMap::from([
+            ("learned".to_owned(), known),
+            (CLASSIC_SCORER.to_owned(), Metric::Known(0.5)),
+        ]),
         calibration: 19,
         training_secs: 2.0 + fold as f64,
         ms_per_image: Metric::Known(0.5),
