@@ -167,24 +167,33 @@ fn order_statistics_with_confidence_agree_with_scipys_binomial() {
     }
 }
 
+/// Points whose first dimension follows their last.
+fn correlated(draws: &mut Draws, count: usize, dimensions: usize) -> Vec<f32> {
+    let mut points = draws.plane(count * dimensions);
+    for point in points.chunks_mut(dimensions) {
+        point[0] += point[dimensions - 1];
+    }
+    points
+}
+
+/// The sum in `points` is rounded to 32 bits, which bounds how closely the numbers agree.
+fn assert_cloud(cloud: &Cloud, points: &[f32], dimensions: usize, expected: &Value) {
+    assert_close(&[cloud.shrinkage], &[expected["shrinkage"].as_f64().unwrap()], 1e-6);
+    let mut covariance = cloud.covariance[..4].to_vec();
+    covariance.extend(cloud.covariance.last());
+    assert_close(&covariance, &numbers(&expected["covariance"]), 1e-7);
+    let measure = cloud.mahalanobis().unwrap();
+    let distances: Vec<f64> =
+        points.chunks(dimensions).take(5).map(|point| measure.distance(point).unwrap()).collect();
+    assert_close(&distances, &numbers(&expected["distances"]), 1e-5);
+}
+
 #[test]
 fn covariance_and_distance_agree_with_scikit_learn() {
     for (index, (count, dimensions)) in [(50, 4), (30, 40), (300, 20)].into_iter().enumerate() {
-        let expected = &golden("covariance")[index];
-        let mut points = Draws(index as u64 + 1).plane(count * dimensions);
-        for point in points.chunks_mut(dimensions) {
-            point[0] += point[dimensions - 1];
-        }
+        let points = correlated(&mut Draws(index as u64 + 1), count, dimensions);
         let cloud = Cloud::ledoit_wolf(&points, dimensions, None).unwrap();
-        // The sum above is rounded to 32 bits.
-        assert_close(&[cloud.shrinkage], &[expected["shrinkage"].as_f64().unwrap()], 1e-6);
-        let mut covariance = cloud.covariance[..4].to_vec();
-        covariance.extend(cloud.covariance.last());
-        assert_close(&covariance, &numbers(&expected["covariance"]), 1e-7);
-        let measure = cloud.mahalanobis().unwrap();
-        let distances: Vec<f64> =
-            points.chunks(dimensions).take(5).map(|point| measure.distance(point).unwrap()).collect();
-        assert_close(&distances, &numbers(&expected["distances"]), 1e-5);
+        assert_cloud(&cloud, &points, dimensions, &golden("covariance")[index]);
     }
 }
 
@@ -193,22 +202,11 @@ fn weighted_covariance_and_distance_agree_with_numpy() {
     for (index, (seed, count, dimensions)) in [(21, 50, 4), (22, 30, 40)].into_iter().enumerate() {
         let expected = &golden("weighted_covariance")[index];
         let mut draws = Draws(seed);
-        let mut points = draws.plane(count * dimensions);
-        for point in points.chunks_mut(dimensions) {
-            point[0] += point[dimensions - 1];
-        }
+        let points = correlated(&mut draws, count, dimensions);
         let weights = draws.weights(count);
         let cloud = Cloud::ledoit_wolf(&points, dimensions, Some(&weights)).unwrap();
-        // The sum above is rounded to 32 bits.
         assert_close(&cloud.mean[..4], &numbers(&expected["mean"]), 1e-7);
-        assert_close(&[cloud.shrinkage], &[expected["shrinkage"].as_f64().unwrap()], 1e-6);
-        let mut covariance = cloud.covariance[..4].to_vec();
-        covariance.extend(cloud.covariance.last());
-        assert_close(&covariance, &numbers(&expected["covariance"]), 1e-7);
-        let measure = cloud.mahalanobis().unwrap();
-        let distances: Vec<f64> =
-            points.chunks(dimensions).take(5).map(|point| measure.distance(point).unwrap()).collect();
-        assert_close(&distances, &numbers(&expected["distances"]), 1e-5);
+        assert_cloud(&cloud, &points, dimensions, expected);
     }
 }
 

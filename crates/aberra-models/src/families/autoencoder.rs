@@ -6,9 +6,6 @@
 //! the decoder is to reproduce it without (Kascenas et al., *Denoising autoencoders for unsupervised anomaly detection in
 //! brain MRI*, 2022). Scoring adds no noise.
 
-use std::sync::Arc;
-
-use aberra_kernels::InstructionSet;
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::{Error, Result};
 use burn::module::Module;
@@ -19,26 +16,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::losses::LossWeights;
-use super::reproduce::{REFERENCE, Reproduce, Reproduced, infer, points, reconstructions, reference};
-use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::inputs::Inputs;
-use crate::measure::reconstruction::{ABSOLUTE_ERROR, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
-use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE, Reference};
-use crate::measure::{Descriptor, Embedding, Inference, Want};
-use crate::member::{Decoder, Member, SharedMember};
-use crate::network::{
-    Activation, Architecture, FORWARD_BATCH, Network, NetworkSettings, Outputs, Precision, batch,
-};
+use super::reproduce::{Reproduce, Reproduced, decode_points, reconstructions};
+use crate::family::{Preset, Settings, to_settings};
+use crate::measure::reconstruction::{ABSOLUTE_ERROR, Errors, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
+use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE};
+use crate::measure::{Descriptor, Embedding};
+use crate::member::Decoder;
+use crate::network::{Activation, Architecture, Network, NetworkSettings, Outputs, Precision, batch};
 use crate::shape::Shape;
-use crate::tensors::{Tensors, Weight, count_parameters, device_of, load_weights, rows, weights};
-use crate::train::FitContext;
-use crate::train::{Loss, Step, Trainable, train};
+use crate::tensors::{device_of, rows};
+use crate::train::{Loss, Step, Trainable};
 
 const DESCRIPTORS: &[Descriptor] =
     &[SQUARED_ERROR, ABSOLUTE_ERROR, SSIM_ERROR, PEAK_ERROR, MAHALANOBIS, NEIGHBOUR_DISTANCE];
-
-/// The family `autoencoder`.
-pub(super) struct Autoencoder;
 
 /// Settings of an autoencoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -125,76 +115,9 @@ impl AutoencoderSettings {
     }
 }
 
-impl Family for Autoencoder {
-    fn name(&self) -> &'static str {
-        "autoencoder"
-    }
-
-    fn about(&self) -> &'static str {
-        "autoencoder, plain or denoising: reconstruction error, and distance in its latent space"
-    }
-
-    fn presets(&self) -> &'static [Preset] {
-        PRESETS
-    }
-
-    fn default_preset(&self) -> &'static str {
-        "base"
-    }
-
-    fn schema(&self) -> serde_json::Value {
-        schema_of::<AutoencoderSettings>()
-    }
-
-    fn resolve(
-        &self,
-        settings: &Settings,
-        shape: Shape,
-        instructions: Option<InstructionSet>,
-    ) -> Result<Settings> {
-        let mut settings: AutoencoderSettings = parse(settings)?;
-        settings.check(shape)?;
-        if let Some(instructions) = instructions {
-            settings.network.precision = settings.network.precision.resolved(instructions);
-        }
-        Ok(to_settings(&settings))
-    }
-
-    fn fit(
-        &self,
-        settings: &Settings,
-        context: &mut FitContext<'_>,
-        inputs: &Inputs<'_>,
-        held_out: &Inputs<'_>,
-    ) -> Result<Fitted> {
-        let settings: AutoencoderSettings = parse(settings)?;
-        let device = context.device.clone().autodiff();
-        let model = Model::new(&settings, inputs.shape(), context.seed, &device)?;
-        let finish = |model| Ok(Arc::new(AutoencoderMember::fit(model, inputs)?) as SharedMember);
-        let trained = train(model, context, inputs, held_out, &finish)?;
-        let member = finish(trained.model)?;
-        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
-    }
-
-    fn load(
-        &self,
-        settings: &Settings,
-        shape: Shape,
-        mut tensors: Tensors,
-        device: &Device,
-    ) -> Result<SharedMember> {
-        let settings: AutoencoderSettings = parse(settings)?;
-        let kept =
-            tensors.remove(REFERENCE).ok_or_else(|| Error::detector("the tensor reference is missing"))?;
-        let model = load_weights(Model::new(&settings, shape, 0, device)?, tensors)?;
-        let reference = Reference::new(kept.into_rows(REFERENCE)?)?;
-        Ok(Arc::new(AutoencoderMember { model, reference }))
-    }
-}
-
 /// Encoder and decoder.
 #[derive(Module, Debug)]
-struct Model {
+pub(super) struct Model {
     network: Network,
     #[module(skip)]
     settings: AutoencoderSettings,
@@ -203,13 +126,6 @@ struct Model {
 }
 
 impl Model {
-    fn new(settings: &AutoencoderSettings, shape: Shape, seed: u64, device: &Device) -> Result<Self> {
-        settings.check(shape)?;
-        let outputs = Outputs { encoded: settings.network.latent_dimensions(), decoded: shape.channels };
-        let network = Network::init(&settings.network, shape, outputs, seed, device);
-        Ok(Self { network, settings: settings.clone(), shape })
-    }
-
     /// The loss of reproducing `target` from what the encoder sees.
     fn cost(&self, seen: Tensor<4>, target: &Tensor<4>) -> Loss {
         let logits = self.network.decode(self.network.encode(seen));
@@ -276,8 +192,34 @@ fn coarse_noise(
 }
 
 impl Reproduce for Model {
+    const NAME: &'static str = "autoencoder";
+    const ABOUT: &'static str =
+        "autoencoder, plain or denoising: reconstruction error, and distance in its latent space";
+    const PRESETS: &'static [Preset] = PRESETS;
+    const DEFAULT_PRESET: &'static str = "base";
+    const DESCRIPTORS: &'static [Descriptor] = DESCRIPTORS;
+    type Settings = AutoencoderSettings;
+
+    fn check(settings: &AutoencoderSettings, shape: Shape) -> Result<()> {
+        settings.check(shape)
+    }
+
+    fn precision_of(settings: &mut AutoencoderSettings) -> &mut Precision {
+        &mut settings.network.precision
+    }
+
+    fn init(settings: &AutoencoderSettings, shape: Shape, seed: u64, device: &Device) -> Self {
+        let outputs = Outputs { encoded: settings.network.latent_dimensions(), decoded: shape.channels };
+        let network = Network::init(&settings.network, shape, outputs, seed, device);
+        Self { network, settings: settings.clone(), shape }
+    }
+
     fn shape(&self) -> Shape {
         self.shape
+    }
+
+    fn dimensions(&self) -> usize {
+        self.settings.network.latent_dimensions()
     }
 
     fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<Reproduced>> {
@@ -292,45 +234,9 @@ impl Reproduce for Model {
         });
         Ok(outputs.collect())
     }
-}
 
-/// A fitted autoencoder.
-#[derive(Debug)]
-struct AutoencoderMember {
-    model: Model,
-    reference: Reference,
-}
-
-impl AutoencoderMember {
-    fn fit(model: Model, train: &Inputs<'_>) -> Result<Self> {
-        let reference = reference(&model, train)?;
-        Ok(Self { model, reference })
-    }
-}
-
-impl Member for AutoencoderMember {
-    fn descriptors(&self) -> &[Descriptor] {
-        DESCRIPTORS
-    }
-
-    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
-        infer(&self.model, &self.reference, inputs, want, |errors, _, [mahalanobis, neighbour_distance]| {
-            vec![errors.squared, errors.absolute, errors.ssim, errors.peak, mahalanobis, neighbour_distance]
-        })
-    }
-
-    fn tensors(&self) -> Tensors {
-        let mut tensors = weights(&self.model);
-        tensors.insert(REFERENCE.to_owned(), Weight::from_rows(self.reference.embeddings()));
-        tensors
-    }
-
-    fn parameter_count(&self) -> usize {
-        count_parameters(&self.model)
-    }
-
-    fn reference(&self) -> Option<&Reference> {
-        Some(&self.reference)
+    fn measurements(errors: &Errors, _own: &[f64], [mahalanobis, neighbour_distance]: [f64; 2]) -> Vec<f64> {
+        vec![errors.squared, errors.absolute, errors.ssim, errors.peak, mahalanobis, neighbour_distance]
     }
 
     fn decoder(&self) -> Option<&dyn Decoder> {
@@ -338,18 +244,13 @@ impl Member for AutoencoderMember {
     }
 }
 
-impl Decoder for AutoencoderMember {
+impl Decoder for Model {
     fn dimensions(&self) -> usize {
-        self.reference.dimensions()
+        Reproduce::dimensions(self)
     }
 
     fn decode(&self, latents: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
-        let device = device_of(&self.model);
-        let mut images = Vec::with_capacity(latents.len());
-        for latents in latents.chunks(FORWARD_BATCH) {
-            let logits = self.model.network.decode(points(latents, self.dimensions(), &device)?);
-            images.extend(rows(sigmoid(logits), latents.len()));
-        }
-        Ok(images)
+        let decode = |latents| sigmoid(self.network.decode(latents));
+        decode_points(latents, Reproduce::dimensions(self), &device_of(self), decode)
     }
 }

@@ -23,22 +23,34 @@ const DEAD_SHARE: f32 = 0.05;
 pub(super) struct Codebook {
     running_counts: RunningState<Tensor<1>>,
     running_sums: RunningState<Tensor<2>>,
+    /// How often the training normals use each code, once it is trained; 0 before.
+    running_usage: RunningState<Tensor<1>>,
 }
 
 impl Codebook {
     /// Codes without a count: the first batch gives them their places.
     pub(super) fn init(codes: usize, dimensions: usize, device: &Device) -> Self {
-        let zeros = |length: usize| vec![0.0; length];
-        Self {
-            running_counts: RunningState::new(Tensor::from_data(
-                TensorData::new(zeros(codes), [codes]),
-                device,
-            )),
-            running_sums: RunningState::new(Tensor::from_data(
-                TensorData::new(zeros(codes * dimensions), [codes, dimensions]),
-                device,
-            )),
-        }
+        let zeros = || RunningState::new(Tensor::zeros([codes], device));
+        let running_sums = RunningState::new(Tensor::zeros([codes, dimensions], device));
+        Self { running_counts: zeros(), running_sums, running_usage: zeros() }
+    }
+
+    /// The codebook with how often the training normals use each code.
+    pub(super) fn with_usage(self, counts: Vec<f32>) -> Self {
+        let device = self.running_usage.value().device();
+        let counts = Tensor::from_data(TensorData::new(counts, [self.size()]), &device);
+        Self { running_usage: RunningState::new(counts), ..self }
+    }
+
+    /// -log of each code's frequency among the training normals, every code counted once more than it is used, nats.
+    pub(super) fn surprise(&self) -> Vec<f64> {
+        let usage: Vec<f64> = self.running_usage.value_sync().into_data().iter::<f64>().collect();
+        let total: f64 = usage.iter().map(|count| count + 1.0).sum();
+        usage.iter().map(|count| -((count + 1.0) / total).ln()).collect()
+    }
+
+    fn size(&self) -> usize {
+        self.running_usage.value().dims()[0]
     }
 
     /// The codes, `[codes, dimensions]` flattened.
@@ -222,5 +234,12 @@ mod tests {
             let least = all.iter().copied().fold(f32::INFINITY, f32::min);
             assert!(all[found] <= least + 1e-6, "{all:?} {found}");
         }
+    }
+
+    #[test]
+    fn a_code_that_is_used_less_surprises_more() {
+        let codebook = Codebook::init(3, 2, &Device::flex()).with_usage(vec![4.0, 0.0, 0.0]);
+        let expected = [5.0_f64, 1.0, 1.0].map(|count| -(count / 7.0).ln());
+        assert_eq!(codebook.surprise(), expected);
     }
 }

@@ -8,6 +8,7 @@ mod reproduce;
 mod vae;
 mod vqvae;
 
+use self::reproduce::ReproducingFamily;
 use crate::family::Family;
 
 pub use self::autoencoder::AutoencoderSettings;
@@ -20,4 +21,8 @@ pub use self::vqvae::VqvaeSettings;
 pub const DEFAULT_FAMILY: &str = "vae";
 
 /// Every family.
-pub const FAMILIES: &[&dyn Family] = &[&vae::Vae, &autoencoder::Autoencoder, &vqvae::Vqvae];
+pub const FAMILIES: &[&dyn Family] = &[
+    &ReproducingFamily::<vae::VariationalAutoencoder>::new(),
+    &ReproducingFamily::<autoencoder::Model>::new(),
+    &ReproducingFamily::<vqvae::Model>::new(),
+];

@@ -1,16 +1,28 @@
-//! What families that reproduce images have in common: forward passes in batches, and the measurements of each image's
-//! reconstruction and embedding.
+//! What families whose network reproduces images have in common: settings, fitting, loading, forward passes in batches, and
+//! the measurements of each image's reconstruction and embedding.
 
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use aberra_kernels::InstructionSet;
 use aberra_metrics::{Error, Result};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::inputs::Inputs;
 use crate::measure::reconstruction::{Errors, Reconstruction, error_map};
 use crate::measure::reference::Reference;
-use crate::measure::{Embedding, Inference, Want};
-use crate::network::FORWARD_BATCH;
+use crate::measure::{Descriptor, Embedding, Inference, Want};
+use crate::member::{Decoder, Member, Prior, SharedMember};
+use crate::network::{FORWARD_BATCH, Precision};
 use crate::shape::Shape;
+use crate::tensors::{Tensors, Weight, count_parameters, load_weights, rows, weights};
+use crate::train::{FitContext, Trainable, train};
 
 /// A network's output for one image.
 pub(super) struct Reproduced {
@@ -23,48 +35,218 @@ pub(super) struct Reproduced {
     pub(super) own: Vec<f64>,
 }
 
-/// A fitted network that reproduces images.
-pub(super) trait Reproduce: Sync {
+/// A network that reproduces images: all that tells one family of them from another.
+pub(super) trait Reproduce: Trainable + Debug + Send + Sync + 'static {
+    /// The family's name.
+    const NAME: &'static str;
+    /// What the family is, in one line.
+    const ABOUT: &'static str;
+    /// The family's named settings.
+    const PRESETS: &'static [Preset];
+    /// The preset that is used unless another is asked for.
+    const DEFAULT_PRESET: &'static str;
+    /// The measurements, in the order of [`measurements`](Self::measurements).
+    const DESCRIPTORS: &'static [Descriptor];
+    /// The family's settings.
+    type Settings: Serialize + DeserializeOwned + Default + JsonSchema;
+
+    /// # Errors
+    /// A setting out of its range, or one that does not fit the shape.
+    fn check(settings: &Self::Settings, shape: Shape) -> Result<()>;
+
+    /// The setting that depends on the processor.
+    fn precision_of(settings: &mut Self::Settings) -> &mut Precision;
+
+    /// A network with initial weights drawn from `seed`. The settings are checked.
+    fn init(settings: &Self::Settings, shape: Shape, seed: u64, device: &Device) -> Self;
+
+    /// The network once it is trained, with what is learnt from the training normals then.
+    fn trained(self, _train: &Inputs<'_>) -> Result<Self> {
+        Ok(self)
+    }
+
     fn shape(&self) -> Shape;
+
+    /// Dimensions of the embedding space.
+    fn dimensions(&self) -> usize;
 
     /// The network's outputs for a batch that fits in one forward pass.
     fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<Reproduced>>;
+
+    /// Orders the errors, the family's own measurements and the distances to the training normals as the descriptors.
+    fn measurements(errors: &Errors, own: &[f64], distances: [f64; 2]) -> Vec<f64>;
+
+    /// See [`Member::decoder`].
+    fn decoder(&self) -> Option<&dyn Decoder> {
+        None
+    }
+
+    /// See [`Member::prior`].
+    fn prior(&self) -> Option<&dyn Prior> {
+        None
+    }
+}
+
+/// The family of a network.
+pub(super) struct ReproducingFamily<M>(PhantomData<fn() -> M>);
+
+impl<M> ReproducingFamily<M> {
+    pub(super) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<M: Reproduce> Family for ReproducingFamily<M> {
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn about(&self) -> &'static str {
+        M::ABOUT
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        M::PRESETS
+    }
+
+    fn default_preset(&self) -> &'static str {
+        M::DEFAULT_PRESET
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        schema_of::<M::Settings>()
+    }
+
+    fn resolve(
+        &self,
+        settings: &Settings,
+        shape: Shape,
+        instructions: Option<InstructionSet>,
+    ) -> Result<Settings> {
+        let mut settings = checked::<M>(settings, shape)?;
+        if let Some(instructions) = instructions {
+            let precision = M::precision_of(&mut settings);
+            *precision = precision.resolved(instructions);
+        }
+        Ok(to_settings(&settings))
+    }
+
+    fn fit(
+        &self,
+        settings: &Settings,
+        context: &mut FitContext<'_>,
+        inputs: &Inputs<'_>,
+        held_out: &Inputs<'_>,
+    ) -> Result<Fitted> {
+        let settings = checked::<M>(settings, inputs.shape())?;
+        let device = context.device.clone().autodiff();
+        let network = M::init(&settings, inputs.shape(), context.seed, &device);
+        let finish = |network| Ok(Arc::new(ReproducingMember::<M>::fit(network, inputs)?) as SharedMember);
+        let trained = train(network, context, inputs, held_out, &finish)?;
+        let member = finish(trained.model)?;
+        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
+    }
+
+    fn load(
+        &self,
+        settings: &Settings,
+        shape: Shape,
+        mut tensors: Tensors,
+        device: &Device,
+    ) -> Result<SharedMember> {
+        let settings = checked::<M>(settings, shape)?;
+        let kept = tensors
+            .remove(REFERENCE)
+            .ok_or_else(|| Error::detector(format!("the tensor {REFERENCE} is missing")))?;
+        let network = load_weights(M::init(&settings, shape, 0, device), tensors)?;
+        let reference = Reference::new(kept.into_rows(REFERENCE)?)
+            .map_err(|error| Error::detector(format!("{REFERENCE}: {error}")))?;
+        if reference.dimensions() != network.dimensions() {
+            return Err(Error::detector(format!(
+                "{REFERENCE}: expected rows of length {}, found {}",
+                network.dimensions(),
+                reference.dimensions()
+            )));
+        }
+        Ok(Arc::new(ReproducingMember { network, reference }))
+    }
+}
+
+fn checked<M: Reproduce>(settings: &Settings, shape: Shape) -> Result<M::Settings> {
+    let settings = parse(settings)?;
+    M::check(&settings, shape)?;
+    Ok(settings)
+}
+
+/// A fitted network, and the training normals in its embedding space.
+#[derive(Debug)]
+struct ReproducingMember<M> {
+    network: M,
+    reference: Reference,
+}
+
+impl<M: Reproduce> ReproducingMember<M> {
+    fn fit(network: M, train: &Inputs<'_>) -> Result<Self> {
+        let network = network.trained(train)?;
+        let reference = reference(&network, train)?;
+        Ok(Self { network, reference })
+    }
+}
+
+impl<M: Reproduce> Member for ReproducingMember<M> {
+    fn descriptors(&self) -> &[Descriptor] {
+        M::DESCRIPTORS
+    }
+
+    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
+        let shape = self.network.shape();
+        let outputs = forward(&self.network, inputs)?;
+        let infer = |(input, output): (&&[f32], Reproduced)| {
+            let Reproduced { mean, log_variance, embedding, own } = output;
+            let reconstruction = Reconstruction { mean: &mean, log_variance: log_variance.as_deref() };
+            let errors = Errors::measure(input, shape, reconstruction)?;
+            let distances = self.reference.measure(&embedding.mean)?;
+            let map = want.map.then(|| error_map(input, shape, reconstruction)).transpose()?;
+            Ok(Inference {
+                measurements: M::measurements(&errors, &own, distances),
+                map,
+                embedding: Some(embedding),
+                reconstruction: want.reconstruction.then_some(mean),
+            })
+        };
+        inputs.par_iter().zip(outputs).map(infer).collect()
+    }
+
+    fn tensors(&self) -> Tensors {
+        let mut tensors = weights(&self.network);
+        tensors.insert(REFERENCE.to_owned(), Weight::from_rows(self.reference.embeddings()));
+        tensors
+    }
+
+    fn parameter_count(&self) -> usize {
+        count_parameters(&self.network)
+    }
+
+    fn reference(&self) -> Option<&Reference> {
+        Some(&self.reference)
+    }
+
+    fn decoder(&self) -> Option<&dyn Decoder> {
+        self.network.decoder()
+    }
+
+    fn prior(&self) -> Option<&dyn Prior> {
+        self.network.prior()
+    }
 }
 
 /// The network's outputs for any number of inputs, `FORWARD_BATCH` at a time.
-pub(super) fn forward(network: &impl Reproduce, inputs: &[&[f32]]) -> Result<Vec<Reproduced>> {
+fn forward(network: &impl Reproduce, inputs: &[&[f32]]) -> Result<Vec<Reproduced>> {
     let mut outputs = Vec::with_capacity(inputs.len());
     for inputs in inputs.chunks(FORWARD_BATCH) {
         outputs.extend(network.forward(inputs)?);
     }
     Ok(outputs)
-}
-
-/// Infers from inputs: `measurements` orders the errors, the family's own measurements and the distances to the training
-/// normals as its descriptors do.
-pub(super) fn infer(
-    network: &impl Reproduce,
-    reference: &Reference,
-    inputs: &[&[f32]],
-    want: Want,
-    measurements: impl Fn(&Errors, &[f64], [f64; 2]) -> Vec<f64> + Sync,
-) -> Result<Vec<Inference>> {
-    let shape = network.shape();
-    let outputs = forward(network, inputs)?;
-    let infer = |(input, output): (&&[f32], Reproduced)| {
-        let Reproduced { mean, log_variance, embedding, own } = output;
-        let reconstruction = Reconstruction { mean: &mean, log_variance: log_variance.as_deref() };
-        let errors = Errors::measure(input, shape, reconstruction)?;
-        let distances = reference.measure(&embedding.mean)?;
-        let map = want.map.then(|| error_map(input, shape, reconstruction)).transpose()?;
-        Ok(Inference {
-            measurements: measurements(&errors, &own, distances),
-            map,
-            embedding: Some(embedding),
-            reconstruction: want.reconstruction.then_some(mean),
-        })
-    };
-    inputs.par_iter().zip(outputs).map(infer).collect()
 }
 
 /// The reconstructions of inputs alone.
@@ -73,7 +255,7 @@ pub(super) fn reconstructions(network: &impl Reproduce, inputs: &[&[f32]]) -> Re
 }
 
 /// The training normals in the network's embedding space.
-pub(super) fn reference(network: &impl Reproduce, train: &Inputs<'_>) -> Result<Reference> {
+fn reference(network: &impl Reproduce, train: &Inputs<'_>) -> Result<Reference> {
     /// Images held in memory at once.
     const CHUNK: usize = 64;
     let mut embeddings = Vec::with_capacity(train.len());
@@ -84,29 +266,35 @@ pub(super) fn reference(network: &impl Reproduce, train: &Inputs<'_>) -> Result<
     Reference::new(embeddings)
 }
 
-/// Points of an embedding space as one tensor `[points, dimensions]`.
+/// The images at `points` of an embedding space, `FORWARD_BATCH` at a time: `decode` turns `[points, dimensions]` into
+/// `[points, height, width, channels]`.
 ///
 /// # Errors
 /// A point of another length, or one that is not finite.
-pub(super) fn points(
+pub(super) fn decode_points(
     points: &[Vec<f32>],
     dimensions: usize,
-    device: &burn::tensor::Device,
-) -> Result<Tensor<2>> {
-    for point in points {
-        if point.len() != dimensions {
-            return Err(Error::data(format!(
-                "expected a latent of {dimensions} numbers, found one of {}",
-                point.len()
-            )));
+    device: &Device,
+    decode: impl Fn(Tensor<2>) -> Tensor<4>,
+) -> Result<Vec<Vec<f32>>> {
+    let mut images = Vec::with_capacity(points.len());
+    for points in points.chunks(FORWARD_BATCH) {
+        for point in points {
+            if point.len() != dimensions {
+                return Err(Error::data(format!(
+                    "expected a latent of {dimensions} numbers, found one of {}",
+                    point.len()
+                )));
+            }
+            if point.iter().any(|value| !value.is_finite()) {
+                return Err(Error::data("expected a finite latent, found NaN or infinity"));
+            }
         }
-        if point.iter().any(|value| !value.is_finite()) {
-            return Err(Error::data("expected a finite latent, found NaN or infinity"));
-        }
+        let data = TensorData::new(points.concat(), [points.len(), dimensions]);
+        images.extend(rows(decode(Tensor::from_data(data, device)), points.len()));
     }
-    let data = burn::tensor::TensorData::new(points.concat(), [points.len(), dimensions]);
-    Ok(Tensor::from_data(data, device))
+    Ok(images)
 }
 
 /// Name of the tensor that holds the training normals' embeddings in a member's tensors.
-pub(super) const REFERENCE: &str = "reference";
+const REFERENCE: &str = "reference";

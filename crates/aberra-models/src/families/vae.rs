@@ -6,9 +6,8 @@
 //! without cost (Kingma et al., 2016).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use aberra_kernels::{InstructionSet, kl_divergence};
+use aberra_kernels::kl_divergence;
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::{Error, Result};
 use burn::module::Module;
@@ -19,23 +18,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::likelihood::{Decoded, Likelihood};
-use super::reproduce::{REFERENCE, Reproduce, Reproduced, infer, points, reconstructions, reference};
-use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::inputs::Inputs;
+use super::reproduce::{Reproduce, Reproduced, decode_points, reconstructions};
+use crate::family::{Preset, Settings, to_settings};
 use crate::measure::reconstruction::{
-    ABSOLUTE_ERROR, EXPECTED_ERROR, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR, WEIGHTED_ERROR,
+    ABSOLUTE_ERROR, EXPECTED_ERROR, Errors, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR, WEIGHTED_ERROR,
 };
-use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE, Reference};
-use crate::measure::{Descriptor, Embedding, Inference, Want};
-use crate::member::{Decoder, Member, Prior, SharedMember};
+use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE};
+use crate::measure::{Descriptor, Embedding};
+use crate::member::{Decoder, Prior};
 use crate::network::{
-    Activation, Architecture, FORWARD_BATCH, Network, NetworkSettings, Normalization, Outputs, Precision,
-    batch,
+    Activation, Architecture, Network, NetworkSettings, Normalization, Outputs, Precision, batch,
 };
 use crate::shape::Shape;
-use crate::tensors::{Tensors, Weight, count_parameters, device_of, load_weights, rows, weights};
-use crate::train::FitContext;
-use crate::train::{Loss, Step, Term, Trainable, train, warmed_up};
+use crate::tensors::{device_of, rows};
+use crate::train::{Loss, Step, Term, Trainable, warmed_up};
 
 /// KL(q(z | x) || N(0, I)).
 const KL: Descriptor = Descriptor::unusual("kl", "nats", "KL divergence of the posterior from the prior");
@@ -51,9 +47,6 @@ const DESCRIPTORS: &[Descriptor] = &[
     MAHALANOBIS,
     NEIGHBOUR_DISTANCE,
 ];
-
-/// The family `vae`.
-pub(super) struct Vae;
 
 /// Settings of a variational autoencoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -141,81 +134,6 @@ impl VaeSettings {
     }
 }
 
-impl Family for Vae {
-    fn name(&self) -> &'static str {
-        "vae"
-    }
-
-    fn about(&self) -> &'static str {
-        "variational autoencoder: reconstruction in predicted standard deviations, and a latent space with a prior"
-    }
-
-    fn presets(&self) -> &'static [Preset] {
-        PRESETS
-    }
-
-    fn default_preset(&self) -> &'static str {
-        "base"
-    }
-
-    fn schema(&self) -> serde_json::Value {
-        schema_of::<VaeSettings>()
-    }
-
-    fn resolve(
-        &self,
-        settings: &Settings,
-        shape: Shape,
-        instructions: Option<InstructionSet>,
-    ) -> Result<Settings> {
-        let mut settings: VaeSettings = parse(settings)?;
-        settings.check(shape)?;
-        if let Some(instructions) = instructions {
-            settings.network.precision = settings.network.precision.resolved(instructions);
-        }
-        Ok(to_settings(&settings))
-    }
-
-    fn fit(
-        &self,
-        settings: &Settings,
-        context: &mut FitContext<'_>,
-        inputs: &Inputs<'_>,
-        held_out: &Inputs<'_>,
-    ) -> Result<Fitted> {
-        let settings: VaeSettings = parse(settings)?;
-        let device = context.device.clone().autodiff();
-        let model = VariationalAutoencoder::new(&settings, inputs.shape(), context.seed, &device)?;
-        let finish = |model| Ok(Arc::new(VaeMember::fit(model, inputs)?) as SharedMember);
-        let trained = train(model, context, inputs, held_out, &finish)?;
-        let member = finish(trained.model)?;
-        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
-    }
-
-    fn load(
-        &self,
-        settings: &Settings,
-        shape: Shape,
-        mut tensors: Tensors,
-        device: &Device,
-    ) -> Result<SharedMember> {
-        let settings: VaeSettings = parse(settings)?;
-        let kept =
-            tensors.remove(REFERENCE).ok_or_else(|| Error::detector("the tensor reference is missing"))?;
-        let model = VariationalAutoencoder::new(&settings, shape, 0, device)?;
-        let model = load_weights(model, tensors)?;
-        let reference = Reference::new(kept.into_rows(REFERENCE)?)?;
-        if reference.dimensions() != model.latent() {
-            return Err(Error::detector(format!(
-                "reference: expected rows of length {}, found {}",
-                model.latent(),
-                reference.dimensions()
-            )));
-        }
-        Ok(Arc::new(VaeMember { model, reference }))
-    }
-}
-
 /// q(z | x): a diagonal Gaussian for each image. `[batch, latent]`, in latent units and log of their squares.
 #[derive(Clone, Debug)]
 struct Posterior {
@@ -242,12 +160,7 @@ impl VariationalAutoencoder {
     /// A setting out of its range, or one that does not fit the shape.
     pub fn new(settings: &VaeSettings, shape: Shape, seed: u64, device: &Device) -> Result<Self> {
         settings.check(shape)?;
-        let outputs = Outputs {
-            encoded: 2 * settings.network.latent_dimensions(),
-            decoded: settings.likelihood.outputs(shape.channels),
-        };
-        let network = Network::init(&settings.network, shape, outputs, seed, device);
-        Ok(Self { network, settings: settings.clone(), shape })
+        Ok(Self::init(settings, shape, seed, device))
     }
 
     /// The settings it was made with.
@@ -341,8 +254,36 @@ impl Trainable for VariationalAutoencoder {
 }
 
 impl Reproduce for VariationalAutoencoder {
+    const NAME: &'static str = "vae";
+    const ABOUT: &'static str = "variational autoencoder: reconstruction in predicted standard deviations, and a latent space with a prior";
+    const PRESETS: &'static [Preset] = PRESETS;
+    const DEFAULT_PRESET: &'static str = "base";
+    const DESCRIPTORS: &'static [Descriptor] = DESCRIPTORS;
+    type Settings = VaeSettings;
+
+    fn check(settings: &VaeSettings, shape: Shape) -> Result<()> {
+        settings.check(shape)
+    }
+
+    fn precision_of(settings: &mut VaeSettings) -> &mut Precision {
+        &mut settings.network.precision
+    }
+
+    fn init(settings: &VaeSettings, shape: Shape, seed: u64, device: &Device) -> Self {
+        let outputs = Outputs {
+            encoded: 2 * settings.network.latent_dimensions(),
+            decoded: settings.likelihood.outputs(shape.channels),
+        };
+        let network = Network::init(&settings.network, shape, outputs, seed, device);
+        Self { network, settings: settings.clone(), shape }
+    }
+
     fn shape(&self) -> Shape {
         self.shape
+    }
+
+    fn dimensions(&self) -> usize {
+        self.latent()
     }
 
     fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<Reproduced>> {
@@ -360,62 +301,19 @@ impl Reproduce for VariationalAutoencoder {
         });
         Ok(outputs.collect())
     }
-}
 
-/// Standard normal noise for the reparameterised sample.
-fn noise(step: &Step, shape: [usize; 2], device: &Device) -> Tensor<2> {
-    let mut random = generator(step.seed, Stream::Latent, step.step as u64);
-    let values: Vec<f32> = StandardNormal.sample_iter(&mut random).take(shape[0] * shape[1]).collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// A fitted variational autoencoder.
-#[derive(Debug)]
-struct VaeMember {
-    model: VariationalAutoencoder,
-    reference: Reference,
-}
-
-impl VaeMember {
-    fn fit(model: VariationalAutoencoder, train: &Inputs<'_>) -> Result<Self> {
-        let reference = reference(&model, train)?;
-        Ok(Self { model, reference })
-    }
-}
-
-impl Member for VaeMember {
-    fn descriptors(&self) -> &[Descriptor] {
-        DESCRIPTORS
-    }
-
-    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
-        infer(&self.model, &self.reference, inputs, want, |errors, own, [mahalanobis, neighbour_distance]| {
-            vec![
-                errors.squared,
-                errors.absolute,
-                errors.ssim,
-                errors.weighted,
-                errors.expected,
-                errors.peak,
-                own[0],
-                mahalanobis,
-                neighbour_distance,
-            ]
-        })
-    }
-
-    fn tensors(&self) -> Tensors {
-        let mut tensors = weights(&self.model);
-        tensors.insert(REFERENCE.to_owned(), Weight::from_rows(self.reference.embeddings()));
-        tensors
-    }
-
-    fn parameter_count(&self) -> usize {
-        count_parameters(&self.model)
-    }
-
-    fn reference(&self) -> Option<&Reference> {
-        Some(&self.reference)
+    fn measurements(errors: &Errors, own: &[f64], [mahalanobis, neighbour_distance]: [f64; 2]) -> Vec<f64> {
+        vec![
+            errors.squared,
+            errors.absolute,
+            errors.ssim,
+            errors.weighted,
+            errors.expected,
+            errors.peak,
+            own[0],
+            mahalanobis,
+            neighbour_distance,
+        ]
     }
 
     fn decoder(&self) -> Option<&dyn Decoder> {
@@ -427,27 +325,28 @@ impl Member for VaeMember {
     }
 }
 
-impl Decoder for VaeMember {
+impl Decoder for VariationalAutoencoder {
     fn dimensions(&self) -> usize {
-        self.model.latent()
+        self.latent()
     }
 
     fn decode(&self, latents: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
-        let device = device_of(&self.model);
-        let mut images = Vec::with_capacity(latents.len());
-        for latents in latents.chunks(FORWARD_BATCH) {
-            let decoded = self.model.decoded(points(latents, self.model.latent(), &device)?);
-            images.extend(rows(decoded.mean(), latents.len()));
-        }
-        Ok(images)
+        decode_points(latents, self.latent(), &device_of(self), |latents| self.decoded(latents).mean())
     }
 }
 
-impl Prior for VaeMember {
+impl Prior for VariationalAutoencoder {
     /// From N(0, I).
     fn draw(&self, random: &mut dyn Rng, count: usize) -> Vec<Vec<f32>> {
-        let latent = self.model.latent();
+        let latent = self.latent();
         let values: Vec<f32> = StandardNormal.sample_iter(random).take(count * latent).collect();
         values.chunks_exact(latent).map(<[f32]>::to_vec).collect()
     }
+}
+
+/// Standard normal noise for the reparameterised sample.
+fn noise(step: &Step, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    let mut random = generator(step.seed, Stream::Latent, step.step as u64);
+    let values: Vec<f32> = StandardNormal.sample_iter(&mut random).take(shape[0] * shape[1]).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
 }

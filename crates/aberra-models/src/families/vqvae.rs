@@ -10,9 +10,8 @@
 //! latent likelihood.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use aberra_kernels::{Activation as KernelActivation, InstructionSet};
+use aberra_kernels::Activation as KernelActivation;
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::{Error, Result};
 use burn::module::Module;
@@ -23,19 +22,17 @@ use serde::{Deserialize, Serialize};
 
 use super::codebook::Codebook;
 use super::losses::LossWeights;
-use super::reproduce::{REFERENCE, Reproduce, Reproduced, infer, reconstructions, reference};
-use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
+use super::reproduce::{Reproduce, Reproduced, reconstructions};
+use crate::family::{Preset, Settings, to_settings};
 use crate::inputs::Inputs;
-use crate::measure::reconstruction::{ABSOLUTE_ERROR, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
-use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE, Reference};
-use crate::measure::{Descriptor, Embedding, Inference, Want};
-use crate::member::{Member, SharedMember};
+use crate::measure::reconstruction::{ABSOLUTE_ERROR, Errors, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
+use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE};
+use crate::measure::{Descriptor, Embedding};
 use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::network::{FORWARD_BATCH, NetworkSettings, Normalization, Precision, batch};
 use crate::shape::Shape;
-use crate::tensors::{Tensors, Weight, count_parameters, device_of, load_weights, rows, weights};
-use crate::train::FitContext;
-use crate::train::{Loss, Step, Term, Trainable, train};
+use crate::tensors::{device_of, rows};
+use crate::train::{Loss, Step, Term, Trainable};
 
 /// Mean over the grid of |z - e|^2.
 const QUANTISATION_ERROR: Descriptor = Descriptor::unusual(
@@ -60,9 +57,6 @@ const DESCRIPTORS: &[Descriptor] = &[
     MAHALANOBIS,
     NEIGHBOUR_DISTANCE,
 ];
-
-/// The family `vqvae`.
-pub(super) struct Vqvae;
 
 /// Settings of a vector-quantised autoencoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -140,82 +134,6 @@ impl VqvaeSettings {
     }
 }
 
-impl Family for Vqvae {
-    fn name(&self) -> &'static str {
-        "vqvae"
-    }
-
-    fn about(&self) -> &'static str {
-        "vector-quantised autoencoder: reconstruction error, and how rare an image's codes are"
-    }
-
-    fn presets(&self) -> &'static [Preset] {
-        PRESETS
-    }
-
-    fn default_preset(&self) -> &'static str {
-        "base"
-    }
-
-    fn schema(&self) -> serde_json::Value {
-        schema_of::<VqvaeSettings>()
-    }
-
-    fn resolve(
-        &self,
-        settings: &Settings,
-        shape: Shape,
-        instructions: Option<InstructionSet>,
-    ) -> Result<Settings> {
-        let mut settings: VqvaeSettings = parse(settings)?;
-        settings.check(shape)?;
-        if let Some(instructions) = instructions {
-            settings.precision = settings.precision.resolved(instructions);
-        }
-        Ok(to_settings(&settings))
-    }
-
-    fn fit(
-        &self,
-        settings: &Settings,
-        context: &mut FitContext<'_>,
-        inputs: &Inputs<'_>,
-        held_out: &Inputs<'_>,
-    ) -> Result<Fitted> {
-        let settings: VqvaeSettings = parse(settings)?;
-        let device = context.device.clone().autodiff();
-        let model = Model::new(&settings, inputs.shape(), context.seed, &device)?;
-        let finish = |model| Ok(Arc::new(VqvaeMember::fit(model, inputs)?) as SharedMember);
-        let trained = train(model, context, inputs, held_out, &finish)?;
-        let member = finish(trained.model)?;
-        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
-    }
-
-    fn load(
-        &self,
-        settings: &Settings,
-        shape: Shape,
-        mut tensors: Tensors,
-        device: &Device,
-    ) -> Result<SharedMember> {
-        let settings: VqvaeSettings = parse(settings)?;
-        let mut take = |name: &str| {
-            tensors.remove(name).ok_or_else(|| Error::detector(format!("the tensor {name} is missing")))
-        };
-        let (kept, counts) = (take(REFERENCE)?, take(CODE_COUNTS)?);
-        if counts.values.len() != settings.codes {
-            return Err(Error::detector(format!(
-                "{CODE_COUNTS}: expected {} values, found {}",
-                settings.codes,
-                counts.values.len()
-            )));
-        }
-        let model = load_weights(Model::new(&settings, shape, 0, device)?, tensors)?;
-        let reference = Reference::new(kept.into_rows(REFERENCE)?)?;
-        Ok(Arc::new(VqvaeMember { model, code_counts: counts.values, reference }))
-    }
-}
-
 /// Kernel 4, stride 2, padding 1: halves or doubles the sides.
 const HALVE: Window = Window(4, 2, 1);
 /// Kernel 3, stride 1, padding 1: keeps the sides.
@@ -226,7 +144,7 @@ const KEEP: Window = Window(3, 1, 1);
 /// # Shapes
 /// `[n, height, width, channels]` -> `[n, height / 2^stages, width / 2^stages, code_dimensions]` and back
 #[derive(Module, Debug)]
-struct Model {
+pub(super) struct Model {
     encoder: Vec<Conv>,
     to_grid: Conv,
     codebook: Codebook,
@@ -249,41 +167,6 @@ struct Quantised {
 }
 
 impl Model {
-    fn new(settings: &VqvaeSettings, shape: Shape, seed: u64, device: &Device) -> Result<Self> {
-        settings.check(shape)?;
-        let mut random = generator(seed, Stream::Weights, 0);
-        let precision = settings.precision.of_kernels();
-        let mut init = Init { random: &mut random, device, precision };
-        let normalized = settings.normalization == Normalization::Batch;
-        let (relu, identity) = (KernelActivation::Relu, KernelActivation::Identity);
-        let stages = &settings.channels;
-        let last = stages[stages.len() - 1];
-        let ins = [&[shape.channels], &stages[..stages.len() - 1]].concat();
-        let encoder = ins
-            .iter()
-            .zip(stages)
-            .map(|(&ins, &outs)| Conv::init(&mut init, Direction::Down, (ins, outs), HALVE, normalized, relu))
-            .collect();
-        let code_dimensions = settings.code_dimensions;
-        let to_grid = Conv::init(&mut init, Direction::Down, (last, code_dimensions), KEEP, false, identity);
-        let from_grid =
-            Conv::init(&mut init, Direction::Down, (code_dimensions, last), KEEP, normalized, relu);
-        let decoder = (0..stages.len())
-            .rev()
-            .map(|stage| match stage {
-                0 => {
-                    Conv::init(&mut init, Direction::Up, (stages[0], shape.channels), HALVE, false, identity)
-                }
-                _ => {
-                    let ends = (stages[stage], stages[stage - 1]);
-                    Conv::init(&mut init, Direction::Up, ends, HALVE, normalized, relu)
-                }
-            })
-            .collect();
-        let codebook = Codebook::init(settings.codes, code_dimensions, device);
-        Ok(Self { encoder, to_grid, codebook, from_grid, decoder, settings: settings.clone(), shape })
-    }
-
     fn encode(&self, input: Tensor<4>) -> Tensor<4> {
         self.to_grid.forward(self.encoder.iter().fold(input, |hidden, stage| stage.forward(hidden)))
     }
@@ -314,29 +197,6 @@ impl Model {
         let distance = (grid.clone() - codes.clone()).powf_scalar(2.0).sum() / input.dims()[0] as f64;
         terms.push(Term { name: "commitment", weight: self.settings.commitment, value: distance });
         Loss::new(terms)
-    }
-
-    /// The network's outputs, with each image's codes and quantisation error.
-    fn outputs(&self, inputs: &[&[f32]]) -> Result<Vec<(Reproduced, Vec<usize>, f64)>> {
-        let count = inputs.len();
-        let quantised = self.quantise(self.encode(batch(inputs, self.shape, &device_of(self))?));
-        let means = rows(sigmoid(self.decode(quantised.codes.clone())), count);
-        let (grids, codes) = (rows(quantised.grid, count), rows(quantised.codes, count));
-        let places = quantised.assigned.len() / count;
-        let assigned = quantised.assigned.chunks_exact(places).map(<[usize]>::to_vec);
-        let dimensions = self.settings.code_dimensions;
-        let outputs =
-            means.into_iter().zip(grids).zip(codes).zip(assigned).map(|(((mean, grid), codes), assigned)| {
-                let squares = grid.iter().zip(&codes).map(|(z, e)| f64::from(z - e).powi(2));
-                let error = squares.sum::<f64>() / places as f64;
-                let centre = (0..dimensions).map(|dimension| {
-                    let sum: f32 = grid.iter().skip(dimension).step_by(dimensions).sum();
-                    sum / places as f32
-                });
-                let embedding = Embedding { mean: centre.collect(), log_variance: None };
-                (Reproduced { mean, log_variance: None, embedding, own: Vec::new() }, assigned, error)
-            });
-        Ok(outputs.collect())
     }
 }
 
@@ -379,94 +239,108 @@ impl Trainable for Model {
 }
 
 impl Reproduce for Model {
+    const NAME: &'static str = "vqvae";
+    const ABOUT: &'static str =
+        "vector-quantised autoencoder: reconstruction error, and how rare an image's codes are";
+    const PRESETS: &'static [Preset] = PRESETS;
+    const DEFAULT_PRESET: &'static str = "base";
+    const DESCRIPTORS: &'static [Descriptor] = DESCRIPTORS;
+    type Settings = VqvaeSettings;
+
+    fn check(settings: &VqvaeSettings, shape: Shape) -> Result<()> {
+        settings.check(shape)
+    }
+
+    fn precision_of(settings: &mut VqvaeSettings) -> &mut Precision {
+        &mut settings.precision
+    }
+
+    fn init(settings: &VqvaeSettings, shape: Shape, seed: u64, device: &Device) -> Self {
+        let mut random = generator(seed, Stream::Weights, 0);
+        let precision = settings.precision.of_kernels();
+        let mut init = Init { random: &mut random, device, precision };
+        let normalized = settings.normalization == Normalization::Batch;
+        let (relu, identity) = (KernelActivation::Relu, KernelActivation::Identity);
+        let stages = &settings.channels;
+        let last = stages[stages.len() - 1];
+        let ins = [&[shape.channels], &stages[..stages.len() - 1]].concat();
+        let encoder = ins
+            .iter()
+            .zip(stages)
+            .map(|(&ins, &outs)| Conv::init(&mut init, Direction::Down, (ins, outs), HALVE, normalized, relu))
+            .collect();
+        let code_dimensions = settings.code_dimensions;
+        let to_grid = Conv::init(&mut init, Direction::Down, (last, code_dimensions), KEEP, false, identity);
+        let from_grid =
+            Conv::init(&mut init, Direction::Down, (code_dimensions, last), KEEP, normalized, relu);
+        let decoder = (0..stages.len())
+            .rev()
+            .map(|stage| match stage {
+                0 => {
+                    Conv::init(&mut init, Direction::Up, (stages[0], shape.channels), HALVE, false, identity)
+                }
+                _ => {
+                    let ends = (stages[stage], stages[stage - 1]);
+                    Conv::init(&mut init, Direction::Up, ends, HALVE, normalized, relu)
+                }
+            })
+            .collect();
+        let codebook = Codebook::init(settings.codes, code_dimensions, device);
+        Self { encoder, to_grid, codebook, from_grid, decoder, settings: settings.clone(), shape }
+    }
+
+    fn trained(self, train: &Inputs<'_>) -> Result<Self> {
+        let mut counts = vec![0.0; self.settings.codes];
+        train.chunks(FORWARD_BATCH, |inputs| {
+            let quantised = self.quantise(self.encode(batch(inputs, self.shape, &device_of(&self))?));
+            quantised.assigned.into_iter().for_each(|code| counts[code] += 1.0);
+            Ok(())
+        })?;
+        Ok(Self { codebook: self.codebook.with_usage(counts), ..self })
+    }
+
     fn shape(&self) -> Shape {
         self.shape
     }
 
-    fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<Reproduced>> {
-        Ok(self.outputs(inputs)?.into_iter().map(|(output, ..)| output).collect())
-    }
-}
-
-/// A fitted vector-quantised autoencoder.
-#[derive(Debug)]
-struct VqvaeMember {
-    model: Model,
-    /// How often the training normals use each code.
-    code_counts: Vec<f32>,
-    reference: Reference,
-}
-
-const CODE_COUNTS: &str = "code_counts";
-
-impl VqvaeMember {
-    fn fit(model: Model, train: &Inputs<'_>) -> Result<Self> {
-        let mut code_counts = vec![0.0; model.settings.codes];
-        train.chunks(FORWARD_BATCH, |inputs| {
-            for (_, assigned, _) in model.outputs(inputs)? {
-                assigned.into_iter().for_each(|code| code_counts[code] += 1.0);
-            }
-            Ok(())
-        })?;
-        let reference = reference(&model, train)?;
-        Ok(Self { model, code_counts, reference })
-    }
-
-    /// The mean of -log of each code's frequency, every code counted once more than it was seen, nats.
-    fn rarity(&self, assigned: &[usize]) -> f64 {
-        let total: f64 = self.code_counts.iter().map(|&count| f64::from(count) + 1.0).sum();
-        let of = |&code: &usize| -((f64::from(self.code_counts[code]) + 1.0) / total).ln();
-        assigned.iter().map(of).sum::<f64>() / assigned.len().max(1) as f64
-    }
-}
-
-impl Reproduce for VqvaeMember {
-    fn shape(&self) -> Shape {
-        self.model.shape
+    fn dimensions(&self) -> usize {
+        self.settings.code_dimensions
     }
 
     fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<Reproduced>> {
-        let outputs = self.model.outputs(inputs)?.into_iter().map(|(output, assigned, error)| Reproduced {
-            own: vec![error, self.rarity(&assigned)],
-            ..output
-        });
+        let count = inputs.len();
+        let quantised = self.quantise(self.encode(batch(inputs, self.shape, &device_of(self))?));
+        let means = rows(sigmoid(self.decode(quantised.codes.clone())), count);
+        let (grids, codes) = (rows(quantised.grid, count), rows(quantised.codes, count));
+        let places = quantised.assigned.len() / count;
+        let assigned = quantised.assigned.chunks_exact(places);
+        let surprise = self.codebook.surprise();
+        let dimensions = self.settings.code_dimensions;
+        let outputs =
+            means.into_iter().zip(grids).zip(codes).zip(assigned).map(|(((mean, grid), codes), assigned)| {
+                let squares = grid.iter().zip(&codes).map(|(z, e)| f64::from(z - e).powi(2));
+                let error = squares.sum::<f64>() / places as f64;
+                let centre = (0..dimensions).map(|dimension| {
+                    let sum: f32 = grid.iter().skip(dimension).step_by(dimensions).sum();
+                    sum / places as f32
+                });
+                let embedding = Embedding { mean: centre.collect(), log_variance: None };
+                let rarity = assigned.iter().map(|&code| surprise[code]).sum::<f64>() / places as f64;
+                Reproduced { mean, log_variance: None, embedding, own: vec![error, rarity] }
+            });
         Ok(outputs.collect())
     }
-}
 
-impl Member for VqvaeMember {
-    fn descriptors(&self) -> &[Descriptor] {
-        DESCRIPTORS
-    }
-
-    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
-        infer(self, &self.reference, inputs, want, |errors, own, [mahalanobis, neighbour_distance]| {
-            vec![
-                errors.squared,
-                errors.absolute,
-                errors.ssim,
-                errors.peak,
-                own[0],
-                own[1],
-                mahalanobis,
-                neighbour_distance,
-            ]
-        })
-    }
-
-    fn tensors(&self) -> Tensors {
-        let mut tensors = weights(&self.model);
-        tensors.insert(REFERENCE.to_owned(), Weight::from_rows(self.reference.embeddings()));
-        let counts = Weight { shape: vec![self.code_counts.len()], values: self.code_counts.clone() };
-        tensors.insert(CODE_COUNTS.to_owned(), counts);
-        tensors
-    }
-
-    fn parameter_count(&self) -> usize {
-        count_parameters(&self.model)
-    }
-
-    fn reference(&self) -> Option<&Reference> {
-        Some(&self.reference)
+    fn measurements(errors: &Errors, own: &[f64], [mahalanobis, neighbour_distance]: [f64; 2]) -> Vec<f64> {
+        vec![
+            errors.squared,
+            errors.absolute,
+            errors.ssim,
+            errors.peak,
+            own[0],
+            own[1],
+            mahalanobis,
+            neighbour_distance,
+        ]
     }
 }

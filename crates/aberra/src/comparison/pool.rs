@@ -2,7 +2,8 @@
 //!
 //! Each resample draws groups (Efron and Tibshirani, 1993; see [`bootstrap`]) of all folds at once and computes the metric
 //! within each cell: a group of anomalies that several folds test is drawn for all of them together, and all recipes and
-//! seeds see the same draw. The images of a group and class share a weight of 1. What the interval covers is the draw of test images, not that of training images or seeds.
+//! seeds see the same draw. The images of a group and class share a weight of 1. What the interval covers is the draw of
+//! test images, not that of training images or seeds.
 
 use std::collections::HashMap;
 

@@ -1,0 +1,88 @@
+//! What every family does alike: what it saves it loads, damaged tensors are refused, and an image's numbers do not depend on
+//! those beside it.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
+
+use std::ops::ControlFlow;
+
+use aberra_kernels::InstructionSet;
+use aberra_models::families::FAMILIES;
+use aberra_models::measure::Want;
+use aberra_models::train::{Progress, TrainSettings};
+use aberra_models::{Family, FitContext, Inputs, Settings, Shape, SharedMember, Tensors, preset};
+use burn::tensor::Device;
+
+const SHAPE: Shape = Shape { height: 32, width: 64, channels: 1 };
+
+fn images() -> Vec<Vec<f32>> {
+    let image = |at: usize| (0..SHAPE.len()).map(|pixel| ((at + pixel * 7) % 11) as f32 / 11.0).collect();
+    (0..8).map(image).collect()
+}
+
+/// A member of the family's default preset, after one epoch.
+fn fitted(family: &dyn Family) -> (Settings, SharedMember) {
+    let instructions = InstructionSet::widest();
+    let settings = preset(family, family.default_preset()).unwrap();
+    let settings = family.resolve(&settings, SHAPE, Some(instructions)).unwrap();
+    let images = images();
+    let inputs = Inputs::of_pixels(SHAPE, &images).unwrap();
+    let mut observe = |_: Progress<'_>| Ok(ControlFlow::Continue(()));
+    let mut context = FitContext {
+        seed: 1,
+        device: Device::flex(),
+        instructions,
+        train: &TrainSettings { epochs: 1, ..TrainSettings::default() },
+        observe: &mut observe,
+        checkpoints: None,
+        resume: false,
+        judge: None,
+    };
+    let member = family.fit(&settings, &mut context, &inputs, &inputs).unwrap().member;
+    (settings, member)
+}
+
+#[test]
+fn a_loaded_member_measures_the_same_and_one_image_as_among_others() {
+    for family in FAMILIES {
+        let (settings, member) = fitted(*family);
+        let loaded = family.load(&settings, SHAPE, member.tensors(), &Device::flex()).unwrap();
+        assert_eq!(loaded.tensors(), member.tensors(), "{}", family.name());
+        let images = images();
+        let images: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
+        let together = member.infer(&images, Want::ALL).unwrap();
+        for (image, among) in images.iter().zip(&together) {
+            let alone = loaded.infer(&[image], Want::ALL).unwrap().remove(0);
+            assert_eq!(alone.measurements.len(), member.descriptors().len());
+            assert_eq!(alone.measurements, among.measurements, "{}", family.name());
+            assert_eq!(alone.map, among.map, "{}", family.name());
+        }
+    }
+}
+
+#[test]
+fn damaged_tensors_are_refused_by_name() {
+    for family in FAMILIES {
+        let (settings, member) = fitted(*family);
+        let refusal = |damage: &dyn Fn(&mut Tensors)| {
+            let mut tensors = member.tensors();
+            damage(&mut tensors);
+            let error = family.load(&settings, SHAPE, tensors, &Device::flex()).unwrap_err();
+            assert!(error.is_detector(), "{}: {error}", family.name());
+            error.to_string()
+        };
+        for name in member.tensors().keys() {
+            let without = refusal(&|tensors| drop(tensors.remove(name)));
+            assert!(without.contains(name) && without.contains("missing"), "{}: {without}", family.name());
+            let wider = refusal(&|tensors| {
+                let tensor = tensors.get_mut(name).unwrap();
+                let last = tensor.shape.len() - 1;
+                tensor.shape[last] += 1;
+                let length = tensor.shape.iter().product();
+                tensor.values.resize(length, 0.5);
+            });
+            assert!(wider.contains(name) && wider.contains("expected"), "{}: {wider}", family.name());
+            let endless = refusal(&|tensors| tensors.get_mut(name).unwrap().values[0] = f32::INFINITY);
+            assert!(endless.contains("finite"), "{} {name}: {endless}", family.name());
+        }
+    }
+}
