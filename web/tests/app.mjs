@@ -287,6 +287,18 @@ await run("answers", async () => {
   await page.context().close();
 });
 
+await run("no embedding space", async () => {
+  const page = await open("about", {}, URL_, /Failed to load resource/);
+  const detail = "this detector has no embedding space";
+  await page.route("**/latent", (route) => route.fulfill({ status: 404, contentType: "application/problem+json", body: JSON.stringify({ status: 404, title: "", detail, hint: null }) }));
+  await go(page, "explore");
+  await page.waitForSelector(".missing");
+  expect((await page.locator(".missing").innerText()).toLowerCase().includes(detail), "Explore says that there is no embedding space");
+  expect((await page.locator('[role="alert"]').count()) === 0 && (await page.locator("[data-slider]").count()) === 0, "which is no trouble, and leaves nothing to move");
+  await accessible(page, "no embedding space");
+  await page.context().close();
+});
+
 await run("explore", async () => {
   const page = await open("explore");
   await page.waitForSelector('[data-live="decoded"]');

@@ -24,7 +24,9 @@ function differences(given, value, place = "") {
   const types = [schema.type ?? []].flat();
   if (types.length > 0 && !types.some((type) => TYPES[type](value))) return [`${place}: expected ${types.join(" or ")}, found ${JSON.stringify(value)?.slice(0, 60)}`];
   if (Array.isArray(value)) return value.flatMap((item, i) => differences(schema.items, item, `${place}/${i}`));
-  if (schema.properties === undefined || value === null) return [];
+  if (value === null || typeof value !== "object") return [];
+  // A map: every value is described alike.
+  if (schema.properties === undefined) return Object.entries(value).flatMap(([name, one]) => differences(schema.additionalProperties ?? {}, one, `${place}/${name}`));
   return [...new Set([...Object.keys(schema.properties), ...Object.keys(value)])].flatMap((name) => {
     if (schema.properties[name] === undefined) return [`${place}/${name}: not described`];
     return name in value ? differences(schema.properties[name], value[name], `${place}/${name}`) : [`${place}/${name}: missing`];
@@ -40,5 +42,6 @@ it("finds what differs", () => {
   delete report.detector.device;
   report.images[0].mu = [1];
   report.evaluation.left_out_own = "none";
-  expect(differences(schemas.ReportData, report).sort()).toEqual(["/detector/device: missing", '/evaluation/left_out_own: expected integer, found "none"', "/images/0/mu: not described"]);
+  report.images[0].evidence["vae.kl"] = "much";
+  expect(differences(schemas.ReportData, report).sort()).toEqual(["/detector/device: missing", '/evaluation/left_out_own: expected integer, found "none"', '/images/0/evidence/vae.kl: expected number, found "much"', "/images/0/mu: not described"]);
 }, PATIENCE_MS);
