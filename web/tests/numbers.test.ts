@@ -71,7 +71,7 @@ describe("geometry", () => {
     }
   });
   it("takes mean and covariance of points", () => {
-    expect(gaussianOf([[0, 0], [2, 4]])).toEqual({ mean: [1, 2], covariance: [[2, 4], [4, 8]] });
+    expect(gaussianOf([[0, 0], [2, 4]])).toEqual({ mean: [1, 2], covariance: [[1, 2], [2, 4]] });
     expect(gaussianOf([[0, 0]])).toBeNull();
   });
   it("turns the eye without moving it nearer, and not over the pole", () => {

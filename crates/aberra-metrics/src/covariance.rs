@@ -1,4 +1,7 @@
-//! Covariance with shrinkage, and the distance of a point from the middle of a cloud in its own units.
+//! Covariance, as it is and with shrinkage, and the distance of a point from the middle of a cloud in its own units.
+//!
+//! A cloud's variances have n (with weights, their sum) in the denominator, as Ledoit and Wolf's do: the cloud is described
+//! as it is, and no larger population is inferred from it.
 //!
 //! Ledoit and Wolf, *A well-conditioned estimator for large-dimensional covariance matrices* (2004).
 
@@ -16,13 +19,22 @@ pub const MOST_DIMENSIONS: usize = 4_096;
 pub struct Cloud {
     /// Mean point, `[dimensions]`.
     pub mean: Vec<f64>,
-    /// Shrunk covariance, row-major `[dimensions, dimensions]`.
+    /// Covariance, row-major `[dimensions, dimensions]`.
     pub covariance: Vec<f64>,
-    /// Weight of the identity (times the mean variance) in the covariance, from 0 to 1.
+    /// Weight of the identity (times the mean variance) in the covariance, from 0 to 1; 0 where it is not shrunk.
     pub shrinkage: f64,
 }
 
 impl Cloud {
+    /// The cloud of `points` (row-major, `[points, dimensions]`), its covariance as it is.
+    ///
+    /// # Errors
+    /// As [`ledoit_wolf`](Self::ledoit_wolf).
+    pub fn of(points: &[f32], dimensions: usize, weights: Option<&[f64]>) -> Result<Self> {
+        let Moments { mean, covariance, .. } = Moments::of(points, dimensions, weights)?;
+        Ok(Self { mean, covariance, shrinkage: 0.0 })
+    }
+
     /// The cloud of `points` (row-major, `[points, dimensions]`), its covariance shrunk by the weight of Ledoit and Wolf.
     ///
     /// With `weights` each mean over points (mean, covariance, and the variance of the covariance's entries that decides
@@ -33,29 +45,7 @@ impl Cloud {
     /// A data error where the lengths do not fit, there are fewer than two points or more than [`MOST_DIMENSIONS`]
     /// dimensions, a number is not finite, or [weights](crate::weights) do not fit.
     pub fn ledoit_wolf(points: &[f32], dimensions: usize, weights: Option<&[f64]>) -> Result<Self> {
-        check_points(points, dimensions, "points")?;
-        let count = points.len() / dimensions;
-        if count < 2 || dimensions > MOST_DIMENSIONS {
-            return Err(Error::data(format!(
-                "expected at least 2 points of at most {MOST_DIMENSIONS} dimensions for a covariance, \
-                 found {count} of {dimensions}"
-            )));
-        }
-        let weights = Weights::new(weights, count)?;
-        let total = weights.sum();
-        let mut mean = vec![0.0; dimensions];
-        for (point, weight) in points.chunks_exact(dimensions).zip(weights.iter()) {
-            for (sum, &value) in mean.iter_mut().zip(point) {
-                *sum += weight * f64::from(value);
-            }
-        }
-        mean.iter_mut().for_each(|sum| *sum /= total);
-        let centered: Vec<f64> = points
-            .iter()
-            .enumerate()
-            .map(|(index, &value)| f64::from(value) - mean[index % dimensions])
-            .collect();
-        let mut covariance = second_moments(&centered, dimensions, weights);
+        let Moments { weights, mean, centered, mut covariance } = Moments::of(points, dimensions, weights)?;
         let shrinkage = ledoit_wolf_shrinkage(&centered, &covariance, dimensions, weights);
         let mean_variance =
             (0..dimensions).map(|d| covariance[d * dimensions + d]).sum::<f64>() / dimensions as f64;
@@ -84,6 +74,44 @@ impl Cloud {
             .with_hint("the points do not vary enough: give more of them, or fewer dimensions")
         })?;
         Ok(Mahalanobis { mean: self.mean.clone(), factor })
+    }
+}
+
+/// What the points of a cloud give before anything is shrunk.
+struct Moments<'a> {
+    weights: Weights<'a>,
+    mean: Vec<f64>,
+    /// The points less their mean.
+    centered: Vec<f64>,
+    covariance: Vec<f64>,
+}
+
+impl<'a> Moments<'a> {
+    fn of(points: &[f32], dimensions: usize, weights: Option<&'a [f64]>) -> Result<Self> {
+        check_points(points, dimensions, "points")?;
+        let count = points.len() / dimensions;
+        if count < 2 || dimensions > MOST_DIMENSIONS {
+            return Err(Error::data(format!(
+                "expected at least 2 points of at most {MOST_DIMENSIONS} dimensions for a covariance, \
+                 found {count} of {dimensions}"
+            )));
+        }
+        let weights = Weights::new(weights, count)?;
+        let total = weights.sum();
+        let mut mean = vec![0.0; dimensions];
+        for (point, weight) in points.chunks_exact(dimensions).zip(weights.iter()) {
+            for (sum, &value) in mean.iter_mut().zip(point) {
+                *sum += weight * f64::from(value);
+            }
+        }
+        mean.iter_mut().for_each(|sum| *sum /= total);
+        let centered: Vec<f64> = points
+            .iter()
+            .enumerate()
+            .map(|(index, &value)| f64::from(value) - mean[index % dimensions])
+            .collect();
+        let covariance = second_moments(&centered, dimensions, weights);
+        Ok(Self { weights, mean, centered, covariance })
     }
 }
 
@@ -258,6 +286,18 @@ mod tests {
     fn noise(count: usize, seed: u64) -> Vec<f32> {
         let mut random = generator(seed, Stream::Latent, 0);
         (0..count).map(|_| random.random::<f32>() - 0.5).collect()
+    }
+
+    #[test]
+    fn a_cloud_as_it_is_has_the_covariance_of_numpy() {
+        // a = np.array([[1, -2], [2, 0], [4, 7]]); a.mean(axis=0), np.cov(a.T, bias=True)
+        let cloud = Cloud::of(&[1.0, -2.0, 2.0, 0.0, 4.0, 7.0], 2, None).unwrap();
+        let close = |found: &[f64], expected: &[f64]| {
+            found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-14)
+        };
+        assert!(close(&cloud.mean, &[7.0 / 3.0, 5.0 / 3.0]), "{:?}", cloud.mean);
+        assert!(close(&cloud.covariance, &[14.0 / 9.0, 43.0 / 9.0, 43.0 / 9.0, 134.0 / 9.0]), "{cloud:?}");
+        assert_eq!(cloud.shrinkage, 0.0);
     }
 
     #[test]

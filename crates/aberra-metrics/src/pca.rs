@@ -14,7 +14,7 @@ pub struct Pca {
     pub mean: Vec<f64>,
     /// `[components][dimensions]`, by falling variance. The entry of largest size is positive (of equal ones the first).
     pub components: Vec<Vec<f64>>,
-    /// Variance of the points along each component, with n - 1 in the denominator.
+    /// Variance of the points along each component, with n in the denominator, as in [covariances](crate::covariance).
     pub variances: Vec<f64>,
     /// Share of the whole variance that each component explains, 0 to 1.
     pub explained: Vec<f64>,
@@ -41,7 +41,7 @@ pub fn pca(points: &[Vec<f32>], most: usize) -> Result<Pca> {
     }
     let centred = |(row, column): (usize, usize)| f64::from(points[row][column]) - mean[column];
     let matrix = Array2::from_shape_fn((points.len(), dimensions), centred);
-    let whole: f64 = matrix.iter().map(|value| value * value).sum::<f64>() / (count - 1.0);
+    let whole: f64 = matrix.iter().map(|value| value * value).sum::<f64>() / count;
     let (_, singular, directions) = matrix
         .svd(false, true)
         .map_err(|error| Error::data(format!("the principal components cannot be computed: {error}")))?;
@@ -50,7 +50,7 @@ pub fn pca(points: &[Vec<f32>], most: usize) -> Result<Pca> {
     let mut found: Vec<(f64, Vec<f64>)> = singular
         .iter()
         .zip(directions.rows())
-        .map(|(singular, direction)| (singular * singular / (count - 1.0), direction.to_vec()))
+        .map(|(singular, direction)| (singular * singular / count, direction.to_vec()))
         .filter(|(variance, _)| *variance > NO_VARIANCE * whole)
         .collect();
     if found.is_empty() {
@@ -113,15 +113,15 @@ mod tests {
                 && (found.components[0][1] - 2.0 * unit).abs() < 1e-12
         );
         assert!((found.explained[0] - 1.0).abs() < 1e-12);
-        // The variance of 0, 1, 2, 3, 4 is 2.5; a step along the line is sqrt(5) long.
-        assert!((found.variances[0] - 12.5).abs() < 1e-12);
+        // The variance of 0, 1, 2, 3, 4 is 2; a step along the line is sqrt(5) long.
+        assert!((found.variances[0] - 10.0).abs() < 1e-12);
         assert!(found.project(&[-2.0, -2.0]).unwrap()[0].abs() < 1e-12);
     }
 
     #[test]
     fn one_dimension_and_fewer_points_than_dimensions_work() {
         let line = pca(&[vec![1.0], vec![3.0]], 5).unwrap();
-        assert!(line.components == [vec![1.0]] && (line.variances[0] - 2.0).abs() < 1e-12);
+        assert!(line.components == [vec![1.0]] && (line.variances[0] - 1.0).abs() < 1e-12);
         let wide = pca(&[vec![0.0, 0.0, 1.0], vec![0.0, 1.0, 0.0]], 5).unwrap();
         assert_eq!(wide.components.len(), 1);
     }

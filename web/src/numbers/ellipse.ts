@@ -7,7 +7,7 @@ export interface Gaussian {
   covariance: readonly (readonly number[])[];
 }
 
-/** Mean and covariance (divided by n - 1) of points; null with fewer than two. */
+/** Mean and covariance of points, with n in the denominator, as the library's; null with fewer than two. */
 export function gaussianOf(points: readonly (readonly [number, number])[]): Gaussian | null {
   const n = points.length;
   if (n < 2) return null;
@@ -18,9 +18,9 @@ export function gaussianOf(points: readonly (readonly [number, number])[]): Gaus
   }
   let [xx, xy, yy] = [0, 0, 0];
   for (const [x, y] of points) {
-    xx += ((x - mean[0]) * (x - mean[0])) / (n - 1);
-    xy += ((x - mean[0]) * (y - mean[1])) / (n - 1);
-    yy += ((y - mean[1]) * (y - mean[1])) / (n - 1);
+    xx += ((x - mean[0]) * (x - mean[0])) / n;
+    xy += ((x - mean[0]) * (y - mean[1])) / n;
+    yy += ((y - mean[1]) * (y - mean[1])) / n;
   }
   return { mean, covariance: [[xx, xy], [xy, yy]] };
 }

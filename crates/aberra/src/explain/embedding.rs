@@ -102,7 +102,7 @@ pub fn principal_components(detector: &Detector, most: usize) -> Result<Pca> {
 pub struct EmbeddingMoments {
     /// `[dimensions]`.
     pub mean: Vec<f64>,
-    /// `[dimensions]`, with n in the denominator, as in the distances of [`NearNormal`].
+    /// `[dimensions]`, with n in the denominator, as in the distances of [`NearNormal`] and in the variances of [`Pca`].
     pub standard_deviations: Vec<f64>,
 }
 

@@ -3,8 +3,9 @@
 use super::pictures::PictureFormat;
 use crate::Result;
 use crate::detector::{Detector, Part};
-use crate::explain::{Pca, decoder, embeddings_of, prior_samples, traversal};
+use crate::explain::{Pca, decoder, embedding_moments, embeddings_of, prior_samples, traversal};
 use crate::wire::{EllipseData, LatentData, TraversalData, short, shorts};
+use aberra_metrics::covariance::Cloud;
 use aberra_metrics::random::{Stream, generator};
 
 /// Components whose share of the variance is shown.
@@ -55,17 +56,14 @@ fn kl_per_dimension(detector: &Detector) -> &[f64] {
 }
 
 fn ellipse(points: &[Vec<f64>]) -> Option<EllipseData> {
-    let count = points.len() as f64;
     if points.len() < 3 || points[0].len() < 2 {
         return None;
     }
-    let mean = [0, 1].map(|axis| points.iter().map(|point| point[axis]).sum::<f64>() / count);
-    let moment = |a: usize, b: usize| {
-        points.iter().map(|point| (point[a] - mean[a]) * (point[b] - mean[b])).sum::<f64>() / (count - 1.0)
-    };
+    let plane: Vec<f32> = points.iter().flat_map(|point| [point[0] as f32, point[1] as f32]).collect();
+    let Cloud { mean, covariance, .. } = Cloud::of(&plane, 2, None).ok()?;
     Some(EllipseData {
-        mean: mean.map(short),
-        covariance: [0, 1].map(|row| [0, 1].map(|column| short(moment(row, column)))),
+        mean: [0, 1].map(|axis| short(mean[axis])),
+        covariance: [0, 1].map(|row| [0, 1].map(|column| short(covariance[2 * row + column]))),
         chi_square: CHI_SQUARE_95,
     })
 }
@@ -81,12 +79,10 @@ fn traversals(detector: &Detector, pca: &Pca, format: PictureFormat) -> Result<V
     let kl = kl_per_dimension(detector);
     let mut dimensions: Vec<usize> = (0..kl.len()).collect();
     dimensions.sort_by(|&a, &b| kl[b].total_cmp(&kl[a]).then(a.cmp(&b)));
-    let train = embeddings_of(detector, Part::Train).unwrap_or_default();
+    let moments = embedding_moments(detector)?;
     for dimension in dimensions.into_iter().take(STRIPS) {
-        let squares = train.iter().map(|mu| (f64::from(mu[dimension]) - pca.mean[dimension]).powi(2));
-        let spread = (squares.sum::<f64>() / (train.len() as f64 - 1.0)).sqrt();
         let mut step = vec![0.0; kl.len()];
-        step[dimension] = spread;
+        step[dimension] = moments.standard_deviations[dimension];
         lines.push((format!("dimension {} (KL {:.2} nats)", dimension + 1, kl[dimension]), step));
     }
     let strip = |(name, step): (String, Vec<f64>)| {
