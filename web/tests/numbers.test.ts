@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { colourAt } from "../src/design/scales";
 import { turned } from "../src/charts/plotly";
 import { ellipsePoints, gaussianOf } from "../src/numbers/ellipse";
-import { count, counted, known, pValue, percent, range, reason, sentence, setRate, signed, significant } from "../src/numbers/format";
+import { anyOf, count, counted, known, pValue, percent, range, reason, sentence, setRate, signed, significant } from "../src/numbers/format";
 import { EVERYTHING, kindsOf, rowsOnScreen, selected } from "../src/numbers/gallery";
 import { ascending, countAbove, countAtLeast, histogram, nextDown, quantile, roundRange } from "../src/numbers/sorted";
 import type { ImageData } from "../src/report/data";
@@ -23,6 +23,7 @@ describe("numbers as text", () => {
   it("say why they are missing", () => {
     expect([known(0), known({ unavailable: "no masks" }), reason({ unavailable: "no masks" }), reason(1)]).toEqual([true, false, "no masks", ""]);
     expect([sentence("at most 5 %"), sentence("Done."), sentence(" ")]).toEqual(["At most 5 %.", "Done.", ""]);
+    expect([anyOf(["PNG", "JPEG", "WebP"]), anyOf(["PNG"]), anyOf([])]).toEqual(["PNG, JPEG or WebP", "PNG", ""]);
     expect(range({ value: 0.7, low: 0.672, high: 0.7899 })).toBe("0.672 to 0.790");
   });
 });

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use aberra::dataset::{Dataset, Inspection, OpenOptions};
-use aberra::image::Limits;
+use aberra::image::{Format, Limits};
 
 use crate::error::CommandError;
 use crate::output;
@@ -53,7 +53,7 @@ pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, 
                 output::count(reasons.len(), "file", "files")
             ),
         )
-        .with_hint("Aberra reads PNG, JPEG, TIFF, BMP and WebP files"));
+        .with_hint(format!("images are {} files", Format::names())));
     }
     Ok(inspection)
 }

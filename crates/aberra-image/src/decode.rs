@@ -113,14 +113,14 @@ fn recognise(bytes: &[u8]) -> Result<Format, Error> {
     } else if begins(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
         return Ok(Format::Webp);
     }
-    const KNOWN: &str = "expected PNG, JPEG, TIFF, BMP or WebP";
+    let known = format!("expected {}", Format::names());
     let message = if bytes.is_empty() {
-        format!("not an image: the file is empty (0 bytes); {KNOWN}")
+        format!("not an image: the file is empty (0 bytes); {known}")
     } else if let Some(name) = other_format(bytes) {
-        format!("the file is {name}, which is not supported; {KNOWN}: convert it first")
+        format!("the file is {name}, which is not supported; {known}: convert it first")
     } else {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).escape_debug().to_string();
-        format!("not an image: it begins with \"{start}\"; {KNOWN}")
+        format!("not an image: it begins with \"{start}\"; {known}")
     };
     Err(Error::new(Kind::Format, message))
 }

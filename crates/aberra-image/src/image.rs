@@ -97,6 +97,35 @@ pub struct Header {
     pub bytes: u64,
 }
 
+impl Format {
+    /// The formats that are decoded.
+    pub const DECODED: [Self; 5] = [Self::Png, Self::Jpeg, Self::Tiff, Self::Bmp, Self::Webp];
+
+    /// The names of the formats that are decoded, for messages: "PNG, JPEG, TIFF, BMP or WebP".
+    pub fn names() -> String {
+        let [others @ .., last] = Self::DECODED.map(|format| format.to_string());
+        format!("{} or {last}", others.join(", "))
+    }
+
+    /// The format that a file's extension promises, in upper or lower case; `None` where it promises none that is decoded.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        let extension = extension.to_lowercase();
+        Self::DECODED.into_iter().find(|format| format.extensions().contains(&extension.as_str()))
+    }
+
+    /// Extensions of files of this format, in lower case.
+    pub fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Png => &["png"],
+            Self::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
+            Self::Tiff => &["tif", "tiff"],
+            Self::Bmp => &["bmp"],
+            Self::Webp => &["webp"],
+            Self::Memory => &[],
+        }
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

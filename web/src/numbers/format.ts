@@ -46,6 +46,11 @@ export function setRate(share: number): string {
   return percent(share).replace(/\.0(?=\u00a0%)/, "");
 }
 
+/** "PNG, JPEG or TIFF". */
+export function anyOf(names: readonly string[]): string {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
 /** Words in which no percentage is torn from its sign. */
 export function onOneLine(words: string): string {
   return words.replaceAll(" %", "\u00a0%");

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use aberra::explain::heat_map_png;
+use aberra::image::Format;
 use aberra::models::measure::Want;
 use aberra::wire::VerdictCard;
 use aberra::{Detector, FILES_CHUNK, Verdict};
@@ -117,7 +118,7 @@ impl Tally {
         if scored == 0 {
             return Err(match failed {
                 0 => CommandError::new("expected images, found none")
-                    .with_hint("images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below a folder"),
+                    .with_hint(format!("images are {} files, at any depth below a folder", Format::names())),
                 _ => CommandError::new(format!(
                     "expected images, found {} that cannot be used",
                     output::count(failed, "file", "files")

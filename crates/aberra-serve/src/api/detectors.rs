@@ -1,6 +1,7 @@
 //! What is served, and what another threshold would promise.
 
 use aberra::calibrate::Criterion;
+use aberra::image::Format;
 use aberra::models::Shape;
 use aberra::models::measure::Descriptor;
 use aberra::report::error_scale_max;
@@ -64,6 +65,8 @@ pub(crate) struct DetectorDetails {
     error_scale_max: f64,
     /// Whether the file holds small pictures of its normals.
     keeps_thumbnails: bool,
+    /// Formats of the images that are taken, by name.
+    image_formats: Vec<String>,
     limits: ServerLimits,
 }
 
@@ -165,6 +168,7 @@ pub(super) async fn details(
         criterion: serde_json::json!(detector.calibration().criterion),
         error_scale_max: error_scale_max(detector),
         keeps_thumbnails: detector.config().keep_thumbnails,
+        image_formats: Format::DECODED.map(|format| format.to_string()).to_vec(),
         limits: ServerLimits {
             max_body_bytes: limits.body_bytes,
             max_pixels: limits.pixels,

@@ -82,7 +82,7 @@ type Queried = Result<Query<ScoreQuery>, QueryRejection>;
     post, path = "/api/v1/detectors/{detector}/score", tag = "aberra", params(("detector" = String, Path), ScoreQuery),
     request_body(content(
         (ImageFile = "application/octet-stream"), (ImageFile = "image/*"), (ImageForm = "multipart/form-data")
-    ), description = "An encoded image, or a form whose files are images. PNG, JPEG, TIFF, BMP or WebP, by content."),
+    ), description = "An encoded image, or a form whose files are images, of the formats that the detector's `image_formats` names, by content."),
     responses(
         (status = 200, description = "At least one image has a verdict", body = ScoreResponse),
         (status = 422, description = "No image has a verdict; each says why", body = ScoreResponse),

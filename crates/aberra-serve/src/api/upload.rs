@@ -9,7 +9,7 @@ use super::ApiResult;
 use crate::options::ServeLimits;
 use crate::problem::Problem;
 
-/// An encoded image: PNG, JPEG, TIFF, BMP or WebP, recognised by its content.
+/// An encoded image of one of the formats that a detector's `image_formats` names, recognised by its content.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 pub(crate) struct ImageFile(#[expect(dead_code, reason = "describes a body")] Vec<u8>);

@@ -31,6 +31,7 @@ async fn detectors_say_what_they_are() {
 
 #[tokio::test]
 async fn another_threshold_is_promised_as_the_library_does() {
+    assert_eq!(details["image_formats"], json!(["PNG", "JPEG", "TIFF", "BMP", "WebP"]));
     let client = Client::new();
     let ask = async |criterion: Value| {
         let body = json!({ "criterion": criterion }).to_string();

@@ -88,7 +88,7 @@ impl Inspected {
         let mean = grey.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
         let variance = grey.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count;
         let dark = grey.iter().filter(|&&v| v < DARK).count() as f64;
-        let promised = promised_format(path);
+        let promised = Format::of_extension(&extension(path));
         Self {
             height: image.height,
             width: image.width,
@@ -102,16 +102,5 @@ impl Inspected {
             dark_fraction: dark / count,
             fingerprint: Fingerprint::with_grey(image, &grey),
         }
-    }
-}
-
-fn promised_format(path: &Path) -> Option<Format> {
-    match extension(path).as_str() {
-        "png" => Some(Format::Png),
-        "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
-        "tif" | "tiff" => Some(Format::Tiff),
-        "bmp" => Some(Format::Bmp),
-        "webp" => Some(Format::Webp),
-        _ => None,
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use aberra_image::Format;
+
 use super::walk::{Found, walk};
 use super::{Dataset, FolderSplit, Label, Layout, OpenOptions, Sample};
 use crate::{Error, Result};
@@ -27,7 +29,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
         let and = if others > 0 { format!(", though {others} other files") } else { String::new() };
         return Err(Error::data(format!("expected a folder of images, found none{and}"))
             .with_path(root)
-            .with_hint("images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below the folder"));
+            .with_hint(format!("images are {} files, at any depth below the folder", Format::names())));
     }
     let mut notes = Vec::new();
     let (layout, samples) = if options.normal == ["*"] {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use aberra_image::Format;
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
@@ -92,19 +93,12 @@ fn entries(root: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use
 }
 
 fn is_image(path: &Path) -> bool {
-    has_image_extension(path) || has_image_content(path)
+    Format::of_extension(&extension(path)).is_some() || has_image_content(path)
 }
 
 /// Lower-case extension, `""` for none.
 pub(crate) fn extension(path: &Path) -> String {
     path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
-}
-
-fn has_image_extension(path: &Path) -> bool {
-    matches!(
-        extension(path).as_str(),
-        "png" | "jpg" | "jpeg" | "jpe" | "jfif" | "tif" | "tiff" | "bmp" | "webp"
-    )
 }
 
 /// The first bytes are those of a format that decoding knows. A file that cannot be opened has none.
