@@ -1,9 +1,10 @@
 // The numbers against those of the library: `golden/numbers.json` is written by crates/aberra-metrics/tests/web_numbers.rs.
-// What is counted agrees to the last bit; what is made of logarithms agrees to nine digits.
+// What is counted, and weights at a threshold, agree to the last bit; sums of weights along a curve, whose order differs where
+// scores tie, agree to twelve digits, and what is made of logarithms to nine.
 import { describe, expect, it } from "vitest";
 import { pValueOf, promiseAt } from "../src/numbers/promise";
 import { ascending, quantile } from "../src/numbers/sorted";
-import { cheapest, confusionAt, costPerThousand, isAnomalous, rates, scoresOf } from "../src/numbers/verdicts";
+import { cheapest, confusionAt, costPerThousand, isAnomalous, rates, scoresOf, weightsAt } from "../src/numbers/verdicts";
 import text from "./golden/numbers.json?raw";
 
 interface Calibration {
@@ -15,12 +16,17 @@ interface Calibration {
   percentiles: { percentile: number; value: number }[];
 }
 
+interface Cells { true_positives: number; false_positives: number; true_negatives: number; false_negatives: number }
+
 interface TestSet {
   scores: number[];
   anomalous: boolean[];
+  groups: number[];
+  weights: number[];
   at: {
     threshold: number;
-    confusion: { true_positives: number; false_positives: number; true_negatives: number; false_negatives: number };
+    confusion: Cells;
+    weights: Cells;
     recall: number | null; precision: number | null; f1: number | null; false_alarm_rate: number | null;
   }[];
   roc: { threshold: number; false_positive_rate: number; true_positive_rate: number }[] | null;
@@ -65,23 +71,30 @@ it("holds thresholds at rates, for tied scores and for others", () => {
   expect(told.map((one) => one.tied)).toEqual([false, false, true]);
 });
 
-describe.each(golden.test_sets.map((one) => ({ name: `${one.scores.length} labelled scores, ${one.anomalous.filter(Boolean).length} anomalous`, one })))("$name", ({ one }) => {
-  const scores = scoresOf(one.scores.map((score, i) => ({ score, kind: one.anomalous[i] ? "some" : null, group: i })));
+const cells = ({ true_positives: caught, false_negatives: missed, false_positives: falseAlarms, true_negatives: passed }: Cells) => ({ caught, missed, falseAlarms, passed });
+
+describe.each(golden.test_sets.map((one) => ({ name: `${one.scores.length} labelled scores in ${new Set(one.groups).size} groups, ${one.anomalous.filter(Boolean).length} anomalous`, one })))("$name", ({ one }) => {
+  const scores = scoresOf(one.scores.map((score, i) => ({ score, kind: one.anomalous[i] ? "some" : null, weight: one.weights[i]! })));
   it("give the verdicts and rates of the library at any threshold", () => {
-    for (const { threshold, confusion, recall, precision, f1, false_alarm_rate } of one.at) {
-      const { true_positives: caught, false_negatives: missed, false_positives: falseAlarms, true_negatives: passed } = confusion;
-      const found = confusionAt(scores, threshold);
-      expect(found).toEqual({ caught, missed, falseAlarms, passed });
+    for (const { threshold, confusion, weights, recall, precision, f1, false_alarm_rate } of one.at) {
+      const { caught, falseAlarms } = cells(confusion);
+      expect(confusionAt(scores, threshold)).toEqual(cells(confusion));
       expect(one.scores.filter((score) => isAnomalous(score, threshold)).length).toBe(caught + falseAlarms);
+      const found = weightsAt(scores, threshold);
+      expect(found).toEqual(cells(weights));
       expect(rates(found)).toEqual({ recall, precision, f1, falseAlarmRate: false_alarm_rate });
     }
   });
   it("give the points of its curves", () => {
     for (const { threshold, false_positive_rate, true_positive_rate } of one.roc ?? []) {
-      expect(rates(confusionAt(scores, threshold))).toMatchObject({ falseAlarmRate: false_positive_rate, recall: true_positive_rate });
+      const { falseAlarmRate, recall } = rates(weightsAt(scores, threshold));
+      expect(falseAlarmRate).toBeCloseTo(false_positive_rate, 12);
+      expect(recall).toBeCloseTo(true_positive_rate, 12);
     }
     for (const { threshold, precision, recall } of one.precision_recall ?? []) {
-      expect(rates(confusionAt(scores, threshold))).toMatchObject({ precision, recall });
+      const found = rates(weightsAt(scores, threshold));
+      expect(found.precision).toBeCloseTo(precision, 12);
+      expect(found.recall).toBeCloseTo(recall, 12);
     }
     expect((one.roc === null) === (scores.normals.length === 0 || scores.anomalies.length === 0)).toBe(true);
   });
@@ -90,9 +103,24 @@ describe.each(golden.test_sets.map((one) => ({ name: `${one.scores.length} label
       const costs = { miss, falseAlarm, prevalence: scores.anomalies.length / one.scores.length };
       const best = cheapest(scores, costs)!;
       expect(best.threshold).toBe(threshold);
-      expect(best.cost).toBe(costPerThousand(rates(confusionAt(scores, threshold)), costs));
+      expect(best.cost).toBe(costPerThousand(rates(weightsAt(scores, threshold)), costs));
     }
   });
+  it("have no point of the curve that costs less than the cheapest threshold", () => {
+    for (const costs of [{ miss: 1, falseAlarm: 1, prevalence: 0.5 }, { miss: 10, falseAlarm: 1, prevalence: 0.1 }, { miss: 1, falseAlarm: 3, prevalence: 0.3 }]) {
+      const priced = (one.roc ?? []).map((point) => ({ threshold: point.threshold, cost: costPerThousand({ recall: point.true_positive_rate, falseAlarmRate: point.false_positive_rate, precision: null, f1: null }, costs)! }));
+      if (priced.length === 0) continue;
+      const best = cheapest(scores, costs)!;
+      const least = Math.min(...priced.map((point) => point.cost));
+      expect(best.cost).toBeCloseTo(least, 9);
+      expect(best.threshold).toBe(Math.max(...priced.filter((point) => point.cost < least + 1e-9).map((point) => point.threshold)));
+    }
+  });
+});
+
+it("has weighted sets in which rates are not those of counts", () => {
+  const differ = golden.test_sets.filter((one) => one.at.some(({ confusion, recall }) => recall !== rates(cells(confusion)).recall));
+  expect(differ.length).toBeGreaterThanOrEqual(4);
 });
 
 it("counts ties as normal", () => {

@@ -55,15 +55,18 @@ describe("intervals of shares", () => {
     expect(wilson(1, 10).high).toBe(1);
   });
   it("are as wide as of the groups where near-copies agree", () => {
-    const copies = Array.from({ length: 40 }, (_, i) => ({ group: Math.floor(i / 4), hit: Math.floor(i / 4) < 4 }));
+    const copies = Array.from({ length: 40 }, (_, i) => ({ group: Math.floor(i / 4), hit: Math.floor(i / 4) < 4, weight: 1 / 4 }));
     const grouped = groupedShare(copies)!;
     const ofGroups = wilson(0.4, 9);
     expect(grouped.value).toBe(0.4);
+    // A group of many images weighs as much as one of a single image.
+    const uneven = [...copies.slice(0, 37).map((one) => ({ ...one, weight: one.group < 9 ? 1 / 4 : 1 }))];
+    expect(groupedShare(uneven)!.low).toBeCloseTo(grouped.low, 12);
     expect(grouped.low).toBeCloseTo(ofGroups.low, 6);
     expect(groupedShare(copies.map((one) => ({ ...one, hit: true })))).toEqual(wilson(1, 10));
   });
   it("do not gain from groups, and need observations", () => {
-    const single = Array.from({ length: 40 }, (_, i) => ({ group: i, hit: i < 16 }));
+    const single = Array.from({ length: 40 }, (_, i) => ({ group: i, hit: i < 16, weight: 1 }));
     expect(groupedShare(single)!.low).toBeLessThanOrEqual(wilson(0.4, 40).low + 1e-12);
     expect(groupedShare([])).toBeNull();
   });

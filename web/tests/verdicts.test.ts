@@ -1,10 +1,10 @@
 // The confusion matrix and what follows from it, against cases worked out by hand.
 import { describe, expect, it } from "vitest";
-import { cheapest, confusionAt, costPerThousand, isAnomalous, nextChange, outcome, rates, scoresOf } from "../src/numbers/verdicts";
+import { cheapest, confusionAt, costPerThousand, isAnomalous, nextChange, outcome, prevalenceOf, rates, scoresOf, weightsAt } from "../src/numbers/verdicts";
 
 const images = [
-  { score: 1, kind: null, group: 0 }, { score: 2, kind: null, group: 1 }, { score: 3, kind: null, group: 2 }, { score: 4, kind: null, group: 3 },
-  { score: 3, kind: "crack", group: 4 }, { score: 5, kind: "crack", group: 5 },
+  { score: 1, kind: null, weight: 1 }, { score: 2, kind: null, weight: 1 }, { score: 3, kind: null, weight: 1 }, { score: 4, kind: null, weight: 1 },
+  { score: 3, kind: "crack", weight: 1 }, { score: 5, kind: "crack", weight: 1 },
 ];
 const scores = scoresOf(images);
 
@@ -36,6 +36,23 @@ describe("the confusion matrix", () => {
   });
 });
 
+describe("weights", () => {
+  // Two normals of one group, one of them flagged; two anomalies of another, and one alone that is missed.
+  const grouped = scoresOf([
+    { score: 1, kind: null, weight: 0.5 }, { score: 4, kind: null, weight: 0.5 }, { score: 2, kind: null, weight: 1 },
+    { score: 5, kind: "crack", weight: 0.5 }, { score: 6, kind: "crack", weight: 0.5 }, { score: 2, kind: "crack", weight: 1 },
+  ]);
+  it("leave counts as they are, and make each group count once in rates", () => {
+    expect(confusionAt(grouped, 3)).toEqual({ caught: 2, missed: 1, falseAlarms: 1, passed: 2 });
+    expect(weightsAt(grouped, 3)).toEqual({ caught: 1, missed: 1, falseAlarms: 0.5, passed: 1.5 });
+    expect(rates(weightsAt(grouped, 3))).toEqual({ recall: 1 / 2, precision: 1 / 1.5, f1: 2 / 3.5, falseAlarmRate: 1 / 4 });
+    expect([grouped.grouped, scores.grouped]).toEqual([true, false]);
+  });
+  it("give the share of anomalies", () => {
+    expect([prevalenceOf(grouped), prevalenceOf(scores), prevalenceOf(scoresOf(images.slice(0, 4)))]).toEqual([1 / 2, 1 / 3, 0]);
+  });
+});
+
 describe("the cost", () => {
   const costs = { miss: 10, falseAlarm: 1, prevalence: 0.1 };
   it("weighs mistakes by the share of anomalies to come", () => {
@@ -53,7 +70,7 @@ describe("the cost", () => {
     expect(cheapest(scoresOf(images.slice(0, 4)), costs)).toBeNull();
   });
   it("flags everything where that is cheapest", () => {
-    const below = scoresOf([{ score: 1, kind: "crack", group: 0 }, { score: 2, kind: null, group: 1 }]);
+    const below = scoresOf([{ score: 1, kind: "crack", weight: 1 }, { score: 2, kind: null, weight: 1 }]);
     expect(cheapest(below, { ...costs, prevalence: 0.5 })).toEqual({ threshold: 1 - 2 ** -53, cost: 500 });
     expect(cheapest(scoresOf([]), costs)).toBeNull();
   });

@@ -6,7 +6,8 @@
 
 use aberra_metrics::calibrate::{Calibration, Criterion, Labelled, Promise, best_cost, confident_threshold};
 use aberra_metrics::percentile::percentile_of;
-use aberra_metrics::ranking::{Confusion, precision_recall_curve, roc_curve};
+use aberra_metrics::ranking::{Confusion, WeightedConfusion, precision_recall_curve, roc_curve};
+use aberra_metrics::weights::group_weights;
 use serde_json::{Value, json};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/tests/golden/numbers.json");
@@ -30,12 +31,24 @@ fn the_golden_file_of_the_web_app_is_what_this_crate_computes() {
         calibration(&[0.25]),
     ];
     let test_sets = [
-        test_set(&draws.scores(60, 100_000), &draws.labels(60, 3)),
-        test_set(&draws.scores(48, 6), &draws.labels(48, 2)),
+        test_set(&draws.scores(60, 100_000), &draws.labels(60, 3), None),
+        test_set(&draws.scores(48, 6), &draws.labels(48, 2), None),
         // The anomalies lie below the normals: flagging everything may be cheapest.
-        test_set(&[-1.5, -1.0, -0.5, 0.0, 2.0], &[true, true, false, false, false]),
-        test_set(&[0.5, 1.5, 1.5], &[false, false, false]),
-        test_set(&[0.5, 1.5, 1.5], &[true, true, true]),
+        test_set(&[-1.5, -1.0, -0.5, 0.0, 2.0], &[true, true, false, false, false], None),
+        test_set(&[0.5, 1.5, 1.5], &[false, false, false], None),
+        test_set(&[0.5, 1.5, 1.5], &[true, true, true], None),
+        // Groups of different sizes, most of them with images of both classes.
+        test_set(&draws.scores(80, 100_000), &draws.labels(80, 3), Some(&draws.groups(80, 17))),
+        // The same with ties.
+        test_set(&draws.scores(64, 7), &draws.labels(64, 2), Some(&draws.groups(64, 9))),
+        // One large group beside single images.
+        test_set(
+            &draws.scores(40, 100_000),
+            &draws.labels(40, 4),
+            Some(&[&[0; 30][..], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]].concat()),
+        ),
+        test_set(&[0.5, 1.5, 2.5], &[false, false, false], Some(&[0, 0, 1])),
+        test_set(&[0.5, 1.5, 2.5], &[true, true, true], Some(&[0, 1, 1])),
     ];
     let text = format!(
         "{{\n\"calibrations\": {},\n\"test_sets\": {}\n}}\n",
@@ -100,32 +113,38 @@ fn calibration(scores: &[f64]) -> Value {
     })
 }
 
-/// What thresholds do to labelled scores: verdicts, rates, both curves, and the threshold of the least cost.
-fn test_set(scores: &[f64], anomalous: &[bool]) -> Value {
+/// What thresholds do to labelled scores: verdicts in counts and in weights, rates and both curves in weights, and where each
+/// image is a group of its own the threshold of the least cost.
+fn test_set(scores: &[f64], anomalous: &[bool], groups: Option<&[u64]>) -> Value {
+    let each: Vec<u64> = (0..scores.len() as u64).collect();
+    let weights = group_weights(groups.unwrap_or(&each), anomalous);
     let mut ascending = scores.to_vec();
     ascending.sort_by(f64::total_cmp);
     let at = probes(&ascending).into_iter().map(|threshold| {
-        let confusion = Confusion::at(scores, anomalous, threshold).unwrap();
+        let weighted = WeightedConfusion::at(scores, anomalous, Some(&weights), threshold).unwrap();
         json!({
             "threshold": threshold,
-            "confusion": confusion,
-            "recall": confusion.recall(),
-            "precision": confusion.precision(),
-            "f1": confusion.f1(),
-            "false_alarm_rate": confusion.false_alarm_rate(),
+            "confusion": Confusion::at(scores, anomalous, threshold).unwrap(),
+            "weights": weighted,
+            "recall": weighted.recall(),
+            "precision": weighted.precision(),
+            "f1": weighted.f1(),
+            "false_alarm_rate": weighted.false_alarm_rate(),
         })
     });
     let labelled = Labelled { scores, anomalous };
-    let cheapest = COSTS.iter().filter_map(|&[miss, false_alarm]| {
+    let cheapest = COSTS.iter().filter(|_| groups.is_none()).filter_map(|&[miss, false_alarm]| {
         let threshold = best_cost(labelled, false_alarm, miss).ok()?;
         Some(json!({ "miss": miss, "false_alarm": false_alarm, "threshold": threshold }))
     });
     json!({
         "scores": scores,
         "anomalous": anomalous,
+        "groups": groups.unwrap_or(&each),
+        "weights": weights,
         "at": at.collect::<Vec<_>>(),
-        "roc": roc_curve(scores, anomalous, None),
-        "precision_recall": precision_recall_curve(scores, anomalous, None),
+        "roc": roc_curve(scores, anomalous, Some(&weights)),
+        "precision_recall": precision_recall_curve(scores, anomalous, Some(&weights)),
         "cheapest": cheapest.collect::<Vec<_>>(),
     })
 }
@@ -156,6 +175,11 @@ impl Draws {
     /// Scores between -2 and 3 on so many levels.
     fn scores(&mut self, count: usize, levels: u64) -> Vec<f64> {
         (0..count).map(|_| (self.next() % levels) as f64 * 5.0 / levels as f64 - 2.0).collect()
+    }
+
+    /// One of so many groups each.
+    fn groups(&mut self, count: usize, groups: u64) -> Vec<u64> {
+        (0..count).map(|_| self.next() % groups).collect()
     }
 
     /// One label of `one_in` is anomalous.

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use aberra::calibrate::Criterion;
-use aberra::dataset::{Dataset, OpenOptions};
+use aberra::dataset::{Dataset, GroupBy, OpenOptions};
 use aberra::evaluate::{EvaluateOptions, Evaluation, Metric};
 use aberra::job::Job;
 use aberra::metrics::bootstrap::BootstrapSettings;
+use aberra::metrics::ranking::WeightedConfusion;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::report::{MOST_IN_FULL, Report, ReportOptions, RunSource};
 use aberra::run::{Claim, RunFolder};
@@ -91,6 +92,33 @@ fn report_of(detector: &Detector, dataset: &Dataset) -> Report {
 fn refusal(made: &Made, dataset: &Dataset, options: ReportOptions<'_>) -> String {
     let error = made.detector.report(dataset, &made.evaluation, options).unwrap_err();
     format!("{error} / {}", error.hint().unwrap_or("no hint"))
+}
+
+/// The page sums weights in the order of the images, as this does: `web/tests/golden.test.ts` compares the two.
+#[test]
+fn weights_of_a_report_give_the_rates_of_the_evaluation_to_the_last_bit() {
+    let made = made();
+    let mut dataset = made.dataset.clone();
+    for (index, sample) in dataset.samples.iter_mut().enumerate() {
+        // Three images a group, normal and anomalous ones in some.
+        sample.group = Some((index / 3).to_string());
+    }
+    let bootstrap = BootstrapSettings { resamples: 20, ..BootstrapSettings::default() };
+    let options = EvaluateOptions { by: GroupBy::Manifest, bootstrap, ..EvaluateOptions::default() };
+    let evaluation = made.detector.evaluate_with(&dataset, options).unwrap();
+    let report = made.detector.report(&dataset, &evaluation, ReportOptions::default()).unwrap();
+    let data = report.data();
+    let column = |of: fn(&aberra::wire::ImageData) -> f64| data.images.iter().map(of).collect::<Vec<_>>();
+    let anomalous: Vec<bool> = data.images.iter().map(|image| image.kind.is_some()).collect();
+    let (scores, weights) = (column(|image| image.score), column(|image| image.weight));
+    assert!(weights.iter().any(|weight| *weight < 1.0), "{weights:?}");
+    let at = WeightedConfusion::at(&scores, &anomalous, Some(&weights), data.detector.threshold).unwrap();
+    let verdicts = &evaluation.verdicts;
+    let expected = [&verdicts.recall, &verdicts.precision, &verdicts.f1, &verdicts.specificity];
+    assert_eq!(
+        [at.recall(), at.precision(), at.f1(), at.specificity()],
+        expected.map(|one| one.value().copied())
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-// Intervals for shares that move with the threshold: Wilson's, with as many independent observations as groups of
+// Intervals for shares that move with the threshold: Wilson's, with as many independent observations as weights and groups of
 // near-copies allow (the effective sample size of Korn and Graubard 1998).
 import type { Interval } from "../report/data";
 
@@ -14,25 +14,24 @@ export function wilson(share: number, observations: number): Interval {
   return { value: share, low, high };
 }
 
-/** The share of hits among observations that come in groups, with its interval; null without observations. */
-export function groupedShare(observations: Iterable<{ group: number; hit: boolean }>): Interval | null {
-  const groups = new Map<number, { size: number; hits: number }>();
-  let size = 0;
-  let hits = 0;
-  for (const { group, hit } of observations) {
-    const own = groups.get(group) ?? { size: 0, hits: 0 };
-    own.size += 1;
-    own.hits += Number(hit);
+/** The weighted share of hits among observations that come in groups, with its interval; null without observations. */
+export function groupedShare(observations: readonly { group: number; hit: boolean; weight: number }[]): Interval | null {
+  const groups = new Map<number, { weight: number; hits: number }>();
+  let [weights, hits, misses] = [0, 0, 0];
+  for (const { group, hit, weight } of observations) {
+    const own = groups.get(group) ?? { weight: 0, hits: 0 };
+    own.weight += weight;
+    if (hit) own.hits += weight;
     groups.set(group, own);
-    size += 1;
-    hits += Number(hit);
+    weights += weight;
+    if (hit) hits += weight;
+    else misses += weight;
   }
-  if (size === 0) return null;
-  const share = hits / size;
-  const binomial = (share * (1 - share)) / size;
-  if (binomial === 0 || groups.size < 2) return wilson(share, groups.size);
+  if (observations.length === 0) return null;
+  if (hits === 0 || misses === 0 || groups.size < 2) return wilson(misses === 0 ? 1 : hits / weights, groups.size);
+  const share = hits / weights;
   let squares = 0;
-  for (const own of groups.values()) squares += (own.hits - share * own.size) ** 2;
-  const variance = (squares / size ** 2) * (groups.size / (groups.size - 1));
-  return wilson(share, Math.min(size, size * (binomial / variance)));
+  for (const own of groups.values()) squares += (own.hits - share * own.weight) ** 2;
+  const variance = (squares / weights ** 2) * (groups.size / (groups.size - 1));
+  return wilson(share, Math.min(observations.length, (share * (1 - share)) / variance));
 }

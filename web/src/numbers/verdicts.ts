@@ -1,24 +1,33 @@
 // Verdicts at any threshold: the confusion matrix and all that follows from it.
 //
-// Anomalous if score > threshold; a tie is normal. What cannot be computed is null, never 0.
+// Anomalous if score > threshold; a tie is normal. What cannot be computed is null, never 0. Images are counted; rates are of
+// weights, by which each group counts once in each class, and are summed as the library sums them, to the last bit.
 import { ascending, countAbove, nextDown } from "./sorted";
 
 export interface Labelled {
   score: number;
   /** null for normal. */
   kind: string | null;
-  group: number;
+  /** How much it counts in rates: one over the images of its group that are of its class. */
+  weight: number;
 }
 
 export type Outcome = "caught" | "missed" | "false alarm" | "passed";
 
 /** Scores by their label, ascending. */
-export interface Scores {
+export interface ScoresByLabel {
   normals: Float64Array;
   anomalies: Float64Array;
 }
 
-/** Counts: anomalies caught and missed, normals that raise a false alarm or pass. */
+export interface Scores extends ScoresByLabel {
+  /** In the order of the test set. */
+  images: readonly Labelled[];
+  /** Whether some group has several images of a class, so that rates are not those of counts. */
+  grouped: boolean;
+}
+
+/** Anomalies caught and missed, normals that raise a false alarm or pass: how many, or the sums of their weights. */
 export interface Confusion {
   caught: number;
   missed: number;
@@ -53,20 +62,37 @@ export function outcome(image: Labelled, threshold: number): Outcome {
 
 export function scoresOf(images: readonly Labelled[]): Scores {
   const of = (normal: boolean) => images.filter((image) => (image.kind === null) === normal).map((image) => image.score);
-  return { normals: ascending(of(true)), anomalies: ascending(of(false)) };
+  return { normals: ascending(of(true)), anomalies: ascending(of(false)), images, grouped: images.some((image) => image.weight !== 1) };
 }
 
-export function confusionAt(scores: Scores, threshold: number): Confusion {
+/** Counts of images. */
+export function confusionAt(scores: ScoresByLabel, threshold: number): Confusion {
   const caught = countAbove(scores.anomalies, threshold);
   const falseAlarms = countAbove(scores.normals, threshold);
   return { caught, missed: scores.anomalies.length - caught, falseAlarms, passed: scores.normals.length - falseAlarms };
+}
+
+/** Sums of weights, each in the order of the images. */
+export function weightsAt({ images }: Scores, threshold: number): Confusion {
+  const sums = { caught: 0, missed: 0, falseAlarms: 0, passed: 0 };
+  for (const image of images) sums[CELLS[outcome(image, threshold)]] += image.weight;
+  return sums;
+}
+
+const CELLS = { "caught": "caught", "missed": "missed", "false alarm": "falseAlarms", "passed": "passed" } as const;
+
+/** Share of anomalies in the test set, by weight: the precision of flagging at random. 0 without images of both classes. */
+export function prevalenceOf(scores: Scores): number {
+  if (scores.normals.length === 0 || scores.anomalies.length === 0) return 0;
+  const { caught, falseAlarms } = weightsAt(scores, -Infinity);
+  return caught / (caught + falseAlarms);
 }
 
 export function rates({ caught, missed, falseAlarms, passed }: Confusion): Rates {
   const recall = share(caught, caught + missed);
   const precision = share(caught, caught + falseAlarms);
   // Without anomalies there is nothing to find; with none of them flagged, F1 is 0 by its definition.
-  const f1 = caught + missed === 0 ? null : (2 * caught) / (2 * caught + missed + falseAlarms);
+  const f1 = caught + missed === 0 ? null : (2 * caught) / (2 * caught + falseAlarms + missed);
   return { recall, precision, f1, falseAlarmRate: share(falseAlarms, falseAlarms + passed) };
 }
 
@@ -83,15 +109,28 @@ const SAME_COST = 1 + 1e-12;
 /** The threshold of lowest cost on these images: the largest score that it leaves normal, or just below the smallest score
  *  where everything is to be flagged. Ties go to the higher one. */
 export function cheapest(scores: Scores, costs: Costs): { threshold: number; cost: number } | null {
+  const falling = [...scores.images].sort((a, b) => b.score - a.score);
+  if (falling.length === 0) return null;
+  const all = weightsAt(scores, -Infinity);
+  let [caught, falseAlarms] = [0, 0];
   let best: { threshold: number; cost: number } | null = null;
-  const all = ascending([...scores.normals, ...scores.anomalies]);
-  if (all.length === 0) return null;
-  const thresholds = [nextDown(all[0]!), ...all.filter((score, i) => score !== all[i + 1])];
-  for (const threshold of thresholds) {
-    const cost = costPerThousand(rates(confusionAt(scores, threshold)), costs);
-    if (cost !== null && (best === null || cost <= best.cost * SAME_COST)) best = { threshold, cost };
+  falling.forEach((image, i) => {
+    // Images of equal score are flagged together.
+    if (image.score !== falling[i - 1]?.score) consider(image.score);
+    if (image.kind === null) falseAlarms += image.weight;
+    else caught += image.weight;
+  });
+  consider(nextDown(falling.at(-1)!.score));
+  return best === null ? null : exactly(best);
+
+  function consider(threshold: number): void {
+    const cost = costPerThousand(rates({ caught, missed: all.caught - caught, falseAlarms, passed: all.falseAlarms - falseAlarms }), costs);
+    if (cost !== null && (best === null || cost * SAME_COST < best.cost)) best = { threshold, cost };
   }
-  return best;
+  /** With the cost as it is shown where the threshold is moved there. */
+  function exactly({ threshold }: { threshold: number }): { threshold: number; cost: number } {
+    return { threshold, cost: costPerThousand(rates(weightsAt(scores, threshold)), costs)! };
+  }
 }
 
 /** The next score above (or below) `threshold` at which a verdict changes, or null. `all`: ascending. */

@@ -3,7 +3,7 @@
 import { getContext, setContext } from "svelte";
 import { EVERYTHING, type Filter } from "../numbers/gallery";
 import { ascending } from "../numbers/sorted";
-import { type Costs, scoresOf } from "../numbers/verdicts";
+import { type Costs, prevalenceOf, scoresOf } from "../numbers/verdicts";
 import type { ImageData, ReportData } from "./data";
 import { shortAddress } from "./read";
 
@@ -39,10 +39,8 @@ export class Session {
     this.allScores = ascending(report.images.map((image) => image.score));
     this.byId = new Map(report.images.map((image) => [image.id, image]));
     this.threshold = report.detector.threshold;
-    const { normals, anomalies } = this.scores;
-    if (normals.length > 0 && anomalies.length > 0) {
-      this.costs.prevalence = Number((anomalies.length / (normals.length + anomalies.length)).toPrecision(2));
-    }
+    const prevalence = prevalenceOf(this.scores);
+    if (prevalence > 0) this.costs.prevalence = Number(prevalence.toPrecision(2));
     this.sheetAddress = report.thumbnails === null ? null : shortAddress(report.thumbnails.sheet);
     let last = 0;
     for (const image of report.images) {

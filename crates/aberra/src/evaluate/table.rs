@@ -113,6 +113,14 @@ impl Evaluation {
             .map(number),
         );
         grid.write(f)?;
+        if self.data.labels.iter().any(|count| count.groups < count.images) {
+            wrapped(
+                f,
+                "  ",
+                "  ",
+                "The matrix counts images; these rates, and recall by kind, count each group once.",
+            )?;
+        }
         reason(f, &verdicts.precision)
     }
 

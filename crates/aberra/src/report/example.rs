@@ -19,6 +19,7 @@ pub(crate) fn report() -> ReportData {
         name: format!("folder/{id}.png"),
         kind: (id == 1).then(|| "scratch".to_owned()),
         group: id,
+        weight: 1.0,
         width: 64,
         height: 48,
         score: id as f64,

@@ -173,7 +173,7 @@ impl Detector {
         let lean = members.len() > MOST_THUMBNAILS;
         let images = seen.into_iter().zip(near).enumerate().map(|(at, (seen, near))| {
             let mut image = image_data(scored.rows[at], seen, components.as_ref().ok())?;
-            (image.id, image.thumbnail) = (at, numbers[at]);
+            (image.id, image.weight, image.thumbnail) = (at, scored.weights[at], numbers[at]);
             image.nearest = near.iter().map(|near| near_data(near, &normals)).collect();
             if !lean || as_thumbnails[at] {
                 measurements(self, &mut image, scored.rows[at].1, &ranks);
@@ -296,6 +296,7 @@ fn image_data(
         name: row.name.clone(),
         kind: row.label.kind().map(str::to_owned),
         group: row.group,
+        weight: 1.0,
         width: seen.width,
         height: seen.height,
         score: scored.score,

@@ -27,12 +27,13 @@ pub(super) fn summary(
     });
     lines.push(match &data.realised_false_alarm_rate {
         Metric::Known(rate) => format!(
-            "On {} of {} it raised {} false {}: {} where each group counts once.",
+            "On {} of {} it raised {} false {}: {}{}.",
             size(data.normals),
             data.data_name,
             evaluation.verdicts.confusion.false_positives,
             if evaluation.verdicts.confusion.false_positives == 1 { "alarm" } else { "alarms" },
-            percent_interval(rate)
+            percent_interval(rate),
+            if has_groups(data.normals) { " over one image of each group" } else { "" }
         ),
         Metric::Unavailable { .. } => {
             format!("{} holds no normal images to measure false alarms on.", data.data_name)
@@ -40,10 +41,11 @@ pub(super) fn summary(
     });
     lines.push(match &data.recall {
         Metric::Known(recall) => format!(
-            "Of {} it found {}: {}.",
+            "Of {} it found {}: {}{}.",
             size_of(data.anomalies, "anomalous image"),
             evaluation.verdicts.confusion.true_positives,
-            percent_interval(recall)
+            percent_interval(recall),
+            if has_groups(data.anomalies) { " where each group counts once" } else { "" }
         ),
         Metric::Unavailable { .. } => format!(
             "{} holds no anomalous images: how well the detector finds any cannot be said, only how often it is wrong \
@@ -59,6 +61,11 @@ pub(super) fn summary(
         ));
     }
     lines
+}
+
+/// Whether some group has several images, so that a rate is not that of counts.
+fn has_groups(size: PartSize) -> bool {
+    size.groups < size.images
 }
 
 fn percent_interval(interval: &Interval) -> String {

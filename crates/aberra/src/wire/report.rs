@@ -102,9 +102,9 @@ pub struct EvaluationData {
     pub average_precision: Metric<Interval>,
     /// Area under the ROC curve without near-copies of the detector's own normals; none where there are none.
     pub auroc_without_leaked: Option<Metric<Interval>>,
-    /// Share of normals above the detector's threshold, each group of near-copies counted once.
+    /// Share of normals above the detector's threshold, over one image of each group: a seeded random member.
     pub realised_false_alarm_rate: Metric<Interval>,
-    /// Share of anomalous images above the detector's threshold.
+    /// Share of anomalous images above the detector's threshold, each image counted with its `weight`.
     pub recall: Metric<Interval>,
     /// Each kind of anomaly against all normals.
     pub kinds: Vec<KindData>,
@@ -144,7 +144,7 @@ pub struct KindData {
     pub auroc: Metric<Interval>,
     /// Average precision.
     pub average_precision: Metric<Interval>,
-    /// Share of its images above the threshold.
+    /// Share of its images above the threshold, each group counted once.
     pub recall: Metric<f64>,
 }
 
@@ -268,6 +268,9 @@ pub struct ImageData {
     pub kind: Option<String>,
     /// Its group's number.
     pub group: usize,
+    /// How much it counts in rates, above 0 and at most 1: one over the images of its group that are of its class
+    /// (normal or anomalous), so that each group counts once in each class.
+    pub weight: f64,
     /// The image's own width, in pixels.
     pub width: usize,
     /// The image's own height, in pixels.
