@@ -224,7 +224,7 @@ function memberCard(name, latent) {
   const features = name === "features";
   return {
     name, family: name.replace(/<[^>]*>/g, ""), preset: name === "vqvae" ? null : "small", precision: features ? null : "f32",
-    embedding_dimensions: features ? null : latent, parameters: features ? 0 : 412345, best_epoch: features ? 0 : 46,
+    embedding_dimensions: features ? null : latent, parameters: features ? 0 : 412345, best_epoch: features ? 0 : 46, standardized_shift: features ? null : 1.384,
   };
 }
 

@@ -88,6 +88,7 @@ pub(crate) fn report() -> ReportData {
                 embedding_dimensions: Some(2),
                 parameters: 10,
                 best_epoch: 3,
+                standardized_shift: Some(2.5),
             }],
             parameters: 10,
             device: Some("cpu".to_owned()),

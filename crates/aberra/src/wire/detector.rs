@@ -66,6 +66,9 @@ pub struct MemberCard {
     pub parameters: usize,
     /// Epochs after which its weights were taken; 0 where its family does not train in epochs.
     pub best_epoch: usize,
+    /// The standardised mean shift of the scorer when synthetic anomalies are drawn into held-out normals; none where it did
+    /// not choose the weights.
+    pub standardized_shift: Option<f64>,
 }
 
 /// What a threshold guarantees about false alarms.
@@ -134,6 +137,7 @@ fn members(detector: &Detector) -> Vec<MemberCard> {
                 embedding_dimensions: named.member.reference().map(|reference| reference.dimensions()),
                 parameters: provenance.parameters,
                 best_epoch: provenance.best_epoch,
+                standardized_shift: provenance.standardized_shift,
             }
         })
         .collect()
