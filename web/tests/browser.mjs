@@ -191,6 +191,29 @@ await run("no reconstruction", async () => {
   await page.context().close();
 });
 
+await run("no map", async () => {
+  const page = await open("no-map", "image/99");
+  await page.waitForSelector(".side figure");
+  expect((await page.locator(".side figure").count()) === 1, "there is one picture without a reconstruction and a map");
+  const text = await page.locator("main").innerText();
+  expect(text.includes("No reconstruction or heat map") && !text.includes("pixel threshold"), "nothing is said of a map that there is not");
+  await accessible(page, "without a map");
+  await shot(page, "no-map-image-99");
+  await at(page, "overview");
+  expect((await page.locator("main").innerText()).includes("The detector makes no maps"), "the overview says why pixels are not measured");
+  await page.context().close();
+});
+
+await run("weights", async () => {
+  const page = await open("typical", "overview");
+  const recall = async () => (await page.locator("main").innerText()).match(/Anomalies found\s+([\d.]+)/)?.[1];
+  const overview = await recall();
+  await at(page, "threshold");
+  expect(overview !== undefined && (await page.locator('[data-live="Recall"]').innerText()).startsWith(overview), `the threshold view has the overview's recall, ${overview} %`);
+  expect((await page.locator("main").innerText()).includes("count each group of near-copies once"), "what is counted is said");
+  await page.context().close();
+});
+
 await run("embedding space", async () => {
   for (const colorScheme of ["light", "dark"]) {
     const page = await open("typical", "embedding", { colorScheme });
@@ -220,7 +243,7 @@ await run("embedding space", async () => {
   }
 });
 
-for (const variant of ["no-anomalies", "one-image", "hostile", "latent-1", "latent-2", "bare", "members", "no-reconstruction"]) {
+for (const variant of ["no-anomalies", "one-image", "hostile", "latent-1", "latent-2", "bare", "members", "no-reconstruction", "no-map"]) {
   await run(variant, async () => {
     const page = await open(variant, "overview");
     for (const view of ["overview", "training", "threshold", "images", "image/0", "embedding", "compare"]) {

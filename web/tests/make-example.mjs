@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { drawPhantom, errorPicture, outlinePath, picture, sheet } from "./phantom-pictures.mjs";
 
-export const VARIANTS = ["typical", "no-anomalies", "one-image", "many", "hostile", "latent-1", "latent-2", "bare", "members", "no-reconstruction"];
+export const VARIANTS = ["typical", "no-anomalies", "one-image", "many", "hostile", "latent-1", "latent-2", "bare", "members", "no-reconstruction", "no-map"];
 
 const KINDS = ["spot", "scratch", "missing part"];
 const described = (about, unit = "") => ({ about, unit, direction: "higher-is-unusual" });
@@ -47,10 +47,11 @@ export function example(variant) {
   const latent = variant === "latent-1" ? 1 : variant === "latent-2" ? 2 : 16;
   const components = Math.min(latent, 10);
   const masks = variant !== "bare";
-  const members = variant === "members" ? ["vae", "vqvae"] : variant === "no-reconstruction" ? ["features"] : ["vae"];
+  const members = variant === "members" ? ["vae", "vqvae"] : ["no-reconstruction", "no-map"].includes(variant) ? ["features"] : ["vae"];
   const shape = variant === "no-reconstruction" ? { height: 48, width: 64, channels: 1 } : { height: 64, width: 64, channels: 1 };
   const measurements = [...members, "image"].flatMap((member) => Object.entries(MEASUREMENTS[member]).map(([name, one]) => ({ name: `${member}.${name}`, ...one })));
-  const embeds = variant !== "no-reconstruction";
+  const embeds = !members.includes("features");
+  const maps = variant !== "no-map";
   const calibration = Array.from({ length: 99 }, () => 1.1 + 0.55 * normal()).sort((a, b) => a - b);
   const threshold = calibration[94];
 
@@ -66,14 +67,14 @@ export function example(variant) {
       name,
       kind: variant === "hostile" && kind !== null ? `<b>${kind}</b>` : kind,
       group: Math.floor(i / 1.3),
-      width: i % 5 === 0 ? 480 : 640,
       weight: 1,
+      width: i % 5 === 0 ? 480 : 640,
       height: i % 5 === 0 ? 1200 : 480,
       score,
       p_value: variant === "bare" ? null : (1 + calibration.filter((one) => one >= score).length) / (1 + calibration.length),
       anomalous: score > threshold,
       leaked: i % 41 === 7,
-      anomalous_share: Math.min(1, Math.max(0, 0.01 + shift * 0.02 + 0.008 * normal())),
+      anomalous_share: !maps ? null : Math.min(1, Math.max(0, 0.01 + shift * 0.02 + 0.008 * normal())),
       evidence: Object.fromEntries(measurements.map(({ name }, k) => [name, (k + 1) * 0.31 * Math.exp(0.2 * normal() + shift * 0.2)])),
       evidence_percentiles: Object.fromEntries(measurements.map(({ name, direction }, k) => [name, percentile(direction === "context" ? 0.4 * uniform() : shift * LIFTS[k % LIFTS.length])])),
       scores: { fusion: score, mse: score * 0.5 + 0.4 * normal(), peak: score * 0.9 + 0.3 * normal() },
@@ -84,13 +85,13 @@ export function example(variant) {
     });
   }
 
-  const pictured = new Set([...images].sort((a, b) => Math.abs(a.score - threshold) - Math.abs(b.score - threshold)).slice(0, 60).map((image) => image.id));
   // Each group counts once in each class.
   const classOf = ({ group, kind }) => `${group} ${kind === null}`;
   const inClass = new Map();
   for (const image of images) inClass.set(classOf(image), (inClass.get(classOf(image)) ?? 0) + 1);
   for (const image of images) image.weight = 1 / inClass.get(classOf(image));
 
+  const pictured = new Set([...images].sort((a, b) => Math.abs(a.score - threshold) - Math.abs(b.score - threshold)).slice(0, 60).map((image) => image.id));
   for (const image of [...images].sort((a, b) => b.score - a.score).slice(0, 60)) pictured.add(image.id);
   const side = shape.width;
   const canvases = [];
@@ -106,7 +107,7 @@ export function example(variant) {
     image.pictures = {
       input: picture(drawn.pixels, side, shape.height),
       reconstruction: embeds ? picture(drawn.smooth, side, shape.height) : null,
-      error: errorPicture(drawn, side, shape.height),
+      error: maps ? errorPicture(drawn, side, shape.height) : null,
       mask_path: masks && image.kind !== null ? outlinePath(drawn.mask, side) : null,
     };
     if (!embeds) continue;
@@ -121,9 +122,9 @@ export function example(variant) {
   const when = (ok, value, reason = why) => (ok ? value : { unavailable: reason });
   const interval = (value, half) => ({ value, low: Math.max(0, value - half), high: Math.min(1, value + half) });
   const flagged = (list) => list.filter((image) => image.anomalous).length;
-  const normalImages = images.filter((image) => image.kind === null);
   const weight = (list) => list.reduce((sum, image) => sum + image.weight, 0);
   const rate = (list) => weight(list.filter((image) => image.anomalous)) / Math.max(1, weight(list));
+  const normalImages = images.filter((image) => image.kind === null);
   const anomalous = images.filter((image) => image.kind !== null);
   const area = bothClasses ? auroc(normalImages, anomalous) : 0;
   const curves = bothClasses ? curvesOf(images, weight(normalImages), weight(anomalous)) : { roc: { fpr: [], tpr: [], tpr_low: [], tpr_high: [] }, pr: { recall: [], precision: [], precision_low: [], precision_high: [] } };
@@ -153,7 +154,7 @@ export function example(variant) {
     warnings: bothClasses ? ["7 test images are near-copies of images that the detector was made from; without them the AUROC is lower.", "The file size alone reaches an AUROC of 0.81: the classes may differ in how they were saved."] : [],
     detector: {
       name: hostile ? "<i>detector</i>.aberra" : "detector.aberra", hash: "b3:7f3a9c0d12e4", aberra_version: "0.1.0", made_from: "parts/train", scorer: "fusion",
-      input: shape, members: members.map((member) => memberCard(hostile ? "<i>vae</i>" : member, latent)), parameters: 412345 * members.length, device: variant === "bare" ? null : "cpu", pixel_threshold: errorMax / 2,
+      input: shape, members: members.map((member) => memberCard(hostile ? "<i>vae</i>" : member, latent)), parameters: 412345 * members.length, device: variant === "bare" ? null : "cpu", pixel_threshold: maps ? errorMax / 2 : null,
       train: { images: 640, groups: 500 }, fit: { images: 70, groups: 56 }, calibration: { images: 120, groups: 99 },
       threshold, calibration_scores: variant === "bare" ? [] : calibration,
       promise: { text: "On average at most 5 % of new normal images are false alarms, if they are like those of the calibration.", false_alarm_rate: 0.05, confidence: null },
@@ -172,7 +173,7 @@ export function example(variant) {
       recall: when(anomalies > 0, interval(rate(anomalous), 0.07), "the test set holds no anomalies"),
       kinds,
       shortcuts: bothClasses ? [{ name: "file size", auroc: 0.81 }, { name: "width and height", auroc: 0.53 }, { name: "mean brightness", auroc: 0.58 }] : [],
-      pixels: when(masks && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, images_with_mask: anomalies }, masks ? why : "no image of the test set has a mask"),
+      pixels: when(masks && maps && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, images_with_mask: anomalies }, !maps ? "the detector makes no maps" : masks ? why : "no image of the test set has a mask"),
       ...curves,
     },
     training: variant === "bare" || variant === "one-image" ? { unavailable: "the detector was saved without its run folder, so there is no history" } : members.filter((member) => member !== "features").map((member) => history(member, normal, side)),

@@ -1,151 +1,21 @@
 //! A family, a measurement and a scorer that nothing else knows go through scoring, evaluation, explanation, wire and report
-//! by what they say of themselves. The member has neither embedding nor reconstruction.
+//! by what they say of themselves, with a map and without one.
 
-use std::sync::Arc;
-
-use aberra_metrics::calibrate::{Calibration, Criterion};
-use aberra_models::measure::{Descriptor, Inference, Want};
-use aberra_models::{Inputs, Member, Settings, Shape, Tensors};
-
-use crate::dataset::{Dataset, OpenOptions, Sketch};
-use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
+use crate::Detector;
+use crate::detector::Part;
 use crate::evaluate::Evaluation;
 use crate::explain::{EvidenceRanks, find_normals, heat_map_png, network_input, sheet_png, story_png};
 use crate::image::{Limits, decode, read};
-use crate::member_settings::{MemberSettings, Models};
-use crate::members::{Members, NamedMember};
-use crate::phantom::{PhantomDataset, write_dataset};
-use crate::report::ReportOptions;
-use crate::score::{FittedScorer, Kind, Normals, Sample, ScorerKind};
+use crate::report::{PictureFormat, ReportOptions};
+use crate::score::{Sample, ScorerKind};
+use crate::testing::{FAMILY, Far, dataset, detector};
 use crate::wire::{DetectorCard, Explanation};
-use crate::{Result, TrainConfig};
-
-/// The family.
-const FAMILY: &str = "mean-image";
-
-/// Its one measurement.
-const DISTANCE: &[Descriptor] =
-    &[Descriptor::unusual("distance", "intensity", "mean difference from the mean image")];
-
-#[derive(Debug)]
-struct MeanImage {
-    mean: Vec<f32>,
-    shape: Shape,
-}
-
-impl Member for MeanImage {
-    fn descriptors(&self) -> &[Descriptor] {
-        DISTANCE
-    }
-
-    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
-        let infer = |input: &&[f32]| {
-            let map: Vec<f32> = input.iter().zip(&self.mean).map(|(x, m)| (x - m).abs()).collect();
-            let sum: f64 = map.iter().map(|&difference| f64::from(difference)).sum();
-            let measurements = vec![sum / map.len() as f64];
-            Inference { measurements, map: want.map.then_some(map), ..Inference::default() }
-        };
-        self.shape.check(inputs[0])?;
-        Ok(inputs.iter().map(infer).collect())
-    }
-
-    fn tensors(&self) -> Tensors {
-        Tensors::new()
-    }
-
-    fn parameter_count(&self) -> usize {
-        self.mean.len()
-    }
-}
-
-/// The scorer: the distance, in distances of normals.
-struct Far;
-
-impl ScorerKind for Far {
-    type Parameters = f64;
-
-    const NAME: &'static str = "far";
-    const ABOUT: &'static str = "distance over that of normals";
-
-    fn fit(normals: &Normals<'_>) -> Result<f64> {
-        let distance = normals.require(Self::NAME, "distance")?;
-        Ok(normals.samples().map(|one| one.get(&distance)).sum::<f64>() / normals.len() as f64)
-    }
-
-    fn score(usual: &f64, sample: &Sample<'_>) -> f64 {
-        sample.get("grey.distance") / usual
-    }
-}
-
-/// A detector of the first 30 samples, ten of each part.
-fn detector(dataset: &Dataset) -> Detector {
-    let settings = Settings::from_iter([("power".to_owned(), 1.0.into())]);
-    let member = MemberSettings { name: "grey".to_owned(), family: FAMILY.to_owned(), seed: None, settings };
-    let mut config = TrainConfig { scorer: Far::NAME.to_owned(), ..TrainConfig::default() };
-    config.model = Models::new(vec![member]).unwrap();
-    config.preprocessing.size_px = 32;
-    let shape = config.input_shape();
-    let pixels: Vec<Vec<f32>> = dataset.samples[..30]
-        .iter()
-        .map(|sample| {
-            config.preprocessing.apply(&read(&sample.path, &config.limits).unwrap()).unwrap().pixels
-        })
-        .collect();
-    let mean =
-        (0..shape.len()).map(|at| pixels[..10].iter().map(|one| one[at]).sum::<f32>() / 10.0).collect();
-    let member = Arc::new(MeanImage { mean, shape });
-    let named = NamedMember { name: "grey".to_owned(), family: FAMILY.to_owned(), member };
-    let members = Members::new(vec![named], shape, None);
-    let measured = members.measure_all(&Inputs::of_pixels(shape, &pixels).unwrap(), Want::MAP).unwrap();
-    let evidence: Vec<_> = measured.iter().map(|one| one.evidence.clone()).collect();
-    let normals = Normals::new(members.descriptors(), &evidence[10..20]);
-    let far = FittedScorer::fit(&Kind::<Far>::SCORER, &normals).unwrap();
-    let scores: Vec<f64> =
-        evidence[20..].iter().map(|one| far.score(&Sample::new(members.descriptors(), one))).collect();
-    let inspection = dataset.inspect(&config.limits);
-    let part = |at: usize| [Part::Train, Part::Fit, Part::Calibration][at / 10];
-    let normals = evidence.into_iter().enumerate().map(|(at, evidence)| {
-        let sketch = Sketch::of(&inspection.get(at).unwrap().fingerprint);
-        Normal { part: part(at), sketch, evidence }
-    });
-    let size = PartSize { images: 10, groups: 10 };
-    let document = Document {
-        config,
-        measurements: members.descriptors().iter().map(|one| one.name.clone().into_owned()).collect(),
-        map_scales: None,
-        scorers: vec![far],
-        calibration: Calibration::new(&scores, None, Criterion::at_rate(0.1)).unwrap(),
-        pixel_threshold: 0.2,
-        provenance: Provenance {
-            aberra_version: "0".to_owned(),
-            dataset: "it".to_owned(),
-            train: size,
-            fit: size,
-            calibration: size,
-            device: None,
-            members: vec![MemberProvenance { parameters: 1024, best_epoch: 0, standardized_shift: None }],
-        },
-        normals: normals.collect(),
-        near_copy_similarity: 0.999,
-        kl_per_dimension: vec![Vec::new()],
-    };
-    Detector::assemble(document, members, vec![None], None)
-}
-
-fn dataset(folder: &std::path::Path) -> Dataset {
-    let phantoms =
-        PhantomDataset { seed: 3, size_px: 32, train_normals: 30, test_normals: 6, anomalies_per_kind: 1 };
-    write_dataset(folder, &phantoms).unwrap();
-    let mut dataset = Dataset::open(folder, &OpenOptions::default()).unwrap();
-    dataset.samples.sort_by_key(|sample| !sample.name.starts_with("train/"));
-    dataset
-}
 
 #[test]
 fn what_is_not_in_the_lists_goes_through_everything() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = dataset(folder.path());
-    let detector = detector(&dataset);
+    let detector = detector(&dataset, true);
     let anomaly = dataset.samples.iter().find(|sample| !sample.label.is_normal()).unwrap();
     let image = read(&anomaly.path, &Limits::default()).unwrap();
     let names: Vec<&str> = detector.descriptors().iter().map(|one| one.name.as_ref()).collect();
@@ -163,7 +33,7 @@ fn what_is_not_in_the_lists_goes_through_everything() {
         heat_map_png(&story.verdict, detector.pixel_threshold()).unwrap(),
     ];
     assert!(pictures.iter().all(|png| decode(png, &Limits::default()).is_ok()));
-    let explanation = Explanation::of(&detector, &story, 1.0).unwrap();
+    let explanation = Explanation::of(&detector, &story, 1.0);
     assert!(explanation.evidence.contains_key("grey.distance") && explanation.embedding.is_empty());
     assert_eq!(explanation.scores["far"], story.verdict.score);
     assert!(network_input(&detector, &anomaly.path).is_ok());
@@ -195,10 +65,45 @@ fn what_is_not_in_the_lists_goes_through_everything() {
 }
 
 #[test]
+fn a_detector_without_maps_is_explained_evaluated_and_reported_by_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let (detector, with_map) = (detector(&dataset, false), detector(&dataset, true));
+    let anomaly = dataset.samples.iter().find(|sample| sample.mask.is_some()).unwrap();
+    let image = read(&anomaly.path, &Limits::default()).unwrap();
+    let story = detector.explain(&image).unwrap();
+    assert_eq!(story.verdict.score, with_map.explain(&image).unwrap().verdict.score);
+    assert!(story.verdict.map.is_none() && story.anomalous_share.is_none() && story.nearest.is_empty());
+    assert!(story.evidence.iter().all(|one| one.percentile.is_some()));
+    for png in [story_png(&detector, &story, &[]), sheet_png(&[&story.verdict], 0.2, 1, 2)] {
+        assert!(decode(&png.unwrap(), &Limits::default()).is_ok());
+    }
+    let error = heat_map_png(&story.verdict, 0.2).unwrap_err();
+    assert!(error.to_string().contains("expected a verdict with a map"), "{error}");
+    let pictures = PictureFormat::of(&detector).triple(&story.verdict, 1.0).unwrap();
+    assert!(pictures.error.is_none() && pictures.reconstruction.is_none());
+    let explanation = Explanation::of(&detector, &story, 1.0);
+    assert_eq!(explanation.verdict.anomalous_share, None);
+    assert_eq!(DetectorCard::of(&detector, "it").unwrap().pixel_threshold, None);
+    assert_eq!(DetectorCard::of(&with_map, "it").unwrap().pixel_threshold, Some(0.2));
+
+    let evaluation = detector.evaluate(&dataset).unwrap();
+    assert_eq!(evaluation.pixels.reason(), Some("the detector makes no maps"));
+    assert_eq!(evaluation.ranking, with_map.evaluate(&dataset).unwrap().ranking);
+    let report = detector.report(&dataset, &evaluation, ReportOptions::default()).unwrap();
+    let images = &report.data().images;
+    assert!(images.iter().all(|image| image.anomalous_share.is_none()));
+    assert!(images.iter().filter_map(|image| image.pictures.as_ref()).all(|one| one.error.is_none()));
+    assert!(images.iter().any(|image| image.pictures.is_some()));
+    let figures = report.figures().unwrap();
+    assert!(figures.iter().any(|(name, _)| *name == "triples"));
+}
+
+#[test]
 fn a_file_of_a_family_that_is_not_in_the_list_is_refused_with_those_that_are() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("it.aberra");
-    detector(&dataset(folder.path())).save(&path).unwrap();
+    detector(&dataset(folder.path()), true).save(&path).unwrap();
     let error = Detector::load(&path).unwrap_err();
     assert!(error.path() == Some(&path) && error.to_string().contains("expected one of"), "{error}");
 }

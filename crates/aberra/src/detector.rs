@@ -174,7 +174,11 @@ impl Verdict {
     /// # Errors
     /// It was not asked for, or no member gives one.
     pub fn map(&self) -> Result<&[f32]> {
-        self.map.as_deref().ok_or_else(|| Error::input("the verdict has no map: score the image with one"))
+        self.map.as_deref().ok_or_else(|| {
+            Error::input("expected a verdict with a map, found one without").with_hint(
+                "score the image with a map, by a detector that makes one: a member of it has to give one",
+            )
+        })
     }
 
     /// The reconstruction of the first member that gives one, `[height, width, channels]`, 0 to 1.

@@ -86,6 +86,9 @@ pub mod run;
 pub mod score;
 mod store;
 mod tensor_names;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
 mod text_table;
 mod thumbnail;
 mod upgrade;

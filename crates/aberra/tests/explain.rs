@@ -71,7 +71,7 @@ fn a_story_says_what_the_verdict_rests_on() {
     let story = detector.explain(&image).unwrap();
     let verdict = detector.score(std::slice::from_ref(&image)).remove(0).unwrap();
     assert_eq!(story.verdict, verdict);
-    assert!((0.0..=1.0).contains(&story.anomalous_share));
+    assert!((0.0..=1.0).contains(&story.anomalous_share.unwrap()));
     assert_eq!(story.nearest.len(), 5);
     assert!(story.nearest.windows(2).all(|pair| pair[0].distance <= pair[1].distance));
     let is_train = |near: &aberra::explain::NearNormal| detector.normals()[near.normal].part == Part::Train;

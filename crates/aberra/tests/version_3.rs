@@ -103,7 +103,7 @@ fn compare(close: impl Fn(&str, f64, f64) -> bool) {
             let pixel = 1.0 / (story.window.height * story.window.width) as f64;
             check(
                 &format!("{name} anomalous share"),
-                story.anomalous_share / pixel,
+                story.anomalous_share.unwrap() / pixel,
                 image.anomalous_share / pixel,
             );
             let nearest: Vec<usize> = story.nearest.iter().map(|near| near.normal).collect();

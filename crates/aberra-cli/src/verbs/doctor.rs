@@ -125,7 +125,7 @@ fn suspects(detector: &Detector, dataset: &Dataset, limits: &Limits) -> Vec<Susp
     detector.score_files(paths, limits, FILES_CHUNK, Want::MEASUREMENTS, |path, verdict| {
         counter.advance();
         let name = names.next().unwrap_or_default();
-        match verdict.and_then(|verdict| VerdictCard::of(detector, &verdict, verdict.threshold)) {
+        match verdict.map(|verdict| VerdictCard::of(detector, &verdict, verdict.threshold)) {
             Ok(card) => suspects.push(Suspect { name, verdict: output::verdict(card.anomalous), card }),
             // Files that cannot be read are in the report; images that can be read but not used are not.
             Err(error) => output::warning(&format!("skipped {}", named(&path, &error))),

@@ -52,8 +52,8 @@ struct ExplainedFile<'a> {
     scorer: &'a str,
     #[serde(flatten)]
     explanation: Explanation,
-    /// Values of the map above it are marked.
-    pixel_threshold: f64,
+    /// Values of the map above it are marked; none where the detector makes no maps.
+    pixel_threshold: Option<f64>,
     /// Where the picture was written.
     picture: Option<String>,
 }
@@ -120,11 +120,9 @@ fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNo
                 )
             ),
         ),
-        (
-            "marked",
-            format!("{} of the image lies above the pixel threshold", output::percent(story.anomalous_share)),
-        ),
     ];
+    let marked = |share| format!("{} of the image lies above the pixel threshold", output::percent(share));
+    rows.extend(story.anomalous_share.map(|share| ("marked", marked(share))));
     if let Some(file) = &args.out {
         rows.push(("picture", file.display().to_string()));
     }
@@ -163,7 +161,7 @@ fn describe<'a>(
     story: &Story,
     near: &[FoundNormal],
 ) -> Result<ExplainedFile<'a>, CommandError> {
-    let mut explanation = Explanation::of(detector, story, story.verdict.threshold)?;
+    let mut explanation = Explanation::of(detector, story, story.verdict.threshold);
     if let (Ok(components), Some(embedding)) =
         (principal_components(detector, COMPONENTS), story.verdict.embedding())
     {
@@ -179,7 +177,37 @@ fn describe<'a>(
         path: args.image.to_string_lossy().into_owned(),
         scorer: &detector.config().scorer,
         explanation,
-        pixel_threshold: detector.pixel_threshold(),
+        pixel_threshold: detector.gives().map.then(|| detector.pixel_threshold()),
         picture: args.out.as_deref().map(|file| file.to_string_lossy().into_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use aberra::image::{Limits, read};
+    use aberra::testing;
+
+    use super::*;
+
+    #[test]
+    fn a_detector_without_map_and_embedding_is_explained_by_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = testing::dataset(folder.path());
+        let detector = testing::detector(&dataset, false);
+        let image = dataset.samples.last().unwrap().path.clone();
+        let story = detector.explain(&read(&image, &Limits::default()).unwrap()).unwrap();
+        let args = ExplainArgs {
+            detector: DetectorArgs { detector: "bare.aberra".into() },
+            image,
+            out: None,
+            data: None,
+            json: JsonArgs { json: true },
+        };
+        let text = words(&args, &detector, &story, &[]);
+        assert!(text.contains("grey.distance") && text.contains("p-value"), "{text}");
+        assert!(!text.contains("pixel threshold") && !text.contains("Nearest"), "{text}");
+        let told = serde_json::json!(describe(&args, &detector, &story, &[]).unwrap());
+        assert_eq!((&told["pixel_threshold"], &told["verdict"]["anomalous_share"]), (&().into(), &().into()));
+        assert_eq!((&told["embedding"], &told["nearest"]), (&serde_json::json!([]), &serde_json::json!([])));
+    }
 }

@@ -75,7 +75,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         ("scorer", card.scorer),
         ("threshold", output::number(card.threshold)),
         ("promise", card.promise.text),
-        ("pixel threshold", output::number(card.pixel_threshold)),
+        ("pixel threshold", card.pixel_threshold.map_or("none: no maps".to_owned(), output::number)),
         ("thumbnails", if config.keep_thumbnails { "kept" } else { "none" }.to_owned()),
     ]);
     Ok(output::aligned(&rows))

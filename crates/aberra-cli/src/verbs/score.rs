@@ -59,6 +59,12 @@ pub(crate) struct ScoreArgs {
 pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     let detector = Detector::load(&args.detector.detector)?;
     if let Some(folder) = &args.heatmaps {
+        if !detector.gives().map {
+            return Err(CommandError::new(
+                "--heatmaps: expected a detector that makes maps, found one without",
+            )
+            .with_hint("score without --heatmaps"));
+        }
         fs::create_dir_all(folder).map_err(|error| CommandError::at(folder, error))?;
     }
     let mut rows = Rows::open(format(args), args.out.as_deref())?;
@@ -149,7 +155,7 @@ fn write(
     if let Some(file) = &heatmap {
         output::write_whole(file, &heat_map_png(verdict, detector.pixel_threshold())?)?;
     }
-    let card = VerdictCard::of(detector, verdict, verdict.threshold)?;
+    let card = VerdictCard::of(detector, verdict, verdict.threshold);
     rows.write(&Row::new(path, card, heatmap.as_deref()))
 }
 

@@ -102,7 +102,7 @@ pub(super) async fn score(
     let judged = judge(&shared, &served, &headers, body, Want::MAP).await?;
     let images: Vec<ScoreResult> = judged
         .into_iter()
-        .map(|(name, verdict)| match verdict.and_then(|verdict| card(&served, &verdict, threshold)) {
+        .map(|(name, verdict)| match verdict.map(|verdict| card(&served, &verdict, threshold)) {
             Ok(verdict) => ScoreResult { name, error: None, verdict: Some(verdict) },
             Err(error) => ScoreResult { name, error: Some(error), verdict: None },
         })
@@ -184,14 +184,14 @@ async fn judge(
     Ok(names.into_iter().zip(verdicts).collect())
 }
 
-fn card(served: &ServedDetector, verdict: &Verdict, threshold: f64) -> Result<VerdictCard, ImageProblem> {
-    VerdictCard::of(&served.detector, verdict, threshold).map_err(|error| ImageProblem::of(&error))
+fn card(served: &ServedDetector, verdict: &Verdict, threshold: f64) -> VerdictCard {
+    VerdictCard::of(&served.detector, verdict, threshold)
 }
 
 fn explanation(served: &ServedDetector, verdict: Verdict, threshold: f64) -> aberra::Result<Explanation> {
     let detector = &served.detector;
     let story = detector.story(verdict, &served.ranks)?;
-    let mut explanation = Explanation::of(detector, &story, threshold)?;
+    let mut explanation = Explanation::of(detector, &story, threshold);
     explanation.pictures =
         Some(PictureFormat::of(detector).triple(&story.verdict, error_scale_max(detector))?);
     if let (Some(components), Some(embedding)) = (served.components(), story.verdict.embedding()) {

@@ -266,8 +266,7 @@ fn answer(
             }
             Output::AnomalousShare => {
                 let pixel_threshold = served.detector.pixel_threshold();
-                let shares = verdicts.iter().map(|verdict| anomalous_share(verdict, pixel_threshold));
-                Values::Fp64(shares.collect::<aberra::Result<_>>().map_err(|error| Problem::of(&error))?)
+                each(&|verdict| anomalous_share(verdict, pixel_threshold))?
             }
             Output::ErrorMap => join(&|verdict| verdict.map.as_deref())?,
             Output::Reconstruction => join(&Verdict::reconstruction)?,

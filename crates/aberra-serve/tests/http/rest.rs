@@ -3,11 +3,15 @@
 use aberra::Part;
 use aberra::calibrate::Criterion;
 use aberra::explain::embeddings_of;
+use aberra::image::{Limits, decode};
+use aberra::testing;
+use aberra_serve::Server;
 use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::detectors::{LATENT, SIZE_PX};
 use crate::fixture::{Client, detector, options, png, server_of};
+use crate::openapi::assert_is;
 
 #[tokio::test]
 async fn detectors_say_what_they_are() {
@@ -27,11 +31,11 @@ async fn detectors_say_what_they_are() {
     assert_eq!(details["measurements"].as_array().unwrap().len(), detector.descriptors().len());
     assert_eq!(details["scorers"].as_array().unwrap().len(), detector.fitted_scorers().len());
     assert!(details["settings_toml"].as_str().unwrap().contains("seed = 2"));
+    assert_eq!(details["image_formats"], json!(["PNG", "JPEG", "TIFF", "BMP", "WebP"]));
 }
 
 #[tokio::test]
 async fn another_threshold_is_promised_as_the_library_does() {
-    assert_eq!(details["image_formats"], json!(["PNG", "JPEG", "TIFF", "BMP", "WebP"]));
     let client = Client::new();
     let ask = async |criterion: Value| {
         let body = json!({ "criterion": criterion }).to_string();
@@ -131,6 +135,65 @@ async fn what_a_family_does_not_have_is_said() {
     decode("plain", point).await.done();
     let refused = decode("plain", json!({"prior": {"seed": 1, "count": 1}})).await.problem(400);
     assert!(refused.contains("no prior") && refused.contains("autoencoder"), "{refused}");
+}
+
+/// The family has neither embedding nor reconstruction nor map.
+#[tokio::test]
+async fn a_detector_without_embedding_space_and_map_is_served_by_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let detector = testing::detector(&testing::dataset(folder.path()), false);
+    let verdict = detector.score(&[decode(&png(0), &Limits::default()).unwrap()]).remove(0).unwrap();
+    let server = Server::new(vec![("bare".to_owned(), detector)], options()).unwrap();
+    let client = Client::of(&server);
+    let base = "/api/v1/detectors/bare";
+    let details = client.get(base).await.done();
+    assert_eq!(
+        (&details["pixel_threshold"], &details["members"][0]["embedding_dimensions"]),
+        (&Value::Null, &Value::Null)
+    );
+    let refused = client.get(&format!("{base}/latent")).await.problem(404);
+    assert!(refused.contains("embedding space"), "{refused}");
+    let body = json!({"prior": {"seed": 1, "count": 1}}).to_string();
+    client.post(&format!("{base}/decode"), body).await.problem(404);
+
+    let scored = client.post(&format!("{base}/score"), png(0)).await.done();
+    assert_is("ScoreResponse", &scored);
+    let scored = &scored["images"][0]["verdict"];
+    assert_eq!((&scored["score"], &scored["anomalous_share"]), (&json!(verdict.score), &Value::Null));
+    let explained = client.post(&format!("{base}/explain"), png(0)).await.done();
+    assert_is("ExplainResponse", &explained);
+    let explained = &explained["images"][0]["explanation"];
+    assert_eq!(explained["verdict"], *scored);
+    assert_eq!(
+        (&explained["embedding"], &explained["nearest"], &explained["pca"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    let pictures = &explained["pictures"];
+    assert!(
+        pictures["input"].is_string() && pictures["error"].is_null() && pictures["reconstruction"].is_null()
+    );
+    assert!(explained["evidence_percentiles"]["grey.distance"].is_number());
+
+    // The Open Inference Protocol offers the outputs that there are, and no others.
+    let metadata = client.get("/v2/models/bare").await.done();
+    let outputs: Vec<&Value> =
+        metadata["outputs"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(outputs, ["score", "p_value", "threshold", "anomalous"]);
+    let pixels = vec![0.5; 32 * 32];
+    let input = json!({"name": "pixels", "datatype": "FP32", "shape": [1, 32, 32, 1], "data": pixels});
+    let infer = async |more: Value| {
+        let mut request = json!({ "inputs": [input] });
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        client.post("/v2/models/bare/infer", request.to_string()).await
+    };
+    let answer = infer(json!({})).await.done();
+    let names: Vec<&Value> = answer["outputs"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, outputs);
+    let refused = infer(json!({"outputs": [{"name": "error_map"}]})).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(
+        String::from_utf8_lossy(&refused.body).contains("of score, p_value, threshold, anomalous, found")
+    );
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ async fn an_explanation_is_the_librarys() {
     let answer = client.post("/api/v1/detectors/first/explain", png(9)).await.done();
     let explained = &answer["images"][0]["explanation"];
     assert_eq!(explained["verdict"]["score"], story.verdict.score);
-    assert_eq!(explained["verdict"]["anomalous_share"], story.anomalous_share);
+    assert_eq!(explained["verdict"]["anomalous_share"], story.anomalous_share.unwrap());
     assert_eq!(explained["evidence"].as_object().unwrap().len(), story.evidence.len());
     for one in &story.evidence {
         assert_eq!(explained["evidence"][&one.name], one.value);

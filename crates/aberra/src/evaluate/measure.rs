@@ -55,7 +55,8 @@ pub(super) fn measure(
     job: &mut Job<'_>,
 ) -> Result<Measured> {
     let known = Known::to(detector);
-    let masks = masks && members.iter().any(|&index| dataset.samples[index].mask.is_some());
+    let masks =
+        masks && detector.gives().map && members.iter().any(|&index| dataset.samples[index].mask.is_some());
     let reader = Reader { detector, dataset, known: &known, masks };
     let not_read = || Err("not part of this evaluation".to_owned());
     let mut measured = Measured {

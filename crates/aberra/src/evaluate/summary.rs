@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aberra_metrics::weights::group_weights;
-use aberra_models::Shape;
 use rand::RngExt;
 
 use super::evaluation::{
@@ -113,7 +112,7 @@ pub(super) fn summarize(
             .map(|scorer| all.scorer(scorer.name(), own, settings))
             .collect(),
         shortcuts,
-        pixels: pixel_figures(pixels, detector.input_shape()),
+        pixels: pixel_figures(pixels, detector),
         warnings: Vec::new(),
         measurements: detector.descriptors().to_vec(),
         images,
@@ -335,8 +334,13 @@ fn kinds(images: &[ImageRow], settings: BootstrapSettings) -> Vec<KindRow> {
     kinds.into_iter().map(row).collect()
 }
 
-fn pixel_figures(counts: Option<PixelCounts>, input: Shape) -> Metric<Pixels> {
-    let Some(counts) = counts else { return Metric::new(None, "no masks") };
+fn pixel_figures(counts: Option<PixelCounts>, detector: &Detector) -> Metric<Pixels> {
+    let Some(counts) = counts else {
+        return Metric::new(
+            None,
+            if detector.gives().map { "no masks" } else { "the detector makes no maps" },
+        );
+    };
     if counts.masked == 0 {
         return Metric::new(None, "no scored anomalous image has a usable mask");
     }
@@ -347,7 +351,7 @@ fn pixel_figures(counts: Option<PixelCounts>, input: Shape) -> Metric<Pixels> {
         _ => "no normal pixels",
     };
     Metric::Known(Pixels {
-        input,
+        input: detector.input_shape(),
         masked,
         normals,
         without_mask,

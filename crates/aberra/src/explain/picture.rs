@@ -25,10 +25,11 @@ const BAR_LENGTH: i32 = 420;
 /// Side of a nearest normal's picture.
 const NEAR_SIDE: i32 = 96;
 
-/// Draws a story as a PNG. `near` are its nearest training normals, with pictures where these were found.
+/// Draws a story as a PNG: what the detector gives of it. `near` are its nearest training normals, with pictures where these
+/// were found.
 ///
 /// # Errors
-/// A verdict without a map.
+/// A picture that cannot be drawn.
 pub fn story_png(detector: &Detector, story: &Story, near: &[FoundNormal]) -> Result<Vec<u8>> {
     let verdict = &story.verdict;
     let Shape { height, width, .. } = verdict.shape;
@@ -36,24 +37,31 @@ pub fn story_png(detector: &Detector, story: &Story, near: &[FoundNormal]) -> Re
         let channels = (pixels.len() / verdict.shape.area().max(1)).max(1);
         Image::from_pixels(pixels, height, width, channels)
     };
-    let heat = colored(verdict.map()?, detector.pixel_threshold());
-    let heat = heat.into_iter().map(|value| f32::from(value) / 255.0).collect();
+    let heat = verdict.map.as_deref().and_then(|map| {
+        let heat = colored(map, detector.pixel_threshold());
+        picture(heat.into_iter().map(|value| f32::from(value) / 255.0).collect())
+    });
     let reconstruction = verdict.reconstruction().and_then(|pixels| picture(pixels.to_vec()));
-    let pictures = [picture(verdict.input.clone()), reconstruction, picture(heat)];
+    let pictures = [
+        ("network input", picture(verdict.input.clone())),
+        ("reconstruction", reconstruction),
+        ("map", heat),
+    ];
+    let pictures =
+        pictures.into_iter().filter_map(|(name, picture)| Some((name, picture?))).collect::<Vec<_>>();
     let height = EVIDENCE_TOP + 60 + ROW * story.evidence.len() as i32 + MARGIN;
     figure(WIDTH, height as u32, |area| {
-        for (position, (name, picture)) in
-            ["network input", "reconstruction", "map"].into_iter().zip(&pictures).enumerate()
-        {
+        for (position, (name, picture)) in pictures.iter().enumerate() {
             let left = MARGIN + position as i32 * (SIDE + 20);
             write(area, name, (left, MARGIN), 26.0)?;
-            if let Some(picture) = picture {
-                paint(area, picture, (left, MARGIN + 40), SIDE as u32)?;
-            }
+            paint(area, picture, (left, MARGIN + 40), SIDE as u32)?;
         }
         headline(area, detector, story)?;
         evidence(area, story)?;
-        nearest(area, near)
+        match detector.reference() {
+            Some(_) => nearest(area, near),
+            None => Ok(()),
+        }
     })
 }
 
@@ -62,13 +70,15 @@ fn headline(area: &Area<'_>, detector: &Detector, story: &Story) -> Drawn {
     let top = MARGIN + 40 + SIDE + 26;
     let word = if verdict.anomalous { "\u{25b2} anomalous" } else { "\u{25cb} normal" };
     write(area, word, (MARGIN, top), 42.0)?;
+    let marked = story.anomalous_share.map_or_else(String::new, |share| {
+        format!("; {:.1} % of the image above the pixel threshold", share * 100.0)
+    });
     let numbers = format!(
-        "score {:.4} ({}), threshold {:.4}{}; {:.1} % of the image above the pixel threshold",
+        "score {:.4} ({}), threshold {:.4}{}{marked}",
         verdict.score,
         detector.config().scorer,
         verdict.threshold,
         verdict.p_value.map_or_else(String::new, |p| format!(", p-value {p:.3}")),
-        story.anomalous_share * 100.0
     );
     write(area, &numbers, (MARGIN, top + 56), 24.0)
 }

@@ -1,4 +1,4 @@
-//! A sheet of triples: network input, reconstruction, error map.
+//! A sheet of triples: network input, reconstruction, map.
 
 use aberra_image::{Color, encode_png};
 use aberra_models::Shape;
@@ -22,11 +22,11 @@ const ANOMALOUS: [u8; 3] = [213, 94, 0];
 
 /// Triples of network input, reconstruction and heat map side by side, `columns` triples a row, as one PNG; in the order
 /// given. A triple that is called anomalous has a vermilion frame, another a grey one. Every picture is enlarged
-/// `enlargement` times.
+/// `enlargement` times. What the detector does not give of a triple leaves its place empty.
 ///
 /// # Errors
-/// No verdicts, a number of columns or an enlargement of 0, verdicts without maps or of different shapes, or a sheet of more
-/// than 2^28 pixels.
+/// No verdicts, a number of columns or an enlargement of 0, verdicts of different shapes, or a sheet of more than 2^28
+/// pixels.
 pub fn sheet_png(
     verdicts: &[&Verdict],
     pixel_threshold: f64,
@@ -79,12 +79,12 @@ fn sheet(
             (MARGIN_PX + index % columns * cell_width, MARGIN_PX + index / columns * cell_height);
         let frame = if verdict.anomalous { ANOMALOUS } else { NORMAL };
         canvas.fill(left, top, cell_width - MARGIN_PX, cell_height - MARGIN_PX, frame);
-        // A member that reproduces nothing leaves its place empty.
+        let map = verdict.map.as_deref().map(|map| colored(map, pixel_threshold));
         let reconstruction = verdict.reconstruction().map(|pixels| gray_or_rgb(pixels, channels));
         let pictures = [
             gray_or_rgb(&verdict.input, channels),
             reconstruction.unwrap_or_default(),
-            colored(verdict.map()?, pixel_threshold),
+            map.unwrap_or_default(),
         ];
         for (position, picture) in pictures.iter().enumerate() {
             let left = left + FRAME_PX + position * (side + GAP_PX);
@@ -98,7 +98,7 @@ fn sheet(
 fn fits(verdict: &Verdict, shape: Shape) -> bool {
     matches!(shape.channels, 1 | 3)
         && verdict.shape == shape
-        && verdict.map.as_ref().is_some_and(|map| map.len() == shape.area())
+        && verdict.map.as_ref().is_none_or(|map| map.len() == shape.area())
         && verdict.input.len() == shape.len()
         && verdict.reconstruction().is_none_or(|pixels| pixels.len() == shape.len())
 }

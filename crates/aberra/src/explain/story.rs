@@ -19,11 +19,13 @@ pub struct Story {
     pub verdict: Verdict,
     /// Each measurement, in the order of the detector's [descriptors](Detector::descriptors).
     pub evidence: Vec<Measurement>,
-    /// Share of the image's pixels whose map value lies above the pixel threshold, 0 to 1.
-    pub anomalous_share: f64,
+    /// Share of the image's pixels whose map value lies above the pixel threshold, 0 to 1; `None` where no member makes a
+    /// map.
+    pub anomalous_share: Option<f64>,
     /// The part of the network input that shows the image, in its pixels: the rest is padding.
     pub window: Region,
-    /// The nearest training normals in the embedding space, at most [`NEAREST`], nearest first.
+    /// The nearest training normals in the embedding space, at most [`NEAREST`], nearest first; empty where no member has
+    /// one.
     pub nearest: Vec<NearNormal>,
 }
 
@@ -61,7 +63,7 @@ impl Detector {
             named.map(|((name, value), percentile)| Measurement { name: name.to_owned(), value, percentile });
         Ok(Story {
             evidence: evidence.collect(),
-            anomalous_share: anomalous_share(&verdict, self.pixel_threshold())?,
+            anomalous_share: anomalous_share(&verdict, self.pixel_threshold()),
             window: ContentWindow::of(&verdict.placement, verdict.shape).region(),
             nearest: match verdict.embedding() {
                 Some(embedding) => nearest(self, embedding, NEAREST)?,
@@ -72,13 +74,10 @@ impl Detector {
     }
 }
 
-/// Share of the pixels that show the image whose map value lies above the pixel threshold.
-///
-/// # Errors
-/// A verdict without a map.
-pub fn anomalous_share(verdict: &Verdict, pixel_threshold: f64) -> Result<f64> {
+/// Share of the pixels that show the image whose map value lies above the pixel threshold; `None` without a map.
+pub fn anomalous_share(verdict: &Verdict, pixel_threshold: f64) -> Option<f64> {
     let window = ContentWindow::of(&verdict.placement, verdict.shape);
-    let pixels = window.cut(verdict.map()?);
+    let pixels = window.cut(verdict.map.as_deref()?);
     let above = pixels.iter().filter(|&&error| is_anomalous(f64::from(error), pixel_threshold)).count();
-    Ok(above as f64 / pixels.len().max(1) as f64)
+    Some(above as f64 / pixels.len().max(1) as f64)
 }

@@ -26,7 +26,7 @@ pub(crate) fn report() -> ReportData {
         p_value: Some(0.5),
         anomalous: id == 1,
         leaked: false,
-        anomalous_share: 0.01,
+        anomalous_share: Some(0.01),
         evidence: BTreeMap::from([("vae.kl".to_owned(), 12.5)]),
         evidence_percentiles: BTreeMap::from([("vae.kl".to_owned(), 50.0)]),
         scores: BTreeMap::from([("mse".to_owned(), 0.1)]),
@@ -36,7 +36,7 @@ pub(crate) fn report() -> ReportData {
         pictures: Some(PicturesData {
             input: "data:,".to_owned(),
             reconstruction: Some("data:,".to_owned()),
-            error: "data:,".to_owned(),
+            error: Some("data:,".to_owned()),
             mask_path: None,
         }),
     };
@@ -92,7 +92,7 @@ pub(crate) fn report() -> ReportData {
             }],
             parameters: 10,
             device: Some("cpu".to_owned()),
-            pixel_threshold: 0.5,
+            pixel_threshold: Some(0.5),
             train: size,
             fit: size,
             calibration: size,

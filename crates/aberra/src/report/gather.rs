@@ -37,8 +37,8 @@ pub(super) struct Seen {
     pub(super) height: usize,
     /// Where it lies in the embedding space that is shown.
     pub(super) embedding: Option<Vec<f32>>,
-    /// Share of its pixels above the pixel threshold.
-    pub(super) anomalous_share: f64,
+    /// Share of its pixels above the pixel threshold; `None` without a map.
+    pub(super) anomalous_share: Option<f64>,
     pub(super) thumbnail: Option<Vec<f32>>,
     pub(super) pictures: Option<PicturesData>,
 }
@@ -126,7 +126,7 @@ impl Gather<'_> {
         Ok(Seen {
             width: verdict.placement.image_width,
             height: verdict.placement.image_height,
-            anomalous_share: anomalous_share(verdict, self.detector.pixel_threshold())?,
+            anomalous_share: anomalous_share(verdict, self.detector.pixel_threshold()),
             thumbnail: wanted.thumbnail.then(|| shrink(&verdict.input, verdict.shape)),
             pictures: pictures.transpose()?,
             embedding: verdict.embedding().map(<[f32]>::to_vec),

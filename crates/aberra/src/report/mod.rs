@@ -303,7 +303,7 @@ fn image_data(
         p_value: scored.p_value.map(short),
         anomalous: scored.anomalous,
         leaked: scored.leaked,
-        anomalous_share: short(seen.anomalous_share),
+        anomalous_share: seen.anomalous_share.map(short),
         evidence: BTreeMap::new(),
         evidence_percentiles: BTreeMap::new(),
         scores: BTreeMap::new(),

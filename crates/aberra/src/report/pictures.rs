@@ -42,15 +42,16 @@ impl PictureFormat {
         Self { height: THUMBNAIL_PX, width: THUMBNAIL_PX, ..Self::of(detector) }
     }
 
-    /// The three pictures of a verdict; an error of `largest` is white.
+    /// The pictures of a verdict: its input, and those of reconstruction and map that it has. A value of the map of
+    /// `largest` is white.
     ///
     /// # Errors
-    /// A verdict of another detector, or one without a map.
+    /// A verdict of another detector.
     pub fn triple(&self, verdict: &Verdict, largest: f64) -> Result<PicturesData> {
         Ok(PicturesData {
             input: self.picture(&verdict.input)?,
             reconstruction: verdict.reconstruction().map(|pixels| self.picture(pixels)).transpose()?,
-            error: self.error(verdict.map()?, largest)?,
+            error: verdict.map.as_deref().map(|map| self.error(map, largest)).transpose()?,
             mask_path: None,
         })
     }

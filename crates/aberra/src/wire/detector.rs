@@ -40,8 +40,8 @@ pub struct DetectorCard {
     pub threshold: f64,
     /// Scores of the calibration normals, ascending.
     pub calibration_scores: Vec<f64>,
-    /// Values of the map above it are marked.
-    pub pixel_threshold: f64,
+    /// Values of the map above it are marked; none where no member makes a map.
+    pub pixel_threshold: Option<f64>,
     /// What the threshold guarantees.
     pub promise: PromiseCard,
     /// All settings, as TOML.
@@ -106,7 +106,7 @@ impl DetectorCard {
             calibration: provenance.calibration,
             threshold: calibration.threshold,
             calibration_scores: calibration.scores.clone(),
-            pixel_threshold: detector.pixel_threshold(),
+            pixel_threshold: detector.gives().map.then(|| detector.pixel_threshold()),
             promise: PromiseCard::of(calibration),
             settings_toml: config.to_toml()?,
         })

@@ -284,8 +284,8 @@ pub struct ImageData {
     pub anomalous: bool,
     /// Whether it is a near-copy of one of the detector's own normals.
     pub leaked: bool,
-    /// Share of its pixels above the pixel threshold, 0 to 1.
-    pub anomalous_share: f64,
+    /// Share of its pixels above the pixel threshold, 0 to 1; none where the detector makes no maps.
+    pub anomalous_share: Option<f64>,
     /// What was measured, by full name. Empty, like the two below, for images without a thumbnail where there are very
     /// many images.
     pub evidence: BTreeMap<String, f64>,
@@ -324,8 +324,8 @@ pub struct PicturesData {
     pub input: String,
     /// Its reconstruction, where a member gives one.
     pub reconstruction: Option<String>,
-    /// The map in 8-bit grey: a value g stands for g / 255 * error_scale_max.
-    pub error: String,
+    /// The map in 8-bit grey: a value g stands for g / 255 * error_scale_max; none where no member makes one.
+    pub error: Option<String>,
     /// Outline of the true mask at the network input's size, as an SVG path in pixels; none without a mask.
     pub mask_path: Option<String>,
 }

@@ -7,7 +7,6 @@ use aberra_metrics::calibrate::is_anomalous;
 use serde::Serialize;
 
 use super::PicturesData;
-use crate::Result;
 use crate::detector::{Detector, Verdict};
 use crate::explain::{Story, anomalous_share};
 
@@ -71,32 +70,22 @@ pub struct NearNormalCard {
 
 impl VerdictCard {
     /// A verdict, judged by `threshold`.
-    ///
-    /// # Errors
-    /// A map that does not fit the image.
-    pub fn of(detector: &Detector, verdict: &Verdict, threshold: f64) -> Result<Self> {
-        let share = match &verdict.map {
-            Some(_) => Some(anomalous_share(verdict, detector.pixel_threshold())?),
-            None => None,
-        };
-        Ok(Self {
+    pub fn of(detector: &Detector, verdict: &Verdict, threshold: f64) -> Self {
+        Self {
             score: verdict.score,
             p_value: verdict.p_value,
             threshold,
             anomalous: is_anomalous(verdict.score, threshold),
-            anomalous_share: share,
+            anomalous_share: anomalous_share(verdict, detector.pixel_threshold()),
             width: verdict.placement.image_width,
             height: verdict.placement.image_height,
-        })
+        }
     }
 }
 
 impl Explanation {
     /// A story, judged by `threshold`; pictures, coordinates and the neighbours' names are for the caller to add.
-    ///
-    /// # Errors
-    /// As [`VerdictCard::of`].
-    pub fn of(detector: &Detector, story: &Story, threshold: f64) -> Result<Self> {
+    pub fn of(detector: &Detector, story: &Story, threshold: f64) -> Self {
         let evidence = &story.evidence;
         let percentiles = evidence.iter().filter_map(|one| Some((one.name.clone(), one.percentile?)));
         let nearest = story.nearest.iter().map(|near| NearNormalCard {
@@ -105,8 +94,8 @@ impl Explanation {
             name: None,
             picture: None,
         });
-        Ok(Self {
-            verdict: VerdictCard::of(detector, &story.verdict, threshold)?,
+        Self {
+            verdict: VerdictCard::of(detector, &story.verdict, threshold),
             evidence: evidence.iter().map(|one| (one.name.clone(), one.value)).collect(),
             evidence_percentiles: percentiles.collect(),
             scores: detector
@@ -118,6 +107,6 @@ impl Explanation {
             embedding: story.verdict.embedding().unwrap_or_default().to_vec(),
             pca: Vec::new(),
             nearest: nearest.collect(),
-        })
+        }
     }
 }

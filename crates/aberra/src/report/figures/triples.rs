@@ -1,4 +1,4 @@
-//! A sheet of triples: network input, reconstruction and error map, with verdict and truth in words.
+//! A sheet of triples: network input, reconstruction and map, with verdict and truth in words.
 
 use aberra_image::{Image, Limits, decode};
 use base64::Engine;
@@ -27,9 +27,9 @@ pub(super) fn triples<'a>(data: &'a ReportData) -> Result<Option<Vec<u8>>> {
     let highest = shown.iter().filter(|(image, _)| image.anomalous).take(HIGHEST);
     let normal = shown.iter().filter(|(image, _)| !image.anomalous).take(NORMAL);
     let drawn = |(image, pictures): &(&'a ImageData, &PicturesData)| {
-        let errors = colored(&picture(&pictures.error)?, data);
+        let map = pictures.error.as_deref().and_then(picture).map(|map| colored(&map, data));
         let reconstruction = pictures.reconstruction.as_deref().and_then(picture);
-        Some((*image, [Some(picture(&pictures.input)?), reconstruction, Some(errors)]))
+        Some((*image, [Some(picture(&pictures.input)?), reconstruction, map]))
     };
     let cells: Vec<(&ImageData, [Option<Image>; 3])> = highest.chain(normal).filter_map(drawn).collect();
     if cells.is_empty() {
