@@ -284,9 +284,9 @@ export interface components {
             parameters: number;
             /**
              * Format: double
-             * @description Values of the map above it are marked.
+             * @description Values of the map above it are marked; none where no member makes a map.
              */
-            pixel_threshold: number;
+            pixel_threshold: number | null;
             /** @description What the threshold guarantees. */
             promise: components["schemas"]["PromiseCard"];
             /** @description The scorer that gives its scores. */
@@ -310,6 +310,8 @@ export interface components {
              * @description The map value that is white in pictures of maps.
              */
             error_scale_max: number;
+            /** @description Formats of the images that are taken, by name. */
+            image_formats: string[];
             /** @description Whether the file holds small pictures of its normals. */
             keeps_thumbnails: boolean;
             limits: components["schemas"]["ServerLimits"];
@@ -416,9 +418,9 @@ export interface components {
             pixels: components["schemas"]["Metric_PixelData"];
             /** @description The precision-recall curve; empty where a class is missing. */
             pr: components["schemas"]["PrecisionRecallData"];
-            /** @description Share of normals above the detector's threshold, each group of near-copies counted once. */
+            /** @description Share of normals above the detector's threshold, over one image of each group: a seeded random member. */
             realised_false_alarm_rate: components["schemas"]["Metric_Interval"];
-            /** @description Share of anomalous images above the detector's threshold. */
+            /** @description Share of anomalous images above the detector's threshold, each image counted with its `weight`. */
             recall: components["schemas"]["Metric_Interval"];
             /** @description The ROC curve; empty where a class is missing. */
             roc: components["schemas"]["RocData"];
@@ -493,9 +495,9 @@ export interface components {
             anomalous: boolean;
             /**
              * Format: double
-             * @description Share of its pixels above the pixel threshold, 0 to 1.
+             * @description Share of its pixels above the pixel threshold, 0 to 1; none where the detector makes no maps.
              */
-            anomalous_share: number;
+            anomalous_share: number | null;
             /**
              * @description What was measured, by full name. Empty, like the two below, for images without a thumbnail where there are very
              *     many images.
@@ -544,12 +546,18 @@ export interface components {
             };
             /** @description Number on the thumbnails' sheet; none where it was left out. */
             thumbnail: number | null;
+            /**
+             * Format: double
+             * @description How much it counts in rates, above 0 and at most 1: one over the images of its group that are of its class
+             *     (normal or anomalous), so that each group counts once in each class.
+             */
+            weight: number;
             /** @description The image's own width, in pixels. */
             width: number;
         };
         /**
          * Format: binary
-         * @description An encoded image: PNG, JPEG, TIFF, BMP or WebP, recognised by its content.
+         * @description An encoded image of one of the formats that a detector's `image_formats` names, recognised by its content.
          */
         ImageFile: string;
         /** @description A form whose files are images, whatever its fields are called. */
@@ -595,7 +603,7 @@ export interface components {
             images: number;
             /** @description The kind. */
             kind: string;
-            /** @description Share of its images above the threshold. */
+            /** @description Share of its images above the threshold, each group counted once. */
             recall: components["schemas"]["Metric_f64"];
         };
         /** @description Where the training normals lie in the embedding space that is shown. */
@@ -674,6 +682,12 @@ export interface components {
             precision: string | null;
             /** @description The preset whose settings it has; none where they are its own. */
             preset: string | null;
+            /**
+             * Format: double
+             * @description The standardised mean shift of the scorer when synthetic anomalies are drawn into held-out normals; none where it did
+             *     not choose the weights.
+             */
+            standardized_shift: number | null;
         };
         /**
          * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
@@ -816,8 +830,8 @@ export interface components {
         };
         /** @description Pictures of an image at the network input's size, as `data:` addresses. */
         PicturesData: {
-            /** @description The map in 8-bit grey: a value g stands for g / 255 * error_scale_max. */
-            error: string;
+            /** @description The map in 8-bit grey: a value g stands for g / 255 * error_scale_max; none where no member makes one. */
+            error: string | null;
             /** @description The network input. */
             input: string;
             /** @description Outline of the true mask at the network input's size, as an SVG path in pixels; none without a mask. */
@@ -1392,7 +1406,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description An encoded image, or a form whose files are images. PNG, JPEG, TIFF, BMP or WebP, by content. */
+        /** @description An encoded image, or a form whose files are images, of the formats that the detector's `image_formats` names, by content. */
         requestBody: {
             content: {
                 "application/octet-stream": components["schemas"]["ImageFile"];
