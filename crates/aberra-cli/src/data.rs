@@ -1,8 +1,8 @@
 //! Opens and inspects a data set, and prints what was found to standard error.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use aberra::dataset::{Dataset, Inspection, OpenOptions};
+use aberra::dataset::{Dataset, Inspection, OpenOptions, describe_marked_folders};
 use aberra::image::{Format, Limits};
 
 use crate::error::CommandError;
@@ -32,6 +32,9 @@ pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, CommandErr
     let others: usize = dataset.skipped.other.values().sum();
     if others > 0 {
         output::note(&format!("  passed over {}", output::count(others, "other file", "other files")));
+    }
+    if let Some(folders) = describe_marked_folders(&dataset.skipped.marked_folders) {
+        output::note(&format!("  passed over {folders}"));
     }
     name_some(&dataset.skipped.unreachable, |line| format!("could not enter {line}"));
     Ok(dataset)
@@ -64,6 +67,13 @@ pub(crate) fn look(dataset: &Dataset, limits: &Limits) -> Inspection {
     let inspection = dataset.inspect_with(limits, || counter.advance());
     counter.finish();
     inspection
+}
+
+/// Says how many folders a listing of files passed over because Aberra wrote them.
+pub(crate) fn passed_over(marked_folders: &[PathBuf]) {
+    if let Some(folders) = describe_marked_folders(marked_folders) {
+        output::note(&format!("passed over {folders}"));
+    }
 }
 
 fn name_some<T>(items: &[T], words: impl Fn(&T) -> String) {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::image_files;
+use aberra::dataset::{ImageFiles, image_files};
 
 /// An image file, or why there is none.
 pub(crate) type ListedPath = Result<PathBuf, String>;
@@ -18,7 +18,8 @@ pub(crate) struct Sources<'a> {
     separator: u8,
     /// The list on standard input is being read.
     is_listing: bool,
-    within: Box<dyn Iterator<Item = aberra::Result<PathBuf>>>,
+    within: Option<ImageFiles>,
+    marked_folders: Vec<PathBuf>,
 }
 
 impl<'a> Sources<'a> {
@@ -28,12 +29,25 @@ impl<'a> Sources<'a> {
             arguments: arguments.iter(),
             separator,
             is_listing: false,
-            within: Box::new(std::iter::empty()),
+            within: None,
+            marked_folders: Vec::new(),
         }
     }
 
+    /// The folders passed over because Aberra wrote them.
+    pub(crate) fn marked_folders(mut self) -> Vec<PathBuf> {
+        self.leave();
+        self.marked_folders
+    }
+
     fn enter(&mut self, path: &Path) {
-        self.within = Box::new(image_files(path));
+        self.leave();
+        self.within = Some(image_files(path));
+    }
+
+    fn leave(&mut self) {
+        let left = self.within.take();
+        self.marked_folders.extend(left.iter().flat_map(ImageFiles::marked_folders).cloned());
     }
 }
 
@@ -42,7 +56,7 @@ impl Iterator for Sources<'_> {
 
     fn next(&mut self) -> Option<ListedPath> {
         loop {
-            if let Some(source) = self.within.next() {
+            if let Some(source) = self.within.as_mut().and_then(Iterator::next) {
                 return Some(source.map_err(|error| error.to_string()));
             }
             if self.is_listing {

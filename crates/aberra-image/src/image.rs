@@ -107,12 +107,6 @@ impl Format {
         format!("{} or {last}", others.join(", "))
     }
 
-    /// The format that a file's extension promises, in upper or lower case; `None` where it promises none that is decoded.
-    pub fn of_extension(extension: &str) -> Option<Self> {
-        let extension = extension.to_lowercase();
-        Self::DECODED.into_iter().find(|format| format.extensions().contains(&extension.as_str()))
-    }
-
     /// Extensions of files of this format, in lower case.
     pub fn extensions(self) -> &'static [&'static str] {
         match self {

@@ -2,6 +2,7 @@
 //!
 //! The only crate of Aberra that decodes. It knows nothing of models, data sets or scores.
 
+mod claim;
 mod codec;
 mod decode;
 mod encode;
@@ -14,6 +15,7 @@ mod placement;
 mod preprocess;
 mod resize;
 
+pub use claim::is_image_file;
 pub use decode::{decode, header, probe, read};
 pub use encode::{encode_jpeg, encode_png};
 pub use error::Error;

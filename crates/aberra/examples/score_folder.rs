@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use aberra::Detector;
+use aberra::dataset::image_files;
 use aberra::image::read;
 
 #[allow(clippy::print_stdout)] // An example prints.
@@ -15,16 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     };
     let detector = Detector::load(&file)?;
-    let mut paths: Vec<PathBuf> = Vec::new();
-    let mut folders = vec![folder];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { paths.push(path) }
-        }
-    }
-    paths.sort();
-    for path in paths {
+    for path in image_files(&folder) {
+        let path = path?;
         let image = read(&path, &detector.config().limits)?;
         for verdict in detector.score(&[image]) {
             let verdict = verdict?;

@@ -8,9 +8,11 @@ use std::path::Path;
 
 use aberra::dataset::{
     Dataset, Fold, FolderSplit, Gravity, GroupBy, Grouping, Inspection, Label, Layout, OpenOptions, Property,
-    Sketch, Split, SplitPolicy, SplitSettings, SplitSizes, doctor, smallest_rate,
+    Sketch, Split, SplitPolicy, SplitSettings, SplitSizes, describe_marked_folders, doctor, image_files,
+    smallest_rate,
 };
 use aberra::image::Limits;
+use aberra::run::{Claim, RunFolder};
 use image::{GrayImage, ImageFormat, Luma};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -166,6 +168,48 @@ fn an_empty_folder_is_an_error() {
     let error = open(folder.path(), &[]).unwrap_err();
     assert!(error.is_data() && error.to_string().contains("1 other files"), "{error}");
     assert!(open(&folder.path().join("absent"), &[]).unwrap_err().is_io());
+}
+
+#[test]
+fn folders_that_aberra_wrote_are_no_data_wherever_they_lie() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (seed, name) in ["good/a.png", "good/deep/b.png", "crack/c.png"].iter().enumerate() {
+        save(&picture(seed as u32, 16), &at(name));
+    }
+    let listed = |path: &Path| {
+        let mut files = image_files(path);
+        let found: Vec<_> = files.by_ref().map(|file| file.unwrap()).collect();
+        (found, files.marked_folders().to_vec())
+    };
+    let (before, (files, none)) = (open(folder.path(), &[]).unwrap(), listed(folder.path()));
+    assert!(none.is_empty() && before.skipped.marked_folders.is_empty());
+
+    // A run beside the classes, one deep within a class, and heat maps.
+    for name in ["run", "good/deep/run"] {
+        let run = RunFolder::claim(&at(name), Claim::New).unwrap();
+        save(&picture(8, 16), &run.samples(None).join("epoch-0001.png"));
+    }
+    RunFolder::mark(&at("crack/maps")).unwrap();
+    save(&picture(9, 16), &at("crack/maps/000001-c.png"));
+    let marked = ["crack/maps", "good/deep/run", "run"];
+    let after = open(folder.path(), &[]).unwrap();
+    assert_eq!((&after.samples, &after.layout), (&before.samples, &before.layout));
+    assert_eq!(after.skipped.marked_folders, marked);
+    assert_eq!(listed(folder.path()), (files, marked.map(at).to_vec()));
+    assert_eq!(
+        describe_marked_folders(&after.skipped.marked_folders).unwrap(),
+        "3 folders that Aberra wrote (such as crack/maps)"
+    );
+    let report = doctor(&after, &after.inspect(&Limits::default()), &looked_at(folder.path()).2);
+    assert!(report.to_string().contains("passed over  3 folders that Aberra wrote"), "{report}");
+
+    // Named itself, such a folder is listed; what a listing finds nothing but is said.
+    assert_eq!(listed(&at("crack/maps")).0, [at("crack/maps/000001-c.png")]);
+    fs::remove_dir_all(at("good")).unwrap();
+    fs::remove_dir_all(at("crack")).unwrap();
+    let error = open(folder.path(), &[]).unwrap_err();
+    assert!(error.to_string().contains("though 1 folder that Aberra wrote (run)"), "{error}");
 }
 
 #[cfg(target_os = "linux")]

@@ -74,6 +74,7 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
         test_normals: TEST_NORMALS,
         anomalies_per_kind: LESIONS_PER_KIND,
     };
+    RunFolder::mark(&folder)?;
     write_dataset(&pictures, &phantoms)?;
     let dataset = data::open(&pictures, &[])?;
     let inspection = data::inspect(&dataset, &config.limits)?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::args::{DetectorArgs, JsonArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus};
-use crate::{inline, output};
+use crate::{data, inline, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,7 +68,9 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
                 return Err(CommandError::at(folder, "expected a folder of images")
                     .with_hint("give the folder that the detector was trained on"));
             }
-            let files: Vec<PathBuf> = image_files(folder).filter_map(Result::ok).collect();
+            let mut listed = image_files(folder);
+            let files: Vec<PathBuf> = listed.by_ref().filter_map(Result::ok).collect();
+            data::passed_over(listed.marked_folders());
             find_normals(&detector, &story.nearest, &files)
         }
         None => find_normals(&detector, &story.nearest, &[]),

@@ -1,11 +1,11 @@
 //! `aberra report`: a detector and its evaluation as one page and as figures.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use aberra::Detector;
 use aberra::evaluate::Evaluation;
 use aberra::report::{Report, RunSource};
+use aberra::run::RunFolder;
 use clap::Args;
 use serde_json::json;
 
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &ReportArgs) -> CommandResult {
     let detector = Detector::load(path)?;
     let others = load_others(&args.compare)?;
     if let Some(folder) = &args.png {
-        fs::create_dir_all(folder).map_err(|error| CommandError::at(folder, error))?;
+        RunFolder::mark(folder)?;
     }
     let evaluation = match &args.evaluation {
         Some(file) => Evaluation::load(file)?,

@@ -1,22 +1,22 @@
 //! `aberra score`: scores images, and prints a row for each as it is done.
 
 use std::cell::RefCell;
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use aberra::explain::heat_map_png;
 use aberra::image::Format;
 use aberra::models::measure::Want;
+use aberra::run::RunFolder;
 use aberra::wire::VerdictCard;
 use aberra::{Detector, FILES_CHUNK, Verdict};
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus, named};
-use crate::output;
 use crate::rows::{Row, RowFormat, Rows};
 use crate::sources::Sources;
+use crate::{data, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
             )
             .with_hint("score without --heatmaps"));
         }
-        fs::create_dir_all(folder).map_err(|error| CommandError::at(folder, error))?;
+        RunFolder::mark(folder)?;
     }
     let mut rows = Rows::open(format(args), args.out.as_deref())?;
     let tally = RefCell::new(Tally::default());
@@ -73,11 +73,11 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
         tally.borrow_mut().failed += 1;
         output::warning(&format!("skipped {reason}"));
     };
-    let sources = Sources::new(&args.paths, args.null)
-        .filter_map(|source| source.inspect_err(|reason| skip(reason)).ok());
+    let mut sources = Sources::new(&args.paths, args.null);
+    let files = sources.by_ref().filter_map(|source| source.inspect_err(|reason| skip(reason)).ok());
     let want = if args.heatmaps.is_some() { Want::MAP } else { Want::MEASUREMENTS };
     let mut failure = None;
-    detector.score_files(sources, &detector.config().limits, FILES_CHUNK, want, |path, verdict| {
+    detector.score_files(files, &detector.config().limits, FILES_CHUNK, want, |path, verdict| {
         let written = match verdict {
             Ok(verdict) => {
                 let number = tally.borrow_mut().count(&verdict);
@@ -99,6 +99,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     if let Some(failure) = failure {
         return Err(failure);
     }
+    data::passed_over(&sources.marked_folders());
     let tally = tally.into_inner();
     tally.conclude(rows, args.fail_on_anomaly)
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::pictures::SIDE;
+use crate::pictures::{SIDE, blobs};
 use crate::program::{Room, detector, ended, shared, stripes};
 
 /// Arguments as text; the shared folder has no spaces of ours in it.
@@ -136,6 +136,35 @@ fn heat_maps_are_pictures_of_the_images_size() {
     assert!(rows[0]["anomalous_share"].as_f64().unwrap() > 0.0, "{}", rows[0]);
     let map = image::open(room.path(paths[0])).unwrap();
     assert_eq!((map.width(), map.height()), (SIDE, SIDE));
+}
+
+#[test]
+fn heat_maps_and_runs_are_not_read_as_data() {
+    let room = Room::new();
+    std::fs::create_dir_all(room.path("in/good")).unwrap();
+    for seed in 0..3 {
+        blobs(seed).save(room.path(format!("in/good/{seed}.png"))).unwrap();
+    }
+    let rows = |words: &str| room.run(words).done().json_lines().len();
+    // Listed while they are written, and when they are there.
+    for _ in 0..2 {
+        assert_eq!(rows(&score("in --json --heatmaps in/good/maps")), 3);
+    }
+    std::fs::create_dir_all(room.path("in/run")).unwrap();
+    std::fs::copy(room.path("in/good/maps/.aberra-run"), room.path("in/run/.aberra-run")).unwrap();
+    blobs(9).save(room.path("in/run/sheet.png")).unwrap();
+    let ended = room.run(&score("in")).done();
+    let said = "passed over 2 folders that Aberra wrote (such as in/good/maps)\n3 images scored";
+    assert!(ended.err.starts_with(said), "{}", ended.err);
+    assert_eq!(rows(&score("in/good/maps --json")), 3);
+    let report = room.run("doctor in --json").done().json();
+    assert_eq!(report["images"], 3);
+    assert_eq!(report["skipped"]["marked_folders"], serde_json::json!(["good/maps", "run"]));
+    let said = room.run(&score("in --heatmaps in/good")).refusal(&room);
+    insta::assert_snapshot!(said, @r"
+    error: in/good: expected a folder without images to write to, found 0.png
+    hint: give another folder: listings of images pass over the folders that Aberra writes
+    ");
 }
 
 #[test]

@@ -34,6 +34,11 @@ fn it_says_what_it_does_and_leaves_a_run_folder() {
     for file in ["detector.aberra", "split.json", "config.toml", "history.jsonl", "checkpoint.safetensors"] {
         assert!(room.path("run").join(file).is_file(), "{file}");
     }
+    // Nothing of it is an image to score.
+    for folder in [".", "run"] {
+        let ended = room.run(&format!("score run/detector.aberra {folder}"));
+        assert!(ended.code == 1 && ended.err.contains("that Aberra wrote"), "{}", ended.err);
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub struct DoctorReport {
     pub layout: String,
     /// What was decided on the user's behalf when listing.
     pub notes: Vec<String>,
-    /// Files passed over.
+    /// What was passed over.
     pub skipped: Skipped,
     /// Number of samples.
     pub images: usize,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::doctor::{DoctorReport, Gravity, Named};
 use super::split::percent;
+use super::walk::describe_marked_folders;
 
 /// Most names listed in the text; all are in the data.
 const LISTED: usize = 10;
@@ -75,6 +76,9 @@ impl DoctorReport {
                 _ => format!("{n} .{extension}"),
             });
             writeln!(f, "  passed over  {}", list(other.collect()))?;
+        }
+        if let Some(folders) = describe_marked_folders(&self.skipped.marked_folders) {
+            writeln!(f, "  passed over  {folders}")?;
         }
         for line in &self.skipped.unreachable {
             writeln!(f, "  not entered  {line}")?;

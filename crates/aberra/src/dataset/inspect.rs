@@ -5,7 +5,6 @@ use std::path::Path;
 use aberra_image::{ColorMode, Format, Image, Limits};
 use rayon::prelude::*;
 
-use super::walk::extension;
 use super::{Dataset, Fingerprint};
 
 /// A pixel is dark below this share of the brightest value that the image's format can hold.
@@ -88,7 +87,7 @@ impl Inspected {
         let mean = grey.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
         let variance = grey.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count;
         let dark = grey.iter().filter(|&&v| v < DARK).count() as f64;
-        let promised = Format::of_extension(&extension(path));
+        let promised = Format::of_name(path);
         Self {
             height: image.height,
             width: image.width,

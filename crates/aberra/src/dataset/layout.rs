@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aberra_image::Format;
 
-use super::walk::{Found, walk};
+use super::walk::{Found, describe_marked_folders, walk};
 use super::{Dataset, FolderSplit, Label, Layout, OpenOptions, Sample};
 use crate::{Error, Result};
 
@@ -26,10 +26,16 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
         .partition(|file| has_image_folders && file.parts.len() > 1 && is_mask_folder(&file.parts[0]));
     if images.is_empty() {
         let others: usize = skipped.other.values().sum();
-        let and = if others > 0 { format!(", though {others} other files") } else { String::new() };
-        return Err(Error::data(format!("expected a folder of images, found none{and}"))
-            .with_path(root)
-            .with_hint(format!("images are {} files, at any depth below the folder", Format::names())));
+        let others = (others > 0).then(|| format!("{others} other files"));
+        let found: Vec<String> =
+            others.into_iter().chain(describe_marked_folders(&skipped.marked_folders)).collect();
+        let though = if found.is_empty() { "" } else { ", though " };
+        return Err(Error::data(format!(
+            "expected a folder of images, found none{though}{}",
+            found.join(" and ")
+        ))
+        .with_path(root)
+        .with_hint(format!("images are {} files, at any depth below the folder", Format::names())));
     }
     let mut notes = Vec::new();
     let (layout, samples) = if options.normal == ["*"] {

@@ -34,7 +34,7 @@ pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
 pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
 pub use split_text::Printed;
-pub use walk::{Skipped, image_files};
+pub use walk::{ImageFiles, Skipped, describe_marked_folders, image_files};
 
 use crate::{Error, Result};
 
@@ -47,7 +47,7 @@ pub struct Dataset {
     pub layout: Layout,
     /// Sorted by name.
     pub samples: Vec<Sample>,
-    /// Files that were passed over.
+    /// What was passed over.
     pub skipped: Skipped,
     /// What was decided on the user's behalf or looks odd, in plain words.
     pub notes: Vec<String>,

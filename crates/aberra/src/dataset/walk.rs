@@ -1,23 +1,33 @@
-//! Folder -> files that are, or claim to be, images.
+//! Folder -> files that are, or claim to be, images: the one walk behind every listing.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use aberra_image::Format;
+use aberra_image::is_image_file;
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
+use crate::run::RunFolder;
 use crate::{Error, Result};
 
-/// Files that were passed over.
+/// What was passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     /// Files that are neither named like an image nor have the content of one, counted by extension (`""` for none).
     pub other: BTreeMap<String, usize>,
+    /// Folders that Aberra wrote (runs, heat maps, figures), relative to the root: what lies in them is no data.
+    pub marked_folders: Vec<String>,
     /// What could not be entered or read while listing, symbolic link loops included: one line each.
     pub unreachable: Vec<String>,
+}
+
+/// The folders that Aberra wrote and a listing passed over, for people: how many, and one of them. `None` for no folder.
+pub fn describe_marked_folders(folders: &[impl AsRef<Path>]) -> Option<String> {
+    let example = folders.first()?.as_ref().display();
+    Some(match folders.len() {
+        1 => format!("1 folder that Aberra wrote ({example})"),
+        count => format!("{count} folders that Aberra wrote (such as {example})"),
+    })
 }
 
 /// A file that is, or claims to be, an image.
@@ -35,11 +45,16 @@ impl Found {
     }
 }
 
-/// Everything below `root` that is named like an image or has the content of one, sorted by path. Hidden files are
-/// passed over, links followed, loops reported.
+/// Everything below `root` that is named like an image or has the content of one, sorted by path. Hidden files and
+/// folders that Aberra wrote are passed over, links followed, loops reported.
 pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
     let (mut found, mut skipped) = (Vec::new(), Skipped::default());
-    for entry in entries(root) {
+    let mut walk = Walk::new(root);
+    let parts = |path: &Path| -> Vec<String> {
+        let relative = path.strip_prefix(root).unwrap_or(path);
+        relative.iter().map(|part| part.to_string_lossy().into_owned()).collect()
+    };
+    for entry in walk.by_ref() {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) if error.depth() == 0 => {
@@ -55,45 +70,59 @@ pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
             continue;
         }
         let path = entry.path();
-        if is_image(path) {
-            let relative = path.strip_prefix(root).unwrap_or(path);
-            let parts = relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-            found.push(Found { path: path.to_owned(), parts });
+        if is_image_file(path) {
+            found.push(Found { path: path.to_owned(), parts: parts(path) });
         } else {
             *skipped.other.entry(extension(path)).or_default() += 1;
         }
     }
+    skipped.marked_folders = walk.marked_folders.iter().map(|path| parts(path).join("/")).collect();
     Ok((found, skipped))
 }
 
 /// The image files at `path`, listed as they are asked for: the path itself if it is a file, whatever its name, else
-/// everything below it that is named like an image or has the content of one, in the order of names. Hidden files are
-/// passed over, links followed but not in circles. What cannot be entered is an error among the others.
-pub fn image_files(path: &Path) -> impl Iterator<Item = Result<PathBuf>> + use<> {
-    let root = path.to_owned();
-    entries(path).filter_map(move |entry| match entry {
-        Ok(entry) if entry.depth() == 0 && !entry.file_type().is_dir() => Some(Ok(entry.into_path())),
-        Ok(entry) if entry.file_type().is_file() && is_image(entry.path()) => Some(Ok(entry.into_path())),
-        Ok(_) => None,
-        // What a loop leads back to is listed where it lies.
-        Err(error) if error.loop_ancestor().is_some() => None,
-        Err(error) => {
-            let path = error.path().unwrap_or(&root).to_owned();
-            let error = error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
-            Some(Err(Error::io(&path, &error)))
+/// everything below it that is named like an image or has the content of one, in the order of names. Hidden files and
+/// folders that Aberra wrote are passed over, unless `path` itself is such a folder; links are followed, but not in
+/// circles. What cannot be entered is an error among the others.
+pub fn image_files(path: &Path) -> ImageFiles {
+    ImageFiles(Walk::new(path))
+}
+
+/// The image files of [`image_files`].
+#[derive(Debug)]
+pub struct ImageFiles(Walk);
+
+impl ImageFiles {
+    /// The folders passed over so far because Aberra wrote them.
+    pub fn marked_folders(&self) -> &[PathBuf] {
+        &self.0.marked_folders
+    }
+}
+
+impl Iterator for ImageFiles {
+    type Item = Result<PathBuf>;
+
+    fn next(&mut self) -> Option<Result<PathBuf>> {
+        loop {
+            match self.0.next()? {
+                Ok(entry) if entry.depth() == 0 && !entry.file_type().is_dir() => {
+                    return Some(Ok(entry.into_path()));
+                }
+                Ok(entry) if entry.file_type().is_file() && is_image_file(entry.path()) => {
+                    return Some(Ok(entry.into_path()));
+                }
+                Ok(_) => {}
+                // What a loop leads back to is listed where it lies.
+                Err(error) if error.loop_ancestor().is_some() => {}
+                Err(error) => {
+                    let path = error.path().unwrap_or(&self.0.root).to_owned();
+                    let error =
+                        error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+                    return Some(Err(Error::io(&path, &error)));
+                }
+            }
         }
-    })
-}
-
-/// What lies below `root`, in the order of names, without hidden files.
-fn entries(root: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
-    let visible =
-        |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
-    WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible)
-}
-
-fn is_image(path: &Path) -> bool {
-    Format::of_extension(&extension(path)).is_some() || has_image_content(path)
+    }
 }
 
 /// Lower-case extension, `""` for none.
@@ -101,17 +130,43 @@ pub(crate) fn extension(path: &Path) -> String {
     path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
 }
 
-/// The first bytes are those of a format that decoding knows. A file that cannot be opened has none.
-fn has_image_content(path: &Path) -> bool {
-    let mut start = Vec::with_capacity(16);
-    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
-    let riff_webp = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP");
-    let bitmap = start.starts_with(b"BM") && start.get(6..10) == Some(&[0; 4]);
-    read.is_ok()
-        && (start.starts_with(b"\x89PNG\r\n\x1a\n")
-            || start.starts_with(&[0xff, 0xd8, 0xff])
-            || start.starts_with(b"II*\0")
-            || start.starts_with(b"MM\0*")
-            || bitmap
-            || riff_webp)
+/// What lies below a root, and the root itself, in the order of names, without what is hidden and without folders that
+/// Aberra wrote. The root is entered whatever it is.
+#[derive(Debug)]
+struct Walk {
+    root: PathBuf,
+    entries: walkdir::IntoIter,
+    marked_folders: Vec<PathBuf>,
+}
+
+impl Walk {
+    fn new(root: &Path) -> Self {
+        let entries = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
+        Self { root: root.to_owned(), entries, marked_folders: Vec::new() }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = walkdir::Result<DirEntry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let entry = match self.entries.next()? {
+                Ok(entry) if entry.depth() > 0 => entry,
+                other => return Some(other),
+            };
+            let (is_folder, is_hidden) =
+                (entry.file_type().is_dir(), entry.file_name().as_encoded_bytes().starts_with(b"."));
+            let is_marked = is_folder && !is_hidden && RunFolder::is_one(entry.path());
+            if !is_hidden && !is_marked {
+                return Some(Ok(entry));
+            }
+            if is_folder {
+                self.entries.skip_current_dir();
+            }
+            if is_marked {
+                self.marked_folders.push(entry.into_path());
+            }
+        }
+    }
 }

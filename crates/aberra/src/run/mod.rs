@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod history;
+mod marker;
 mod snapshots;
 
 use std::fs::{self, File, TryLockError};
@@ -10,16 +11,12 @@ use std::path::{Path, PathBuf};
 
 use aberra_metrics::{Error, Result};
 
-use crate::store::write_durably;
-
 pub(crate) use self::checkpoints::CheckpointFile;
 pub(crate) use self::history::History;
 pub use self::history::read_history;
+use self::marker::{MARKER, mark, refuse_images};
 pub(crate) use self::snapshots::{Snapshot, Snapshots};
 
-/// The file by which a run folder is known.
-const MARKER: &str = ".aberra-run";
-const MARKER_TEXT: &[u8] = b"This folder holds a run of aberra; listings of images pass over it.\n";
 /// The file that is locked while a run is written.
 const LOCK: &str = ".aberra-lock";
 
@@ -54,7 +51,8 @@ impl RunFolder {
     /// until the value is dropped.
     ///
     /// # Errors
-    /// A folder that cannot be written, that another run is writing, or whose content does not fit the claim.
+    /// A folder that cannot be written, that another run is writing, whose content does not fit the claim, or that holds
+    /// images and is not marked yet: listings would pass over them.
     pub fn claim(path: &Path, claim: Claim) -> Result<Self> {
         let unwritable = |error: std::io::Error| {
             Error::file(format!("expected a folder that can be written ({error})"))
@@ -74,11 +72,21 @@ impl RunFolder {
         }
         let folder = Self { path: path.to_owned(), _lock: Some(lock) };
         folder.check(claim)?;
-        write_durably(&path.join(MARKER), MARKER_TEXT)?;
+        refuse_images(path)?;
+        mark(path)?;
         Ok(folder)
     }
 
-    /// Whether a folder is a run folder, so that listings pass over it.
+    /// Makes a folder if need be and marks it like a run folder: for pictures that are no data, such as heat maps.
+    ///
+    /// # Errors
+    /// A folder that cannot be written, or that holds images and is not marked: listings would pass over them.
+    pub fn mark(path: &Path) -> Result<()> {
+        refuse_images(path)?;
+        mark(path)
+    }
+
+    /// Whether a folder bears the marker of a run folder, so that listings pass over it.
     pub fn is_one(path: &Path) -> bool {
         path.join(MARKER).is_file()
     }
@@ -216,6 +224,26 @@ mod tests {
         assert!(second.is_io() && second.to_string().contains("another training"), "{second}");
         drop(first);
         RunFolder::claim(&path, Claim::New).unwrap();
+    }
+
+    #[test]
+    fn a_marker_hides_no_images() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = |name: &str| root.path().join(name);
+        fs::create_dir(folder("photos")).unwrap();
+        fs::write(folder("photos/a.png"), b"x").unwrap();
+        let claim = |path: &Path| RunFolder::claim(path, Claim::Replace).map(drop);
+        for error in [claim(&folder("photos")).unwrap_err(), RunFolder::mark(&folder("photos")).unwrap_err()]
+        {
+            assert!(error.is_io() && error.to_string().contains("found a.png"), "{error}");
+        }
+        assert!(!RunFolder::is_one(&folder("photos")));
+        // What Aberra wrote into a folder of its own is no obstacle.
+        RunFolder::mark(&folder("maps")).unwrap();
+        fs::write(folder("maps/a.png"), b"x").unwrap();
+        RunFolder::mark(&folder("maps")).unwrap();
+        // Images further down stay what they are: their own folder is the one that is listed.
+        claim(root.path()).unwrap();
     }
 
     #[test]

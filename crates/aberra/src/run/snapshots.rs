@@ -8,6 +8,7 @@ use aberra_metrics::{Error, Result};
 use aberra_models::train::{Preview, TrainSettings};
 use aberra_models::{Inputs, Shape};
 
+use super::marker::mark;
 use crate::decode_error::of_image;
 use crate::store;
 
@@ -87,7 +88,7 @@ impl Snapshots<'_> {
             }
         }
         let png = encode_png(&sheet, 3 * height, count * width, self.color).map_err(of_image)?;
-        fs::create_dir_all(&self.folder).map_err(|error| Error::io(&self.folder, &error))?;
+        mark(&self.folder)?;
         store::write_durably(&path(&self.folder, epoch), &png)
     }
 }
