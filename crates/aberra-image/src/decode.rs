@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 
 use crate::codec::{Layout, Raster, damaged, jpeg, plain, tiff};
 use crate::error::Kind;
-use crate::{Error, Format, Header, Image, Limits, Source};
+use crate::{Error, Format, Header, Image, ImageId, Limits, Source};
 
 /// Reads and decodes a file. The format is recognised by content, not by name.
 ///
@@ -48,7 +48,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, Error> {
         width,
         source: Source {
             path: None,
-            content_hash: *blake3::hash(bytes).as_bytes(),
+            id: ImageId::of_bytes(bytes),
             bytes: bytes.len() as u64,
             format,
             color_mode: layout.color_mode,

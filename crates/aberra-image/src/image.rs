@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ImageId;
+
 /// Decoded pixels, `[height, width, channels]` (row-major, channels last), and where they came from.
 ///
 /// Values are linear in the file's own: 8-bit files give 0 to 1 (value / 255), 16-bit files 0 to 1 (value / 65535),
@@ -30,8 +32,8 @@ pub struct Image {
 pub struct Source {
     /// The file, when there is one.
     pub path: Option<PathBuf>,
-    /// BLAKE3 hash of the file's bytes; zero for an image made in memory.
-    pub content_hash: [u8; 32],
+    /// Which image of which content it is.
+    pub id: ImageId,
     /// Length of the file in bytes.
     pub bytes: u64,
     /// What the content is, whatever the name says.

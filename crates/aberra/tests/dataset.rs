@@ -7,11 +7,11 @@ use std::fs;
 use std::path::Path;
 
 use aberra::dataset::{
-    Dataset, Fold, FolderSplit, Gravity, GroupBy, Grouping, Inspection, Label, Layout, OpenOptions, Property,
-    Sketch, Split, SplitPolicy, SplitSettings, SplitSizes, describe_marked_folders, doctor, image_files,
-    smallest_rate,
+    Dataset, Fingerprint, Fold, FolderSplit, Gravity, GroupBy, Grouping, Inspection, Label, Layout,
+    OpenOptions, Property, Sketch, Split, SplitPolicy, SplitSettings, SplitSizes, describe_marked_folders,
+    doctor, image_files, smallest_rate,
 };
-use aberra::image::Limits;
+use aberra::image::{ImageId, Limits};
 use aberra::run::{Claim, RunFolder};
 use image::{GrayImage, ImageFormat, Luma};
 use proptest::prelude::*;
@@ -127,12 +127,32 @@ fn a_sketch_recognises_copies_only() {
     save(&picture(50, 64), &folder.path().join("y.png"));
     let (_, inspection, grouping) = looked_at(folder.path());
     let prints: Vec<_> = inspection.images.iter().map(|seen| &seen.as_ref().unwrap().fingerprint).collect();
-    let sketches: Vec<Sketch> =
-        prints[..12].iter().map(|print| Sketch::from_row(&Sketch::of(print).to_row()).unwrap()).collect();
+    let sketches: Vec<Sketch> = prints[..12].iter().map(|print| Sketch::of(print)).collect();
     let found =
         Sketch::find_copies(&sketches, &[prints[12], prints[13], prints[4]], grouping.threshold.unwrap());
     assert_eq!(found, [Some(3), None, Some(4)]);
-    assert!(Sketch::from_row(&[0; 3]).is_none());
+
+    // Another page of the same file is another image; a sketch of before pages were told apart is of the first.
+    let first = serde_json::to_value(&sketches[4]).unwrap();
+    assert_eq!(first.as_str().unwrap().len(), 320);
+    let page = Fingerprint { id: ImageId { frame: 7, ..prints[4].id }, pixels: [0; 32], ..blank(prints[4]) };
+    let kept = Sketch::of(&page);
+    let text = serde_json::to_value(&kept).unwrap();
+    assert!(text.as_str().unwrap().ends_with(":7"), "{text}");
+    for (sketch, text) in [(&sketches[4], first), (&kept, text)] {
+        assert_eq!(&serde_json::from_value::<Sketch>(text).unwrap(), sketch);
+    }
+    let other = Fingerprint { id: ImageId { frame: 8, ..page.id }, pixels: [1; 32], ..page.clone() };
+    assert_eq!(Sketch::find_copies(&[kept], &[&page, &other], 1.0), [Some(0), None]);
+    for wrong in ["00", "00:1", "x"] {
+        assert!(serde_json::from_value::<Sketch>(wrong.into()).is_err(), "{wrong}");
+    }
+}
+
+/// The fingerprint of an image of one value, which is like no other.
+fn blank(print: &Fingerprint) -> Fingerprint {
+    let flat = vec![0; print.stretched.len()];
+    Fingerprint { stretched: flat.clone(), padded: flat.clone(), frame: flat, ..print.clone() }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use aberra::dataset::{Dataset, Label, OpenOptions, image_files};
 use aberra::evaluate::{EvaluateOptions, Evaluation, ImageOutcome, Metric};
 use aberra::explain::{heat_map_png, sheet_png};
-use aberra::image::{Image, Limits, read};
+use aberra::image::{Image, ImageId, Limits, read};
 use aberra::job::{Event, Job};
 use aberra::metrics::bootstrap::{BootstrapSettings, Interval};
 use aberra::models::measure::Want;
@@ -197,20 +197,19 @@ fn the_table_reads_well() {
 fn the_detectors_own_images_are_left_out_and_counted() {
     let evaluation = &fixture().evaluation;
     assert_eq!(evaluation.data.own.total(), 2);
-    let parts: BTreeMap<[u8; 32], Part> =
-        fixture().detector.normals().iter().map(|normal| (normal.sketch.content, normal.part)).collect();
+    let parts: BTreeMap<ImageId, Part> =
+        fixture().detector.normals().iter().map(|normal| (normal.sketch.id, normal.part)).collect();
     for row in evaluation.images.iter().filter(|row| row.name.starts_with("train/")) {
-        let content = *blake3_of(&row.name);
-        assert_eq!(row.outcome, ImageOutcome::Own(parts[&content]), "{}", row.name);
+        assert_eq!(row.outcome, ImageOutcome::Own(parts[&id_of(&row.name)]), "{}", row.name);
     }
     // None of them is in a figure.
     assert_eq!(evaluation.verdicts.confusion.normals(), 31);
 }
 
-/// The content hash of a file of the fixture, as decoding reports it.
-fn blake3_of(name: &str) -> Box<[u8; 32]> {
+/// The identity of an image of the fixture, as decoding reports it.
+fn id_of(name: &str) -> ImageId {
     let path = fixture().folder.path().join("data").join(name);
-    Box::new(read(&path, &Limits::default()).unwrap().source.content_hash)
+    read(&path, &Limits::default()).unwrap().source.id
 }
 
 #[test]

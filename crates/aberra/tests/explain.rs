@@ -107,7 +107,7 @@ fn a_training_image_is_its_own_nearest_normal_and_is_found_by_content() {
     assert_eq!((near[0].normal, near[0].distance), (index, 0.0));
     let found = find_normals(detector, &near, &files);
     let image = read(found[0].path.as_ref().unwrap(), &Limits::default()).unwrap();
-    assert_eq!(image.source.content_hash, detector.normals()[index].sketch.content);
+    assert_eq!(image.source.id, detector.normals()[index].sketch.id);
     assert_eq!(found[0].thumbnail.as_ref().map(Vec::len), Some(48 * 48));
     let nowhere = find_normals(detector, &near, &[]);
     assert!(nowhere.iter().all(|found| found.path.is_none() && found.thumbnail.is_none()));

@@ -41,7 +41,7 @@ fn of_sample(sample: &Sample, index: usize, inspection: &Inspection) -> blake3::
     hasher.part(sample.name.as_bytes());
     hasher.part(sample.label.kind().map_or(&b"\0"[..], str::as_bytes));
     match inspection.get(index) {
-        Some(seen) => hasher.part(&seen.fingerprint.content),
+        Some(seen) => hasher.part(&seen.fingerprint.id.to_bytes()),
         None => hasher.part(b"unreadable"),
     }
     // A mask that cannot be read is left out of the pixel metrics.

@@ -1,6 +1,6 @@
 //! What is kept of an image to recognise the same image again, though recompressed, resized, mirrored or turned.
 
-use aberra_image::Image;
+use aberra_image::{Image, ImageId};
 
 /// Side of a thumbnail.
 pub(crate) const THUMBNAIL_PX: usize = 32;
@@ -9,11 +9,11 @@ const FOREGROUND: f32 = 10.0 / 255.0;
 /// In an image whose brightest value is below this or above 1, that value is taken for full scale.
 const LEAST_BRIGHT: f32 = 0.25;
 
-/// Hashes of an image and three thumbnails by which near-copies are found.
+/// Identity of an image, a hash of its pixels and three thumbnails by which near-copies are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// BLAKE3 hash of the file's bytes.
-    pub content: [u8; 32],
+    /// Which image of which content it is.
+    pub id: ImageId,
     /// BLAKE3 hash of the decoded grey values and their shape.
     pub pixels: [u8; 32],
     /// `[32, 32]` grey values of the foreground's box, its sides stretched to a square, contrast stretched to 0..255.
@@ -38,7 +38,7 @@ impl Fingerprint {
         let foreground = foreground(grey, height, width);
         let side = foreground.height.max(foreground.width);
         Self {
-            content: image.source.content_hash,
+            id: image.source.id,
             pixels: hash_pixels(grey, height, width),
             stretched: thumbnail(grey, width, foreground, foreground.height, foreground.width),
             padded: thumbnail(grey, width, foreground, side, side),

@@ -1,8 +1,9 @@
-//! What a detector keeps of the images it learned from, to recognise them and their near-copies later: hashes and a
-//! random projection that is no picture.
+//! What a detector keeps of the images it learned from, to recognise them and their near-copies later: identity, a hash of
+//! the pixels, and a random projection that is no picture.
 
 use std::sync::LazyLock;
 
+use aberra_image::ImageId;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -16,41 +17,41 @@ const NUMBERS: usize = 96;
 /// Steps per unit; a projection's numbers have about unit variance.
 const STEPS: f32 = 24.0;
 const PIXELS: usize = THUMBNAIL_PX * THUMBNAIL_PX;
+/// Bytes of a sketch as it is stored, without the frame.
+const ROW_BYTES: usize = 64 + NUMBERS;
 
-/// Hashes of an image and a projection of its foreground, 160 bytes.
+/// Identity of an image, a hash of its pixels and a projection of its foreground. As text, 160 bytes in hexadecimal, and for
+/// every image but a file's first a colon and its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sketch {
-    /// BLAKE3 hash of the file's bytes.
-    pub content: [u8; 32],
+    /// Which image of which content it is.
+    pub id: ImageId,
     /// BLAKE3 hash of the decoded grey values and their shape.
     pub pixels: [u8; 32],
     projection: [i8; NUMBERS],
 }
 
 impl Sketch {
-    /// Length of a row in bytes.
-    pub const ROW_BYTES: usize = 64 + NUMBERS;
-
     /// The sketch of an image.
     pub fn of(fingerprint: &Fingerprint) -> Self {
         let upright = orientations(&fingerprint.stretched).swap_remove(0);
         let projection = project(&upright).map(|value| (value * STEPS).round().clamp(-127.0, 127.0) as i8);
-        Self { content: fingerprint.content, pixels: fingerprint.pixels, projection }
+        Self { id: fingerprint.id, pixels: fingerprint.pixels, projection }
     }
 
-    /// For storing; [`ROW_BYTES`](Self::ROW_BYTES) bytes.
-    pub fn to_row(&self) -> Vec<u8> {
+    /// The bytes that are stored, without the frame.
+    fn to_row(&self) -> Vec<u8> {
         let projection = self.projection.iter().map(|value| value.to_le_bytes()[0]);
-        self.content.iter().chain(&self.pixels).copied().chain(projection).collect()
+        self.id.hash.iter().chain(&self.pixels).copied().chain(projection).collect()
     }
 
     /// From storage; `None` if the length is wrong.
-    pub fn from_row(row: &[u8]) -> Option<Self> {
-        let (content, rest) = row.split_first_chunk::<32>()?;
+    fn from_row(row: &[u8], frame: u32) -> Option<Self> {
+        let (hash, rest) = row.split_first_chunk::<32>()?;
         let (pixels, rest) = rest.split_first_chunk::<32>()?;
         let projection: [u8; NUMBERS] = rest.try_into().ok()?;
         Some(Self {
-            content: *content,
+            id: ImageId { hash: *hash, frame },
             pixels: *pixels,
             projection: projection.map(|value| i8::from_le_bytes([value])),
         })
@@ -66,7 +67,7 @@ impl Sketch {
                 orientations(&image.stretched).iter().map(|values| project(values)).collect();
             let is_flat = turned.iter().flatten().all(|value| *value == 0.0);
             sketches.iter().position(|sketch| {
-                sketch.content == image.content
+                sketch.id == image.id
                     || sketch.pixels == image.pixels
                     || (!is_flat && turned.iter().any(|turned| sketch.similarity(turned) > threshold))
             })
@@ -83,19 +84,29 @@ impl Sketch {
 
 impl Serialize for Sketch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let digits: String = self.to_row().iter().map(|byte| format!("{byte:02x}")).collect();
-        serializer.serialize_str(&digits)
+        let mut text: String = self.to_row().iter().map(|byte| format!("{byte:02x}")).collect();
+        if self.id.frame > 0 {
+            text += &format!(":{}", self.id.frame);
+        }
+        serializer.serialize_str(&text)
     }
 }
 
 impl<'de> Deserialize<'de> for Sketch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let digits = String::deserialize(deserializer)?;
+        let text = String::deserialize(deserializer)?;
+        let (digits, frame) = match text.split_once(':') {
+            None => (text.as_str(), Some(0)),
+            Some((digits, frame)) => (digits, frame.parse().ok()),
+        };
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let row: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
-        let expected =
-            || D::Error::custom(format!("expected a sketch of {} bytes in hexadecimal", Self::ROW_BYTES));
-        row.and_then(|row| Self::from_row(&row)).ok_or_else(expected)
+        let sketch = row.zip(frame).and_then(|(row, frame)| Self::from_row(&row, frame));
+        sketch.ok_or_else(|| {
+            D::Error::custom(format!(
+                "expected a sketch of {ROW_BYTES} bytes in hexadecimal, and perhaps a colon and a page"
+            ))
+        })
     }
 }
 

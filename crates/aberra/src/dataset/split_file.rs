@@ -1,4 +1,4 @@
-//! A split as a file: names, groups and content hashes, so that it can be given back and checked.
+//! A split as a file: names, groups and identities of the images, so that it can be given back and checked.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -37,7 +37,8 @@ struct SplitFile {
 struct Entry {
     name: String,
     group: usize,
-    /// BLAKE3 of the file's bytes, in hexadecimal; empty where it could not be read.
+    /// The image's identity as text: the BLAKE3 hash of its file, and its number within the file unless it is the first.
+    /// Empty where the file could not be read.
     hash: String,
 }
 
@@ -53,7 +54,7 @@ impl Split {
                     Ok(Entry {
                         name: dataset.samples.get(index).ok_or_else(|| foreign(path))?.name.clone(),
                         group: *self.group_of.get(index).ok_or_else(|| foreign(path))?,
-                        hash: hash(inspection, index),
+                        hash: id_text(inspection, index),
                     })
                 })
                 .collect::<Result<Vec<_>>>()
@@ -100,7 +101,7 @@ impl Split {
                 file.format, file.version
             )));
         }
-        // Samples by name; lossy names may be shared, then the hash tells.
+        // Samples by name; lossy names may be shared, then the identity tells.
         let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
         for (index, sample) in dataset.samples.iter().enumerate() {
             by_name.entry(&sample.name).or_default().push(index);
@@ -115,7 +116,8 @@ impl Split {
                     missing.push(entry.name.clone());
                     continue;
                 };
-                let Some(at) = named.iter().position(|&index| hash(inspection, index) == entry.hash) else {
+                let Some(at) = named.iter().position(|&index| id_text(inspection, index) == entry.hash)
+                else {
                     changed.push(entry.name.clone());
                     continue;
                 };
@@ -197,9 +199,8 @@ fn foreign(path: &Path) -> Error {
     Error::data("the split is of another data set").with_path(path)
 }
 
-fn hash(inspection: &Inspection, index: usize) -> String {
-    let content = inspection.get(index).map(|seen| seen.fingerprint.content);
-    content.map_or_else(String::new, |content| blake3::Hash::from(content).to_hex().to_string())
+fn id_text(inspection: &Inspection, index: usize) -> String {
+    inspection.get(index).map_or_else(String::new, |seen| seen.fingerprint.id.to_string())
 }
 
 /// The number of names and the first three.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use aberra_image::{Input, Limits};
+use aberra_image::{ImageId, Input, Limits};
 use rayon::prelude::*;
 
 use super::NearNormal;
@@ -25,12 +25,13 @@ pub struct FoundNormal {
     pub thumbnail: Option<Vec<f32>>,
 }
 
-/// Looks for training normals among `files`, by their content. Files that cannot be read are passed over.
+/// Looks for training normals among `files`, by their identity, of which a file shows its first image. Files that cannot be
+/// read are passed over.
 pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf]) -> Vec<FoundNormal> {
     let limits = detector.config().limits;
-    let contents: HashMap<[u8; 32], &Path> = files
+    let found: HashMap<ImageId, &Path> = files
         .par_iter()
-        .filter_map(|path| Some((content(path, &limits)?, path.as_path())))
+        .filter_map(|path| Some((first_image(path, &limits)?, path.as_path())))
         .collect::<Vec<_>>()
         .into_iter()
         .rev()
@@ -38,7 +39,7 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
     let normals = detector.normals();
     let kept = detector.thumbnails.as_deref();
     let find = |near: &NearNormal| {
-        let path = contents.get(&normals[near.normal].sketch.content).copied();
+        let path = found.get(&normals[near.normal].sketch.id).copied();
         let own = kept.and_then(|kept| kept.chunks_exact(kept.len() / normals.len()).nth(near.normal));
         let read = || network_input(detector, path?).ok();
         let thumbnail = own
@@ -63,11 +64,12 @@ pub(crate) fn network_input(detector: &Detector, path: &Path) -> Result<Input> {
     detector.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
 }
 
-/// BLAKE3 hash of a file, by which a detector knows its own images.
-fn content(path: &Path, limits: &Limits) -> Option<[u8; 32]> {
+/// The identity of a file's first image, without decoding it.
+fn first_image(path: &Path, limits: &Limits) -> Option<ImageId> {
     let file = File::open(path).ok()?;
     let mut hasher = blake3::Hasher::new();
     let within =
         file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= limits.max_bytes);
-    (within && hasher.update_reader(file).is_ok()).then(|| *hasher.finalize().as_bytes())
+    (within && hasher.update_reader(file).is_ok())
+        .then(|| ImageId { hash: *hasher.finalize().as_bytes(), frame: 0 })
 }
