@@ -8,7 +8,7 @@ use std::time::Instant;
 use aberra::dataset::{Dataset, Fold, Grouping, Inspection, OpenOptions, Split};
 use aberra::job::{Event, Job};
 use aberra::models::train::{EpochRecord, Progress};
-use aberra::{Detector, TrainConfig, TrainOptions};
+use aberra::{CheckedConfig, Detector, TrainConfig, TrainOptions};
 
 /// What a measurement returns when it fails.
 pub(crate) type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -28,7 +28,7 @@ impl Grouped {
     ///
     /// # Errors
     /// It cannot be read.
-    pub(crate) fn open(path: &Path, normal: &[String], config: &TrainConfig) -> Result<Self> {
+    pub(crate) fn open(path: &Path, normal: &[String], config: &CheckedConfig) -> Result<Self> {
         let dataset = Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?;
         let inspection = dataset.inspect(&config.limits);
         let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
@@ -39,7 +39,7 @@ impl Grouped {
     ///
     /// # Errors
     /// Too few normals.
-    pub(crate) fn fold(&self, config: &TrainConfig, index: usize, of: usize) -> Result<Split> {
+    pub(crate) fn fold(&self, config: &CheckedConfig, index: usize, of: usize) -> Result<Split> {
         let fold = Fold { index, of };
         Ok(Split::fold(&self.dataset, &self.inspection, &self.grouping, &config.split_settings(), fold)?)
     }
@@ -48,7 +48,7 @@ impl Grouped {
     ///
     /// # Errors
     /// Training fails.
-    pub(crate) fn train(&self, config: &TrainConfig, split: &Split) -> Result<(Detector, f64)> {
+    pub(crate) fn train(&self, config: &CheckedConfig, split: &Split) -> Result<(Detector, f64)> {
         let started = Instant::now();
         let mut watch = |event: Event<'_>| {
             note_event(&event);
@@ -78,7 +78,7 @@ impl Grouped {
 ///
 /// # Errors
 /// A setting that does not exist or is out of its range.
-pub(crate) fn config(settings: &[String]) -> Result<TrainConfig> {
+pub(crate) fn config(settings: &[String]) -> Result<CheckedConfig> {
     let layers =
         settings.iter().map(|text| TrainConfig::assignment_layer(text)).collect::<Result<Vec<_>, _>>()?;
     Ok(TrainConfig::from_layers(&layers)?)

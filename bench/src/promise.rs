@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::grouped::{Grouped, Result, config, note, result};
+use aberra::TrainConfig;
 use aberra::calibrate::{Calibration, Criterion};
 use aberra::dataset::SplitSettings;
 use aberra::image::read;
@@ -36,8 +37,9 @@ pub(crate) struct Arguments {
 
 /// Runs the measurement.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let mut config = config(&arguments.set)?;
-    config.split = SplitSettings { test_share: arguments.test_share, ..config.split };
+    let config = config(&arguments.set)?.into_config();
+    let split = SplitSettings { test_share: arguments.test_share, ..config.split };
+    let config = TrainConfig { split, ..config }.check()?;
     let grouped = Grouped::open(&arguments.data, &arguments.normal, &config)?;
     let settings = config.split_settings();
     let split =

@@ -10,7 +10,7 @@ use aberra::models::families::{VaeSettings, VariationalAutoencoder};
 use aberra::models::train::Progress;
 use aberra::models::{Shape, parse};
 use aberra::phantom::{PhantomDataset, slice, write_dataset};
-use aberra::{Detector, TrainConfig, TrainOptions};
+use aberra::{CheckedConfig, Detector, TrainConfig, TrainOptions};
 use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Seconds of each step.
-fn train_secs(arguments: &Arguments, config: &TrainConfig) -> Result<Vec<f64>> {
+fn train_secs(arguments: &Arguments, config: &CheckedConfig) -> Result<Vec<f64>> {
     let folder = tempfile::tempdir()?;
     let phantoms = PhantomDataset {
         seed: 1,
@@ -108,10 +108,10 @@ fn train_secs(arguments: &Arguments, config: &TrainConfig) -> Result<Vec<f64>> {
 }
 
 /// Seconds of each forward pass: encoder, decoder, and the reconstruction copied out.
-fn forward_secs(arguments: &Arguments, config: &TrainConfig) -> Result<Vec<f64>> {
+fn forward_secs(arguments: &Arguments, config: &CheckedConfig) -> Result<Vec<f64>> {
     let (device, shape) = (aberra::compute::cpu(), Shape::square(arguments.size, 1));
     let config = config.resolved(aberra::compute::instructions()?)?;
-    let settings: VaeSettings = parse(&config.model.members()[0].settings)?;
+    let settings: VaeSettings = parse(&config.members()[0].settings)?;
     let model = VariationalAutoencoder::new(&settings, shape, 0, &device)?;
     let inputs: Vec<Vec<f32>> =
         (0..arguments.batch as u64).map(|index| slice(1, index, arguments.size).pixels).collect();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aberra::TrainConfig;
+use aberra::{CheckedConfig, TrainConfig};
 use clap::Args;
 
 use crate::choices;
@@ -65,7 +65,7 @@ impl SettingsArgs {
         &self,
         model: &ModelArgs,
         file: Option<&Path>,
-    ) -> Result<TrainConfig, CommandError> {
+    ) -> Result<CheckedConfig, CommandError> {
         let mut layers = Vec::new();
         if let Some(path) = self.config.as_deref().or(file) {
             let text = fs::read_to_string(path).map_err(|error| CommandError::at(path, error))?;
@@ -76,14 +76,6 @@ impl SettingsArgs {
         layers.push(TrainConfig::environment_layer(readable));
         for assignment in self.set.iter().cloned().chain(model.assignments()).chain(self.assignments()) {
             layers.push(TrainConfig::assignment_layer(&assignment)?);
-        }
-        let mut models = layers.iter().filter_map(|layer| layer.get("model"));
-        if models.any(|model| model.is_array()) && models.any(|model| model.is_table()) {
-            return Err(CommandError::new(
-                "expected no settings for a single model (flags, --set model.NAME, the environment) beside several \
-                 models ([[model]]), found some",
-            )
-            .with_hint("set them in each [[model]] of the file"));
         }
         TrainConfig::from_layers(&layers).map_err(|error| match error.hint() {
             Some(_) => CommandError::Library(error),

@@ -107,7 +107,7 @@ impl Fitted {
 ///
 /// # Errors
 /// There is none; the message lists those there are.
-pub fn find<'a>(families: &'a [&'a dyn Family], name: &str) -> Result<&'a dyn Family> {
+pub fn find<'a>(families: &[&'a dyn Family], name: &str) -> Result<&'a dyn Family> {
     families.iter().copied().find(|family| family.name() == name).ok_or_else(|| {
         let names: Vec<&str> = families.iter().map(|family| family.name()).collect();
         Error::settings(format!("model.family: expected one of {}, found {name:?}", names.join(", ")))

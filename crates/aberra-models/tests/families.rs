@@ -31,7 +31,7 @@ fn fitted(family: &dyn Family) -> (Settings, SharedMember) {
         seed: 1,
         device: Device::flex(),
         instructions,
-        train: &TrainSettings { epochs: 1, ..TrainSettings::default() },
+        train: &TrainSettings { epochs: 1, ..TrainSettings::default() }.check().unwrap(),
         observe: &mut observe,
         checkpoints: None,
         resume: false,

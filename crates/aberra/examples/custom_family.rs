@@ -1,18 +1,20 @@
 //! A family of one's own: the mean of the normal images, and the distance of an image from it.
 //!
-//! It has no gradient training: `fit` looks at the training inputs once. A line in `aberra_models::families::FAMILIES` would
-//! make it a choice of the command line.
+//! It has no gradient training: `fit` looks at the training inputs once. A catalog makes it a choice of settings and detector
+//! files, with a scorer that knows its measurement; a line in `aberra_models::families::FAMILIES` would make it one of the
+//! command line.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use aberra::dataset::{Dataset, OpenOptions};
+use aberra::image::Image;
 use aberra::models::measure::{Descriptor, Inference, Want};
-use aberra::models::train::{Progress, TrainSettings};
 use aberra::models::{
     Family, FitContext, Fitted, Inputs, Member, Preset, Settings, Shape, SharedMember, Tensors, Weight,
 };
-use aberra::phantom::{LesionKind, lesion_slice, slice};
-use aberra::{Error, Result, compute};
+use aberra::phantom::{LesionKind, PhantomDataset, lesion_slice, write_dataset};
+use aberra::score::{Kind, Normals, Sample, ScorerKind};
+use aberra::{Catalog, Detector, Error, Result, TrainConfig, compute};
 
 struct MeanImage;
 
@@ -118,29 +120,49 @@ impl Member for MeanMember {
     }
 }
 
-fn main() -> Result<()> {
-    let shape = Shape::square(32, 1);
-    let normals: Vec<Vec<f32>> = (0..40).map(|index| slice(1, index, 32).pixels).collect();
-    let (train, held_out) = normals.split_at(32);
-    let (train, held_out) = (Inputs::of_pixels(shape, train)?, Inputs::of_pixels(shape, held_out)?);
-    let mut observe = |_: Progress<'_>| Ok(ControlFlow::Continue(()));
-    let mut context = FitContext {
-        seed: 0,
-        device: compute::cpu(),
-        instructions: compute::instructions()?,
-        train: &TrainSettings::default(),
-        observe: &mut observe,
-        checkpoints: None,
-        resume: false,
-        judge: None,
-    };
-    let settings = MeanImage.resolve(&Settings::new(), shape, None)?;
-    let fitted = MeanImage.fit(&settings, &mut context, &train, &held_out)?;
+/// The scorer: the distance itself, under the full name of the measurement.
+struct Distance;
 
-    // What is saved and loaded infers the same.
-    let loaded = MeanImage.load(&settings, shape, fitted.member.tensors(), &compute::cpu())?;
-    let lesion = lesion_slice(9, 0, 32, LesionKind::ALL[0]).pixels;
-    let [fitted, loaded] = [fitted.member, loaded].map(|member| member.infer(&[&lesion], Want::ALL));
-    assert_eq!(fitted?, loaded?);
+impl ScorerKind for Distance {
+    type Parameters = String;
+
+    const NAME: &'static str = "distance";
+    const ABOUT: &'static str = "distance from the mean of the normal images";
+
+    fn fit(normals: &Normals<'_>) -> Result<String> {
+        normals.require(Self::NAME, "distance")
+    }
+
+    fn score(parameters: &String, sample: &Sample<'_>) -> f64 {
+        sample.get(parameters)
+    }
+}
+
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let slices =
+        PhantomDataset { seed: 1, size_px: 32, train_normals: 60, test_normals: 0, anomalies_per_kind: 0 };
+    write_dataset(folder.path(), &slices)?;
+    let dataset = Dataset::open(folder.path(), &OpenOptions::default())?;
+
+    // The catalog is what settings and detector files may name.
+    let catalog = Catalog::default().with_family(&MeanImage).with_scorer(&Kind::<Distance>::SCORER);
+    let settings = TrainConfig::parse_layer(
+        "scorer = 'distance'\npreprocessing.size_px = 32\nsplit.by = 'none'\n\
+         promise.false_alarm_rate = 0.1\nmodel.family = 'mean-image'",
+    )?;
+    let config = TrainConfig::from_layers_with(&[settings], &catalog)?;
+    let detector = Detector::train(&dataset, &config)?;
+
+    // What is saved and loaded scores the same.
+    let file = folder.path().join("detector.aberra");
+    detector.save(&file)?;
+    let loaded = Detector::load_with(&file, &compute::cpu(), &catalog)?;
+    let lesion = lesion_slice(9, 0, 32, LesionKind::ALL[0]);
+    let image = Image::from_pixels(lesion.pixels, 32, 32, 1).ok_or("32 x 32 values")?;
+    let [fitted, loaded] = [detector, loaded].map(|detector| detector.score(&[image.clone()]).remove(0));
+    let (fitted, loaded) = (fitted?, loaded?);
+    assert_eq!(fitted, loaded);
+    assert_eq!(loaded.score, loaded.evidence.0[0]);
     Ok(())
 }

@@ -5,12 +5,12 @@ use std::time::Instant;
 use aberra_image::{Color, Limits, Preprocessing};
 use aberra_metrics::calibrate::{Calibration, Criterion, pixel_threshold};
 use aberra_metrics::weights::group_weights;
-use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
 use aberra_models::train::{Checkpoints, Observe, Progress};
-use aberra_models::{FitContext, Fitted, Inputs, Shape, SharedMember, Tensors, find};
+use aberra_models::{FitContext, Fitted, Inputs, Shape, SharedMember, Tensors};
 use serde::{Deserialize, Serialize};
 
+use crate::checked_config::CheckedConfig;
 use crate::compute;
 use crate::config::TrainConfig;
 use crate::dataset::{Dataset, Grouping, Inspection, Sketch, Split, similarity_threshold};
@@ -21,7 +21,7 @@ use crate::judge::SyntheticJudge;
 use crate::member_settings::MemberSettings;
 use crate::members::{Measured, Members, NamedMember};
 use crate::run::{CheckpointFile, History, RunFolder, Snapshots};
-use crate::score::{FittedScorer, Normals, SCORERS, Sample};
+use crate::score::{FittedScorer, Normals, Sample};
 use crate::store::{self, FileKind};
 use crate::thumbnail::shrink;
 use crate::{Error, Result};
@@ -41,8 +41,8 @@ impl Detector {
     /// Fits a detector to the normals of a data set.
     ///
     /// # Errors
-    /// Settings out of range, too few normals, files that cannot be read.
-    pub fn train(dataset: &Dataset, config: &TrainConfig) -> Result<Self> {
+    /// Too few normals, files that cannot be read.
+    pub fn train(dataset: &Dataset, config: &CheckedConfig) -> Result<Self> {
         Self::train_with(dataset, config, TrainOptions::default())
     }
 
@@ -50,8 +50,7 @@ impl Detector {
     ///
     /// # Errors
     /// As [`train`](Self::train); also a run folder that cannot be written, and a stop on request.
-    pub fn train_with(dataset: &Dataset, config: &TrainConfig, options: TrainOptions<'_>) -> Result<Self> {
-        config.check()?;
+    pub fn train_with(dataset: &Dataset, config: &CheckedConfig, options: TrainOptions<'_>) -> Result<Self> {
         let config = &config.resolved(compute::instructions()?)?;
         let TrainOptions { split, inspection, mut job } = options;
         let inspected;
@@ -78,11 +77,11 @@ impl Detector {
 
         let mut members = Vec::new();
         let mut fitted_members = Vec::new();
-        for settings in config.model.members() {
+        for settings in config.members() {
             let fitted = fit_member(settings, config, &train, &held_out, &mut job)?;
             members.push(NamedMember {
                 name: settings.name.clone(),
-                family: settings.family.clone(),
+                family: settings.family.name().to_owned(),
                 member: fitted.member.clone(),
             });
             fitted_members.push(MemberProvenance {
@@ -97,7 +96,7 @@ impl Detector {
         let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
         let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
         let fit_weights = weights_of(split, &split.fit);
-        let scorers = fit_scorers(&config.scorer, &members, &held_out_measured, &fit_weights)?;
+        let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights)?;
         let scorer = scorers
             .iter()
             .find(|scorer| scorer.name() == config.scorer)
@@ -184,13 +183,13 @@ fn load<'a>(
 /// Fits one member, with what a run folder keeps of it.
 fn fit_member(
     settings: &MemberSettings,
-    config: &TrainConfig,
+    config: &CheckedConfig,
     train: &Inputs<'_>,
     held_out: &Inputs<'_>,
     job: &mut Job<'_>,
 ) -> Result<Fitted> {
-    let family = find(FAMILIES, &settings.family)?;
-    let several = config.model.members().len() > 1;
+    let family = settings.family;
+    let several = config.members().len() > 1;
     let named = several.then_some(settings.name.as_str());
     let (folder, resume) = (job.folder, job.resume);
     let seed = settings.seed.unwrap_or(config.seed);
@@ -204,7 +203,7 @@ fn fit_member(
     {
         return Ok(fitted);
     }
-    let judge = SyntheticJudge::new(held_out, &config.scorer, seed)?;
+    let judge = SyntheticJudge::new(held_out, config.own_scorer(), seed)?;
     let judge = |member: SharedMember| judge.shift(&settings.name, family.name(), member);
     let mut checkpoints = folder.map(|folder| CheckpointFile { path: folder.checkpoint(named), identity });
     let mut keeper = folder.map(|folder| Keeper::new(folder, named, config, held_out));
@@ -245,7 +244,7 @@ fn fit_member(
         seed,
         device: compute::cpu(),
         instructions: compute::instructions()?,
-        train: &config.train,
+        train: config.training(),
         observe,
         checkpoints: checkpoints.as_mut().map(|file| file as &mut dyn Checkpoints),
         resume,
@@ -267,7 +266,7 @@ fn identity(
     held_out: &Inputs<'_>,
 ) -> serde_json::Map<String, serde_json::Value> {
     let parts = [
-        ("model", serde_json::json!({ "family": settings.family, "settings": settings.settings })),
+        ("model", serde_json::json!({ "family": settings.family.name(), "settings": settings.settings })),
         ("train", serde_json::to_value(&config.train).unwrap_or_default()),
         ("scorer", config.scorer.clone().into()),
         ("seed", seed.into()),
@@ -364,23 +363,23 @@ fn weights_of(split: &Split, normals: &[usize]) -> Vec<f64> {
 
 /// Every scorer that the fit split's normals support; the detector's own must be among them.
 fn fit_scorers(
-    own: &str,
+    config: &CheckedConfig,
     members: &Members,
     normals: &[Measured],
     weights: &[f64],
 ) -> Result<Vec<FittedScorer>> {
     let evidence: Vec<_> = normals.iter().map(|one| one.evidence.clone()).collect();
-    let maps: Vec<Vec<f32>> = match SCORERS.iter().any(|scorer| scorer.needs_map()) {
+    let maps: Vec<Vec<f32>> = match config.scorers().iter().any(|scorer| scorer.needs_map()) {
         true => normals.iter().map(|one| one.map.clone().unwrap_or_default()).collect(),
         false => Vec::new(),
     };
     let normals =
         Normals { maps: &maps, weights: Some(weights), ..Normals::new(members.descriptors(), &evidence) };
     let mut fitted = Vec::new();
-    for &scorer in SCORERS {
+    for &scorer in config.scorers() {
         match FittedScorer::fit(scorer, &normals) {
             Ok(scorer) => fitted.push(scorer),
-            Err(error) if scorer.name() == own => return Err(error),
+            Err(error) if scorer.name() == config.scorer => return Err(error),
             Err(_) => {}
         }
     }

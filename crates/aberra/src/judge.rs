@@ -9,23 +9,23 @@ use rayon::prelude::*;
 
 use crate::members::{Measured, Members, NamedMember};
 use crate::phantom::{SyntheticKind, draw_anomaly};
-use crate::score::{Evidence, FittedScorer, Normals, Sample, scorer};
+use crate::score::{Evidence, FittedScorer, Normals, Sample, Scorer};
 
 /// Synthetic anomalies drawn into each held-out normal, of kinds taken in turn.
 const ANOMALIES_PER_NORMAL: usize = 4;
 
 /// The held-out normals, and the same with synthetic anomalies drawn in.
-pub(crate) struct SyntheticJudge<'a> {
+pub(crate) struct SyntheticJudge {
     normals: Vec<Vec<f32>>,
     anomalies: Vec<Vec<f32>>,
     shape: Shape,
-    scorer: &'a str,
+    scorer: &'static dyn Scorer,
 }
 
-impl<'a> SyntheticJudge<'a> {
+impl SyntheticJudge {
     /// # Errors
     /// An input that cannot be read.
-    pub(crate) fn new(held_out: &Inputs<'_>, scorer: &'a str, seed: u64) -> Result<Self> {
+    pub(crate) fn new(held_out: &Inputs<'_>, scorer: &'static dyn Scorer, seed: u64) -> Result<Self> {
         let normals: Vec<Vec<f32>> =
             (0..held_out.len()).map(|index| Ok(held_out.get(index)?.into_owned())).collect::<Result<_>>()?;
         let shape = held_out.shape();
@@ -41,8 +41,7 @@ impl<'a> SyntheticJudge<'a> {
     pub(crate) fn shift(&self, name: &str, family: &str, member: SharedMember) -> Result<Option<f64>> {
         let named = NamedMember { name: name.to_owned(), family: family.to_owned(), member };
         let members = Members::new(vec![named], self.shape, None);
-        let scorer = scorer(self.scorer)?;
-        let want = Want { map: scorer.needs_map(), ..Want::MEASUREMENTS };
+        let want = Want { map: self.scorer.needs_map(), ..Want::MEASUREMENTS };
         let measure = |pixels: &[Vec<f32>]| -> Result<(Vec<Evidence>, Vec<Vec<f32>>)> {
             let slices: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
             let measured: Vec<Measured> =
@@ -53,7 +52,7 @@ impl<'a> SyntheticJudge<'a> {
         let (anomalies, anomaly_maps) = measure(&self.anomalies)?;
         let descriptors = members.descriptors();
         let fit_on = Normals { maps: &normal_maps, ..Normals::new(descriptors, &normals) };
-        let Ok(fitted) = FittedScorer::fit(scorer, &fit_on) else { return Ok(None) };
+        let Ok(fitted) = FittedScorer::fit(self.scorer, &fit_on) else { return Ok(None) };
         let scores = |evidence: &[Evidence], maps: &[Vec<f32>]| -> Vec<f64> {
             let samples = evidence.iter().zip(maps);
             let samples = samples.map(|(evidence, map)| Sample { descriptors, evidence, map: Some(map) });

@@ -60,9 +60,12 @@
 //!
 //! # Extend
 //!
-//! A scorer is a type with [`score::ScorerKind`], a family one with [`models::Family`]; see the examples `custom_scorer` and
-//! `custom_family`.
+//! A scorer is a type with [`score::ScorerKind`], a family one with [`models::Family`]. A [`Catalog`] makes them choices of
+//! settings ([`TrainConfig::from_layers_with`]) and of detector files ([`Detector::load_with`]); see the examples
+//! `custom_scorer` and `custom_family`.
 
+mod catalog;
+mod checked_config;
 pub mod comparison;
 pub mod compute;
 mod config;
@@ -98,6 +101,8 @@ pub use aberra_image as image;
 pub use aberra_metrics as metrics;
 pub use aberra_metrics::{Error, Result, calibrate, random};
 pub use aberra_models as models;
+pub use catalog::Catalog;
+pub use checked_config::CheckedConfig;
 pub use config::{ENVIRONMENT_PREFIX, PromiseSettings, TrainConfig};
 pub use decode_error::of_image;
 pub use detector::{Detector, MemberProvenance, Normal, Part, PartSize, Provenance, Verdict};

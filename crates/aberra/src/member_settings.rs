@@ -1,7 +1,9 @@
 //! Settings of a detector's members: which family each is of, and the family's own settings, which the family checks.
 
+use std::fmt;
+
 use aberra_models::families::{DEFAULT_FAMILY, FAMILIES};
-use aberra_models::{Settings, Shape, find, preset};
+use aberra_models::{Family, Settings, find, preset};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -9,77 +11,88 @@ use serde_json::Value;
 use crate::{Error, Result};
 
 /// Settings of one member.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct MemberSettings {
     /// What the member is called; by default its family's name, with a number where several are of one family.
     pub name: String,
-    /// The name of its family.
-    pub family: String,
+    /// Its family.
+    pub family: &'static dyn Family,
     /// Its seed, where it is not the detector's own.
     pub seed: Option<u64>,
     /// The family's settings, whole.
     pub settings: Settings,
 }
 
-/// Settings of a detector's members, at least one; no two have the same name.
+/// Settings of a detector's members as they are given: a table each of `family`, `preset`, `name`, `seed` and the family's
+/// own. They are read when the settings are [checked](crate::TrainConfig::check).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Models(Vec<MemberSettings>);
+pub struct Models(Vec<Settings>);
 
 impl Models {
-    /// The settings of these members.
+    /// The settings of one member, or of several.
+    pub fn new(tables: Vec<Settings>) -> Self {
+        Self(tables)
+    }
+
+    /// Settings that are whole.
+    pub(crate) fn of(members: &[MemberSettings]) -> Self {
+        Self(members.iter().map(MemberSettings::to_table).collect())
+    }
+
+    /// The members, in order, with what is missing filled in from their presets.
     ///
     /// # Errors
-    /// There is none, or two have the same name.
-    pub fn new(members: Vec<MemberSettings>) -> Result<Self> {
-        if members.is_empty() {
+    /// There is none, two have the same name, or a family or preset is not known.
+    pub(crate) fn parse(&self, families: &[&'static dyn Family]) -> Result<Vec<MemberSettings>> {
+        if self.0.is_empty() {
             return Err(Error::settings("model: expected at least one model, found none"));
         }
-        for (at, member) in members.iter().enumerate() {
-            if members[..at].iter().any(|other| other.name == member.name) {
+        let mut members: Vec<MemberSettings> = Vec::new();
+        for table in &self.0 {
+            let before: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
+            let member = MemberSettings::parse(table.clone(), families, &before)?;
+            if before.contains(&member.name) {
                 return Err(Error::settings(format!(
                     "model.name: expected names that differ, found {:?} twice",
                     member.name
                 )));
             }
+            members.push(member);
         }
-        Ok(Self(members))
-    }
-
-    /// The members, in order.
-    pub fn members(&self) -> &[MemberSettings] {
-        &self.0
-    }
-
-    /// Checks each member's settings against the shape of the network input.
-    ///
-    /// # Errors
-    /// A setting that its family refuses.
-    pub fn check(&self, shape: Shape) -> Result<()> {
-        for member in &self.0 {
-            find(FAMILIES, &member.family)?.resolve(&member.settings, shape, None)?;
-        }
-        Ok(())
+        Ok(members)
     }
 }
 
 impl Default for Models {
     fn default() -> Self {
         // The default family has its default preset.
-        let member = MemberSettings::parse(Settings::new(), &[]).ok();
-        Self(member.into_iter().collect())
+        let member = MemberSettings::parse(Settings::new(), FAMILIES, &[]).ok();
+        Self(member.iter().map(MemberSettings::to_table).collect())
+    }
+}
+
+impl PartialEq for MemberSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_table() == other.to_table()
+    }
+}
+
+impl fmt::Debug for MemberSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_table().fmt(f)
     }
 }
 
 impl MemberSettings {
     /// From a table of settings: `family`, `preset`, `name`, `seed`, and the family's own. `before` are the names taken.
-    fn parse(mut table: Settings, before: &[String]) -> Result<Self> {
+    fn parse(mut table: Settings, families: &[&'static dyn Family], before: &[String]) -> Result<Self> {
         let mut text = |key: &str| match table.remove(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(Error::settings(format!("model.{key}: expected a text, found {other}"))),
         };
         let (family, chosen, name) = (text("family")?, text("preset")?, text("name")?);
-        let family = find(FAMILIES, family.as_deref().unwrap_or(DEFAULT_FAMILY))?;
+        let family = find(families, family.as_deref().unwrap_or(DEFAULT_FAMILY))?;
         let seed = table.remove("seed").map(|seed| {
             seed.as_u64().ok_or_else(|| {
                 Error::settings(format!("model.seed: expected a whole number of 0 or above, found {seed}"))
@@ -95,13 +108,13 @@ impl MemberSettings {
             Some(name) => check_name(name)?,
             None => (1..).map(free).find(|name| !before.contains(name)).unwrap_or_default(),
         };
-        Ok(Self { name, family: family.name().to_owned(), seed: seed.transpose()?, settings })
+        Ok(Self { name, family, seed: seed.transpose()?, settings })
     }
 
     fn to_table(&self) -> Settings {
         let mut table = Settings::new();
-        table.insert("family".to_owned(), self.family.clone().into());
-        if self.name != self.family {
+        table.insert("family".to_owned(), self.family.name().into());
+        if self.name != self.family.name() {
             table.insert("name".to_owned(), self.name.clone().into());
         }
         if let Some(seed) = self.seed {
@@ -126,8 +139,8 @@ impl Serialize for Models {
     /// One member as a table, several as a list of them.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match &self.0[..] {
-            [member] => member.to_table().serialize(to),
-            members => members.iter().map(MemberSettings::to_table).collect::<Vec<_>>().serialize(to),
+            [table] => table.serialize(to),
+            tables => tables.serialize(to),
         }
     }
 }
@@ -145,12 +158,7 @@ impl<'de> Deserialize<'de> for Models {
             }
             other => return Err(serde::de::Error::custom(format!("model: expected a table, found {other}"))),
         };
-        let mut members: Vec<MemberSettings> = Vec::new();
-        for table in tables {
-            let before: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
-            members.push(MemberSettings::parse(table, &before).map_err(serde::de::Error::custom)?);
-        }
-        Self::new(members).map_err(serde::de::Error::custom)
+        Ok(Self(tables))
     }
 }
 

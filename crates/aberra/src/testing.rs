@@ -6,18 +6,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aberra_metrics::calibrate::{Calibration, Criterion};
+use aberra_kernels::InstructionSet;
 use aberra_models::measure::{Descriptor, Inference, Want};
-use aberra_models::{Inputs, Member, Settings, Shape, Tensors};
+use aberra_models::{
+    Family, FitContext, Fitted, Inputs, Member, Preset, Settings, Shape, SharedMember, Tensors, Weight,
+};
+use burn::tensor::Device;
 
-use crate::dataset::{Dataset, OpenOptions, Sketch};
-use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
-use crate::image::read;
-use crate::member_settings::{MemberSettings, Models};
-use crate::members::{Members, NamedMember};
+use crate::dataset::{Dataset, OpenOptions};
+use crate::detector::Detector;
 use crate::phantom::{PhantomDataset, write_dataset};
-use crate::score::{FittedScorer, Kind, Normals, Sample, ScorerKind};
-use crate::{Result, TrainConfig};
+use crate::score::{Kind, Normals, Sample, ScorerKind};
+use crate::{Catalog, Error, Result, TrainConfig};
 
 /// The family.
 pub const FAMILY: &str = "mean-image";
@@ -55,12 +55,70 @@ impl Member for MeanImage {
     }
 
     fn tensors(&self) -> Tensors {
-        Tensors::new()
+        let Shape { height, width, channels } = self.shape;
+        let mean = Weight { shape: vec![height, width, channels], values: self.mean.clone() };
+        Tensors::from([("mean".to_owned(), mean)])
     }
 
     fn parameter_count(&self) -> usize {
         self.mean.len()
     }
+}
+
+/// The family itself. Its one setting, `map`, says whether a member makes maps.
+struct MeanFamily;
+
+impl Family for MeanFamily {
+    fn name(&self) -> &'static str {
+        FAMILY
+    }
+
+    fn about(&self) -> &'static str {
+        "the mean of the normals"
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        &[Preset { name: "plain", about: "the only one", settings: Settings::new }]
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        serde_json::json!({ "type": "object", "properties": { "map": { "type": "boolean" } } })
+    }
+
+    fn resolve(&self, settings: &Settings, _: Shape, _: Option<InstructionSet>) -> Result<Settings> {
+        Ok(settings.clone())
+    }
+
+    fn fit(
+        &self,
+        settings: &Settings,
+        _: &mut FitContext<'_>,
+        train: &Inputs<'_>,
+        _: &Inputs<'_>,
+    ) -> Result<Fitted> {
+        let mut mean = vec![0.0; train.shape().len()];
+        for at in 0..train.len() {
+            mean.iter_mut()
+                .zip(train.get(at)?.iter())
+                .for_each(|(sum, value)| *sum += value / train.len() as f32);
+        }
+        Ok(Fitted::at_once(MeanImage { mean, shape: train.shape(), makes_map: makes_map(settings) }))
+    }
+
+    fn load(
+        &self,
+        settings: &Settings,
+        shape: Shape,
+        mut tensors: Tensors,
+        _: &Device,
+    ) -> Result<SharedMember> {
+        let mean = tensors.remove("mean").ok_or_else(|| Error::detector("the tensor mean is missing"))?;
+        Ok(Arc::new(MeanImage { mean: mean.values, shape, makes_map: makes_map(settings) }))
+    }
+}
+
+fn makes_map(settings: &Settings) -> bool {
+    settings.get("map").and_then(serde_json::Value::as_bool).unwrap_or(true)
 }
 
 /// The scorer: the distance, in distances of normals.
@@ -83,67 +141,30 @@ impl ScorerKind for Far {
     }
 }
 
-/// A detector of the first 30 samples, ten of each part.
-pub fn detector(dataset: &Dataset, makes_map: bool) -> Detector {
-    let settings = Settings::from_iter([("power".to_owned(), 1.0.into())]);
-    let member = MemberSettings { name: "grey".to_owned(), family: FAMILY.to_owned(), seed: None, settings };
-    let mut config = TrainConfig { scorer: Far::NAME.to_owned(), ..TrainConfig::default() };
-    config.model = Models::new(vec![member]).unwrap();
-    config.preprocessing.size_px = 32;
-    let shape = config.input_shape();
-    let pixels: Vec<Vec<f32>> = dataset.samples[..30]
-        .iter()
-        .map(|sample| {
-            config.preprocessing.apply(&read(&sample.path, &config.limits).unwrap()).unwrap().pixels
-        })
-        .collect();
-    let mean =
-        (0..shape.len()).map(|at| pixels[..10].iter().map(|one| one[at]).sum::<f32>() / 10.0).collect();
-    let member = Arc::new(MeanImage { mean, shape, makes_map });
-    let named = NamedMember { name: "grey".to_owned(), family: FAMILY.to_owned(), member };
-    let members = Members::new(vec![named], shape, None);
-    let measured = members.measure_all(&Inputs::of_pixels(shape, &pixels).unwrap(), Want::MAP).unwrap();
-    let evidence: Vec<_> = measured.iter().map(|one| one.evidence.clone()).collect();
-    let normals = Normals::new(members.descriptors(), &evidence[10..20]);
-    let far = FittedScorer::fit(&Kind::<Far>::SCORER, &normals).unwrap();
-    let scores: Vec<f64> =
-        evidence[20..].iter().map(|one| far.score(&Sample::new(members.descriptors(), one))).collect();
-    let inspection = dataset.inspect(&config.limits);
-    let part = |at: usize| [Part::Train, Part::Fit, Part::Calibration][at / 10];
-    let normals = evidence.into_iter().enumerate().map(|(at, evidence)| {
-        let sketch = Sketch::of(&inspection.get(at).unwrap().fingerprint);
-        Normal { part: part(at), sketch, evidence }
-    });
-    let size = PartSize { images: 10, groups: 10 };
-    let document = Document {
-        config,
-        measurements: members.descriptors().iter().map(|one| one.name.clone().into_owned()).collect(),
-        map_scales: None,
-        scorers: vec![far],
-        calibration: Calibration::new(&scores, None, Criterion::at_rate(0.1)).unwrap(),
-        pixel_threshold: 0.2,
-        provenance: Provenance {
-            aberra_version: "0".to_owned(),
-            dataset: "it".to_owned(),
-            train: size,
-            fit: size,
-            calibration: size,
-            device: None,
-            members: vec![MemberProvenance { parameters: 1024, best_epoch: 0, standardized_shift: None }],
-        },
-        normals: normals.collect(),
-        near_copy_similarity: 0.999,
-        kl_per_dimension: vec![Vec::new()],
-    };
-    Detector::assemble(document, members, vec![None], None)
+/// The library's families and scorers, and these.
+pub fn catalog() -> Catalog {
+    Catalog::default().with_family(&MeanFamily).with_scorer(&Kind::<Far>::SCORER)
 }
 
-/// Phantoms, written to `folder`: 30 normals to make a detector of come first, normals and anomalies for a test after them.
+/// A detector of that family and scorer, trained as any other.
+pub fn detector(dataset: &Dataset, makes_map: bool) -> Detector {
+    let settings = format!(
+        "scorer = 'far'
+        preprocessing.size_px = 32
+        split.by = 'none'
+        promise.false_alarm_rate = 0.1
+        model = {{ family = '{FAMILY}', name = 'grey', map = {makes_map} }}"
+    );
+    let layers = [TrainConfig::parse_layer(&settings).unwrap()];
+    assert!(TrainConfig::from_layers(&layers).unwrap_err().to_string().contains("expected one of"));
+    let config = TrainConfig::from_layers_with(&layers, &catalog()).unwrap();
+    Detector::train(dataset, &config).unwrap()
+}
+
+/// Phantoms, written to `folder`: 60 normals to train on, and normals and anomalies for a test.
 pub fn dataset(folder: &Path) -> Dataset {
     let phantoms =
-        PhantomDataset { seed: 3, size_px: 32, train_normals: 30, test_normals: 6, anomalies_per_kind: 1 };
+        PhantomDataset { seed: 3, size_px: 32, train_normals: 60, test_normals: 6, anomalies_per_kind: 1 };
     write_dataset(folder, &phantoms).unwrap();
-    let mut dataset = Dataset::open(folder, &OpenOptions::default()).unwrap();
-    dataset.samples.sort_by_key(|sample| !sample.name.starts_with("train/"));
-    dataset
+    Dataset::open(folder, &OpenOptions::default()).unwrap()
 }

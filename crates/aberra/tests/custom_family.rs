@@ -168,7 +168,7 @@ fn pictures(shape: Shape, count: u64) -> Vec<Vec<f32>> {
 
 fn fit(family: &dyn Family, settings: &Settings, shape: Shape, pixels: &[Vec<f32>]) -> Result<Fitted> {
     let inputs = Inputs::of_pixels(shape, pixels)?;
-    let train = TrainSettings { epochs: 1, batch_size: 4, ..TrainSettings::default() };
+    let train = TrainSettings { epochs: 1, batch_size: 4, ..TrainSettings::default() }.check()?;
     let mut observe = |_: Progress<'_>| Ok(ControlFlow::Continue(()));
     let instructions = compute::instructions()?;
     let mut context = FitContext {

@@ -9,7 +9,9 @@ use aberra::dataset::{Dataset, OpenOptions};
 use aberra::image::{Image, Limits, read};
 use aberra::models::measure::Direction;
 use aberra::phantom::{PhantomDataset, write_dataset};
-use aberra::score::{Evidence, FittedScorer, Kind, Normals, Sample, Scorer, ScorerKind};
+use aberra::score::{
+    Evidence, FittedScorer, Kind, Normals, SCORERS, Sample, SavedScorer, Scorer, ScorerKind,
+};
 use aberra::{Detector, Normal, Part, TrainConfig, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -162,7 +164,10 @@ fn its_parameters_are_kept_as_they_are_and_checked() {
     let error = scorer.parameters(serde_json::json!({ "mean": 3 })).err().unwrap();
     assert!(error.is_detector() && error.to_string().contains("records"), "{error}");
     // A file that names it is refused by a program that does not know it, with those that it knows.
-    let error = serde_json::from_value::<FittedScorer>(kept).unwrap_err();
+    let saved: SavedScorer = serde_json::from_value(kept.clone()).unwrap();
+    let known = saved.clone().load(&[&Kind::<Records>::SCORER]).unwrap();
+    assert_eq!(serde_json::to_value(known).unwrap(), kept);
+    let error = saved.load(SCORERS).unwrap_err();
     assert!(error.to_string().contains("expected one of mse"), "{error}");
 }
 

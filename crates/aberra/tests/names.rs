@@ -100,7 +100,7 @@ fn names() -> BTreeSet<String> {
         .map(|at| (0..shape.len()).map(|pixel| ((at + pixel * 7) % 11) as f32 / 11.0).collect())
         .collect();
     let inputs = Inputs::of_pixels(shape, &pixels).unwrap();
-    let train = TrainSettings { epochs: 1, ..TrainSettings::default() };
+    let train = TrainSettings { epochs: 1, ..TrainSettings::default() }.check().unwrap();
     for family in FAMILIES {
         names.insert(family.name().to_owned());
         let settings = preset(*family, family.default_preset()).unwrap();

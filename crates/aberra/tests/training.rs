@@ -17,7 +17,7 @@ use aberra::models::train::{EpochRecord, Progress};
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::run::{Claim, RunFolder, read_history};
 use aberra::score::Sample;
-use aberra::{Detector, Part, TrainConfig, TrainOptions};
+use aberra::{CheckedConfig, Detector, Part, TrainConfig, TrainOptions};
 
 /// Small, but with every part: augmentation, several steps an epoch, checks and checkpoints between epochs.
 const SETTINGS: &str = "
@@ -54,12 +54,12 @@ const FAMILY_SETTINGS: [(&str, &str); 3] = [
 /// Two members of different families, and two of one family.
 const ENSEMBLES: [(&str, &str); 2] = [("vae", "autoencoder"), ("vae", "vae")];
 
-fn configured(model: &str, more: &str) -> TrainConfig {
+fn configured(model: &str, more: &str) -> CheckedConfig {
     let layers = [SETTINGS, model, more].map(|text| TrainConfig::parse_layer(text).unwrap());
     TrainConfig::from_layers(&layers).unwrap()
 }
 
-fn config(more: &str) -> TrainConfig {
+fn config(more: &str) -> CheckedConfig {
     configured(&format!("[model]\n{VAE}"), more)
 }
 
@@ -70,13 +70,13 @@ fn table(family: &str) -> String {
 }
 
 /// A detector of one member for each family.
-fn config_of_each_family() -> impl Iterator<Item = (&'static str, TrainConfig)> {
+fn config_of_each_family() -> impl Iterator<Item = (&'static str, CheckedConfig)> {
     FAMILIES
         .iter()
         .map(|family| (family.name(), configured(&format!("[model]\n{}", table(family.name())), "")))
 }
 
-fn config_of_two((first, second): (&str, &str)) -> TrainConfig {
+fn config_of_two((first, second): (&str, &str)) -> CheckedConfig {
     configured(&format!("[[model]]\n{}\n[[model]]\nseed = 12\n{}", table(first), table(second)), "")
 }
 
@@ -108,7 +108,7 @@ impl Fixture {
     fn run(
         &self,
         name: &str,
-        config: &TrainConfig,
+        config: &CheckedConfig,
         claim: Claim,
         stop: Option<Stop<'_>>,
     ) -> aberra::Result<(RunFolder, Detector)> {
@@ -129,7 +129,7 @@ impl Fixture {
     }
 
     /// A whole run; the bytes of its detector file.
-    fn trained(&self, name: &str, config: &TrainConfig) -> Vec<u8> {
+    fn trained(&self, name: &str, config: &CheckedConfig) -> Vec<u8> {
         bytes(&self.run(name, config, Claim::Replace, None).unwrap().0.detector())
     }
 }
@@ -164,7 +164,8 @@ fn same_seed_gives_the_same_detector_for_any_number_of_threads() {
         };
         let first = train(1);
         assert!(first == train(3), "{name}: detectors of one and of three threads differ");
-        let other = fixture.trained("other", &TrainConfig { seed: 12, ..config });
+        let other =
+            fixture.trained("other", &TrainConfig { seed: 12, ..config.into_config() }.check().unwrap());
         assert!(first != other, "{name}: another seed gave the same detector");
     }
 }
@@ -208,7 +209,7 @@ fn a_resumed_run_of_several_members_equals_an_uninterrupted_one() {
     let fixture = Fixture::new();
     for (at, families) in ENSEMBLES.into_iter().enumerate() {
         let config = config_of_two(families);
-        let names: Vec<&str> = config.model.members().iter().map(|member| member.name.as_str()).collect();
+        let names: Vec<&str> = config.members().iter().map(|member| member.name.as_str()).collect();
         let (whole, _) = fixture.run(&format!("whole-{at}"), &config, Claim::New, None).unwrap();
         // In the first member, then in the second, whose predecessor is not fitted again.
         let name = format!("cut-{at}");
@@ -402,7 +403,7 @@ fn a_detector_scores_with_the_precision_it_was_trained_with() {
             let layer = format!("[model]\n{}\nprecision = {:?}", table(family), wanted.name());
             let config = configured(&layer, "[train]\nepochs = 1");
             let (run, detector) = fixture.run(wanted.name(), &config, Claim::Replace, None).unwrap();
-            let held = &detector.config().model.members()[0].settings["precision"];
+            let held = &detector.config().members()[0].settings["precision"];
             assert_eq!(held, wanted.resolved(instructions().unwrap()).name(), "{family}");
             assert_ne!(held, "auto");
             assert_eq!(score(&Detector::load(&run.detector()).unwrap()), score(&detector));

@@ -7,7 +7,7 @@ use aberra::calibrate::Criterion;
 use aberra::models::measure::Descriptor;
 use aberra::run::RunFolder;
 use aberra::wire::DetectorCard;
-use aberra::{Detector, TrainConfig};
+use aberra::{CheckedConfig, Detector};
 use serde::Serialize;
 
 use crate::error::CommandError;
@@ -27,7 +27,7 @@ pub(crate) struct DetectorInfo<'a> {
     /// How the threshold was chosen.
     criterion: Criterion,
     /// All settings.
-    config: &'a TrainConfig,
+    config: &'a CheckedConfig,
 }
 
 /// Describes the detector in the file at `path`.

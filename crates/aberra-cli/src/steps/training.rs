@@ -3,7 +3,7 @@
 use aberra::dataset::{Dataset, Inspection, Split};
 use aberra::job::Job;
 use aberra::run::RunFolder;
-use aberra::{Detector, TrainConfig, TrainOptions};
+use aberra::{CheckedConfig, Detector, TrainOptions};
 
 use crate::error::CommandError;
 use crate::interrupt;
@@ -14,11 +14,11 @@ pub(crate) fn train(
     dataset: &Dataset,
     inspection: &Inspection,
     split: &Split,
-    config: &TrainConfig,
+    config: &CheckedConfig,
     folder: &RunFolder,
     resume: bool,
 ) -> Result<Detector, CommandError> {
-    let mut progress = TrainingProgress::new(config.model.members().len());
+    let mut progress = TrainingProgress::new(config.members().len());
     let mut watch = |event: aberra::job::Event<'_>| progress.watch(event);
     let options = TrainOptions {
         split: Some(split),

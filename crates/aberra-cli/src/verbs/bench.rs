@@ -135,7 +135,7 @@ fn compare(
     folder: &RunFolder,
     keep_detectors: bool,
 ) -> Result<ComparisonData, CommandError> {
-    let most_members = comparison.recipes().iter().map(|recipe| recipe.config.model.members().len()).max();
+    let most_members = comparison.recipes().iter().map(|recipe| recipe.config.members().len()).max();
     let mut progress = TrainingProgress::new(most_members.unwrap_or(1));
     let mut watch = |event: Event<'_>| -> ControlFlow<()> {
         match &event {

@@ -12,7 +12,7 @@ use aberra::models::measure::Want;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::report::RunSource;
 use aberra::run::{Claim, RunFolder};
-use aberra::{Detector, TrainConfig, Verdict};
+use aberra::{CheckedConfig, Detector, Verdict};
 use clap::Args;
 use serde_json::json;
 
@@ -123,7 +123,7 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     Ok(ExitStatus::Done)
 }
 
-fn settings(args: &DemoArgs) -> Result<TrainConfig, CommandError> {
+fn settings(args: &DemoArgs) -> Result<CheckedConfig, CommandError> {
     let model = ModelArgs { preset: Some("small".to_owned()), ..ModelArgs::default() };
     let flags = SettingsArgs {
         size: Some(SIZE_PX),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use aberra::calibrate::groups_needed;
 use aberra::dataset::{Dataset, Fold, Grouping, Inspection, Split};
 use aberra::run::{Claim, RunFolder};
-use aberra::{Detector, TrainConfig, compute};
+use aberra::{CheckedConfig, Detector, TrainConfig, compute};
 use clap::Args;
 use serde_json::json;
 
@@ -120,7 +120,7 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
     Ok(ExitStatus::Done)
 }
 
-fn settings(args: &TrainArgs) -> Result<TrainConfig, CommandError> {
+fn settings(args: &TrainArgs) -> Result<CheckedConfig, CommandError> {
     let mut flags = args.settings.clone();
     if let Some(policy @ ("pool" | "layout")) = args.split.as_deref().and_then(Path::to_str) {
         flags.set.push(format!("split.policy={policy}"));
@@ -139,7 +139,7 @@ fn claim(args: &TrainArgs) -> Claim {
 
 fn divide(
     args: &TrainArgs,
-    config: &TrainConfig,
+    config: &CheckedConfig,
     dataset: &Dataset,
     inspection: &Inspection,
 ) -> Result<Split, CommandError> {
@@ -160,7 +160,7 @@ fn divide(
 }
 
 /// Refuses before training what calibration would refuse after it.
-fn check_promise(config: &TrainConfig, split: &Split) -> Result<(), CommandError> {
+fn check_promise(config: &CheckedConfig, split: &Split) -> Result<(), CommandError> {
     let promise = config.promise;
     let needed = groups_needed(promise.false_alarm_rate, promise.confidence)?;
     let found = split.calibration.len();

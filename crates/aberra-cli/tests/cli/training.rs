@@ -165,7 +165,7 @@ fn flags_for_one_model_do_not_replace_several() {
     room.run("train --print-config --config s.toml --seed 3").done();
     let said = room.run("train --print-config --config s.toml --preset small").refusal(&room);
     insta::assert_snapshot!(said, @r"
-    error: expected no settings for a single model (flags, --set model.NAME, the environment) beside several models ([[model]]), found some
-    hint: set them in each [[model]] of the file
+    error: model: expected settings of a single model (model.NAME) or a list of several ([[model]]), found both
+    hint: set them in each [[model]] of the list
     ");
 }

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::record::Observe;
-use super::settings::TrainSettings;
+use super::settings::CheckedTrainSettings;
 use crate::member::SharedMember;
 
 /// Measures a member that is being fitted: a number that is larger the better it is, or `None` where it cannot be
@@ -22,7 +22,7 @@ pub struct FitContext<'a> {
     /// What the kernels compute with, for the record.
     pub instructions: InstructionSet,
     /// Settings of training that gradient families share.
-    pub train: &'a TrainSettings,
+    pub train: &'a CheckedTrainSettings,
     /// Is told how it goes, and may stop it.
     pub observe: &'a mut Observe<'a>,
     /// Keeps checkpoints; `None` keeps none.

@@ -27,7 +27,7 @@ pub use self::checkpoint::{Checkpoint, Checkpoints};
 pub use self::context::{FitContext, Judge};
 pub use self::record::{EpochRecord, LossRecord, Observe, Plan, Preview, Progress};
 pub(crate) use self::schedule::warmed_up;
-pub use self::settings::{Augmentation, Schedule, SelectionCriterion, TrainSettings};
+pub use self::settings::{Augmentation, CheckedTrainSettings, Schedule, SelectionCriterion, TrainSettings};
 pub use self::trainable::{Loss, Step, Term, Trainable};
 
 /// A model with the best checkpoint's weights, outside autodiff.
@@ -47,7 +47,7 @@ const HELD_OUT_BATCH: usize = 32;
 /// the member that a model would be, for those who judge it while it is trained.
 ///
 /// # Errors
-/// Settings out of range, inputs that cannot be read, checkpoints that cannot be kept, a loss that is not finite, or a
+/// Inputs that cannot be read, checkpoints that cannot be kept, a loss that is not finite, or a
 /// stop on request.
 pub fn train<M: Trainable>(
     mut model: M,
@@ -57,7 +57,6 @@ pub fn train<M: Trainable>(
     finish: &dyn Fn(M) -> Result<SharedMember>,
 ) -> Result<Trained<M>> {
     let settings = context.train;
-    settings.check()?;
     let device = context.device.clone().autodiff();
     let shape = inputs.shape();
     let mut optimizer = Optimizer::default();

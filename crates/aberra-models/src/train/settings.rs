@@ -1,5 +1,7 @@
 //! Settings of training that all gradient families share, and their check.
 
+use std::ops::Deref;
+
 use aberra_metrics::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -120,7 +122,7 @@ impl TrainSettings {
     ///
     /// # Errors
     /// A setting out of its range.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(self) -> Result<CheckedTrainSettings> {
         let whole = [
             ("epochs", self.epochs, 1, 1_000_000),
             ("batch_size", self.batch_size, 1, 4096),
@@ -147,7 +149,20 @@ impl TrainSettings {
                 return Err(out_of_range(name, &format!("{low} to {high}"), found));
             }
         }
-        Ok(())
+        Ok(CheckedTrainSettings(self))
+    }
+}
+
+/// Settings of training that have been checked: what the training loop takes. They can be read like [`TrainSettings`], but
+/// not changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedTrainSettings(TrainSettings);
+
+impl Deref for CheckedTrainSettings {
+    type Target = TrainSettings;
+
+    fn deref(&self) -> &TrainSettings {
+        &self.0
     }
 }
 

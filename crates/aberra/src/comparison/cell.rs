@@ -8,8 +8,8 @@ use aberra_models::measure::Want;
 use rayon::prelude::*;
 
 use super::record::{CellRecord, TestedImage};
+use crate::checked_config::CheckedConfig;
 use crate::compute;
-use crate::config::TrainConfig;
 use crate::dataset::{Dataset, Fold, Inspection, Split};
 use crate::detector::Detector;
 use crate::evaluate::{CLASSIC_SCORER, EvaluateOptions, Evaluation, Metric};
@@ -29,7 +29,7 @@ const MOST_TIMED_IMAGES: usize = 4 * FILES_CHUNK;
 /// As [`Detector::train_with`] and [`Detector::evaluate_with`].
 pub(super) fn run(
     recipe: &str,
-    config: &TrainConfig,
+    config: &CheckedConfig,
     fold: Fold,
     split: &Split,
     (dataset, inspection): (&Dataset, &Inspection),

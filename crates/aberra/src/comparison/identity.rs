@@ -4,7 +4,7 @@
 use aberra_metrics::{Error, Result};
 use rayon::prelude::*;
 
-use crate::config::TrainConfig;
+use crate::checked_config::CheckedConfig;
 use crate::dataset::{Dataset, Inspection, Sample, Split};
 
 /// Hashes of a data set's samples: name, label, and the content of image and mask.
@@ -17,7 +17,7 @@ impl DataDigest {
     }
 
     /// The identity of a cell, hexadecimal; its settings are resolved.
-    pub(super) fn cell(&self, recipe: &str, config: &TrainConfig, split: &Split) -> Result<String> {
+    pub(super) fn cell(&self, recipe: &str, config: &CheckedConfig, split: &Split) -> Result<String> {
         let settings = serde_json::to_string(config)
             .map_err(|error| Error::settings(format!("{recipe}: settings that are not JSON ({error})")))?;
         let mut hasher = Hasher::default();

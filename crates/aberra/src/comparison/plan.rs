@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use crate::config::TrainConfig;
+use crate::checked_config::CheckedConfig;
 use crate::dataset::Fold;
-use crate::member_settings::{MemberSettings, Models};
 use crate::{Error, Result};
 
 /// Letters of a recipe's name at most.
@@ -16,7 +15,7 @@ pub struct Recipe {
     /// What it is called: letters, digits, `-`, `_`, `.` and `+`, the first a letter or digit.
     pub name: String,
     /// The settings.
-    pub config: TrainConfig,
+    pub config: CheckedConfig,
 }
 
 /// What is compared: every recipe on every fold with every seed.
@@ -46,7 +45,6 @@ impl Comparison {
                     recipe.name
                 )));
             }
-            recipe.config.check().map_err(|error| of_recipe(&recipe.name, &error))?;
             check_division(first, recipe)?;
         }
         if folds < 2 {
@@ -96,7 +94,7 @@ impl Comparison {
     }
 
     /// The settings by which the data are divided: the same for every recipe.
-    pub(super) fn common(&self) -> &TrainConfig {
+    pub(super) fn common(&self) -> &CheckedConfig {
         &self.recipes[0].config
     }
 
@@ -125,16 +123,10 @@ pub(super) struct Cell<'a> {
 impl Cell<'_> {
     /// The recipe's settings with the cell's seed. Members with seeds of their own are given others, none of which two
     /// seeds of a comparison have in common where a recipe's own seeds are consecutive.
-    pub(super) fn config(&self) -> Result<TrainConfig> {
+    pub(super) fn config(&self) -> CheckedConfig {
         let config = &self.recipe.config;
-        let members = config.model.members();
-        let step = self.seed.wrapping_sub(config.seed).wrapping_mul(members.len() as u64);
-        let member = |member: &MemberSettings| MemberSettings {
-            seed: member.seed.map(|own| own.wrapping_add(step)),
-            ..member.clone()
-        };
-        let model = Models::new(members.iter().map(member).collect())?;
-        Ok(TrainConfig { seed: self.seed, model, ..config.clone() })
+        let step = self.seed.wrapping_sub(config.seed).wrapping_mul(config.members().len() as u64);
+        config.reseeded(self.seed, |own| own.wrapping_add(step))
     }
 }
 
@@ -176,18 +168,10 @@ fn check_division(first: &Recipe, recipe: &Recipe) -> Result<()> {
     }
 }
 
-/// An error in a recipe's settings, naming the recipe.
-fn of_recipe(name: &str, error: &Error) -> Error {
-    let named = Error::settings(format!("{name}: {error}"));
-    match error.hint() {
-        Some(hint) => named.with_hint(hint),
-        None => named,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TrainConfig;
 
     fn recipe(name: &str, settings: &str) -> Recipe {
         let layer = TrainConfig::parse_layer(settings).unwrap();
@@ -211,7 +195,7 @@ mod tests {
             "b, fold 3 of 3, seed 8",
         ];
         assert_eq!(cells, expected);
-        let own: Vec<u64> = comparison.cells().iter().map(|cell| cell.config().unwrap().seed).collect();
+        let own: Vec<u64> = comparison.cells().iter().map(|cell| cell.config().seed).collect();
         assert_eq!(own, [7, 7, 7, 7, 8, 8, 8, 8]);
     }
 
@@ -220,7 +204,7 @@ mod tests {
         let settings = "[[model]]\nname = \"one\"\nseed = 10\n[[model]]\nname = \"two\"\nseed = 11";
         let comparison = Comparison::new(vec![recipe("ensemble", settings)], 2, 3).unwrap();
         let seeds = |cell: &Cell<'_>| -> Vec<Option<u64>> {
-            cell.config().unwrap().model.members().iter().map(|member| member.seed).collect()
+            cell.config().members().iter().map(|member| member.seed).collect()
         };
         let on_first_fold = comparison.cells().into_iter().filter(|cell| cell.number == 0);
         let found: Vec<_> = on_first_fold.map(|cell| seeds(&cell)).collect();

@@ -61,7 +61,7 @@ impl Comparison {
         let mut first_failure = None;
         for (done, cell) in cells.iter().enumerate() {
             let split = &splits[cell.number];
-            let config = cell.config()?.resolved(instructions)?;
+            let config = cell.config().resolved(instructions)?;
             let identity = digest.cell(&cell.recipe.name, &config, split)?;
             let file = job.folder.map(|folder| CellFile::new(folder, cell, &identity, keep_detectors));
             let before = match &file {

@@ -259,10 +259,10 @@ fn mean<'a>(numbers: impl Iterator<Item = &'a Metric<f64>>) -> Metric<f64> {
 #[cfg(test)]
 pub(super) fn made_up_table(failures: &BTreeMap<&str, Vec<String>>, name: &str) -> ComparisonData {
     use super::record::made_up;
-    use crate::config::TrainConfig;
+    use crate::checked_config::CheckedConfig;
     use crate::dataset::Layout;
 
-    let recipe = |name: &str| Recipe { name: name.to_owned(), config: TrainConfig::default() };
+    let recipe = |name: &str| Recipe { name: name.to_owned(), config: CheckedConfig::default() };
     let comparison = Comparison::new(vec![recipe("plain"), recipe("better")], 2, 2).unwrap();
     let cells = comparison.cells().into_iter().map(|cell| {
         let shift = if cell.recipe.name == "plain" { 0.1 } else { 0.8 };

@@ -12,7 +12,7 @@ mod testing;
 mod typicality;
 
 pub use self::evidence::{Evidence, Normals, Sample};
-pub use self::scorer::{FittedScorer, Kind, Parameters, Scorer, ScorerKind};
+pub use self::scorer::{FittedScorer, Kind, Parameters, SavedScorer, Scorer, ScorerKind};
 
 use aberra_metrics::{Error, Result};
 
@@ -31,13 +31,13 @@ pub const SCORERS: &[&dyn Scorer] = &[
     &Kind::<fusion::Fusion>::SCORER,
 ];
 
-/// The scorer called `name`.
+/// The scorer called `name` among `scorers`.
 ///
 /// # Errors
 /// There is none; the message lists those there are.
-pub fn scorer(name: &str) -> Result<&'static dyn Scorer> {
-    SCORERS.iter().copied().find(|scorer| scorer.name() == name).ok_or_else(|| {
-        let names: Vec<&str> = SCORERS.iter().map(|scorer| scorer.name()).collect();
+pub fn find<'a>(scorers: &[&'a dyn Scorer], name: &str) -> Result<&'a dyn Scorer> {
+    scorers.iter().copied().find(|scorer| scorer.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = scorers.iter().map(|scorer| scorer.name()).collect();
         Error::settings(format!("scorer: expected one of {}, found {name:?}", names.join(", ")))
     })
 }

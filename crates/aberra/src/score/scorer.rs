@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aberra_metrics::{Error, Result};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::evidence::{Normals, Sample};
 
@@ -187,24 +187,26 @@ impl PartialEq for FittedScorer {
 }
 
 /// A fitted scorer as it stands in a file.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Saved {
+pub struct SavedScorer {
     name: String,
     parameters: serde_json::Value,
 }
 
 impl Serialize for FittedScorer {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        Saved { name: self.name().to_owned(), parameters: self.parameters.saved.clone() }.serialize(to)
+        SavedScorer { name: self.name().to_owned(), parameters: self.parameters.saved.clone() }.serialize(to)
     }
 }
 
-impl<'de> Deserialize<'de> for FittedScorer {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let Saved { name, parameters } = Saved::deserialize(from)?;
-        let scorer = super::scorer(&name).map_err(serde::de::Error::custom)?;
-        let parameters = scorer.parameters(parameters).map_err(serde::de::Error::custom)?;
-        Ok(Self { scorer, parameters })
+impl SavedScorer {
+    /// The fitted scorer, one of `scorers`.
+    ///
+    /// # Errors
+    /// It is none of them, or its parameters are of another layout.
+    pub fn load(self, scorers: &[&'static dyn Scorer]) -> Result<FittedScorer> {
+        let scorer = super::find(scorers, &self.name)?;
+        Ok(FittedScorer { scorer, parameters: scorer.parameters(self.parameters)? })
     }
 }

@@ -1,8 +1,7 @@
 //! A detector in short: what it was made from, its members, its threshold and what that guarantees.
 
 use aberra_metrics::calibrate::{Calibration, Criterion};
-use aberra_models::families::FAMILIES;
-use aberra_models::{Shape, find};
+use aberra_models::Shape;
 use serde::Serialize;
 
 use crate::Result;
@@ -114,7 +113,7 @@ impl DetectorCard {
 }
 
 fn members(detector: &Detector) -> Vec<MemberCard> {
-    let settings = detector.config().model.members();
+    let settings = detector.config().members();
     let fitted = detector.members().iter().zip(&detector.provenance().members);
     fitted
         .zip(settings)
@@ -125,9 +124,8 @@ fn members(detector: &Detector) -> Vec<MemberCard> {
                 settings
             };
             let own = without_precision(&settings.settings);
-            let preset = find(FAMILIES, &named.family).ok().and_then(|family| {
-                family.presets().iter().find(|preset| without_precision(&(preset.settings)()) == own)
-            });
+            let mut presets = settings.family.presets().iter();
+            let preset = presets.find(|preset| without_precision(&(preset.settings)()) == own);
             let precision = settings.settings.get("precision").and_then(|value| value.as_str());
             MemberCard {
                 name: named.name.clone(),

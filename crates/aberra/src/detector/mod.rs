@@ -4,20 +4,21 @@ use std::path::Path;
 
 use aberra_image::{Image, Input, Placement};
 use aberra_metrics::calibrate::{Calibration, Criterion, Labelled};
-use aberra_models::families::FAMILIES;
 use aberra_models::measure::reference::Reference;
 use aberra_models::measure::{Descriptor, Inference, Want};
-use aberra_models::{Shape, Tensors, Weight, find, prefixed, take_prefixed};
+use aberra_models::{Shape, Tensors, Weight, prefixed, take_prefixed};
 use burn::tensor::Device;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Catalog;
+use crate::checked_config::CheckedConfig;
 use crate::compute;
 use crate::config::TrainConfig;
 use crate::dataset::{Fingerprint, Sketch};
 use crate::decode_error::of_image;
 use crate::members::{Measured, Members, NamedMember};
-use crate::score::{Evidence, FittedScorer, Sample};
+use crate::score::{Evidence, FittedScorer, Sample, SavedScorer};
 use crate::store::{self, FileKind, Stored};
 use crate::tensor_names::{THUMBNAILS, embeddings_name, member_prefix};
 use crate::{Error, Result, upgrade};
@@ -35,18 +36,18 @@ pub struct Detector {
     hash: Option<String>,
 }
 
-/// Everything in the file but tensors.
+/// Everything in the file but tensors. Settings and scorers are read before it is known which families and scorers there are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Document {
+pub(crate) struct Document<C = CheckedConfig, S = FittedScorer> {
     /// Resolved: what was fitted, whatever the processor.
-    pub(crate) config: TrainConfig,
+    pub(crate) config: C,
     /// Full names of the measurements, in the order of the normals' evidence.
     pub(crate) measurements: Vec<String>,
     /// What each of several members' maps is divided by.
     pub(crate) map_scales: Option<Vec<f64>>,
     /// Every scorer that the fit split's normals support, so that they can be compared.
-    pub(crate) scorers: Vec<FittedScorer>,
+    pub(crate) scorers: Vec<S>,
     pub(crate) calibration: Calibration,
     /// In the units of the map.
     pub(crate) pixel_threshold: f64,
@@ -57,6 +58,25 @@ pub(crate) struct Document {
     /// For each member the mean KL divergence of each dimension over the calibration normals, nats; empty where its
     /// embedding is no distribution, or in files older than the figure.
     pub(crate) kl_per_dimension: Vec<Vec<f64>>,
+}
+
+impl Document<TrainConfig, SavedScorer> {
+    /// The document with its settings checked, and its families and scorers those of a catalog.
+    fn check_with(self, catalog: &Catalog) -> Result<Document> {
+        let scorers = self.scorers.into_iter().map(|saved| saved.load(catalog.scorers()));
+        Ok(Document {
+            config: self.config.check_with(catalog)?,
+            measurements: self.measurements,
+            map_scales: self.map_scales,
+            scorers: scorers.collect::<Result<_>>()?,
+            calibration: self.calibration,
+            pixel_threshold: self.pixel_threshold,
+            provenance: self.provenance,
+            normals: self.normals,
+            near_copy_similarity: self.near_copy_similarity,
+            kl_per_dimension: self.kl_per_dimension,
+        })
+    }
 }
 
 /// What a detector was made from.
@@ -216,6 +236,14 @@ impl Detector {
     /// The file is missing, cut off, changed, of a version that cannot be read, or holds values that are not finite; or
     /// the environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
     pub fn load_on(path: &Path, device: &Device) -> Result<Self> {
+        Self::load_with(path, device, &Catalog::default())
+    }
+
+    /// Loads and verifies a detector file that may hold families and scorers of a catalog, for a device.
+    ///
+    /// # Errors
+    /// As [`load_on`](Self::load_on), and a family or scorer that the catalog does not hold.
+    pub fn load_with(path: &Path, device: &Device, catalog: &Catalog) -> Result<Self> {
         compute::instructions()?;
         let stored = store::read(path, KIND)?;
         let hash = stored.hash.clone();
@@ -224,9 +252,12 @@ impl Detector {
                 upgrade::OLDEST => upgrade::from_version_3(stored.document, stored.tensors)?,
                 _ => (stored.document, stored.tensors),
             };
-            let document = serde_json::from_value(document).map_err(|error| {
+            let unfit = |error: &dyn std::fmt::Display| {
                 Error::detector(format!("the detector file's settings do not parse ({error})"))
-            })?;
+            };
+            let document: Document<TrainConfig, SavedScorer> =
+                serde_json::from_value(document).map_err(|error| unfit(&error))?;
+            let document = document.check_with(catalog).map_err(|error| unfit(&error))?;
             Self::from_stored(document, tensors, device)
         };
         let detector = read(stored).map_err(|error| error.with_path(path))?;
@@ -234,19 +265,18 @@ impl Detector {
     }
 
     fn from_stored(document: Document, mut tensors: Tensors, device: &Device) -> Result<Self> {
-        document.config.check()?;
         document.calibration.verify()?;
         let shape = document.config.input_shape();
         let mut members = Vec::new();
         let mut embeddings = Vec::new();
-        for settings in document.config.model.members() {
+        for settings in document.config.members() {
             let own = take_prefixed(&mut tensors, &member_prefix(&settings.name));
-            let member = find(FAMILIES, &settings.family)?.load(&settings.settings, shape, own, device)?;
+            let member = settings.family.load(&settings.settings, shape, own, device)?;
             let held_out = tensors.remove(&embeddings_name(&settings.name));
             embeddings.push(joined_embeddings(&document, member.reference(), held_out)?);
             members.push(NamedMember {
                 name: settings.name.clone(),
-                family: settings.family.clone(),
+                family: settings.family.name().to_owned(),
                 member,
             });
         }
@@ -445,7 +475,7 @@ impl Detector {
     }
 
     /// The settings it was made with.
-    pub fn config(&self) -> &TrainConfig {
+    pub fn config(&self) -> &CheckedConfig {
         &self.document.config
     }
 

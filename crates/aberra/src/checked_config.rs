@@ -1,0 +1,275 @@
+//! Settings that have been checked, with the families and scorers that they name: what training takes and a detector
+//! holds.
+
+use std::fmt;
+use std::ops::Deref;
+
+use aberra_kernels::InstructionSet;
+use aberra_models::train::CheckedTrainSettings;
+use serde::{Serialize, Serializer};
+use toml::Table;
+
+use crate::catalog::Catalog;
+use crate::config::{PromiseSettings, TrainConfig, lay_over_defaults};
+use crate::decode_error::of_image;
+use crate::member_settings::{MemberSettings, Models};
+use crate::score::{self, Scorer};
+use crate::{Error, Result};
+
+/// Settings that have been checked. They can be read like a [`TrainConfig`], but not changed:
+/// [`into_config`](Self::into_config) gives settings that can, and [`TrainConfig::check`] checks them.
+///
+/// ```
+/// use aberra::{CheckedConfig, TrainConfig};
+///
+/// # fn main() -> aberra::Result<()> {
+/// let config = CheckedConfig::default();
+/// let other = TrainConfig { seed: 7, ..config.into_config() }.check()?;
+/// assert_eq!((other.seed, other.members()[0].name.as_str()), (7, "vae"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct CheckedConfig {
+    /// Its models are the members' settings, whole.
+    config: TrainConfig,
+    members: Vec<MemberSettings>,
+    training: CheckedTrainSettings,
+    own_scorer: &'static dyn Scorer,
+    /// Every scorer that there was to choose from.
+    scorers: Vec<&'static dyn Scorer>,
+}
+
+impl TrainConfig {
+    /// Lays tables of settings over each other, the first over the defaults and so on, and checks the result.
+    ///
+    /// # Errors
+    /// An unknown setting, a value of the wrong type or out of its range; settings of a single model together with a list of
+    /// several.
+    pub fn from_layers(layers: &[Table]) -> Result<CheckedConfig> {
+        Self::from_layers_with(layers, &Catalog::default())
+    }
+
+    /// As [`from_layers`](Self::from_layers), with the families and scorers of a catalog.
+    ///
+    /// # Errors
+    /// As [`from_layers`](Self::from_layers).
+    pub fn from_layers_with(layers: &[Table], catalog: &Catalog) -> Result<CheckedConfig> {
+        lay_over_defaults(layers)?.check_with(catalog)
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// A setting out of its range, or at odds with another.
+    pub fn check(self) -> Result<CheckedConfig> {
+        self.check_with(&Catalog::default())
+    }
+
+    /// As [`check`](Self::check), with the families and scorers of a catalog.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_with(self, catalog: &Catalog) -> Result<CheckedConfig> {
+        let own_scorer = score::find(catalog.scorers(), &self.scorer)?;
+        self.preprocessing.validate().map_err(of_image)?;
+        let members = self.model.parse(catalog.families())?;
+        for member in &members {
+            member.family.resolve(&member.settings, self.input_shape(), None)?;
+        }
+        let training = self.train.clone().check()?;
+        let PromiseSettings { false_alarm_rate, confidence } = self.promise;
+        let share = |name: &str, value: f64| match value > 0.0 && value < 1.0 {
+            true => Ok(()),
+            false => {
+                Err(Error::settings(format!("promise.{name}: expected above 0 and below 1, found {value}")))
+            }
+        };
+        share("false_alarm_rate", false_alarm_rate)?;
+        confidence.map_or(Ok(()), |confidence| share("confidence", confidence))?;
+        let scorers = catalog.scorers().to_vec();
+        let config = Self { model: Models::of(&members), ..self };
+        Ok(CheckedConfig { config, members, training, own_scorer, scorers })
+    }
+}
+
+impl CheckedConfig {
+    /// The settings of the members, whole, in order; at least one, and no two have the same name.
+    pub fn members(&self) -> &[MemberSettings] {
+        &self.members
+    }
+
+    /// The same settings, to be changed and checked again.
+    pub fn into_config(self) -> TrainConfig {
+        self.config
+    }
+
+    /// The same with what depends on the processor settled, so that a detector holds what it was fitted with.
+    ///
+    /// # Errors
+    /// Instructions that a family does not know.
+    pub fn resolved(&self, instructions: InstructionSet) -> Result<Self> {
+        let shape = self.input_shape();
+        let resolve = |member: &MemberSettings| {
+            let settings = member.family.resolve(&member.settings, shape, Some(instructions))?;
+            Ok(MemberSettings { settings, ..member.clone() })
+        };
+        Ok(self.with_members(self.members.iter().map(resolve).collect::<Result<_>>()?))
+    }
+
+    /// The same with another seed, and with other seeds of the members that have their own.
+    pub(crate) fn reseeded(&self, seed: u64, own: impl Fn(u64) -> u64) -> Self {
+        let member =
+            |member: &MemberSettings| MemberSettings { seed: member.seed.map(&own), ..member.clone() };
+        let mut reseeded = self.with_members(self.members.iter().map(member).collect());
+        reseeded.config.seed = seed;
+        reseeded
+    }
+
+    fn with_members(&self, members: Vec<MemberSettings>) -> Self {
+        let config = TrainConfig { model: Models::of(&members), ..self.config.clone() };
+        Self { config, members, ..self.clone() }
+    }
+
+    /// Settings of training, for families.
+    pub(crate) fn training(&self) -> &CheckedTrainSettings {
+        &self.training
+    }
+
+    /// The scorer that gives the detector's scores.
+    pub(crate) fn own_scorer(&self) -> &'static dyn Scorer {
+        self.own_scorer
+    }
+
+    /// Every scorer that there was to choose from.
+    pub(crate) fn scorers(&self) -> &[&'static dyn Scorer] {
+        &self.scorers
+    }
+}
+
+impl Deref for CheckedConfig {
+    type Target = TrainConfig;
+
+    fn deref(&self) -> &TrainConfig {
+        &self.config
+    }
+}
+
+impl Default for CheckedConfig {
+    fn default() -> Self {
+        // A test checks that the defaults pass.
+        TrainConfig::default().check().unwrap_or_else(|error| unreachable!("the default settings: {error}"))
+    }
+}
+
+impl PartialEq for CheckedConfig {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config
+    }
+}
+
+impl fmt::Debug for CheckedConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.config.fmt(f)
+    }
+}
+
+impl Serialize for CheckedConfig {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.config.serialize(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(text: &str) -> Table {
+        TrainConfig::parse_layer(text).unwrap()
+    }
+
+    #[test]
+    fn no_layers_are_the_defaults() {
+        let checked = TrainConfig::from_layers(&[]).unwrap();
+        assert_eq!(checked, CheckedConfig::default());
+        assert_eq!(checked.into_config(), TrainConfig::default());
+    }
+
+    #[test]
+    fn later_layers_win_and_the_preset_lies_below_all() {
+        let file = layer("seed = 3\n[model]\npreset = \"peer\"\nlatent = 7\n[train]\nepochs = 5");
+        let flag = TrainConfig::assignment_layer("train.epochs=9").unwrap();
+        let config = TrainConfig::from_layers(&[file, flag]).unwrap();
+        let model = &config.members()[0].settings;
+        assert_eq!((config.seed, config.train.epochs, model["latent"].as_u64()), (3, 9, Some(7)));
+        assert_eq!(model["channels"], serde_json::json!([32, 64, 128, 256]));
+    }
+
+    #[test]
+    fn settings_of_one_model_and_a_list_of_several_are_not_mixed() {
+        let several = layer("[[model]]\nlatent = 4\n[[model]]\nfamily = \"autoencoder\"");
+        let one = TrainConfig::assignment_layer("model.latent=8").unwrap();
+        let other = TrainConfig::assignment_layer("train.epochs=9").unwrap();
+        for layers in
+            [[several.clone(), other.clone(), one.clone()], [one.clone(), other.clone(), several.clone()]]
+        {
+            let error = TrainConfig::from_layers(&layers).unwrap_err();
+            assert!(error.is_settings() && error.to_string().contains("found both"), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("[[model]]")));
+        }
+        // Lists and tables among themselves are laid over each other as ever.
+        assert_eq!(TrainConfig::from_layers(&[several.clone(), other, several]).unwrap().members().len(), 2);
+        let twice = TrainConfig::assignment_layer("model.latent=7").unwrap();
+        assert_eq!(TrainConfig::from_layers(&[one, twice]).unwrap().members()[0].settings["latent"], 7);
+    }
+
+    #[test]
+    fn a_likelihood_replaces_the_presets() {
+        let config =
+            TrainConfig::from_layers(&[layer("[model.likelihood]\nkind = \"laplace\"\nscale = 0.1")])
+                .unwrap();
+        let laplace = serde_json::json!({ "kind": "laplace", "scale": 0.1 });
+        assert_eq!(config.members()[0].settings["likelihood"], laplace);
+    }
+
+    #[test]
+    fn the_environment_is_a_layer() {
+        let variables =
+            [("ABERRA_TRAIN__EPOCHS", "4"), ("ABERRA_SCORER", "mse"), ("ABERRA_DATA", "/x"), ("HOME", "/")];
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = TrainConfig::from_layers(&[TrainConfig::environment_layer(variables)]).unwrap();
+        assert_eq!((config.train.epochs, config.scorer.as_str()), (4, "mse"));
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_as_the_same() {
+        let config = CheckedConfig::default();
+        assert_eq!(TrainConfig::from_layers(&[layer(&config.to_toml().unwrap())]).unwrap(), config);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_what_was_expected() {
+        let refused = [
+            ("[train]\nepoch = 3", "epoch"),
+            ("[train]\nepochs = \"many\"", "expected"),
+            ("[train]\nlearning_rate = nan", "learning_rate"),
+            ("[promise]\nfalse_alarm_rate = 0.0", "above 0 and below 1"),
+            ("[model]\npreset = \"huge\"", "small, base, peer, reference"),
+            ("[model]\npreset = \"reference\"", "256"),
+            ("scorer = \"best\"", "expected one of mse"),
+            ("[preprocessing]\nsize_px = 100", "multiple of 32"),
+        ];
+        for (text, expected) in refused {
+            let message = TrainConfig::from_layers(&[layer(text)]).unwrap_err().to_string();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_schema_knows_the_preset() {
+        let schema = TrainConfig::json_schema().to_string();
+        for word in ["\"reference\"", "false_alarm_rate", "\"vqvae\"", "commitment", "free_bits_nats"] {
+            assert!(schema.contains(word), "{word}: {schema}");
+        }
+    }
+}
