@@ -55,7 +55,7 @@ fn fit(
         seed: 3,
         device: Device::flex(),
         instructions,
-        train,
+        train: &train.clone().check().unwrap(),
         observe: &mut observe,
         checkpoints: None,
         resume: false,

@@ -136,7 +136,7 @@ impl Case {
             seed: SEED,
             device: Device::flex(),
             instructions: InstructionSet::widest(),
-            train: &self.train,
+            train: &self.train.clone().check().unwrap(),
             observe: &mut observe,
             checkpoints: Some(&mut kept),
             resume: true,

@@ -274,6 +274,7 @@ fn figures_follow_from_the_rows() {
     for row in &evaluation.kinds {
         let found = called(&Label::Anomalous { kind: row.kind.clone() });
         assert_eq!(row.recall, Metric::Known(found as f64 / row.images as f64));
+        assert!(row.recall.value().unwrap().is_sign_positive(), "{}", row.kind);
     }
     assert_eq!(evaluation.verdicts.confusion.false_positives as usize, called(&Label::Normal));
     // Every scorer, the detector's own with the same AUROC as the detector, and the difference of each to it.

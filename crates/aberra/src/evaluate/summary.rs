@@ -96,7 +96,7 @@ pub(super) fn summarize(
         ranking: all.ranking(&scores, settings),
         verdicts: verdicts(
             Confusion::at(&scores, &all.anomalous, threshold).unwrap_or_default(),
-            WeightedConfusion::at(&scores, &all.anomalous, Some(&all.weights), threshold).unwrap_or_default(),
+            all.confusion(threshold),
         ),
         false_alarms: all.false_alarms(promised, settings),
         without_leaked: (leaked.normals + leaked.anomalies > 0).then(|| WithoutLeaked {
@@ -105,7 +105,7 @@ pub(super) fn summarize(
             auroc: unleaked.auroc(&unleaked.own_scores(), settings),
             false_alarms: unleaked.false_alarms(promised, settings),
         }),
-        kinds: kinds(&images, settings),
+        kinds: kinds(&images, threshold, settings),
         scorers: detector
             .fitted_scorers()
             .iter()
@@ -181,6 +181,12 @@ impl<'a> Table<'a> {
 
     fn own_scores(&self) -> Vec<f64> {
         self.rows.iter().map(|(_, scored)| scored.score).collect()
+    }
+
+    /// The verdicts at a threshold, weighted.
+    fn confusion(&self, threshold: f64) -> WeightedConfusion {
+        WeightedConfusion::at(&self.own_scores(), &self.anomalous, Some(&self.weights), threshold)
+            .unwrap_or_default()
     }
 
     /// The scores of one of the fitted scorers; NaN, which no metric accepts, where one is missing.
@@ -309,26 +315,19 @@ fn verdicts(confusion: Confusion, weighted: WeightedConfusion) -> Verdicts {
     }
 }
 
-fn kinds(images: &[ImageRow], settings: BootstrapSettings) -> Vec<KindRow> {
+fn kinds(images: &[ImageRow], threshold: f64, settings: BootstrapSettings) -> Vec<KindRow> {
     let scored = images.iter().filter(|row| row.scored().is_some());
     let kinds: BTreeSet<&str> = scored.filter_map(|row| row.label.kind()).collect();
     let row = |kind: &str| {
         let of_kind = Table::of(images, |row, _| row.label.kind() == Some(kind));
         let against_normals =
             Table::of(images, |row, _| row.label.is_normal() || row.label.kind() == Some(kind));
-        let found: f64 = of_kind
-            .rows
-            .iter()
-            .zip(&of_kind.weights)
-            .filter(|((_, scored), _)| scored.anomalous)
-            .map(|(_, weight)| weight)
-            .sum();
         KindRow {
             kind: kind.to_owned(),
             images: of_kind.rows.len(),
             groups: of_kind.groups.iter().collect::<BTreeSet<_>>().len(),
             auroc: against_normals.auroc(&against_normals.own_scores(), settings),
-            recall: Metric::Known(found / of_kind.weights.iter().sum::<f64>()),
+            recall: Metric::new(of_kind.confusion(threshold).recall(), of_kind.reason()),
         }
     };
     kinds.into_iter().map(row).collect()
