@@ -2,14 +2,14 @@
 //! GFLOP/s of the forward and backward passes, beside the product of two 2,048 x 2,048 matrices by the library under
 //! Burn. Layers that use the Winograd algorithm may exceed that.
 //!
-//! `cargo run --release -p aberra-kernels --example layers [batch] [threads] [size_px] [channels ...]`; with one thread
-//! in processor time. `ABERRA_PRECISION=bf16` rounds the operands, and `ABERRA_KERNELS` names an instruction set in
-//! place of the widest.
+//! `cargo run --release -p aberra-kernels --example layers -- [--bf16] [--instructions NAME] [batch] [threads]
+//! [size_px] [channels ...]`; with one thread in processor time. `--bf16` rounds the operands, and `--instructions`
+//! selects another instruction set than the widest.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring program")]
 
 use aberra_kernels::{
-    Activation, AdamStep, Geometry, InstructionSet, Kernels, Normalization, Precision, adam_step,
-    conv_transpose2d, conv2d, linear, select,
+    ActivationFunction, AdamStep, BatchNormalization, Geometry, InstructionSet, Kernels, OperandPrecision,
+    adam_step, conv_transpose2d, conv2d, linear, select,
 };
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -56,16 +56,21 @@ fn values(count: usize) -> Vec<f32> {
 }
 
 fn main() {
-    let batch: usize = std::env::args().nth(1).map_or(32, |batch| batch.parse().unwrap());
-    let threads = std::env::args().nth(2).map_or(0, |threads| threads.parse().unwrap());
-    rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global().unwrap();
-    if let Ok(name) = std::env::var("ABERRA_KERNELS") {
-        select(InstructionSet::named(&name).unwrap()).unwrap();
+    let mut precision = OperandPrecision::F32;
+    let mut sizes: Vec<usize> = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bf16" => precision = OperandPrecision::Bf16,
+            "--instructions" => {
+                select(InstructionSet::named(&arguments.next().unwrap()).unwrap()).unwrap();
+            }
+            size => sizes.push(size.parse().unwrap()),
+        }
     }
-    let precision = match std::env::var("ABERRA_PRECISION").as_deref() {
-        Ok("bf16") => Precision::Bf16,
-        _ => Precision::F32,
-    };
+    let mut sizes = sizes.into_iter();
+    let (batch, threads) = (sizes.next().unwrap_or(32), sizes.next().unwrap_or(0));
+    rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global().unwrap();
     let device = Device::flex();
     let tensor = |shape: [usize; 4]| {
         Tensor::<4>::from_data(TensorData::new(values(shape.iter().product()), shape), &device)
@@ -76,8 +81,8 @@ fn main() {
     println!("matrix product of the library: {:.1} GFLOP/s", 2e-6 * (side * side * side) as f64 / peak);
     let geometry = Geometry { stride: 2, padding: 1 };
     let mut total = 0.0;
-    let size_px: usize = std::env::args().nth(3).map_or(128, |size| size.parse().unwrap());
-    let mut channels: Vec<usize> = std::env::args().skip(4).map(|each| each.parse().unwrap()).collect();
+    let size_px = sizes.next().unwrap_or(128);
+    let mut channels: Vec<usize> = sizes.collect();
     if channels.is_empty() {
         channels = vec![32, 64, 128, 256];
     }
@@ -90,7 +95,7 @@ fn main() {
         let gflop = 2e-9 * (batch * size * size / 4 * small * 16 * large) as f64;
         let (a, w, b): (DispatchTensor, _, _) =
             (input.clone().into_dispatch(), weight.clone().into_dispatch(), output.clone().into_dispatch());
-        let relu = Activation::Relu;
+        let relu = ActivationFunction::Relu;
         let down = [
             (
                 "forward",
@@ -169,7 +174,7 @@ fn main() {
         total += report(&format!("convolution {size}px {large}->{small}"), gflop, &down)
             + report(&format!("transposed {}px {small}->{large}", size / 2), gflop, &up);
         let values = [small].map(|count| Tensor::<1>::ones([count], &device).into_dispatch());
-        let settings = Normalization { epsilon: 1e-5, activation: relu };
+        let settings = BatchNormalization { epsilon: 1e-5, activation: relu };
         let [ones] = values;
         let normalization = [
             (
@@ -208,7 +213,7 @@ fn main() {
         let (input, weight, output) =
             (matrix([batch, inputs]), matrix([inputs, outputs]), matrix([batch, outputs]));
         let gflop = 2e-9 * (batch * inputs * outputs) as f64;
-        let identity = Activation::Identity;
+        let identity = ActivationFunction::Identity;
         let (a, w, b) =
             (input.clone().into_dispatch(), weight.clone().into_dispatch(), output.clone().into_dispatch());
         let times = [

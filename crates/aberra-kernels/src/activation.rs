@@ -7,7 +7,7 @@ use crate::wide::wide;
 ///
 /// The derivative of each can be computed from its output alone, so the backward pass does not need the pre-activation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Activation {
+pub enum ActivationFunction {
     /// `x`
     #[default]
     Identity,
@@ -21,7 +21,7 @@ pub enum Activation {
     Tanh,
 }
 
-impl Activation {
+impl ActivationFunction {
     /// The function's value at `x`.
     #[inline(always)]
     pub fn apply(self, x: f32) -> f32 {
@@ -74,32 +74,32 @@ impl Activation {
 }
 
 wide! {
-    fn apply(values: &mut [f32], activation: Activation) {
+    fn apply(values: &mut [f32], activation: ActivationFunction) {
         // The match is outside the loop so that each loop can be vectorised.
         match activation {
-            Activation::Identity => {}
-            Activation::Relu => values.iter_mut().for_each(|x| *x = Activation::Relu.apply(*x)),
-            Activation::LeakyRelu(slope) => {
-                values.iter_mut().for_each(|x| *x = Activation::LeakyRelu(slope).apply(*x));
+            ActivationFunction::Identity => {}
+            ActivationFunction::Relu => values.iter_mut().for_each(|x| *x = ActivationFunction::Relu.apply(*x)),
+            ActivationFunction::LeakyRelu(slope) => {
+                values.iter_mut().for_each(|x| *x = ActivationFunction::LeakyRelu(slope).apply(*x));
             }
-            Activation::Sigmoid => values.iter_mut().for_each(|x| *x = Activation::Sigmoid.apply(*x)),
-            Activation::Tanh => values.iter_mut().for_each(|x| *x = Activation::Tanh.apply(*x)),
+            ActivationFunction::Sigmoid => values.iter_mut().for_each(|x| *x = ActivationFunction::Sigmoid.apply(*x)),
+            ActivationFunction::Tanh => values.iter_mut().for_each(|x| *x = ActivationFunction::Tanh.apply(*x)),
         }
     }
 
     /// Backward pass: multiplies a gradient by the derivative at `output`.
-    pub(crate) fn gate(gradient: &[f32], output: &[f32], activation: Activation, target: &mut [f32]) {
+    pub(crate) fn gate(gradient: &[f32], output: &[f32], activation: ActivationFunction, target: &mut [f32]) {
         let gated = target.iter_mut().zip(gradient).zip(output);
         match activation {
-            Activation::Relu => {
+            ActivationFunction::Relu => {
                 gated.for_each(|((t, &g), &y)| *t = if y > 0.0 { g } else { 0.0 });
             }
-            Activation::LeakyRelu(slope) => {
+            ActivationFunction::LeakyRelu(slope) => {
                 gated.for_each(|((t, &g), &y)| *t = if y > 0.0 { g } else { g * slope });
             }
-            Activation::Sigmoid => gated.for_each(|((t, &g), &y)| *t = g * (y * (1.0 - y))),
-            Activation::Tanh => gated.for_each(|((t, &g), &y)| *t = g * (1.0 - y * y)),
-            Activation::Identity => target.copy_from_slice(gradient),
+            ActivationFunction::Sigmoid => gated.for_each(|((t, &g), &y)| *t = g * (y * (1.0 - y))),
+            ActivationFunction::Tanh => gated.for_each(|((t, &g), &y)| *t = g * (1.0 - y * y)),
+            ActivationFunction::Identity => target.copy_from_slice(gradient),
         }
     }
 }
@@ -110,7 +110,12 @@ mod tests {
 
     #[test]
     fn a_nan_is_not_hidden() {
-        let all = [Activation::Relu, Activation::LeakyRelu(0.2), Activation::Sigmoid, Activation::Tanh];
+        let all = [
+            ActivationFunction::Relu,
+            ActivationFunction::LeakyRelu(0.2),
+            ActivationFunction::Sigmoid,
+            ActivationFunction::Tanh,
+        ];
         for activation in all {
             let mut values = [f32::NAN; 9];
             activation.apply_all(&mut values);
@@ -121,11 +126,11 @@ mod tests {
     #[test]
     fn derivatives_agree_with_finite_differences() {
         let all = [
-            Activation::Identity,
-            Activation::Relu,
-            Activation::LeakyRelu(0.2),
-            Activation::Sigmoid,
-            Activation::Tanh,
+            ActivationFunction::Identity,
+            ActivationFunction::Relu,
+            ActivationFunction::LeakyRelu(0.2),
+            ActivationFunction::Sigmoid,
+            ActivationFunction::Tanh,
         ];
         for activation in all {
             for x in [-1.5_f32, -0.3, 0.4, 2.0] {

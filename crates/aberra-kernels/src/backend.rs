@@ -1,12 +1,12 @@
 //! The operations as a Burn backend extension: composed of stock Burn operations by default, the kernels of this crate
 //! on the CPU backend.
 
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
-use crate::norm::Normalization;
+use crate::norm::BatchNormalization;
 use crate::optimise::AdamStep;
-use crate::precision::Precision;
+use crate::precision::OperandPrecision;
 use crate::similarity::Similarity;
 use crate::stock;
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
@@ -25,8 +25,8 @@ pub trait Kernels: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         stock::convolution::<Self>(input, weight, bias, geometry, activation, precision)
     }
@@ -38,8 +38,8 @@ pub trait Kernels: Backend {
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         stock::convolution_input_gradient::<Self>(
             gradient, output, input, weight, geometry, activation, precision,
@@ -53,8 +53,8 @@ pub trait Kernels: Backend {
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         stock::convolution_weight_gradient::<Self>(
             gradient, output, input, weight, geometry, activation, precision,
@@ -67,8 +67,8 @@ pub trait Kernels: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         stock::transposed_convolution::<Self>(input, weight, bias, geometry, activation, precision)
     }
@@ -79,8 +79,8 @@ pub trait Kernels: Backend {
         output: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         stock::transposed_convolution_input_gradient::<Self>(
             gradient, output, weight, geometry, activation, precision,
@@ -94,8 +94,8 @@ pub trait Kernels: Backend {
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         stock::transposed_convolution_weight_gradient::<Self>(
             gradient, output, input, weight, geometry, activation, precision,
@@ -107,8 +107,8 @@ pub trait Kernels: Backend {
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         stock::dense::<Self>(input, weight, bias, activation, precision)
     }
@@ -118,8 +118,8 @@ pub trait Kernels: Backend {
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         stock::dense_input_gradient::<Self>(gradient, output, weight, activation, precision)
     }
@@ -129,8 +129,8 @@ pub trait Kernels: Backend {
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
         input: FloatTensor<Self>,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         stock::dense_weight_gradient::<Self>(gradient, output, input, activation, precision)
     }
@@ -139,7 +139,7 @@ pub trait Kernels: Backend {
     fn bias_gradient(
         gradient: FloatTensor<Self>,
         output: FloatTensor<Self>,
-        activation: Activation,
+        activation: ActivationFunction,
     ) -> FloatTensor<Self> {
         stock::bias_gradient::<Self>(gradient, output, activation)
     }
@@ -150,7 +150,7 @@ pub trait Kernels: Backend {
         input: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
-        settings: Normalization,
+        settings: BatchNormalization,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         stock::norm::batch_norm::<Self>(input, scale, shift, settings)
     }
@@ -163,7 +163,7 @@ pub trait Kernels: Backend {
         scale: FloatTensor<Self>,
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
-        settings: Normalization,
+        settings: BatchNormalization,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let gradient = stock::gate::<Self>(gradient, output, settings.activation);
         stock::norm::batch_norm_gradients::<Self>(gradient, input, scale, [mean, variance], settings.epsilon)

@@ -8,12 +8,12 @@
 //!
 //! Depths and offsets into a window are counted in operand values (a pair of bfloat16 counts once).
 
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::epilogue::Epilogue;
 use crate::geometry::{ImageSize, Sizes};
 use crate::operand::{Operands, with_operands};
 use crate::pool;
-use crate::precision::Precision;
+use crate::precision::OperandPrecision;
 use crate::product::{Panels, Product, ROW_BLOCK, RowBlocks};
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
@@ -33,8 +33,8 @@ pub(crate) fn gather(
     weight: &[f32],
     bias: Option<&[f32]>,
     sizes: &Sizes,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> Vec<f32> {
     if winograd::fits(sizes, precision) {
         return winograd::gather(large, weight, bias, sizes, activation);
@@ -47,7 +47,7 @@ fn gather_operands<O: Operands>(
     weight: &[f32],
     bias: Option<&[f32]>,
     sizes: &Sizes,
-    activation: Activation,
+    activation: ActivationFunction,
 ) -> Vec<f32> {
     let panels = Panels::from_rows::<O>(weight, sizes.small.channels);
     let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding);
@@ -99,8 +99,8 @@ pub(crate) fn spread(
     weight: &[f32],
     bias: Option<&[f32]>,
     sizes: &Sizes,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> Vec<f32> {
     if winograd::fits(sizes, precision) {
         return winograd::spread(small, weight, bias, sizes, activation);
@@ -117,7 +117,7 @@ fn spread_phases<O: Operands>(
     weight: &[f32],
     bias: Option<&[f32]>,
     sizes: &Sizes,
-    activation: Activation,
+    activation: ActivationFunction,
 ) -> Vec<f32> {
     let stride = sizes.geometry.stride;
     let channels = sizes.small.channels / O::DEPTH;
@@ -184,7 +184,7 @@ fn spread_few_channels<O: Operands>(
     weight: &[f32],
     bias: Option<&[f32]>,
     sizes: &Sizes,
-    activation: Activation,
+    activation: ActivationFunction,
 ) -> Vec<f32> {
     let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding);
     let [kernel_height, kernel_width] = sizes.kernel;

@@ -3,11 +3,11 @@
 //! The weights are read once, in blocks that do not depend on the number of rows, so the result of a row is
 //! bit-identical in any batch.
 
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::epilogue::Epilogue;
 use crate::operand::{Operands, with_operands};
 use crate::pool;
-use crate::precision::Precision;
+use crate::precision::OperandPrecision;
 use crate::product::{Panels, Product, RowBlocks};
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
@@ -29,8 +29,8 @@ pub(crate) fn forward(
     weight: &[f32],
     bias: &[f32],
     inputs: usize,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> Vec<f32> {
     with_operands!(precision, inputs, O => forward_operands::<O>(input, weight, bias, inputs, activation))
 }
@@ -40,7 +40,7 @@ fn forward_operands<O: Operands>(
     weight: &[f32],
     bias: &[f32],
     inputs: usize,
-    activation: Activation,
+    activation: ActivationFunction,
 ) -> Vec<f32> {
     let outputs = bias.len();
     let rows = input.len() / inputs.max(1);
@@ -126,7 +126,7 @@ pub(crate) fn input_gradient(
     weight: &[f32],
     inputs: usize,
     outputs: usize,
-    precision: Precision,
+    precision: OperandPrecision,
 ) -> Vec<f32> {
     with_operands!(precision, outputs, O => input_gradient_operands::<O>(gradient, weight, inputs, outputs))
 }
@@ -201,7 +201,7 @@ pub(crate) fn weight_gradient(
     gradient: &[f32],
     inputs: usize,
     outputs: usize,
-    precision: Precision,
+    precision: OperandPrecision,
 ) -> Vec<f32> {
     let rows = input.len() / inputs.max(1);
     with_operands!(precision, rows, O => weight_gradient_operands::<O>(input, gradient, inputs, outputs))

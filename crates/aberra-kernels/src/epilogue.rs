@@ -1,7 +1,7 @@
 //! The epilogue of a matrix product: the activation that is applied to accumulators in registers before they are
 //! stored.
 
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 
 /// The function applied to an accumulator before it is stored. The bias is the accumulator's initial value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,10 +17,10 @@ pub(crate) enum Epilogue {
 impl Epilogue {
     /// Splits an activation into an epilogue and what remains to be applied to the stored output: functions with an
     /// exponential are not worth the registers.
-    pub(crate) fn split(activation: Activation) -> (Self, Activation) {
+    pub(crate) fn split(activation: ActivationFunction) -> (Self, ActivationFunction) {
         match activation {
-            Activation::Relu => (Self::Relu, Activation::Identity),
-            Activation::LeakyRelu(slope) => (Self::LeakyRelu(slope), Activation::Identity),
+            ActivationFunction::Relu => (Self::Relu, ActivationFunction::Identity),
+            ActivationFunction::LeakyRelu(slope) => (Self::LeakyRelu(slope), ActivationFunction::Identity),
             other => (Self::Identity, other),
         }
     }
@@ -32,12 +32,12 @@ impl Epilogue {
             Self::Identity => {}
             Self::Relu => {
                 for sum in sums {
-                    *sum = Activation::Relu.apply(*sum);
+                    *sum = ActivationFunction::Relu.apply(*sum);
                 }
             }
             Self::LeakyRelu(slope) => {
                 for sum in sums {
-                    *sum = Activation::LeakyRelu(slope).apply(*sum);
+                    *sum = ActivationFunction::LeakyRelu(slope).apply(*sum);
                 }
             }
         }

@@ -1,12 +1,12 @@
 //! The operations on Burn's CPU backend: the kernels of this crate for `f32` tensors, stock operations for others.
 
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::backend::Kernels;
 use crate::cost::{self, DecoderOutput, PixelLikelihood};
 use crate::geometry::{Geometry, ImageSize, Sizes};
-use crate::norm::{self, Normalization};
+use crate::norm::{self, BatchNormalization};
 use crate::optimise::{self, AdamStep};
-use crate::precision::Precision;
+use crate::precision::OperandPrecision;
 use crate::signal::Signal;
 use crate::similarity::{self, Similarity};
 use crate::{convolve, dense, divergence, pool, stock, weight_gradient};
@@ -20,8 +20,8 @@ impl Kernels for Flex {
         weight: FlexTensor,
         bias: FlexTensor,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FlexTensor {
         if !all_f32(&[&input, &weight, &bias]) {
             return stock::convolution::<Self>(input, weight, bias, geometry, activation, precision);
@@ -49,8 +49,8 @@ impl Kernels for Flex {
         input: FlexTensor,
         weight: FlexTensor,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &weight]) {
             return stock::convolution_input_gradient::<Self>(
@@ -60,7 +60,8 @@ impl Kernels for Flex {
         let sizes = sizes(&input, &gradient, &weight, geometry);
         let (gradient, output, weight) = (contiguous(gradient), contiguous(output), contiguous(weight));
         let signal = Signal::gated(values(&gradient), values(&output), activation);
-        let result = convolve::spread(signal, values(&weight), None, &sizes, Activation::Identity, precision);
+        let result =
+            convolve::spread(signal, values(&weight), None, &sizes, ActivationFunction::Identity, precision);
         let shape = input.shape();
         reclaim([gradient, output, input]);
         tensor(result, shape)
@@ -72,8 +73,8 @@ impl Kernels for Flex {
         input: FlexTensor,
         weight: FlexTensor,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &input]) {
             return stock::convolution_weight_gradient::<Self>(
@@ -94,8 +95,8 @@ impl Kernels for Flex {
         weight: FlexTensor,
         bias: FlexTensor,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FlexTensor {
         if !all_f32(&[&input, &weight, &bias]) {
             return stock::transposed_convolution::<Self>(
@@ -124,8 +125,8 @@ impl Kernels for Flex {
         output: FlexTensor,
         weight: FlexTensor,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &weight]) {
             return stock::transposed_convolution_input_gradient::<Self>(
@@ -143,7 +144,8 @@ impl Kernels for Flex {
         let sizes = Sizes::new(gradient.shape().dims(), shape, [kernel_height, kernel_width], geometry);
         let (gradient, output, weight) = (contiguous(gradient), contiguous(output), contiguous(weight));
         let signal = Signal::gated(values(&gradient), values(&output), activation);
-        let result = convolve::gather(signal, values(&weight), None, &sizes, Activation::Identity, precision);
+        let result =
+            convolve::gather(signal, values(&weight), None, &sizes, ActivationFunction::Identity, precision);
         reclaim([gradient, output]);
         tensor(result, shape)
     }
@@ -154,8 +156,8 @@ impl Kernels for Flex {
         input: FlexTensor,
         weight: FlexTensor,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &input]) {
             return stock::transposed_convolution_weight_gradient::<Self>(
@@ -175,8 +177,8 @@ impl Kernels for Flex {
         input: FlexTensor,
         weight: FlexTensor,
         bias: FlexTensor,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FlexTensor {
         if !all_f32(&[&input, &weight, &bias]) {
             return stock::dense::<Self>(input, weight, bias, activation, precision);
@@ -194,8 +196,8 @@ impl Kernels for Flex {
         gradient: FlexTensor,
         output: FlexTensor,
         weight: FlexTensor,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &weight]) {
             return stock::dense_input_gradient::<Self>(gradient, output, weight, activation, precision);
@@ -213,8 +215,8 @@ impl Kernels for Flex {
         gradient: FlexTensor,
         output: FlexTensor,
         input: FlexTensor,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FlexTensor {
         if !all_f32(&[&gradient, &output, &input]) {
             return stock::dense_weight_gradient::<Self>(gradient, output, input, activation, precision);
@@ -229,7 +231,7 @@ impl Kernels for Flex {
         tensor(result, [inputs, outputs])
     }
 
-    fn bias_gradient(gradient: FlexTensor, output: FlexTensor, activation: Activation) -> FlexTensor {
+    fn bias_gradient(gradient: FlexTensor, output: FlexTensor, activation: ActivationFunction) -> FlexTensor {
         if !all_f32(&[&gradient, &output]) {
             return stock::bias_gradient::<Self>(gradient, output, activation);
         }
@@ -243,7 +245,7 @@ impl Kernels for Flex {
         input: FlexTensor,
         scale: FlexTensor,
         shift: FlexTensor,
-        settings: Normalization,
+        settings: BatchNormalization,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         if !all_f32(&[&input, &scale, &shift]) {
             return stock::norm::batch_norm::<Self>(input, scale, shift, settings);
@@ -266,7 +268,7 @@ impl Kernels for Flex {
         scale: FlexTensor,
         mean: FlexTensor,
         variance: FlexTensor,
-        settings: Normalization,
+        settings: BatchNormalization,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         if !all_f32(&[&gradient, &output, &input, &scale, &mean, &variance]) {
             let gradient = stock::gate::<Self>(gradient, output, settings.activation);
@@ -448,7 +450,7 @@ fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("the tensor was made contiguous and is of type f32")
 }
 
-fn gated(gradient: FlexTensor, output: FlexTensor, activation: Activation) -> Vec<f32> {
+fn gated(gradient: FlexTensor, output: FlexTensor, activation: ActivationFunction) -> Vec<f32> {
     let (gradient, output) = (contiguous(gradient), contiguous(output));
     let signal = Signal::gated(values(&gradient), values(&output), activation);
     let mut result = pool::take(signal.len());

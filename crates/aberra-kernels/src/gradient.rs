@@ -4,12 +4,12 @@ mod cost;
 mod norm;
 mod similarity;
 
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::backend::Kernels;
 use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
-use crate::norm::Normalization;
-use crate::precision::Precision;
+use crate::norm::BatchNormalization;
+use crate::precision::OperandPrecision;
 use crate::similarity::Similarity;
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -24,8 +24,8 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         layer::<B, C>(input, weight, bias, Operation::Convolution(geometry), activation, precision)
     }
@@ -35,8 +35,8 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         geometry: Geometry,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         layer::<B, C>(input, weight, bias, Operation::TransposedConvolution(geometry), activation, precision)
     }
@@ -45,8 +45,8 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<Self> {
         layer::<B, C>(input, weight, bias, Operation::Dense, activation, precision)
     }
@@ -55,7 +55,7 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         input: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
-        settings: Normalization,
+        settings: BatchNormalization,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         norm::batch_norm::<B, C>(input, scale, shift, settings).into()
     }
@@ -99,8 +99,8 @@ impl Operation {
         input: FloatTensor<B>,
         weight: FloatTensor<B>,
         bias: FloatTensor<B>,
-        activation: Activation,
-        precision: Precision,
+        activation: ActivationFunction,
+        precision: OperandPrecision,
     ) -> FloatTensor<B> {
         match self {
             Self::Convolution(geometry) => {
@@ -119,8 +119,8 @@ fn layer<B: Kernels, C: CheckpointStrategy>(
     weight: FloatTensor<Autodiff<B, C>>,
     bias: FloatTensor<Autodiff<B, C>>,
     operation: Operation,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<Autodiff<B, C>> {
     let (input, input_node) = input.into_parts();
     let (weight, weight_node) = weight.into_parts();
@@ -129,7 +129,7 @@ fn layer<B: Kernels, C: CheckpointStrategy>(
         OpsKind::Tracked(step) => {
             let output = operation.forward::<B>(input.clone(), weight.clone(), bias, activation, precision);
             // Without an activation the gradient does not depend on the output.
-            let kept = (activation != Activation::Identity).then(|| output.clone());
+            let kept = (activation != ActivationFunction::Identity).then(|| output.clone());
             step.finish(
                 LayerState::<B> { input, weight, output: kept, operation, activation, precision },
                 output,
@@ -151,8 +151,8 @@ struct LayerState<B: Kernels> {
     weight: FloatTensor<B>,
     output: Option<FloatTensor<B>>,
     operation: Operation,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 }
 
 impl<B: Kernels> Backward<B, 3> for LayerBackward {

@@ -3,8 +3,8 @@
 //!
 //! All image tensors are channels-last, `[batch, height, width, channels]`. Bias and activation are fused into the
 //! layers, in the forward and the backward pass. The operands of products may be rounded to bfloat16: see
-//! [`Precision`]. On Burn's CPU device (`Device::flex()`), with and without autodiff, `f32` tensors run on the kernels
-//! of this crate; other element types and devices run stock Burn operations. The widest instruction set of the
+//! [`OperandPrecision`]. On Burn's CPU device (`Device::flex()`), with and without autodiff, `f32` tensors run on the
+//! kernels of this crate; other element types and devices run stock Burn operations. The widest instruction set of the
 //! processor is used, or the one that was passed to [`select`].
 //!
 //! Results are bit-identical for any number of threads, and each image's output is bit-identical in any batch.
@@ -12,14 +12,14 @@
 //! Shapes must match: as in Burn itself, a mismatch is a bug of the caller and panics.
 //!
 //! ```
-//! use aberra_kernels::{Activation, Geometry, Precision, conv2d};
+//! use aberra_kernels::{ActivationFunction, Geometry, OperandPrecision, conv2d};
 //! use burn::tensor::{Device, Tensor};
 //!
 //! let device = Device::flex();
 //! let images = Tensor::<4>::ones([2, 8, 8, 1], &device);
 //! let weights = Tensor::<4>::ones([4, 4, 1, 3], &device);
 //! let halving = Geometry { stride: 2, padding: 1 };
-//! let output = conv2d(images, weights, None, halving, Activation::Relu, Precision::F32);
+//! let output = conv2d(images, weights, None, halving, ActivationFunction::Relu, OperandPrecision::F32);
 //! assert_eq!(output.dims(), [2, 4, 4, 3]);
 //! ```
 //!
@@ -59,14 +59,14 @@ mod wide;
 mod window;
 mod winograd;
 
-pub use activation::Activation;
+pub use activation::ActivationFunction;
 pub use backend::Kernels;
 pub use cost::PixelLikelihood;
 pub use geometry::Geometry;
 pub use instructions::{InstructionSet, UnusableInstructionSet, select};
-pub use norm::Normalization;
+pub use norm::BatchNormalization;
 pub use optimise::AdamStep;
-pub use precision::Precision;
+pub use precision::OperandPrecision;
 pub use similarity::Similarity;
 
 use burn::backend::Dispatch;
@@ -85,8 +85,8 @@ pub fn conv2d(
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
     geometry: Geometry,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> Tensor<4> {
     let [_, height, width, channels] = input.dims();
     let [kernel_height, kernel_width, inputs, outputs] = weight.dims();
@@ -120,8 +120,8 @@ pub fn conv_transpose2d(
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
     geometry: Geometry,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> Tensor<4> {
     let [_, height, width, channels] = input.dims();
     let [kernel_height, kernel_width, outputs, inputs] = weight.dims();
@@ -153,8 +153,8 @@ pub fn linear(
     input: Tensor<2>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> Tensor<2> {
     let [_, values] = input.dims();
     let [inputs, outputs] = weight.dims();
@@ -184,7 +184,7 @@ pub fn batch_norm<const D: usize>(
     scale: Tensor<1>,
     shift: Tensor<1>,
     epsilon: f32,
-    activation: Activation,
+    activation: ActivationFunction,
 ) -> (Tensor<D>, Tensor<1>, Tensor<1>) {
     let channels = input.dims()[D - 1];
     for (name, [found]) in [("scale", scale.dims()), ("shift", shift.dims())] {
@@ -194,7 +194,7 @@ pub fn batch_norm<const D: usize>(
         input.into_dispatch(),
         scale.into_dispatch(),
         shift.into_dispatch(),
-        Normalization { epsilon, activation },
+        BatchNormalization { epsilon, activation },
     );
     (Tensor::from_dispatch(output), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
 }

@@ -5,7 +5,7 @@
 //! squared deviations from it. Blocks are merged in double precision (Chan, Golub and LeVeque, 1983), in the order of
 //! the rows.
 
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::pool;
 use crate::scratch::Scratched;
 use crate::signal::Signal;
@@ -14,11 +14,11 @@ use rayon::prelude::*;
 
 /// Settings of a batch normalisation besides scale and shift.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Normalization {
+pub struct BatchNormalization {
     /// Added to the variance, above 0.
     pub epsilon: f32,
     /// Applied to the output.
-    pub activation: Activation,
+    pub activation: ActivationFunction,
 }
 
 /// Elements per block: 16 KiB.
@@ -40,7 +40,7 @@ pub(crate) fn forward(
     input: &[f32],
     scale: &[f32],
     shift: &[f32],
-    Normalization { epsilon, activation }: Normalization,
+    BatchNormalization { epsilon, activation }: BatchNormalization,
 ) -> Normalized {
     let channels = scale.len();
     let (mean, variance) = statistics(input, channels);

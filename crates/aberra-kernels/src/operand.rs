@@ -6,7 +6,7 @@
 use crate::bfloat16::{Pair, rounded};
 use crate::instructions::InstructionSet;
 use crate::pool::Pooled;
-use crate::precision::Precision;
+use crate::precision::OperandPrecision;
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
 use crate::tile::{LANES, Multiply};
@@ -175,16 +175,16 @@ pub(crate) enum Form {
 
 impl Form {
     /// The format for operands of which `depth` elements are adjacent.
-    pub(crate) fn new(precision: Precision, depth: usize) -> Self {
+    pub(crate) fn new(precision: OperandPrecision, depth: usize) -> Self {
         match (precision, InstructionSet::chosen()) {
-            (Precision::F32, _) => Self::Single,
+            (OperandPrecision::F32, _) => Self::Single,
             // The portable version uses pairs, too, so that they are tested on every machine.
-            (Precision::Bf16, InstructionSet::Avx512Bf16 | InstructionSet::Portable)
+            (OperandPrecision::Bf16, InstructionSet::Avx512Bf16 | InstructionSet::Portable)
                 if depth.is_multiple_of(Pairs::DEPTH) =>
             {
                 Self::Pairs
             }
-            (Precision::Bf16, _) => Self::Rounded,
+            (OperandPrecision::Bf16, _) => Self::Rounded,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The stock implementations of the operations against the kernels.
 
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::backend::Kernels;
 use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
-use crate::norm::Normalization;
+use crate::norm::BatchNormalization;
 use crate::optimise::AdamStep;
-use crate::precision::Precision;
+use crate::precision::OperandPrecision;
 use crate::similarity::Similarity;
 use crate::stock;
 use burn::backend::ops::FloatTensorOps;
@@ -32,16 +32,16 @@ fn assert_near(found: FlexTensor, expected: FlexTensor) {
     }
 }
 
-const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
+const PRECISIONS: [OperandPrecision; 2] = [OperandPrecision::F32, OperandPrecision::Bf16];
 
 #[test]
 fn stock_convolutions_equal_ours() {
     let activations = [
-        Activation::Identity,
-        Activation::Relu,
-        Activation::LeakyRelu(0.2),
-        Activation::Sigmoid,
-        Activation::Tanh,
+        ActivationFunction::Identity,
+        ActivationFunction::Relu,
+        ActivationFunction::LeakyRelu(0.2),
+        ActivationFunction::Sigmoid,
+        ActivationFunction::Tanh,
     ];
     let cases = activations.into_iter().enumerate().flat_map(|case| PRECISIONS.map(|p| (case, p)));
     for ((number, activation), p) in cases {
@@ -75,7 +75,7 @@ fn stock_convolutions_equal_ours() {
 
 #[test]
 fn stock_dense_layers_equal_ours() {
-    let activation = Activation::LeakyRelu(0.3);
+    let activation = ActivationFunction::LeakyRelu(0.3);
     for p in PRECISIONS {
         macro_rules! same {
             ($operation:ident($($argument:ident),*)) => {
@@ -111,7 +111,7 @@ fn stock_optimiser_equals_ours() {
 
 #[test]
 fn stock_batch_normalisation_equals_ours() {
-    let settings = Normalization { epsilon: 1e-5, activation: Activation::LeakyRelu(0.3) };
+    let settings = BatchNormalization { epsilon: 1e-5, activation: ActivationFunction::LeakyRelu(0.3) };
     let [input, direction] = [1, 2].map(|seed| noise(&[3, 4, 5, 6], seed));
     let [scale, shift] = [3, 4].map(|seed| noise(&[6], seed));
     let slow = stock::norm::batch_norm::<Flex>(input.clone(), scale.clone(), shift.clone(), settings);

@@ -2,7 +2,7 @@
 
 /// The precision to which operands of products are rounded. Accumulators, weights, activations and all else stay `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
+pub enum OperandPrecision {
     /// Single precision, 24 significant bits: no rounding.
     #[default]
     F32,

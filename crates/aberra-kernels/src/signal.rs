@@ -1,13 +1,13 @@
 //! Kernel inputs: plain values, or gradients that pass backwards through an activation while they are read.
 
-use crate::activation::{Activation, gate};
+use crate::activation::{ActivationFunction, gate};
 
 /// A tensor as a kernel reads it: plain values, or a gradient to which the backward pass of an activation is applied
 /// lazily.
 #[derive(Clone, Copy)]
 pub(crate) struct Signal<'a> {
     values: &'a [f32],
-    gate: Option<(&'a [f32], Activation)>,
+    gate: Option<(&'a [f32], ActivationFunction)>,
 }
 
 impl<'a> Signal<'a> {
@@ -17,9 +17,9 @@ impl<'a> Signal<'a> {
     }
 
     /// A gradient with respect to `output = activation(x)`, read as the gradient with respect to `x`.
-    pub(crate) fn gated(gradient: &'a [f32], output: &'a [f32], activation: Activation) -> Self {
+    pub(crate) fn gated(gradient: &'a [f32], output: &'a [f32], activation: ActivationFunction) -> Self {
         assert_eq!(gradient.len(), output.len(), "a gradient has as many elements as its output");
-        let gate = (activation != Activation::Identity).then_some((output, activation));
+        let gate = (activation != ActivationFunction::Identity).then_some((output, activation));
         Self { values: gradient, gate }
     }
 

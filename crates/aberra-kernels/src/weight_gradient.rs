@@ -8,7 +8,7 @@ use crate::epilogue::Epilogue;
 use crate::geometry::{ImageSize, Sizes};
 use crate::operand::{Operands, Single, with_operands};
 use crate::pool;
-use crate::precision::Precision;
+use crate::precision::OperandPrecision;
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
 use crate::tile::{LANES, Left, ROWS, Runs, Sums, multiply};
@@ -29,7 +29,7 @@ pub(crate) fn weight_gradient(
     large: Signal<'_>,
     small: Signal<'_>,
     sizes: &Sizes,
-    precision: Precision,
+    precision: OperandPrecision,
 ) -> Vec<f32> {
     // The depth are pixels, which are padded to what the operands need.
     with_operands!(precision, 0, O => sum_shards::<O>(large, small, sizes))

@@ -24,12 +24,12 @@
 mod lanes;
 
 use self::lanes::{PRODUCTS, Steps, combine_tile, expand_tile, expand_weights, overlap_tiles, split_tiles};
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::epilogue::Epilogue;
 use crate::geometry::{ImageSize, Sizes};
 use crate::operand::Single;
 use crate::pool;
-use crate::precision::Precision;
+use crate::precision::OperandPrecision;
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
 use crate::tile::{DEPTH_BLOCK, LANES, Left, Runs, Sums, multiply};
@@ -46,10 +46,10 @@ const TILES: usize = 96;
 const OVERLAPPING_TILES: usize = 256;
 
 /// Whether the algorithm applies to a convolution and makes it faster.
-pub(crate) fn fits(sizes: &Sizes, precision: Precision) -> bool {
+pub(crate) fn fits(sizes: &Sizes, precision: OperandPrecision) -> bool {
     let channels = [sizes.large.channels, sizes.small.channels];
     // Transformed operands would be rounded to bfloat16, which the direct algorithm does not do.
-    precision == Precision::F32
+    precision == OperandPrecision::F32
         && sizes.kernel == [TAPS * PHASES; 2]
         && sizes.geometry.stride == PHASES
         && sizes.geometry.padding < TAPS * PHASES
@@ -62,7 +62,7 @@ pub(crate) fn gather(
     weight: &[f32],
     bias: Option<&[f32]>,
     sizes: &Sizes,
-    activation: Activation,
+    activation: ActivationFunction,
 ) -> Vec<f32> {
     let (channels, columns) = (sizes.large.channels, sizes.small.channels);
     let padding = sizes.geometry.padding as isize;
@@ -128,7 +128,7 @@ pub(crate) fn spread(
     weight: &[f32],
     bias: Option<&[f32]>,
     sizes: &Sizes,
-    activation: Activation,
+    activation: ActivationFunction,
 ) -> Vec<f32> {
     let (channels, depth) = (sizes.large.channels, sizes.small.channels);
     let padding = sizes.geometry.padding;

@@ -5,8 +5,8 @@
 mod reference;
 
 use aberra_kernels::{
-    Activation, AdamStep, Geometry, PixelLikelihood, Precision, adam_step, batch_norm, kl_divergence,
-    reconstruction_cost, sum_of_squares,
+    ActivationFunction, AdamStep, Geometry, OperandPrecision, PixelLikelihood, adam_step, batch_norm,
+    kl_divergence, reconstruction_cost, sum_of_squares,
 };
 use burn::tensor::Tensor;
 use reference::{
@@ -26,13 +26,13 @@ fn array(value: &Value) -> Array {
     }
 }
 
-fn activation(case: &Value) -> Activation {
+fn activation(case: &Value) -> ActivationFunction {
     match case["activation"].as_str().unwrap() {
-        "relu" => Activation::Relu,
-        "leaky_relu" => Activation::LeakyRelu(0.2),
-        "sigmoid" => Activation::Sigmoid,
-        "tanh" => Activation::Tanh,
-        _ => Activation::Identity,
+        "relu" => ActivationFunction::Relu,
+        "leaky_relu" => ActivationFunction::LeakyRelu(0.2),
+        "sigmoid" => ActivationFunction::Sigmoid,
+        "tanh" => ActivationFunction::Tanh,
+        _ => ActivationFunction::Identity,
     }
 }
 
@@ -57,7 +57,7 @@ fn layers_agree_with_pytorch() {
             weight: array(&case["weight_gradient"]).values,
             bias: array(&case["bias_gradient"]).values,
         };
-        let found = found(layer, &input, &weight, &bias, &direction, activation, Precision::F32);
+        let found = found(layer, &input, &weight, &bias, &direction, activation, OperandPrecision::F32);
         assert_outcomes_near(&found, &expected, TOLERANCE);
     }
 }

@@ -4,7 +4,7 @@
 #[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
 mod reference;
 
-use aberra_kernels::{Activation, InstructionSet, Precision, linear, select};
+use aberra_kernels::{ActivationFunction, InstructionSet, OperandPrecision, linear, select};
 use burn::tensor::{Device, Tensor};
 use reference::{asked, run_with};
 
@@ -14,7 +14,7 @@ fn computes_as_asked() {
     let set = asked().unwrap_or_else(InstructionSet::widest);
     select(set).unwrap();
     let ones = Tensor::<2>::ones([3, 3], &Device::flex());
-    let product = linear(ones.clone(), ones, None, Activation::Identity, Precision::F32);
+    let product = linear(ones.clone(), ones, None, ActivationFunction::Identity, OperandPrecision::F32);
     assert_eq!(product.into_data().try_to_vec::<f32>().unwrap(), [3.0; 9]);
     assert_eq!(InstructionSet::chosen(), set);
     select(set).unwrap();

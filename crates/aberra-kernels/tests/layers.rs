@@ -5,7 +5,7 @@
 #[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
 mod reference;
 
-use aberra_kernels::{Activation, Geometry, Precision, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{ActivationFunction, Geometry, OperandPrecision, conv_transpose2d, conv2d, linear};
 use proptest::prelude::*;
 use reference::{
     Array, Layer, assert_near, assert_outcomes_near, device, expected, found, numbers, output_of,
@@ -18,19 +18,19 @@ const TOLERANCE: f64 = 2e-5;
 /// A gradient that was summed in another order may round to the neighbouring bfloat16.
 const TOLERANCE_OF_BF16: f64 = 4e-3;
 
-fn compare(layer: Layer, input: &[usize], weight: &[usize], channels: usize, activation: Activation) {
-    for precision in [Precision::F32, Precision::Bf16] {
+fn compare(layer: Layer, input: &[usize], weight: &[usize], channels: usize, activation: ActivationFunction) {
+    for precision in [OperandPrecision::F32, OperandPrecision::Bf16] {
         compare_in(precision, layer, input, weight, channels, activation);
     }
 }
 
 fn compare_in(
-    precision: Precision,
+    precision: OperandPrecision,
     layer: Layer,
     input: &[usize],
     weight: &[usize],
     channels: usize,
-    activation: Activation,
+    activation: ActivationFunction,
 ) {
     let (input, weight) = (Array::noise(input, 1), Array::noise(weight, 2));
     let bias = Array::noise(&[channels], 3);
@@ -38,17 +38,21 @@ fn compare_in(
     let expected = expected(layer, &input, &weight, &bias, &direction, activation, precision);
     let found = found(layer, &input, &weight, &bias, &direction, activation, precision);
     let tolerance = match (precision, activation) {
-        (Precision::F32, _) | (_, Activation::Identity) => TOLERANCE,
+        (OperandPrecision::F32, _) | (_, ActivationFunction::Identity) => TOLERANCE,
         _ => TOLERANCE_OF_BF16,
     };
     assert_near("output", &found.output, &expected.output, TOLERANCE);
     assert_outcomes_near(&found, &expected, tolerance);
 }
 
-fn activations() -> impl Strategy<Value = Activation> {
+fn activations() -> impl Strategy<Value = ActivationFunction> {
     // Smooth functions, so that rounding cannot move a sum across a kink; those with a kink are tested with fixed
     // shapes.
-    prop_oneof![Just(Activation::Identity), Just(Activation::Sigmoid), Just(Activation::Tanh)]
+    prop_oneof![
+        Just(ActivationFunction::Identity),
+        Just(ActivationFunction::Sigmoid),
+        Just(ActivationFunction::Tanh)
+    ]
 }
 
 proptest! {
@@ -84,7 +88,7 @@ proptest! {
         padding in 0..3_usize,
         transposed: bool,
     ) {
-        let (geometry, activation) = (Geometry { stride: 2, padding }, Activation::Identity);
+        let (geometry, activation) = (Geometry { stride: 2, padding }, ActivationFunction::Identity);
         let weight = [4, 4, 16 * large, 16 * small];
         if transposed {
             prop_assume!(height.min(width) * 2 + 2 > 2 * padding);
@@ -110,21 +114,21 @@ proptest! {
 fn layers_larger_than_every_block() {
     let geometry = Geometry { stride: 2, padding: 1 };
     let convolution = Layer::Convolution(geometry);
-    compare(convolution, &[2, 34, 30, 1], &[4, 4, 1, 32], 32, Activation::Sigmoid);
-    compare(convolution, &[3, 6, 6, 150], &[4, 4, 150, 20], 20, Activation::Tanh);
-    compare(convolution, &[2, 52, 50, 16], &[4, 4, 16, 32], 32, Activation::Sigmoid);
-    compare(convolution, &[19, 8, 8, 144], &[4, 4, 144, 48], 48, Activation::Identity);
-    compare(Layer::Transposed(geometry), &[2, 26, 25, 32], &[4, 4, 16, 32], 16, Activation::Tanh);
-    compare(Layer::Transposed(geometry), &[2, 40, 33, 18], &[4, 4, 1, 18], 1, Activation::Sigmoid);
-    compare(Layer::Transposed(geometry), &[2, 5, 4, 300], &[4, 4, 17, 300], 17, Activation::Identity);
-    compare(Layer::Dense, &[7, 1500], &[1500, 33], 33, Activation::Identity);
-    compare(Layer::Dense, &[35, 24], &[24, 1100], 1100, Activation::Identity);
+    compare(convolution, &[2, 34, 30, 1], &[4, 4, 1, 32], 32, ActivationFunction::Sigmoid);
+    compare(convolution, &[3, 6, 6, 150], &[4, 4, 150, 20], 20, ActivationFunction::Tanh);
+    compare(convolution, &[2, 52, 50, 16], &[4, 4, 16, 32], 32, ActivationFunction::Sigmoid);
+    compare(convolution, &[19, 8, 8, 144], &[4, 4, 144, 48], 48, ActivationFunction::Identity);
+    compare(Layer::Transposed(geometry), &[2, 26, 25, 32], &[4, 4, 16, 32], 16, ActivationFunction::Tanh);
+    compare(Layer::Transposed(geometry), &[2, 40, 33, 18], &[4, 4, 1, 18], 1, ActivationFunction::Sigmoid);
+    compare(Layer::Transposed(geometry), &[2, 5, 4, 300], &[4, 4, 17, 300], 17, ActivationFunction::Identity);
+    compare(Layer::Dense, &[7, 1500], &[1500, 33], 33, ActivationFunction::Identity);
+    compare(Layer::Dense, &[35, 24], &[24, 1100], 1100, ActivationFunction::Identity);
 }
 
 #[test]
 fn activations_with_a_kink() {
     let geometry = Geometry { stride: 2, padding: 1 };
-    for activation in [Activation::Relu, Activation::LeakyRelu(0.2)] {
+    for activation in [ActivationFunction::Relu, ActivationFunction::LeakyRelu(0.2)] {
         compare(Layer::Convolution(geometry), &[2, 9, 9, 3], &[3, 3, 3, 8], 8, activation);
         compare(Layer::Transposed(geometry), &[2, 5, 5, 3], &[4, 4, 8, 3], 8, activation);
         compare(Layer::Transposed(geometry), &[2, 5, 5, 16], &[4, 4, 16, 16], 16, activation);
@@ -141,12 +145,12 @@ fn the_reference_gradients_agree_with_finite_differences() {
         let (input, weight, bias) =
             (Array::noise(&[2, 4, 5, 2], 1), Array::noise(&[3, 4, 2, 2], 2), Array::noise(&[2], 3));
         let direction = Array::noise(&output_of(layer, &input, &weight).shape, 4);
-        let activation = Activation::Tanh;
+        let activation = ActivationFunction::Tanh;
         let value = |input: &Array, weight: &Array, bias: &Array| {
-            let outcome = expected(layer, input, weight, bias, &direction, activation, Precision::F32);
+            let outcome = expected(layer, input, weight, bias, &direction, activation, OperandPrecision::F32);
             outcome.output.iter().zip(&direction.values).map(|(y, g)| y * g).sum::<f64>()
         };
-        let outcome = expected(layer, &input, &weight, &bias, &direction, activation, Precision::F32);
+        let outcome = expected(layer, &input, &weight, &bias, &direction, activation, OperandPrecision::F32);
         let step = 1e-5;
         let mut found = [Vec::new(), Vec::new(), Vec::new()];
         for (which, found) in found.iter_mut().enumerate() {
@@ -167,7 +171,7 @@ fn the_reference_gradients_agree_with_finite_differences() {
 }
 
 /// Cases that are split into many parallel tasks.
-fn cases() -> impl Iterator<Item = (Layer, Vec<usize>, Vec<usize>, usize, Precision)> {
+fn cases() -> impl Iterator<Item = (Layer, Vec<usize>, Vec<usize>, usize, OperandPrecision)> {
     let geometry = Geometry { stride: 2, padding: 1 };
     let shapes = vec![
         (Layer::Convolution(geometry), vec![7, 40, 40, 1], vec![4, 4, 1, 32], 32),
@@ -180,7 +184,7 @@ fn cases() -> impl Iterator<Item = (Layer, Vec<usize>, Vec<usize>, usize, Precis
         (Layer::Dense, vec![7, 64], vec![64, 1100], 1100),
     ];
     shapes.into_iter().flat_map(|(layer, input, weight, channels)| {
-        [Precision::F32, Precision::Bf16]
+        [OperandPrecision::F32, OperandPrecision::Bf16]
             .map(|precision| (layer, input.clone(), weight.clone(), channels, precision))
     })
 }
@@ -193,7 +197,7 @@ fn the_same_bits_for_any_number_of_threads() {
         let direction = Array::noise(&output_of(layer, &input, &weight).shape, 4);
         let outcomes = [1, 3, 8].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let activation = Activation::LeakyRelu(0.1);
+            let activation = ActivationFunction::LeakyRelu(0.1);
             pool.install(|| found(layer, &input, &weight, &bias, &direction, activation, precision))
         });
         for outcome in &outcomes[1..] {
@@ -216,15 +220,22 @@ fn an_image_has_the_same_bits_in_any_batch() {
             match layer {
                 Layer::Convolution(geometry) => {
                     let (input, weight) = (input.tensor(&device), weight.tensor(&device));
-                    numbers(conv2d(input, weight, bias, geometry, Activation::Sigmoid, precision))
+                    numbers(conv2d(input, weight, bias, geometry, ActivationFunction::Sigmoid, precision))
                 }
                 Layer::Transposed(geometry) => {
                     let (input, weight) = (input.tensor(&device), weight.tensor(&device));
-                    numbers(conv_transpose2d(input, weight, bias, geometry, Activation::Sigmoid, precision))
+                    numbers(conv_transpose2d(
+                        input,
+                        weight,
+                        bias,
+                        geometry,
+                        ActivationFunction::Sigmoid,
+                        precision,
+                    ))
                 }
                 Layer::Dense => {
                     let (input, weight) = (input.tensor(&device), weight.tensor(&device));
-                    numbers(linear(input, weight, bias, Activation::Sigmoid, precision))
+                    numbers(linear(input, weight, bias, ActivationFunction::Sigmoid, precision))
                 }
             }
         };
@@ -249,7 +260,14 @@ fn the_input_of_the_first_layer_needs_no_gradient() {
     let input = Array::noise(&[2, 8, 8, 1], 1).tensor::<4>(&device);
     let weight = Array::noise(&[3, 3, 1, 4], 2).tensor::<4>(&device).require_grad();
     let geometry = Geometry { stride: 1, padding: 1 };
-    let output = conv2d(input.clone(), weight.clone(), None, geometry, Activation::Relu, Precision::F32);
+    let output = conv2d(
+        input.clone(),
+        weight.clone(),
+        None,
+        geometry,
+        ActivationFunction::Relu,
+        OperandPrecision::F32,
+    );
     let gradients = output.sum().backward();
     assert!(input.grad(&gradients).is_none());
     assert!(weight.grad(&gradients).is_some());

@@ -5,7 +5,7 @@
 #[allow(dead_code, unreachable_pub, reason = "shared by several test programs")]
 mod reference;
 
-use aberra_kernels::{Activation, batch_norm};
+use aberra_kernels::{ActivationFunction, batch_norm};
 use burn::tensor::Tensor;
 use proptest::prelude::*;
 use reference::{Array, activate, assert_near, device, numbers, repeat_on_every_instruction_set, slope};
@@ -21,7 +21,13 @@ struct Outcome([Vec<f64>; 6]);
 const NAMES: [&str; 6] = ["output", "mean", "variance", "input gradient", "scale gradient", "shift gradient"];
 
 /// From the formulas of Ioffe and Szegedy (2015), section 3.
-fn expected(input: &Array, scale: &Array, shift: &Array, direction: &Array, act: Activation) -> Outcome {
+fn expected(
+    input: &Array,
+    scale: &Array,
+    shift: &Array,
+    direction: &Array,
+    act: ActivationFunction,
+) -> Outcome {
     let channels = scale.values.len();
     let rows = input.values.len() / channels;
     let mut outcome = Outcome([
@@ -62,7 +68,7 @@ fn found<const D: usize>(
     scale: &Array,
     shift: &Array,
     direction: &Array,
-    activation: Activation,
+    activation: ActivationFunction,
 ) -> Outcome {
     let device = device().autodiff();
     let tensor = input.tensor::<D>(&device).require_grad();
@@ -86,7 +92,7 @@ fn arrays(shape: &[usize]) -> [Array; 4] {
     [Array::noise(shape, 1), Array::noise(&channels, 2), Array::noise(&channels, 3), Array::noise(shape, 4)]
 }
 
-fn compare(shape: &[usize], activation: Activation) {
+fn compare(shape: &[usize], activation: ActivationFunction) {
     let [input, scale, shift, direction] = arrays(shape);
     let expected = expected(&input, &scale, &shift, &direction, activation);
     let found = match shape.len() {
@@ -105,7 +111,7 @@ proptest! {
     fn images_of_any_shape(
         (batch, height, width, channels) in (2..5_usize, 1..9_usize, 1..9_usize, 1..80_usize),
         activation in prop_oneof![
-            Just(Activation::Identity), Just(Activation::Sigmoid), Just(Activation::Tanh)
+            Just(ActivationFunction::Identity), Just(ActivationFunction::Sigmoid), Just(ActivationFunction::Tanh)
         ],
     ) {
         compare(&[batch, height, width, channels], activation);
@@ -113,21 +119,21 @@ proptest! {
 
     #[test]
     fn rows_of_any_length(rows in 2..300_usize, channels in 1..20_usize) {
-        compare(&[rows, channels], Activation::Identity);
+        compare(&[rows, channels], ActivationFunction::Identity);
     }
 }
 
 #[test]
 fn larger_than_every_piece() {
-    compare(&[3, 40, 50, 24], Activation::LeakyRelu(0.2));
-    compare(&[5, 10, 3, 700], Activation::Relu);
-    compare(&[70_000, 1], Activation::Tanh);
+    compare(&[3, 40, 50, 24], ActivationFunction::LeakyRelu(0.2));
+    compare(&[5, 10, 3, 700], ActivationFunction::Relu);
+    compare(&[70_000, 1], ActivationFunction::Tanh);
 }
 
 #[test]
 fn the_reference_gradients_agree_with_finite_differences() {
     let arrays = arrays(&[6, 3]);
-    let activation = Activation::Tanh;
+    let activation = ActivationFunction::Tanh;
     let value = |[input, scale, shift, direction]: &[Array; 4]| {
         let Outcome([output, ..]) = expected(input, scale, shift, direction, activation);
         output.iter().zip(&direction.values).map(|(y, g)| y * g).sum::<f64>()
@@ -159,7 +165,7 @@ fn statistics_survive_a_large_mean() {
     input.values.iter_mut().for_each(|value| *value = 1_000_000.0 + (*value * 16.0).round());
     let ones = Tensor::<1>::ones([3], &device);
     let (_, mean, variance) =
-        batch_norm(input.tensor::<2>(&device), ones.clone(), ones, EPSILON, Activation::Identity);
+        batch_norm(input.tensor::<2>(&device), ones.clone(), ones, EPSILON, ActivationFunction::Identity);
     for channel in 0..3 {
         let values: Vec<f64> = input.values.iter().skip(channel).step_by(3).copied().collect();
         let expected = values.iter().sum::<f64>() / values.len() as f64;
@@ -176,7 +182,7 @@ fn the_same_bits_for_any_number_of_threads() {
         let [input, scale, shift, direction] = arrays(&shape);
         let outcomes = [1, 3, 8].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| found::<4>(&input, &scale, &shift, &direction, Activation::Relu))
+            pool.install(|| found::<4>(&input, &scale, &shift, &direction, ActivationFunction::Relu))
         });
         assert_eq!(outcomes[1], outcomes[0]);
         assert_eq!(outcomes[2], outcomes[0]);

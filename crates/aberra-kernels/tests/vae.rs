@@ -6,8 +6,8 @@
 mod reference;
 
 use aberra_kernels::{
-    Activation, AdamStep, Geometry, PixelLikelihood, Precision, adam_step, conv_transpose2d, conv2d,
-    kl_divergence, linear, reconstruction_cost,
+    ActivationFunction, AdamStep, Geometry, OperandPrecision, PixelLikelihood, adam_step, conv_transpose2d,
+    conv2d, kl_divergence, linear, reconstruction_cost,
 };
 use burn::tensor::{Gradients, Tensor, TensorData};
 use reference::{Array, device, numbers, repeat_on_every_instruction_set};
@@ -72,7 +72,12 @@ impl Weight {
 }
 
 /// The loss, and the gradients of every layer's weight and bias.
-fn step(layers: &[Layer], input: &Array, noise: &Array, precision: Precision) -> (f64, Vec<[Vec<f32>; 2]>) {
+fn step(
+    layers: &[Layer],
+    input: &Array,
+    noise: &Array,
+    precision: OperandPrecision,
+) -> (f64, Vec<[Vec<f32>; 2]>) {
     let device = device().autodiff();
     let tensors: Vec<(Weight, Tensor<1>)> = layers
         .iter()
@@ -91,7 +96,7 @@ fn step(layers: &[Layer], input: &Array, noise: &Array, precision: Precision) ->
     };
     let dense = |number: usize, input: Tensor<2>| match &tensors[number] {
         (Weight::Flat(weight), bias) => {
-            linear(input, weight.clone(), Some(bias.clone()), Activation::Identity, precision)
+            linear(input, weight.clone(), Some(bias.clone()), ActivationFunction::Identity, precision)
         }
         _ => unreachable!(),
     };
@@ -99,7 +104,7 @@ fn step(layers: &[Layer], input: &Array, noise: &Array, precision: Precision) ->
     let mut hidden = target.clone();
     for number in 0..4 {
         let (weight, bias) = image(number);
-        hidden = conv2d(hidden, weight, bias, HALVE, Activation::Relu, precision);
+        hidden = conv2d(hidden, weight, bias, HALVE, ActivationFunction::Relu, precision);
     }
     let flat: Tensor<2> = hidden.flatten(1, 3);
     let (mean, log_variance) = (dense(4, flat.clone()), dense(5, flat));
@@ -108,7 +113,7 @@ fn step(layers: &[Layer], input: &Array, noise: &Array, precision: Precision) ->
     for number in 7..11 {
         let (weight, bias) = image(number);
         // The likelihood includes the sigmoid of the last layer.
-        let activation = if number == 10 { Activation::Identity } else { Activation::Relu };
+        let activation = if number == 10 { ActivationFunction::Identity } else { ActivationFunction::Relu };
         hidden = conv_transpose2d(hidden, weight, bias, HALVE, activation, precision);
     }
     let likelihood = PixelLikelihood::Gaussian { variance: 0.5 };
@@ -146,7 +151,11 @@ fn samples<'a>(stored: &'a Value, values: &'a [f32]) -> impl Iterator<Item = (f6
 
 /// Trains, and checks losses and the norms of the first step's gradients with relative tolerances. Returns the final
 /// weights, the first gradients and the golden values.
-fn train(precision: Precision, of_losses: f64, of_norms: f64) -> (Vec<Layer>, Vec<[Vec<f32>; 2]>, Value) {
+fn train(
+    precision: OperandPrecision,
+    of_losses: f64,
+    of_norms: f64,
+) -> (Vec<Layer>, Vec<[Vec<f32>; 2]>, Value) {
     let golden: Value = serde_json::from_str(include_str!("golden/vae.json")).unwrap();
     let mut input = Array::noise(&[BATCH, SIZE, SIZE, 1], 100);
     input.values.iter_mut().for_each(|value| *value = (*value + 1.0) / 2.0);
@@ -194,7 +203,7 @@ fn named<'a>(layers: &'a [Layer], values: &'a [[Vec<f32>; 2]]) -> impl Iterator<
 /// accordingly.
 #[test]
 fn ten_steps_agree_with_pytorch() {
-    let (layers, gradients, golden) = train(Precision::F32, 5e-4, 1e-5);
+    let (layers, gradients, golden) = train(OperandPrecision::F32, 5e-4, 1e-5);
     for (name, values) in named(&layers, &gradients) {
         let typical = norm(values) / (values.len() as f64).sqrt();
         for (found, expected) in samples(&golden["gradients"][&name]["samples"], values) {
@@ -213,7 +222,7 @@ fn ten_steps_agree_with_pytorch() {
 /// Rounding to bfloat16 may change single gradients by more than their size, but hardly the losses.
 #[test]
 fn ten_steps_with_bf16_stay_near() {
-    train(Precision::Bf16, 5e-3, 2e-2);
+    train(OperandPrecision::Bf16, 5e-3, 2e-2);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The backward pass of batch normalisation.
 
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::backend::Kernels;
-use crate::norm::Normalization;
+use crate::norm::BatchNormalization;
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
@@ -14,7 +14,7 @@ pub(super) fn batch_norm<B: Kernels, C: CheckpointStrategy>(
     input: FloatTensor<Autodiff<B, C>>,
     scale: FloatTensor<Autodiff<B, C>>,
     shift: FloatTensor<Autodiff<B, C>>,
-    settings: Normalization,
+    settings: BatchNormalization,
 ) -> [FloatTensor<Autodiff<B, C>>; 3] {
     let (input, input_node) = input.into_parts();
     let (scale, scale_node) = scale.into_parts();
@@ -25,7 +25,7 @@ pub(super) fn batch_norm<B: Kernels, C: CheckpointStrategy>(
     let statistics = [&mean, &variance].map(constant);
     let output = match prepared.stateful() {
         OpsKind::Tracked(step) => {
-            let kept = (settings.activation != Activation::Identity).then(|| output.clone());
+            let kept = (settings.activation != ActivationFunction::Identity).then(|| output.clone());
             step.finish(NormState::<B> { input, scale, mean, variance, output: kept, settings }, output)
         }
         OpsKind::UnTracked(step) => step.finish(output),
@@ -45,7 +45,7 @@ struct NormState<B: Kernels> {
     mean: FloatTensor<B>,
     variance: FloatTensor<B>,
     output: Option<FloatTensor<B>>,
-    settings: Normalization,
+    settings: BatchNormalization,
 }
 
 impl<B: Kernels> Backward<B, 3> for NormBackward {

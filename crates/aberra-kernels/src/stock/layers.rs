@@ -2,9 +2,9 @@
 
 use super::activation::{activate, gate};
 use super::layout::{CHANNELS_FIRST, CHANNELS_LAST, WEIGHT_FROM_BURN, WEIGHT_TO_BURN};
-use crate::activation::Activation;
+use crate::activation::ActivationFunction;
 use crate::geometry::Geometry;
-use crate::precision::Precision;
+use crate::precision::OperandPrecision;
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{FloatDType, Shape};
@@ -14,8 +14,8 @@ pub(crate) fn convolution<B: Backend>(
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
     geometry: Geometry,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<B> {
     let [input, weight] = rounded::<B, 2>([input, weight], precision);
     let input = B::float_permute(input, &CHANNELS_FIRST);
@@ -30,8 +30,8 @@ pub(crate) fn convolution_input_gradient<B: Backend>(
     input: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: Geometry,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<B> {
     let [gradient, weight] = rounded::<B, 2>([gate::<B>(gradient, output, activation), weight], precision);
     let gradient = B::float_permute(gradient, &CHANNELS_FIRST);
@@ -46,8 +46,8 @@ pub(crate) fn convolution_weight_gradient<B: Backend>(
     input: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: Geometry,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<B> {
     let gradient = gate::<B>(gradient, output, activation);
     weight_gradient::<B>(rounded::<B, 2>([input, gradient], precision), weight, geometry)
@@ -71,8 +71,8 @@ pub(crate) fn transposed_convolution<B: Backend>(
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
     geometry: Geometry,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<B> {
     let Geometry { stride, padding } = geometry;
     let options = ConvTransposeOptions::new([stride; 2], [padding; 2], [0; 2], [1; 2], 1);
@@ -88,8 +88,8 @@ pub(crate) fn transposed_convolution_input_gradient<B: Backend>(
     output: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: Geometry,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<B> {
     let [gradient, weight] = rounded::<B, 2>([gate::<B>(gradient, output, activation), weight], precision);
     let gradient = B::float_permute(gradient, &CHANNELS_FIRST);
@@ -103,8 +103,8 @@ pub(crate) fn transposed_convolution_weight_gradient<B: Backend>(
     input: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: Geometry,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<B> {
     let gradient = gate::<B>(gradient, output, activation);
     weight_gradient::<B>(rounded::<B, 2>([gradient, input], precision), weight, geometry)
@@ -114,8 +114,8 @@ pub(crate) fn dense<B: Backend>(
     input: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<B> {
     let [outputs] = bias.shape().dims();
     let bias = B::float_reshape(bias, Shape::new([1, outputs]));
@@ -127,8 +127,8 @@ pub(crate) fn dense_input_gradient<B: Backend>(
     gradient: FloatTensor<B>,
     output: FloatTensor<B>,
     weight: FloatTensor<B>,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<B> {
     let [gradient, weight] = rounded::<B, 2>([gate::<B>(gradient, output, activation), weight], precision);
     B::float_matmul(gradient, B::float_swap_dims(weight, 0, 1))
@@ -138,8 +138,8 @@ pub(crate) fn dense_weight_gradient<B: Backend>(
     gradient: FloatTensor<B>,
     output: FloatTensor<B>,
     input: FloatTensor<B>,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> FloatTensor<B> {
     let [gradient, input] = rounded::<B, 2>([gate::<B>(gradient, output, activation), input], precision);
     B::float_matmul(B::float_swap_dims(input, 0, 1), gradient)
@@ -149,7 +149,7 @@ pub(crate) fn dense_weight_gradient<B: Backend>(
 pub(crate) fn bias_gradient<B: Backend>(
     gradient: FloatTensor<B>,
     output: FloatTensor<B>,
-    activation: Activation,
+    activation: ActivationFunction,
 ) -> FloatTensor<B> {
     let gradient = gate::<B>(gradient, output, activation);
     let shape = gradient.shape();
@@ -162,11 +162,11 @@ pub(crate) fn bias_gradient<B: Backend>(
 /// Operands rounded to a precision, in their original element type.
 fn rounded<B: Backend, const N: usize>(
     operands: [FloatTensor<B>; N],
-    precision: Precision,
+    precision: OperandPrecision,
 ) -> [FloatTensor<B>; N] {
     match precision {
-        Precision::F32 => operands,
-        Precision::Bf16 => operands.map(|operand| {
+        OperandPrecision::F32 => operands,
+        OperandPrecision::Bf16 => operands.map(|operand| {
             let exact = operand.dtype().into();
             B::float_cast(B::float_cast(operand, FloatDType::BF16), exact)
         }),

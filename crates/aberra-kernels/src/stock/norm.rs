@@ -1,7 +1,7 @@
 //! Batch normalisation in stock Burn operations.
 
 use super::activation::activate;
-use crate::norm::Normalization;
+use crate::norm::BatchNormalization;
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
 
@@ -10,7 +10,7 @@ pub(crate) fn batch_norm<B: Backend>(
     input: FloatTensor<B>,
     scale: FloatTensor<B>,
     shift: FloatTensor<B>,
-    settings: Normalization,
+    settings: BatchNormalization,
 ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
     let (shape, channels) = (input.shape(), scale.shape());
     let flat = rows::<B>(input, &channels);

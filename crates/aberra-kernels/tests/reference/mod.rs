@@ -1,7 +1,7 @@
 //! Slow, obvious `f64` versions of the layers and their gradients, and comparisons of kernels with them.
 
 use aberra_kernels::{
-    Activation, Geometry, InstructionSet, Precision, conv_transpose2d, conv2d, linear, select,
+    ActivationFunction, Geometry, InstructionSet, OperandPrecision, conv_transpose2d, conv2d, linear, select,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use std::process::{Command, Output};
@@ -58,29 +58,29 @@ pub struct Outcome {
     pub bias: Vec<f64>,
 }
 
-pub fn activate(activation: Activation, x: f64) -> f64 {
+pub fn activate(activation: ActivationFunction, x: f64) -> f64 {
     match activation {
-        Activation::Identity => x,
-        Activation::Relu => x.max(0.0),
-        Activation::LeakyRelu(slope) => x.max(0.0) + f64::from(slope) * x.min(0.0),
-        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        Activation::Tanh => x.tanh(),
+        ActivationFunction::Identity => x,
+        ActivationFunction::Relu => x.max(0.0),
+        ActivationFunction::LeakyRelu(slope) => x.max(0.0) + f64::from(slope) * x.min(0.0),
+        ActivationFunction::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        ActivationFunction::Tanh => x.tanh(),
     }
 }
 
-pub fn slope(activation: Activation, x: f64) -> f64 {
+pub fn slope(activation: ActivationFunction, x: f64) -> f64 {
     match activation {
-        Activation::Identity => 1.0,
-        Activation::Relu => f64::from(u8::from(x > 0.0)),
-        Activation::LeakyRelu(slope) => {
+        ActivationFunction::Identity => 1.0,
+        ActivationFunction::Relu => f64::from(u8::from(x > 0.0)),
+        ActivationFunction::LeakyRelu(slope) => {
             if x > 0.0 {
                 1.0
             } else {
                 f64::from(slope)
             }
         }
-        Activation::Sigmoid => activate(activation, x) * (1.0 - activate(activation, x)),
-        Activation::Tanh => 1.0 - x.tanh().powi(2),
+        ActivationFunction::Sigmoid => activate(activation, x) * (1.0 - activate(activation, x)),
+        ActivationFunction::Tanh => 1.0 - x.tanh().powi(2),
     }
 }
 
@@ -157,10 +157,10 @@ pub fn to_bf16(value: f64) -> f64 {
 }
 
 /// Operands rounded to a precision.
-fn operands(values: &[f64], precision: Precision) -> Vec<f64> {
+fn operands(values: &[f64], precision: OperandPrecision) -> Vec<f64> {
     match precision {
-        Precision::F32 => values.to_vec(),
-        Precision::Bf16 => values.iter().map(|&value| to_bf16(value)).collect(),
+        OperandPrecision::F32 => values.to_vec(),
+        OperandPrecision::Bf16 => values.iter().map(|&value| to_bf16(value)).collect(),
     }
 }
 
@@ -170,8 +170,8 @@ pub fn expected(
     weight: &Array,
     bias: &Array,
     direction: &Array,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> Outcome {
     let shaped = output_of(layer, input, weight);
     let channels = bias.values.len();
@@ -206,8 +206,8 @@ pub fn found(
     weight: &Array,
     bias: &Array,
     direction: &Array,
-    activation: Activation,
-    precision: Precision,
+    activation: ActivationFunction,
+    precision: OperandPrecision,
 ) -> Outcome {
     let device = device().autodiff();
     let bias = bias.tensor::<1>(&device).require_grad();

@@ -5,7 +5,7 @@
 //! `N <- decay N + (1 - decay) n` and `m <- decay m + (1 - decay) s`; the code is `m / N`, N smoothed so that none is 0.
 //! A code that hardly anything is rounded to is dead: it restarts at an embedding of the batch.
 
-use aberra_kernels::{Activation, Precision, linear};
+use aberra_kernels::{ActivationFunction, OperandPrecision, linear};
 use burn::module::{Module, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
@@ -76,7 +76,7 @@ impl Codebook {
         let device = rows.device();
         let weight = Tensor::from_data(TensorData::new(transposed, [dimensions, count]), &device);
         let bias = Tensor::from_data(TensorData::new(bias, [count]), &device);
-        let scores = linear(rows, weight, Some(bias), Activation::Identity, Precision::F32);
+        let scores = linear(rows, weight, Some(bias), ActivationFunction::Identity, OperandPrecision::F32);
         let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
         let first_largest = |scores: &[f32]| {
             let mut best = 0;

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use aberra_kernels::Activation as KernelActivation;
+use aberra_kernels::ActivationFunction;
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::{Error, Result};
 use burn::module::Module;
@@ -260,7 +260,7 @@ impl Reproduce for Model {
         let precision = settings.precision.of_kernels();
         let mut init = Init { random: &mut random, device, precision };
         let normalized = settings.normalization == Normalization::Batch;
-        let (relu, identity) = (KernelActivation::Relu, KernelActivation::Identity);
+        let (relu, identity) = (ActivationFunction::Relu, ActivationFunction::Identity);
         let stages = &settings.channels;
         let last = stages[stages.len() - 1];
         let ins = [&[shape.channels], &stages[..stages.len() - 1]].concat();

@@ -1,6 +1,6 @@
 //! Strided convolutions, mirrored by transposed convolutions.
 
-use aberra_kernels::Activation;
+use aberra_kernels::ActivationFunction;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use rand::Rng;
@@ -54,8 +54,8 @@ impl Convolutional {
             .map(|(&i, &o)| Conv::init(init, Direction::Down, (i, o), HALVE, normalized, act))
             .collect();
         let encoder_hidden = (hidden > 0).then(|| Linear::init(init, (flat, hidden), act));
-        let posterior = Linear::init(init, (narrow, outputs.encoded), Activation::Identity);
-        let first = if hidden == 0 { Activation::Identity } else { act };
+        let posterior = Linear::init(init, (narrow, outputs.encoded), ActivationFunction::Identity);
+        let first = if hidden == 0 { ActivationFunction::Identity } else { act };
         let expand = Linear::init(init, (latent, narrow), first);
         let decoder_hidden = (hidden > 0).then(|| Linear::init(init, (hidden, flat), act));
         let decoder = (0..stages.len())
@@ -63,7 +63,7 @@ impl Convolutional {
             .map(|stage| match stage {
                 0 => {
                     let ends = (stages[0], outputs.decoded);
-                    Conv::init(init, Direction::Up, ends, HALVE, false, Activation::Identity)
+                    Conv::init(init, Direction::Up, ends, HALVE, false, ActivationFunction::Identity)
                 }
                 _ => Conv::init(
                     init,

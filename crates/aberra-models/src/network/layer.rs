@@ -2,7 +2,9 @@
 //!
 //! Convolutions, dense layers and batch normalisation run on `aberra-kernels`.
 
-use aberra_kernels::{Activation, Geometry, Precision, batch_norm, conv_transpose2d, conv2d, linear};
+use aberra_kernels::{
+    ActivationFunction, Geometry, OperandPrecision, batch_norm, conv_transpose2d, conv2d, linear,
+};
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
@@ -13,7 +15,7 @@ use rand_distr::{Distribution, Uniform};
 pub(crate) struct Init<'a, R: Rng> {
     pub(crate) random: &'a mut R,
     pub(crate) device: &'a Device,
-    pub(crate) precision: Precision,
+    pub(crate) precision: OperandPrecision,
 }
 
 impl<R: Rng> Init<'_, R> {
@@ -47,9 +49,9 @@ pub(crate) struct Conv {
     #[module(skip)]
     geometry: Geometry,
     #[module(skip)]
-    activation: Activation,
+    activation: ActivationFunction,
     #[module(skip)]
-    precision: Precision,
+    precision: OperandPrecision,
 }
 
 /// Which way a convolution goes.
@@ -72,7 +74,7 @@ impl Conv {
         (channels_in, channels_out): (usize, usize),
         Window(kernel, stride, padding): Window,
         normalized: bool,
-        activation: Activation,
+        activation: ActivationFunction,
     ) -> Self {
         // PyTorch counts a transposed convolution's fan-in on its output's side.
         let (large, small) = match direction {
@@ -103,7 +105,7 @@ impl Conv {
             None => run(input, weight, bias, self.activation),
             Some(norm) if norm.is_training() => {
                 // The normalisation takes out any constant, so the bias has no gradient: it is left as it is.
-                let hidden = run(input, weight, bias.detach(), Activation::Identity);
+                let hidden = run(input, weight, bias.detach(), ActivationFunction::Identity);
                 norm.forward(hidden, self.activation)
             }
             Some(norm) => {
@@ -127,16 +129,16 @@ pub(crate) struct Linear {
     weight: Param<Tensor<2>>,
     bias: Param<Tensor<1>>,
     #[module(skip)]
-    activation: Activation,
+    activation: ActivationFunction,
     #[module(skip)]
-    precision: Precision,
+    precision: OperandPrecision,
 }
 
 impl Linear {
     pub(crate) fn init<R: Rng>(
         init: &mut Init<'_, R>,
         (features_in, features_out): (usize, usize),
-        activation: Activation,
+        activation: ActivationFunction,
     ) -> Self {
         Self {
             weight: init.uniform([features_in, features_out], features_in),
@@ -179,7 +181,7 @@ impl BatchNorm {
     }
 
     /// Normalises by the batch's statistics, and follows them.
-    fn forward(&self, input: Tensor<4>, activation: Activation) -> Tensor<4> {
+    fn forward(&self, input: Tensor<4>, activation: ActivationFunction) -> Tensor<4> {
         let [batch, height, width, _] = input.dims();
         let rows = batch * height * width;
         let (output, mean, variance) =
@@ -207,10 +209,10 @@ impl BatchNorm {
 }
 
 /// `activation(input)` as an operation of its own, where it cannot be fused into a product.
-pub(crate) fn activate(input: Tensor<4>, activation: Activation) -> Tensor<4> {
+pub(crate) fn activate(input: Tensor<4>, activation: ActivationFunction) -> Tensor<4> {
     match activation {
-        Activation::LeakyRelu(slope) => burn::tensor::activation::leaky_relu(input, f64::from(slope)),
-        Activation::Relu => burn::tensor::activation::relu(input),
+        ActivationFunction::LeakyRelu(slope) => burn::tensor::activation::leaky_relu(input, f64::from(slope)),
+        ActivationFunction::Relu => burn::tensor::activation::relu(input),
         _ => input,
     }
 }

@@ -1,6 +1,6 @@
 //! The well-known residual VAE for 256 x 256 brain MRI slices.
 
-use aberra_kernels::Activation;
+use aberra_kernels::ActivationFunction;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use rand::Rng;
@@ -36,7 +36,7 @@ struct Block {
     second: Conv,
     shortcut: Conv,
     #[module(skip)]
-    activation: Activation,
+    activation: ActivationFunction,
 }
 
 impl Residual {
@@ -55,14 +55,14 @@ impl Residual {
             (shape.channels, ch),
             Window(3, 1, 1),
             false,
-            Activation::Identity,
+            ActivationFunction::Identity,
         );
         let ins = [ch, widths[0], widths[1]];
         let blocks = ins.iter().zip(widths).map(|(&i, &o)| Block::init(init, (i, o), act)).collect();
         let latent = settings.latent;
         let mut to_latent = || {
             let ends = (widths[2], latent);
-            Conv::init(init, Direction::Down, ends, Window(1, 1, 0), false, Activation::Identity)
+            Conv::init(init, Direction::Down, ends, Window(1, 1, 0), false, ActivationFunction::Identity)
         };
         let mean = to_latent();
         let log_variance = (outputs.encoded > latent * LATENT_SIDE * LATENT_SIDE).then(to_latent);
@@ -77,7 +77,7 @@ impl Residual {
             (ch / 8, outputs.decoded),
             Window(3, 1, 1),
             false,
-            Activation::Identity,
+            ActivationFunction::Identity,
         );
         Self { stem, blocks, mean, log_variance, decoder, head, latent_channels: latent }
     }
@@ -99,7 +99,7 @@ impl Residual {
 }
 
 impl Block {
-    fn init<R: Rng>(init: &mut Init<'_, R>, (ins, outs): (usize, usize), act: Activation) -> Self {
+    fn init<R: Rng>(init: &mut Init<'_, R>, (ins, outs): (usize, usize), act: ActivationFunction) -> Self {
         Self {
             first: Conv::init(init, Direction::Down, (ins, outs), Window(3, 2, 1), true, act),
             second: Conv::init(
@@ -108,7 +108,7 @@ impl Block {
                 (outs, outs),
                 Window(3, 2, 1),
                 true,
-                Activation::Identity,
+                ActivationFunction::Identity,
             ),
             shortcut: Conv::init(
                 init,
@@ -116,7 +116,7 @@ impl Block {
                 (ins, outs),
                 Window(3, 4, 1),
                 true,
-                Activation::Identity,
+                ActivationFunction::Identity,
             ),
             activation: act,
         }

@@ -63,10 +63,10 @@ impl Precision {
     }
 
     /// The kernels' precision; `Auto`, which a resolved setting is not, counts as `F32`.
-    pub(crate) fn of_kernels(self) -> aberra_kernels::Precision {
+    pub(crate) fn of_kernels(self) -> aberra_kernels::OperandPrecision {
         match self {
-            Self::Bf16 => aberra_kernels::Precision::Bf16,
-            Self::F32 | Self::Auto => aberra_kernels::Precision::F32,
+            Self::Bf16 => aberra_kernels::OperandPrecision::Bf16,
+            Self::F32 | Self::Auto => aberra_kernels::OperandPrecision::F32,
         }
     }
 }
@@ -191,10 +191,10 @@ impl NetworkSettings {
     }
 
     /// The kernels' activation for the settings' one.
-    pub(crate) fn kernel_activation(&self) -> aberra_kernels::Activation {
+    pub(crate) fn kernel_activation(&self) -> aberra_kernels::ActivationFunction {
         match self.activation {
-            Activation::Relu => aberra_kernels::Activation::Relu,
-            Activation::LeakyRelu => aberra_kernels::Activation::LeakyRelu(0.2),
+            Activation::Relu => aberra_kernels::ActivationFunction::Relu,
+            Activation::LeakyRelu => aberra_kernels::ActivationFunction::LeakyRelu(0.2),
         }
     }
 }
