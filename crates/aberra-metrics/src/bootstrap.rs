@@ -32,7 +32,8 @@ impl Default for BootstrapSettings {
 
 /// A number with its interval, and what the interval rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
+#[non_exhaustive]
+pub struct BootstrapInterval {
     /// The metric on the images themselves.
     pub estimate: f64,
     /// Lower end.
@@ -82,7 +83,7 @@ pub fn bootstrap(
     labels: GroupedLabels<'_>,
     settings: BootstrapSettings,
     metric: impl Fn(&[f64], &[bool], Option<&[f64]>) -> Option<f64> + Sync,
-) -> Option<Interval> {
+) -> Option<BootstrapInterval> {
     interval(&[scores], labels, settings, |columns, anomalous, weights| {
         metric(columns[0], anomalous, weights)
     })
@@ -98,7 +99,7 @@ pub fn paired_bootstrap(
     labels: GroupedLabels<'_>,
     settings: BootstrapSettings,
     metric: impl Fn(&[f64], &[bool], Option<&[f64]>) -> Option<f64> + Sync,
-) -> Option<Interval> {
+) -> Option<BootstrapInterval> {
     interval(&[first, second], labels, settings, |columns, anomalous, weights| {
         Some(metric(columns[0], anomalous, weights)? - metric(columns[1], anomalous, weights)?)
     })
@@ -134,7 +135,7 @@ fn interval<const COLUMNS: usize>(
     labels: GroupedLabels<'_>,
     settings: BootstrapSettings,
     metric: impl Fn(&[&[f64]; COLUMNS], &[bool], Option<&[f64]>) -> Option<f64> + Sync,
-) -> Option<Interval> {
+) -> Option<BootstrapInterval> {
     let [low, high] = tails(settings)?;
     if !columns.iter().all(|scores| labels.fits(scores.len())) {
         return None;
@@ -149,7 +150,7 @@ fn interval<const COLUMNS: usize>(
     }
     values.sort_unstable_by(f64::total_cmp);
     let [normal, anomalous, mixed] = strata(labels);
-    Some(Interval {
+    Some(BootstrapInterval {
         estimate,
         low: percentile_of(&values, low),
         high: percentile_of(&values, high),

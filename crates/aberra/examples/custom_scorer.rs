@@ -3,7 +3,7 @@
 use aberra::dataset::{Dataset, OpenOptions};
 use aberra::metrics::standardize::Standardizer;
 use aberra::phantom::{PhantomDataset, write_dataset};
-use aberra::score::{Evidence, FittedScorer, Kind, Normals, Sample, ScorerKind};
+use aberra::score::{Evidence, FittedScorer, Kind, Normals, ScorerInput, ScorerKind};
 use aberra::{Detector, Part, Result, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ impl ScorerKind for RootMeanSquare {
         Ok(Views(vec![view("peak_error")?, view("neighbour_distance")?]))
     }
 
-    fn score(parameters: &Views, sample: &Sample<'_>) -> f64 {
+    fn score(parameters: &Views, sample: &ScorerInput<'_>) -> f64 {
         let squares = parameters.0.iter().map(|(name, scale)| scale.apply(sample.get(name)).powi(2));
         (squares.sum::<f64>() / parameters.0.len() as f64).sqrt()
     }
@@ -53,7 +53,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 
     let image = aberra::image::read(&dataset.samples[0].path, &config.limits)?;
     let verdict = detector.score(&[image]).remove(0)?;
-    let score = fitted.score(&Sample::new(detector.descriptors(), &verdict.evidence));
+    let score = fitted.score(&ScorerInput::new(detector.descriptors(), &verdict.evidence));
     assert!(score.is_finite() && score >= 0.0);
     assert_eq!(fitted.name(), "root_mean_square");
     Ok(())

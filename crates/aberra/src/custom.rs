@@ -6,7 +6,7 @@ use crate::evaluate::Evaluation;
 use crate::explain::{EvidenceRanks, find_normals, heat_map_png, network_input, sheet_png, story_png};
 use crate::image::{Limits, decode, read};
 use crate::report::{PictureFormat, ReportOptions};
-use crate::score::{Sample, ScorerKind};
+use crate::score::{ScorerInput, ScorerKind};
 use crate::testing::{FAMILY, Far, catalog, dataset, detector};
 use crate::wire::{DetectorCard, Explanation};
 use crate::{Detector, compute};
@@ -114,8 +114,8 @@ fn a_file_of_a_family_that_is_not_in_the_list_is_refused_with_those_that_are() {
     assert!(error.path() == Some(&path) && error.to_string().contains("expected one of"), "{error}");
 }
 
-fn sample<'a>(detector: &'a Detector, verdict: &'a crate::Verdict) -> Sample<'a> {
-    Sample::new(detector.descriptors(), &verdict.evidence)
+fn sample<'a>(detector: &'a Detector, verdict: &'a crate::Verdict) -> ScorerInput<'a> {
+    ScorerInput::new(detector.descriptors(), &verdict.evidence)
 }
 
 /// The mean distance of the normals that the scorer was fitted on.

@@ -21,7 +21,7 @@ use crate::judge::SyntheticJudge;
 use crate::member_settings::MemberSettings;
 use crate::members::{Measured, Members, NamedMember};
 use crate::run::{CheckpointFile, History, RunFolder, Snapshots};
-use crate::score::{FittedScorer, Normals, Sample};
+use crate::score::{FittedScorer, Normals, ScorerInput};
 use crate::store::{self, FileKind};
 use crate::thumbnail::shrink;
 use crate::{Error, Result};
@@ -104,9 +104,9 @@ impl Detector {
         let scores: Vec<f64> = calibration_measured
             .iter()
             .map(|one| {
-                scorer.score(&Sample {
+                scorer.score(&ScorerInput {
                     map: one.map.as_deref(),
-                    ..Sample::new(members.descriptors(), &one.evidence)
+                    ..ScorerInput::new(members.descriptors(), &one.evidence)
                 })
             })
             .collect();

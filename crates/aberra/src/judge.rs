@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::members::{Measured, Members, NamedMember};
 use crate::phantom::{SyntheticKind, draw_anomaly};
-use crate::score::{Evidence, FittedScorer, Normals, Sample, Scorer};
+use crate::score::{Evidence, FittedScorer, Normals, Scorer, ScorerInput};
 
 /// Synthetic anomalies drawn into each held-out normal, of kinds taken in turn.
 const ANOMALIES_PER_NORMAL: usize = 4;
@@ -55,7 +55,8 @@ impl SyntheticJudge {
         let Ok(fitted) = FittedScorer::fit(self.scorer, &fit_on) else { return Ok(None) };
         let scores = |evidence: &[Evidence], maps: &[Vec<f32>]| -> Vec<f64> {
             let samples = evidence.iter().zip(maps);
-            let samples = samples.map(|(evidence, map)| Sample { descriptors, evidence, map: Some(map) });
+            let samples =
+                samples.map(|(evidence, map)| ScorerInput { descriptors, evidence, map: Some(map) });
             samples.map(|sample| fitted.score(&sample)).collect()
         };
         Ok(standardized_rise(&scores(&normals, &normal_maps), &scores(&anomalies, &anomaly_maps)))

@@ -16,7 +16,7 @@ use burn::tensor::Device;
 use crate::dataset::{Dataset, OpenOptions};
 use crate::detector::Detector;
 use crate::phantom::{PhantomDataset, write_dataset};
-use crate::score::{Kind, Normals, Sample, ScorerKind};
+use crate::score::{Kind, Normals, ScorerInput, ScorerKind};
 use crate::{Catalog, Error, Result, TrainConfig};
 
 /// The family.
@@ -136,7 +136,7 @@ impl ScorerKind for Far {
         Ok(normals.samples().map(|one| one.get(&distance)).sum::<f64>() / normals.len() as f64)
     }
 
-    fn score(usual: &f64, sample: &Sample<'_>) -> f64 {
+    fn score(usual: &f64, sample: &ScorerInput<'_>) -> f64 {
         sample.get("grey.distance") / usual
     }
 }

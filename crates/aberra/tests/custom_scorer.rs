@@ -10,7 +10,7 @@ use aberra::image::{Image, Limits, read};
 use aberra::models::measure::Direction;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::score::{
-    Evidence, FittedScorer, Kind, Normals, SCORERS, Sample, SavedScorer, Scorer, ScorerKind,
+    Evidence, FittedScorer, Kind, Normals, SCORERS, SavedScorer, Scorer, ScorerInput, ScorerKind,
 };
 use aberra::{Detector, Normal, Part, TrainConfig, Verdict};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ impl ScorerKind for Records {
         Ok(Highest(unusual.map(|one| (one.name.to_string(), highest(&one.name))).collect()))
     }
 
-    fn score(highest: &Highest, sample: &Sample<'_>) -> f64 {
+    fn score(highest: &Highest, sample: &ScorerInput<'_>) -> f64 {
         highest.0.iter().filter(|(name, highest)| sample.get(name) > *highest).count() as f64
     }
 }
@@ -53,7 +53,7 @@ impl ScorerKind for MapMean {
         Ok(normals.samples().map(|one| mean(one.map)).sum::<f64>() / normals.len() as f64)
     }
 
-    fn score(usual: &f64, sample: &Sample<'_>) -> f64 {
+    fn score(usual: &f64, sample: &ScorerInput<'_>) -> f64 {
         mean(sample.map) / usual
     }
 }
@@ -122,7 +122,7 @@ fn a_scorer_from_outside_is_fitted_and_scores() {
     assert!(normals.samples().all(|sample| fitted.score(&sample) == 0.0));
     let mut seen = 0.0;
     for verdict in anomalies {
-        let score = fitted.score(&Sample::new(detector.descriptors(), &verdict.evidence));
+        let score = fitted.score(&ScorerInput::new(detector.descriptors(), &verdict.evidence));
         let columns = detector.descriptors().iter().enumerate();
         let records = columns.filter(|(at, descriptor)| {
             descriptor.direction == Direction::HigherIsUnusual
@@ -144,7 +144,7 @@ fn a_scorer_from_outside_pools_the_map_itself() {
     assert!(fitted.needs_map());
     let scores: Vec<f64> = normals.samples().map(|sample| fitted.score(&sample)).collect();
     assert!((scores.iter().sum::<f64>() / scores.len() as f64 - 1.0).abs() < 1e-12);
-    assert!(fitted.score(&Sample::new(detector.descriptors(), &evidence[0])).is_nan());
+    assert!(fitted.score(&ScorerInput::new(detector.descriptors(), &evidence[0])).is_nan());
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn its_parameters_are_kept_as_they_are_and_checked() {
     high.0.iter_mut().for_each(|value| *value += 1e3);
     let unusual = |one: &&aberra::models::measure::Descriptor| one.direction == Direction::HigherIsUnusual;
     let count = detector.descriptors().iter().filter(unusual).count();
-    assert_eq!(scorer.score(&parameters, &Sample::new(detector.descriptors(), &high)), count as f64);
+    assert_eq!(scorer.score(&parameters, &ScorerInput::new(detector.descriptors(), &high)), count as f64);
     let error = scorer.parameters(serde_json::json!({ "mean": 3 })).err().unwrap();
     assert!(error.is_detector() && error.to_string().contains("records"), "{error}");
     // A file that names it is refused by a program that does not know it, with those that it knows.

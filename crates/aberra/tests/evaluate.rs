@@ -13,7 +13,7 @@ use aberra::evaluate::{EvaluateOptions, Evaluation, ImageOutcome, Metric};
 use aberra::explain::{heat_map_png, sheet_png};
 use aberra::image::{Image, ImageId, Limits, read};
 use aberra::job::{Event, Job};
-use aberra::metrics::bootstrap::{BootstrapSettings, Interval};
+use aberra::metrics::bootstrap::{BootstrapInterval, BootstrapSettings};
 use aberra::models::measure::Want;
 use aberra::random::{Stream, generator};
 use aberra::{Detector, Part, TrainConfig, Verdict};
@@ -226,7 +226,7 @@ fn leaked_images_are_found_and_both_figures_given() {
     assert_eq!((without.normals, without.anomalies), (30, 30));
     let alone = evaluate(&["test/good/1", "test/large", "test/small"]);
     assert!(alone.without_leaked.is_none());
-    let estimates = |metric: &Metric<Interval>| metric.value().map(|interval| interval.estimate);
+    let estimates = |metric: &Metric<BootstrapInterval>| metric.value().map(|interval| interval.estimate);
     assert_eq!(estimates(&without.auroc), estimates(&alone.ranking.auroc));
     assert_eq!(without.false_alarms.over_images, alone.false_alarms.over_images);
     assert!(

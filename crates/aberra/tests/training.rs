@@ -16,7 +16,7 @@ use aberra::models::network::Precision;
 use aberra::models::train::{EpochRecord, Progress};
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::run::{Claim, RunFolder, read_history};
-use aberra::score::Sample;
+use aberra::score::ScorerInput;
 use aberra::{CheckedConfig, Detector, Part, TrainConfig, TrainOptions};
 
 /// Small, but with every part: augmentation, several steps an epoch, checks and checkpoints between epochs.
@@ -359,7 +359,7 @@ fn the_threshold_comes_from_calibration_normals_alone() {
         .normals()
         .iter()
         .filter(|normal| normal.part == Part::Calibration)
-        .map(|normal| scorer.score(&Sample::new(detector.descriptors(), &normal.evidence)))
+        .map(|normal| scorer.score(&ScorerInput::new(detector.descriptors(), &normal.evidence)))
         .collect();
     scores.sort_by(f64::total_cmp);
     assert_eq!(scores, detector.calibration().scores);

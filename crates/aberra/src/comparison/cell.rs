@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aberra_metrics::Result;
-use aberra_metrics::bootstrap::{BootstrapSettings, Interval};
+use aberra_metrics::bootstrap::{BootstrapInterval, BootstrapSettings};
 use aberra_models::measure::Want;
 use rayon::prelude::*;
 
@@ -52,7 +52,7 @@ pub(super) fn run(
     let evaluation = detector.evaluate_with(dataset, options)?;
     let images = tested(&evaluation);
     let anomalies = images.iter().filter(|image| image.anomalous).count();
-    let number = |metric: &Metric<Interval>| of(metric, |interval| interval.estimate);
+    let number = |metric: &Metric<BootstrapInterval>| of(metric, |interval| interval.estimate);
     let ranking = &evaluation.ranking;
     let at_rate = ranking.tpr_at_fpr.iter().find(|at| at.rate == FALSE_POSITIVE_RATE);
     let scorers = evaluation.scorers.iter().map(|row| (row.name.clone(), number(&row.auroc)));

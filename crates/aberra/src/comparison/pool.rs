@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use aberra_metrics::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap};
+use aberra_metrics::bootstrap::{BootstrapInterval, BootstrapSettings, GroupedLabels, bootstrap};
 use aberra_metrics::weights::group_weights;
 
 use super::record::{CellRecord, TestedImage};
@@ -68,7 +68,7 @@ pub(super) fn interval(
     terms: &[Term],
     settings: BootstrapSettings,
     metric: RankingMetric,
-) -> Option<Interval> {
+) -> Option<BootstrapInterval> {
     let mut all = Images::default();
     let mut places = Vec::new();
     for (fold, images) in

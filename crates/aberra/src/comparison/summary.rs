@@ -152,8 +152,11 @@ impl<'a> Table<'a> {
         };
         let terms: Option<Vec<Term>> = records.iter().map(term).collect();
         let drawn = terms.and_then(|terms| interval(&self.folds, &terms, self.settings, metric));
-        let bounds =
-            |one: bootstrap::Interval| Interval { value: one.estimate, low: one.low, high: one.high };
+        let bounds = |one: bootstrap::BootstrapInterval| Interval {
+            value: one.estimate,
+            low: one.low,
+            high: one.high,
+        };
         Metric::new(drawn.map(bounds), self.reason(records))
     }
 

@@ -18,7 +18,7 @@ use crate::config::TrainConfig;
 use crate::dataset::{Fingerprint, Sketch};
 use crate::decode_error::of_image;
 use crate::members::{Measured, Members, NamedMember};
-use crate::score::{Evidence, FittedScorer, Sample, SavedScorer};
+use crate::score::{Evidence, FittedScorer, SavedScorer, ScorerInput};
 use crate::store::{self, FileKind, Stored};
 use crate::tensor_names::{THUMBNAILS, embeddings_name, member_prefix};
 use crate::{Error, Result, upgrade};
@@ -370,7 +370,8 @@ impl Detector {
 
     fn judge(&self, input: Input, measured: Measured) -> Result<Verdict> {
         let Measured { evidence, map, inferences } = measured;
-        let sample = Sample { descriptors: self.descriptors(), evidence: &evidence, map: map.as_deref() };
+        let sample =
+            ScorerInput { descriptors: self.descriptors(), evidence: &evidence, map: map.as_deref() };
         let score = self.scorer()?.score(&sample);
         if !score.is_finite() {
             return Err(Error::input(format!(
@@ -424,7 +425,7 @@ impl Detector {
 
     /// A fitted scorer's score of evidence; NaN where the scorer needs a map.
     pub fn score_by(&self, scorer: &FittedScorer, evidence: &Evidence) -> f64 {
-        scorer.score(&Sample::new(self.descriptors(), evidence))
+        scorer.score(&ScorerInput::new(self.descriptors(), evidence))
     }
 
     /// Every fitted scorer's score of evidence, by name. Scorers that need a map, and scores that are not finite, are left

@@ -10,7 +10,7 @@ use crate::dataset::{Fold, GroupBy, Label, SplitPolicy};
 use crate::detector::{Part, PartSize};
 use crate::score::Evidence;
 use aberra_metrics::binomial::RateInterval;
-use aberra_metrics::bootstrap::{BootstrapSettings, Interval};
+use aberra_metrics::bootstrap::{BootstrapInterval, BootstrapSettings};
 use aberra_metrics::calibrate::Promise;
 use aberra_metrics::pixel::{Bounded, OracleDice};
 use aberra_metrics::ranking::{Confusion, OracleF1};
@@ -162,9 +162,9 @@ pub struct Leaked {
 #[serde(deny_unknown_fields)]
 pub struct Ranking {
     /// Area under the ROC curve.
-    pub auroc: Metric<Interval>,
+    pub auroc: Metric<BootstrapInterval>,
     /// Average precision.
-    pub average_precision: Metric<Interval>,
+    pub average_precision: Metric<BootstrapInterval>,
     /// What random scores would give as average precision: the share of anomalous images.
     pub average_precision_of_chance: Metric<f64>,
     /// True-positive rates at 1, 5 and 10 % false positives.
@@ -227,7 +227,7 @@ pub struct WithoutLeaked {
     /// Anomalous images that remain.
     pub anomalies: usize,
     /// Area under the ROC curve.
-    pub auroc: Metric<Interval>,
+    pub auroc: Metric<BootstrapInterval>,
     /// Promised and realised false alarms.
     pub false_alarms: FalseAlarms,
 }
@@ -243,7 +243,7 @@ pub struct KindRow {
     /// Groups that they are from.
     pub groups: usize,
     /// Area under the ROC curve.
-    pub auroc: Metric<Interval>,
+    pub auroc: Metric<BootstrapInterval>,
     /// Share of its images called anomalous at the detector's threshold.
     pub recall: Metric<f64>,
 }
@@ -257,9 +257,9 @@ pub struct ScorerRow {
     /// Whether it gives the detector's scores.
     pub is_own: bool,
     /// Area under the ROC curve.
-    pub auroc: Metric<Interval>,
+    pub auroc: Metric<BootstrapInterval>,
     /// The AUROC of the detector's own scorer minus this one's, both on the same resamples.
-    pub own_minus_this: Metric<Interval>,
+    pub own_minus_this: Metric<BootstrapInterval>,
 }
 
 /// What one property of file or frame gives away without looking at what an image shows.

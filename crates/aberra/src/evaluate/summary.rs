@@ -15,7 +15,9 @@ use super::warnings;
 use crate::dataset::{Dataset, GroupBy, Inspection, Label, Shortcut, Split, shortcuts_of};
 use crate::detector::{Detector, Part};
 use aberra_metrics::binomial::clopper_pearson;
-use aberra_metrics::bootstrap::{BootstrapSettings, GroupedLabels, Interval, bootstrap, paired_bootstrap};
+use aberra_metrics::bootstrap::{
+    BootstrapInterval, BootstrapSettings, GroupedLabels, bootstrap, paired_bootstrap,
+};
 use aberra_metrics::pixel::AUPRO_FPR_LIMIT;
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::ranking::{
@@ -212,7 +214,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn auroc(&self, scores: &[f64], settings: BootstrapSettings) -> Metric<Interval> {
+    fn auroc(&self, scores: &[f64], settings: BootstrapSettings) -> Metric<BootstrapInterval> {
         Metric::new(bootstrap(scores, self.labels(), settings, auroc), self.reason())
     }
 

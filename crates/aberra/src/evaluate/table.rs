@@ -6,7 +6,7 @@ use super::evaluation::{Evaluation, FalseAlarms, Metric, Pixels};
 use super::summary::CLASSIC_SCORER;
 use crate::dataset::Label;
 use crate::text_table::{Grid, wrapped};
-use aberra_metrics::bootstrap::Interval;
+use aberra_metrics::bootstrap::BootstrapInterval;
 
 impl Display for Evaluation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -294,11 +294,11 @@ fn realised(false_alarms: &FalseAlarms) -> String {
     )
 }
 
-fn estimate(figure: &Metric<Interval>) -> String {
+fn estimate(figure: &Metric<BootstrapInterval>) -> String {
     figure.value().map_or(NONE.to_owned(), |interval| format!("{:.3}", interval.estimate))
 }
 
-fn ends(figure: &Metric<Interval>) -> String {
+fn ends(figure: &Metric<BootstrapInterval>) -> String {
     figure.value().map_or(String::new(), |interval| format!("{:.3} to {:.3}", interval.low, interval.high))
 }
 

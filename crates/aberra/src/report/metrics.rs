@@ -73,7 +73,7 @@ impl<'a> Scored<'a> {
 }
 
 /// The report's form of an interval.
-pub(super) fn short_interval(interval: bootstrap::Interval) -> Interval {
+pub(super) fn short_interval(interval: bootstrap::BootstrapInterval) -> Interval {
     Interval {
         value: digits(interval.estimate, 6),
         low: digits(interval.low, 6),
@@ -82,7 +82,7 @@ pub(super) fn short_interval(interval: bootstrap::Interval) -> Interval {
 }
 
 /// The report's form of a figure with an interval.
-pub(super) fn short_figure(figure: &Metric<bootstrap::Interval>) -> Metric<Interval> {
+pub(super) fn short_figure(figure: &Metric<bootstrap::BootstrapInterval>) -> Metric<Interval> {
     match figure {
         Metric::Known(interval) => Metric::Known(short_interval(*interval)),
         Metric::Unavailable { unavailable } => Metric::Unavailable { unavailable: unavailable.clone() },

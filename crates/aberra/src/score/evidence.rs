@@ -12,8 +12,8 @@ pub struct Evidence(pub Vec<f64>);
 
 /// One image as a scorer sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Sample<'a> {
-    /// What each measurement is, in order.
+pub struct ScorerInput<'a> {
+    /// The descriptors of the measurements, in order.
     pub descriptors: &'a [Descriptor],
     /// The measurements.
     pub evidence: &'a Evidence,
@@ -41,8 +41,8 @@ impl Evidence {
     }
 }
 
-impl<'a> Sample<'a> {
-    /// A sample without a map.
+impl<'a> ScorerInput<'a> {
+    /// Evidence without a map.
     pub fn new(descriptors: &'a [Descriptor], evidence: &'a Evidence) -> Self {
         Self { descriptors, evidence, map: None }
     }
@@ -71,9 +71,9 @@ impl<'a> Normals<'a> {
     }
 
     /// The images one by one.
-    pub fn samples(&self) -> impl ExactSizeIterator<Item = Sample<'a>> + Clone {
+    pub fn samples(&self) -> impl ExactSizeIterator<Item = ScorerInput<'a>> + Clone {
         let (descriptors, maps) = (self.descriptors, self.maps);
-        self.evidence.iter().enumerate().map(move |(at, evidence)| Sample {
+        self.evidence.iter().enumerate().map(move |(at, evidence)| ScorerInput {
             descriptors,
             evidence,
             map: maps.get(at).map(Vec::as_slice),
@@ -84,7 +84,7 @@ impl<'a> Normals<'a> {
     ///
     /// # Errors
     /// No images, or a value that is not finite.
-    pub fn standardizer(&self, value: impl Fn(&Sample<'_>) -> f64) -> Result<Standardizer> {
+    pub fn standardizer(&self, value: impl Fn(&ScorerInput<'_>) -> f64) -> Result<Standardizer> {
         let values: Vec<f64> = self.samples().map(|sample| value(&sample)).collect();
         Standardizer::fit(&values, self.weights)
     }

@@ -8,7 +8,7 @@
 use aberra_metrics::Result;
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Normals, Sample};
+use super::evidence::{Normals, ScorerInput};
 use super::residual::{Residual, ResidualParameters};
 use super::scorer::ScorerKind;
 use aberra_metrics::standardize::Standardizer;
@@ -45,7 +45,7 @@ impl View {
         Ok(Self { measurement, scale })
     }
 
-    pub(super) fn score(&self, sample: &Sample<'_>) -> f64 {
+    pub(super) fn score(&self, sample: &ScorerInput<'_>) -> f64 {
         self.scale.apply(log(sample.get(&self.measurement)))
     }
 }
@@ -65,7 +65,7 @@ impl ScorerKind for Fusion {
         Ok(FusionParameters { residual, residual_scale, measurements })
     }
 
-    fn score(parameters: &FusionParameters, sample: &Sample<'_>) -> f64 {
+    fn score(parameters: &FusionParameters, sample: &ScorerInput<'_>) -> f64 {
         let residual = parameters.residual_scale.apply(Residual::score(&parameters.residual, sample));
         let views = parameters.measurements.iter().map(|view| view.score(sample));
         std::iter::once(residual).chain(views).sum()

@@ -11,7 +11,7 @@ mod single;
 mod testing;
 mod typicality;
 
-pub use self::evidence::{Evidence, Normals, Sample};
+pub use self::evidence::{Evidence, Normals, ScorerInput};
 pub use self::scorer::{FittedScorer, Kind, Parameters, SavedScorer, Scorer, ScorerKind};
 
 use aberra_metrics::{Error, Result};

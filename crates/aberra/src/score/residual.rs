@@ -5,7 +5,7 @@ use aberra_metrics::regression::{HuberSettings, huber_regression};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::log;
-use super::evidence::{Normals, Sample};
+use super::evidence::{Normals, ScorerInput};
 use super::scorer::ScorerKind;
 
 /// Log squared error minus its prediction from KL (where a member has it), gradient energy and standard deviation.
@@ -37,7 +37,7 @@ const PREDICTORS: [(&str, bool); 3] =
     [("kl", false), ("gradient_energy", true), ("standard_deviation", true)];
 
 impl Predictor {
-    fn value(&self, sample: &Sample<'_>) -> f64 {
+    fn value(&self, sample: &ScorerInput<'_>) -> f64 {
         let value = sample.get(&self.measurement);
         if self.log { log(value) } else { value }
     }
@@ -79,7 +79,7 @@ impl ScorerKind for Residual {
         Ok(ResidualParameters { target, intercept: fit.intercept, predictors })
     }
 
-    fn score(parameters: &ResidualParameters, sample: &Sample<'_>) -> f64 {
+    fn score(parameters: &ResidualParameters, sample: &ScorerInput<'_>) -> f64 {
         let prediction: f64 =
             parameters.predictors.iter().map(|predictor| predictor.value(sample) * predictor.slope).sum();
         log(sample.get(&parameters.target)) - parameters.intercept - prediction

@@ -8,7 +8,7 @@ use aberra_metrics::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::evidence::{Normals, Sample};
+use super::evidence::{Normals, ScorerInput};
 
 /// A way to turn evidence into a score, with parameters that it learns from normals of the fit split.
 ///
@@ -36,7 +36,7 @@ pub trait Scorer: Sync {
     fn parameters(&self, saved: serde_json::Value) -> Result<Parameters>;
 
     /// The score of an image, with the parameters that this scorer returned.
-    fn score(&self, parameters: &Parameters, sample: &Sample<'_>) -> f64;
+    fn score(&self, parameters: &Parameters, sample: &ScorerInput<'_>) -> f64;
 }
 
 /// What a scorer has learnt, of its own type.
@@ -67,7 +67,7 @@ pub trait ScorerKind: Sync {
     fn fit(normals: &Normals<'_>) -> Result<Self::Parameters>;
 
     /// The score of an image.
-    fn score(parameters: &Self::Parameters, sample: &Sample<'_>) -> f64;
+    fn score(parameters: &Self::Parameters, sample: &ScorerInput<'_>) -> f64;
 }
 
 /// The scorer of a [`ScorerKind`].
@@ -112,7 +112,7 @@ impl<K: ScorerKind> Scorer for Kind<K> {
         Ok(Parameters { typed: Arc::new(typed), saved })
     }
 
-    fn score(&self, parameters: &Parameters, sample: &Sample<'_>) -> f64 {
+    fn score(&self, parameters: &Parameters, sample: &ScorerInput<'_>) -> f64 {
         // Parameters of another scorer have no score.
         parameters.typed.downcast_ref().map_or(f64::NAN, |parameters| K::score(parameters, sample))
     }
@@ -166,7 +166,7 @@ impl FittedScorer {
     }
 
     /// The score of an image.
-    pub fn score(&self, sample: &Sample<'_>) -> f64 {
+    pub fn score(&self, sample: &ScorerInput<'_>) -> f64 {
         self.scorer.score(&self.parameters, sample)
     }
 }

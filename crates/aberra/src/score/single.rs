@@ -3,7 +3,7 @@
 use aberra_metrics::Result;
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Normals, Sample};
+use super::evidence::{Normals, ScorerInput};
 use super::scorer::ScorerKind;
 
 /// The measurement that is the score.
@@ -30,7 +30,7 @@ macro_rules! single {
                 Ok(Measurement { measurement: normals.require($name, $measurement)? })
             }
 
-            fn score(parameters: &Measurement, sample: &Sample<'_>) -> f64 {
+            fn score(parameters: &Measurement, sample: &ScorerInput<'_>) -> f64 {
                 sample.get(&parameters.measurement)
             }
         }

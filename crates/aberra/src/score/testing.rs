@@ -4,7 +4,7 @@ use aberra_metrics::random::{Stream, generator};
 use aberra_models::measure::Descriptor;
 use rand::RngExt;
 
-use super::evidence::{Evidence, Normals, Sample};
+use super::evidence::{Evidence, Normals, ScorerInput};
 use super::scorer::ScorerKind;
 
 /// The measurements of a variational autoencoder that scorers use.
@@ -59,5 +59,5 @@ pub(super) fn fit<K: ScorerKind>(normals: &[Measured]) -> K::Parameters {
 }
 
 pub(super) fn score<K: ScorerKind>(parameters: &K::Parameters, measured: &Measured) -> f64 {
-    K::score(parameters, &Sample::new(&DESCRIPTORS, &measured.evidence()))
+    K::score(parameters, &ScorerInput::new(&DESCRIPTORS, &measured.evidence()))
 }

@@ -10,7 +10,7 @@ use aberra_metrics::covariance::{Cholesky, Cloud};
 use aberra_metrics::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Normals, Sample};
+use super::evidence::{Normals, ScorerInput};
 use super::fusion::View;
 use super::scorer::ScorerKind;
 use aberra_metrics::standardize::Standardizer;
@@ -69,7 +69,7 @@ impl ScorerKind for Typicality {
         Ok(parameters)
     }
 
-    fn score(parameters: &TypicalityParameters, sample: &Sample<'_>) -> f64 {
+    fn score(parameters: &TypicalityParameters, sample: &ScorerInput<'_>) -> f64 {
         let density = parameters.density_scale.apply(parameters.distance(sample));
         let views = parameters.measurements.iter().map(|view| view.score(sample));
         std::iter::once(density).chain(views).sum()
@@ -78,7 +78,7 @@ impl ScorerKind for Typicality {
 
 impl TypicalityParameters {
     /// Mahalanobis distance of the statistics from the normals'.
-    fn distance(&self, sample: &Sample<'_>) -> f64 {
+    fn distance(&self, sample: &ScorerInput<'_>) -> f64 {
         let standardised: Vec<f64> = self.statistics.iter().map(|view| view.score(sample)).collect();
         let whitened = self
             .whitening
