@@ -47,6 +47,7 @@ pub struct Source {
 /// A file format, recognised by content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Format {
     /// Portable Network Graphics.
     Png,
@@ -66,6 +67,7 @@ pub enum Format {
 /// How a file stores colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ColorMode {
     /// One channel.
     #[default]
@@ -84,6 +86,7 @@ pub enum ColorMode {
 
 /// What a file's header says, without decoding its pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Header {
     /// What the content is, whatever the name says.
     pub format: Format,

@@ -32,6 +32,7 @@ pub struct Preprocessing {
 /// Channels of the network input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Color {
     /// One channel.
     #[default]

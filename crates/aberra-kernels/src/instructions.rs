@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 /// Instruction sets that kernels are written for, from the narrowest to the widest. Results differ between them in the
 /// last bits, because the portable version has no fused multiply-add and rounds twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InstructionSet {
     /// Plain Rust, for any processor.
     Portable,

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 /// The similarity index of `structural_dissimilarity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Similarity {
     /// SSIM: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural
     /// similarity", 2004.

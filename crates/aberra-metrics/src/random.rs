@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// What the draws are for. Streams of one seed are independent of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stream {
     /// Initial weights.
     Weights = 1,

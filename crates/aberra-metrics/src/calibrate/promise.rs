@@ -13,6 +13,7 @@ const STATED_CONFIDENCE: f64 = 0.9;
 /// What may be expected of a threshold, and on how much it rests. `Display` says it in words.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Promise {
     /// The false-alarm rate on exchangeable normal images, on average over calibrations.
     Average {

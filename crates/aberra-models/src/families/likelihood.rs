@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// p(x | z), a pixel at a time; its negative logarithm is the reconstruction term of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Likelihood {
     /// Gaussian of fixed variance: squared error / (2 variance). Variance 0.5 is the sum of squares.
     Gaussian {

@@ -33,6 +33,7 @@ pub struct NetworkSettings {
 /// What the operands of products are rounded to. Sums, weights and everything else are `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Precision {
     /// `bf16` where the processor has instructions for it (AVX512_BF16), else `f32`. A detector holds which it was.
     #[default]
@@ -74,6 +75,7 @@ impl Precision {
 /// How encoder and decoder are built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Architecture {
     /// Strided convolutions, mirrored by transposed convolutions.
     #[default]
@@ -85,6 +87,7 @@ pub enum Architecture {
 /// Non-linearity between layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Activation {
     /// max(x, 0).
     #[default]
@@ -96,6 +99,7 @@ pub enum Activation {
 /// Normalisation after each convolution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Normalization {
     /// None.
     #[default]

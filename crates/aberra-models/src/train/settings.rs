@@ -42,6 +42,7 @@ pub struct TrainSettings {
 /// How the learning rate moves over the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Schedule {
     /// Stays as it is.
     Constant,
@@ -55,6 +56,7 @@ pub enum Schedule {
 /// What chooses the best checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum SelectionCriterion {
     /// The loss on the held-out normals.
     #[default]

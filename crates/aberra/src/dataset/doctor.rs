@@ -21,6 +21,7 @@ const SMALL_PX: usize = 8;
 
 /// The doctor's report on a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct DoctorReport {
     /// The folder.
     pub root: String,
@@ -97,6 +98,7 @@ pub struct Named {
 
 /// Copies of images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Copies {
     /// What groups were made by.
     pub by: GroupBy,
@@ -126,6 +128,7 @@ pub struct Copies {
 
 /// Copies across the parts that folders or a manifest name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct AcrossParts {
     /// Groups in the test part and another.
     pub groups: usize,
@@ -137,6 +140,7 @@ pub struct AcrossParts {
 
 /// Masks of the anomalies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Masks {
     /// Anomalous images.
     pub anomalous: usize,
@@ -146,6 +150,7 @@ pub struct Masks {
 
 /// What splits the normals support.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Support {
     /// Groups of readable normals.
     pub normal_groups: usize,
@@ -171,6 +176,7 @@ pub enum Gravity {
 
 /// A sentence of the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// How grave.
     pub gravity: Gravity,

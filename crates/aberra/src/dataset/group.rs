@@ -11,6 +11,7 @@ use crate::{Error, Result};
 /// By what samples are grouped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum GroupBy {
     /// Near-copies, over flips and quarter turns, and the groups of a manifest where it gives any.
     #[default]

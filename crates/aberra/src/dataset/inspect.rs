@@ -19,6 +19,7 @@ pub struct Inspection {
 
 /// What was seen of one image.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Inspected {
     /// Rows.
     pub height: usize,

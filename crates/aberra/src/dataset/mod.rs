@@ -86,6 +86,7 @@ pub enum Label {
 /// The part of a split that folders or a manifest name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum FolderSplit {
     /// `train`, `training`.
     Train,
@@ -100,6 +101,7 @@ pub enum FolderSplit {
 /// How the samples of a data set are laid out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Layout {
     /// A folder of normal images, at any depth.
     Plain,

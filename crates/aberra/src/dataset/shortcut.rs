@@ -11,6 +11,7 @@ const SUSPICIOUS_AUROC: f64 = 0.7;
 
 /// How well one property of the file or frame tells normals from anomalies, one of each per group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Shortcut {
     /// The property.
     pub property: Property,
@@ -25,6 +26,7 @@ pub struct Shortcut {
 /// A property of file or frame, not of what is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Property {
     /// Width x height.
     PixelCount,

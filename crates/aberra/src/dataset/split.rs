@@ -41,6 +41,7 @@ pub struct SplitSettings {
 /// What becomes of the parts that folders or a manifest name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum SplitPolicy {
     /// They are pooled, and the groups divided anew.
     #[default]
@@ -75,6 +76,7 @@ pub struct SplitSizes {
 /// Images of the test part that have a copy (by the grouping used) among those the detector learns from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Leak {
     /// Normal images in the test folder.
     pub normal: usize,

@@ -12,6 +12,7 @@ use crate::{Error, Result};
 
 /// What was passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Skipped {
     /// Files that are neither named like an image nor have the content of one, counted by extension (`""` for none).
     pub other: BTreeMap<String, usize>,

@@ -82,6 +82,7 @@ impl Document<TrainConfig, SavedScorer> {
 /// What a detector was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Provenance {
     /// Version of Aberra.
     pub aberra_version: String,
@@ -102,6 +103,7 @@ pub struct Provenance {
 /// How a member was fitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MemberProvenance {
     /// Weights that fitting changed.
     pub parameters: usize,
@@ -133,6 +135,7 @@ pub struct PartSize {
 /// A normal image that the detector was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Normal {
     /// What it was used for.
     pub part: Part,
@@ -145,6 +148,7 @@ pub struct Normal {
 /// Parts of a split that a detector is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Part {
     /// Trains the members.
     Train,

@@ -33,6 +33,7 @@ pub enum Metric<T> {
 /// Metrics with intervals on labelled images, with everything they rest on. `Display` is a table for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Version of Aberra.
     pub aberra_version: String,
@@ -69,6 +70,7 @@ pub struct Evaluation {
 /// The detector of an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct EvaluatedDetector {
     /// Hash of its file's content; `None` where it was never saved.
     pub hash: Option<String>,
@@ -93,6 +95,7 @@ pub struct EvaluatedDetector {
 /// The images of an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct EvaluatedData {
     /// The data set's folder, without where it lies.
     pub name: String,
@@ -113,6 +116,7 @@ pub struct EvaluatedData {
 /// The split whose test part was evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct EvaluatedSplit {
     /// Its seed.
     pub seed: u64,
@@ -137,6 +141,7 @@ pub struct LabelCount {
 /// Images that the detector was made from, by what it used them for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct OwnImages {
     /// Trained the model.
     pub train: usize,
@@ -150,6 +155,7 @@ pub struct OwnImages {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Leaked {
     /// Normal images.
     pub normals: usize,
@@ -160,6 +166,7 @@ pub struct Leaked {
 /// How well scores rank anomalous above normal images, whatever the threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Ranking {
     /// Area under the ROC curve.
     pub auroc: Metric<BootstrapInterval>,
@@ -178,6 +185,7 @@ pub struct Ranking {
 /// A rate at a given other rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct AtRate {
     /// The given rate.
     pub rate: f64,
@@ -188,6 +196,7 @@ pub struct AtRate {
 /// What the verdicts at the detector's threshold are worth. Anomalous is the positive class; a tie is normal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Verdicts {
     /// Counts of verdicts by truth.
     pub confusion: Confusion,
@@ -206,6 +215,7 @@ pub struct Verdicts {
 /// Promised and realised false alarms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FalseAlarms {
     /// The promised rate; `None` where the threshold promises none.
     pub promised: Option<f64>,
@@ -221,6 +231,7 @@ pub struct FalseAlarms {
 /// Figures without images that are near-copies of the detector's own normals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct WithoutLeaked {
     /// Normal images that remain.
     pub normals: usize,
@@ -235,6 +246,7 @@ pub struct WithoutLeaked {
 /// One kind of anomaly, against all normal images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct KindRow {
     /// The kind.
     pub kind: String,
@@ -251,6 +263,7 @@ pub struct KindRow {
 /// One scorer on the same images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ScorerRow {
     /// Its name.
     pub name: String,
@@ -265,6 +278,7 @@ pub struct ScorerRow {
 /// What one property of file or frame gives away without looking at what an image shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ShortcutRow {
     /// The property, and the value it was compared with where it is one of several.
     pub property: String,
@@ -276,6 +290,7 @@ pub struct ShortcutRow {
 /// filtered as the pixel threshold expects. Masks are brought to that size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Pixels {
     /// The shape of the network input, at whose resolution pixels are counted.
     pub input: Shape,
@@ -304,6 +319,7 @@ pub struct Pixels {
 /// One image of the data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ImageRow {
     /// Path relative to the data set's root; lossy where it is not UTF-8.
     pub name: String,
@@ -330,6 +346,7 @@ pub enum ImageOutcome {
 /// The verdict on one image, without its maps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ScoredImage {
     /// The detector's score.
     pub score: f64,

@@ -99,6 +99,7 @@ pub fn principal_components(detector: &Detector, most: usize) -> Result<Pca> {
 
 /// Mean and standard deviation of each dimension of the embedding space over the training normals.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct EmbeddingMoments {
     /// `[dimensions]`.
     pub mean: Vec<f64>,

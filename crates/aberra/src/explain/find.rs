@@ -14,6 +14,7 @@ use crate::{Result, of_image};
 
 /// A training normal near an image, found.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FoundNormal {
     /// Its number among the detector's [`normals`](Detector::normals).
     pub normal: usize,

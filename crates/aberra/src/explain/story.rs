@@ -14,6 +14,7 @@ pub const NEAREST: usize = 5;
 
 /// What there is to say of one image.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Story {
     /// What the detector says.
     pub verdict: Verdict,
@@ -31,6 +32,7 @@ pub struct Story {
 
 /// A measurement beside those of the calibration normals.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Measurement {
     /// Its full name.
     pub name: String,

@@ -18,6 +18,7 @@ const KIND_ATTEMPTS: u32 = 10;
 
 /// An anomaly that [`draw_anomaly`] can draw into any image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum SyntheticKind {
     /// A smooth blob that is brighter than it should be.
     BrightBlob,

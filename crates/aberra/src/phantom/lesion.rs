@@ -16,6 +16,7 @@ const ATTEMPTS: u64 = 24;
 
 /// A lesion that [`lesion_slice`](super::lesion_slice) can draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum LesionKind {
     /// A tumour with an enhancing ring, a dark core and oedema that spreads through white matter.
     EnhancingTumour,

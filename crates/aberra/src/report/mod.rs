@@ -67,6 +67,7 @@ pub struct ReportOptions<'a> {
 
 /// Where a detector's training left history and snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RunSource<'a> {
     /// Nowhere.
     #[default]

@@ -11,6 +11,7 @@ use crate::evaluate::Metric;
 
 /// Recipes side by side: each was fitted and tested on the same folds with the same seeds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ComparisonData {
     /// Version of Aberra.
     pub aberra_version: String,
@@ -38,6 +39,7 @@ pub struct ComparisonData {
 
 /// One recipe of a comparison. Numbers are means over its cells: every fold with every seed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ComparisonRow {
     /// The recipe's name.
     pub recipe: String,
@@ -74,6 +76,7 @@ pub struct ComparisonRow {
 /// One cell of a comparison: a recipe fitted on a fold with a seed, and tested on the fold's test part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ComparisonCell {
     /// The recipe's name.
     pub recipe: String,

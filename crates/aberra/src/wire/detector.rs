@@ -50,6 +50,7 @@ pub struct DetectorCard {
 /// A member of a detector.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct MemberCard {
     /// What it is called within the detector.
     pub name: String,
@@ -73,6 +74,7 @@ pub struct MemberCard {
 /// What a threshold guarantees about false alarms.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct PromiseCard {
     /// In words.
     pub text: String,

@@ -30,6 +30,7 @@ pub struct Interval {
 /// Everything a report shows. Scores are raw: in the scorer's units, never clamped or rescaled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct ReportData {
     /// The version of this layout.
     pub version: u32,
@@ -81,6 +82,7 @@ pub struct Thumbnails {
 /// The metrics.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct EvaluationData {
     /// The data set's name, without where it lies.
     pub data_name: String,
@@ -121,6 +123,7 @@ pub struct EvaluationData {
 /// How intervals were drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct BootstrapData {
     /// Resamples.
     pub draws: u32,
@@ -131,6 +134,7 @@ pub struct BootstrapData {
 /// One kind of anomaly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct KindData {
     /// The kind.
     pub kind: String,
@@ -151,6 +155,7 @@ pub struct KindData {
 /// What one property of file or frame gives away.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct ShortcutData {
     /// The property, and the value it was compared with where it is one of several.
     pub name: String,
@@ -161,6 +166,7 @@ pub struct ShortcutData {
 /// How well the maps find the masks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct PixelData {
     /// Area under the pixels' ROC curve.
     pub auroc: Metric<f64>,
@@ -177,6 +183,7 @@ pub struct PixelData {
 /// The ROC curve with its band.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct RocData {
     /// False-positive rates, ascending.
     pub fpr: Vec<f64>,
@@ -191,6 +198,7 @@ pub struct RocData {
 /// The precision-recall curve with its band.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct PrecisionRecallData {
     /// Recalls, ascending.
     pub recall: Vec<f64>,
@@ -205,6 +213,7 @@ pub struct PrecisionRecallData {
 /// How training went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct TrainingData {
     /// The member that was trained.
     pub member: String,
@@ -219,6 +228,7 @@ pub struct TrainingData {
 /// One epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct EpochData {
     /// Its number, from 1.
     pub epoch: usize,
@@ -239,6 +249,7 @@ pub struct EpochData {
 /// Reconstructions as they improve.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct SnapshotsData {
     /// The same fixed held-out images for every epoch, as `data:` addresses.
     pub inputs: Vec<String>,
@@ -249,6 +260,7 @@ pub struct SnapshotsData {
 /// The reconstructions after one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct SnapshotData {
     /// Its number.
     pub epoch: usize,
@@ -259,6 +271,7 @@ pub struct SnapshotData {
 /// One image of the test set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct ImageData {
     /// Position in the test set, its address within the report.
     pub id: usize,
@@ -307,6 +320,7 @@ pub struct ImageData {
 /// A training normal near an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct NearData {
     /// In the embedding space, each dimension in standard deviations of the training normals.
     pub distance: f64,
@@ -319,6 +333,7 @@ pub struct NearData {
 /// Pictures of an image at the network input's size, as `data:` addresses.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct PicturesData {
     /// The network input.
     pub input: String,
@@ -333,6 +348,7 @@ pub struct PicturesData {
 /// The embedding space that is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct LatentData {
     /// Share of the variance of the training normals on each of their principal components, at most 10, greatest first.
     pub explained: Vec<f64>,
@@ -354,6 +370,7 @@ pub struct LatentData {
 /// Where the calibration normals lie.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct EllipseData {
     /// Mean on the first two components.
     pub mean: [f64; 2],
@@ -366,6 +383,7 @@ pub struct EllipseData {
 /// Images decoded along a direction.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct TraversalData {
     /// The direction.
     pub name: String,
@@ -378,6 +396,7 @@ pub struct TraversalData {
 /// Scorers and detectors side by side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct CompareData {
     /// What to know about the images that are compared on, in plain words; none where they are all of the report's.
     pub note: Option<String>,
@@ -388,6 +407,7 @@ pub struct CompareData {
 /// One scorer or detector.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct CompareRow {
     /// What it is called.
     pub name: String,

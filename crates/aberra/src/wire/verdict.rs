@@ -33,6 +33,7 @@ pub struct VerdictCard {
 /// A verdict with its evidence and what lies near.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct Explanation {
     /// The verdict.
     pub verdict: VerdictCard,
@@ -57,6 +58,7 @@ pub struct Explanation {
 /// A training normal near an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct NearNormalCard {
     /// Its number among the detector's normals.
     pub normal: usize,
