@@ -1,11 +1,11 @@
-"""Asks a running server everything that Triton's own clients can ask, over HTTP and gRPC, and checks the answers.
+"""Exercises a running server with Triton's own clients, over HTTP and gRPC, and checks the responses.
 
     pip install -r requirements.txt
     aberra serve detector.aberra --address 127.0.0.1:8765
     python triton.py 127.0.0.1:8765 image.png --score "$(aberra score ... the same image)"
 
-The image is an 8-bit PNG, grey or red, green and blue. Prints one line for each check and a last one,
-`N passed, M failed`; the exit code is 1 where a check failed.
+The image is an 8-bit PNG, greyscale or RGB. Prints one line per check and finally `N passed, M failed`; the exit code is 1
+if a check failed.
 """
 
 import argparse
@@ -26,25 +26,25 @@ from tritonclient.utils import InferenceServerException
 
 NUMBERS = ["score", "p_value", "threshold", "anomalous", "anomalous_share"]
 ALL = NUMBERS + ["error_map", "reconstruction", "embedding"]
-# How far a score of a batch may lie from the same image's alone, as a share: the server's BATCH_TOLERANCE.
+# Relative tolerance of scores under batching: the server's BATCH_TOLERANCE.
 TOLERANCE = 1e-4
 
 CHECKS = []
 
 
 def check(function):
-    """Runs `function` as a check, by its name."""
+    """Registers `function` as a check."""
     CHECKS.append(function)
     return function
 
 
 class Context:
-    """What checks share: the image, its score, and clients."""
+    """Shared by all checks: the image, its score, and clients."""
 
     def __init__(self, arguments):
         self.address = arguments.address
         self.key = arguments.api_key
-        # gRPC knows no capitals in the names of headers.
+        # gRPC header names are lower case.
         self.metadata = {name.lower(): value for name, value in self.headers.items()}
         self.needs_key = bool(arguments.api_key)
         with open(arguments.image, "rb") as file:
@@ -62,7 +62,7 @@ class Context:
 
     @property
     def headers(self):
-        """A new dictionary each time: the client writes its own headers into what it is given, and leaves them there."""
+        """A new dictionary each time, because the client adds its own headers to the one it is given."""
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
     def client(self, door, aio=False):
@@ -115,7 +115,7 @@ class Context:
         return [module.InferRequestedOutput(name) for name in names]
 
     def expect(self, result, count=1, names=NUMBERS):
-        """Checks an answer against the score that is known; one image exactly, several within the tolerance."""
+        """Checks a response against the known score: exactly for one image, within the tolerance for several."""
         scores = result.as_numpy("score")
         assert scores.dtype == np.float64 and scores.shape == (count,), (scores.dtype, scores.shape)
         assert np.array_equal(scores, [self.score]) or (
@@ -131,7 +131,7 @@ class Context:
 
 
 def refused(call, *words):
-    """Checks that a call is refused, with these words in its message."""
+    """Checks that a call is rejected with a message that contains these words."""
     try:
         call()
     except InferenceServerException as error:
@@ -144,7 +144,7 @@ def refused(call, *words):
 
 
 def both(function):
-    """A check for each door."""
+    """Registers a check for each transport."""
     for door in ["http", "grpc"]:
         def one(context, door=door):
             function(context, door)
@@ -198,7 +198,7 @@ def config(context, door):
 def metadata_agree(context):
     def plain(value):
         if isinstance(value, dict):
-            # JSON made from a message leaves out what is empty, and writes long integers as text.
+            # The JSON form of a message omits empty fields, and has 64-bit integers as strings.
             pairs = {name: plain(inner) for name, inner in value.items()}
             return {name: inner for name, inner in pairs.items() if inner not in ("", [], {}, None, "0", "FORMAT_NONE")}
         if isinstance(value, list):
@@ -363,7 +363,7 @@ def async_infer_over_grpc(context):
 
 
 def stream(context, **options):
-    """Five requests on one stream, the third of which is wrong."""
+    """Five requests on one stream, of which the third is invalid."""
     answers = queue.Queue()
     client = context.client("grpc")
     client.start_stream(lambda result, error: answers.put((result, error)), headers=context.metadata, **options)
@@ -422,7 +422,7 @@ def many_threads(context):
                 for _ in range(5):
                     scores = context.ask("grpc", client=client).as_numpy("score")
                     assert np.allclose(scores, context.score, rtol=TOLERANCE, atol=TOLERANCE)
-        except Exception as error:  # A thread's failure is told by the check.
+        except Exception as error:  # The check reports the thread's error.
             failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
@@ -501,7 +501,7 @@ def what_is_not_supported_says_so(context, door):
 def api_key(context, door):
     client = getattr(context, door)
     if not context.needs_key:
-        # Nothing is asked for: a key does no harm.
+        # No key is required: sending one does no harm.
         context.ask(door, headers={"authorization": "Bearer something"})
         return
     words = "401" if door == "http" else "UNAUTHENTICATED"
@@ -527,7 +527,7 @@ def main():
         try:
             function(context)
             print(f"ok      {name}")
-        except Exception as error:  # The check's own, or the client's.
+        except Exception as error:  # From the check itself, or from the client.
             failed += 1
             print(f"FAILED  {name}: {type(error).__name__}: {error}")
     print(f"{len(CHECKS) - failed} passed, {failed} failed")

@@ -1,4 +1,4 @@
-//! The web app's files, which are part of the program.
+//! The web app's static files, embedded in the binary.
 
 use axum::Router;
 use axum::extract::Path;
@@ -10,12 +10,12 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use crate::problem::Problem;
 use crate::state::ServerState;
 
-/// As `web/` builds it.
+/// The build output of `web/`.
 #[derive(RustEmbed)]
 #[folder = "../../web/dist/app"]
 struct App;
 
-/// The page is asked for again each time; the names of all other files change with their content.
+/// The page is revalidated on each load; the other file names contain a content hash, so those files never change.
 const PAGE_CACHE: &str = "no-cache";
 const FILE_CACHE: &str = "public, max-age=31536000, immutable";
 
@@ -33,7 +33,7 @@ pub(crate) fn router() -> Router<ServerState> {
 
 fn answer(name: &str, cache: &'static str, headers: &HeaderMap) -> Response {
     let Some(EmbeddedFile { data, metadata }) = App::get(name) else {
-        return Problem::not_found("there is no such file").into_response();
+        return Problem::not_found("no such file").into_response();
     };
     let tag: String = metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("W/\"{tag}\"");

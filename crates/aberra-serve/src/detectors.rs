@@ -1,4 +1,4 @@
-//! The detectors that are served, each under its name, with what answers need beside the file.
+//! The served detectors by name, each with its evaluation, its statistics and values that are computed on demand.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -9,14 +9,16 @@ use bytes::Bytes;
 
 use crate::statistics::DetectorStatistics;
 
-/// A detector under the name that requests call it by.
+/// A detector and what the server keeps beside it.
 #[derive(Debug)]
 pub(crate) struct ServedDetector {
-    /// Its name: unique, and safe in a URL.
+    /// The name in requests: unique, and safe in a URL.
     pub(crate) name: String,
     /// The detector.
     pub(crate) detector: Detector,
+    /// For percentiles of evidence among the calibration normals.
     pub(crate) ranks: EvidenceRanks,
+    /// For the statistics extension of the Open Inference Protocol.
     pub(crate) statistics: DetectorStatistics,
     components: OnceLock<Option<Pca>>,
     moments: OnceLock<Option<EmbeddingMoments>>,
@@ -24,40 +26,40 @@ pub(crate) struct ServedDetector {
     evaluation: RwLock<EvaluationState>,
 }
 
-/// What there is of a detector's evaluation.
+/// The state of a detector's evaluation.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum EvaluationState {
-    /// Nothing, and nothing on its way.
+    /// No evaluation was requested.
     #[default]
     None,
-    /// It is being made.
+    /// The evaluation is running.
     Running {
-        /// Images done.
+        /// Number of images done.
         done: usize,
-        /// Images in all; 0 before it is known.
+        /// Number of images in total; 0 until it is known.
         of: usize,
     },
-    /// It could not be made, and why.
+    /// The evaluation failed, and why.
     Failed(String),
-    /// A report's data, as JSON.
+    /// The data of the report, as JSON.
     Done(Bytes),
 }
 
 impl EvaluationState {
-    /// Whether there is one, or one on its way.
+    /// Whether there is a result or will be one.
     pub(crate) fn exists(&self) -> bool {
         matches!(self, Self::Running { .. } | Self::Done(_))
     }
 }
 
-/// Names and small pictures (`data:` addresses) of a detector's normals, by number, where a data set holds them.
+/// Names and thumbnails (`data:` URLs) of a detector's normals that were found in a data set, by the normal's index.
 pub(crate) type KnownNormals = BTreeMap<usize, (Option<String>, Option<String>)>;
 
-/// Principal components that are shown and that can be moved along.
+/// Number of principal components that clients are given.
 const COMPONENTS: usize = 10;
 
 impl ServedDetector {
-    /// A detector to be served as `name`.
+    /// Serves `detector` under `name`.
     pub(crate) fn new(name: String, detector: Detector) -> Self {
         let ranks = EvidenceRanks::of(detector.normals());
         Self {
@@ -72,55 +74,57 @@ impl ServedDetector {
         }
     }
 
-    /// The member whose embedding space is shown; `None` where no member has one.
+    /// The member whose embedding space is shown; `None` if no member has one.
     pub(crate) fn embedding_member(&self) -> Option<&NamedMember> {
         self.detector.members().get(self.detector.embedding_member()?)
     }
 
-    /// The principal components of its training normals; `None` without an embedding space, or where they all lie in one
-    /// place.
+    /// The principal components of the training normals' embeddings; `None` without an embedding space, or if the
+    /// embeddings do not vary. Computed once.
     pub(crate) fn components(&self) -> Option<&Pca> {
         self.components.get_or_init(|| principal_components(&self.detector, COMPONENTS).ok()).as_ref()
     }
 
-    /// Where its training normals lie in each dimension of the embedding space; `None` without one.
+    /// Mean and standard deviation of the training normals in each dimension of the embedding space; `None` without
+    /// one. Computed once.
     pub(crate) fn moments(&self) -> Option<&EmbeddingMoments> {
         self.moments.get_or_init(|| embedding_moments(&self.detector).ok()).as_ref()
     }
 
-    /// Name and small picture of one of its normals, where a data set holds it.
+    /// Name and thumbnail of a normal, if it was found in a data set.
     pub(crate) fn known_normal(&self, normal: usize) -> (Option<String>, Option<String>) {
         self.known.get().and_then(|known| known.get(&normal)).cloned().unwrap_or_default()
     }
 
-    /// Remembers names and pictures of its normals, once.
+    /// Sets names and thumbnails of the normals.
     pub(crate) fn set_known_normals(&self, known: KnownNormals) {
-        // The first answer is as good as the second.
+        // A second call would set the same values.
         let _ = self.known.set(known);
     }
 
-    /// What there is of its evaluation.
+    /// The state of the evaluation.
     pub(crate) fn evaluation(&self) -> EvaluationState {
         self.evaluation.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Replaces the state of the evaluation.
     pub(crate) fn set_evaluation(&self, evaluated: EvaluationState) {
         *self.evaluation.write().unwrap_or_else(PoisonError::into_inner) = evaluated;
     }
 
-    /// Its hash; empty for a detector that was never saved.
+    /// The detector's content hash; empty if it was never saved.
     pub(crate) fn hash(&self) -> &str {
         self.detector.hash().unwrap_or_default()
     }
 }
 
-/// All of them, in the order in which they were given.
+/// All served detectors, in the order in which they were given.
 #[derive(Clone, Debug)]
 pub(crate) struct Detectors(Arc<[Arc<ServedDetector>]>);
 
 impl Detectors {
-    /// Gives each detector a name of its own: characters that a URL would have to escape become `-`, and a name that
-    /// comes again gets a number.
+    /// Gives each detector a unique name: characters that would need escaping in a URL become `-`, and duplicates get a
+    /// numeric suffix.
     pub(crate) fn new(given: Vec<(String, Detector)>) -> Self {
         let mut served: Vec<Arc<ServedDetector>> = Vec::with_capacity(given.len());
         for (name, detector) in given {
@@ -136,10 +140,12 @@ impl Detectors {
         Self(served.into())
     }
 
+    /// The detector of this name.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<ServedDetector>> {
         self.0.iter().find(|served| served.name == name)
     }
 
+    /// The detectors in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ServedDetector>> {
         self.0.iter()
     }
@@ -148,7 +154,7 @@ impl Detectors {
 fn plain(name: &str) -> String {
     let allowed = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
     let plain: String = name.chars().map(|char| if allowed(char) { char } else { '-' }).collect();
-    // A name of dots alone would be a way in a URL.
+    // In a URL, a name of dots alone is a relative path.
     if plain.trim_matches('.').is_empty() { "detector".to_owned() } else { plain }
 }
 

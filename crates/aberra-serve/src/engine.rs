@@ -1,8 +1,8 @@
-//! From encoded images to verdicts for many requests at once: a bounded number of images in the server, decoding on a
-//! few threads, and one thread that hands the model what has arrived, in batches.
+//! The inference engine: a bounded queue for the images of all requests, decoding on a few worker threads, and dynamic
+//! batching in front of the model, which runs on one thread.
 //!
-//! Scores of a batch differ from those of one image at a time by rounding alone, within [`BATCH_TOLERANCE`]; with
-//! batches of 1 they are the same bit for bit.
+//! In a batch, scores differ from those of single images by rounding only, within [`BATCH_TOLERANCE`]; with a batch
+//! size of 1 they are bit-identical.
 
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,24 +22,25 @@ use crate::metrics::Metrics;
 use crate::options::{Batching, ServeLimits};
 use crate::problem::{ImageProblem, Problem};
 
-/// How far a score of a batch may lie from the same image's score alone, as a share of the larger of 1 and the score.
+/// Tolerance of scores under batching: how far a score may differ from the same image's score in a batch of its own,
+/// relative to the larger of 1 and the score.
 pub const BATCH_TOLERANCE: f64 = 1e-4;
 
-/// An image as a request brings it.
+/// An image of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum ImageSource {
-    /// A file's bytes.
+    /// The bytes of an image file.
     Encoded(Bytes),
-    /// Pixels.
+    /// Decoded pixels.
     Decoded(Image),
 }
 
-/// The server cannot take these images.
+/// Why the engine rejects a request (backpressure).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
-    /// Not now: the queue is full.
+    /// The queue is full; the same request may succeed later.
     QueueFull,
-    /// Never: more images than the queue holds.
+    /// The request has more images than the queue has places; it can never succeed.
     ExceedsQueue,
 }
 
@@ -47,46 +48,53 @@ impl From<Rejection> for Problem {
     fn from(refusal: Rejection) -> Self {
         match refusal {
             Rejection::QueueFull => Self::busy(),
-            Rejection::ExceedsQueue => {
-                Self::too_large("expected no more images than the queue holds; send fewer at a time")
-            }
+            Rejection::ExceedsQueue => Self::too_large(
+                "expected no more images than the queue has places, found more; send fewer at a time",
+            ),
         }
     }
 }
 
-/// Judges images. Clones share one queue.
+/// Scores images. Cheap to clone; clones share one queue.
 #[derive(Clone)]
 pub(crate) struct Engine {
-    room: Arc<Semaphore>,
+    /// The places in the queue. An image holds one from its arrival to its verdict.
+    places: Arc<Semaphore>,
+    /// One permit per worker thread.
     workers: Arc<Semaphore>,
-    /// Held by a large image while it is decoded: one takes hundreds of megabytes, and a second would hold up the rest.
+    /// Held while a large image is decoded: that takes hundreds of megabytes, so only one is decoded at a time.
     large: Arc<Semaphore>,
     queue: Sender<QueuedImage>,
     limits: ServeLimits,
     metrics: Metrics,
 }
 
-/// A preprocessed image on its way to the model.
+/// A preprocessed image that waits for the model.
 struct QueuedImage {
     served: Arc<ServedDetector>,
     input: Input,
     want: Want,
     reply: oneshot::Sender<Result<Verdict, ImageProblem>>,
     queued: Instant,
-    room: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl Engine {
-    /// Starts the thread that asks the model. It ends when the last clone is gone.
+    /// Starts the batching thread. It ends when the last clone of the engine is dropped.
     pub(crate) fn start(limits: ServeLimits, batching: Batching, metrics: Metrics) -> std::io::Result<Self> {
-        let (queue, jobs) = channel();
-        let room = Arc::new(Semaphore::new(limits.queue));
-        let batcher =
-            Batcher { jobs, room: room.clone(), capacity: limits.queue, batching, metrics: metrics.clone() };
+        let (queue, receiver) = channel();
+        let places = Arc::new(Semaphore::new(limits.queue));
+        let batcher = Batcher {
+            queue: receiver,
+            places: places.clone(),
+            capacity: limits.queue,
+            batching,
+            metrics: metrics.clone(),
+        };
         thread::Builder::new().name("model".to_owned()).spawn(move || batcher.run())?;
         let workers = thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
-            room,
+            places,
             workers: Arc::new(Semaphore::new(workers)),
             large: Arc::new(Semaphore::new(1)),
             queue,
@@ -95,26 +103,26 @@ impl Engine {
         })
     }
 
-    /// Whether a request with a body would be turned away now. Counts it as such.
-    pub(crate) fn refuses(&self) -> bool {
-        let is_full = self.room.available_permits() == 0;
+    /// Whether the queue is full, so that a request must be rejected; such a request is counted.
+    pub(crate) fn is_full(&self) -> bool {
+        let is_full = self.places.available_permits() == 0;
         if is_full {
-            self.metrics.refused();
+            self.metrics.record_rejection();
         }
         is_full
     }
 
-    /// Images that are waiting or in work.
-    pub(crate) fn waiting(&self) -> usize {
-        self.limits.queue.saturating_sub(self.room.available_permits())
+    /// Number of images that are queued or being processed.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.limits.queue.saturating_sub(self.places.available_permits())
     }
 
-    /// Verdicts of one detector on images, one each, in order, with at least what is wanted. An image that cannot be used
-    /// does not stop the others.
+    /// Scores images with one detector: a verdict with at least what is wanted, or a problem, for each, in order. An
+    /// image that cannot be used does not stop the others.
     ///
     /// # Errors
-    /// The queue has no room for them; nothing was done then.
-    pub(crate) async fn judge(
+    /// The queue has no room for all of them; then none is scored.
+    pub(crate) async fn score(
         &self,
         served: &Arc<ServedDetector>,
         images: Vec<ImageSource>,
@@ -124,38 +132,39 @@ impl Engine {
         if count > self.limits.queue {
             return Err(Rejection::ExceedsQueue);
         }
-        let room =
-            u32::try_from(count).ok().and_then(|count| self.room.clone().try_acquire_many_owned(count).ok());
+        let places = u32::try_from(count)
+            .ok()
+            .and_then(|count| self.places.clone().try_acquire_many_owned(count).ok());
         let started = Instant::now();
-        let Some(mut room) = room else {
-            self.metrics.refused();
-            served.statistics.fail.add(started.elapsed());
+        let Some(mut places) = places else {
+            self.metrics.record_rejection();
+            served.statistics.fail.record(started.elapsed());
             return Err(Rejection::QueueFull);
         };
-        let judging = images.into_iter().filter_map(|image| {
-            let room = room.split(1)?;
-            Some(self.judge_one(served.clone(), image, want, room))
+        let scoring = images.into_iter().filter_map(|image| {
+            let place = places.split(1)?;
+            Some(self.score_one(served.clone(), image, want, place))
         });
-        let verdicts = futures_util::future::join_all(judging).await;
-        let all = verdicts.iter().all(Result::is_ok);
-        let counted = if all { &served.statistics.success } else { &served.statistics.fail };
-        counted.add(started.elapsed());
+        let verdicts = futures_util::future::join_all(scoring).await;
+        let succeeded = verdicts.iter().all(Result::is_ok);
+        let outcome = if succeeded { &served.statistics.success } else { &served.statistics.fail };
+        outcome.record(started.elapsed());
         Ok(verdicts)
     }
 
-    /// A place in the queue for work that brings no image.
+    /// Reserves a place in the queue for other work than scoring an image.
     ///
     /// # Errors
     /// The queue is full.
-    pub(crate) fn room(&self) -> Result<OwnedSemaphorePermit, Rejection> {
-        self.room.clone().try_acquire_owned().map_err(|_| {
-            self.metrics.refused();
+    pub(crate) fn reserve(&self) -> Result<OwnedSemaphorePermit, Rejection> {
+        self.places.clone().try_acquire_owned().map_err(|_| {
+            self.metrics.record_rejection();
             Rejection::QueueFull
         })
     }
 
-    /// Does work that takes the processor, beside the handlers, when a thread is free for it. A panic is an error.
-    pub(crate) async fn work<T: Send + 'static>(
+    /// Runs CPU-bound work on a worker thread, off the async runtime. A panic becomes an error.
+    pub(crate) async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -167,12 +176,12 @@ impl Engine {
         done.await.map_err(|_| Problem::internal())?
     }
 
-    async fn judge_one(
+    async fn score_one(
         &self,
         served: Arc<ServedDetector>,
         image: ImageSource,
         want: Want,
-        room: OwnedSemaphorePermit,
+        place: OwnedSemaphorePermit,
     ) -> Result<Verdict, ImageProblem> {
         let limits = image::Limits { max_pixels: self.limits.pixels, ..served.detector.config().limits };
         let large = match is_large(&image, &limits) {
@@ -181,7 +190,7 @@ impl Engine {
         };
         let worker = self.workers.clone().acquire_owned().await;
         let started = Instant::now();
-        let (input, served, room) = tokio::task::spawn_blocking(move || {
+        let (input, served, place) = tokio::task::spawn_blocking(move || {
             let (_large, _worker) = (large, worker);
             let input = guarded(|| {
                 let image = match image {
@@ -190,22 +199,22 @@ impl Engine {
                 };
                 served.detector.preprocess(&image)
             });
-            (input, served, room)
+            (input, served, place)
         })
         .await
         .map_err(|_| ImageProblem::internal())?;
-        self.metrics.decoded(started.elapsed());
-        served.statistics.compute_input.add(started.elapsed());
+        self.metrics.record_decoding(started.elapsed());
+        served.statistics.compute_input.record(started.elapsed());
         let (reply, verdict) = oneshot::channel();
-        let job = QueuedImage { served, input: input?, want, reply, queued: Instant::now(), room };
-        self.queue.send(job).map_err(|_| ImageProblem::internal())?;
+        let queued = QueuedImage { served, input: input?, want, reply, queued: Instant::now(), place };
+        self.queue.send(queued).map_err(|_| ImageProblem::internal())?;
         verdict.await.map_err(|_| ImageProblem::internal())?
     }
 }
 
-/// Whether decoding an image takes much memory and time; an image that cannot be read takes none.
+/// Whether decoding an image takes much memory and time. An image whose header cannot be read does not.
 fn is_large(image: &ImageSource, limits: &image::Limits) -> bool {
-    /// Rows x columns.
+    /// Pixels (height x width).
     const LARGE: usize = 4 << 20;
     match image {
         ImageSource::Encoded(bytes) => {
@@ -215,7 +224,7 @@ fn is_large(image: &ImageSource, limits: &image::Limits) -> bool {
     }
 }
 
-/// Runs work whose panic is this image's failure and no other's.
+/// Runs the work on one image; a panic becomes the problem of that image alone.
 fn guarded<T>(work: impl FnOnce() -> aberra::Result<T>) -> Result<T, ImageProblem> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(|error| ImageProblem::of(&error)),
@@ -223,10 +232,10 @@ fn guarded<T>(work: impl FnOnce() -> aberra::Result<T>) -> Result<T, ImageProble
     }
 }
 
-/// The thread that asks the model.
+/// The thread that collects batches and runs the model.
 struct Batcher {
-    jobs: Receiver<QueuedImage>,
-    room: Arc<Semaphore>,
+    queue: Receiver<QueuedImage>,
+    places: Arc<Semaphore>,
     capacity: usize,
     batching: Batching,
     metrics: Metrics,
@@ -234,65 +243,66 @@ struct Batcher {
 
 impl Batcher {
     fn run(self) {
-        while let Ok(first) = self.jobs.recv() {
-            let mut batch = self.gather(first);
-            // Whoever has left wants no answer.
-            batch.retain(|job| !job.reply.is_closed());
+        while let Ok(first) = self.queue.recv() {
+            let mut batch = self.collect_batch(first);
+            // Skip the images of clients that have disconnected.
+            batch.retain(|image| !image.reply.is_closed());
             while !batch.is_empty() {
                 let served = batch[0].served.clone();
-                let (same, others) = batch.into_iter().partition(|job| Arc::ptr_eq(&job.served, &served));
+                let (same, others) = batch.into_iter().partition(|image| Arc::ptr_eq(&image.served, &served));
                 batch = others;
-                self.ask(&served, same);
+                self.score_batch(&served, same);
             }
         }
     }
 
-    /// What has arrived, and what arrives within the delay where more is known to be on its way.
-    fn gather(&self, first: QueuedImage) -> Vec<QueuedImage> {
+    /// Collects what has arrived, and waits up to the delay for images that are still being decoded.
+    fn collect_batch(&self, first: QueuedImage) -> Vec<QueuedImage> {
         let until = Instant::now() + self.batching.delay;
         let mut batch = vec![first];
         while batch.len() < self.batching.most {
-            let job = match self.jobs.try_recv() {
-                Ok(job) => Ok(job),
-                Err(_) if self.capacity - self.room.available_permits() <= batch.len() => break,
-                Err(_) => self.jobs.recv_timeout(until.saturating_duration_since(Instant::now())),
+            let image = match self.queue.try_recv() {
+                Ok(image) => Ok(image),
+                Err(_) if self.capacity - self.places.available_permits() <= batch.len() => break,
+                Err(_) => self.queue.recv_timeout(until.saturating_duration_since(Instant::now())),
             };
-            match job {
-                Ok(job) => batch.push(job),
+            match image {
+                Ok(image) => batch.push(image),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
         batch
     }
 
-    fn ask(&self, served: &ServedDetector, jobs: Vec<QueuedImage>) {
+    /// Scores the images of one detector together, and sends each verdict to its request.
+    fn score_batch(&self, served: &ServedDetector, images: Vec<QueuedImage>) {
         let started = Instant::now();
-        let want = jobs.iter().fold(Want::MEASUREMENTS, |all, job| all.or(job.want));
-        let (inputs, replies): (Vec<_>, Vec<_>) = jobs
+        let want = images.iter().fold(Want::MEASUREMENTS, |all, image| all.or(image.want));
+        let (inputs, replies): (Vec<_>, Vec<_>) = images
             .into_iter()
-            .map(|job| {
-                let waited = started.duration_since(job.queued);
-                self.metrics.waited(waited);
-                served.statistics.queue.add(waited);
-                (Ok(job.input), (job.reply, job.room))
+            .map(|image| {
+                let waited = started.duration_since(image.queued);
+                self.metrics.record_waiting(waited);
+                served.statistics.queue.record(waited);
+                (Ok(image.input), (image.reply, image.place))
             })
             .unzip();
         let count = inputs.len();
         let verdicts = catch_unwind(AssertUnwindSafe(|| served.detector.score_inputs(inputs, want)));
-        self.metrics.judged(count, started.elapsed());
-        served.statistics.judged(count, started.elapsed());
+        self.metrics.record_batch(count, started.elapsed());
+        served.statistics.record_batch(count, started.elapsed());
         let mut verdicts = verdicts.unwrap_or_default().into_iter();
-        for (reply, room) in replies {
+        for (reply, place) in replies {
             let verdict = match verdicts.next() {
                 Some(verdict) => verdict.map_err(|error| ImageProblem::of(&error)),
                 None => Err(ImageProblem::internal()),
             };
             if let Ok(verdict) = &verdict {
-                self.metrics.verdict(&served.name, verdict.anomalous);
+                self.metrics.record_verdict(&served.name, verdict.anomalous);
             }
-            // First, so that a client which has its answer never finds its own place taken.
-            drop(room);
-            // Whoever has left wants no answer.
+            // Before the reply, so that a client that has its response never finds its own place still occupied.
+            drop(place);
+            // Sending fails if the client has disconnected.
             let _ = reply.send(verdict);
         }
     }

@@ -1,5 +1,5 @@
-//! Evaluations beside the server: each detector is evaluated on the operator's data while images are already answered,
-//! and what the report shows of it is kept as JSON.
+//! Background evaluation: while the server handles requests, each detector is evaluated on the operator's data, and the
+//! data of its report is kept as JSON.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -17,22 +17,22 @@ use bytes::Bytes;
 use crate::detectors::{EvaluationState, KnownNormals, ServedDetector};
 use crate::state::ServerState;
 
-/// What to evaluate detectors on.
+/// The data on which detectors are evaluated.
 #[derive(Clone, Debug, Default)]
 pub struct EvaluationSource {
-    /// A folder of images by class, or a manifest.
+    /// A folder with one subfolder per class, or a manifest.
     pub data: PathBuf,
-    /// Class folders that are normal; empty takes a usual name.
+    /// Class folders that are normal; if empty, a usual name is looked for.
     pub normal: Vec<String>,
-    /// A split of the data, of which only the test part is evaluated.
+    /// A split of the data: only its test part is evaluated.
     pub split: Option<PathBuf>,
-    /// An evaluation of the data that was made before.
+    /// A saved evaluation on the data, used instead of a new one.
     pub evaluation: Option<PathBuf>,
-    /// For each detector, where its training left history and snapshots, perhaps.
+    /// For each detector, the run folder in which its training history and snapshots may lie.
     pub runs: Vec<PathBuf>,
 }
 
-/// Starts to evaluate every detector on `data`, one after another.
+/// Starts a thread that evaluates every detector on `data`, one after another. It stops when the server shuts down.
 pub(crate) fn start(shared: &ServerState, data: EvaluationSource) -> std::io::Result<()> {
     for served in shared.detectors.iter() {
         served.set_evaluation(EvaluationState::Running { done: 0, of: 0 });
@@ -68,7 +68,7 @@ fn evaluate(
     let mut past = 0;
     let mut watch = |event: Event<'_>| {
         if let Event::Images { done, of } = event {
-            // Two passes over the images: scored, then drawn.
+            // Every image is processed twice: scored, then drawn for the report.
             served.set_evaluation(EvaluationState::Running { done: past + done, of: 2 * of });
             if done == of {
                 past = of;
@@ -98,11 +98,11 @@ fn evaluate(
         ..ReportOptions::default()
     };
     let report = detector.report(&dataset, &evaluation, options)?;
-    // Serialising to memory fails for maps whose keys are not text alone, and there are none.
+    // Serialising to memory can fail only for maps with keys that are not strings; there are none.
     Ok(serde_json::to_vec(report.data()).unwrap_or_default().into())
 }
 
-/// Names and small pictures of the training normals that a data set holds.
+/// Names and thumbnails of the training normals that are found in a data set.
 fn known_normals(served: &ServedDetector, dataset: &Dataset) -> KnownNormals {
     let detector = &served.detector;
     let train = detector.normals().iter().enumerate().filter(|(_, normal)| normal.part == Part::Train);

@@ -1,21 +1,21 @@
-//! Logs on standard error: one line an event, for people or for programs. They hold routes, statuses and times, never
-//! names of files, contents or keys.
+//! Structured logs on standard error, one line per event. They contain routes, status codes and durations, never file
+//! names, image contents or keys.
 
 use std::io;
 
-/// How events are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Starts to write what happens; once for a process.
+/// Installs the global log subscriber.
 pub fn log(format: LogFormat) {
     let subscriber = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false);
-    // A second call changes nothing: the first one's lines go on.
+    // Only the first call in a process has an effect.
     let _ = match format {
         LogFormat::Text => subscriber.compact().try_init(),
         LogFormat::Json => {

@@ -1,4 +1,4 @@
-//! What the server counts, for Prometheus.
+//! Prometheus metrics of the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// What is counted. Clones count together.
+/// All metrics. Cheap to clone; clones share the counters.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics(Arc<Counted>);
 
@@ -46,7 +46,7 @@ struct VerdictLabels {
     verdict: &'static str,
 }
 
-/// From a millisecond to half a minute.
+/// A histogram of durations from 1 ms to about 33 s.
 fn times() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 16))
 }
@@ -60,26 +60,22 @@ impl Metrics {
         let [decode_time, queue_time, model_time] = [times(), times(), times()];
         let batch_size = Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]);
         let (in_server, refused, verdicts) = (Gauge::default(), Counter::default(), Family::default());
-        registry.register("requests", "Requests answered, by route and status", Family::clone(&requests));
+        registry.register("requests", "HTTP requests by route and status code", Family::clone(&requests));
         let mut time = |name: &str, help: &str, histogram: &Histogram| {
             registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
         };
-        time("decode", "Decoding and preprocessing one image", &decode_time);
-        time("queue", "Waiting of one preprocessed image for the model", &queue_time);
-        time("model", "Judging one batch", &model_time);
+        time("decode", "Time to decode and preprocess one image", &decode_time);
+        time("queue", "Time one preprocessed image waits for the model", &queue_time);
+        time("model", "Time to score one batch", &model_time);
         registry.register_with_unit(
             "request",
-            "From a request's head to its answer",
+            "Time from the request head to the response",
             Unit::Seconds,
             request_time.clone(),
         );
-        registry.register("batch_images", "Images that the model looked at together", batch_size.clone());
-        registry.register("images_in_server", "Images waiting or in work", in_server.clone());
-        registry.register(
-            "images_refused",
-            "Requests turned away because the queue was full",
-            refused.clone(),
-        );
+        registry.register("batch_images", "Batch sizes of the model", batch_size.clone());
+        registry.register("images_in_server", "Images queued or being processed", in_server.clone());
+        registry.register("images_refused", "Requests rejected because the queue was full", refused.clone());
         registry.register("verdicts", "Verdicts, by detector", Family::clone(&verdicts));
         Self(Arc::new(Counted {
             registry,
@@ -95,40 +91,45 @@ impl Metrics {
         }))
     }
 
-    /// A request was answered. `route` is a pattern, never what a client wrote.
-    pub(crate) fn answered(&self, route: &str, status: u16, took: Duration) {
+    /// Records a response. `route` is the route's pattern, never text from the client, which bounds the label's values.
+    pub(crate) fn record_request(&self, route: &str, status: u16, took: Duration) {
         let route = route.to_owned();
         self.0.request_time.get_or_create(&RouteLabels { route: route.clone() }).observe(took.as_secs_f64());
         self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
     }
 
-    pub(crate) fn decoded(&self, took: Duration) {
+    /// Records that an image was decoded and preprocessed.
+    pub(crate) fn record_decoding(&self, took: Duration) {
         self.0.decode_time.observe(took.as_secs_f64());
     }
 
-    pub(crate) fn waited(&self, took: Duration) {
+    /// Records how long an image was queued.
+    pub(crate) fn record_waiting(&self, took: Duration) {
         self.0.queue_time.observe(took.as_secs_f64());
     }
 
-    pub(crate) fn judged(&self, images: usize, took: Duration) {
+    /// Records that the model scored a batch.
+    pub(crate) fn record_batch(&self, images: usize, took: Duration) {
         self.0.model_time.observe(took.as_secs_f64());
         self.0.batch_size.observe(images as f64);
     }
 
-    pub(crate) fn refused(&self) {
+    /// Records that a request was rejected because the queue was full.
+    pub(crate) fn record_rejection(&self) {
         self.0.refused.inc();
     }
 
-    pub(crate) fn verdict(&self, detector: &str, anomalous: bool) {
+    /// Records a verdict by the detector's own threshold.
+    pub(crate) fn record_verdict(&self, detector: &str, anomalous: bool) {
         let verdict = if anomalous { "anomalous" } else { "normal" };
         self.0.verdicts.get_or_create(&VerdictLabels { detector: detector.to_owned(), verdict }).inc();
     }
 
-    /// Everything in the text format of OpenMetrics.
+    /// All metrics in the OpenMetrics text format.
     pub(crate) fn text(&self, in_server: usize) -> String {
         self.0.in_server.set(i64::try_from(in_server).unwrap_or(i64::MAX));
         let mut text = String::new();
-        // Writing to memory does not fail.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.0.registry);
         text
     }

@@ -1,4 +1,4 @@
-//! What a server may be told, and its defaults.
+//! Options of the server and their defaults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -6,32 +6,32 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// The port where none is given.
+/// The default port.
 pub const PORT: u16 = 8765;
 
-/// How to serve.
+/// Options of a [`Server`](crate::Server).
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Where to listen. Any other than a loopback address needs an API key.
+    /// The address to listen on. Any address other than loopback requires an API key.
     pub address: SocketAddr,
-    /// What a request has to bring; `None` asks for nothing.
+    /// The API key that requests must carry; `None` disables authentication.
     pub api_key: Option<SecretString>,
-    /// Certificate chain and private key; `None` speaks plain HTTP.
+    /// Certificate chain and private key for TLS; `None` serves plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// Names, beside `localhost` and IP addresses, that a request may address this server by.
+    /// Host names, besides `localhost` and IP addresses, that are accepted in `Host`.
     pub hosts: Vec<String>,
-    /// What is refused.
+    /// Upper bounds on requests.
     pub limits: ServeLimits,
-    /// How concurrent requests are put together.
+    /// Dynamic batching.
     pub batching: Batching,
 }
 
-/// Files in PEM format.
+/// Certificate and key files in PEM format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate chain, the server's own first.
+    /// The certificate chain, starting with the server's own certificate.
     pub certificates: PathBuf,
-    /// The private key.
+    /// The private key of the server's certificate.
     pub key: PathBuf,
 }
 
@@ -48,28 +48,28 @@ impl Default for ServeOptions {
     }
 }
 
-/// Upper bounds on what clients may ask for.
+/// Upper bounds on requests and connections. Requests beyond them are rejected (backpressure) rather than queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeLimits {
-    /// Bytes of one request's body, as sent and after decompression.
+    /// Bytes of a request body, both as sent and after decompression.
     pub body_bytes: usize,
-    /// Bytes of all bodies held at a time.
+    /// Bytes of all request bodies held at a time.
     pub held_bytes: usize,
-    /// Rows x columns of an image.
+    /// Pixels of an image (height x width).
     pub pixels: u64,
-    /// Images in one request.
+    /// Images per request.
     pub images: usize,
-    /// Images in the server at a time, waiting or in work: more are refused with status 503.
+    /// Images in the server at a time, queued or being processed; requests beyond get status 503.
     pub queue: usize,
-    /// Connections at a time: more wait to be accepted.
+    /// Concurrent connections; further ones are closed at once.
     pub connections: usize,
-    /// To send a request's head.
+    /// Timeout for receiving a request's head.
     pub head_time: Duration,
-    /// To send a request's body.
+    /// Timeout for receiving a request's body.
     pub body_time: Duration,
-    /// From a request's head to its answer.
+    /// Timeout from a request's head to its response.
     pub request_time: Duration,
-    /// For running requests to finish after the request to terminate.
+    /// Time that in-flight requests have to finish during graceful shutdown.
     pub drain_time: Duration,
 }
 
@@ -90,13 +90,13 @@ impl Default for ServeLimits {
     }
 }
 
-/// How images of concurrent requests are put together.
+/// Dynamic batching: images of concurrent requests are scored together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batching {
-    /// Images that the model looks at together, at most. 1 turns batching off: scores are then those of the other doors
-    /// bit for bit.
+    /// Maximum batch size. 1 disables batching: scores are then bit-identical to those of the library and the command
+    /// line.
     pub most: usize,
-    /// How long an image waits for others that have arrived and are being decoded.
+    /// Maximum time that an image waits for others that have arrived and are still being decoded.
     pub delay: Duration,
 }
 

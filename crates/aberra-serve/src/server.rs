@@ -1,4 +1,4 @@
-//! The server: what listens, what is routed where, and how it ends.
+//! The server: routing, listening, TLS, and graceful shutdown.
 
 use std::fmt;
 use std::io;
@@ -43,7 +43,7 @@ impl ServeError {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// What to do.
+    /// What to do about it, if there is something to suggest.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -57,13 +57,13 @@ impl fmt::Display for ServeError {
 
 impl std::error::Error for ServeError {}
 
-/// Detectors and everything that answers for them.
+/// A server of detectors that does not listen yet.
 pub struct Server {
     options: ServeOptions,
     shared: ServerState,
 }
 
-/// A server that listens.
+/// A server that is bound to its address.
 pub struct Listening {
     listener: TcpListener,
     tls: Option<RustlsConfig>,
@@ -72,18 +72,18 @@ pub struct Listening {
     router: Router,
 }
 
-/// Bytes of a request's head.
+/// Maximum size of a request's head in bytes.
 const HEAD_BYTES: usize = 64 << 10;
-/// Streams at a time on one connection of HTTP/2.
+/// Maximum number of concurrent streams on an HTTP/2 connection.
 const STREAMS: u32 = 128;
-/// A silent connection of HTTP/2 is asked for a sign of life after this time, and closed after as much again.
-const ALIVE: Duration = Duration::from_secs(20);
+/// Interval of HTTP/2 keep-alive pings on an idle connection, and how long their acknowledgement may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 impl Server {
-    /// Gets everything ready. `detectors` have the names that they would like to be called by.
+    /// Starts the engine. The names of `detectors` are made unique and safe in URLs.
     ///
     /// # Errors
-    /// No thread can be started.
+    /// The batching thread cannot be started.
     pub fn new(detectors: Vec<(String, Detector)>, options: ServeOptions) -> Result<Self, ServeError> {
         let metrics = Metrics::new();
         let engine = Engine::start(options.limits, options.batching, metrics.clone())
@@ -92,41 +92,44 @@ impl Server {
         Ok(Self { options, shared })
     }
 
-    /// Starts to evaluate the detectors on data, while requests are answered.
+    /// Starts evaluating the detectors on `data` in the background.
     ///
     /// # Errors
-    /// No thread can be started.
+    /// The evaluation thread cannot be started.
     pub fn evaluate(&self, data: EvaluationSource) -> io::Result<()> {
         evaluation::start(&self.shared, data)
     }
 
-    /// Everything that is answered, behind its guard: what a listener hands requests to.
+    /// All routes, wrapped in the middleware of the guard.
     pub fn router(&self) -> Router {
         let router = Router::new()
             .merge(assets::router())
             .merge(api::router())
             .merge(oip::http::router())
             .route("/metrics", get(metrics))
-            .fallback(any(|| async { Problem::not_found("there is nothing here") }))
+            .fallback(any(|| async { Problem::not_found("no such route") }))
             .method_not_allowed_fallback(|| async {
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address answers other methods")
+                Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "this route does not support the request's method",
+                )
             })
-            // The guard bounds bodies.
+            // The guard limits the size of bodies.
             .layer(DefaultBodyLimit::disable())
             .with_state(self.shared.clone())
             .merge(oip::grpc::router(self.shared.clone()));
         guarded(router, &self.shared, &self.options)
     }
 
-    /// Binds the address.
+    /// Binds the address and loads the TLS certificate.
     ///
     /// # Errors
-    /// An address that needs an API key, or that cannot be bound; certificates that cannot be used.
+    /// The address requires an API key or cannot be bound, or the certificate cannot be used.
     pub fn listen(self) -> Result<Listening, ServeError> {
         let Self { options, shared } = &self;
         if !options.address.ip().is_loopback() && options.api_key.is_none() {
             return Err(ServeError::new(format!(
-                "expected an API key for the address {}, which others can reach, found none",
+                "expected an API key for the address {}, which other machines can reach, found none",
                 options.address
             ))
             .with_hint("give --api-key-file FILE, or listen on 127.0.0.1"));
@@ -138,40 +141,40 @@ impl Server {
         });
         let listener = listener.map_err(|error| {
             ServeError::new(format!("cannot listen on {}: {error}", options.address))
-                .with_hint("give another --address; port 0 takes any that is free")
+                .with_hint("give another --address; port 0 selects any free port")
         })?;
         Ok(Listening { listener, tls, limits: options.limits, shared: shared.clone(), router: self.router() })
     }
 }
 
 impl Listening {
-    /// Where it listens.
+    /// The address that the server listens on.
     ///
     /// # Errors
-    /// The system does not say.
+    /// The operating system does not report it.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers requests until the process is asked to end (SIGTERM, Ctrl-C): then readiness is off, no connection is
-    /// accepted, and running requests have the drain time to finish. A second signal ends at once.
+    /// Serves requests until SIGTERM or Ctrl-C, then shuts down gracefully: the readiness probe fails, new connections
+    /// are refused, and in-flight requests have the drain time to finish. A second signal ends the server at once.
     ///
     /// # Errors
     /// The runtime cannot be started, or listening fails.
     pub fn run(self) -> io::Result<()> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("serve").build()?;
-        let ended = runtime.block_on(self.answer());
-        // Work for requests that are no longer there need not be waited for.
+        let ended = runtime.block_on(self.serve());
+        // Blocking work whose request has ended need not be waited for.
         runtime.shutdown_background();
         ended
     }
 
-    async fn answer(self) -> io::Result<()> {
+    async fn serve(self) -> io::Result<()> {
         let Self { listener, tls, limits, shared, router } = self;
         let handle = Handle::new();
         let connections = ConnectionLimit::at_most(connections(limits.connections));
-        tokio::spawn(end_on_signal(handle.clone(), shared, limits.drain_time));
+        tokio::spawn(shut_down_on_signal(handle.clone(), shared, limits.drain_time));
         let service = router.into_make_service();
         let mut server =
             axum_server::from_tcp(listener)?.handle(handle).first_request_timeout(limits.head_time);
@@ -184,8 +187,8 @@ impl Listening {
         builder
             .http2()
             .timer(TokioTimer::new())
-            .keep_alive_interval(ALIVE)
-            .keep_alive_timeout(ALIVE)
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
             .max_header_list_size(HEAD_BYTES as u32)
             .max_concurrent_streams(STREAMS);
         match tls {
@@ -198,27 +201,27 @@ impl Listening {
     }
 }
 
-/// Counts for Prometheus.
+/// Metrics in the OpenMetrics format.
 async fn metrics(State(shared): State<ServerState>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], shared.metrics.text(shared.engine.waiting()))
+    ([(header::CONTENT_TYPE, kind)], shared.metrics.text(shared.engine.in_flight()))
 }
 
-async fn end_on_signal(handle: Handle<SocketAddr>, shared: ServerState, drain: Duration) {
-    if asked_to_end().await.is_err() {
+async fn shut_down_on_signal(handle: Handle<SocketAddr>, shared: ServerState, drain: Duration) {
+    if termination_signal().await.is_err() {
         return;
     }
-    tracing::info!(seconds = drain.as_secs(), "asked to end: running requests may finish");
-    shared.set_unready();
+    tracing::info!(seconds = drain.as_secs(), "shutting down: in-flight requests may finish");
+    shared.begin_shutdown();
     drop(shared);
     handle.graceful_shutdown(Some(drain));
-    if asked_to_end().await.is_ok() {
+    if termination_signal().await.is_ok() {
         handle.shutdown();
     }
 }
 
 #[cfg(unix)]
-async fn asked_to_end() -> io::Result<()> {
+async fn termination_signal() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -228,15 +231,15 @@ async fn asked_to_end() -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-async fn asked_to_end() -> io::Result<()> {
+async fn termination_signal() -> io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-/// As many connections as wanted, or as the system lets this process have.
+/// The number of connections wanted, or as many as the limit on open files allows; the limit is raised if possible.
 #[cfg(unix)]
 fn connections(wanted: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
-    /// For everything but connections.
+    /// Files other than connections.
     const OTHERS: u64 = 64;
     let mut files = getrlimit(Resource::Nofile);
     let needed = wanted as u64 + OTHERS;
@@ -283,10 +286,10 @@ fn read_tls(files: &TlsFiles) -> Result<RustlsConfig, ServeError> {
     Ok(RustlsConfig::from_config(std::sync::Arc::new(config)))
 }
 
-/// Reads an API key: a file of one line.
+/// Reads an API key from a file of one line.
 ///
 /// # Errors
-/// The file cannot be read, or what it holds cannot be a key. The message never holds it.
+/// The file cannot be read, or its content is not a valid key. The message never contains the key.
 pub fn read_key(path: &Path) -> Result<SecretString, ServeError> {
     let at = |why: &dyn fmt::Display| ServeError::new(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| at(&error))?;
@@ -295,7 +298,7 @@ pub fn read_key(path: &Path) -> Result<SecretString, ServeError> {
         return Err(at(&format!(
             "expected one line of at least {SHORTEST_KEY} visible ASCII characters without spaces, found something else"
         ))
-        .with_hint("make one: openssl rand -hex 32 > key"));
+        .with_hint("generate one: openssl rand -hex 32 > key"));
     }
     Ok(SecretString::from(key))
 }

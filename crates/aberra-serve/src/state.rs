@@ -1,4 +1,4 @@
-//! What every handler can reach.
+//! The state that all request handlers share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +8,14 @@ use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::options::ServeLimits;
 
-/// Shared by all requests. Clones are one state.
+/// The state of the server. Cheap to clone; clones share it.
 #[derive(Clone)]
 pub(crate) struct ServerState {
     pub(crate) detectors: Detectors,
     pub(crate) engine: Engine,
     pub(crate) limits: ServeLimits,
     pub(crate) metrics: Metrics,
-    /// Whether new requests are welcome: no longer so once the server is asked to end.
+    /// The readiness probe's answer: false once graceful shutdown has begun.
     ready: Arc<AtomicBool>,
 }
 
@@ -24,11 +24,13 @@ impl ServerState {
         Self { detectors, engine, limits, metrics, ready: Arc::new(AtomicBool::new(true)) }
     }
 
+    /// Whether the server accepts new work: false once graceful shutdown has begun.
     pub(crate) fn is_ready(&self) -> bool {
         self.ready.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn set_unready(&self) {
+    /// Turns readiness off, so that load balancers stop sending requests.
+    pub(crate) fn begin_shutdown(&self) {
         self.ready.store(false, Ordering::SeqCst);
     }
 }

@@ -1,11 +1,11 @@
-//! What one detector has done and how long it took, for the protocol's statistics: it counts from the server's start.
+//! Per-detector counters for the statistics extension of the Open Inference Protocol, counted since the server started.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How often something was done, and how long it took together.
+/// A count of events and their total duration.
 #[derive(Debug, Default)]
 pub(crate) struct DurationCount {
     count: AtomicU64,
@@ -13,43 +13,43 @@ pub(crate) struct DurationCount {
 }
 
 impl DurationCount {
-    /// Counts one that took so long.
-    pub(crate) fn add(&self, took: Duration) {
+    /// Adds one event.
+    pub(crate) fn record(&self, took: Duration) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.nanoseconds.fetch_add(nanoseconds(took), Ordering::Relaxed);
     }
 
-    /// How often, and nanoseconds.
+    /// The number of events, and their total duration in nanoseconds.
     pub(crate) fn read(&self) -> (u64, u64) {
         (self.count.load(Ordering::Relaxed), self.nanoseconds.load(Ordering::Relaxed))
     }
 }
 
-/// What is counted of one detector.
+/// The counters of one detector.
 #[derive(Debug, Default)]
 pub(crate) struct DetectorStatistics {
-    /// Requests whose images all have a verdict.
+    /// Requests in which every image was scored.
     pub(crate) success: DurationCount,
-    /// Requests that were refused, or with an image that has none.
+    /// Requests that were rejected, or in which an image could not be scored.
     pub(crate) fail: DurationCount,
-    /// Images, waiting for the model.
+    /// Images: time in the queue.
     pub(crate) queue: DurationCount,
-    /// Images, decoded and preprocessed.
+    /// Images: decoding and preprocessing.
     pub(crate) compute_input: DurationCount,
-    /// Images, before the model: each takes as long as its batch.
+    /// Images: the model's forward pass; each counts the duration of its whole batch.
     pub(crate) compute_infer: DurationCount,
-    /// Requests, from verdicts to output tensors.
+    /// Requests: converting verdicts to output tensors.
     pub(crate) compute_output: DurationCount,
-    /// Batches by their size: how many, and nanoseconds.
+    /// By batch size: number of batches and total nanoseconds.
     batches: Mutex<BTreeMap<usize, (u64, u64)>>,
     last_inference: AtomicU64,
 }
 
 impl DetectorStatistics {
-    /// The model looked at `images` images together.
-    pub(crate) fn judged(&self, images: usize, took: Duration) {
+    /// Records that the model scored a batch of `images` images.
+    pub(crate) fn record_batch(&self, images: usize, took: Duration) {
         for _ in 0..images {
-            self.compute_infer.add(took);
+            self.compute_infer.record(took);
         }
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, time) = batches.entry(images).or_default();
@@ -59,13 +59,13 @@ impl DetectorStatistics {
         self.last_inference.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Batches by their size: size, how many, nanoseconds.
+    /// By batch size: the size, the number of batches, and total nanoseconds.
     pub(crate) fn batches(&self) -> Vec<(usize, u64, u64)> {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.iter().map(|(&size, &(count, time))| (size, count, time)).collect()
     }
 
-    /// When the model last looked at an image, milliseconds since 1970; 0 for never.
+    /// When the model last scored an image, in milliseconds since 1970; 0 if never.
     pub(crate) fn last_inference(&self) -> u64 {
         self.last_inference.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What unit tests share: a state of its own for each test, behind which the detectors of the integration tests stand.
+//! The fixture of unit tests: a server state for each test, with the detectors of the integration tests.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ mod trained;
 
 pub(crate) use self::trained::{LATENT, SIZE_PX};
 
-/// A state with the detectors `first` and `second`. Nothing that a test does to it is seen by another test.
+/// A state of its own for each test, with the detectors `first` and `second`.
 pub(crate) fn shared() -> ServerState {
     shared_with(ServeLimits::default())
 }

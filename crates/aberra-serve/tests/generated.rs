@@ -1,12 +1,12 @@
-//! `src/oip/generated.rs` is what `proto/inference.proto` makes. With `ABERRA_UPDATE=1` it is written anew; no `protoc` is
-//! needed.
+//! Checks that `src/oip/generated.rs` is up to date with `proto/inference.proto`; with `ABERRA_UPDATE=1` it is regenerated.
+//! `protoc` is not needed.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 use std::fs;
 use std::path::Path;
 
-const HEAD: &str = "//! Made from proto/inference.proto: `ABERRA_UPDATE=1 cargo test --workspace --test generated`. Do not edit.\n\n";
+const HEAD: &str = "//! Generated from proto/inference.proto: `ABERRA_UPDATE=1 cargo test --workspace --test generated`. Do not edit.\n\n";
 
 #[test]
 fn the_generated_code_is_that_of_the_protocol() {
@@ -19,13 +19,14 @@ fn the_generated_code_is_that_of_the_protocol() {
     let found = fs::read_to_string(&kept).unwrap_or_default();
     assert!(
         found == made,
-        "src/oip/generated.rs is not what proto/inference.proto makes; run with ABERRA_UPDATE=1"
+        "src/oip/generated.rs is out of date with proto/inference.proto; run with ABERRA_UPDATE=1"
     );
 }
 
-/// Answers that are the same in JSON over HTTP.
+/// For responses that are also sent as JSON over HTTP.
 const JSON: &str = "#[derive(serde::Serialize)]";
 
+/// Serialises an enumeration's value as its name.
 fn by_name(enumeration: &str) -> String {
     format!("#[serde(serialize_with = \"{enumeration}::write_name\")]")
 }

@@ -13,7 +13,7 @@ use aberra::models::{
     Family, FitContext, Fitted, Inputs, Member, Preset, Settings, Shape, SharedMember, Tensors, Weight,
 };
 use aberra::phantom::{LesionKind, PhantomDataset, lesion_slice, write_dataset};
-use aberra::score::{Kind, Normals, Sample, ScorerKind};
+use aberra::score::{Kind, Normals, ScorerInput, ScorerKind};
 use aberra::{Catalog, Detector, Error, Result, TrainConfig, compute};
 
 struct MeanImage;
@@ -133,7 +133,7 @@ impl ScorerKind for Distance {
         normals.require(Self::NAME, "distance")
     }
 
-    fn score(parameters: &String, sample: &Sample<'_>) -> f64 {
+    fn score(parameters: &String, sample: &ScorerInput<'_>) -> f64 {
         sample.get(parameters)
     }
 }

@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the detectors that are served. */
+        /** Lists the served detectors. */
         get: operations["detectors"];
         put?: never;
         post?: never;
@@ -28,7 +28,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Says everything there is to know of a detector. */
+        /** Returns the details of a detector. */
         get: operations["details"];
         put?: never;
         post?: never;
@@ -47,7 +47,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Decodes points of the embedding space, or draws from the prior. */
+        /** Decodes points of the embedding space or samples of the prior. */
         post: operations["decode"];
         delete?: never;
         options?: never;
@@ -62,7 +62,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Everything that the report shows of an evaluation. */
+        /** Returns the data of the report on an evaluation, or its progress. */
         get: operations["evaluation"];
         put?: never;
         post?: never;
@@ -81,7 +81,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Explains one image (the body as it is) or several (a form): verdict, evidence, pictures, nearest normals. */
+        /** Explains the scores of one image (as the body) or several (as a form). */
         post: operations["explain"];
         delete?: never;
         options?: never;
@@ -96,7 +96,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where the training normals lie in the embedding space. */
+        /** Returns statistics of the training normals in the embedding space. */
         get: operations["latent"];
         put?: never;
         post?: never;
@@ -115,7 +115,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Scores one image (the body as it is) or several (a form). */
+        /** Scores one image (as the body) or several (as a form). */
         post: operations["score"];
         delete?: never;
         options?: never;
@@ -132,7 +132,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Says what another threshold would be and promise. Nothing on the server changes. */
+        /** Computes the threshold for a criterion, and its coverage guarantee. The detector itself does not change. */
         post: operations["threshold"];
         delete?: never;
         options?: never;
@@ -147,7 +147,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the built-in pictures. */
+        /** Lists the built-in sample images. */
         get: operations["phantoms"];
         put?: never;
         post?: never;
@@ -164,7 +164,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A built-in picture. */
+        /** Returns a built-in sample image as a PNG. */
         get: operations["phantom"];
         put?: never;
         post?: never;
@@ -205,7 +205,7 @@ export interface components {
             /** @description Average precision. */
             average_precision: components["schemas"]["Metric_Interval"];
             difference: components["schemas"]["Metric_Interval"] | null;
-            /** @description What it is called. */
+            /** @description Its name. */
             name: string;
             /** @description True-positive rate at 5 % false positives. */
             recall_at_5_fpr: components["schemas"]["Metric_f64"];
@@ -221,41 +221,41 @@ export interface components {
         Compared: "scorer" | "detector";
         /** @description A principal component of the training normals. */
         Component: {
-            /** @description Of length 1. */
+            /** @description Unit vector. */
             direction: number[];
             /**
              * Format: double
-             * @description Share of the variance, 0 to 1.
+             * @description Explained share of the variance, 0 to 1.
              */
             explained: number;
             /**
              * Format: double
-             * @description Of the training normals along it.
+             * @description Standard deviation of the training normals along the component.
              */
             standard_deviation: number;
         };
-        /** @description What to decode: points of the embedding space, or draws from the prior. */
+        /** @description What to decode: either points of the embedding space or samples of the prior. */
         DecodeRequest: {
             /** @description Points of the embedding space, at most 64. */
             latents?: number[][] | null;
             prior?: components["schemas"]["Prior"] | null;
         };
-        /** @description Images decoded from points. */
+        /** @description Decoded points. */
         DecodeResponse: {
-            /** @description The points that were decoded. */
+            /** @description The latent vectors that were decoded. */
             latents: number[][];
-            /** @description A picture of each, as a `data:` address. */
+            /** @description The decoded image of each, as a `data:` URL. */
             pictures: string[];
         };
         /** @description Describes one measurement. */
         Descriptor: {
             /** @description What it measures, in one phrase. */
             about: string;
-            /** @description Which way is unusual. */
+            /** @description Which direction is unusual. */
             direction: components["schemas"]["Direction"];
             /** @description Its name: small letters, digits and underscores; after a member's name and a point in joined evidence. */
             name: string;
-            /** @description Its unit, such as `nats`; empty where it has none. */
+            /** @description Its unit, such as `nats`; empty if it has none. */
             unit: string;
         };
         /** @description A detector. */
@@ -278,7 +278,7 @@ export interface components {
             made_from: string;
             /** @description Its members, in order. */
             members: components["schemas"]["MemberCard"][];
-            /** @description What it is called. */
+            /** @description Its name. */
             name: string;
             /** @description Weights of all members. */
             parameters: number;
@@ -301,13 +301,13 @@ export interface components {
             /** @description Images and groups that it was trained on. */
             train: components["schemas"]["PartSize"];
         };
-        /** @description A detector, and what can be asked of it. */
+        /** @description Details of a detector. */
         DetectorDetails: components["schemas"]["DetectorCard"] & {
             /** @description How the threshold was chosen. */
             criterion: Record<string, never>;
             /**
              * Format: double
-             * @description The map value that is white in pictures of maps.
+             * @description The map value that is shown as white in images of maps.
              */
             error_scale_max: number;
             /** @description Formats of the images that are taken, by name. */
@@ -315,33 +315,33 @@ export interface components {
             /** @description Whether the file holds small pictures of its normals. */
             keeps_thumbnails: boolean;
             limits: components["schemas"]["ServerLimits"];
-            /** @description What each measurement of an image's evidence is, in order. */
+            /** @description Descriptors of the measurements that make up an image's evidence, in order. */
             measurements: components["schemas"]["Descriptor"][];
-            /** @description Every scorer that can be asked for. */
+            /** @description Names of all fitted scorers. */
             scorers: string[];
         };
-        /** @description What is served. */
+        /** @description The served detectors. */
         DetectorList: {
-            /** @description The server's version. */
+            /** @description Version of the server. */
             aberra_version: string;
             /** @description In the order in which they were given to the server. */
             detectors: components["schemas"]["DetectorSummary"][];
         };
-        /** @description A detector in a list. */
+        /** @description Summary of a detector. */
         DetectorSummary: {
-            /** @description Whether there is an evaluation, or one on its way. */
+            /** @description Whether an evaluation exists or is running. */
             has_evaluation: boolean;
-            /** @description Of its file's content; null where it was never saved. */
+            /** @description Hash of the file's content; null if the detector was never saved. */
             hash: string | null;
             /** @description Shape of the network input. */
             input: components["schemas"]["Shape"];
-            /** @description The name of the data set it was made from. */
+            /** @description Name of the data set it was trained on. */
             made_from: string;
             /** @description Its members, in order. */
             members: components["schemas"]["MemberCard"][];
-            /** @description How requests call it. */
+            /** @description Name in the routes. */
             name: string;
-            /** @description What the threshold guarantees. */
+            /** @description The coverage guarantee of the threshold. */
             promise: components["schemas"]["PromiseCard"];
             /** @description The scorer that gives its scores. */
             scorer: string;
@@ -352,7 +352,7 @@ export interface components {
             threshold: number;
         };
         /**
-         * @description What a larger value of a measurement says.
+         * @description The meaning of a larger value of a measurement.
          * @enum {string}
          */
         Direction: "higher-is-unusual" | "context";
@@ -408,7 +408,7 @@ export interface components {
             data_name: string;
             /** @description Each kind of anomaly against all normals. */
             kinds: components["schemas"]["KindData"][];
-            /** @description Scored images that are near-copies of the detector's own normals. */
+            /** @description Scored images that are near-duplicates of the detector's own normals. */
             leaked: components["schemas"]["Leaked"];
             /** @description Images left out because the detector was made from them. */
             left_out_own: number;
@@ -416,62 +416,62 @@ export interface components {
             normals: components["schemas"]["PartSize"];
             /** @description How well the maps find the masks. */
             pixels: components["schemas"]["Metric_PixelData"];
-            /** @description The precision-recall curve; empty where a class is missing. */
+            /** @description The precision-recall curve; empty if a class is missing. */
             pr: components["schemas"]["PrecisionRecallData"];
             /** @description Share of normals above the detector's threshold, over one image of each group: a seeded random member. */
             realised_false_alarm_rate: components["schemas"]["Metric_Interval"];
             /** @description Share of anomalous images above the detector's threshold, each image counted with its `weight`. */
             recall: components["schemas"]["Metric_Interval"];
-            /** @description The ROC curve; empty where a class is missing. */
+            /** @description The ROC curve; empty if a class is missing. */
             roc: components["schemas"]["RocData"];
             /** @description What the images' files and frames alone give away; a high AUROC is a warning. */
             shortcuts: components["schemas"]["ShortcutData"][];
             /** @description Images that could not be read or used. */
             unusable: number;
         };
-        /** @description How far an evaluation is. */
+        /** @description Progress of an evaluation. */
         EvaluationProgress: {
-            /** @description Images done. */
+            /** @description Number of images done. */
             done: number;
-            /** @description Images in all; 0 before it is known. */
+            /** @description Number of images in total; 0 until it is known. */
             of: number;
             state: components["schemas"]["EvaluationStage"];
         };
         /**
-         * @description What an evaluation without a result is doing.
+         * @description The stage of an evaluation that has no result yet.
          * @enum {string}
          */
         EvaluationStage: "running";
-        /** @description Explanations of verdicts. */
+        /** @description Explanations of images. */
         ExplainResponse: {
-            /** @description The detector's name. */
+            /** @description Name of the detector. */
             detector: string;
-            /** @description The hash of its file's content. */
+            /** @description Hash of the detector file's content. */
             hash: string;
-            /** @description One for each image, in the order in which they were sent. */
+            /** @description One result per image, in the order in which the images were sent. */
             images: components["schemas"]["ExplainResult"][];
             /**
              * Format: double
-             * @description Scores above it are anomalous; an equal score is normal.
+             * @description Scores above the threshold are anomalous; an equal score is normal.
              */
             threshold: number;
         };
-        /** @description What became of one image: its explanation, or why there is none. */
+        /** @description Result for one image: an explanation or an error. */
         ExplainResult: {
             error: components["schemas"]["ImageProblem"] | null;
             explanation: components["schemas"]["Explanation"] | null;
-            /** @description The file's name, as the client sent it. */
+            /** @description The file name as sent by the client. */
             name: string | null;
         };
         /** @description A verdict with its evidence and what lies near. */
         Explanation: {
-            /** @description Where the image lies in the embedding space that is shown; empty where there is none. */
+            /** @description Where the image lies in the embedding space that is shown; empty if there is none. */
             embedding: number[];
             /** @description What was measured, by full name. */
             evidence: {
                 [key: string]: number;
             };
-            /** @description Each measurement's percentile, 0 to 100, among the calibration normals; empty where the detector has none. */
+            /** @description Each measurement's percentile, 0 to 100, among the calibration normals; empty if the detector has none. */
             evidence_percentiles: {
                 [key: string]: number;
             };
@@ -517,7 +517,7 @@ export interface components {
             id: number;
             /** @description The kind of anomaly; none for a normal image. */
             kind: string | null;
-            /** @description Whether it is a near-copy of one of the detector's own normals. */
+            /** @description Whether it is a near-duplicate of one of the detector's own normals. */
             leaked: boolean;
             /** @description Path relative to the data set's root. */
             name: string;
@@ -530,7 +530,7 @@ export interface components {
              */
             p_value: number | null;
             /**
-             * @description Coordinates on the principal components, as many as `latent.components`; empty where there is no embedding
+             * @description Coordinates on the principal components, as many as `latent.components`; empty if there is no embedding
              *     space.
              */
             pca: number[];
@@ -560,15 +560,15 @@ export interface components {
          * @description An encoded image of one of the formats that a detector's `image_formats` names, recognised by its content.
          */
         ImageFile: string;
-        /** @description A form whose files are images, whatever its fields are called. */
+        /** @description A form whose files are images; field names do not matter. */
         ImageForm: {
             image: components["schemas"]["ImageFile"][];
         };
-        /** @description Why one image has no verdict. */
+        /** @description Why an image could not be scored. */
         ImageProblem: {
-            /** @description What was expected, and what was found. */
+            /** @description What was expected and what was found. */
             detail: string;
-            /** @description What to do, where there is something to say. */
+            /** @description What to do about it, if there is something to suggest. */
             hint: string | null;
         };
         /** @description A point estimate with its bootstrap interval. */
@@ -606,19 +606,19 @@ export interface components {
             /** @description Share of its images above the threshold, each group counted once. */
             recall: components["schemas"]["Metric_f64"];
         };
-        /** @description Where the training normals lie in the embedding space that is shown. */
+        /** @description Statistics of the training normals in the embedding space that is shown. */
         Latent: {
-            /** @description Principal components, greatest first; none where all normals lie in one place. */
+            /** @description Principal components by descending variance; empty if the embeddings of the training normals do not vary. */
             components: components["schemas"]["Component"][];
-            /** @description Dimensions. */
+            /** @description Number of dimensions. */
             dimensions: number;
-            /** @description Whether images can be decoded from points of it. */
+            /** @description Whether points of it can be decoded into images. */
             has_decoder: boolean;
-            /** @description Whether points can be drawn from a prior over it. */
+            /** @description Whether there is a prior over it to sample from. */
             has_prior: boolean;
             /**
-             * @description Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
-             *     distribution, or the detector was made before it was kept.
+             * @description Mean KL divergence of each dimension over the calibration normals, in nats; empty if the embedding is not a
+             *     distribution, and for detectors of older versions that did not store it.
              */
             kl_per_dimension: number[];
             /** @description Mean of the training normals in each dimension. */
@@ -638,16 +638,16 @@ export interface components {
             /** @description Share of the variance of the training normals on each of their principal components, at most 10, greatest first. */
             explained: number[];
             /**
-             * @description Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
+             * @description Mean KL divergence of each dimension over the calibration normals, nats; empty if the embedding is no
              *     distribution, or the detector was made before it was kept.
              */
             kl_per_dimension: number[];
-            /** @description Images decoded from draws from the prior, as `data:` addresses; empty where there is none. */
+            /** @description Images decoded from draws from the prior, as `data:` addresses; empty if there is none. */
             prior_samples: string[];
-            /** @description Images decoded along directions through the mean of the training normals; empty where nothing decodes points. */
+            /** @description Images decoded along directions through the mean of the training normals; empty if nothing decodes points. */
             traversals: components["schemas"]["TraversalData"][];
         };
-        /** @description Scored images that are near-copies of the detector's own normals. */
+        /** @description Scored images that are near-duplicates of the detector's own normals. */
         Leaked: {
             /** @description Anomalous images. */
             anomalies: number;
@@ -674,7 +674,7 @@ export interface components {
             embedding_dimensions: number | null;
             /** @description Its family. */
             family: string;
-            /** @description What it is called within the detector. */
+            /** @description Its name within the detector. */
             name: string;
             /** @description Weights that fitting changed. */
             parameters: number;
@@ -690,7 +690,7 @@ export interface components {
             standardized_shift: number | null;
         };
         /**
-         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         * @description A number, or the reason why it cannot be computed; never 0.0 instead. In JSON the number itself, or
          *     `{"unavailable": "reason"}`.
          */
         Metric_Interval: {
@@ -710,11 +710,11 @@ export interface components {
              */
             value: number;
         } | {
-            /** @description Why, for people. */
+            /** @description The reason, as human-readable text. */
             unavailable: string;
         };
         /**
-         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         * @description A number, or the reason why it cannot be computed; never 0.0 instead. In JSON the number itself, or
          *     `{"unavailable": "reason"}`.
          */
         Metric_LatentData: {
@@ -726,20 +726,20 @@ export interface components {
             /** @description Share of the variance of the training normals on each of their principal components, at most 10, greatest first. */
             explained: number[];
             /**
-             * @description Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
+             * @description Mean KL divergence of each dimension over the calibration normals, nats; empty if the embedding is no
              *     distribution, or the detector was made before it was kept.
              */
             kl_per_dimension: number[];
-            /** @description Images decoded from draws from the prior, as `data:` addresses; empty where there is none. */
+            /** @description Images decoded from draws from the prior, as `data:` addresses; empty if there is none. */
             prior_samples: string[];
-            /** @description Images decoded along directions through the mean of the training normals; empty where nothing decodes points. */
+            /** @description Images decoded along directions through the mean of the training normals; empty if nothing decodes points. */
             traversals: components["schemas"]["TraversalData"][];
         } | {
-            /** @description Why, for people. */
+            /** @description The reason, as human-readable text. */
             unavailable: string;
         };
         /**
-         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         * @description A number, or the reason why it cannot be computed; never 0.0 instead. In JSON the number itself, or
          *     `{"unavailable": "reason"}`.
          */
         Metric_PixelData: {
@@ -754,11 +754,11 @@ export interface components {
             /** @description Area under the per-region overlap curve up to 30 % false positives. */
             pro: components["schemas"]["Metric_f64"];
         } | {
-            /** @description Why, for people. */
+            /** @description The reason, as human-readable text. */
             unavailable: string;
         };
         /**
-         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         * @description A number, or the reason why it cannot be computed; never 0.0 instead. In JSON the number itself, or
          *     `{"unavailable": "reason"}`.
          */
         Metric_Vec_TrainingData: {
@@ -771,15 +771,15 @@ export interface components {
             /** @description Reconstructions as they improve. */
             snapshots: components["schemas"]["SnapshotsData"];
         }[] | {
-            /** @description Why, for people. */
+            /** @description The reason, as human-readable text. */
             unavailable: string;
         };
         /**
-         * @description A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+         * @description A number, or the reason why it cannot be computed; never 0.0 instead. In JSON the number itself, or
          *     `{"unavailable": "reason"}`.
          */
         Metric_f64: number | {
-            /** @description Why, for people. */
+            /** @description The reason, as human-readable text. */
             unavailable: string;
         };
         /** @description A training normal near an image. */
@@ -805,7 +805,7 @@ export interface components {
             name: string | null;
             /** @description Its number among the detector's normals. */
             normal: number;
-            /** @description A small picture as a `data:` address, where there is one. */
+            /** @description A thumbnail as a `data:` address, where there is one. */
             picture: string | null;
         };
         /** @description Images and groups of one part of a split. */
@@ -815,16 +815,16 @@ export interface components {
             /** @description Images. */
             images: number;
         };
-        /** @description A picture to try. */
+        /** @description A built-in sample image. */
         PhantomImage: {
             id: number;
-            /** @description The lesion drawn into it; null for a normal. */
+            /** @description The kind of lesion in it; null for a normal. */
             kind: string | null;
             name: string;
-            /** @description Side. */
+            /** @description Width and height. */
             size_px: number;
         };
-        /** @description Pictures to try. */
+        /** @description Built-in sample images. */
         PhantomList: {
             images: components["schemas"]["PhantomImage"][];
         };
@@ -870,25 +870,25 @@ export interface components {
             /** @description Recalls, ascending. */
             recall: number[];
         };
-        /** @description Draws from the prior: the same seed gives the same. */
+        /** @description Samples of the prior; the same seed gives the same samples. */
         Prior: {
-            /** @description At most 64. */
+            /** @description Number of samples, at most 64. */
             count: number;
             /** Format: int64 */
             seed: number;
         };
-        /** @description Why a request was refused. */
+        /** @description A problem document (RFC 9457): why a request failed. */
         Problem: {
-            /** @description What was expected, and what was found. */
+            /** @description What was expected and what was found. */
             detail: string;
-            /** @description What to do, where there is something to say. */
+            /** @description What to do about it, if there is something to suggest. */
             hint: string | null;
             /**
              * Format: int32
-             * @description The HTTP status.
+             * @description The HTTP status code.
              */
             status: number;
-            /** @description Its name. */
+            /** @description The name of the status code. */
             title: string;
         };
         /** @description What a threshold guarantees about false alarms. */
@@ -944,7 +944,7 @@ export interface components {
              * @description Seconds since 1970; none in tests.
              */
             made_at_secs: number | null;
-            /** @description What each measurement of the images' evidence is, in order. */
+            /** @description The descriptors of the measurements, in order. */
             measurements: components["schemas"]["Descriptor"][];
             /**
              * Format: double
@@ -977,34 +977,34 @@ export interface components {
         };
         /** @description Verdicts on images. */
         ScoreResponse: {
-            /** @description The detector's name. */
+            /** @description Name of the detector. */
             detector: string;
-            /** @description The hash of its file's content. */
+            /** @description Hash of the detector file's content. */
             hash: string;
-            /** @description One for each image, in the order in which they were sent. */
+            /** @description One result per image, in the order in which the images were sent. */
             images: components["schemas"]["ScoreResult"][];
             /**
              * Format: double
-             * @description Scores above it are anomalous; an equal score is normal.
+             * @description Scores above the threshold are anomalous; an equal score is normal.
              */
             threshold: number;
         };
-        /** @description What became of one image: a verdict, or why there is none. */
+        /** @description Result for one image: a verdict or an error. */
         ScoreResult: {
             error: components["schemas"]["ImageProblem"] | null;
-            /** @description The file's name, as the client sent it. */
+            /** @description The file name as sent by the client. */
             name: string | null;
             verdict: components["schemas"]["VerdictCard"] | null;
         };
-        /** @description What this server takes. */
+        /** @description Limits on requests to this server. */
         ServerLimits: {
-            /** @description Bytes of a request's body. */
+            /** @description Maximum size of a request body in bytes. */
             max_body_bytes: number;
-            /** @description Images in a request. */
+            /** @description Maximum number of images per request. */
             max_images: number;
             /**
              * Format: int64
-             * @description Rows x columns of an image.
+             * @description Maximum number of pixels of an image (height x width).
              */
             max_pixels: number;
         };
@@ -1041,19 +1041,19 @@ export interface components {
             /** @description The same fixed held-out images for every epoch, as `data:` addresses. */
             inputs: string[];
         };
-        /** @description A wish for another threshold. */
+        /** @description A criterion for another threshold. */
         ThresholdRequest: {
             criterion: components["schemas"]["WantedCriterion"];
         };
-        /** @description The threshold that was asked for. */
+        /** @description The threshold that the criterion gives. */
         ThresholdResponse: {
-            /** @description Groups of calibration normals that it rests on. */
+            /** @description Number of groups of calibration normals behind it. */
             calibration_groups: number;
             criterion: Record<string, never>;
             promise: components["schemas"]["PromiseCard"];
             /**
              * Format: double
-             * @description Give it to score or explain as `?threshold=`.
+             * @description Pass it to `score` or `explain` as `?threshold=`.
              */
             threshold: number;
         };
@@ -1115,18 +1115,18 @@ export interface components {
             /** @description Width of the image, in pixels. */
             width: number;
         };
-        /** @description How a threshold is to be chosen, from the calibration normals alone. */
+        /** @description How the threshold is chosen, from the calibration normals alone. */
         WantedCriterion: {
             /**
              * Format: double
-             * @description Above 0 and below 1.
+             * @description The confidence, above 0 and below 1; without it the rate holds on average.
              */
             confidence?: number | null;
             /** @enum {string} */
             kind: "conformal";
             /**
              * Format: double
-             * @description Above 0 and below 1.
+             * @description The false-alarm rate, above 0 and below 1.
              */
             rate: number;
         } | {
@@ -1227,7 +1227,7 @@ export interface operations {
                     "application/json": components["schemas"]["DecodeResponse"];
                 };
             };
-            /** @description No such detector, or one that decodes no points */
+            /** @description No such detector, or it has no decoder */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1236,7 +1236,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The queue is full: try again after Retry-After */
+            /** @description The queue is full; retry after Retry-After */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1245,7 +1245,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request cannot be used */
+            /** @description Invalid request */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -1267,7 +1267,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a report holds */
+            /** @description The data of a report */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1276,7 +1276,7 @@ export interface operations {
                     "application/json": components["schemas"]["ReportData"];
                 };
             };
-            /** @description It is on its way */
+            /** @description The evaluation is running */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1285,7 +1285,7 @@ export interface operations {
                     "application/json": components["schemas"]["EvaluationProgress"];
                 };
             };
-            /** @description There is none */
+            /** @description No evaluation was requested */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1294,7 +1294,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It failed */
+            /** @description The evaluation failed */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1308,7 +1308,7 @@ export interface operations {
     explain: {
         parameters: {
             query?: {
-                /** @description Judge by this threshold instead of the detector's own. */
+                /** @description Threshold to use instead of the detector's own. */
                 threshold?: number;
             };
             header?: never;
@@ -1326,7 +1326,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description At least one image has an explanation */
+            /** @description At least one image was explained */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1335,7 +1335,7 @@ export interface operations {
                     "application/json": components["schemas"]["ExplainResponse"];
                 };
             };
-            /** @description No image has an explanation; each says why */
+            /** @description No image could be explained; each result has the reason */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1344,7 +1344,7 @@ export interface operations {
                     "application/json": components["schemas"]["ExplainResponse"];
                 };
             };
-            /** @description The queue is full: try again after Retry-After */
+            /** @description The queue is full; retry after Retry-After */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1353,7 +1353,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request cannot be used */
+            /** @description Invalid request */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -1397,7 +1397,7 @@ export interface operations {
     score: {
         parameters: {
             query?: {
-                /** @description Judge by this threshold instead of the detector's own. */
+                /** @description Threshold to use instead of the detector's own. */
                 threshold?: number;
             };
             header?: never;
@@ -1415,7 +1415,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description At least one image has a verdict */
+            /** @description At least one image was scored */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1424,7 +1424,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScoreResponse"];
                 };
             };
-            /** @description No image has a verdict; each says why */
+            /** @description No image could be scored; each result has the reason */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1433,7 +1433,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScoreResponse"];
                 };
             };
-            /** @description The queue is full: try again after Retry-After */
+            /** @description The queue is full; retry after Retry-After */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1442,7 +1442,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request cannot be used */
+            /** @description Invalid request */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -1476,7 +1476,7 @@ export interface operations {
                     "application/json": components["schemas"]["ThresholdResponse"];
                 };
             };
-            /** @description The calibration cannot support it */
+            /** @description The calibration does not support the criterion */
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -1525,7 +1525,7 @@ export interface operations {
                     "image/png": components["schemas"]["ImageFile"];
                 };
             };
-            /** @description No such picture */
+            /** @description No such image */
             404: {
                 headers: {
                     [name: string]: unknown;

@@ -1,4 +1,4 @@
-//! What is served, and what another threshold would promise.
+//! The served detectors, and the coverage guarantee ("promise") of other thresholds.
 
 use aberra::calibrate::Criterion;
 use aberra::image::Format;
@@ -12,28 +12,28 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ApiResult, find, parse};
+use super::request::{ApiResult, find, parse_json};
 use crate::detectors::ServedDetector;
 use crate::problem::Problem;
 use crate::state::ServerState;
 
-/// What is served.
+/// The served detectors.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DetectorList {
-    /// The server's version.
+    /// Version of the server.
     aberra_version: String,
     /// In the order in which they were given to the server.
     detectors: Vec<DetectorSummary>,
 }
 
-/// A detector in a list.
+/// Summary of a detector.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DetectorSummary {
-    /// How requests call it.
+    /// Name in the routes.
     name: String,
-    /// Of its file's content; null where it was never saved.
+    /// Hash of the file's content; null if the detector was never saved.
     hash: Option<String>,
-    /// The name of the data set it was made from.
+    /// Name of the data set it was trained on.
     made_from: String,
     /// The scorer that gives its scores.
     scorer: String,
@@ -43,87 +43,87 @@ pub(crate) struct DetectorSummary {
     members: Vec<MemberCard>,
     /// Scores above it are anomalous.
     threshold: f64,
-    /// What the threshold guarantees.
+    /// The coverage guarantee of the threshold.
     promise: PromiseCard,
-    /// Whether there is an evaluation, or one on its way.
+    /// Whether an evaluation exists or is running.
     has_evaluation: bool,
 }
 
-/// A detector, and what can be asked of it.
+/// Details of a detector.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DetectorDetails {
     #[serde(flatten)]
     card: DetectorCard,
-    /// Every scorer that can be asked for.
+    /// Names of all fitted scorers.
     scorers: Vec<String>,
-    /// What each measurement of an image's evidence is, in order.
+    /// Descriptors of the measurements that make up an image's evidence, in order.
     measurements: Vec<Descriptor>,
     /// How the threshold was chosen.
     #[schema(value_type = Object)]
     criterion: serde_json::Value,
-    /// The map value that is white in pictures of maps.
+    /// The map value that is shown as white in images of maps.
     error_scale_max: f64,
-    /// Whether the file holds small pictures of its normals.
+    /// Whether the file contains thumbnails of its normals.
     keeps_thumbnails: bool,
     /// Formats of the images that are taken, by name.
     image_formats: Vec<String>,
     limits: ServerLimits,
 }
 
-/// What this server takes.
+/// Limits on requests to this server.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(crate) struct ServerLimits {
-    /// Bytes of a request's body.
+    /// Maximum size of a request body in bytes.
     max_body_bytes: usize,
-    /// Rows x columns of an image.
+    /// Maximum number of pixels of an image (height x width).
     max_pixels: u64,
-    /// Images in a request.
+    /// Maximum number of images per request.
     max_images: usize,
 }
 
-/// A wish for another threshold.
+/// A criterion for another threshold.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ThresholdRequest {
     criterion: WantedCriterion,
 }
 
-/// How a threshold is to be chosen, from the calibration normals alone.
+/// How the threshold is chosen, from the calibration normals alone.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum WantedCriterion {
-    /// A false-alarm rate with a promise: on average, or with a confidence.
+    /// A guaranteed false-alarm rate (split conformal): on average, or with a confidence.
     Conformal {
-        /// Above 0 and below 1.
+        /// The false-alarm rate, above 0 and below 1.
         rate: f64,
-        /// Above 0 and below 1.
+        /// The confidence, above 0 and below 1; without it the rate holds on average.
         confidence: Option<f64>,
     },
-    /// A percentile of the calibration normals' scores; no promise.
+    /// A percentile of the calibration normals' scores; no guarantee.
     Percentile {
         /// 0 to 100.
         percentile: f64,
     },
-    /// By hand; no promise.
+    /// A fixed value; no guarantee.
     Fixed {
         /// In the units of the score.
         threshold: f64,
     },
 }
 
-/// The threshold that was asked for.
+/// The threshold that the criterion gives.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ThresholdResponse {
-    /// Give it to score or explain as `?threshold=`.
+    /// Pass it to `score` or `explain` as `?threshold=`.
     threshold: f64,
     promise: PromiseCard,
-    /// Groups of calibration normals that it rests on.
+    /// Number of groups of calibration normals behind it.
     calibration_groups: usize,
     #[schema(value_type = Object)]
     criterion: serde_json::Value,
 }
 
-/// Lists the detectors that are served.
+/// Lists the served detectors.
 #[utoipa::path(get, path = "/api/v1/detectors", tag = "aberra", operation_id = "detectors", responses((status = 200, body = DetectorList)))]
 pub(super) async fn list(State(shared): State<ServerState>) -> ApiResult<Json<DetectorList>> {
     let detectors = shared.detectors.iter().map(|served| {
@@ -146,7 +146,7 @@ pub(super) async fn list(State(shared): State<ServerState>) -> ApiResult<Json<De
     Ok(Json(DetectorList { aberra_version, detectors: detectors.collect::<ApiResult<_>>()? }))
 }
 
-/// Says everything there is to know of a detector.
+/// Returns the details of a detector.
 #[utoipa::path(
     get, path = "/api/v1/detectors/{detector}", tag = "aberra", params(("detector" = String, Path)),
     responses(
@@ -177,13 +177,13 @@ pub(super) async fn details(
     }))
 }
 
-/// Says what another threshold would be and promise. Nothing on the server changes.
+/// Computes the threshold for a criterion, and its coverage guarantee. The detector itself does not change.
 #[utoipa::path(
     post, path = "/api/v1/detectors/{detector}/threshold", tag = "aberra", params(("detector" = String, Path)),
     request_body = ThresholdRequest,
     responses(
         (status = 200, body = ThresholdResponse),
-        (status = "4XX", description = "The calibration cannot support it", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", description = "The calibration does not support the criterion", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn threshold(
@@ -192,7 +192,7 @@ pub(super) async fn threshold(
     body: Bytes,
 ) -> ApiResult<Json<ThresholdResponse>> {
     let served = find(&shared, &detector)?;
-    let criterion = match parse::<ThresholdRequest>(&body)?.criterion {
+    let criterion = match parse_json::<ThresholdRequest>(&body)?.criterion {
         WantedCriterion::Conformal { rate, confidence } => Criterion::Conformal { rate, confidence },
         WantedCriterion::Percentile { percentile } => Criterion::Percentile { percentile },
         WantedCriterion::Fixed { threshold } => Criterion::Fixed { threshold },

@@ -1,4 +1,4 @@
-//! The evaluation of a detector, as the report shows it.
+//! The result of a background evaluation, or its progress.
 
 use aberra::wire::ReportData;
 use axum::Json;
@@ -9,38 +9,38 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiResult, find};
+use super::request::{ApiResult, find};
 use crate::detectors::EvaluationState;
 use crate::problem::Problem;
 use crate::state::ServerState;
 
-/// How far an evaluation is.
+/// Progress of an evaluation.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(crate) struct EvaluationProgress {
     state: EvaluationStage,
-    /// Images done.
+    /// Number of images done.
     done: usize,
-    /// Images in all; 0 before it is known.
+    /// Number of images in total; 0 until it is known.
     of: usize,
 }
 
-/// What an evaluation without a result is doing.
+/// The stage of an evaluation that has no result yet.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = EvaluationStage)]
 pub(crate) enum EvaluationStage {
-    /// Scoring and drawing.
+    /// Scoring the images and drawing them for the report.
     Running,
 }
 
-/// Everything that the report shows of an evaluation.
+/// Returns the data of the report on an evaluation, or its progress.
 #[utoipa::path(
     get, path = "/api/v1/detectors/{detector}/evaluation", tag = "aberra", params(("detector" = String, Path)),
     responses(
-        (status = 200, description = "What a report holds", body = ReportData),
-        (status = 202, description = "It is on its way", body = EvaluationProgress),
-        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "It failed", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The data of a report", body = ReportData),
+        (status = 202, description = "The evaluation is running", body = EvaluationProgress),
+        (status = 404, description = "No evaluation was requested", body = Problem, content_type = "application/problem+json"),
+        (status = 500, description = "The evaluation failed", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn evaluation(
@@ -50,7 +50,7 @@ pub(super) async fn evaluation(
     let served = find(&shared, &detector)?;
     match served.evaluation() {
         EvaluationState::None => Err(Problem::not_found("this detector has no evaluation")
-            .with_hint("start the server with --data FOLDER, labelled images by class")),
+            .with_hint("start the server with --data FOLDER, a folder of labelled images by class")),
         EvaluationState::Running { done, of } => {
             Ok((StatusCode::ACCEPTED, Json(EvaluationProgress { state: EvaluationStage::Running, done, of }))
                 .into_response())

@@ -1,4 +1,4 @@
-//! The embedding space that is shown: its directions, and images decoded from points of it.
+//! The embedding space that is shown: statistics of the training normals in it, and decoding of any point.
 
 use aberra::explain::{decode as decode_points, draw_from_prior};
 use aberra::random::{Stream, generator};
@@ -9,76 +9,76 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ApiResult, find, parse};
+use super::request::{ApiResult, find, parse_json};
 use crate::detectors::ServedDetector;
 use crate::problem::Problem;
 use crate::state::ServerState;
 
-/// Latents in a request, at most.
+/// Maximum number of latent vectors per request.
 const MOST_LATENTS: usize = 64;
 
-/// Where the training normals lie in the embedding space that is shown.
+/// Statistics of the training normals in the embedding space that is shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Latent {
     /// The member whose embedding space it is.
     member: String,
-    /// Dimensions.
+    /// Number of dimensions.
     dimensions: usize,
-    /// Whether images can be decoded from points of it.
+    /// Whether points of it can be decoded into images.
     has_decoder: bool,
-    /// Whether points can be drawn from a prior over it.
+    /// Whether there is a prior over it to sample from.
     has_prior: bool,
     /// Mean of the training normals in each dimension.
     mean: Vec<f64>,
     /// Standard deviation of the training normals in each dimension, with n in the denominator.
     standard_deviations: Vec<f64>,
-    /// Principal components, greatest first; none where all normals lie in one place.
+    /// Principal components by descending variance; empty if the embeddings of the training normals do not vary.
     components: Vec<Component>,
-    /// Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
-    /// distribution, or the detector was made before it was kept.
+    /// Mean KL divergence of each dimension over the calibration normals, in nats; empty if the embedding is not a
+    /// distribution, and for detectors of older versions that did not store it.
     kl_per_dimension: Vec<f64>,
 }
 
 /// A principal component of the training normals.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Component {
-    /// Share of the variance, 0 to 1.
+    /// Explained share of the variance, 0 to 1.
     explained: f64,
-    /// Of the training normals along it.
+    /// Standard deviation of the training normals along the component.
     standard_deviation: f64,
-    /// Of length 1.
+    /// Unit vector.
     direction: Vec<f64>,
 }
 
-/// What to decode: points of the embedding space, or draws from the prior.
+/// What to decode: either points of the embedding space or samples of the prior.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecodeRequest {
     /// Points of the embedding space, at most 64.
     latents: Option<Vec<Vec<f32>>>,
-    /// Draws from the prior, where there is one.
+    /// Samples of the prior, if the member has one.
     prior: Option<Prior>,
 }
 
-/// Draws from the prior: the same seed gives the same.
+/// Samples of the prior; the same seed gives the same samples.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prior {
     seed: u64,
-    /// At most 64.
+    /// Number of samples, at most 64.
     count: usize,
 }
 
-/// Images decoded from points.
+/// Decoded points.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DecodeResponse {
-    /// The points that were decoded.
+    /// The latent vectors that were decoded.
     latents: Vec<Vec<f32>>,
-    /// A picture of each, as a `data:` address.
+    /// The decoded image of each, as a `data:` URL.
     pictures: Vec<String>,
 }
 
-/// Where the training normals lie in the embedding space.
+/// Returns statistics of the training normals in the embedding space.
 #[utoipa::path(
     get, path = "/api/v1/detectors/{detector}/latent", tag = "aberra", params(("detector" = String, Path)),
     responses(
@@ -91,7 +91,7 @@ pub(super) async fn latent(
     Path(detector): Path<String>,
 ) -> ApiResult<Json<Latent>> {
     let served = find(&shared, &detector)?;
-    let answer = shared.engine.work(move || {
+    let answer = shared.engine.run_blocking(move || {
         let detector = &served.detector;
         let number = detector.embedding_member().ok_or_else(|| no_space(&served))?;
         let named = &detector.members()[number];
@@ -119,15 +119,15 @@ pub(super) async fn latent(
     Ok(Json(answer.await?))
 }
 
-/// Decodes points of the embedding space, or draws from the prior.
+/// Decodes points of the embedding space or samples of the prior.
 #[utoipa::path(
     post, path = "/api/v1/detectors/{detector}/decode", tag = "aberra", params(("detector" = String, Path)),
     request_body = DecodeRequest,
     responses(
         (status = 200, body = DecodeResponse),
-        (status = 404, description = "No such detector, or one that decodes no points", body = Problem, content_type = "application/problem+json"),
-        (status = "4XX", description = "The request cannot be used", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The queue is full: try again after Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such detector, or it has no decoder", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", description = "Invalid request", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The queue is full; retry after Retry-After", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn decode(
@@ -136,7 +136,7 @@ pub(super) async fn decode(
     body: Bytes,
 ) -> ApiResult<Json<DecodeResponse>> {
     let served = find(&shared, &detector)?;
-    let request: DecodeRequest = parse(&body)?;
+    let request: DecodeRequest = parse_json(&body)?;
     let named = served.embedding_member().ok_or_else(|| no_space(&served))?;
     if named.member.decoder().is_none() {
         return Err(Problem::not_found(format!(
@@ -156,10 +156,10 @@ pub(super) async fn decode(
                 ))
             })?
         }
-        _ => return Err(Problem::bad_request("expected either latents or prior, found both or none")),
+        _ => return Err(Problem::bad_request("expected either latents or prior, found both or neither")),
     };
-    let _room = shared.engine.room()?;
-    let decoded = shared.engine.work(move || {
+    let _place = shared.engine.reserve()?;
+    let decoded = shared.engine.run_blocking(move || {
         let images = decode_points(&served.detector, &latents).map_err(|error| Problem::of(&error))?;
         let format = PictureFormat::of(&served.detector);
         let pictures: aberra::Result<_> = images.iter().map(|image| format.picture(image)).collect();

@@ -1,9 +1,10 @@
-//! The REST interface, `/api/v1`, and its description in OpenAPI.
+//! The REST API, `/api/v1`, and its OpenAPI description.
 
 mod detectors;
 mod evaluation;
 mod latent;
 mod phantoms;
+mod request;
 mod required;
 mod score;
 mod upload;
@@ -11,26 +12,19 @@ mod upload;
 use std::sync::Arc;
 
 use aberra::wire::{Interval, LatentData, PixelData, TrainingData};
-use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::de::DeserializeOwned;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::detectors::ServedDetector;
-use crate::problem::Problem;
 use crate::state::ServerState;
-
-/// What handlers give back.
-type ApiResult<T> = Result<T, Problem>;
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Aberra",
-        description = "Learns what normal looks like and says of every image how abnormal it is. Scores are raw: never \
+        description = "Detects anomalies in images after learning from normal images alone. Scores are raw: never \
                        clamped or rescaled. A number that cannot be computed is null, or an object with the reason; \
                        never 0. Not a medical device."
     ),
@@ -41,7 +35,7 @@ type ApiResult<T> = Result<T, Problem>;
 )]
 struct Description;
 
-/// The routes, and their description.
+/// The routes and their OpenAPI description.
 fn described() -> (Router<ServerState>, utoipa::openapi::OpenApi) {
     let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(detectors::list))
@@ -66,24 +60,8 @@ pub(crate) fn router() -> Router<ServerState> {
     router.route("/api/v1/openapi.json", get(move || async move { Json(description.as_ref().clone()) }))
 }
 
-/// The description as JSON, from which clients are generated.
+/// The OpenAPI description as JSON, from which clients are generated.
 pub fn openapi() -> String {
-    // Serialising to memory fails for maps whose keys are not text alone, and there are none.
+    // Serialising to memory can fail only for maps with keys that are not strings; there are none.
     described().1.to_pretty_json().unwrap_or_default() + "\n"
-}
-
-/// The detector that a request names.
-fn find(State(shared): &State<ServerState>, name: &str) -> ApiResult<Arc<ServedDetector>> {
-    shared.detectors.find(name).cloned().ok_or_else(|| {
-        let names: Vec<&str> = shared.detectors.iter().map(|served| served.name.as_str()).collect();
-        Problem::not_found(format!("expected one of the detectors {}", names.join(", ")))
-    })
-}
-
-/// A request's JSON. It may be nested as deep as serde_json allows (128).
-fn parse<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
-    serde_json::from_slice(body).map_err(|error| {
-        Problem::bad_request(format!("the body is not the JSON that is expected: {error}"))
-            .with_hint("/api/v1/openapi.json says what is")
-    })
 }

@@ -1,4 +1,4 @@
-//! Built-in pictures to try a detector on: drawn, brain-like slices, without and with a lesion.
+//! Built-in sample images to try a detector on: synthetic brain-like slices, with and without a lesion.
 
 use std::sync::OnceLock;
 
@@ -12,14 +12,14 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ApiResult;
+use super::request::ApiResult;
 use super::upload::ImageFile;
 use crate::problem::Problem;
 
-/// Not one that `aberra demo` trains on, unless asked.
+/// Differs from the default seed of `aberra demo`, so that a demo detector was not trained on these images.
 const SEED: u64 = 4_099;
 const SIZE_PX: usize = 128;
-/// Normals and lesions by turns, so that a few of them show both.
+/// Normals and lesions alternate, so that the first few show both.
 const SHOWN: [Option<LesionKind>; 12] = [
     None,
     Some(LesionKind::EnhancingTumour),
@@ -35,24 +35,24 @@ const SHOWN: [Option<LesionKind>; 12] = [
     Some(LesionKind::Metastases),
 ];
 
-/// Pictures to try.
+/// Built-in sample images.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PhantomList {
     images: Vec<PhantomImage>,
 }
 
-/// A picture to try.
+/// A built-in sample image.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PhantomImage {
     id: usize,
     name: String,
-    /// The lesion drawn into it; null for a normal.
+    /// The kind of lesion in it; null for a normal.
     kind: Option<&'static str>,
-    /// Side.
+    /// Width and height.
     size_px: usize,
 }
 
-/// Lists the built-in pictures.
+/// Lists the built-in sample images.
 #[utoipa::path(get, path = "/api/v1/phantoms", operation_id = "phantoms", tag = "aberra", responses((status = 200, body = PhantomList)))]
 pub(super) async fn list() -> Json<PhantomList> {
     let images = SHOWN.iter().enumerate().map(|(id, kind)| {
@@ -63,20 +63,20 @@ pub(super) async fn list() -> Json<PhantomList> {
     Json(PhantomList { images: images.collect() })
 }
 
-/// A built-in picture.
+/// Returns a built-in sample image as a PNG.
 #[utoipa::path(
     get, path = "/api/v1/phantoms/{id}", operation_id = "phantom", tag = "aberra", params(("id" = usize, Path)),
     responses(
         (status = 200, body = ImageFile, content_type = "image/png"),
-        (status = 404, description = "No such picture", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such image", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn picture(Path(id): Path<String>) -> ApiResult<impl IntoResponse> {
     static DRAWN: [OnceLock<Bytes>; SHOWN.len()] = [const { OnceLock::new() }; SHOWN.len()];
     let id: Option<usize> = id.parse().ok();
-    let (id, cell) = id
-        .and_then(|id| Some((id, DRAWN.get(id)?)))
-        .ok_or_else(|| Problem::not_found(format!("expected a picture from 0 to {}", SHOWN.len() - 1)))?;
+    let (id, cell) = id.and_then(|id| Some((id, DRAWN.get(id)?))).ok_or_else(|| {
+        Problem::not_found(format!("expected a sample image from 0 to {}, found another", SHOWN.len() - 1))
+    })?;
     let drawn = tokio::task::spawn_blocking(move || cell.get_or_init(|| draw(id)).clone());
     let png = drawn.await.map_err(|_| Problem::internal())?;
     Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "max-age=3600")], png))
@@ -88,6 +88,6 @@ fn draw(id: usize) -> Bytes {
         Some(kind) => lesion_slice(SEED, id as u64, SIZE_PX, kind),
     };
     let grey: Vec<u8> = pixels.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
-    // A square of its own length always has a PNG.
+    // Encoding cannot fail: the length matches the width and height.
     encode_png(&grey, size_px, size_px, Color::Grey).unwrap_or_default().into()
 }

@@ -1,13 +1,13 @@
-//! Which fields the description calls required. An answer holds every field, with null where there is nothing to say; the
-//! derived description calls every field optional that may be null, and clients would have to reckon with three cases.
+//! Marks fields as required in the OpenAPI description. A response contains every field, null if it has no value; the
+//! derived description marks every nullable field as optional, so clients would have to handle three cases.
 
 use utoipa::openapi::schema::ArrayItems;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
-/// Requests, in which a field that may be null may be left out.
+/// Request types, in which a nullable field is optional.
 const REQUESTS: [&str; 3] = ["DecodeRequest", "ThresholdRequest", "WantedCriterion"];
 
-/// Makes every field of an answer required.
+/// Marks every field of a response as required.
 pub(super) fn require_fields_of_answers(description: &mut OpenApi) {
     let schemas = description.components.iter_mut().flat_map(|components| &mut components.schemas);
     for (_, schema) in schemas.filter(|(name, _)| !REQUESTS.contains(&name.as_str())) {

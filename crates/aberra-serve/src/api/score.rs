@@ -1,4 +1,4 @@
-//! `score` and `explain`: verdicts on images, and what they rest on.
+//! `score` and `explain`: verdicts on images, and the evidence behind them.
 
 use std::sync::Arc;
 
@@ -15,61 +15,61 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::request::{ApiResult, find};
 use super::upload::{ImageFile, ImageForm, Upload, uploads};
-use super::{ApiResult, find};
 use crate::detectors::ServedDetector;
 use crate::engine::ImageSource;
 use crate::problem::{ImageProblem, Problem};
 use crate::state::ServerState;
 
-/// What may be asked along with images.
+/// Query parameters of `score` and `explain`.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ScoreQuery {
-    /// Judge by this threshold instead of the detector's own.
+    /// Threshold to use instead of the detector's own.
     threshold: Option<f64>,
 }
 
 /// Verdicts on images.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ScoreResponse {
-    /// The detector's name.
+    /// Name of the detector.
     detector: String,
-    /// The hash of its file's content.
+    /// Hash of the detector file's content.
     hash: String,
-    /// Scores above it are anomalous; an equal score is normal.
+    /// Scores above the threshold are anomalous; an equal score is normal.
     threshold: f64,
-    /// One for each image, in the order in which they were sent.
+    /// One result per image, in the order in which the images were sent.
     images: Vec<ScoreResult>,
 }
 
-/// What became of one image: a verdict, or why there is none.
+/// Result for one image: a verdict or an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ScoreResult {
-    /// The file's name, as the client sent it.
+    /// The file name as sent by the client.
     name: Option<String>,
     error: Option<ImageProblem>,
     verdict: Option<VerdictCard>,
 }
 
-/// Explanations of verdicts.
+/// Explanations of images.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExplainResponse {
-    /// The detector's name.
+    /// Name of the detector.
     detector: String,
-    /// The hash of its file's content.
+    /// Hash of the detector file's content.
     hash: String,
-    /// Scores above it are anomalous; an equal score is normal.
+    /// Scores above the threshold are anomalous; an equal score is normal.
     threshold: f64,
-    /// One for each image, in the order in which they were sent.
+    /// One result per image, in the order in which the images were sent.
     images: Vec<ExplainResult>,
 }
 
-/// What became of one image: its explanation, or why there is none.
+/// Result for one image: an explanation or an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExplainResult {
-    /// The file's name, as the client sent it.
+    /// The file name as sent by the client.
     name: Option<String>,
     error: Option<ImageProblem>,
     explanation: Option<Explanation>,
@@ -77,30 +77,30 @@ pub(crate) struct ExplainResult {
 
 type Queried = Result<Query<ScoreQuery>, QueryRejection>;
 
-/// Scores one image (the body as it is) or several (a form).
+/// Scores one image (as the body) or several (as a form).
 #[utoipa::path(
     post, path = "/api/v1/detectors/{detector}/score", tag = "aberra", params(("detector" = String, Path), ScoreQuery),
     request_body(content(
         (ImageFile = "application/octet-stream"), (ImageFile = "image/*"), (ImageForm = "multipart/form-data")
     ), description = "An encoded image, or a form whose files are images, of the formats that the detector's `image_formats` names, by content."),
     responses(
-        (status = 200, description = "At least one image has a verdict", body = ScoreResponse),
-        (status = 422, description = "No image has a verdict; each says why", body = ScoreResponse),
-        (status = "4XX", description = "The request cannot be used", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The queue is full: try again after Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "At least one image was scored", body = ScoreResponse),
+        (status = 422, description = "No image could be scored; each result has the reason", body = ScoreResponse),
+        (status = "4XX", description = "Invalid request", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The queue is full; retry after Retry-After", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn score(
     shared: State<ServerState>,
     Path(detector): Path<String>,
-    asked: Queried,
+    query: Queried,
     headers: HeaderMap,
     body: Bytes,
 ) -> ApiResult<(StatusCode, Json<ScoreResponse>)> {
     let served = find(&shared, &detector)?;
-    let threshold = threshold(&served, asked)?;
-    let judged = judge(&shared, &served, &headers, body, Want::MAP).await?;
-    let images: Vec<ScoreResult> = judged
+    let threshold = threshold(&served, query)?;
+    let scored = score_uploads(&shared, &served, &headers, body, Want::MAP).await?;
+    let images: Vec<ScoreResult> = scored
         .into_iter()
         .map(|(name, verdict)| match verdict.map(|verdict| card(&served, &verdict, threshold)) {
             Ok(verdict) => ScoreResult { name, error: None, verdict: Some(verdict) },
@@ -112,32 +112,32 @@ pub(super) async fn score(
     Ok((status, Json(ScoreResponse { detector, hash, threshold, images })))
 }
 
-/// Explains one image (the body as it is) or several (a form): verdict, evidence, pictures, nearest normals.
+/// Explains the scores of one image (as the body) or several (as a form).
 #[utoipa::path(
     post, path = "/api/v1/detectors/{detector}/explain", tag = "aberra", params(("detector" = String, Path), ScoreQuery),
     request_body(content(
         (ImageFile = "application/octet-stream"), (ImageFile = "image/*"), (ImageForm = "multipart/form-data")
     ), description = "As for score."),
     responses(
-        (status = 200, description = "At least one image has an explanation", body = ExplainResponse),
-        (status = 422, description = "No image has an explanation; each says why", body = ExplainResponse),
-        (status = "4XX", description = "The request cannot be used", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The queue is full: try again after Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "At least one image was explained", body = ExplainResponse),
+        (status = 422, description = "No image could be explained; each result has the reason", body = ExplainResponse),
+        (status = "4XX", description = "Invalid request", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The queue is full; retry after Retry-After", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn explain(
     shared: State<ServerState>,
     Path(detector): Path<String>,
-    asked: Queried,
+    query: Queried,
     headers: HeaderMap,
     body: Bytes,
 ) -> ApiResult<(StatusCode, Json<ExplainResponse>)> {
     let served = find(&shared, &detector)?;
-    let threshold = threshold(&served, asked)?;
-    let judged = judge(&shared, &served, &headers, body, Want::ALL).await?;
+    let threshold = threshold(&served, query)?;
+    let scored = score_uploads(&shared, &served, &headers, body, Want::ALL).await?;
     let explaining = served.clone();
-    let images = shared.engine.work(move || {
-        let images = judged.into_iter().map(|(name, verdict)| {
+    let images = shared.engine.run_blocking(move || {
+        let images = scored.into_iter().map(|(name, verdict)| {
             match verdict.and_then(|verdict| {
                 explanation(&explaining, verdict, threshold).map_err(|error| ImageProblem::of(&error))
             }) {
@@ -157,9 +157,9 @@ fn status(any: bool) -> StatusCode {
     if any { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
 }
 
-fn threshold(served: &ServedDetector, asked: Queried) -> ApiResult<f64> {
-    let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
-    match asked.threshold {
+fn threshold(served: &ServedDetector, query: Queried) -> ApiResult<f64> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    match query.threshold {
         None => Ok(served.detector.calibration().threshold),
         Some(threshold) if threshold.is_finite() => Ok(threshold),
         Some(threshold) => {
@@ -168,19 +168,20 @@ fn threshold(served: &ServedDetector, asked: Queried) -> ApiResult<f64> {
     }
 }
 
-type Judged = (Option<String>, Result<Verdict, ImageProblem>);
+/// The client's file name, and the verdict.
+type ScoredUpload = (Option<String>, Result<Verdict, ImageProblem>);
 
-async fn judge(
+async fn score_uploads(
     shared: &ServerState,
     served: &Arc<ServedDetector>,
     headers: &HeaderMap,
     body: Bytes,
     want: Want,
-) -> ApiResult<Vec<Judged>> {
+) -> ApiResult<Vec<ScoredUpload>> {
     let uploads = uploads(headers, body, &shared.limits).await?;
     let (names, images): (Vec<_>, Vec<_>) =
         uploads.into_iter().map(|Upload { name, bytes }| (name, ImageSource::Encoded(bytes))).unzip();
-    let verdicts = shared.engine.judge(served, images, want).await?;
+    let verdicts = shared.engine.score(served, images, want).await?;
     Ok(names.into_iter().zip(verdicts).collect())
 }
 

@@ -1,11 +1,11 @@
-//! Images in a request's body: one as it is, or several as the parts of a form.
+//! Images in a request body: a single image as the body itself, or several as parts of a form.
 
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use multer::{Constraints, Multipart, SizeLimit};
 use utoipa::ToSchema;
 
-use super::ApiResult;
+use super::request::ApiResult;
 use crate::options::ServeLimits;
 use crate::problem::Problem;
 
@@ -14,32 +14,32 @@ use crate::problem::Problem;
 #[schema(value_type = String, format = Binary)]
 pub(crate) struct ImageFile(#[expect(dead_code, reason = "describes a body")] Vec<u8>);
 
-/// A form whose files are images, whatever its fields are called.
+/// A form whose files are images; field names do not matter.
 #[derive(ToSchema)]
 pub(crate) struct ImageForm {
     #[expect(dead_code, reason = "describes a body")]
     image: Vec<ImageFile>,
 }
 
-/// An image as it was sent.
+/// An uploaded image.
 pub(super) struct Upload {
-    /// What the client calls it; never used as a path, never logged.
+    /// The file name given by the client; never used as a path, never logged.
     pub(super) name: Option<String>,
-    /// An encoded image, if all is well.
+    /// The content, supposedly an encoded image.
     pub(super) bytes: Bytes,
 }
 
-/// Parts of a form that hold no image and are passed over, at most.
+/// Maximum number of form parts that are no image and are ignored.
 const OTHER_PARTS: usize = 64;
 
-/// The images of a body, in order: at least one, at most as many as the limits allow.
+/// Extracts the images of a body in order: at least one, and at most as many as the limits allow.
 pub(super) async fn uploads(
     headers: &HeaderMap,
     body: Bytes,
     limits: &ServeLimits,
 ) -> ApiResult<Vec<Upload>> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    // What is no form is an image, whatever it calls itself: curl calls every body a form's.
+    // Whatever is not multipart is an image, even with a Content-Type of a form: curl sends that with every body.
     if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/") {
         return match body.is_empty() {
             true => Err(none("an empty body")),
@@ -58,7 +58,7 @@ async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult
     let damaged = |error: multer::Error| Problem::bad_request(format!("the form cannot be read: {error}"));
     let (mut uploads, mut others) = (Vec::new(), 0);
     while let Some(field) = form.next_field().await.map_err(damaged)? {
-        // A part without a file's name is a form's plain value, unless it says that it is an image.
+        // A part without a file name is a plain form value, unless its type says that it is an image.
         let is_image = field.file_name().is_some()
             || field
                 .content_type()
@@ -67,17 +67,17 @@ async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult
             others += 1;
             if others > OTHER_PARTS {
                 return Err(Problem::too_large(format!(
-                    "expected at most {OTHER_PARTS} parts that are no image"
+                    "expected at most {OTHER_PARTS} form parts without an image, found more"
                 )));
             }
             continue;
         }
         if uploads.len() == limits.images {
             return Err(Problem::too_large(format!(
-                "expected at most {} images in a request",
+                "expected at most {} images in a request, found more",
                 limits.images
             ))
-            .with_hint("send the rest in requests of their own"));
+            .with_hint("send the other images in further requests"));
         }
         let name = field.file_name().map(str::to_owned).filter(|name| !name.is_empty());
         uploads.push(Upload { name, bytes: field.bytes().await.map_err(damaged)? });

@@ -1,5 +1,5 @@
-//! Bodies of requests: held whole before a handler sees them, within bounds of size (as sent and after decompression),
-//! of time, and of what all requests together may hold.
+//! Middleware that buffers request bodies before handlers see them, with limits on their size (as sent and after
+//! decompression), on time, and on the memory of all bodies together.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ use crate::options::ServeLimits;
 use crate::problem::Problem;
 use crate::problem::oip::is_grpc;
 
-/// What bodies may take.
+/// The limits on bodies, and the memory that is left for them.
 #[derive(Clone)]
 pub(super) struct BodyBudget {
     limits: ServeLimits,
@@ -32,10 +32,10 @@ pub(super) struct BodyBudget {
     held: Arc<Semaphore>,
 }
 
-/// Bytes that are held, until dropped.
+/// A buffered body. Dropping it returns its memory to the budget.
 struct HeldBody {
     bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    _budget: Option<OwnedSemaphorePermit>,
 }
 
 impl BodyBudget {
@@ -43,66 +43,73 @@ impl BodyBudget {
         Self { limits, engine, held: Arc::new(Semaphore::new(limits.held_bytes)) }
     }
 
-    /// Takes `more` bytes of what all bodies may hold.
-    fn hold(&self, room: &mut Option<OwnedSemaphorePermit>, more: usize) -> Result<(), Problem> {
+    /// Takes `more` bytes from the memory budget of all bodies.
+    fn reserve(&self, held: &mut Option<OwnedSemaphorePermit>, more: usize) -> Result<(), Problem> {
         let more = u32::try_from(more).map_err(|_| self.too_large())?;
         let taken = self.held.clone().try_acquire_many_owned(more).map_err(|_| Problem::busy())?;
-        match room {
-            Some(room) => room.merge(taken),
-            None => *room = Some(taken),
+        match held {
+            Some(held) => held.merge(taken),
+            None => *held = Some(taken),
         }
         Ok(())
     }
 
     fn too_large(&self) -> Problem {
-        Problem::too_large(format!("expected a body of at most {} bytes", self.limits.body_bytes))
-            .with_hint("send fewer or smaller images, or start the server with a larger --max-body-bytes")
+        Problem::too_large(format!(
+            "expected a body of at most {} bytes, found a larger one",
+            self.limits.body_bytes
+        ))
+        .with_hint("send fewer or smaller images, or start the server with a larger --max-body-bytes")
     }
 
     async fn read(&self, mut body: Body) -> Result<HeldBody, Problem> {
-        let mut room = None;
+        let mut held = None;
         let mut read = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| Problem::bad_request("the body ended before it was whole"))?;
+            let frame = frame.map_err(|_| Problem::bad_request("the body ended early"))?;
             let Ok(data) = frame.into_data() else { continue };
             if read.len() + data.len() > self.limits.body_bytes {
                 return Err(self.too_large());
             }
-            self.hold(&mut room, data.len())?;
+            self.reserve(&mut held, data.len())?;
             read.extend_from_slice(&data);
         }
-        Ok(HeldBody { bytes: read.freeze(), _room: room })
+        Ok(HeldBody { bytes: read.freeze(), _budget: held })
     }
 
-    /// Decompresses a chunk at a time, so that a small body cannot take more than its bound.
+    /// Decompresses chunk by chunk, so that a decompression bomb is stopped at the limit.
     fn decompress(&self, sent: &[u8], encoding: Encoding) -> Result<HeldBody, Problem> {
         let mut reader: Box<dyn Read + '_> = match encoding {
             Encoding::Gzip => Box::new(MultiGzDecoder::new(sent)),
             Encoding::Deflate => Box::new(ZlibDecoder::new(sent)),
         };
-        let (mut room, mut read, mut chunk) = (None, Vec::new(), vec![0; 64 << 10]);
+        let (mut held, mut read, mut chunk) = (None, Vec::new(), vec![0; 64 << 10]);
         loop {
             let count = reader.read(&mut chunk).map_err(|error| {
                 Problem::bad_request(format!(
-                    "the body does not decompress as its Content-Encoding says: {error}"
+                    "the body cannot be decompressed as Content-Encoding says: {error}"
                 ))
             })?;
             if count == 0 {
-                return Ok(HeldBody { bytes: read.into(), _room: room });
+                return Ok(HeldBody { bytes: read.into(), _budget: held });
             }
             if read.len() + count > self.limits.body_bytes {
                 return Err(self.too_large());
             }
-            self.hold(&mut room, count)?;
+            self.reserve(&mut held, count)?;
             read.extend_from_slice(&chunk[..count]);
         }
     }
 
-    async fn whole(&self, body: Body, headers: &HeaderMap) -> Result<HeldBody, Problem> {
+    /// Reads and decompresses a body within the time limit.
+    async fn buffer(&self, body: Body, headers: &HeaderMap) -> Result<HeldBody, Problem> {
         let encoding = Encoding::of(headers)?;
         let sent = timeout(self.limits.body_time, self.read(body)).await.map_err(|_| {
             let seconds = self.limits.body_time.as_secs();
-            Problem::new(StatusCode::REQUEST_TIMEOUT, format!("expected the whole body within {seconds} s"))
+            Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("expected the whole body within {seconds} s, found it incomplete"),
+            )
         })??;
         let Some(encoding) = encoding else { return Ok(sent) };
         let bodies = self.clone();
@@ -111,19 +118,21 @@ impl BodyBudget {
     }
 }
 
-/// Room for what a stream has sent: whoever answers it lets it go.
+/// The memory of messages that a gRPC stream has sent and that are not yet answered. A request extension, released
+/// by the handler that answers the messages.
 #[derive(Clone, Default)]
 pub(crate) struct UnansweredBytes(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 impl UnansweredBytes {
-    /// Everything that was sent is answered.
-    pub(crate) fn let_go(&self) {
+    /// Returns the memory to the budget: everything that was sent is answered.
+    pub(crate) fn release(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
 impl BodyBudget {
-    /// The same request, whose frames take room as they arrive. Its extension [`UnansweredBytes`] gives it back.
+    /// Meters a stream: its frames take memory from the budget as they arrive, and the extension [`UnansweredBytes`]
+    /// returns it.
     fn metered(&self, request: Request) -> Request {
         let (mut parts, body) = request.into_parts();
         let unanswered = UnansweredBytes::default();
@@ -131,8 +140,8 @@ impl BodyBudget {
         let bodies = self.clone();
         let body = body.into_data_stream().map(move |data| {
             let data = data?;
-            let mut room = unanswered.0.lock().unwrap_or_else(PoisonError::into_inner);
-            bodies.hold(&mut room, data.len()).map_err(|problem| Status::unavailable(problem.detail))?;
+            let mut held = unanswered.0.lock().unwrap_or_else(PoisonError::into_inner);
+            bodies.reserve(&mut held, data.len()).map_err(|problem| Status::unavailable(problem.detail))?;
             Ok::<Bytes, axum::BoxError>(data)
         });
         Request::from_parts(parts, Body::from_stream(body))
@@ -160,9 +169,13 @@ impl Encoding {
     }
 }
 
-/// Holds a request's body whole and answers within the bound of time. Of a stream of gRPC, which has no end that one could
-/// wait for, what was sent and not yet answered is held.
-pub(super) async fn hold(State(bodies): State<BodyBudget>, request: Request, next: Next) -> Response {
+/// Buffers the request's body, and limits the time until the response. A gRPC stream has no end to wait for, so only
+/// its unanswered messages count towards the memory budget.
+pub(super) async fn buffer_bodies(
+    State(bodies): State<BodyBudget>,
+    request: Request,
+    next: Next,
+) -> Response {
     let limit = bodies.limits.request_time;
     if is_grpc(request.headers()) && request.uri().path().ends_with("/ModelStreamInfer") {
         return within(limit, next.run(bodies.metered(request))).await;
@@ -173,12 +186,12 @@ pub(super) async fn hold(State(bodies): State<BodyBudget>, request: Request, nex
         return bodies.too_large().into_response();
     }
     let held = if expected.exact() == Some(0) {
-        Ok(HeldBody { bytes: Bytes::new(), _room: None })
-    } else if bodies.engine.refuses() {
-        // Before its body is read: there would be no room for what it brings.
+        Ok(HeldBody { bytes: Bytes::new(), _budget: None })
+    } else if bodies.engine.is_full() {
+        // Reject before reading the body: there would be no place in the queue for its images.
         Err(Problem::busy())
     } else {
-        bodies.whole(body, &parts.headers).await
+        bodies.buffer(body, &parts.headers).await
     };
     let held = match held {
         Ok(held) => held,
@@ -192,7 +205,10 @@ pub(super) async fn hold(State(bodies): State<BodyBudget>, request: Request, nex
 
 async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
     timeout(limit, answer).await.unwrap_or_else(|_| {
-        Problem::new(StatusCode::GATEWAY_TIMEOUT, format!("no answer within {} s", limit.as_secs()))
-            .into_response()
+        Problem::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            format!("expected a response within {} s, found none", limit.as_secs()),
+        )
+        .into_response()
     })
 }

@@ -1,4 +1,4 @@
-//! A bound on connections: beyond it, a new one is closed at once.
+//! A limit on concurrent connections: further ones are closed at once.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Layer;
 
-/// Accepts connections while there is room. What is accepted holds its place until it ends.
+/// Accepts connections up to a limit. Each accepted connection holds a permit until it ends.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionLimit(Arc<Semaphore>);
 
@@ -23,15 +23,15 @@ impl ConnectionLimit {
 
 impl<S> Accept<TcpStream, S> for ConnectionLimit {
     type Stream = TcpStream;
-    // The service lives as long as its connection, and the place with it.
+    // The service, and with it the permit, lives as long as its connection.
     type Service = AddExtension<S, Arc<OwnedSemaphorePermit>>;
     type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let place = self.0.clone().try_acquire_owned();
-        let accepted = place.map_err(|_| io::Error::other("too many connections")).and_then(|place| {
+        let permit = self.0.clone().try_acquire_owned();
+        let accepted = permit.map_err(|_| io::Error::other("too many connections")).and_then(|permit| {
             stream.set_nodelay(true)?;
-            Ok((stream, Extension(Arc::new(place)).layer(service)))
+            Ok((stream, Extension(Arc::new(permit)).layer(service)))
         });
         ready(accepted)
     }

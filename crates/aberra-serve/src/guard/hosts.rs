@@ -1,18 +1,18 @@
-//! Whom a request may address, and from where: against DNS rebinding, and against pages of other sites.
+//! Checks of `Host` and `Origin`, against DNS rebinding and cross-site requests.
 //!
-//! A page that a browser got from elsewhere can reach a server on this machine once its own name resolves to this
-//! address. Its name is then in `Host`: only IP addresses, which no name server can give to another, `localhost` and
-//! names that the operator gave are answered.
+//! In DNS rebinding, a page of another site reaches a server on this machine by letting its own domain resolve to the
+//! server's address. That domain is then in `Host`, so only IP addresses, `localhost` and names given by the operator
+//! are accepted.
 
 use std::net::IpAddr;
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 
-/// Whether a request addresses this server by a name that is its own, and comes from no page but its own; else what to
-/// answer.
+/// Checks that `Host` is one of this server's names and that `Origin`, if present, is this server; otherwise returns
+/// the reason for rejection.
 pub(super) fn check(uri: &Uri, headers: &HeaderMap, allowed: &[String]) -> Result<(), &'static str> {
-    // HTTP/2 has it in the address, HTTP/1 in a header; more than one header is somebody's trick.
+    // HTTP/2 has the host in the URI, HTTP/1 in a header. Several `Host` headers are an attack.
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (uri.authority(), hosts.next(), hosts.next()) {
         (Some(authority), None, _) => Some(authority.clone()),
@@ -25,7 +25,9 @@ pub(super) fn check(uri: &Uri, headers: &HeaderMap, allowed: &[String]) -> Resul
         _ => None,
     };
     let Some(host) = host.filter(|host| is_own(host, allowed)) else {
-        return Err("expected a Host that is an IP address, localhost or a name given with --allow-host");
+        return Err(
+            "expected an IP address, localhost or a name given with --allow-host in Host, found another name",
+        );
     };
     let own_origin = |origin: &str| {
         let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
@@ -33,7 +35,7 @@ pub(super) fn check(uri: &Uri, headers: &HeaderMap, allowed: &[String]) -> Resul
     };
     match headers.get(header::ORIGIN) {
         Some(origin) if !origin.to_str().is_ok_and(own_origin) => {
-            Err("expected a request from this server's own pages or from a program, found another Origin")
+            Err("expected this server or nothing in Origin, found another site")
         }
         _ => Ok(()),
     }

@@ -1,13 +1,13 @@
-//! The API key: read once, compared in constant time, never logged.
+//! API-key authentication. The key is compared in constant time and never logged.
 
 use axum::http::{HeaderMap, header};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-/// The shortest key that is taken.
+/// Minimum length of an API key.
 pub(crate) const SHORTEST_KEY: usize = 16;
 
-/// Whether a request brings the key: as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+/// Whether a request carries the key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 pub(super) fn is_right(headers: &HeaderMap, key: &SecretString) -> bool {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, rest) = value.as_bytes().split_at_checked("Bearer ".len())?;
@@ -17,7 +17,7 @@ pub(super) fn is_right(headers: &HeaderMap, key: &SecretString) -> bool {
     given.is_some_and(|given| given.ct_eq(key.expose_secret().as_bytes()).into())
 }
 
-/// What needs no key: the app's own files, which hold no data, and the probes.
+/// Whether a path needs no key: the web app's static files, which contain no data, and the health probes.
 pub(super) fn is_open(path: &str) -> bool {
     path == "/" || path.starts_with("/assets/") || path == "/v2/health/live" || path == "/v2/health/ready"
 }

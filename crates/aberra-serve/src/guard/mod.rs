@@ -1,4 +1,5 @@
-//! What stands before every handler: who may ask, how much, how long; and what every answer carries.
+//! Middleware in front of every handler: access control, limits on body size and time, panic isolation, compression,
+//! security headers, metrics and request logs.
 
 mod body;
 mod connections;
@@ -28,14 +29,14 @@ use crate::problem::Problem;
 use crate::problem::oip::translate_problems;
 use crate::state::ServerState;
 
-/// Everything a page may do: nothing but use this server's own files. The hash is that of an empty text: the 3-D plot adds an
-/// empty element for styles, and fills it by script.
+/// Allows pages nothing but this server's own files. The hash is that of the empty string: the 3-D plot inserts an
+/// empty style element and fills it by script.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
     style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data: blob:; \
     connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// On every answer.
+/// Security headers of every response.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -45,31 +46,31 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// Answers below this many bytes are not worth compressing.
+/// Responses with fewer bytes are not compressed.
 const SMALL: u64 = 1024;
 
-/// Who may ask.
+/// Who may send requests.
 #[derive(Clone)]
 struct AccessPolicy {
     hosts: Arc<[String]>,
     key: Option<SecretString>,
 }
 
-/// Puts the guard before every route of `router`.
+/// Wraps every route of `router` in the middleware; the layer added last runs first.
 pub(crate) fn guarded(router: Router, shared: &ServerState, options: &ServeOptions) -> Router {
-    let door = AccessPolicy { hosts: options.hosts.clone().into(), key: options.api_key.clone() };
+    let policy = AccessPolicy { hosts: options.hosts.clone().into(), key: options.api_key.clone() };
     let bodies = body::BodyBudget::new(options.limits, shared.engine.clone());
     router
         .layer(from_fn(catch_panics))
-        .layer(from_fn_with_state(bodies, body::hold))
-        .layer(from_fn_with_state(door, admit))
+        .layer(from_fn_with_state(bodies, body::buffer_bodies))
+        .layer(from_fn_with_state(policy, admit))
         .layer(from_fn(translate_problems))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(SMALL))))
         .layer(from_fn_with_state(shared.metrics.clone(), record))
 }
 
-/// Counts and logs an answer; its route is a pattern, so that neither holds what a client wrote. Adds the headers that
-/// every answer carries.
+/// Records and logs each response, and adds the security headers. The route is recorded as its pattern, so that neither
+/// metrics nor logs contain text from clients.
 async fn record(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
@@ -77,7 +78,7 @@ async fn record(State(metrics): State<Metrics>, request: Request, next: Next) ->
     let route = route.unwrap_or_else(|| "none".to_owned());
     let mut response = next.run(request).await;
     let (status, took) = (response.status(), started.elapsed());
-    metrics.answered(&route, status.as_u16(), took);
+    metrics.record_request(&route, status.as_u16(), took);
     let milliseconds = took.as_secs_f64() * 1e3;
     tracing::info!(method = named(&method), route, status = status.as_u16(), milliseconds, "answered");
     for (name, value) in HEADERS {
@@ -86,7 +87,7 @@ async fn record(State(metrics): State<Metrics>, request: Request, next: Next) ->
     response
 }
 
-/// A method by its name, where it has one: the rest is what a client wrote.
+/// The name of a standard method; anything else is text from the client and recorded as `other`.
 fn named(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -100,26 +101,26 @@ fn named(method: &Method) -> &'static str {
     }
 }
 
-/// Turns away who may not ask.
-async fn admit(State(door): State<AccessPolicy>, request: Request, next: Next) -> Response {
-    if let Err(why) = hosts::check(request.uri(), request.headers(), &door.hosts) {
+/// Rejects requests with a wrong host or origin, or without the API key.
+async fn admit(State(policy): State<AccessPolicy>, request: Request, next: Next) -> Response {
+    if let Err(why) = hosts::check(request.uri(), request.headers(), &policy.hosts) {
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
     }
     let is_right = |key| key::is_open(request.uri().path()) || key::is_right(request.headers(), key);
-    if !door.key.as_ref().is_none_or(is_right) {
-        return Problem::new(StatusCode::UNAUTHORIZED, "expected the API key, found none or another")
+    if !policy.key.as_ref().is_none_or(is_right) {
+        return Problem::new(StatusCode::UNAUTHORIZED, "expected the API key, found none or a wrong one")
             .with_hint("send it as `Authorization: Bearer KEY`")
             .into_response();
     }
     next.run(request).await
 }
 
-/// A handler that panics fails alone.
+/// Turns a panic in a handler into status 500 for its request alone.
 async fn catch_panics(request: Request, next: Next) -> Response {
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
-            tracing::error!("a handler panicked");
+            tracing::error!("a request handler panicked");
             Problem::internal().into_response()
         }
     }

@@ -1,8 +1,8 @@
-//! Reads the messages of gRPC, but none that would take far more memory than it is long.
+//! A gRPC codec that rejects messages whose decoded form would need far more memory than their encoding.
 //!
-//! A message may hold hundreds of millions of empty tensors or strings, of two bytes each, that become hundreds of bytes
-//! each once they are read. So what `ModelInferRequest` would become is counted
-//! first; the other messages hold no lists.
+//! A message can hold hundreds of millions of empty tensors or strings of two bytes each, which take hundreds of bytes
+//! each once decoded. So the records of a `ModelInferRequest` are counted before it is decoded; the other request
+//! messages have no lists.
 
 use std::marker::PhantomData;
 
@@ -12,7 +12,7 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
-/// Writes `T` and reads `U`.
+/// Encodes `T` and decodes `U`.
 #[derive(Debug)]
 pub(super) struct BoundedCodec<T, U>(PhantomData<(T, U)>);
 
@@ -37,7 +37,7 @@ impl<T: Message + Send + 'static, U: Message + Default + Send + 'static> Codec f
     }
 }
 
-/// Reads `U`.
+/// Decodes `U` if it is within the limits.
 #[derive(Debug)]
 pub(super) struct BoundedDecoder<U>(PhantomData<U>);
 
@@ -52,7 +52,7 @@ impl<U: Message + Default> Decoder for BoundedDecoder<U> {
                 "expected a message of at most 4096 tensors, parameters and elements, or numbers in packed form, found more",
             ));
         }
-        // A client's fault, which is not this server's: not `internal`.
+        // The client's error, so not `internal`.
         U::decode(message).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))
     }
 
@@ -61,24 +61,25 @@ impl<U: Message + Default> Decoder for BoundedDecoder<U> {
     }
 }
 
-/// Tensors, parameters and elements that are not packed numbers, all together.
+/// Maximum number of records: tensors, parameters, and elements that are not packed numbers.
 const MOST_RECORDS: usize = 4096;
-/// Bytes of packed integers of 8 bytes each that may be one byte long: shapes, and what no input is made of.
+/// Maximum bytes of packed integers that grow when decoded (one byte may become eight): shapes, and types that no input
+/// has.
 const MOST_WIDE_BYTES: usize = 64 << 10;
 
-/// Whether a message takes no more than a few times its length once it is read.
+/// Whether a message, once decoded, takes no more than a few times its encoded length.
 pub(super) fn fits(message: &Bytes) -> bool {
     let mut count = RecordBudget { records: MOST_RECORDS, wide: MOST_WIDE_BYTES };
     count.walk(message, MessageKind::Request).is_some()
 }
 
-/// What is still allowed.
+/// The records and bytes that a message may still have.
 struct RecordBudget {
     records: usize,
     wide: usize,
 }
 
-/// Which message it is whose fields are counted.
+/// The message type whose fields are counted.
 #[derive(Clone, Copy)]
 enum MessageKind {
     Request,
@@ -89,7 +90,7 @@ enum MessageKind {
 }
 
 impl MessageKind {
-    /// What a field of bytes holds.
+    /// The message type of a length-delimited field.
     fn inner(self, field: u64) -> Option<Self> {
         match (self, field) {
             (Self::Request, 5) => Some(Self::Input),
@@ -101,14 +102,14 @@ impl MessageKind {
         }
     }
 
-    /// Whether a field of bytes holds integers that are longer once they are read.
+    /// Whether a length-delimited field holds packed integers that grow when decoded.
     fn is_wide(self, field: u64) -> bool {
         matches!((self, field), (Self::Input, 3) | (Self::Contents, 2 | 3 | 5))
     }
 }
 
 impl RecordBudget {
-    /// Counts the fields of a message; `None` where there are too many, or where it is no message.
+    /// Counts the fields of a message; `None` if there are too many or the encoding is invalid.
     fn walk(&mut self, mut message: &[u8], level: MessageKind) -> Option<()> {
         while !message.is_empty() {
             self.records = self.records.checked_sub(1)?;

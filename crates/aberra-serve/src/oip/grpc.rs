@@ -1,4 +1,4 @@
-//! The protocol over gRPC, on the same port as everything else.
+//! The protocol over gRPC, on the same port as HTTP.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use super::generated::model_infer_request::{InferInputTensor, InferRequestedOutp
 use super::generated::model_infer_response::InferOutputTensor;
 use super::generated::*;
 use super::infer::{
-    InferRequest, Parameter, Parameters, afterwards, beside, check_is_sent, default_outputs, infer, output,
-    threshold,
+    InferRequest, Parameter, Parameters, check_is_sent, default_outputs, infer, offload_input,
+    offload_output, output, threshold,
 };
 use super::model::{self, Output, VERSION};
 use super::tensors::{Datatype, Tensor, Values, shape};
@@ -33,13 +33,13 @@ use crate::problem::Problem;
 use crate::problem::oip::{status, text, unsupported};
 use crate::state::ServerState;
 
-/// The service's name in its addresses.
+/// The service's name in request paths.
 const SERVICE: &str = "inference.GRPCInferenceService";
 
-/// The end of the address of streams.
+/// The end of the path of streaming calls.
 const STREAM: &str = "/ModelStreamInfer";
 
-/// What Triton does beyond this server; the clients know the calls.
+/// Calls of Triton's clients that this server does not support, and what they are for.
 const UNSUPPORTED: [(&str, &str); 10] = [
     ("RepositoryModelLoad", "loading models"),
     ("RepositoryModelUnload", "unloading models"),
@@ -53,10 +53,11 @@ const UNSUPPORTED: [(&str, &str); 10] = [
     ("LogSettings", "log settings"),
 ];
 
-/// The service, to be merged with the routes of HTTP. A message is bounded as a body is, also after decompression.
+/// The service, to be merged with the HTTP routes. Messages have the same size limit as bodies, also after
+/// decompression.
 pub(crate) fn router(shared: ServerState) -> Router {
     let limit = shared.limits.body_bytes;
-    let places = (shared.limits.held_bytes / limit.max(1)).clamp(1, Semaphore::MAX_PERMITS);
+    let permits = (shared.limits.held_bytes / limit.max(1)).clamp(1, Semaphore::MAX_PERMITS);
     let service = GrpcInferenceServiceServer::new(Service(shared))
         .max_decoding_message_size(limit)
         .max_encoding_message_size(usize::MAX)
@@ -71,24 +72,25 @@ pub(crate) fn router(shared: ServerState) -> Router {
         };
         router = router.route(&format!("/{SERVICE}/{method}"), any(refusal));
     }
-    router.layer(from_fn_with_state(Arc::new(Semaphore::new(places)), decompress_few))
+    router.layer(from_fn_with_state(Arc::new(Semaphore::new(permits)), limit_decompression))
 }
 
-/// Lets few calls at a time have their messages decompressed: each may become as long as a body may be, and all together
-/// shall hold no more than bodies may. Calls wait for their turn; streams, which last, are turned away.
-async fn decompress_few(
-    State(places): State<Arc<Semaphore>>,
+/// Middleware that limits how many calls have their messages decompressed at a time: each message may grow to the
+/// maximum body size, and together they must stay within the memory limit of all bodies. Unary calls wait; streams,
+/// which last longer, are rejected.
+async fn limit_decompression(
+    State(permits): State<Arc<Semaphore>>,
     mut request: axum::extract::Request,
     next: Next,
 ) -> axum::response::Response {
     if is_compressed(request.headers()) {
         let is_stream = request.uri().path().ends_with(STREAM);
-        let place =
-            if is_stream { places.try_acquire_owned().ok() } else { places.acquire_owned().await.ok() };
-        let Some(place) = place else {
+        let permit =
+            if is_stream { permits.try_acquire_owned().ok() } else { permits.acquire_owned().await.ok() };
+        let Some(permit) = permit else {
             return Status::unavailable("the server is busy: too many compressed streams").into_http();
         };
-        request.extensions_mut().insert(Arc::new(place));
+        request.extensions_mut().insert(Arc::new(permit));
     }
     next.run(request).await
 }
@@ -99,7 +101,7 @@ fn is_compressed(headers: &HeaderMap) -> bool {
 
 struct Service(ServerState);
 
-/// What a call gives back.
+/// The result of a call.
 type Reply<T> = Result<Response<T>, Status>;
 
 impl Service {
@@ -110,56 +112,56 @@ impl Service {
 
 #[tonic::async_trait]
 impl GrpcInferenceService for Service {
-    async fn server_live(&self, asked: Request<ServerLiveRequest>) -> Reply<ServerLiveResponse> {
-        reply(asked.metadata(), ServerLiveResponse { live: true })
+    async fn server_live(&self, call: Request<ServerLiveRequest>) -> Reply<ServerLiveResponse> {
+        reply(call.metadata(), ServerLiveResponse { live: true })
     }
 
-    async fn server_ready(&self, asked: Request<ServerReadyRequest>) -> Reply<ServerReadyResponse> {
-        reply(asked.metadata(), ServerReadyResponse { ready: self.0.is_ready() })
+    async fn server_ready(&self, call: Request<ServerReadyRequest>) -> Reply<ServerReadyResponse> {
+        reply(call.metadata(), ServerReadyResponse { ready: self.0.is_ready() })
     }
 
-    async fn model_ready(&self, asked: Request<ModelReadyRequest>) -> Reply<ModelReadyResponse> {
-        self.find(&asked.get_ref().name, &asked.get_ref().version)?;
-        reply(asked.metadata(), ModelReadyResponse { ready: self.0.is_ready() })
+    async fn model_ready(&self, call: Request<ModelReadyRequest>) -> Reply<ModelReadyResponse> {
+        self.find(&call.get_ref().name, &call.get_ref().version)?;
+        reply(call.metadata(), ModelReadyResponse { ready: self.0.is_ready() })
     }
 
-    async fn server_metadata(&self, asked: Request<ServerMetadataRequest>) -> Reply<ServerMetadataResponse> {
-        reply(asked.metadata(), model::server())
+    async fn server_metadata(&self, call: Request<ServerMetadataRequest>) -> Reply<ServerMetadataResponse> {
+        reply(call.metadata(), model::server())
     }
 
-    async fn model_metadata(&self, asked: Request<ModelMetadataRequest>) -> Reply<ModelMetadataResponse> {
-        let served = self.find(&asked.get_ref().name, &asked.get_ref().version)?;
-        reply(asked.metadata(), model::metadata(&served))
+    async fn model_metadata(&self, call: Request<ModelMetadataRequest>) -> Reply<ModelMetadataResponse> {
+        let served = self.find(&call.get_ref().name, &call.get_ref().version)?;
+        reply(call.metadata(), model::metadata(&served))
     }
 
-    async fn model_config(&self, asked: Request<ModelConfigRequest>) -> Reply<ModelConfigResponse> {
-        let served = self.find(&asked.get_ref().name, &asked.get_ref().version)?;
-        reply(asked.metadata(), ModelConfigResponse { config: Some(model::config(&served)) })
+    async fn model_config(&self, call: Request<ModelConfigRequest>) -> Reply<ModelConfigResponse> {
+        let served = self.find(&call.get_ref().name, &call.get_ref().version)?;
+        reply(call.metadata(), ModelConfigResponse { config: Some(model::config(&served)) })
     }
 
     async fn model_statistics(
         &self,
-        asked: Request<ModelStatisticsRequest>,
+        call: Request<ModelStatisticsRequest>,
     ) -> Reply<ModelStatisticsResponse> {
-        let ModelStatisticsRequest { name, version } = asked.get_ref();
+        let ModelStatisticsRequest { name, version } = call.get_ref();
         let model_stats = if name.is_empty() {
             self.0.detectors.iter().map(|served| model::statistics(served)).collect()
         } else {
             vec![model::statistics(&*self.find(name, version)?)]
         };
-        reply(asked.metadata(), ModelStatisticsResponse { model_stats })
+        reply(call.metadata(), ModelStatisticsResponse { model_stats })
     }
 
     async fn repository_index(
         &self,
-        asked: Request<RepositoryIndexRequest>,
+        call: Request<RepositoryIndexRequest>,
     ) -> Reply<RepositoryIndexResponse> {
-        reply(asked.metadata(), model::index(&self.0, asked.get_ref().ready))
+        reply(call.metadata(), model::index(&self.0, call.get_ref().ready))
     }
 
-    async fn model_infer(&self, asked: Request<ModelInferRequest>) -> Reply<ModelInferResponse> {
-        // The extensions hold the place among those that are decompressed.
-        let (metadata, _held, request) = asked.into_parts();
+    async fn model_infer(&self, call: Request<ModelInferRequest>) -> Reply<ModelInferResponse> {
+        // The extensions hold the decompression permit until the response is ready.
+        let (metadata, _held, request) = call.into_parts();
         let answer = answer(&self.0, request).await.map_err(|problem| status(&problem))?;
         reply(&metadata, answer)
     }
@@ -169,16 +171,16 @@ impl GrpcInferenceService for Service {
 
     async fn model_stream_infer(
         &self,
-        asked: Request<Streaming<ModelInferRequest>>,
+        call: Request<Streaming<ModelInferRequest>>,
     ) -> Reply<Self::ModelStreamInferStream> {
-        let (metadata, held, requests) = asked.into_parts();
+        let (metadata, held, requests) = call.into_parts();
         let answers = unfold(Some((self.0.clone(), held, requests)), async |state| {
             let (shared, held, mut requests) = state?;
             match requests.message().await {
                 Ok(Some(request)) => {
-                    let answer = streamed(&shared, request).await;
+                    let answer = stream_response(&shared, request).await;
                     if let Some(unanswered) = held.get::<UnansweredBytes>() {
-                        unanswered.let_go();
+                        unanswered.release();
                     }
                     Some((Ok(answer), Some((shared, held, requests))))
                 }
@@ -190,17 +192,17 @@ impl GrpcInferenceService for Service {
     }
 }
 
-/// An answer, compressed where the request was.
-fn reply<T>(asked: &MetadataMap, answer: T) -> Reply<T> {
+/// A response, compressed if the request was.
+fn reply<T>(request: &MetadataMap, answer: T) -> Reply<T> {
     let mut response = Response::new(answer);
-    if !is_compressed(asked.as_ref()) {
+    if !is_compressed(request.as_ref()) {
         response.disable_compression();
     }
     Ok(response)
 }
 
-/// One answer of a stream: what goes wrong ends its request and not the stream.
-async fn streamed(shared: &ServerState, request: ModelInferRequest) -> ModelStreamInferResponse {
+/// One response of a stream. An error concerns its request only; the stream continues.
+async fn stream_response(shared: &ServerState, request: ModelInferRequest) -> ModelStreamInferResponse {
     let (id, name) = (request.id.clone(), request.model_name.clone());
     let (error_message, mut response) = match answer(shared, request).await {
         Ok(answer) => (String::new(), answer),
@@ -223,10 +225,10 @@ async fn answer(shared: &ServerState, request: ModelInferRequest) -> Result<Mode
     let is_pixels = request.inputs.iter().any(|input| input.datatype != Datatype::Bytes.name());
     let bytes = if is_pixels { raw + bytes } else { bytes };
     let outputs = Output::of(&served.detector);
-    let asked = beside(shared, bytes, move || read(request, &outputs)).await?;
-    let tensors = infer(shared, &served, asked).await?;
+    let request = offload_input(shared, bytes, move || read(request, &outputs)).await?;
+    let tensors = infer(shared, &served, request).await?;
     let elements = tensors.iter().map(|tensor| tensor.values.len()).sum();
-    afterwards(shared, elements, move || Ok(written(&served.name, id, &tensors))).await
+    offload_output(shared, elements, move || Ok(response(&served.name, id, &tensors))).await
 }
 
 fn read(request: ModelInferRequest, of: &[Output]) -> Result<InferRequest, Problem> {
@@ -239,17 +241,17 @@ fn read(request: ModelInferRequest, of: &[Output]) -> Result<InferRequest, Probl
     }
     let mut raw = raw_input_contents.into_iter();
     let inputs = inputs.into_iter().map(|input| tensor(input, raw.next())).collect::<Result<_, _>>()?;
-    let asked = outputs
+    let outputs = outputs
         .into_iter()
-        .map(|InferRequestedOutputTensor { name, parameters }| output(&name, &known(parameters), of));
-    let mut outputs = asked.collect::<Result<Vec<_>, _>>()?;
+        .map(|InferRequestedOutputTensor { name, parameters }| output(&name, &parameters_of(parameters), of));
+    let mut outputs = outputs.collect::<Result<Vec<_>, _>>()?;
     if outputs.is_empty() {
         outputs = default_outputs(of);
     }
-    Ok(InferRequest { inputs, outputs, threshold: threshold(&known(parameters))? })
+    Ok(InferRequest { inputs, outputs, threshold: threshold(&parameters_of(parameters))? })
 }
 
-fn known(parameters: std::collections::BTreeMap<String, InferParameter>) -> Parameters {
+fn parameters_of(parameters: std::collections::BTreeMap<String, InferParameter>) -> Parameters {
     let value = |parameter: InferParameter| {
         Some(match parameter.parameter_choice? {
             ParameterChoice::BoolParam(value) => Parameter::Bool(value),
@@ -264,7 +266,7 @@ fn known(parameters: std::collections::BTreeMap<String, InferParameter>) -> Para
 
 fn tensor(input: InferInputTensor, raw: Option<Bytes>) -> Result<Tensor, Problem> {
     let InferInputTensor { name, datatype, shape: axes, parameters, contents } = input;
-    check_is_sent(&known(parameters))?;
+    check_is_sent(&parameters_of(parameters))?;
     let datatype = Datatype::of(&datatype)
         .ok_or_else(|| Problem::bad_request("expected the datatype BYTES, FP32 or UINT8, found another"))?;
     let (shape, count) = shape(&axes)?;
@@ -302,7 +304,7 @@ fn from_contents(datatype: Datatype, count: usize, contents: InferTensorContents
     Ok(values)
 }
 
-fn written(model: &str, id: String, tensors: &[Tensor]) -> ModelInferResponse {
+fn response(model: &str, id: String, tensors: &[Tensor]) -> ModelInferResponse {
     let described = tensors.iter().map(|tensor| InferOutputTensor {
         name: tensor.name.clone(),
         datatype: tensor.values.datatype().name().to_owned(),

@@ -1,4 +1,4 @@
-//! The protocol over HTTP: `/v2`. Errors are `{"error": "..."}`, as its clients expect.
+//! The protocol over HTTP: `/v2`. Errors are `{"error": "..."}`, as the protocol requires.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::generated::repository_index_response::ModelIndex;
 use super::generated::{ModelConfig, ModelMetadataResponse, ModelStatistics, ModelStatisticsResponse};
-use super::infer::{afterwards, beside, infer};
+use super::infer::{infer, offload_input, offload_output};
 use super::model::{self, Output};
 use super::{json, json::ParsedRequest};
 use crate::detectors::ServedDetector;
@@ -21,10 +21,10 @@ use crate::problem::Problem;
 use crate::problem::oip::{OipProblem, unsupported};
 use crate::state::ServerState;
 
-/// Length of the JSON before the tensors' bytes.
+/// Header with the length of the JSON that precedes the binary data.
 const HEAD_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
-/// All routes of `/v2`. Bodies come whole and decompressed; what bounds them stands before.
+/// All routes of `/v2`. The middleware in front limits, buffers and decompresses bodies.
 pub(crate) fn router() -> Router<ServerState> {
     let mut router = Router::new()
         .route("/v2", get(async || Json(model::server())))
@@ -56,8 +56,8 @@ pub(crate) fn router() -> Router<ServerState> {
 
 type OipResult<T> = Result<T, OipProblem>;
 
-/// The detector that a path names.
-struct Named(Arc<ServedDetector>);
+/// Extractor of the detector that the path names.
+struct NamedDetector(Arc<ServedDetector>);
 
 #[derive(Deserialize)]
 struct Names {
@@ -66,39 +66,39 @@ struct Names {
     version: String,
 }
 
-impl FromRequestParts<ServerState> for Named {
+impl FromRequestParts<ServerState> for NamedDetector {
     type Rejection = OipProblem;
 
     async fn from_request_parts(parts: &mut Parts, shared: &ServerState) -> OipResult<Self> {
         let Path(Names { model, version }) = Path::from_request_parts(parts, shared)
             .await
-            .map_err(|_| Problem::not_found("expected a model's name in the address, found none"))?;
+            .map_err(|_| Problem::not_found("expected a model's name in the path, found none"))?;
         Ok(Self(model::find(shared, &model, &version)?))
     }
 }
 
-/// What a server says that takes no more work.
-fn ending() -> OipProblem {
-    OipProblem(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server ends"))
+/// The problem for readiness probes during graceful shutdown.
+fn shutting_down() -> OipProblem {
+    OipProblem(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down"))
 }
 
 async fn ready(State(shared): State<ServerState>) -> OipResult<StatusCode> {
-    if shared.is_ready() { Ok(StatusCode::OK) } else { Err(ending()) }
+    if shared.is_ready() { Ok(StatusCode::OK) } else { Err(shutting_down()) }
 }
 
-async fn model_ready(Named(_): Named, state: State<ServerState>) -> OipResult<StatusCode> {
+async fn model_ready(NamedDetector(_): NamedDetector, state: State<ServerState>) -> OipResult<StatusCode> {
     ready(state).await
 }
 
-async fn metadata(Named(served): Named) -> Json<ModelMetadataResponse> {
+async fn metadata(NamedDetector(served): NamedDetector) -> Json<ModelMetadataResponse> {
     Json(model::metadata(&served))
 }
 
-async fn config(Named(served): Named) -> Json<ModelConfig> {
+async fn config(NamedDetector(served): NamedDetector) -> Json<ModelConfig> {
     Json(model::config(&served))
 }
 
-async fn statistics(Named(served): Named) -> Json<ModelStatisticsResponse> {
+async fn statistics(NamedDetector(served): NamedDetector) -> Json<ModelStatisticsResponse> {
     Json(ModelStatisticsResponse { model_stats: vec![model::statistics(&served)] })
 }
 
@@ -115,28 +115,28 @@ struct IndexRequest {
 }
 
 async fn index(State(shared): State<ServerState>, body: Bytes) -> OipResult<Json<Vec<ModelIndex>>> {
-    let asked: IndexRequest = if body.is_empty() {
+    let request: IndexRequest = if body.is_empty() {
         IndexRequest::default()
     } else {
         serde_json::from_slice(&body).map_err(|error| {
             Problem::bad_request(format!("the body is not a request for the index: {error}"))
         })?
     };
-    Ok(Json(model::index(&shared, asked.ready).models))
+    Ok(Json(model::index(&shared, request.ready).models))
 }
 
 async fn answer(
-    Named(served): Named,
+    NamedDetector(served): NamedDetector,
     State(shared): State<ServerState>,
     headers: HeaderMap,
     body: Bytes,
 ) -> OipResult<Response> {
-    let ParsedRequest { id, asked, is_binary } = read(&shared, &served, &headers, body).await?;
-    let tensors = infer(&shared, &served, asked).await?;
+    let ParsedRequest { id, request, is_binary } = read(&shared, &served, &headers, body).await?;
+    let tensors = infer(&shared, &served, request).await?;
     let elements = tensors.iter().map(|tensor| tensor.values.len()).sum();
     let name = served.name.clone();
     let write = move || json::write(&name, id.as_deref(), &tensors, &is_binary);
-    let (head, behind) = afterwards(&shared, elements, write).await?;
+    let (head, behind) = offload_output(&shared, elements, write).await?;
     let Some(behind) = behind else {
         return Ok(([(header::CONTENT_TYPE, "application/json")], head).into_response());
     };
@@ -147,7 +147,7 @@ async fn answer(
     Ok(([kind], [(HEAD_LENGTH, length.to_string())], body).into_response())
 }
 
-/// Takes a body apart: JSON, JSON with bytes behind it, or a bare image.
+/// Parses a body: JSON, JSON followed by binary data, or a bare image.
 async fn read(
     shared: &ServerState,
     served: &ServedDetector,
@@ -173,12 +173,12 @@ async fn read(
         Some(0) => Ok(json::image(body, &outputs)),
         length => {
             let head = body.split_to(length.unwrap_or(body.len()));
-            beside(shared, head.len(), move || json::read(&head, body, &outputs)).await
+            offload_input(shared, head.len(), move || json::read(&head, body, &outputs)).await
         }
     }
 }
 
-/// Whether a body is an image as it is. No image begins as JSON does.
+/// Whether a body is a bare image. No image format starts like JSON.
 fn is_bare(headers: &HeaderMap, body: &[u8]) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
     kind == Some(b"application/octet-stream") && body.trim_ascii_start().first() != Some(&b'{')

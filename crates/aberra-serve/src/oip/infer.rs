@@ -1,4 +1,4 @@
-//! From input tensors to output tensors: what both doors of the protocol ask.
+//! Inference from input tensors to output tensors, for both transports.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use crate::problem::oip::unsupported;
 use crate::problem::{ImageProblem, Problem};
 use crate::state::ServerState;
 
-/// What is asked of a detector.
+/// A parsed inference request.
 #[derive(Debug)]
 pub(super) struct InferRequest {
     pub(super) inputs: Vec<Tensor>,
-    /// In the order in which they are to be answered.
+    /// The requested outputs, in order.
     pub(super) outputs: Vec<Output>,
-    /// Judge by this threshold instead of the detector's own.
+    /// Threshold to use instead of the detector's own.
     pub(super) threshold: Option<f64>,
 }
 
-/// A value that comes along with a request or a tensor.
+/// The value of a parameter of a request or a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Parameter {
     Bool(bool),
@@ -38,13 +38,13 @@ pub(super) enum Parameter {
     Text(String),
 }
 
-/// Parameters by name. Those that no one here knows are ignored, as the protocol has it.
+/// Parameters by name. Unknown ones are ignored, as the protocol requires.
 pub(super) type Parameters = BTreeMap<String, Parameter>;
 
-/// The threshold that a request asks for.
+/// The threshold parameter of a request.
 ///
 /// # Errors
-/// It is no finite number.
+/// It is not a finite number.
 pub(super) fn threshold(parameters: &Parameters) -> Result<Option<f64>, Problem> {
     match parameters.get("threshold") {
         None => Ok(None),
@@ -56,7 +56,7 @@ pub(super) fn threshold(parameters: &Parameters) -> Result<Option<f64>, Problem>
     }
 }
 
-/// Refuses a tensor that lies in memory which the client would share.
+/// Rejects tensors in shared memory.
 pub(super) fn check_is_sent(parameters: &Parameters) -> Result<(), Problem> {
     match parameters.contains_key("shared_memory_region") {
         true => Err(unsupported("shared memory")),
@@ -64,10 +64,10 @@ pub(super) fn check_is_sent(parameters: &Parameters) -> Result<(), Problem> {
     }
 }
 
-/// An output that a request asks for, of those that a detector has.
+/// A requested output, of those that a detector has.
 ///
 /// # Errors
-/// There is none of that name, or it is asked for in a way that is not supported.
+/// The detector has no output of this name, or a parameter requests something unsupported.
 pub(super) fn output(name: &str, parameters: &Parameters, of: &[Output]) -> Result<Output, Problem> {
     check_is_sent(parameters)?;
     if parameters.contains_key("classification") {
@@ -79,60 +79,66 @@ pub(super) fn output(name: &str, parameters: &Parameters, of: &[Output]) -> Resu
     })
 }
 
-/// What is answered where nothing is asked for, of the outputs that a detector has.
+/// The outputs of a request that names none, of those that a detector has.
 pub(super) fn default_outputs(of: &[Output]) -> Vec<Output> {
     of.iter().copied().filter(|output| output.is_default()).collect()
 }
 
-/// Work on fewer bytes than these is done where it comes up; work on more waits for a thread.
+/// Work on fewer bytes runs inline in the handler; work on more runs on a worker thread.
 const INLINE_BYTES: usize = 256 << 10;
 
-/// The outputs that are asked for, one row for each image.
+/// Scores the images of a request; returns the requested outputs, with one row per image.
 ///
 /// # Errors
-/// Inputs that are not the model's, an image that has no verdict (it is named by its number), or a full queue.
+/// The inputs are not the model's, an image cannot be scored (its index is named), or the queue is full.
 pub(super) async fn infer(
     shared: &ServerState,
     served: &Arc<ServedDetector>,
-    asked: InferRequest,
+    request: InferRequest,
 ) -> Result<Vec<Tensor>, Problem> {
-    let InferRequest { inputs, outputs, threshold } = asked;
+    let InferRequest { inputs, outputs, threshold } = request;
     let threshold = threshold.unwrap_or(served.detector.calibration().threshold);
     let limits = shared.limits;
     let elements = inputs.iter().map(|input| input.values.len()).sum();
-    let sources = beside(shared, elements, move || sources(inputs, &limits)).await?;
-    let verdicts = shared.engine.judge(served, sources, want(&outputs)).await?;
+    let sources = offload_input(shared, elements, move || image_sources(inputs, &limits)).await?;
+    let verdicts = shared.engine.score(served, sources, want(&outputs)).await?;
     let verdicts =
-        verdicts.into_iter().enumerate().map(|(at, verdict)| verdict.map_err(|why| failed(at, why)));
+        verdicts.into_iter().enumerate().map(|(at, verdict)| verdict.map_err(|why| image_problem(at, why)));
     let verdicts = verdicts.collect::<Result<Vec<Verdict>, Problem>>()?;
     let started = Instant::now();
-    let tensors = answer(served, &verdicts, &outputs, threshold)?;
-    served.statistics.compute_output.add(started.elapsed());
+    let tensors = output_tensors(served, &verdicts, &outputs, threshold)?;
+    served.statistics.compute_output.record(started.elapsed());
     Ok(tensors)
 }
 
-/// Does work on so many bytes: here where they are few, else when a thread is free for it, and only while the server
-/// takes more work.
-pub(super) async fn beside<T: Send + 'static>(
+/// Runs work on so many bytes of a request: inline if they are few, else on a worker thread with a place in the queue.
+///
+/// # Errors
+/// The work fails, or the queue is full.
+pub(super) async fn offload_input<T: Send + 'static>(
     shared: &ServerState,
     bytes: usize,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let _room = if bytes < INLINE_BYTES { None } else { Some(shared.engine.room()?) };
-    afterwards(shared, bytes, work).await
+    let _room = if bytes < INLINE_BYTES { None } else { Some(shared.engine.reserve()?) };
+    offload_output(shared, bytes, work).await
 }
 
-/// The same for an answer, which is given also where the server takes no more work.
-pub(super) async fn afterwards<T: Send + 'static>(
+/// Runs work on so many bytes of a response in the same way, but without a place in the queue: a finished result is
+/// sent even if the queue is full.
+///
+/// # Errors
+/// The work fails.
+pub(super) async fn offload_output<T: Send + 'static>(
     shared: &ServerState,
     bytes: usize,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    if bytes < INLINE_BYTES { work() } else { shared.engine.work(work).await }
+    if bytes < INLINE_BYTES { work() } else { shared.engine.run_blocking(work).await }
 }
 
-/// Why an image has no verdict, with its number.
-fn failed(at: usize, why: ImageProblem) -> Problem {
+/// The problem for a request in which image number `at` cannot be scored.
+fn image_problem(at: usize, why: ImageProblem) -> Problem {
     if why == ImageProblem::internal() {
         return Problem::internal();
     }
@@ -147,7 +153,7 @@ fn want(outputs: &[Output]) -> Want {
     }
 }
 
-fn sources(mut inputs: Vec<Tensor>, limits: &ServeLimits) -> Result<Vec<ImageSource>, Problem> {
+fn image_sources(mut inputs: Vec<Tensor>, limits: &ServeLimits) -> Result<Vec<ImageSource>, Problem> {
     let found = inputs.len();
     match (inputs.pop(), found) {
         (Some(input), 1) if input.name == IMAGE => encoded(input, limits),
@@ -195,7 +201,7 @@ fn decoded(input: Tensor, limits: &ServeLimits) -> Result<Vec<ImageSource>, Prob
     }
     let each = pixels.saturating_mul(channels);
     let images: Vec<Vec<f32>> = match &input.values {
-        // The same as the decoder gives for a file of these values.
+        // As the decoder converts 8-bit files.
         Values::Uint8(values) => values
             .chunks_exact(each)
             .map(|image| image.iter().map(|&v| f32::from(v) / 255.0).collect())
@@ -211,7 +217,7 @@ fn decoded(input: Tensor, limits: &ServeLimits) -> Result<Vec<ImageSource>, Prob
                 return Err(Problem::bad_request(format!(
                     "image {at}: expected pixels from 0 to 1, found {value}"
                 ))
-                .with_hint("send 8-bit values as UINT8, or divide by the largest value that there can be"));
+                .with_hint("send 8-bit values as UINT8, or divide by the largest possible value"));
             }
             let image = Image::from_pixels(image, height, width, channels).ok_or_else(Problem::internal)?;
             Ok(ImageSource::Decoded(image))
@@ -241,7 +247,7 @@ fn expected_type(name: &str, expected: &str, found: &Values) -> Problem {
     ))
 }
 
-fn answer(
+fn output_tensors(
     served: &ServedDetector,
     verdicts: &[Verdict],
     outputs: &[Output],

@@ -1,6 +1,6 @@
-//! Requests and answers as JSON, with tensors in it or as bytes after it.
+//! JSON requests and responses, with tensors as JSON or as binary data after it.
 //!
-//! Lists are bounded while they are read: a short text cannot become much memory.
+//! Lists are limited while they are parsed, so that a short text cannot take much memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,20 +17,20 @@ use super::model::{IMAGE, Output, VERSION};
 use super::tensors::{Datatype, MOST_STRINGS, Tensor, Values, shape};
 use crate::problem::Problem;
 
-/// A request that was read.
+/// A parsed request.
 #[derive(Debug)]
 pub(super) struct ParsedRequest {
-    /// Comes back with the answer.
+    /// Returned with the response.
     pub(super) id: Option<String>,
-    pub(super) asked: InferRequest,
-    /// Whether each output is to come as bytes.
+    pub(super) request: InferRequest,
+    /// Whether each output is requested as binary data.
     pub(super) is_binary: Vec<bool>,
 }
 
-/// Reads a request to a detector with the outputs `of`: JSON, and the bytes of the tensors that lie behind it.
+/// Parses a request to a detector with the outputs `of`: JSON, followed by the binary data of tensors.
 ///
 /// # Errors
-/// It is not what the protocol says.
+/// The request does not follow the protocol.
 pub(super) fn read(head: &[u8], mut binary: Bytes, of: &[Output]) -> Result<ParsedRequest, Problem> {
     let request: JsonRequest = serde_json::from_slice(head)
         .map_err(|error| Problem::bad_request(format!("the body is not a request for inference: {error}")))?;
@@ -43,11 +43,11 @@ pub(super) fn read(head: &[u8], mut binary: Bytes, of: &[Output]) -> Result<Pars
         )));
     }
     let all_binary = flag(&request.parameters.0, "binary_data_output")?.unwrap_or(false);
-    let asked = request.outputs.0.iter().map(|asked| {
-        let is_binary = flag(&asked.parameters.0, "binary_data")?.unwrap_or(all_binary);
-        Ok((output(&asked.name, &asked.parameters.0, of)?, is_binary))
+    let outputs = request.outputs.0.iter().map(|requested| {
+        let is_binary = flag(&requested.parameters.0, "binary_data")?.unwrap_or(all_binary);
+        Ok((output(&requested.name, &requested.parameters.0, of)?, is_binary))
     });
-    let mut outputs = asked.collect::<Result<Vec<_>, Problem>>()?;
+    let mut outputs = outputs.collect::<Result<Vec<_>, Problem>>()?;
     if outputs.is_empty() {
         outputs = default_outputs(of).into_iter().map(|output| (output, all_binary)).collect();
     }
@@ -55,27 +55,24 @@ pub(super) fn read(head: &[u8], mut binary: Bytes, of: &[Output]) -> Result<Pars
     let threshold = threshold(&request.parameters.0)?;
     Ok(ParsedRequest {
         id: request.id.filter(|id| !id.is_empty()),
-        asked: InferRequest { inputs, outputs, threshold },
+        request: InferRequest { inputs, outputs, threshold },
         is_binary,
     })
 }
 
-/// A request that is nothing but an encoded image.
+/// The request for a body that is a bare encoded image.
 pub(super) fn image(bytes: Bytes, of: &[Output]) -> ParsedRequest {
     let input = Tensor { name: IMAGE.to_owned(), shape: vec![1], values: Values::Bytes(vec![bytes]) };
     let outputs = default_outputs(of);
     let is_binary = vec![false; outputs.len()];
-    ParsedRequest {
-        id: None,
-        asked: InferRequest { inputs: vec![input], outputs, threshold: None },
-        is_binary,
-    }
+    let request = InferRequest { inputs: vec![input], outputs, threshold: None };
+    ParsedRequest { id: None, request, is_binary }
 }
 
-/// Writes an answer: JSON, and the tensors' bytes that lie behind it, where any does.
+/// Formats a response: JSON, and the binary data that follows it, if any output is binary.
 ///
 /// # Errors
-/// None that a request can bring about.
+/// Serialisation fails, which no request can cause.
 pub(super) fn write(
     model: &str,
     id: Option<&str>,
@@ -158,7 +155,7 @@ struct BinarySize {
 }
 
 impl InputTensor {
-    /// Its values from its data, or from the bytes that come next.
+    /// The tensor from its JSON data, or from the binary data that comes next.
     fn tensor(self, binary: &mut Bytes) -> Result<Tensor, Problem> {
         let Self { name, shape: axes, datatype, parameters, data } = self;
         check_is_sent(&parameters.0)?;
@@ -201,14 +198,14 @@ fn flag(parameters: &Parameters, name: &str) -> Result<Option<bool>, Problem> {
     }
 }
 
-/// A tensor's values as they are written: nested lists are as good as one.
+/// A tensor's values in JSON; nested lists are flattened.
 #[derive(Debug, Default, PartialEq)]
 struct Data {
     numbers: Vec<f32>,
     strings: Vec<String>,
 }
 
-/// Numbers in one tensor: 64 images of 512 x 512 pixels. More come as binary data.
+/// Maximum numbers in a JSON tensor: 64 images of 512 x 512 pixels. Larger tensors must be sent as binary data.
 const MOST_NUMBERS: usize = 1 << 24;
 
 impl Data {
@@ -248,7 +245,7 @@ impl Data {
     }
 }
 
-/// JSON has no bytes: an image in it is written in base64.
+/// Decodes an image in JSON, which is base64 because JSON has no byte strings.
 fn from_base64(text: &str) -> Result<Bytes, Problem> {
     STANDARD.decode(text).map(Bytes::from).map_err(|error| {
         Problem::bad_request(format!("expected images in JSON as base64, found something else: {error}"))
@@ -264,7 +261,7 @@ impl<'de> Deserialize<'de> for Data {
     }
 }
 
-/// Adds what it reads to data.
+/// Appends the elements of (nested) lists to the data.
 struct Elements<'a>(&'a mut Data);
 
 impl<'de> DeserializeSeed<'de> for Elements<'_> {
@@ -314,12 +311,14 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 }
 
-/// A list that is refused when it is long.
+/// A short list or map; longer ones are rejected while parsing.
 #[derive(Debug, Default)]
 struct Few<T>(T);
 
+/// Maximum length of a short list or map.
 const MOST: usize = 64;
 
+/// Visitor for [`Few`].
 struct FewOf<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<Vec<T>> {
@@ -432,7 +431,7 @@ mod tests {
     }
 
     fn values(read: ParsedRequest) -> Values {
-        read.asked.inputs.into_iter().next().unwrap().values
+        read.request.inputs.into_iter().next().unwrap().values
     }
 
     proptest! {
@@ -463,11 +462,11 @@ mod tests {
         let ask = |outputs: &str| {
             let input = r#"{"name":"x","datatype":"FP32","shape":[0],"data":[]}"#;
             let text = format!(r#"{{"inputs":[{input}],"outputs":[{outputs}]}}"#);
-            read(text.as_bytes(), Bytes::new(), &of).map(|read| (read.asked.outputs, read.is_binary.len()))
+            read(text.as_bytes(), Bytes::new(), &of).map(|read| (read.request.outputs, read.is_binary.len()))
         };
         assert_eq!(ask("").unwrap(), (vec![Output::Score, Output::Anomalous], 2));
         assert_eq!(ask(r#"{"name":"embedding"}"#).unwrap(), (vec![Output::Embedding], 1));
-        assert_eq!(image(Bytes::new(), &of).asked.outputs, [Output::Score, Output::Anomalous]);
+        assert_eq!(image(Bytes::new(), &of).request.outputs, [Output::Score, Output::Anomalous]);
         for other in ["reconstruction", "p_value", "mu"] {
             let refused = ask(&format!(r#"{{"name":"{other}"}}"#)).unwrap_err();
             assert_eq!(refused.status, 400);

@@ -1,11 +1,11 @@
-//! The Open Inference Protocol, version 2, over HTTP (`/v2`) and gRPC: a detector is a model, images and verdicts are
+//! The Open Inference Protocol, version 2, over HTTP (`/v2`) and gRPC: a detector is a model; images and verdicts are
 //! tensors. Clients of Triton and KServe work unchanged.
 //!
-//! [`tensors`] knows values, [`model`] what a detector looks like, [`infer`] what is asked and answered; [`http`] with
-//! [`json`], and [`grpc`] with [`codec`], say the same in two ways.
+//! [`tensors`] holds the values, [`model`] describes detectors as models, and [`infer`] goes from input to output
+//! tensors. Above them lie the two transports: [`http`] with [`json`], and [`grpc`] with [`codec`].
 
 mod codec;
-#[allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)] // Made by a program.
+#[allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)] // Generated code.
 #[rustfmt::skip]
 mod generated;
 pub(crate) mod grpc;

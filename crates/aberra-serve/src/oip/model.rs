@@ -1,4 +1,4 @@
-//! What a detector looks like as a model: its inputs and outputs, its configuration, what it has done.
+//! A detector as a model of the protocol: inputs and outputs, configuration and statistics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,33 +22,33 @@ use crate::problem::Problem;
 use crate::state::ServerState;
 use crate::statistics::DurationCount;
 
-/// The one version that every detector has.
+/// The only version that every detector has.
 pub(super) const VERSION: &str = "1";
-/// What runs it.
+/// The platform and the backend of every model.
 const PLATFORM: &str = "aberra";
-/// Encoded images.
+/// The input of encoded images.
 pub(super) const IMAGE: &str = "image";
-/// Decoded images.
+/// The input of decoded images.
 pub(super) const PIXELS: &str = "pixels";
 
-/// What a detector can say of each image.
+/// An output of a detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Output {
-    /// How abnormal it is.
+    /// Anomaly score.
     Score,
-    /// Share of normal images at least this abnormal.
+    /// Conformal p-value.
     PValue,
     /// The threshold that was used.
     Threshold,
-    /// Whether the score lies above the threshold.
+    /// Whether the score is above the threshold.
     Anomalous,
-    /// Share of its pixels above the pixel threshold.
+    /// Share of the image's pixels above the pixel threshold.
     AnomalousShare,
-    /// Where it is unusual.
+    /// Error map at the size of the network input.
     ErrorMap,
-    /// The image as a member reproduces it.
+    /// A member's reconstruction.
     Reconstruction,
-    /// Where it lies in the embedding space that is shown.
+    /// Position in the embedding space that is shown.
     Embedding,
 }
 
@@ -77,7 +77,7 @@ impl Output {
         Self::ALL.into_iter().filter(has).collect()
     }
 
-    /// Whether it is answered where nothing is asked for: a number for each image.
+    /// Whether it is one of the outputs of a request that names none: the numbers for each image.
     pub(super) fn is_default(self) -> bool {
         !matches!(self, Self::ErrorMap | Self::Reconstruction | Self::Embedding)
     }
@@ -103,7 +103,7 @@ impl Output {
         }
     }
 
-    /// Lengths of the axes after the first, which is the images'.
+    /// Lengths of the axes after the batch axis.
     pub(super) fn axes(self, detector: &Detector) -> Vec<usize> {
         let Shape { height, width, channels } = detector.input_shape();
         match self {
@@ -115,10 +115,10 @@ impl Output {
     }
 }
 
-/// The detector that a request names.
+/// Finds the detector that a request names.
 ///
 /// # Errors
-/// There is none of that name, or it has no such version.
+/// No detector has this name, or it does not have this version.
 pub(super) fn find(shared: &ServerState, name: &str, version: &str) -> Result<Arc<ServedDetector>, Problem> {
     let served = shared.detectors.find(name).ok_or_else(|| {
         let names: Vec<&str> = shared.detectors.iter().map(|served| served.name.as_str()).collect();
@@ -130,7 +130,7 @@ pub(super) fn find(shared: &ServerState, name: &str, version: &str) -> Result<Ar
     }
 }
 
-/// Name, version and extensions of the server.
+/// Server metadata: name, version and supported extensions.
 pub(super) fn server() -> ServerMetadataResponse {
     let extensions = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"];
     ServerMetadataResponse {
@@ -140,7 +140,7 @@ pub(super) fn server() -> ServerMetadataResponse {
     }
 }
 
-/// Its inputs and outputs.
+/// Model metadata: inputs and outputs.
 pub(super) fn metadata(served: &ServedDetector) -> ModelMetadataResponse {
     let tensor = |(name, datatype, shape): (&str, Datatype, Vec<i64>)| TensorMetadata {
         name: name.to_owned(),
@@ -156,7 +156,7 @@ pub(super) fn metadata(served: &ServedDetector) -> ModelMetadataResponse {
     }
 }
 
-/// The inputs, of which a request brings one. A length of -1 is free.
+/// The alternative inputs; a request has one of them. A length of -1 is variable.
 fn inputs() -> [(&'static str, Datatype, Vec<i64>); 2] {
     [(IMAGE, Datatype::Bytes, vec![-1]), (PIXELS, Datatype::Fp32, vec![-1; 4])]
 }
@@ -168,7 +168,7 @@ fn outputs(served: &ServedDetector) -> impl Iterator<Item = (&'static str, Datat
     })
 }
 
-/// Its configuration.
+/// Model configuration.
 pub(super) fn config(served: &ServedDetector) -> ModelConfig {
     let input = |(name, datatype, dims): (&str, Datatype, Vec<i64>)| ModelInput {
         name: name.to_owned(),
@@ -210,7 +210,7 @@ fn data_type(datatype: Datatype) -> DataType {
     }
 }
 
-/// What it has done since the server's start.
+/// Model statistics since the server started.
 pub(super) fn statistics(served: &ServedDetector) -> ModelStatistics {
     let counted = &served.statistics;
     let batches = counted.batches();
@@ -245,9 +245,10 @@ fn duration(counted: &DurationCount) -> Option<StatisticDuration> {
     Some(StatisticDuration { count, ns })
 }
 
-/// The detectors. Those that are asked for while the server ends are not ready.
+/// The repository index. During graceful shutdown no model is ready.
 pub(super) fn index(shared: &ServerState, ready_alone: bool) -> RepositoryIndexResponse {
-    let (state, reason) = if shared.is_ready() { ("READY", "") } else { ("UNAVAILABLE", "the server ends") };
+    let (state, reason) =
+        if shared.is_ready() { ("READY", "") } else { ("UNAVAILABLE", "the server is shutting down") };
     let all = shared.detectors.iter().filter(|_| shared.is_ready() || !ready_alone);
     let models = all.map(|served| ModelIndex {
         name: served.name.clone(),
@@ -258,17 +259,17 @@ pub(super) fn index(shared: &ServerState, ready_alone: bool) -> RepositoryIndexR
     RepositoryIndexResponse { models: models.collect() }
 }
 
-// The generated code calls these by the type's name alone, and so knows nothing of this module.
+// The generated code calls these through the type, and so does not depend on this module.
 
 impl DataType {
-    /// Writes a type by its name, as the protocol's JSON does.
+    /// Serialises a data type as its name, as the protocol's JSON requires.
     pub(super) fn write_name<S: Serializer>(value: &i32, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(Self::try_from(*value).unwrap_or_default().as_str_name())
     }
 }
 
 impl Format {
-    /// Writes a format by its name, as the protocol's JSON does.
+    /// Serialises a format as its name, as the protocol's JSON requires.
     pub(super) fn write_name<S: Serializer>(value: &i32, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(Self::try_from(*value).unwrap_or_default().as_str_name())
     }

@@ -1,11 +1,11 @@
-//! Tensors: types, shapes, and their values as bytes. Nothing is allocated on the word of a shape or a length: the bytes
-//! have to be there first.
+//! Tensors: data types, shapes, and the binary representation of values. Nothing is allocated because a shape or a
+//! length says so: the bytes must be present first.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::problem::Problem;
 
-/// What the protocol calls the types of elements that a detector takes or gives.
+/// The element types of a detector's inputs and outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Datatype {
     Bool,
@@ -34,7 +34,7 @@ impl Datatype {
     }
 }
 
-/// A tensor's elements, row by row.
+/// A tensor's elements in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Values {
     Bool(Vec<bool>),
@@ -44,8 +44,8 @@ pub(super) enum Values {
     Bytes(Vec<Bytes>),
 }
 
-/// Byte strings in one tensor: more images than any server takes at a time, and few enough that empty ones, of four bytes
-/// each, do not become much memory.
+/// Maximum number of byte strings in a tensor: more than the images of any request, yet few enough that empty strings,
+/// encoded in four bytes each, do not take much memory.
 pub(super) const MOST_STRINGS: usize = 4096;
 
 /// A named tensor.
@@ -56,17 +56,17 @@ pub(super) struct Tensor {
     pub(super) values: Values,
 }
 
-/// The axes that a client names, and how many elements they have; a tensor without axes has one.
+/// Checks the shape that a client gives; returns it with the number of elements, which is 1 for a scalar.
 ///
 /// # Errors
-/// A negative axis, or a product that no computer could hold.
+/// A length is negative, or the number of elements overflows.
 pub(super) fn shape(axes: &[i64]) -> Result<(Vec<usize>, usize), Problem> {
     let checked: Option<Vec<usize>> = axes.iter().map(|&axis| usize::try_from(axis).ok()).collect();
     let counted =
         checked.and_then(|axes| Some((axes.iter().try_fold(1, |a: usize, &b| a.checked_mul(b))?, axes)));
     let (count, axes) = counted.ok_or_else(|| {
         Problem::bad_request(format!(
-            "expected a shape of lengths from 0 whose product is a number, found {axes:?}"
+            "expected a shape of lengths from 0 whose product does not overflow, found {axes:?}"
         ))
     })?;
     Ok((axes, count))
@@ -83,7 +83,7 @@ impl Values {
         }
     }
 
-    /// Elements.
+    /// Number of elements.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Bool(values) => values.len(),
@@ -94,10 +94,10 @@ impl Values {
         }
     }
 
-    /// `count` elements from their bytes: little-endian numbers; byte strings each after its length in four bytes.
+    /// Decodes `count` elements: little-endian numbers, or byte strings each preceded by its length in four bytes.
     ///
     /// # Errors
-    /// More or fewer bytes than that.
+    /// There are more or fewer bytes.
     pub(super) fn from_raw(datatype: Datatype, count: usize, raw: Bytes) -> Result<Self, Problem> {
         let size = match datatype {
             Datatype::Bytes => return strings(count, raw).map(Self::Bytes),
@@ -119,7 +119,7 @@ impl Values {
         })
     }
 
-    /// As bytes, in the form that [`from_raw`](Self::from_raw) reads.
+    /// Encodes the elements as [`from_raw`](Self::from_raw) decodes them.
     pub(super) fn to_raw(&self) -> Bytes {
         match self {
             Self::Bool(values) => values.iter().map(|&value| u8::from(value)).collect(),
@@ -129,7 +129,7 @@ impl Values {
             Self::Bytes(values) => {
                 let mut raw = BytesMut::new();
                 for value in values {
-                    // No body that this server holds has so many bytes.
+                    // Request bodies are far below this limit.
                     raw.put_u32_le(u32::try_from(value.len()).unwrap_or(u32::MAX));
                     raw.put_slice(value);
                 }
@@ -154,7 +154,7 @@ fn strings(count: usize, mut raw: Bytes) -> Result<Vec<Bytes>, Problem> {
             Some(length) => strings.push(raw.split_to(length)),
             None => {
                 return Err(Problem::bad_request(format!(
-                    "expected {count} elements, each after its length in 4 bytes, found that element {at} is cut off"
+                    "expected {count} elements, each preceded by its length in 4 bytes, found that element {at} is cut off"
                 )));
             }
         }

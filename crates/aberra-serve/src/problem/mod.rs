@@ -1,4 +1,6 @@
-//! What went wrong, for programs and people: problem documents (RFC 9457) for requests, failures for single images.
+//! Errors in responses: problem documents (RFC 9457) for requests, and errors of single images within a response.
+//!
+//! [`oip`] gives problem documents the two forms that clients of the Open Inference Protocol expect.
 
 pub(crate) mod oip;
 
@@ -8,25 +10,25 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Why a request was refused.
+/// A problem document (RFC 9457): why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Problem {
-    /// The HTTP status.
+    /// The HTTP status code.
     pub(crate) status: u16,
-    /// Its name.
+    /// The name of the status code.
     pub(crate) title: String,
-    /// What was expected, and what was found.
+    /// What was expected and what was found.
     pub(crate) detail: String,
-    /// What to do, where there is something to say.
+    /// What to do about it, if there is something to suggest.
     pub(crate) hint: Option<String>,
 }
 
-/// Why one image has no verdict.
+/// Why an image could not be scored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct ImageProblem {
-    /// What was expected, and what was found.
+    /// What was expected and what was found.
     pub(crate) detail: String,
-    /// What to do, where there is something to say.
+    /// What to do about it, if there is something to suggest.
     pub(crate) hint: Option<String>,
 }
 
@@ -36,7 +38,7 @@ impl ImageProblem {
     }
 
     pub(crate) fn internal() -> Self {
-        Self { detail: "the image could not be judged: an error inside Aberra".to_owned(), hint: None }
+        Self { detail: "the image could not be scored because of an internal error".to_owned(), hint: None }
     }
 }
 
@@ -72,16 +74,16 @@ impl Problem {
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "an error inside Aberra")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
     }
 
-    /// What the library refuses in a request.
+    /// An error of the library that the request caused.
     pub(crate) fn of(error: &aberra::Error) -> Self {
         Self { hint: error.hint().map(str::to_owned), ..Self::bad_request(error.to_string()) }
     }
 }
 
-/// Seconds after which a client that was turned away may try again.
+/// Value of `Retry-After` in seconds, for requests that were rejected under load.
 pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 impl IntoResponse for Problem {

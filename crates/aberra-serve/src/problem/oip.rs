@@ -1,4 +1,4 @@
-//! What goes wrong, in the two forms of the protocol: `{"error": "..."}` over HTTP, a status over gRPC.
+//! Problems in the two forms of the Open Inference Protocol: `{"error": "..."}` over HTTP, a status over gRPC.
 
 use axum::Json;
 use axum::extract::Request;
@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use super::{Problem, RETRY_AFTER};
 
-/// A problem that answers in the protocol's form.
+/// A problem that is sent in the protocol's JSON form.
 #[derive(Debug)]
 pub(crate) struct OipProblem(pub(crate) Problem);
 
@@ -33,7 +33,7 @@ impl IntoResponse for OipProblem {
     }
 }
 
-/// Detail and hint in one line.
+/// Detail and hint on one line.
 pub(crate) fn text(problem: &Problem) -> String {
     match &problem.hint {
         Some(hint) => format!("{}; {hint}", problem.detail),
@@ -41,7 +41,7 @@ pub(crate) fn text(problem: &Problem) -> String {
     }
 }
 
-/// The same for gRPC.
+/// The problem as a gRPC status.
 pub(crate) fn status(problem: &Problem) -> Status {
     let code = match problem.status {
         400 | 411 | 413 | 415 | 422 => Code::InvalidArgument,
@@ -57,16 +57,16 @@ pub(crate) fn status(problem: &Problem) -> Status {
     Status::new(code, text(problem))
 }
 
-/// What this server does not do, though the protocol's extensions know it.
+/// The problem for a protocol extension that this server does not implement.
 pub(crate) fn unsupported(what: &str) -> Problem {
     Problem::bad_request(format!("{what}: not supported by this server"))
 }
 
-/// The longest problem that is read again to be put in the protocol's form.
+/// Upper bound on the size of a problem document that is converted.
 const PROBLEM_BYTES: usize = 64 << 10;
 
-/// Puts what the guard refuses in the form that the protocol's clients read, where they are asking: to be the outermost
-/// layer.
+/// Middleware that converts problem documents to the protocol's form for requests of that protocol. It must wrap the
+/// middleware whose problems it converts.
 pub(crate) async fn translate_problems(request: Request, next: Next) -> Response {
     let is_grpc = is_grpc(request.headers());
     let path = request.uri().path();
@@ -82,8 +82,8 @@ pub(crate) async fn translate_problems(request: Request, next: Next) -> Response
     let (parts, body) = response.into_parts();
     let read = http_body_util::Limited::new(body, PROBLEM_BYTES).collect().await;
     let read = read.ok().and_then(|read| serde_json::from_slice::<ProblemDocument>(&read.to_bytes()).ok());
-    let told = read.unwrap_or_default();
-    let problem = Problem { hint: told.hint, ..Problem::new(parts.status, told.detail) };
+    let document = read.unwrap_or_default();
+    let problem = Problem { hint: document.hint, ..Problem::new(parts.status, document.detail) };
     if is_grpc {
         return status(&problem).into_http::<axum::body::Body>();
     }
@@ -96,7 +96,7 @@ pub(crate) async fn translate_problems(request: Request, next: Next) -> Response
     answer
 }
 
-/// Whether a request is of gRPC.
+/// Whether a request is a gRPC call.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }

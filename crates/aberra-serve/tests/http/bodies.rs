@@ -1,4 +1,4 @@
-//! Bounds of bodies: size, compression, parts, time, queue; and bodies made to harm.
+//! Limits on bodies: size, compression, form parts, time and queue; and hostile bodies.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -75,7 +75,7 @@ async fn bodies_beyond_their_bound_are_refused_also_when_they_grow() {
     let client = limited(ServeLimits { body_bytes: 100_000, ..ServeLimits::default() });
     client.post(SCORE, png(0)).await.done();
     client.post(SCORE, vec![0; 100_001]).await.problem(413);
-    // Without a length that says so beforehand.
+    // Without a Content-Length.
     let chunks = (0..20).map(|_| Ok::<_, Infallible>(Bytes::from(vec![0; 10_000])));
     client.post(SCORE, Body::from_stream(futures_util::stream::iter(chunks))).await.problem(413);
     for (encoding, bomb) in [("gzip", gzip(&vec![0; 50_000_000])), ("deflate", deflate(&vec![0; 50_000_000]))]
@@ -84,7 +84,7 @@ async fn bodies_beyond_their_bound_are_refused_also_when_they_grow() {
         let request = Request::post(SCORE).header(header::CONTENT_ENCODING, encoding);
         client.ask(request, bomb).await.problem(413);
     }
-    // Of what all bodies may hold together, too.
+    // The memory limit of all bodies together.
     let client = limited(ServeLimits { held_bytes: 1_000, ..ServeLimits::default() });
     let refused = client.post(SCORE, vec![0; 2_000]).await;
     refused.problem(503);
@@ -135,7 +135,7 @@ async fn a_full_queue_answers_at_once_and_says_when_to_come_back() {
         let client = client.clone();
         async move { client.post(SCORE, large).await }
     });
-    // It is in the queue before the others come.
+    // Let it take its place in the queue first.
     tokio::time::sleep(Duration::from_millis(30)).await;
     let mut refused = 0;
     while !slow.is_finished() {
@@ -161,7 +161,7 @@ async fn who_leaves_takes_nothing_along() {
         let asked = client.post(SCORE, png(index));
         let _ = tokio::time::timeout(Duration::from_micros(200 * (index % 5)), asked).await;
     }
-    // Every place in the queue is free again.
+    // Every place in the queue is released.
     let deadline = Instant::now() + Duration::from_secs(10);
     let (kind, body) = form(&[("a", &png(0)), ("b", &png(1))]);
     loop {

@@ -1,4 +1,4 @@
-//! Evaluations beside the server.
+//! Background evaluation.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::fixture::{Client, detector, folder, options, png, server};
 
 const EVALUATION: &str = "/api/v1/detectors/first/evaluation";
 
-/// Asks until there is an answer.
+/// Polls until the evaluation has ended.
 async fn ended(client: &Client) -> crate::fixture::Answer {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -30,7 +30,7 @@ async fn an_evaluation_is_what_the_report_shows() {
     client.get(EVALUATION).await.problem(404);
     let data = folder().join("data");
     server.evaluate(EvaluationSource { data: data.clone(), ..EvaluationSource::default() }).unwrap();
-    // Images are answered meanwhile.
+    // Images are scored meanwhile.
     client.post("/api/v1/detectors/first/score", png(0)).await.done();
     let report = ended(&client).await.done();
     let dataset = Dataset::open(&data, &OpenOptions::default()).unwrap();
@@ -43,12 +43,12 @@ async fn an_evaluation_is_what_the_report_shows() {
     let shown: Vec<f64> =
         report["images"].as_array().unwrap().iter().map(|image| image["score"].as_f64().unwrap()).collect();
     assert_eq!(shown, scored);
-    // The training normals in the data have names and pictures now.
+    // Training normals that were found in the data have names and thumbnails now.
     let told = client.post("/api/v1/detectors/first/explain", png(1)).await.done();
     let near = &told["images"][0]["explanation"]["nearest"][0];
     assert!(near["name"].as_str().unwrap().starts_with("train/good/"));
     assert!(near["picture"].as_str().unwrap().starts_with("data:image/jpeg"));
-    // A saved evaluation is shown without another.
+    // A saved evaluation is used as it is.
     let file = folder().join("evaluation.json");
     evaluation.save(&file).unwrap();
     let again = crate::fixture::server(options());

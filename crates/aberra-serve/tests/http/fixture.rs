@@ -47,12 +47,12 @@ pub(crate) fn png(index: u64) -> Vec<u8> {
     detectors::png(index, IMAGE_PX)
 }
 
-/// Options with batching off.
+/// Options with batching disabled.
 pub(crate) fn options() -> ServeOptions {
     ServeOptions { batching: Batching { most: 1, ..Batching::default() }, ..ServeOptions::default() }
 }
 
-/// A server of `first` and `second`.
+/// A server of both detectors, `first` and `second`.
 pub(crate) fn server(options: ServeOptions) -> Server {
     server_of(&["first", "second"], options)
 }
@@ -63,11 +63,11 @@ pub(crate) fn server_of(names: &[&str], options: ServeOptions) -> Server {
     Server::new(detectors.collect(), options).unwrap()
 }
 
-/// What asks a server.
+/// A client that calls the router directly.
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Router>);
 
-/// What came back.
+/// A response with its whole body.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -79,12 +79,12 @@ impl Client {
         Self(Arc::new(server.router()))
     }
 
-    /// Of a server with these options.
+    /// A client of a server with these options.
     pub(crate) fn with(options: ServeOptions) -> Self {
         Self::of(&server(options))
     }
 
-    /// Of a server as it is by default, but for batching.
+    /// A client of a server with default options and batching disabled.
     pub(crate) fn new() -> Self {
         Self::with(options())
     }
@@ -97,14 +97,14 @@ impl Client {
         self.ask(Request::post(path), body).await
     }
 
-    /// Asks; a request without `Host` gets one.
+    /// Sends a request; adds `Host` if it is missing.
     pub(crate) async fn ask(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> Answer {
         let mut request = request.body(body.into()).unwrap();
         request.headers_mut().entry(header::HOST).or_insert("127.0.0.1:8765".parse().unwrap());
         self.send(request).await
     }
 
-    /// Sends a request as it is.
+    /// Sends a request unchanged.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = Router::clone(&self.0).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -125,7 +125,7 @@ impl Answer {
         self.json()
     }
 
-    /// A problem document with this status; gives what it says.
+    /// Asserts a problem document with this status; returns its detail.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16) -> String {
         let text = String::from_utf8_lossy(&self.body);
@@ -139,7 +139,7 @@ impl Answer {
     }
 }
 
-/// A form whose files are `files`, and the value of its Content-Type.
+/// The Content-Type and the body of a form with these files.
 pub(crate) fn form(files: &[(&str, &[u8])]) -> (String, Vec<u8>) {
     let boundary = "aberra-test-boundary";
     let mut body = Vec::new();

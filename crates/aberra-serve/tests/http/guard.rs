@@ -1,4 +1,4 @@
-//! Who may ask: hosts, origins, keys; and what every answer carries.
+//! Access control by host, origin and API key; security headers of every response.
 
 use aberra_serve::ServeOptions;
 use axum::body::Body;
@@ -40,7 +40,7 @@ async fn without_the_key_there_are_no_data() {
         assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer");
     }
     client.post("/api/v1/detectors/first/score", png(0)).await.problem(401);
-    // Clients of the Open Inference Protocol are told in its own way.
+    // Clients of the Open Inference Protocol get errors in its own form.
     for path in ["/v2", "/v2/models/first", "/v2/models/stats"] {
         let answer = client.get(path).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);

@@ -1,6 +1,6 @@
-//! Every route, status and limit of the server, asked without sockets.
+//! Integration tests of every route, status and limit of the server, mostly without sockets.
 
-#![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bodies;
 mod detectors;

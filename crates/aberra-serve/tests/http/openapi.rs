@@ -1,5 +1,4 @@
-//! The description in OpenAPI: complete, true of what is answered, and the one from which the web app's client is
-//! generated.
+//! The OpenAPI description is complete and matches the responses, and the web app's client is generated from it.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +19,7 @@ fn the_web_apps_client_is_made_from_this_description() {
     }
     assert!(
         fs::read_to_string(COMMITTED).is_ok_and(|committed| committed == description),
-        "web/src/api/openapi.json is not what the server describes: run this test with ABERRA_UPDATE=1, then \
+        "web/src/api/openapi.json is out of date: run this test with ABERRA_UPDATE=1, then \
          `npm run api` in web/"
     );
 }
@@ -37,7 +36,7 @@ async fn every_route_and_every_type_is_described() {
             assert!(route["summary"].is_string() && route["responses"].is_object(), "{method} {path}");
         }
     }
-    // What is referred to is there.
+    // Every reference resolves.
     let schemas = &description["components"]["schemas"];
     let mut stack = vec![&description];
     while let Some(value) = stack.pop() {

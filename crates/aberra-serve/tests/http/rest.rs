@@ -1,4 +1,4 @@
-//! The rest of `/api/v1`: what is served, thresholds, the embedding space, pictures to try, and what is not there.
+//! The other routes of `/api/v1`: detectors, thresholds, the embedding space, sample images, and unknown routes.
 
 use aberra::Part;
 use aberra::calibrate::Criterion;
@@ -53,7 +53,7 @@ async fn another_threshold_is_promised_as_the_library_does() {
         assert_eq!(answer["promise"]["text"], expected.promise.to_string());
         assert_eq!(answer["calibration_groups"], expected.scores.len());
     }
-    // The calibration cannot support it; the smallest rate is said.
+    // The calibration does not support the rate; the message names the smallest one.
     let refused = ask(json!({"kind": "conformal", "rate": 0.0001})).await.problem(400);
     assert!(refused.contains("smallest"), "{refused}");
     for bad in [
@@ -66,7 +66,7 @@ async fn another_threshold_is_promised_as_the_library_does() {
     ] {
         ask(bad).await.problem(400);
     }
-    // Nothing has changed.
+    // The detector has not changed.
     let details = client.get("/api/v1/detectors/first").await.done();
     assert_eq!(details["threshold"], calibration.threshold);
 }
@@ -89,7 +89,7 @@ async fn latents_decode_and_the_prior_is_drawn_again() {
     assert_eq!(drawn["pictures"].as_array().unwrap().len(), 3);
     assert_eq!(decode(json!({"prior": {"seed": 7, "count": 3}})).await.done(), drawn);
     assert_ne!(decode(json!({"prior": {"seed": 8, "count": 3}})).await.done(), drawn);
-    // What was drawn can be decoded by itself.
+    // Decoding the sampled latents gives the same images.
     assert_eq!(decode(json!({"latents": drawn["latents"]})).await.done(), drawn);
     for bad in [
         json!({}),

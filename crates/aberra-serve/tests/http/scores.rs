@@ -1,4 +1,4 @@
-//! Scores through the server are those of the library: bit for bit without batching, within the tolerance with it.
+//! Scores of the server equal those of the library: bit for bit without batching, within the tolerance with it.
 
 use std::time::Duration;
 

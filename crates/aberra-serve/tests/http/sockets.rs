@@ -1,4 +1,4 @@
-//! What only a socket shows: slow senders, connections at a time, TLS.
+//! Tests that need sockets: slow clients, the connection limit, and TLS.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -16,7 +16,7 @@ use crate::fixture::{options, png, server};
 
 const HEAD_TIME: Duration = Duration::from_millis(400);
 
-/// Starts a server that answers until the tests end.
+/// Starts a server that runs until the tests end.
 fn start(options: ServeOptions) -> SocketAddr {
     let options = ServeOptions { address: "127.0.0.1:0".parse().unwrap(), ..options };
     let listening = server(options).listen().unwrap();
@@ -46,20 +46,20 @@ fn ask(mut stream: impl Read + Write) -> String {
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
         Ok(_) => {}
-        // An end of TLS without a farewell.
+        // The connection ended without close_notify.
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
         Err(error) => panic!("{error}"),
     }
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// What comes back from a client that sends `sent` and nothing more, and when.
+/// Sends `sent` and nothing more; returns the response and the time until the connection ended.
 fn stalled(address: SocketAddr, sent: &[u8]) -> (String, Duration) {
     let mut stream = connect(address);
     let started = Instant::now();
     stream.write_all(sent).unwrap();
     let mut answer = Vec::new();
-    // A reset is an end, too.
+    // A reset also ends the connection.
     let _ = stream.read_to_end(&mut answer);
     (String::from_utf8_lossy(&answer).into_owned(), started.elapsed())
 }
@@ -140,7 +140,7 @@ fn tls_speaks_to_those_who_do() {
         .with_no_client_auth();
     let client = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
     assert!(ask(StreamOwned::new(client, connect(address))).starts_with("HTTP/1.1 200 "));
-    // Plain HTTP, and nobody who shakes hands, get no answer.
+    // Plain HTTP and an unfinished handshake get no response.
     let (answer, took) = stalled(address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(!answer.starts_with("HTTP/1.1 200") && took < 10 * HEAD_TIME, "{answer}");
     let (answer, took) = stalled(address, b"");

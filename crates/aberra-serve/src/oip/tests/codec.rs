@@ -1,4 +1,4 @@
-//! What the bounded codec lets through, and what it does not.
+//! Which messages the bounded codec accepts, and which it rejects.
 
 use bytes::Bytes;
 use proptest::collection::vec;

@@ -1,4 +1,4 @@
-//! The protocol over gRPC: what HTTP answers, streams, compression, and what calls may hold.
+//! The protocol over gRPC: agreement with HTTP, streams, compression, and memory limits.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -33,7 +33,7 @@ fn remote_request(method: &str, body: Body) -> Request<Body> {
         .unwrap()
 }
 
-/// A call of gRPC: its status, its message, its answers.
+/// Makes a gRPC call; returns its status, its message and its responses.
 async fn remote<T: Message + Default>(
     shared: &ServerState,
     method: &str,
@@ -110,7 +110,7 @@ async fn grpc_describes_what_http_does() {
     let index: RepositoryIndexResponse =
         ask(&shared, "RepositoryIndex", RepositoryIndexRequest::default()).await.unwrap();
     assert_eq!(index.models.len(), 2);
-    shared.set_unready();
+    shared.begin_shutdown();
     let asked = ModelReadyRequest { name: "second".to_owned(), version: String::new() };
     let ready: ModelReadyResponse = ask(&shared, "ModelReady", asked).await.unwrap();
     assert!(!ready.ready);
@@ -198,7 +198,7 @@ async fn grpc_refuses_what_http_does() {
             "{message}"
         );
     }
-    let _room = [shared.engine.room().unwrap(), shared.engine.room().unwrap()];
+    let _room = [shared.engine.reserve().unwrap(), shared.engine.reserve().unwrap()];
     let (status, message) = infer(remote_image(0)).await;
     assert!(status == UNAVAILABLE && message.contains("busy"), "{status} {message}");
 }
@@ -261,7 +261,7 @@ async fn what_calls_hold_is_bounded() {
         send(router.clone(), remote_request("ModelInfer", long.into())).await,
     );
     assert!(status == INVALID && message.contains("at most"), "{status} {message}");
-    // A stream may bring more than that in all, but not at a time.
+    // A stream may send more than that in total, but not at a time.
     let one = framed(&[remote_image(1).encode_to_vec().into()]);
     let count = 2 * bytes / one.len() + 2;
     let stream = |chunk: Bytes, count: usize| {
@@ -297,7 +297,7 @@ async fn compressed_calls_take_turns() {
         (read_remote::<ModelInferResponse>(left).0, read_remote::<ModelInferResponse>(right).0),
         (0, 0)
     );
-    // A stream that has not ended keeps its place.
+    // A stream keeps its permit until it ends.
     let endless = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
     let open = router.clone().oneshot(compressed("ModelStreamInfer", endless)).await.unwrap();
     let second = send(router.clone(), compressed("ModelStreamInfer", one())).await;

@@ -1,4 +1,4 @@
-//! The protocol over HTTP: every route, every refusal.
+//! The protocol over HTTP: every route, every rejection.
 
 use axum::http::{Method, StatusCode};
 use base64::Engine;
@@ -16,11 +16,11 @@ async fn health_follows_the_server() {
     for path in paths {
         assert_eq!(get(&shared, path).await.status, 200, "{path}");
     }
-    shared.set_unready();
+    shared.begin_shutdown();
     assert_eq!(get(&shared, "/v2/health/live").await.status, 200);
     for path in paths {
         let answer = get(&shared, path).await;
-        answer.is(503, "ends");
+        answer.is(503, "shutting down");
         assert_eq!(answer.headers["retry-after"], "1");
     }
 }
@@ -155,7 +155,7 @@ async fn outputs_come_as_bytes_where_asked() {
     }
     assert_eq!(answer.body.len(), length + LATENT * 4 + 2 * picture + 1);
     assert_eq!(head["outputs"][4]["data"], json!([score("first", 1)]));
-    // All as bytes, but for one.
+    // All outputs as binary data, except one.
     let request = json!({
         "inputs": [image(1)], "parameters": {"binary_data_output": true},
         "outputs": [{"name": "score"}, {"name": "embedding", "parameters": {"binary_data": false}}],
@@ -252,7 +252,7 @@ async fn wrong_requests_are_refused() {
     ] {
         infer(&shared, &request).await.is(400, words);
     }
-    // One image that cannot be used fails its request, by number.
+    // One unusable image fails its request, and is named by its index.
     let two = json!([STANDARD.encode(png(0)), "AAAA"]);
     infer(&shared, &input(json!({"shape": [2], "data": two}))).await.is(400, "image 1");
 }
@@ -272,7 +272,7 @@ async fn limits_hold() {
         .is(413, "at most 2048 pixels");
     let huge = json!({"inputs": [{"name": "pixels", "shape": [1_u64 << 40, 1 << 20, 1], "datatype": "UINT8", "data": []}]});
     infer(&shared, &huge).await.is(400, "elements");
-    let _room = [shared.engine.room().unwrap(), shared.engine.room().unwrap()];
+    let _room = [shared.engine.reserve().unwrap(), shared.engine.reserve().unwrap()];
     let busy = infer(&shared, &images(1)).await;
     busy.is(503, "busy");
     assert_eq!(busy.headers["retry-after"], "1");

@@ -1,4 +1,5 @@
-//! The protocol through its routers, without sockets: every route, every refusal, and that both doors agree.
+//! Tests of the protocol through its routers, without sockets: every route, every rejection, and that both transports
+//! agree.
 
 mod codec;
 mod grpc;
@@ -18,6 +19,7 @@ use crate::options::ServeOptions;
 use crate::state::ServerState;
 use crate::testing::{detector, png};
 
+/// A response with its whole body.
 struct Answered {
     status: StatusCode,
     headers: HeaderMap,
@@ -29,7 +31,7 @@ impl Answered {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {:?}", self.body))
     }
 
-    /// Checks that it is an error in the protocol's form with these words in it.
+    /// Asserts an error in the protocol's form that contains `words`.
     fn is(&self, status: u16, words: &str) {
         let json = self.json();
         let object = json.as_object().unwrap();
@@ -42,7 +44,7 @@ impl Answered {
     }
 }
 
-/// The routers behind the guard.
+/// The routers behind the guard's middleware.
 fn guarded(shared: &ServerState, options: &ServeOptions) -> Router {
     let router = super::http::router()
         .layer(axum::extract::DefaultBodyLimit::disable())
@@ -87,7 +89,7 @@ async fn infer(shared: &ServerState, request: &Value) -> Answered {
     call(shared, Method::POST, INFER, &[], request.to_string()).await
 }
 
-/// JSON and bytes behind it.
+/// Sends JSON followed by binary data.
 async fn infer_binary(shared: &ServerState, request: &Value, behind: &[u8]) -> Answered {
     let head = request.to_string();
     let length = head.len().to_string();

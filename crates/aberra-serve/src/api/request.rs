@@ -1,0 +1,29 @@
+//! What REST handlers share: their result, the detector that the path names, and JSON bodies.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::de::DeserializeOwned;
+
+use crate::detectors::ServedDetector;
+use crate::problem::Problem;
+use crate::state::ServerState;
+
+/// The result of a handler.
+pub(super) type ApiResult<T> = Result<T, Problem>;
+
+/// Finds the detector that a request names.
+pub(super) fn find(State(shared): &State<ServerState>, name: &str) -> ApiResult<Arc<ServedDetector>> {
+    shared.detectors.find(name).cloned().ok_or_else(|| {
+        let names: Vec<&str> = shared.detectors.iter().map(|served| served.name.as_str()).collect();
+        Problem::not_found(format!("expected one of the detectors {}", names.join(", ")))
+    })
+}
+
+/// Parses a JSON body. Its nesting is limited by serde_json (128 levels).
+pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::bad_request(format!("the body is not the expected JSON: {error}"))
+            .with_hint("/api/v1/openapi.json describes the request")
+    })
+}
