@@ -7,16 +7,16 @@ use clap::Args;
 /// Which class folders are normal.
 #[derive(Args, Default)]
 pub(crate) struct NormalArgs {
-    /// A class folder that is normal; may be given several times. By default one with a usual name, such as `good`,
-    /// `normal` or `notumor`. `*` takes every image as normal.
+    /// Class folder of normal images; repeatable. By default, a usual name such as `good`, `normal` or `notumor` is
+    /// looked for. `*` treats every image as normal.
     #[arg(long, value_name = "CLASS")]
     pub(crate) normal: Vec<String>,
 }
 
-/// How data is printed.
+/// The output format.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct JsonArgs {
-    /// Print JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -24,7 +24,7 @@ pub(crate) struct JsonArgs {
 /// A detector file.
 #[derive(Args)]
 pub(crate) struct DetectorArgs {
-    /// The detector file.
+    /// Detector file.
     #[arg(value_name = "DETECTOR")]
     pub(crate) detector: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! Help texts that list families, presets and scorers. They are made from the library's own lists when help is printed, so
+//! Help texts that list families, presets and scorers. They are built from the library's lists when help is printed, so
 //! that a new family or scorer appears without another change.
 
 use aberra::models::Family;

@@ -1,4 +1,4 @@
-//! The command line: the program's help, its options and its verbs.
+//! The top level of the command line: global options and the list of verbs.
 
 use std::num::NonZeroU16;
 
@@ -17,17 +17,17 @@ Examples:
   aberra serve runs/first/detector.aberra --open
   aberra info runs/first/detector.aberra
 
-Exit status: 0 done; 1 nothing done, or wrong usage; 2 some images (or cells of a bench) failed;
-3 an image is anomalous (score --fail-on-anomaly); 130 stopped by Ctrl-C. Data goes to standard output,
-everything else to standard error.";
+Exit status: 0 success; 1 error, nothing done; 2 some images (or cells of a bench) failed; 3 an image is anomalous \
+(score --fail-on-anomaly); 130 interrupted by Ctrl-C. Data is printed to standard output, everything else to \
+standard error.";
 
-/// Detects anomalous images: learns what normal looks like from normal images alone, and scores new ones.
+/// Detects anomalies in images after learning from normal images alone.
 #[derive(Parser)]
 #[command(name = "aberra", version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
-    /// Number of threads [default: one per core]. Results do not depend on it.
+    /// Number of compute threads [default: one per core]. Results do not depend on it.
     #[arg(long, global = true, value_name = "N")]
     pub(crate) threads: Option<NonZeroU16>,
 }

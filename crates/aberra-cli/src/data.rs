@@ -1,4 +1,4 @@
-//! Opens and inspects a data set, and prints what was found to standard error.
+//! Opens and inspects data sets, and reports on standard error what was found.
 
 use std::path::{Path, PathBuf};
 
@@ -9,15 +9,15 @@ use crate::error::CommandError;
 use crate::output;
 use crate::progress::Counter;
 
-/// Files named one by one before the rest is counted.
+/// Maximum number of files that are named individually.
 const NAMED: usize = 10;
 
-/// Lists the data set silently.
+/// Opens the data set silently.
 pub(crate) fn list(path: &Path, normal: &[String]) -> Result<Dataset, CommandError> {
     Ok(Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?)
 }
 
-/// Lists the data set, and prints its layout and counts.
+/// Opens the data set, and reports its layout and size.
 pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, CommandError> {
     let dataset = list(path, normal)?;
     let (normal, anomalous) = dataset.counts();
@@ -31,19 +31,19 @@ pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, CommandErr
     }
     let others: usize = dataset.skipped.other.values().sum();
     if others > 0 {
-        output::note(&format!("  passed over {}", output::count(others, "other file", "other files")));
+        output::note(&format!("  ignored {}", output::count(others, "other file", "other files")));
     }
     if let Some(folders) = describe_marked_folders(&dataset.skipped.marked_folders) {
-        output::note(&format!("  passed over {folders}"));
+        output::note(&format!("  ignored {folders}"));
     }
-    name_some(&dataset.skipped.unreachable, |line| format!("could not enter {line}"));
+    name_some(&dataset.skipped.unreachable, |line| format!("could not read {line}"));
     Ok(dataset)
 }
 
-/// Inspects every image, and prints those that cannot be used.
+/// Inspects every image, and reports those that cannot be used.
 ///
 /// # Errors
-/// None can be used.
+/// No image can be used.
 pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, CommandError> {
     let inspection = look(dataset, limits);
     let reasons: Vec<&String> = inspection.images.iter().filter_map(|image| image.as_ref().err()).collect();
@@ -61,7 +61,7 @@ pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, 
     Ok(inspection)
 }
 
-/// Inspects every image silently.
+/// Inspects every image with a progress bar, and reports nothing.
 pub(crate) fn look(dataset: &Dataset, limits: &Limits) -> Inspection {
     let counter = Counter::new("inspecting the images", dataset.samples.len());
     let inspection = dataset.inspect_with(limits, || counter.advance());
@@ -81,6 +81,6 @@ fn name_some<T>(items: &[T], words: impl Fn(&T) -> String) {
         output::warning(&words(item));
     }
     if items.len() > NAMED {
-        output::warning(&format!("and {} more; `aberra doctor` names them all", items.len() - NAMED));
+        output::warning(&format!("and {} more; `aberra doctor` lists them all", items.len() - NAMED));
     }
 }

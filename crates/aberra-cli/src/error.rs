@@ -1,4 +1,4 @@
-//! Exit codes, and the errors of the program.
+//! Errors of verbs, and exit codes.
 
 use std::fmt::Display;
 use std::io;
@@ -11,15 +11,15 @@ pub(crate) type CommandResult = Result<ExitStatus, CommandError>;
 /// Exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitStatus {
-    /// Everything was done.
+    /// Success.
     Done = 0,
-    /// Nothing was done, or wrong usage.
+    /// An error, or wrong usage; nothing was done.
     NothingDone = 1,
-    /// Some images, or cells of a comparison, failed.
+    /// Some images, or some cells of a comparison, failed.
     SomeFailed = 2,
-    /// An image is anomalous, and the user asked for an exit code.
+    /// An image is anomalous, and `--fail-on-anomaly` was given.
     Anomalous = 3,
-    /// Stopped by Ctrl-C, as in shells: 128 + SIGINT.
+    /// Interrupted by Ctrl-C; by the convention of shells, 128 + SIGINT.
     Interrupted = 130,
 }
 
@@ -29,15 +29,15 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Why a verb failed.
+/// The error that ended a verb.
 #[derive(Debug)]
 pub(crate) enum CommandError {
     /// An error of the library.
     Library(aberra::Error),
-    /// An error of the program.
+    /// An error of the program, perhaps with a hint.
     Own { message: String, hint: Option<String> },
-    /// Standard output was closed by its reader: no error.
-    ReaderLeft,
+    /// Standard output is a closed pipe, which is not an error.
+    ClosedPipe,
 }
 
 impl CommandError {
@@ -69,20 +69,20 @@ impl From<aberra_serve::ServeError> for CommandError {
     }
 }
 
-/// Of writing to standard output.
+/// An error of writing to standard output.
 impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::ReaderLeft,
+            io::ErrorKind::BrokenPipe => Self::ClosedPipe,
             _ => Self::new(format!("standard output: {error}")),
         }
     }
 }
 
-/// The error of an image file, with the file's path where the error does not name it.
-pub(crate) fn named(path: &Path, error: &aberra::Error) -> String {
+/// The error's message, preceded by the path of the image if the error does not name it.
+pub(crate) fn with_path(path: &Path, error: &aberra::Error) -> String {
     match error.path() {
-        Some(named) if named == path => error.to_string(),
+        Some(found) if found == path => error.to_string(),
         _ => format!("{}: {error}", path.display()),
     }
 }

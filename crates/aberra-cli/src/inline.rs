@@ -1,4 +1,4 @@
-//! Pictures in the terminal, by the graphics protocols of kitty and iTerm2.
+//! Images in the terminal, through the graphics protocols of kitty and iTerm2.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::CommandError;
 
-/// A terminal's graphics protocol.
+/// A terminal graphics protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GraphicsProtocol {
     /// kitty, Ghostty: <https://sw.kovidgoyal.net/kitty/graphics-protocol/>.
@@ -17,18 +17,19 @@ pub(crate) enum GraphicsProtocol {
     Iterm,
 }
 
-/// Bytes of a chunk of a picture in kitty's protocol.
+/// Maximum size of a chunk in kitty's protocol, in bytes.
 const PART_BYTES: usize = 4096;
 
-/// The protocol of the terminal at standard output; `None` where it is no terminal, or one not known to show pictures.
+/// The graphics protocol of the terminal at standard output; `None` if it is not a terminal or not known to support
+/// one.
 pub(crate) fn protocol() -> Option<GraphicsProtocol> {
     if !io::stdout().is_terminal() {
         return None;
     }
-    known(|name| env::var(name).ok())
+    detect(|name| env::var(name).ok())
 }
 
-/// Shows a PNG in the terminal.
+/// Displays a PNG in the terminal, if it supports that.
 pub(crate) fn show(png: &[u8]) -> Result<(), CommandError> {
     let Some(protocol) = protocol() else { return Ok(()) };
     let mut out = io::stdout().lock();
@@ -36,8 +37,8 @@ pub(crate) fn show(png: &[u8]) -> Result<(), CommandError> {
     Ok(out.flush()?)
 }
 
-/// Multiplexers do not pass pictures on to their terminal.
-fn known(variable: impl Fn(&str) -> Option<String>) -> Option<GraphicsProtocol> {
+/// Detects the protocol from environment variables. Terminal multiplexers do not pass graphics through.
+fn detect(variable: impl Fn(&str) -> Option<String>) -> Option<GraphicsProtocol> {
     let is =
         |name: &str, values: &[&str]| variable(name).is_some_and(|value| values.contains(&value.as_str()));
     if variable("TMUX").is_some() || variable("STY").is_some() {
@@ -79,7 +80,9 @@ mod tests {
     use super::*;
 
     fn of(variables: &[(&str, &str)]) -> Option<GraphicsProtocol> {
-        known(|name| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()))
+        detect(|name| {
+            variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Ctrl-C: training stops at the next step and keeps what is finished; a second Ctrl-C, or one outside training, exits at
-//! once.
+//! Ctrl-C and SIGTERM: training stops after the current step and keeps a checkpoint; a second signal, or one outside
+//! training, ends the program at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use crate::error::ExitStatus;
 static ASKED: AtomicBool = AtomicBool::new(false);
 static TRAINING: AtomicBool = AtomicBool::new(false);
 
-/// Listens for Ctrl-C and for the request to terminate.
+/// Installs the signal handler.
 pub(crate) fn listen() {
     let listening = ctrlc::set_handler(|| {
         let asked_before = ASKED.swap(true, Ordering::SeqCst);
@@ -20,16 +20,18 @@ pub(crate) fn listen() {
         );
     });
     if let Err(error) = listening {
-        crate::output::warning(&format!("Ctrl-C will end the program at once ({error})"));
+        crate::output::warning(&format!(
+            "Ctrl-C will end the program at once, without a checkpoint ({error})"
+        ));
     }
 }
 
-/// While `true`, Ctrl-C stops training at its next step instead of exiting at once.
+/// While `true`, a signal stops training after the current step instead of ending the program.
 pub(crate) fn set_training(training: bool) {
     TRAINING.store(training, Ordering::SeqCst);
 }
 
-/// Whether to stop.
+/// Whether a signal has asked to stop.
 pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)
 }

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => {
-            // Help and version are output, the rest is wrong usage; a reader that has left sees neither.
+            // Help and version go to standard output, usage errors to standard error. A closed pipe is no error.
             let _ = answer.print();
             return if answer.use_stderr() { ExitStatus::NothingDone } else { ExitStatus::Done }.into();
         }

@@ -1,6 +1,6 @@
-//! Output: data to standard output, everything else to standard error, files whole or not at all.
+//! Output: data to standard output, messages to standard error, atomically written files, and number formats.
 //!
-//! Nothing depends on colour, and there is none where `NO_COLOR` is set or standard error is no terminal.
+//! Colour carries no meaning, and is off with `NO_COLOR` or without a terminal.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,47 +11,47 @@ use serde::Serialize;
 
 use crate::error::{CommandError, ExitStatus};
 
-/// Writes a text and a line end to standard output.
+/// Prints a line to standard output.
 pub(crate) fn data(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)
 }
 
-/// Writes an object to standard output, over several lines.
+/// Prints a value to standard output as pretty-printed JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), CommandError> {
     data(&pretty(value)?)
 }
 
-/// An object as JSON over several lines.
+/// Formats a value as pretty-printed JSON.
 pub(crate) fn pretty(value: &impl Serialize) -> Result<String, CommandError> {
     serde_json::to_string_pretty(value).map_err(|error| CommandError::new(error.to_string()))
 }
 
-/// Prints a line to standard error.
+/// Prints a message to standard error.
 pub(crate) fn note(text: &str) {
     say(Style::new(), "", text);
 }
 
-/// Prints an error.
+/// Prints an error to standard error.
 pub(crate) fn error(text: &str) {
     say(AnsiColor::Red.on_default().bold(), "error: ", text);
 }
 
-/// Prints a warning.
+/// Prints a warning to standard error.
 pub(crate) fn warning(text: &str) {
     say(AnsiColor::Yellow.on_default().bold(), "warning: ", text);
 }
 
-/// Prints what to do next.
+/// Prints a hint to standard error.
 pub(crate) fn hint(text: &str) {
     say(AnsiColor::Cyan.on_default().bold(), "hint: ", text);
 }
 
-/// Prints why a verb failed; returns the exit code.
+/// Prints the error that ended a verb, and returns the exit code.
 pub(crate) fn report(problem: CommandError) -> ExitStatus {
     let (message, help, status) = match problem {
-        CommandError::ReaderLeft => return ExitStatus::Done,
+        CommandError::ClosedPipe => return ExitStatus::Done,
         CommandError::Library(error) if error.is_interrupted() => {
             note(&error.to_string());
             return ExitStatus::Interrupted;
@@ -68,12 +68,12 @@ pub(crate) fn report(problem: CommandError) -> ExitStatus {
     status
 }
 
-/// A standard error that cannot be written is no reason to stop.
+/// Prints a line to standard error. If that fails there is nowhere to report it.
 fn say(style: Style, word: &str, text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{style}{word}{style:#}{text}");
 }
 
-/// Replaces the file at `path` by `bytes`, whole and durably, or not at all.
+/// Writes a file atomically and durably: on failure an existing file is unchanged.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let replace = || {
         let mut file = AtomicWriteFile::open(path)?;
@@ -83,7 +83,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CommandError>
     replace().map_err(|error: io::Error| CommandError::at(path, error))
 }
 
-/// Lines of a name and a value, values aligned.
+/// Formats rows of a name and a value with the values aligned.
 pub(crate) fn aligned(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let lines: Vec<String> = rows
@@ -96,7 +96,7 @@ pub(crate) fn aligned(rows: &[(&str, String)]) -> String {
     lines.join("\n")
 }
 
-/// A path as one would type it: quoted where a shell would take it apart.
+/// Formats a path for a shell, quoted if necessary.
 pub(crate) fn typed(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |character: char| character.is_alphanumeric() || "/._-+:,@%=~".contains(character);
@@ -106,7 +106,7 @@ pub(crate) fn typed(path: &Path) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes with a unit.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -116,13 +116,13 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// A share as a percentage, with as few digits as tell it.
+/// Formats a share as a percentage with up to two decimals.
 pub(crate) fn percent(share: f64) -> String {
     let text = format!("{:.2}", share * 100.0);
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// A duration for people.
+/// Formats a duration with units.
 pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
@@ -132,7 +132,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// Six digits that count.
+/// Formats a number with six significant digits.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return value.to_string();
@@ -144,7 +144,7 @@ pub(crate) fn number(value: f64) -> String {
     format!("{value:.*}", (5.0 - before_point).max(0.0) as usize)
 }
 
-/// A p-value for people; `-` where there is none.
+/// Formats a p-value; `-` if there is none.
 pub(crate) fn p_value(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
 }
@@ -154,7 +154,7 @@ pub(crate) fn verdict(anomalous: bool) -> &'static str {
     if anomalous { "anomalous" } else { "normal" }
 }
 
-/// A count with its word.
+/// Formats a count with its noun.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -1,4 +1,4 @@
-//! Progress on standard error: a bar on a terminal, plain lines otherwise.
+//! Progress on standard error: a progress bar on a terminal, plain lines otherwise.
 
 use std::io::{IsTerminal, stderr};
 use std::ops::ControlFlow;
@@ -10,10 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{interrupt, output};
 
-/// Steps after which the duration of a fit is estimated.
+/// Number of steps after which the duration of a fit is estimated.
 const STEPS_BEFORE_ESTIMATE: usize = 8;
 
-/// Counts things done on a terminal; silent elsewhere.
+/// A progress bar over a number of items; silent without a terminal.
 pub(crate) struct Counter(Option<ProgressBar>);
 
 impl Counter {
@@ -45,7 +45,7 @@ impl ImagesProgress {
         Self { doing, counter: None }
     }
 
-    /// Takes an event of the job.
+    /// Handles an event of the job.
     pub(crate) fn watch(&mut self, event: Event<'_>) -> ControlFlow<()> {
         if let Event::Images { done, of } = event {
             self.counter.get_or_insert_with(|| Counter::new(self.doing, of)).set(done);
@@ -60,7 +60,7 @@ impl ImagesProgress {
 
 /// Progress of training: the fits of a detector's members, one after another.
 pub(crate) struct TrainingProgress {
-    /// Whether lines name the member.
+    /// Whether each line names the member.
     several: bool,
     fit: Option<FitProgress>,
 }
@@ -70,7 +70,7 @@ impl TrainingProgress {
         Self { several: members > 1, fit: None }
     }
 
-    /// Takes an event of the job; breaks where the user wants to stop.
+    /// Handles an event of the job; breaks if the user wants to stop.
     pub(crate) fn watch(&mut self, event: Event<'_>) -> ControlFlow<()> {
         if let Event::Fit { member, progress } = event {
             match (progress, &mut self.fit) {
@@ -95,11 +95,11 @@ impl TrainingProgress {
 
 /// Progress of one member's fit.
 struct FitProgress {
-    /// What lines begin with: the member's name, where there are several.
+    /// Prefix of each line: the member's name, if there are several.
     name: String,
     plan: Plan,
     bar: Option<ProgressBar>,
-    /// When the first step of this start was done, and its number.
+    /// When the first step of this run finished, and its number.
     first_step: Option<(Instant, usize)>,
     is_estimated: bool,
     last_epoch: String,
@@ -183,7 +183,7 @@ impl FitProgress {
         ));
     }
 
-    /// A line above the bar.
+    /// Prints a line above the bar.
     fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| output::note(text)),
@@ -192,7 +192,7 @@ impl FitProgress {
     }
 }
 
-/// A name of the library's, such as `dead_codes`, as words.
+/// Formats a name of the library, such as `dead_codes`, as words.
 fn words(name: &str) -> String {
     name.replace('_', " ")
 }

@@ -1,5 +1,4 @@
-//! Verdicts as rows, written one by one: a table, CSV or JSON lines; to standard output, or to a file that appears whole or
-//! not at all.
+//! Verdicts as rows of a table, CSV or JSON lines, written one by one to standard output or atomically to a file.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use serde::Serialize;
 use crate::error::CommandError;
 use crate::output;
 
-/// How rows are written.
+/// The format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowFormat {
     Table,
@@ -19,14 +18,14 @@ pub(crate) enum RowFormat {
     Json,
 }
 
-/// One image's row, as it is in JSON.
+/// The row of one image, as in JSON.
 #[derive(Serialize)]
 pub(crate) struct Row {
     #[serde(flatten)]
     card: VerdictCard,
     verdict: &'static str,
     path: String,
-    /// Where its heat map was written.
+    /// Path of the heat map, if one was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     heatmap: Option<String>,
 }
@@ -60,7 +59,7 @@ impl Row {
     }
 }
 
-/// Where rows go.
+/// Writes rows.
 pub(crate) struct Rows {
     format: RowFormat,
     sink: Sink,
@@ -73,7 +72,7 @@ enum Sink {
 }
 
 impl Rows {
-    /// Rows to the file at `out`, or to standard output.
+    /// Opens the file at `out`, or standard output.
     pub(crate) fn open(format: RowFormat, out: Option<&Path>) -> Result<Self, CommandError> {
         let sink = match out {
             None => Sink::Output(BufWriter::new(io::stdout().lock())),
@@ -88,7 +87,7 @@ impl Rows {
     pub(crate) fn write(&mut self, row: &Row) -> Result<(), CommandError> {
         let text = self.format.line(row, std::mem::take(&mut self.is_first))?;
         self.sink.write(|writer| writer.write_all(text.as_bytes()))?;
-        // Whoever reads along wants each row when it is done.
+        // A reader of the stream gets each row as soon as it is done.
         if matches!(self.sink, Sink::Output(_)) { self.flush() } else { Ok(()) }
     }
 
@@ -96,7 +95,7 @@ impl Rows {
         self.sink.write(|writer| writer.flush())
     }
 
-    /// Puts the file in place.
+    /// Moves the finished file into place.
     pub(crate) fn finish(mut self) -> Result<(), CommandError> {
         self.flush()?;
         match self.sink {
@@ -119,7 +118,7 @@ impl Sink {
 }
 
 impl RowFormat {
-    /// The row's line, after the heading where it is the first.
+    /// Formats a row, preceded by the header if it is the first.
     fn line(self, row: &Row, is_first: bool) -> Result<String, CommandError> {
         match self {
             Self::Json => {
@@ -152,7 +151,7 @@ impl RowFormat {
     }
 }
 
-/// A file name may hold anything: what would break the line or steer the terminal is escaped.
+/// Escapes control characters in a file name, which could break the line or control the terminal.
 fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })

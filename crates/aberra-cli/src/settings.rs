@@ -1,4 +1,4 @@
-//! The settings of training from flags, environment and file: flags override the environment, which overrides the file.
+//! Training settings from three layers: flags override environment variables, which override the file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,26 +18,25 @@ pub(crate) struct ModelArgs {
     pub(crate) preset: Option<String>,
 }
 
-/// Flags that set any other setting.
+/// Flags for all other settings.
 #[derive(Args, Clone, Default)]
 pub(crate) struct SettingsArgs {
-    /// A TOML file of settings. Flags override the environment (ABERRA_TRAIN__EPOCHS=20), which overrides the file.
+    /// TOML file of settings. Flags override environment variables (ABERRA_TRAIN__EPOCHS=20), which override the file.
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
-    /// Side of the network input in pixels, 16 to 1024.
+    /// Width and height of the network input in pixels, 16 to 1024.
     #[arg(long, value_name = "PX")]
     pub(crate) size: Option<usize>,
-    /// Epochs: passes over the training images.
+    /// Number of epochs (passes over the training images).
     #[arg(long, value_name = "N")]
     pub(crate) epochs: Option<usize>,
-    /// Images per training step.
+    /// Number of images per training step.
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
-    /// Seed of every random draw.
+    /// Seed of the random number generators.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// What the operands of products are rounded to: f32, bf16 or auto (the default: bf16 where the processor has
-    /// AVX512_BF16).
+    /// Precision of matrix products: f32, bf16 or auto (the default: bf16 on processors with AVX512_BF16).
     #[arg(long, value_name = "NAME")]
     pub(crate) precision: Option<String>,
     #[arg(long, value_name = "NAME", help = choices::scorers())]
@@ -48,19 +47,20 @@ pub(crate) struct SettingsArgs {
     /// Guarantee the rate with this confidence, such as 0.9, instead of on average.
     #[arg(long, value_name = "C", allow_negative_numbers = true)]
     pub(crate) confidence: Option<f64>,
-    /// What must stay together in a split: near, exact, manifest or none.
+    /// Which images stay together in a split: near (near-duplicates), exact (duplicates), manifest (its groups) or
+    /// none.
     #[arg(long, value_name = "BY")]
     pub(crate) group: Option<String>,
-    /// Any other setting; may be given several times.
+    /// Any other setting; repeatable.
     #[arg(long, value_name = "SECTION.NAME=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Keep thumbnails of the normals in the detector file. They are patient data where the images are.
+    /// Store thumbnails of the normals in the detector file. If the images are patient data, so are the thumbnails.
     #[arg(long)]
     pub(crate) keep_thumbnails: bool,
 }
 
 impl SettingsArgs {
-    /// The settings: these flags over the environment over `--config`, or over `file` where there is none.
+    /// Merges the layers: these flags, the environment, and `--config` or else `file`.
     pub(crate) fn resolve(
         &self,
         model: &ModelArgs,
@@ -84,7 +84,7 @@ impl SettingsArgs {
         })
     }
 
-    /// The named flags, each as `section.name=value` in TOML.
+    /// The flags for single settings as TOML assignments `section.name=value`.
     fn assignments(&self) -> impl Iterator<Item = String> {
         let whole = |name: &str, value: Option<usize>| value.map(|value| format!("{name}={value}"));
         let share = |name: &str, value: Option<f64>| value.map(|value| format!("{name}={value:?}"));

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use aberra::dataset::{ImageFiles, image_files};
 
-/// An image file, or why there is none.
+/// The path of an image file, or an error.
 pub(crate) type ListedPath = Result<PathBuf, String>;
 
-/// Longest path in a list.
+/// Maximum length of a path in a list, in bytes.
 const MAX_PATH_BYTES: u64 = 1 << 16;
 
-/// The image files that arguments name, in order.
+/// Iterator over the image files that the arguments name, in order.
 pub(crate) struct Sources<'a> {
     arguments: std::slice::Iter<'a, PathBuf>,
     separator: u8,
-    /// The list on standard input is being read.
+    /// Whether the list on standard input is being read.
     is_listing: bool,
     within: Option<ImageFiles>,
     marked_folders: Vec<PathBuf>,
@@ -77,7 +77,7 @@ impl Iterator for Sources<'_> {
     }
 }
 
-/// The next path of the list; empty ones are passed over.
+/// Reads the next path of the list, skipping empty ones.
 fn listed(separator: u8) -> Option<ListedPath> {
     let mut input = stdin().lock();
     loop {

@@ -1,4 +1,4 @@
-//! A detector in short: as JSON for programs, and the words that several verbs print.
+//! Summary of a detector: as JSON, and as the texts that several verbs print.
 
 use std::fs;
 use std::path::Path;
@@ -12,17 +12,17 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 
-/// A detector file, as JSON.
+/// The description of a detector file, as JSON.
 #[derive(Serialize)]
 pub(crate) struct DetectorInfo<'a> {
     path: String,
-    /// Size of the file.
+    /// Size of the file in bytes.
     bytes: u64,
     #[serde(flatten)]
     card: DetectorCard,
-    /// The fitted scorers.
+    /// Names of the fitted scorers.
     scorers: Vec<&'static str>,
-    /// What each measurement of an image is, in order.
+    /// Descriptors of the measurements of an image, in order.
     measurements: &'a [Descriptor],
     /// How the threshold was chosen.
     criterion: Criterion,
@@ -43,14 +43,14 @@ pub(crate) fn describe<'a>(path: &Path, detector: &'a Detector) -> Result<Detect
     })
 }
 
-/// What people call a detector: its file's name, or its run folder's where the file has the name that `train` gives it.
+/// The display name of a detector: the name of its file, or of its run folder if the file has the default name.
 pub(crate) fn name_of(path: &Path) -> String {
     let folder = path.parent().filter(|folder| RunFolder::at(folder).detector() == path);
     let name = folder.and_then(Path::file_name).or(path.file_stem()).unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }
 
-/// After which epoch each member's weights were taken; a line each where there are several.
+/// The epoch of each member's weights, one line each if there are several.
 pub(crate) fn weights(detector: &Detector) -> String {
     let members = detector.members();
     let lines = members.iter().zip(&detector.provenance().members).map(|(named, provenance)| {
@@ -66,7 +66,7 @@ pub(crate) fn weights(detector: &Detector) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The size of a file.
+/// The size of a file in bytes.
 pub(crate) fn bytes(path: &Path) -> Result<u64, CommandError> {
     Ok(fs::metadata(path).map_err(|error| CommandError::at(path, error))?.len())
 }

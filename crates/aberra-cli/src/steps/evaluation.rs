@@ -11,7 +11,7 @@ use crate::error::{CommandError, ExitStatus};
 use crate::progress::ImagesProgress;
 use crate::{data, output};
 
-/// Evaluates with progress on standard error.
+/// Evaluates a detector on a data set.
 pub(crate) fn measure(
     detector: &Detector,
     path: &Path,
@@ -41,7 +41,7 @@ pub(crate) fn measure(
     Ok(evaluation?)
 }
 
-/// Names the images that could not be used.
+/// Warns about each image that could not be used, and returns the exit code.
 pub(crate) fn report_unusable(evaluation: &Evaluation) -> ExitStatus {
     let mut status = ExitStatus::Done;
     for row in &evaluation.images {
@@ -53,7 +53,7 @@ pub(crate) fn report_unusable(evaluation: &Evaluation) -> ExitStatus {
     status
 }
 
-/// Writes `evaluation.json` and `scores.csv`.
+/// Writes `evaluation.json` and `scores.csv` to a folder.
 pub(crate) fn write(evaluation: &Evaluation, folder: &Path) -> Result<(), CommandError> {
     evaluation.save(&folder.join("evaluation.json"))?;
     output::write_whole(&folder.join("scores.csv"), evaluation.scores_csv().as_bytes())?;

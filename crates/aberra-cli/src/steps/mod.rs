@@ -1,4 +1,4 @@
-//! Steps that several verbs take: training, evaluating, reporting, and describing a detector.
+//! Steps that several verbs share: training, evaluating, reporting, and describing a detector.
 
 pub(crate) mod card;
 pub(crate) mod evaluation;

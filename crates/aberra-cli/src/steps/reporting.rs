@@ -1,4 +1,4 @@
-//! Gathers a report with progress on standard error.
+//! Creates a report with a progress bar.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use crate::data;
 use crate::error::CommandError;
 use crate::progress::ImagesProgress;
 
-/// Gathers a report with progress on standard error.
+/// Creates the report of a detector and its evaluation.
 pub(crate) fn make(
     detector: &Detector,
     path: &Path,

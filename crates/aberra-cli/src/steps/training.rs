@@ -1,4 +1,4 @@
-//! Trains a detector with progress on standard error.
+//! Trains a detector with a progress bar.
 
 use aberra::dataset::{Dataset, Inspection, Split};
 use aberra::job::Job;

@@ -23,36 +23,36 @@ Examples:
   aberra bench photos/ --normal good --families vae,vqvae --seeds 3 --out runs/bench
   aberra bench photos/ --normal good --families vae --preset vae=small,vae=base --out runs/presets
 
-The normals' groups are divided into folds; each model is trained on the others and tested on
-one, with every anomalous image. Every finished cell (a model, a fold, a seed) is kept in DIR:
-after Ctrl-C the same command continues. DIR also holds comparison.json and comparison.html.";
+The normals' groups are divided into folds; each model is trained on the others and tested on one, with every \
+anomalous image. Every finished cell (a model, a fold, a seed) is kept in DIR: after Ctrl-C the same command \
+continues. DIR also holds comparison.json and comparison.html.";
 
 /// Compares families of models on a labelled data set: grouped folds, several seeds, confidence intervals.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BenchArgs {
-    /// A folder of images by class, or a manifest (.csv, .jsonl).
+    /// Folder with one subfolder per class, or manifest (.csv, .jsonl).
     data: PathBuf,
-    /// The folder of the comparison; created if there is none.
+    /// Folder of the comparison; created if it does not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
     normal: NormalArgs,
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', help = choices::compared_families())]
     families: Vec<String>,
-    /// A family's preset, in place of its default one; several presets of a family are compared with each other.
+    /// Preset of a family instead of its default; repeatable, to compare several presets of one family.
     #[arg(long, value_name = "FAMILY=NAME,...", value_delimiter = ',')]
     preset: Vec<String>,
-    /// Seeds of each fold, counted up from --seed.
+    /// Number of seeds per fold, counted up from --seed.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seeds: usize,
-    /// Folds that the normals' groups are divided into.
+    /// Number of folds into which the normals' groups are divided.
     #[arg(long, value_name = "K", default_value_t = 5)]
     folds: usize,
-    /// Run only these of the folds, counted from 1.
+    /// Run only these folds, counted from 1.
     #[arg(long, value_name = "I,...", value_delimiter = ',')]
     only_folds: Vec<usize>,
-    /// Keep the detector of each cell.
+    /// Keep the detector file of each cell.
     #[arg(long)]
     keep_detectors: bool,
     #[command(flatten)]

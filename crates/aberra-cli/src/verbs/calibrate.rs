@@ -34,44 +34,44 @@ pub(crate) struct CalibrateArgs {
     /// Guarantee the rate with this confidence, such as 0.9, instead of on average.
     #[arg(long, value_name = "C", requires = "rate", allow_negative_numbers = true)]
     confidence: Option<f64>,
-    /// A percentile of the normals' scores, 0 to 100; guarantees nothing.
+    /// Percentile of the normals' scores, 0 to 100; without a guarantee.
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     percentile: Option<f64>,
-    /// A threshold given by hand, in the units of the score; guarantees nothing.
+    /// Fixed threshold, in the units of the score; without a guarantee.
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// What is best on the labelled images of --data; guarantees nothing.
+    /// Threshold that is optimal on the labelled images of --data; without a guarantee.
     #[arg(long, value_name = "BY", requires = "data")]
     labelled: Option<LabelledBy>,
-    /// Labelled images for --labelled. Those that the detector was made from are excluded.
+    /// Labelled images for --labelled. Images that the detector was trained or calibrated on are excluded.
     #[arg(long, requires = "labelled")]
     data: Option<PathBuf>,
     #[command(flatten)]
     normal: NormalArgs,
-    /// A split.json of the data: its test part is used.
+    /// Split of the data (split.json), of which only the test part is used.
     #[arg(long, value_name = "FILE.json", requires = "labelled")]
     split: Option<PathBuf>,
     /// With --labelled cost: cost of a false alarm.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     cost_false_alarm: f64,
-    /// With --labelled cost: cost of a miss.
+    /// With --labelled cost: cost of a missed anomaly (false negative).
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     cost_miss: f64,
-    /// Write the detector here instead of replacing it.
+    /// Write the detector to this file instead of replacing it.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
     json: JsonArgs,
 }
 
-/// What a labelled criterion optimises.
+/// The objective of a labelled criterion.
 #[derive(Clone, Copy, ValueEnum)]
 enum LabelledBy {
-    /// The greatest F1.
+    /// Maximise F1.
     F1,
-    /// The greatest true-positive rate minus false-positive rate.
+    /// Maximise Youden's J: true-positive rate minus false-positive rate.
     Youden,
-    /// The least total cost.
+    /// Minimise total cost.
     Cost,
 }
 
@@ -118,8 +118,8 @@ fn criterion(args: &CalibrateArgs) -> Result<Criterion, CommandError> {
         (.., Some(LabelledBy::Cost)) => {
             Ok(Criterion::LabelledCost { false_alarm: args.cost_false_alarm, miss: args.cost_miss })
         }
-        (None, None, None, None) => {
-            Err(CommandError::new("expected one of --rate, --percentile, --threshold and --labelled"))
-        }
+        (None, None, None, None) => Err(CommandError::new(
+            "expected one of --rate, --percentile, --threshold and --labelled, found none",
+        )),
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::{JsonArgs, NormalArgs};
-use crate::error::{CommandError, CommandResult, ExitStatus, named};
+use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::progress::Counter;
 use crate::{data, output};
 
@@ -21,33 +21,33 @@ const EXAMPLES: &str = "\
 Examples:
   aberra doctor photos/
   aberra doctor brain-mri/ --normal notumor --rate 0.01
-  aberra doctor photos/ --detector runs/first/detector.aberra    # which normals look least normal?";
+  aberra doctor photos/ --detector runs/first/detector.aberra    # normals that score highest";
 
-/// Checks a data set: what it holds, what cannot be read, duplicates, and shortcuts that give the label away.
+/// Checks a data set for unreadable files, duplicates, leakage and shortcuts that give the label away.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {
-    /// A folder of images, or a manifest (.csv, .jsonl).
+    /// Folder of images, or manifest (.csv, .jsonl).
     data: PathBuf,
     #[command(flatten)]
     normal: NormalArgs,
-    /// What counts as one group: near, exact, manifest or none.
+    /// Which images form a group: near (near-duplicates), exact (duplicates), manifest (its groups) or none.
     #[arg(long, value_name = "BY", default_value_t = GroupBy::Near)]
     group: GroupBy,
-    /// A false-alarm rate to check: do the normals support it?
+    /// Check whether there are enough normals to guarantee this false-alarm rate.
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     rate: Option<f64>,
-    /// A detector, to name the normals that look least normal.
+    /// Detector with which to list the normal images that score highest.
     #[arg(long, value_name = "FILE")]
     detector: Option<PathBuf>,
     #[command(flatten)]
     json: JsonArgs,
 }
 
-/// Normals named as the least normal.
+/// Number of highest-scoring normals that are listed.
 const NAMED: usize = 10;
 
-/// A normal image that a detector finds unusual.
+/// A normal image with a high score.
 #[derive(Serialize)]
 struct Suspect {
     name: String,
@@ -115,10 +115,10 @@ pub(crate) fn run(args: &DoctorArgs) -> CommandResult {
     Ok(ExitStatus::Done)
 }
 
-/// The normals with the highest scores, highest first.
+/// The normals with the highest scores, in descending order.
 fn suspects(detector: &Detector, dataset: &Dataset, limits: &Limits) -> Vec<Suspect> {
     let normals: Vec<_> = dataset.samples.iter().filter(|sample| sample.label.is_normal()).collect();
-    let counter = Counter::new("scoring the normals", normals.len());
+    let counter = Counter::new("scoring normal images", normals.len());
     let mut suspects = Vec::new();
     let mut names = normals.iter().map(|sample| sample.name.clone());
     let paths = normals.iter().map(|sample| sample.path.clone());
@@ -128,7 +128,7 @@ fn suspects(detector: &Detector, dataset: &Dataset, limits: &Limits) -> Vec<Susp
         match verdict.map(|verdict| VerdictCard::of(detector, &verdict, verdict.threshold)) {
             Ok(card) => suspects.push(Suspect { name, verdict: output::verdict(card.anomalous), card }),
             // Files that cannot be read are in the report; images that can be read but not used are not.
-            Err(error) => output::warning(&format!("skipped {}", named(&path, &error))),
+            Err(error) => output::warning(&format!("skipped {}", with_path(&path, &error))),
         }
         ControlFlow::Continue(())
     });

@@ -16,7 +16,7 @@ Examples:
   aberra evaluate runs/first/detector.aberra photos/ --normal good --split runs/first/split.json
   aberra evaluate runs/first/detector.aberra other-photos/ --out evaluation/
 
-Images that the detector was made from are recognised by content and excluded. --out writes
+Images that the detector was trained or calibrated on are recognised by content and excluded. --out writes \
 evaluation.json and scores.csv.";
 
 /// Evaluates a detector on labelled images: metrics with confidence intervals.
@@ -25,11 +25,11 @@ evaluation.json and scores.csv.";
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     detector: DetectorArgs,
-    /// A folder of images by class, or a manifest (.csv, .jsonl).
+    /// Folder with one subfolder per class, or manifest (.csv, .jsonl).
     data: PathBuf,
     #[command(flatten)]
     normal: NormalArgs,
-    /// A split.json of the data, of which only the test part is evaluated.
+    /// Split of the data (split.json), of which only the test part is evaluated.
     #[arg(long, value_name = "FILE.json")]
     split: Option<PathBuf>,
     /// Write evaluation.json and scores.csv to this folder.

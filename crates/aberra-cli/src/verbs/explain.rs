@@ -1,4 +1,4 @@
-//! `aberra explain`: why an image has its score, in words, as JSON and as a picture.
+//! `aberra explain`: explains the score of an image, as text, JSON and a figure.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,28 +19,28 @@ Examples:
   aberra explain runs/first/detector.aberra new/image.png
   aberra explain runs/first/detector.aberra new/image.png --data photos/ --out story.png
 
-The picture shows network input, reconstruction and map, and the measurements as percentiles of
-the calibration normals. Terminals that can display it (kitty, iTerm2, WezTerm, Ghostty) do.";
+The figure shows network input, reconstruction and error map, and the measurements as percentiles of the calibration \
+normals. It is also displayed in terminals with a graphics protocol (kitty, iTerm2, WezTerm, Ghostty).";
 
-/// Explains an image's score: its measurements beside those of normal images, the nearest normals, and a picture.
+/// Explains an image's score: evidence, nearest training normals, and a figure.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     detector: DetectorArgs,
-    /// The image.
+    /// Image file.
     image: PathBuf,
-    /// Write the picture to this file.
+    /// Write the figure to this file.
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
-    /// The folder of the images that the detector was trained on: the nearest normals are named and shown.
+    /// Folder of the training images, from which the nearest normals are named and shown.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
     json: JsonArgs,
 }
 
-/// Columns of a bar.
+/// Width of a bar in characters.
 const BAR: usize = 24;
 /// Principal components on which the image's coordinates are given.
 const COMPONENTS: usize = 5;
@@ -52,9 +52,9 @@ struct ExplainedFile<'a> {
     scorer: &'a str,
     #[serde(flatten)]
     explanation: Explanation,
-    /// Values of the map above it are marked; none where the detector makes no maps.
+    /// Threshold of single pixels, in the units of the map; none where the detector makes no maps.
     pixel_threshold: Option<f64>,
-    /// Where the picture was written.
+    /// Path of the figure, if one was written.
     picture: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
     let near = match &args.data {
         Some(folder) => {
             if !folder.is_dir() {
-                return Err(CommandError::at(folder, "expected a folder of images")
+                return Err(CommandError::at(folder, "expected a folder of images, found something else")
                     .with_hint("give the folder that the detector was trained on"));
             }
             let mut listed = image_files(folder);
@@ -123,7 +123,7 @@ fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNo
             ),
         ),
     ];
-    let marked = |share| format!("{} of the image lies above the pixel threshold", output::percent(share));
+    let marked = |share| format!("{} of the image is above the pixel threshold", output::percent(share));
     rows.extend(story.anomalous_share.map(|share| ("marked", marked(share))));
     if let Some(file) = &args.out {
         rows.push(("picture", file.display().to_string()));

@@ -1,4 +1,4 @@
-//! `aberra info`: what a detector was made from, and what it guarantees.
+//! `aberra info`: describes a detector.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
 use crate::steps::card::{bytes, describe, name_of, weights};
 
-/// Prints what a detector was trained on, its settings, its coverage guarantee and its hash.
+/// Describes a detector: training data, settings, coverage guarantee and hash.
 #[derive(Args)]
 #[command(after_help = "Example:\n  aberra info runs/first/detector.aberra --json")]
 pub(crate) struct InfoArgs {

@@ -1,4 +1,4 @@
-//! One file per verb: its arguments, and what it calls and prints.
+//! One file per verb: its arguments, the library calls and the output.
 
 pub(crate) mod bench;
 pub(crate) mod calibrate;

@@ -1,4 +1,4 @@
-//! `aberra report`: a detector and its evaluation as one page and as figures.
+//! `aberra report`: writes a self-contained HTML report, and figures.
 
 use std::path::{Path, PathBuf};
 
@@ -22,35 +22,35 @@ Examples:
   aberra report runs/first/detector.aberra photos/ --evaluation evaluation/evaluation.json --out report.html
   aberra report runs/first/detector.aberra photos/ --compare runs/second/detector.aberra --png figures/ --out report.html
 
-The page is self-contained: it opens from disk, in any browser, without a network. It contains
-pictures of the images: share it only with those who may see them.";
+The report is self-contained: it opens from disk in any browser, without a network. It contains images of the data \
+set, so share it only with people who may see them.";
 
-/// Writes a report as one self-contained HTML page: verdicts, training, threshold, images, embedding space, comparison.
+/// Writes a self-contained HTML report: metrics, training, threshold, images, embedding space, comparison.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     detector: DetectorArgs,
-    /// A folder of images by class, or a manifest (.csv, .jsonl).
+    /// Folder with one subfolder per class, or manifest (.csv, .jsonl).
     data: PathBuf,
     #[command(flatten)]
     normal: NormalArgs,
-    /// Write the page to this file.
+    /// Write the report to this file.
     #[arg(long, value_name = "FILE.html")]
     out: PathBuf,
-    /// A split.json of the data, of which only the test part is reported.
+    /// Split of the data (split.json), of which only the test part is reported.
     #[arg(long, value_name = "FILE.json", conflicts_with = "evaluation")]
     split: Option<PathBuf>,
-    /// An evaluation.json of this detector on this data: it is not evaluated again.
+    /// Saved evaluation of this detector on this data (evaluation.json), used instead of a new one.
     #[arg(long, value_name = "FILE.json")]
     evaluation: Option<PathBuf>,
-    /// The run folder that holds the detector's training [default: the detector's folder].
+    /// Run folder with the detector's training history [default: the detector's folder].
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Another detector to compare with on the same images; may be given several times.
+    /// Detector to compare with on the same images; repeatable.
     #[arg(long, value_name = "DETECTOR")]
     compare: Vec<PathBuf>,
-    /// Draw the figures for a paper as PNG files in this folder.
+    /// Write publication figures as PNG files to this folder.
     #[arg(long, value_name = "DIR")]
     png: Option<PathBuf>,
     #[command(flatten)]

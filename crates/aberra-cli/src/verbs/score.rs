@@ -1,4 +1,4 @@
-//! `aberra score`: scores images, and prints a row for each as it is done.
+//! `aberra score`: scores images and prints a row for each as soon as it is done.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use aberra::{Detector, FILES_CHUNK, Verdict};
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs};
-use crate::error::{CommandError, CommandResult, ExitStatus, named};
+use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::rows::{Row, RowFormat, Rows};
 use crate::sources::Sources;
 use crate::{data, output};
@@ -25,33 +25,33 @@ Examples:
   aberra score runs/first/detector.aberra new/ --heatmaps maps/    # and a heat map of each image
   find new/ -name '*.jpg' -print0 | aberra score runs/first/detector.aberra -0 - --csv
 
-Exit status: 0 all images were scored; 1 none was; 2 some could not be read; with
---fail-on-anomaly 3 where any is anomalous and none failed.";
+Exit status: 0 all images were scored; 1 error, none was scored; 2 some could not be read; 3 with \
+--fail-on-anomaly, any is anomalous and none failed.";
 
-/// Scores images for anomalies: a row each with score, p-value, threshold and verdict.
+/// Scores images for anomalies: score, p-value, threshold and verdict for each.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ScoreArgs {
     #[command(flatten)]
     detector: DetectorArgs,
-    /// Files and folders; `-` for a list of files on standard input, one per line.
+    /// Image files and folders; `-` reads a list of paths from standard input, one per line.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The list on standard input is separated by NUL instead of line ends.
+    /// Paths on standard input are separated by NUL characters instead of newlines.
     #[arg(short = '0', long = "null")]
     null: bool,
     #[command(flatten)]
     json: JsonArgs,
-    /// Print CSV.
+    /// Print CSV instead of a table.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Write the rows to a file instead of standard output; .csv, .json and .jsonl set the format.
+    /// Write the rows to a file; the extension .csv, .json or .jsonl selects the format.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write a heat map of each image to this folder: where it is unusual, bright from the pixel threshold on.
+    /// Write a heat map of the error of each image to this folder; pixels above the pixel threshold are bright.
     #[arg(long, value_name = "DIR")]
     heatmaps: Option<PathBuf>,
-    /// Exit with 3 where any image is anomalous and none failed.
+    /// Exit with status 3 if any image is anomalous and none failed.
     #[arg(long)]
     fail_on_anomaly: bool,
 }
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
                 write(&detector, args, &mut rows, number, &path, &verdict)
             }
             Err(error) => {
-                skip(&named(&path, &error));
+                skip(&with_path(&path, &error));
                 Ok(())
             }
         };
@@ -104,7 +104,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     tally.conclude(rows, args.fail_on_anomaly)
 }
 
-/// Counts of outcomes.
+/// Counts of results.
 #[derive(Default)]
 struct Tally {
     scored: usize,
@@ -113,13 +113,14 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts a verdict; gives its number, from 1.
+    /// Counts a verdict; returns its number, starting from 1.
     fn count(&mut self, verdict: &Verdict) -> usize {
         self.scored += 1;
         self.anomalous += usize::from(verdict.anomalous);
         self.scored
     }
 
+    /// Finishes the output, and returns the exit code.
     fn conclude(&self, rows: Rows, fail_on_anomaly: bool) -> CommandResult {
         let Self { scored, failed, anomalous } = *self;
         if scored == 0 {
@@ -160,7 +161,7 @@ fn write(
     rows.write(&Row::new(path, card, heatmap.as_deref()))
 }
 
-/// With a number, since images of different folders may share a name.
+/// Heat maps are numbered, because images in different folders may have the same name.
 fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(format!("{number:06}-"));
     name.push(image.file_stem().unwrap_or_default());
@@ -168,7 +169,7 @@ fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
     folder.join(name)
 }
 
-/// Flags override what the extension of `--out` means.
+/// The format by a flag, or else by the extension of `--out`.
 fn format(args: &ScoreArgs) -> RowFormat {
     let extension = args.out.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str());
     match extension {

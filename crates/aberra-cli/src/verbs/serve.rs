@@ -1,4 +1,4 @@
-//! `aberra serve`: the web app and the interfaces for other programs.
+//! `aberra serve`: serves detectors through the web app, REST and the Open Inference Protocol.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,47 +22,47 @@ Examples:
   aberra serve one.aberra two.aberra --address 0.0.0.0:8765 --api-key-file key --tls-certificate cert.pem --tls-key key.pem
   curl --data-binary @scan.png http://127.0.0.1:8765/api/v1/detectors/first/score
 
-Beside the web app there are REST (/api/v1, described by /api/v1/openapi.json), the Open Inference
-Protocol (/v2, and gRPC on the same port) and Prometheus metrics (/metrics). Ctrl-C or SIGTERM
-shuts the server down once running requests are done.";
+Besides the web app there are a REST API (/api/v1, described by /api/v1/openapi.json), the Open Inference Protocol \
+(/v2, and gRPC on the same port) and Prometheus metrics (/metrics). On Ctrl-C or SIGTERM the server shuts down \
+gracefully: requests in flight are finished first.";
 
 /// Serves detectors over HTTP and gRPC, with a web app.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// The detector files.
+    /// Detector files.
     #[arg(value_name = "DETECTOR", required = true)]
     detectors: Vec<PathBuf>,
-    /// Evaluate the detectors on this folder of images by class, or manifest, for the page Results.
+    /// Evaluate the detectors on this folder (one subfolder per class) or manifest, for the page Results.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
     #[command(flatten)]
     normal: NormalArgs,
-    /// A split.json of the data, of which only the test part is evaluated.
+    /// Split of the data (split.json), of which only the test part is evaluated.
     #[arg(long, value_name = "FILE.json", requires = "data", conflicts_with = "evaluation")]
     split: Option<PathBuf>,
-    /// An evaluation.json of the detector on the data: it is not evaluated again.
+    /// Saved evaluation of the detector on the data (evaluation.json), used instead of a new one.
     #[arg(long, value_name = "FILE.json", requires = "data")]
     evaluation: Option<PathBuf>,
-    /// The run folder that holds the detector's training [default: the detector's folder].
+    /// Run folder with the detector's training history [default: the detector's folder].
     #[arg(long, value_name = "DIR", requires = "data")]
     run: Option<PathBuf>,
-    /// Where to listen; port 0 takes any that is free. Other than on this machine's own address it needs --api-key-file.
+    /// Address to listen on; port 0 selects any free port. Addresses other than loopback require --api-key-file.
     #[arg(long, value_name = "IP:PORT", default_value_t = ServeOptions::default().address)]
     address: SocketAddr,
-    /// Open the app in the browser.
+    /// Open the web app in the browser.
     #[arg(long)]
     open: bool,
-    /// A file of one line: the API key that requests must send.
+    /// File with the API key that requests must carry, on one line.
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
-    /// The certificate chain (PEM), for HTTPS.
+    /// Certificate chain (PEM) for HTTPS.
     #[arg(long, value_name = "FILE.pem", requires = "tls_key")]
     tls_certificate: Option<PathBuf>,
-    /// The certificate's private key (PEM).
+    /// Private key of the certificate (PEM).
     #[arg(long, value_name = "FILE.pem", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
-    /// A name, beside localhost and IP addresses, by which requests may address this server; may be given several times.
+    /// Host name, besides localhost and IP addresses, by which clients address this server; repeatable.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
     /// Format of the log on standard error.
@@ -72,42 +72,42 @@ pub(crate) struct ServeArgs {
     limits: LimitArgs,
 }
 
-/// Limits on requests, and dynamic batching.
+/// Limits on requests (backpressure), and dynamic batching.
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
-    /// Bytes of a request's body, as sent and decompressed.
+    /// Maximum size of a request body in bytes, both as sent and after decompression.
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().body_bytes)]
     max_body_bytes: usize,
-    /// Rows x columns of an image.
+    /// Maximum number of pixels of an image (height x width).
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().pixels)]
     max_pixels: u64,
-    /// Images in a request.
+    /// Maximum number of images per request.
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().images, value_parser = at_least_one)]
     max_images: usize,
-    /// Images in the server at a time; more are rejected with status 503.
+    /// Maximum number of images in the server at a time; requests beyond are rejected with status 503.
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().queue, value_parser = at_least_one)]
     queue: usize,
-    /// Connections at a time; more are closed at once.
+    /// Maximum number of concurrent connections; further ones are closed at once.
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().connections, value_parser = at_least_one)]
     connections: usize,
-    /// Largest batch; with 1, scores are those of `aberra score` bit for bit.
+    /// Maximum batch size (dynamic batching); with 1, scores are bit-identical to those of `aberra score`.
     #[arg(long, value_name = "N", default_value_t = Batching::default().most, value_parser = at_least_one)]
     batch: usize,
-    /// How long a batch waits for images that are being decoded, in milliseconds.
+    /// Maximum time that a batch waits for images that are being decoded, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = Batching::default().delay.as_millis() as u64)]
     batch_delay: u64,
-    /// How long running requests may take to finish on shutdown, in seconds.
+    /// Time that requests in flight have to finish during graceful shutdown, in seconds.
     #[arg(long, value_name = "SECS", default_value_t = ServeLimits::default().drain_time.as_secs())]
     drain: u64,
 }
 
-/// Format of the log.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LogChoice {
-    /// Plain text.
+    /// Human-readable text.
     Text,
-    /// A JSON object per line.
+    /// One JSON object per line.
     Json,
     /// No log.
     Off,
@@ -115,8 +115,9 @@ enum LogChoice {
 
 pub(crate) fn run(args: &ServeArgs) -> CommandResult {
     if args.evaluation.is_some() && args.detectors.len() > 1 {
-        return Err(CommandError::new("expected one detector beside --evaluation, found several")
-            .with_hint("an evaluation is of one detector: leave it out, and all are evaluated"));
+        return Err(CommandError::new("expected one detector with --evaluation, found several").with_hint(
+            "an evaluation belongs to one detector; leave out --evaluation to evaluate all of them",
+        ));
     }
     match args.log {
         LogChoice::Text => log(LogFormat::Text),
@@ -127,7 +128,7 @@ pub(crate) fn run(args: &ServeArgs) -> CommandResult {
     let detectors = args.detectors.iter().map(load).collect::<Result<Vec<_>, CommandError>>()?;
     let server = Server::new(detectors, options(args)?)?;
     if let Some(data) = &args.data {
-        // A missing folder is an error now, not on a page later.
+        // Report a missing folder now, not in the web app.
         crate::data::list(data, &args.normal.normal)?;
         server.evaluate(evaluation_data(args, data))?;
     }
@@ -138,7 +139,7 @@ pub(crate) fn run(args: &ServeArgs) -> CommandResult {
     if args.open
         && let Err(error) = open::that_detached(&address)
     {
-        output::warning(&format!("the browser could not be opened: {error}; open {address} yourself"));
+        output::warning(&format!("cannot open the browser: {error}; open {address} yourself"));
     }
     server.run()?;
     Ok(ExitStatus::Done)

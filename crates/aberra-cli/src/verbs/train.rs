@@ -1,4 +1,4 @@
-//! `aberra train`: trains a detector on a data set, in a run folder.
+//! `aberra train`: splits a data set and trains a detector, in a run folder.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,24 +18,24 @@ use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
-  aberra train photos/ --out runs/first                     # normals, or usual class names
+  aberra train photos/ --out runs/first                     # normals only, or usual class names
   aberra train brain-mri/ --normal notumor --out runs/mri   # class folders: name the normal one
   aberra train photos/ --out runs/first --resume            # continue after Ctrl-C
   aberra train photos/ --out runs/vq --family vqvae         # another family of models
   aberra train photos/ --out runs/1 --rate 0.01 --set train.learning_rate=0.0005
   aberra train --print-config > settings.toml
 
-The run folder holds detector.aberra, split.json and config.toml, and for each model
-history.jsonl, TensorBoard event files, samples/ and checkpoint.safetensors.";
+The run folder contains detector.aberra, split.json and config.toml, and for each model history.jsonl, TensorBoard \
+event files, samples/ and checkpoint.safetensors.";
 
 /// Trains a detector on the normal images of a data set.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
-    /// A folder of images, or a manifest (.csv, .jsonl).
+    /// Folder of images, or manifest (.csv, .jsonl).
     #[arg(required_unless_present_any = ["print_config", "config_schema"])]
     data: Option<PathBuf>,
-    /// The run folder; created if there is none.
+    /// Run folder; created if it does not exist.
     #[arg(long, value_name = "RUNDIR", required_unless_present_any = ["print_config", "config_schema"])]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -44,16 +44,16 @@ pub(crate) struct TrainArgs {
     model: ModelArgs,
     #[command(flatten)]
     settings: SettingsArgs,
-    /// pool: divide all images by group; layout: keep the folders and report their leak; or a split.json.
+    /// pool: split all images by group; layout: keep the split of the folders and report its leakage; or a split.json.
     #[arg(long, value_name = "pool|layout|FILE.json")]
     split: Option<PathBuf>,
-    /// Test on the I-th of K equal shares of the normals' groups, I from 1.
+    /// Cross-validation: test on fold I of K of the normals' groups, with I from 1.
     #[arg(long, value_name = "I/K", value_parser = fold, conflicts_with = "split")]
     fold: Option<Fold>,
     /// Resume from the run folder's checkpoint, with its settings and split.
     #[arg(long)]
     resume: bool,
-    /// Replace the run that the folder holds.
+    /// Overwrite an existing run.
     #[arg(long, conflicts_with = "resume")]
     force: bool,
     /// Print the settings as TOML and exit.
@@ -77,9 +77,9 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
         return Ok(ExitStatus::Done);
     }
     let (Some(path), Some(folder)) = (&args.data, &args.out) else {
-        return Err(CommandError::new("expected a data set and --out RUNDIR"));
+        return Err(CommandError::new("expected a data set and --out RUNDIR, found one missing"));
     };
-    // The settings that are written down do the same when training is resumed on another machine.
+    // Resolve `auto` now, so that a run resumed on another machine uses the same precision.
     let config = config.resolved(compute::instructions()?)?;
     interrupt::listen();
     let folder = &RunFolder::claim(folder, claim(args))?;
@@ -159,7 +159,7 @@ fn divide(
     })
 }
 
-/// Refuses before training what calibration would refuse after it.
+/// Rejects before training a guarantee that calibration would reject after it.
 fn check_promise(config: &CheckedConfig, split: &Split) -> Result<(), CommandError> {
     let promise = config.promise;
     let needed = groups_needed(promise.false_alarm_rate, promise.confidence)?;
@@ -177,7 +177,7 @@ fn check_promise(config: &CheckedConfig, split: &Split) -> Result<(), CommandErr
     .with_hint("add normal images, raise --rate, or leave out --confidence"))
 }
 
-/// The command to type next.
+/// The command that the user will want next.
 fn next(dataset: &Dataset, path: &Path, normal: &[String], folder: &RunFolder) -> String {
     let detector = output::typed(&folder.detector());
     if dataset.counts().1 == 0 {
@@ -189,7 +189,7 @@ fn next(dataset: &Dataset, path: &Path, normal: &[String], folder: &RunFolder) -
     format!("aberra evaluate {detector} {}{normal} --split {split}", output::typed(path))
 }
 
-/// `I/K`, I from 1.
+/// Parses `I/K`, with I from 1.
 fn fold(text: &str) -> Result<Fold, String> {
     let expected = || format!("expected I/K such as 1/5, with I from 1 to K, found {text:?}");
     let (index, of) = text.split_once('/').ok_or_else(expected)?;

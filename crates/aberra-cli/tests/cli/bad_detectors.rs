@@ -1,4 +1,4 @@
-//! Detector files that must be refused, and detector files that must survive.
+//! Damaged detector files are rejected, and a failed write leaves the old file whole.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ fn room_with(change: impl FnOnce(&mut Vec<u8>)) -> Room {
     room
 }
 
-/// What `info` says of a changed file; every other verb that takes a detector refuses it alike.
+/// The error of `info` for a modified file; the other verbs that take a detector give the same error.
 fn refused(change: impl FnOnce(&mut Vec<u8>)) -> String {
     let room = room_with(change);
     let said = room.run("info d.aberra").refusal(&room);
@@ -71,7 +71,7 @@ fn another_kind_of_file() {
     insta::assert_snapshot!(room.run("info nowhere.aberra").refusal(&room), @"error: nowhere.aberra: No such file or directory (os error 2)");
 }
 
-/// A limit on the size of files makes the write fail as a full disk would.
+/// A limit on file size makes the write fail as a full disk would.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_write_that_fails_leaves_the_old_file_whole() {

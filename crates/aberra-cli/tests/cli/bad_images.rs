@@ -1,11 +1,11 @@
-//! Images that cannot be used: each is named with its reason, and none stops the others.
+//! Unusable images: each is reported with its reason, and none stops the others.
 
 use image::{GrayImage, Rgb32FImage};
 
 use crate::pictures::{blobs, png_header, stripes as stripes_picture};
 use crate::program::{Room, detector, stripes};
 
-/// What is said of a file that cannot be scored. Beside a good one it does not stop it; alone nothing is done.
+/// The messages for a file that cannot be scored: it does not stop a good one beside it; alone, it is an error.
 fn skipped(name: &str, bytes: &[u8]) -> String {
     let room = Room::new();
     std::fs::write(room.path(name), bytes).unwrap();

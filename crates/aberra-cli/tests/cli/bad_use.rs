@@ -1,11 +1,11 @@
-//! Settings, data sets and folders that cannot work: refused before anything is trained or lost.
+//! Unusable settings, data sets and folders are rejected before anything is trained or lost.
 
 use std::fs;
 
 use crate::pictures::{blobs, write_data_set};
 use crate::program::{QUICK, Room, detector, end, shared};
 
-/// What `train` says of settings, before it looks at any data.
+/// The error of `train` for settings, before it opens any data.
 fn refused_settings(flags: &str) -> String {
     let room = Room::new();
     room.run(&format!("train --print-config {flags}")).refusal(&room)

@@ -1,4 +1,4 @@
-//! Names and links that must simply work.
+//! Unusual file names, and links.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

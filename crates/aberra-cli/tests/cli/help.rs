@@ -1,4 +1,4 @@
-//! What the program says of itself.
+//! `--help`, `--version` and usage errors.
 
 use aberra::models::families::FAMILIES;
 use aberra::score::SCORERS;

@@ -1,4 +1,4 @@
-//! The real program in fresh folders: exit codes, both streams, and what is left on disk.
+//! Integration tests of the program in fresh folders: exit codes, both streams, and files.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

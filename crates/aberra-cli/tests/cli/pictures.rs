@@ -1,11 +1,11 @@
-//! Small pictures for the tests: soft blobs are normal, stripes are not.
+//! Small images for the tests: soft blobs are normal, stripes are anomalous.
 
 use std::fs;
 use std::path::Path;
 
 use image::{GrayImage, Luma};
 
-/// Side of the pictures.
+/// Width and height of the images.
 pub(crate) const SIDE: u32 = 40;
 
 /// `normal/` with blobs and `stripes/` with stripes.
@@ -21,7 +21,7 @@ pub(crate) fn write_data_set(folder: &Path, normals: usize, anomalies: usize) {
     }
 }
 
-/// A soft blob near the middle, of its own place, size and brightness.
+/// A soft blob near the centre, with random position, size and brightness.
 pub(crate) fn blobs(seed: u64) -> GrayImage {
     let mut draw = draws(seed);
     let side = f64::from(SIDE);
@@ -33,7 +33,7 @@ pub(crate) fn blobs(seed: u64) -> GrayImage {
     })
 }
 
-/// Black and white stripes, each set with a pixel of its own.
+/// Black and white stripes, made distinct by a single pixel.
 pub(crate) fn stripes(seed: u64) -> GrayImage {
     let mut image =
         GrayImage::from_fn(SIDE, SIDE, |x, _| Luma([if (x / 5).is_multiple_of(2) { 255 } else { 0 }]));
@@ -41,7 +41,7 @@ pub(crate) fn stripes(seed: u64) -> GrayImage {
     image
 }
 
-/// A PNG whose header says `side` x `side` and which holds next to nothing.
+/// A PNG whose header claims `side` x `side` pixels without the data for them.
 pub(crate) fn png_header(side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     GrayImage::new(1, 1).write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
@@ -54,7 +54,7 @@ pub(crate) fn png_header(side: u32) -> Vec<u8> {
     bytes
 }
 
-/// Numbers from 0 to 1, by a linear congruential generator: the test's own, independent of the library's.
+/// Numbers from 0 to 1 from a linear congruential generator, independent of the library's.
 fn draws(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678;
     move || {

@@ -1,4 +1,4 @@
-//! Runs the program, and holds the one detector that the tests share.
+//! Runs the program, and trains the detector that the tests share.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use crate::pictures;
 
-/// A fresh folder that commands run in.
+/// A temporary working directory for commands.
 pub(crate) struct Room(TempDir);
 
-/// What a run left behind.
+/// The exit code and both streams of a finished run.
 pub(crate) struct Ended {
     pub(crate) code: i32,
     pub(crate) out: String,
@@ -30,7 +30,7 @@ impl Room {
         self.0.path().join(name)
     }
 
-    /// The program in this folder, with nothing of the caller's settings.
+    /// The program in this folder, without the caller's environment variables for settings.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aberra"));
         command.current_dir(self.0.path()).stdin(Stdio::null());
@@ -42,7 +42,7 @@ impl Room {
         command
     }
 
-    /// Runs it; words separated by spaces.
+    /// Runs the program with arguments separated by spaces.
     pub(crate) fn run(&self, words: &str) -> Ended {
         self.run_with(words.split_whitespace())
     }
@@ -51,7 +51,7 @@ impl Room {
         end(self.command().args(arguments))
     }
 
-    /// Runs it with `input` on standard input.
+    /// Runs the program with `input` on standard input.
     pub(crate) fn run_fed(&self, words: &str, input: &[u8]) -> Ended {
         let mut command = self.command();
         command.args(words.split_whitespace());
@@ -67,11 +67,11 @@ pub(crate) fn end(command: &mut Command) -> Ended {
     ended(command.output().unwrap())
 }
 
-/// What an output says.
+/// Decodes the output of a finished process.
 pub(crate) fn ended(output: std::process::Output) -> Ended {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let ended = Ended {
-        code: output.status.code().expect("ended by itself, not by a signal"),
+        code: output.status.code().expect("an exit code, not a signal"),
         out: text(output.stdout),
         err: text(output.stderr),
     };
@@ -83,12 +83,12 @@ pub(crate) fn ended(output: std::process::Output) -> Ended {
 }
 
 impl Ended {
-    /// The data on standard output.
+    /// Standard output as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.err))
     }
 
-    /// A JSON object a line.
+    /// The JSON objects on standard output, one per line.
     pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -99,7 +99,7 @@ impl Ended {
         self
     }
 
-    /// Exit code 1 with nothing on standard output; what was said, with folders of this run taken out.
+    /// Asserts exit code 1 and an empty standard output; returns standard error with this run's folders replaced.
     #[track_caller]
     pub(crate) fn refusal(self, room: &Room) -> String {
         assert_eq!((self.code, self.out.as_str()), (1, ""), "{}", self.err);
@@ -110,14 +110,14 @@ impl Ended {
     }
 }
 
-/// Settings of the shared run: small and quick.
+/// Settings of the shared run: small and fast.
 pub(crate) const QUICK: &str = "--preset small --size 32 --batch-size 8 --scorer mse --group exact \
                                 --set train.criterion=last --set train.learning_rate=0.005";
 
 /// A data set of `pictures::blobs` in `normal/` and of stripes in `stripes/`.
 pub(crate) const NORMALS: usize = 60;
 
-/// The folder with `data/` and the shared run `run/`, made by the first test that asks.
+/// The folder with `data/` and the shared run `run/`, created by the first test that needs it.
 pub(crate) fn shared() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -138,7 +138,7 @@ pub(crate) fn detector() -> PathBuf {
     shared().join("run").join("detector.aberra")
 }
 
-/// A striped picture, which the shared detector calls anomalous.
+/// An image with stripes, which the shared detector finds anomalous.
 pub(crate) fn stripes() -> PathBuf {
     shared().join("data").join("stripes").join("0.png")
 }

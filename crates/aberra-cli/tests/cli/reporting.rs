@@ -1,4 +1,4 @@
-//! `report` and `explain`: what they print and write, and what they refuse.
+//! `report` and `explain`: output, files and errors.
 
 use std::fs;
 
@@ -105,7 +105,7 @@ fn explain_refuses_what_is_no_image_or_folder() {
     insta::assert_snapshot!(room.run(&words("text.png", "")).refusal(&room), @r#"error: text.png: not an image: it begins with "text"; expected PNG, JPEG, TIFF, BMP or WebP"#);
     let image = stripes().display().to_string();
     insta::assert_snapshot!(room.run(&words(&image, "--data text.png")).refusal(&room), @r"
-    error: text.png: expected a folder of images
+    error: text.png: expected a folder of images, found something else
     hint: give the folder that the detector was trained on
     ");
 }

@@ -1,4 +1,4 @@
-//! `aberra serve` as a process: what it prints, what it answers, what it refuses, and how it ends.
+//! `aberra serve` as a process: output, responses, rejected options, and graceful shutdown.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::program::{Room, detector, shared, stripes};
 
-/// A server that answers.
+/// A running server.
 struct Serving {
     child: Child,
     address: String,
@@ -41,13 +41,13 @@ impl Serving {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// Asks it to end; gives its exit code and what it said.
+    /// Sends SIGTERM; returns the exit code and standard error.
     fn end(mut self) -> (Option<i32>, String) {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "it does not end");
+            assert!(Instant::now() < deadline, "the server does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
         let mut said = String::new();
@@ -58,7 +58,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.child.kill();
     }
 }
@@ -81,9 +81,9 @@ fn a_served_score_is_that_of_score_and_sigterm_ends_it_well() {
     serving.ask("GET /Jane-Doe", b"");
     let (code, said) = serving.end();
     assert_eq!(code, Some(0), "{said}");
-    // A JSON object a line, and nothing of what clients wrote.
+    // One JSON object per line, without text from clients.
     assert!(said.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{said}");
-    assert!(said.contains("asked to end") && !said.contains("Jane"), "{said}");
+    assert!(said.contains("shutting down") && !said.contains("Jane"), "{said}");
 }
 
 #[cfg(unix)]
@@ -99,7 +99,7 @@ fn running_requests_finish_before_the_end() {
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&bytes[..20]).unwrap();
-    // The request is running: its body is on its way.
+    // The request is in flight: its body is incomplete.
     std::thread::sleep(Duration::from_millis(200));
     let address = serving.address.clone();
     let ending = std::thread::spawn(move || serving.end());

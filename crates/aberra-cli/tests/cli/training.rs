@@ -1,4 +1,4 @@
-//! `train`: what it prints and writes, settings in layers, and runs that are stopped and go on.
+//! `train`: output and files, layers of settings, and interrupted and resumed runs.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
