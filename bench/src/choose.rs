@@ -68,8 +68,8 @@ fn inputs(grouped: &Grouped, detector: &Detector, samples: &[usize]) -> Result<V
     Ok(inputs?)
 }
 
-/// scorer -> what it makes of each kind: `rise`, how far its scores rise when an anomaly is drawn in, in standard
-/// deviations; `drawn` and the disturbances' names, AUROC; `mean`, the mean AUROC over all kinds.
+/// scorer -> its results for each kind: `rise`, the standardised mean shift of its scores when an anomaly is drawn in;
+/// `drawn` and the disturbances' names, AUROC; `mean`, the mean AUROC over all kinds.
 fn compare(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
     let (size_px, channels) = (normals[0].size_px, normals[0].channels);
     let mut random = generator(ANOMALY_SEED, Stream::Lesion, 0);

@@ -227,8 +227,8 @@ fn measure_latency(
     Ok(())
 }
 
-/// Many clients, and the library on the same files, in turn. The processor time of each is told beside the rates: where
-/// clients and server share a machine, the ratio of rates counts the clients' part against the server.
+/// Many clients, and the library on the same files, in turn. The processor time of each is reported beside the rates:
+/// if clients and server share a machine, the ratio of rates counts the clients' share against the server.
 fn measure_throughput(
     plan: &Plan,
     server: &Program,
@@ -381,7 +381,7 @@ fn named(address: SocketAddr) -> Result<(String, String)> {
 
 /// Prints what was found as a JSON line and keeps it.
 fn record(arguments: &Arguments, version: &str, findings: &Findings) -> Result<()> {
-    // Whose folders these are is nobody's business.
+    // Paths of the machine are not recorded.
     let command: Vec<String> = std::env::args_os()
         .map(|argument| Path::new(&argument).file_name().unwrap_or(&argument).to_string_lossy().into_owned())
         .collect();

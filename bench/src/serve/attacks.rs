@@ -26,7 +26,7 @@ const BEHAVED: usize = 2;
 const ATTACKERS: usize = 16;
 /// Connections of this process beside those of an attack.
 const OTHERS: u64 = 256;
-/// Surprises that are told in words.
+/// Maximum number of unexpected results that are described.
 const TOLD: usize = 20;
 
 /// What came of an attack.
@@ -136,7 +136,7 @@ fn fate(address: SocketAddr, Hostile { bytes, allowed, .. }: &Hostile) -> Fate {
     let Ok(mut connection) = Connection::open(address) else { return Fate::Closed };
     // A server may answer before it has read everything.
     let _ = connection.stream().write_all(bytes);
-    // What is not whole ends here. To a request that is, an end would say that nobody waits for the answer.
+    // An incomplete request ends here. For a complete one, closing would mean that the client does not wait.
     if *allowed == Allowed::Close {
         let _ = connection.stream().shutdown(Shutdown::Write);
     }
@@ -232,7 +232,7 @@ pub(super) fn slow(
             open.retain_mut(|(stream, in_body, sent)| {
                 let byte = if *in_body { b"x"[0] } else { head.as_bytes()[*sent % head.len()] };
                 *sent += 1;
-                // An answer, too, is the end: nobody waits for the rest.
+                // A response is the end, too: the rest is not awaited.
                 let still = stream.write_all(&[byte]).is_ok()
                     && matches!(stream.read(&mut [0; 512]), Err(error) if error.kind() == ErrorKind::WouldBlock);
                 if !still {
@@ -344,7 +344,7 @@ pub(super) fn burst(address: SocketAddr, questions: &[Question], count: usize) -
     })
 }
 
-/// What became of a burst.
+/// The outcome of a burst.
 #[derive(Default)]
 struct Burst {
     answered_ms: Vec<f64>,

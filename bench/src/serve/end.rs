@@ -1,4 +1,5 @@
-//! The end under load: the server is asked to end while clients ask, and has to finish what it has begun.
+//! Graceful shutdown under load: the server receives SIGTERM while clients send requests, and has to finish those in
+//! flight.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

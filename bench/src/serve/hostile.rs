@@ -1,4 +1,4 @@
-//! Requests that nobody would send in good faith: broken pictures, pictures and archives that unpack to far more than they
+//! Hostile requests: broken images, pictures and archives that unpack to far more than they
 //! weigh, forms and JSON out of bounds, lengths that lie, and bytes that are no HTTP at all.
 
 use std::io::Write;
@@ -38,7 +38,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// A number below `below` [splitmix64].
+    /// A number below `below` (splitmix64).
     pub(super) fn roll(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,4 +1,4 @@
-//! Clients that behave: each asks, waits for the answer and asks again, until told to stop.
+//! Well-behaved clients: each sends a request, waits for the response and sends the next, until stopped.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ pub(super) const TOLERANCE: f64 = 1e-4;
 const STACK_BYTES: usize = 128 << 10;
 /// Before a client whose connection failed opens another.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Failures that are told in words.
+/// Maximum number of failures that are described.
 const TOLD: usize = 3;
 
 /// What some clients saw.
@@ -36,7 +36,7 @@ pub(super) struct Load {
     pub(super) latencies_ms: Vec<f64>,
     /// Requests that got no answer, a wrong one, or an error.
     pub(super) failures: usize,
-    /// Requests turned away with status 503 and a time to try again, where that is allowed.
+    /// Requests rejected with status 503 and a Retry-After, where that is allowed.
     pub(super) refused: usize,
     /// The first failures, in words.
     pub(super) told: Vec<String>,

@@ -1,4 +1,4 @@
-//! The program under measurement: started, watched from outside, and asked to end.
+//! The program under measurement: started, observed from outside, and stopped.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -86,7 +86,7 @@ impl Program {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Lines of its log that tell of a panic.
+    /// Lines of its log that report a panic.
     pub(super) fn panics(&self) -> Vec<String> {
         let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
@@ -135,7 +135,7 @@ fn cpu_secs(process: &str) -> f64 {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already; there is nobody to tell.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! One room per file format behind one shape: layout (from the header), orientation, raster.
+//! One module per file format, all with the same interface: layout (from the header), orientation, raster.
 
 pub(crate) mod jpeg;
 pub(crate) mod plain;
@@ -7,7 +7,7 @@ pub(crate) mod tiff;
 use crate::error::Kind;
 use crate::{ColorMode, Error, Format};
 
-/// What the header says of how pixels are stored, before orientation.
+/// The pixel layout that the header declares, before orientation is applied.
 pub(crate) struct Layout {
     pub color_mode: ColorMode,
     pub bit_depth: u8,
@@ -77,7 +77,7 @@ pub(crate) fn raster<S: Sample>(samples: &[S], stored: usize, premultiplied: boo
     Raster { pixels, channels: if stored <= 2 { 1 } else { 3 } }
 }
 
-/// The error for content that its decoder refuses.
+/// The error for content that its decoder rejects.
 pub(crate) fn damaged(format: Format, reason: impl std::fmt::Display) -> Error {
     let message = format!("not a whole {format} image: {reason}; copy or export the file again");
     Error::new(Kind::Format, message)

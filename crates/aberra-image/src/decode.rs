@@ -57,7 +57,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, Error> {
     })
 }
 
-/// Reads a file's header without decoding its pixels: quick, and says what [`read`] would refuse.
+/// Reads a file's header without decoding its pixels: fast, and rejects what [`read`] would reject by its header.
 ///
 /// # Errors
 /// The file cannot be read, is not an image of a known format, or its header exceeds `limits`. Damage after the header
@@ -125,7 +125,7 @@ fn recognise(bytes: &[u8]) -> Result<Format, Error> {
     Err(Error::new(Kind::Format, message))
 }
 
-/// Names of formats that people try, but that this crate does not decode.
+/// Names of common formats that this crate does not decode.
 fn other_format(bytes: &[u8]) -> Option<&'static str> {
     let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
     let table: [(usize, &[u8], &str); 9] = [
@@ -169,7 +169,7 @@ fn pixels(bytes: &[u8], format: Format, layout: &Layout, limits: &Limits) -> Res
     }
 }
 
-/// Runs decoders that are not ours: where one panics, that is an error of the file.
+/// Runs third-party decoders: a panic becomes an error of the file.
 fn guarded<T>(format: Format, decode: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

@@ -1,4 +1,4 @@
-//! What can go wrong between bytes and network input.
+//! Errors of decoding and preprocessing.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What decoding refuses before it allocates.
+//! Limits that are checked before decoding allocates memory.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,12 +35,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses a file of `bytes` bytes when that is too many.
+    /// Rejects a file of `bytes` bytes when that is too many.
     pub(crate) fn check_bytes(&self, bytes: u64) -> Result<(), Error> {
         within("the file is", bytes, "bytes long", "max_bytes", self.max_bytes)
     }
 
-    /// Refuses `width` x `height` pixels, each of which takes `bytes_per_pixel` while decoding, when that is too many.
+    /// Rejects `width` x `height` pixels, each of which takes `bytes_per_pixel` while decoding, when that is too many.
     pub(crate) fn check_size(&self, width: u32, height: u32, bytes_per_pixel: u64) -> Result<(), Error> {
         if width == 0 || height == 0 {
             let message = format!("the image is {width} x {height} pixels: it has no pixels");

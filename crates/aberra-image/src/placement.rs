@@ -1,4 +1,4 @@
-//! The way between a network input and its image: error maps back to the image, masks down to the input.
+//! The mapping between a network input and its image: error maps back to the image, masks to the input.
 
 use serde::Serialize;
 

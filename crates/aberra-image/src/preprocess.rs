@@ -25,7 +25,7 @@ pub struct Preprocessing {
     pub foreground_crop: Option<ForegroundCrop>,
     /// Pads the shorter side with black to a square before resizing; otherwise the sides are stretched.
     pub square_pad: bool,
-    /// How intensities come to 0..1.
+    /// How intensities are scaled to 0..1.
     pub intensity: IntensityScaling,
 }
 
@@ -70,7 +70,7 @@ impl Default for IntensityScaling {
     }
 }
 
-/// A network input and the way back to the image.
+/// A network input and its placement in the image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     /// `[size_px, size_px, channels]`, values 0 to 1.
@@ -162,9 +162,9 @@ impl Preprocessing {
 
 /// Sides of a network input.
 const SIZES_PX: RangeInclusive<usize> = 16..=1024;
-/// An image with a shorter side is refused.
+/// An image with a shorter side is rejected.
 const MIN_SIDE_PX: usize = 8;
-/// A larger value is refused: beyond it, sums in `f32` may overflow.
+/// A larger value is rejected: beyond it, sums in `f32` may overflow.
 const MAX_VALUE: f32 = 1e30;
 
 fn out_of_range(setting: &str, range: &str, found: impl std::fmt::Display) -> Error {

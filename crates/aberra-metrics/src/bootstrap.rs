@@ -1,4 +1,4 @@
-//! Confidence intervals by resampling whole groups, so that near-copies do not count as independent evidence.
+//! Confidence intervals by resampling whole groups, so that near-duplicates do not count as independent evidence.
 //!
 //! Percentile bootstrap (Efron and Tibshirani, 1993), stratified: groups of normal images, groups of anomalous images
 //! and groups that hold both are each drawn with replacement as often as there are such groups.
@@ -30,7 +30,7 @@ impl Default for BootstrapSettings {
     }
 }
 
-/// A number with its interval, and what the interval rests on.
+/// An estimate with its confidence interval, and the data behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BootstrapInterval {
@@ -76,7 +76,7 @@ impl GroupedLabels<'_> {
 /// The interval of `metric` (such as [`auroc`](crate::ranking::auroc), of scores, labels and weights) over resampled
 /// groups.
 ///
-/// `None` where the lengths differ, the settings make no sense, or the metric cannot be computed on the images
+/// `None` if the lengths differ, the settings are invalid, or the metric cannot be computed on the images
 /// themselves or in any resample.
 pub fn bootstrap(
     scores: &[f64],
@@ -169,7 +169,7 @@ fn tails(settings: BootstrapSettings) -> Option<[f64; 2]> {
     (settings.confidence > 0.0 && settings.confidence < 1.0).then_some([tail_percent, 100.0 - tail_percent])
 }
 
-/// What `compute` makes of each resample, in their order, where it makes anything of it.
+/// The results of `compute` on the resamples, in order, without those that it cannot compute.
 fn resampled<const COLUMNS: usize, T: Send>(
     columns: &[&[f64]; COLUMNS],
     labels: GroupedLabels<'_>,

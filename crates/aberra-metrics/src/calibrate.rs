@@ -1,5 +1,5 @@
-//! Thresholds with a promise, from scores of normal images: the rule of the verdict, the criteria that choose a
-//! threshold, and what each of them promises about false alarms.
+//! Thresholds with a coverage guarantee (the *promise*), from scores of normal images: the rule of the verdict, the
+//! criteria that choose a threshold, and what each of them guarantees about false alarms.
 //!
 //! It does not score images and reads no files. Scores are never clamped or rescaled.
 
@@ -27,32 +27,33 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Criterion {
-    /// Split conformal: a false-alarm rate from normals only, with a promise.
+    /// Split conformal: a false-alarm rate from normals only, with a coverage guarantee.
     Conformal {
-        /// The wanted false-alarm rate, between 0 and 1.
+        /// The target false-alarm rate, between 0 and 1.
         rate: f64,
         /// `None`: the rate holds on average over calibrations. `Some(0.9)`: it holds for this calibration with
         /// 90 % confidence, which needs more groups.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         confidence: Option<f64>,
     },
-    /// A percentile of the normals' scores, linearly interpolated (the classic choice is the 70th); no promise.
+    /// A percentile of the normals' scores, linearly interpolated (the classic choice is the 70th); without a
+    /// guarantee.
     Percentile {
         /// From 0 to 100.
         percentile: f64,
     },
-    /// The threshold of the greatest F1 on labelled images.
+    /// The threshold that maximises F1 on labelled images.
     LabelledF1Max,
-    /// The threshold of the greatest true-positive rate minus false-positive rate on labelled images.
+    /// The threshold that maximises Youden's J, true-positive rate minus false-positive rate, on labelled images.
     LabelledYouden,
-    /// The threshold of the least total cost on labelled images, in the proportion in which they are given.
+    /// The threshold that minimises total cost on labelled images, in the proportion in which they are given.
     LabelledCost {
         /// Cost of one normal image called anomalous.
         false_alarm: f64,
         /// Cost of one anomalous image called normal.
         miss: f64,
     },
-    /// A threshold given by hand.
+    /// A fixed threshold, without a guarantee.
     Fixed {
         /// In the units of the score.
         threshold: f64,
@@ -70,7 +71,7 @@ impl Criterion {
         matches!(self, Self::LabelledF1Max | Self::LabelledYouden | Self::LabelledCost { .. })
     }
 
-    /// Refuses numbers that make no sense.
+    /// Rejects invalid numbers.
     ///
     /// # Errors
     /// A settings error that names the number, its range and what was found.
@@ -111,7 +112,7 @@ pub struct Calibration {
     pub threshold: f64,
     /// How the threshold was chosen.
     pub criterion: Criterion,
-    /// What may be expected of it, and on how much it rests.
+    /// Its coverage guarantee, and the number of groups behind it.
     pub promise: Promise,
 }
 
@@ -123,8 +124,8 @@ impl Calibration {
     ///
     /// # Errors
     /// - settings: the criterion does not [check](Criterion::check), or needs labelled images that are not given;
-    /// - data: no normals, a score that is not finite, or too few normals for the wanted rate. The message then
-    ///   states the smallest rate that they support and how many groups the wanted one needs.
+    /// - data: no normals, a score that is not finite, or too few normals for the target rate. The message then
+    ///   states the smallest rate that they support and how many groups the target rate needs.
     pub fn new(normals: &[f64], labelled: Option<Labelled<'_>>, criterion: Criterion) -> Result<Self> {
         criterion.check()?;
         let scores = sorted(normals)?;
@@ -167,7 +168,7 @@ impl Calibration {
         p_value(&self.scores, score)
     }
 
-    /// Refuses a calibration, such as one read from a file, that does not follow from its own scores.
+    /// Rejects a calibration, such as one read from a file, that does not follow from its own scores.
     ///
     /// # Errors
     /// A detector error that says what does not fit.

@@ -19,7 +19,7 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// The verdicts of [`is_anomalous`] at `threshold`. `None` where the lengths differ or a number is not a number; an
+    /// The verdicts of [`is_anomalous`] at `threshold`. `None` if the lengths differ or a number is not a number; an
     /// empty class is allowed, and the rates that need it are then `None`.
     pub fn at(scores: &[f64], anomalous: &[bool], threshold: f64) -> Option<Self> {
         let mut confusion = Self::default();
@@ -131,7 +131,7 @@ impl WeightedConfusion {
         self.true_positives + self.false_negatives
     }
 
-    /// Share of the images called anomalous that are; `None` where none is called so.
+    /// Share of the images called anomalous that are; `None` if none is called so.
     pub fn precision(&self) -> Option<f64> {
         share(self.true_positives, self.true_positives + self.false_positives)
     }
@@ -161,13 +161,13 @@ impl WeightedConfusion {
         share(twice, twice + self.false_positives + self.false_negatives)
     }
 
-    /// Mean of recall and specificity; `None` where a class is empty.
+    /// Mean of recall and specificity; `None` if a class is empty.
     pub fn balanced_accuracy(&self) -> Option<f64> {
         Some((self.recall()? + self.specificity()?) / 2.0)
     }
 }
 
-/// Whether each image is called anomalous, and whether it is. `None` where the lengths differ or a number is not a number.
+/// Whether each image is called anomalous, and whether it is. `None` if the lengths differ or a number is not a number.
 fn verdicts<'a>(
     scores: &'a [f64],
     anomalous: &'a [bool],

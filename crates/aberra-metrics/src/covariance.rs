@@ -123,7 +123,7 @@ pub struct Mahalanobis {
 }
 
 impl Mahalanobis {
-    /// The distance of `point`: sqrt((x - mean)' covariance^-1 (x - mean)). `None` where the number of dimensions is
+    /// The distance of `point`: sqrt((x - mean)' covariance^-1 (x - mean)). `None` if the number of dimensions is
     /// another or a number is not finite.
     pub fn distance(&self, point: &[f32]) -> Option<f64> {
         if point.len() != self.mean.len() || point.iter().any(|value| !value.is_finite()) {
@@ -144,7 +144,7 @@ pub struct Cholesky {
 }
 
 impl Cholesky {
-    /// Reads the lower triangle of a row-major matrix. `None` where it is not positive definite.
+    /// Reads the lower triangle of a row-major matrix. `None` if it is not positive definite.
     pub fn new(matrix: &[f64], size: usize) -> Option<Self> {
         let mut rows: Vec<f64> = Vec::with_capacity(size * (size + 1) / 2);
         for row in 0..size {
@@ -195,7 +195,7 @@ impl Cholesky {
     }
 }
 
-/// Refuses an empty or ragged matrix of points, or one with numbers that are not finite.
+/// Rejects an empty or ragged matrix of points, or one with numbers that are not finite.
 pub(crate) fn check_points(points: &[f32], dimensions: usize, what: &str) -> Result<()> {
     if dimensions == 0 || !points.len().is_multiple_of(dimensions) {
         return Err(Error::data(format!(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Something that was expected, what was found instead, and what to do.
 ///
-/// Opaque: ask its predicates ([`is_data`](Self::is_data) and so on) what kind of failure it is. Implementations of
+/// Opaque: its predicates ([`is_data`](Self::is_data) and so on) tell the kind of failure. Implementations of
 /// families, scorers and formats make one by the constructor of its kind and add a hint, the file, and the underlying
 /// error. `Display` shows path and message; the hint is shown separately. The [source](std::error::Error::source) is
 /// already part of the message and is there to be inspected, not to be printed again.
@@ -44,7 +44,7 @@ impl Error {
         Self::new(Kind::Detector, message)
     }
 
-    /// A data set that cannot support what was asked of it.
+    /// A data set that does not support the operation.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(Kind::Data, message)
     }
@@ -107,7 +107,7 @@ impl Error {
         self.kind == Kind::Detector
     }
 
-    /// The data cannot support what was asked of it.
+    /// The data does not support the operation.
     pub fn is_data(&self) -> bool {
         self.kind == Kind::Data
     }

@@ -1,6 +1,6 @@
 //! Filters and measures of single-channel planes, row-major `[height, width]`: median, Gaussian, gradient energy.
 //!
-//! Beyond its edges a plane goes on as its mirror image, edge pixels repeated: `c b a | a b c | c b a`.
+//! Beyond its edges a plane is padded with its mirror image, edge pixels repeated: `c b a | a b c | c b a`.
 
 use crate::{Error, Result};
 
@@ -126,7 +126,7 @@ fn weighted_sum<'a>(output: &mut [f64], weights: &[f64], line: impl Fn(usize) ->
     }
 }
 
-/// Refuses a plane that is not of `height` x `width` finite pixels.
+/// Rejects a plane that is not of `height` x `width` finite pixels.
 pub(crate) fn check_plane(plane: &[f32], height: usize, width: usize) -> Result<()> {
     check_size(plane.len(), height, width)?;
     match plane.iter().position(|value| !value.is_finite()) {

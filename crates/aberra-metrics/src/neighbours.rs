@@ -37,7 +37,7 @@ pub fn nearest(
 /// With `leave_self_out`, `queries` are the `references` themselves, and each is left out of its own neighbours.
 ///
 /// # Errors
-/// As [`nearest`]; also where `leave_self_out` is asked for and the two differ in length.
+/// As [`nearest`]; also if `leave_self_out` is set and the two differ in length.
 pub fn mean_nearest_distances(
     queries: &[f32],
     references: &[f32],

@@ -1,4 +1,4 @@
-//! How well error maps find the anomalous pixels, in bounded memory however many pixels there are.
+//! Pixel-level metrics of error maps, in bounded memory for any number of pixels.
 //!
 //! Pixels are counted in bins of their order-preserving bit pattern: sign, exponent and the leading 12 bits of the
 //! mantissa, so that a bin is at most 0.025 % wide. Pixels of one bin count as ties. What that can change at most is
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Leading bits of the ordered bit pattern that tell bins apart: 2^21 bins, 48 MiB for the three counts.
+/// Leading bits of the ordered bit pattern that distinguish bins: 2^21 bins, 48 MiB for the three counts.
 const BIN_BITS: u32 = 21;
 const BINS: usize = 1 << BIN_BITS;
 
 /// The false-positive rate up to which AUPRO is usually integrated (Bergmann et al., *MVTec AD*, 2019).
 pub const AUPRO_FPR_LIMIT: f64 = 0.3;
 
-/// A number and how far from it the exact one can lie.
+/// A number with its tolerance: a bound on the distance to the exact one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bounded {
     /// The number with pixels of one bin as ties.
@@ -24,7 +24,7 @@ pub struct Bounded {
     pub tolerance: f64,
 }
 
-/// The greatest Dice that any threshold of the map reaches on the very pixels it is measured on: an oracle.
+/// The maximum Dice that any threshold of the map reaches on the very pixels it is measured on: an oracle.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OracleDice {
     /// Dice (the F1 of pixels) at `threshold`, exactly; the greatest of all thresholds exceeds it by at most the
@@ -185,7 +185,7 @@ impl PixelTally {
         Some(Bounded { value: area / fpr_limit, tolerance: doubt / fpr_limit })
     }
 
-    /// The greatest Dice over all thresholds, chosen with the masks. `None` without normal or anomalous pixels.
+    /// The maximum Dice over all thresholds, chosen with the masks. `None` without normal or anomalous pixels.
     pub fn best_dice(&self) -> Option<OracleDice> {
         self.both_classes()?;
         let (mut best, mut most) = ((0.0, f32::NAN), 0.0_f64);

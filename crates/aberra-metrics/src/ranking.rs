@@ -1,6 +1,6 @@
-//! How well scores tell anomalous from normal images: ranking metrics, curves and the confusion matrix.
+//! How well scores separate anomalous from normal images: ranking metrics, curves and the confusion matrix.
 //!
-//! Every function returns `None` where its number cannot be computed: a class is empty, the lengths differ, a score is
+//! Every function returns `None` if its number cannot be computed: a class is empty, the lengths differ, a score is
 //! not finite, or a weight is not finite and above 0. It is never 0.0 instead.
 //!
 //! [Weights](crate::weights) say how much each image counts: every count of images becomes a sum of weights.
@@ -88,16 +88,16 @@ pub fn precision_recall_curve(
     Some(sweep.confusions().filter_map(point).collect())
 }
 
-/// The greatest F1 that any threshold reaches on the very images it is measured on: an oracle, never a result.
+/// The maximum F1 that any threshold reaches on the very images it is measured on: an oracle, never a result.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OracleF1 {
-    /// The greatest F1.
+    /// The maximum F1.
     pub f1: f64,
     /// The highest threshold that reaches it: the largest score left normal.
     pub threshold: f64,
 }
 
-/// The greatest F1 over all thresholds, chosen with the labels: label it "oracle" wherever it is shown.
+/// The maximum F1 over all thresholds, chosen with the labels: label it "oracle" wherever it is shown.
 pub fn f1_max(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>) -> Option<OracleF1> {
     let sweep = Sweep::new(scores, anomalous, weights)?;
     let (threshold, confusion) = sweep.best(|confusion| confusion.f1().unwrap_or(f64::NEG_INFINITY));
@@ -130,7 +130,7 @@ pub fn fpr_at_tpr(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>, m
     points.iter().find(|point| point.true_positive_rate >= enough).map(|point| point.false_positive_rate)
 }
 
-/// All thresholds that tell the scores apart, from the highest down, with what each calls anomalous.
+/// All distinct thresholds in descending order, with the counts that each calls anomalous.
 pub(crate) struct Sweep {
     normals: f64,
     anomalies: f64,
@@ -145,7 +145,7 @@ struct Step {
 }
 
 impl Sweep {
-    /// `None` where a class is empty, the lengths differ, a score is not finite or weights do not fit.
+    /// `None` if a class is empty, the lengths differ, a score is not finite or weights do not fit.
     pub(crate) fn new(scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>) -> Option<Self> {
         let weights = Weights::new(weights, scores.len()).ok()?;
         if scores.len() != anomalous.len() || scores.iter().any(|score| !score.is_finite()) {
@@ -204,11 +204,11 @@ impl Sweep {
     }
 }
 
-/// How far scores rise when an anomaly is drawn into a normal image: the mean of (score with - score without), in
-/// standard deviations of the scores without (Glass's delta for paired images). `with` holds the same number of scores
-/// for each of `without`, in its order.
+/// The standardised mean shift of scores when an anomaly is drawn into a normal image: the mean of (score with - score
+/// without), in standard deviations of the scores without (Glass's delta for paired images). `with` holds the same
+/// number of scores for each of `without`, in its order.
 ///
-/// Unlike AUROC it sees differences that are small beside those between images, as drawn anomalies are. `None` where there
+/// Unlike AUROC it sees differences that are small beside those between images, as drawn anomalies are. `None` if there
 /// are fewer than two images, lengths do not fit, the scores do not vary or are not finite.
 pub fn standardized_rise(without: &[f64], with: &[f64]) -> Option<f64> {
     if without.len() < 2 || with.is_empty() || !with.len().is_multiple_of(without.len()) {

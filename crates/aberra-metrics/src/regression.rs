@@ -50,7 +50,7 @@ pub struct LinearFit {
 }
 
 impl LinearFit {
-    /// The prediction for one image. `None` where the number of features is another than in the fit.
+    /// The prediction for one image. `None` if the number of features is another than in the fit.
     pub fn predict(&self, features: &[f64]) -> Option<f64> {
         (features.len() == self.coefficients.len())
             .then(|| self.intercept + self.coefficients.iter().zip(features).map(|(c, x)| c * x).sum::<f64>())

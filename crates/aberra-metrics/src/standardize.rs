@@ -10,8 +10,8 @@ use crate::{Error, Result};
 pub struct Standardizer {
     /// The values' weighted mean.
     pub mean: f64,
-    /// One over their standard deviation (with the sum of weights in the denominator); 0 for values that do not vary, so
-    /// that they say nothing.
+    /// One over their standard deviation (with the sum of weights in the denominator); 0 for values that do not vary,
+    /// so that they contribute nothing.
     pub scale: f64,
 }
 

@@ -1,4 +1,4 @@
-//! How much each image counts, so that a group of many near-copies counts as much as a single image.
+//! Sample weights, so that a group of many near-duplicates counts as much as a single image.
 //!
 //! A function of this crate with a parameter `weights` takes one number per image, finite and above 0, or `None` for a
 //! weight of 1 each, and the results of the two are equal to the last bit where all weights are 1. Only ratios of weights
@@ -62,7 +62,8 @@ impl<'a> Weights<'a> {
         self.iter().sum()
     }
 
-    /// How many images of equal weight tell as much (Kish, *Survey Sampling*, 1965): (sum of weights)^2 / sum of squares.
+    /// The effective sample size, in images of equal weight (Kish, *Survey Sampling*, 1965): (sum of weights)^2 / sum
+    /// of squares.
     pub(crate) fn effective_count(self) -> f64 {
         self.sum().powi(2) / self.iter().map(|weight| weight * weight).sum::<f64>()
     }

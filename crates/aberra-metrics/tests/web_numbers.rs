@@ -1,6 +1,6 @@
 //! The golden file of the web app's numbers. The app computes verdicts, p-values, coverage guarantees and rates at any
 //! threshold in the browser; `web/tests/golden.test.ts` compares them with what this crate computes, which this test
-//! keeps in `web/tests/golden/numbers.json`. With `ABERRA_UPDATE=1` the file is written anew.
+//! keeps in `web/tests/golden/numbers.json`. With `ABERRA_UPDATE=1` the file is rewritten.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
 

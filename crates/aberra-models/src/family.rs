@@ -1,4 +1,5 @@
-//! A family: a kind of detector that can be fitted. One file in `families`, and one line in its list.
+//! The interface of families, kinds of detectors that can be fitted. Each is one file in `families` and one line in its
+//! list.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::shape::Shape;
 use crate::tensors::Tensors;
 use crate::train::FitContext;
 
-/// Settings of a family by name, as they stand in a file.
+/// Settings of a family by name, as in a file.
 pub type Settings = serde_json::Map<String, serde_json::Value>;
 
 /// A kind of detector that can be fitted.
@@ -30,7 +31,7 @@ pub trait Family: Sync {
     /// Its named settings, at least one.
     fn presets(&self) -> &'static [Preset];
 
-    /// The name of the preset that is used unless another is asked for.
+    /// The name of the preset that is used by default.
     fn default_preset(&self) -> &'static str {
         self.presets()[0].name
     }
@@ -117,7 +118,7 @@ pub fn find<'a>(families: &[&'a dyn Family], name: &str) -> Result<&'a dyn Famil
 /// The settings of one of a family's presets.
 ///
 /// # Errors
-/// There is none of that name; the message lists those there are.
+/// The name is unknown; the message lists the known ones.
 pub fn preset(family: &dyn Family, name: &str) -> Result<Settings> {
     let found = family.presets().iter().find(|preset| preset.name == name);
     found.map(|preset| (preset.settings)()).ok_or_else(|| {
@@ -158,7 +159,7 @@ pub fn to_settings<T: Serialize>(settings: &T) -> Settings {
     }
 }
 
-/// The JSON Schema of a family's settings, in one piece, so that it can stand within another.
+/// The JSON Schema of a family's settings, without references, so that it can be embedded in another.
 pub fn schema_of<T: JsonSchema>() -> serde_json::Value {
     let settings = SchemaSettings::default().with(|settings| {
         settings.inline_subschemas = true;

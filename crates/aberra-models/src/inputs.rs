@@ -19,8 +19,8 @@ pub struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Reads every one of `count` inputs once and keeps what fits in `cache_bytes`. `read` is asked again for the others,
-    /// from several threads.
+    /// Reads every one of `count` inputs once and keeps what fits in `cache_bytes`. `read` is called again for the
+    /// others, from several threads.
     ///
     /// # Errors
     /// As `read`; an input that does not fit the shape.
@@ -60,7 +60,7 @@ impl<'a> Inputs<'a> {
         self.kept.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }

@@ -1,10 +1,10 @@
-//! Families of anomaly detectors: how each is fitted to normal images, saved and loaded, and what it says of an image.
+//! Families of anomaly detectors: fitting to normal images, saving and loading, and inference on new images.
 //!
 //! A [`Family`] fits itself to training inputs and gives a [`Member`]; a member [infers](Member::infer) named measurements,
 //! a map, an embedding and a reconstruction, as far as it has them. [`families::FAMILIES`] lists the families; a new one is
 //! a file and a line. Gradient families share one training loop, [`train::train`].
 //!
-//! This crate reads and writes no files and knows no clock: whoever calls it hands in images, and is handed checkpoints.
+//! This crate reads and writes no files and no clock: the caller passes in images, and stores the checkpoints.
 //! All images are `[height, width, channels]`, row-major, `f32` from 0 to 1.
 
 pub mod families;

@@ -1,4 +1,4 @@
-//! A member: one fitted family. What every member can do, and what only some can.
+//! A member, one fitted family: its interface and optional capabilities.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,35 +18,35 @@ pub trait Member: Debug + Send + Sync {
     /// Its measurements, in the order in which [`infer`](Self::infer) returns their values.
     fn descriptors(&self) -> &[Descriptor];
 
-    /// What it says of each of `inputs`, `[height, width, channels]` flattened, in their order. Deterministic: nothing is
-    /// sampled.
+    /// Runs inference on `inputs`, each `[height, width, channels]` flattened, and returns an output for each, in
+    /// order. Deterministic: nothing is sampled.
     ///
     /// # Errors
     /// An input that does not fit, or values that are not finite.
     fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>>;
 
-    /// The optional parts of an [`Inference`] that it gives where they are wanted.
+    /// The optional parts of an [`Inference`] that it can compute on request.
     fn gives(&self) -> Want {
         Want::ALL
     }
 
-    /// Everything that it has learnt, by name.
+    /// Its fitted tensors, by name.
     fn tensors(&self) -> Tensors;
 
     /// Number of weights that fitting changed.
     fn parameter_count(&self) -> usize;
 
-    /// The training normals in its embedding space, where it has one.
+    /// The training normals in its embedding space, if it has one.
     fn reference(&self) -> Option<&Reference> {
         None
     }
 
-    /// Decodes points of the embedding space, where it can.
+    /// Its decoder of points of the embedding space, if it has one.
     fn decoder(&self) -> Option<&dyn Decoder> {
         None
     }
 
-    /// The prior over its embedding space, where it has one.
+    /// The prior over its embedding space, if it has one.
     fn prior(&self) -> Option<&dyn Prior> {
         None
     }

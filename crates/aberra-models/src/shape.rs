@@ -32,7 +32,7 @@ impl Shape {
         self.area() * self.channels
     }
 
-    /// Whether there is not one value.
+    /// Whether it has no values.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
@@ -42,7 +42,7 @@ impl Shape {
         self.height.min(self.width)
     }
 
-    /// Refuses an input of another length.
+    /// Rejects an input of another length.
     ///
     /// # Errors
     /// A settings error that names the shape and the length found.

@@ -1,5 +1,5 @@
-//! What a detector is fitted and run with: the one place where the device is chosen and the environment is asked for an
-//! instruction set.
+//! Device and instruction set of fitting and inference: the one place where the device is chosen and the environment is
+//! read for an instruction set.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ pub fn cpu() -> Device {
     Device::flex()
 }
 
-/// What a device is called in a detector's provenance.
+/// The name of a device in a detector's provenance.
 pub(crate) const CPU: &str = "cpu";
 
 /// The environment variable that names an instruction set in place of the widest.

@@ -35,9 +35,9 @@ pub struct TrainConfig {
     pub model: Models,
     /// Training.
     pub train: TrainSettings,
-    /// What decoding refuses.
+    /// Limits of decoding.
     pub limits: Limits,
-    /// Whether the detector keeps small pictures of its normals. They are patient data where the images are.
+    /// Whether the detector keeps thumbnails of its normals. If the images are patient data, so are the thumbnails.
     pub keep_thumbnails: bool,
 }
 

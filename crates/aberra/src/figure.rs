@@ -1,6 +1,6 @@
-//! Drawing figures: a canvas that becomes a PNG, the font, and colours that colour-blind eyes tell apart.
+//! Drawing figures: a canvas that becomes a PNG, the font, and colours that colour-blind readers can distinguish.
 //!
-//! Everything drawn is told apart by shape, dash or place as well as by colour.
+//! Everything drawn is distinguished by shape, dash or position as well as by colour.
 
 use std::ops::Range;
 use std::sync::Once;
@@ -13,9 +13,9 @@ use plotters::style::Color as _;
 
 use crate::{Error, Result, of_image};
 
-/// What a figure is drawn on.
+/// The canvas of a figure.
 pub(crate) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
-/// What is drawn within axes.
+/// The area within axes.
 pub(crate) type Chart<'a, 'b> =
     ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 /// Drawing may fail.
@@ -27,12 +27,12 @@ pub(crate) const NORMAL: RGBColor = RGBColor(0, 114, 178);
 pub(crate) const ANOMALOUS: RGBColor = RGBColor(213, 94, 0);
 /// Lines and words.
 pub(crate) const INK: RGBColor = RGBColor(34, 34, 34);
-/// What is beside the point.
+/// For secondary elements.
 pub(crate) const FAINT: RGBColor = RGBColor(150, 150, 150);
 /// Letters of axes and captions.
 pub(crate) const LETTERS_PX: f64 = 26.0;
 
-/// DejaVu Sans: a system may have no fonts. Its licence lies beside it.
+/// DejaVu Sans: a system may have no fonts. Its licence is next to it.
 const FONT: &[u8] = include_bytes!("../fonts/DejaVuSans.ttf");
 const FAMILY: &str = "aberra";
 
@@ -63,7 +63,7 @@ pub(crate) fn write(area: &Area<'_>, text: &str, position: (i32, i32), height_px
     Ok(area.draw(&Text::new(text.to_owned(), position, letters(height_px)))?)
 }
 
-/// Paints a picture into a square, each pixel as the nearest of its.
+/// Paints an image into a square by nearest-neighbour scaling.
 pub(crate) fn paint(area: &Area<'_>, picture: &Image, at: (i32, i32), side: u32) -> Drawn {
     let pixel = |x: u32, y: u32| {
         let row = (y as usize * picture.height / side as usize).min(picture.height - 1);

@@ -10,16 +10,16 @@ use rayon::prelude::*;
 use crate::detector::{Detector, Verdict};
 use crate::{Result, of_image};
 
-/// Images held in memory at once, unless another number is asked for.
+/// Default number of images held in memory at once.
 pub const FILES_CHUNK: usize = 64;
 
 impl Detector {
-    /// Scores image files one after another and hands `each` its verdict, in the order of `paths`. At most two chunks
-    /// of `chunk` preprocessed images are held at a time, however many paths there are. An image that cannot be read or
-    /// used does not stop the others; `ControlFlow::Break` does.
+    /// Scores image files one after another and passes each verdict to `each`, in the order of `paths`. At most two
+    /// chunks of `chunk` preprocessed images are held at a time, however many paths there are. An image that cannot be
+    /// read or used does not stop the others; `ControlFlow::Break` does.
     ///
-    /// The verdicts are those of [`score`](Self::score) on the same chunks of images; maps and reconstructions are made where
-    /// they are wanted.
+    /// The verdicts are those of [`score`](Self::score) on the same chunks of images; maps and reconstructions are
+    /// computed on request.
     pub fn score_files(
         &self,
         paths: impl Iterator<Item = PathBuf>,
@@ -48,7 +48,7 @@ impl Detector {
     }
 }
 
-/// Takes items `chunk` at a time, prepares each on any thread, and hands the chunks on in order, on this thread. The
+/// Takes items `chunk` at a time, prepares each on any thread, and passes the chunks on in order, on this thread. The
 /// next chunk is prepared while `each` works on the last.
 pub(crate) fn in_chunks<I: Send, T: Send>(
     mut items: impl Iterator<Item = I>,

@@ -26,14 +26,14 @@ use crate::store::{self, FileKind};
 use crate::thumbnail::shrink;
 use crate::{Error, Result};
 
-/// What training may be given beside data and settings.
+/// Options of training besides data and settings.
 #[derive(Default)]
 pub struct TrainOptions<'a> {
-    /// A split made before; by default one is made as the settings say.
+    /// An existing split; by default one is made according to the settings.
     pub split: Option<&'a Split>,
-    /// What is known of the images already, so that they are not read again.
+    /// An earlier inspection of the images, so that they are not read again.
     pub inspection: Option<&'a Inspection>,
-    /// Who watches, and where history, snapshots and checkpoints go.
+    /// The watcher, and where history, snapshots and checkpoints go.
     pub job: Job<'a>,
 }
 
@@ -257,7 +257,7 @@ fn fit_member(
     Ok(fitted)
 }
 
-/// Everything that decides what a member's fit computes, with the names by which messages call it.
+/// Everything that determines the result of a member's fit, with names for messages.
 fn identity(
     settings: &MemberSettings,
     config: &TrainConfig,
@@ -314,7 +314,7 @@ impl FinishedMember {
     }
 }
 
-/// What a run folder keeps of a member's training: records of epochs, and snapshots.
+/// The records of a member's training in a run folder: epochs and snapshots.
 struct Keeper<'a> {
     folder: &'a RunFolder,
     member: Option<&'a str>,
@@ -335,7 +335,7 @@ impl<'a> Keeper<'a> {
         Self { folder, member, history: None, snapshots, held_out }
     }
 
-    /// Opens the records, and forgets what came after the epochs that are done.
+    /// Opens the records, and drops what follows the finished epochs.
     fn start(&mut self, epochs_done: usize) -> Result<()> {
         let (path, events) = (self.folder.history(self.member), self.folder.events(self.member));
         self.history = Some(History::open(path, &events, epochs_done)?);
@@ -386,7 +386,7 @@ fn fit_scorers(
     Ok(fitted)
 }
 
-/// For each member, the mean over images of each dimension's KL divergence; empty where the embedding is no distribution.
+/// For each member, the mean over images of each dimension's KL divergence; empty if the embedding is no distribution.
 fn mean_kl(images: &[Measured], members: usize) -> Vec<Vec<f64>> {
     let of_member = |member: usize| {
         let divergences: Vec<Vec<f64>> = images

@@ -1,4 +1,4 @@
-//! A job: something that takes its time, can be watched and stopped, and may have a run folder behind it.
+//! A job: a long-running operation with progress and cancellation, which may have a run folder.
 
 use std::ops::ControlFlow;
 
@@ -6,47 +6,47 @@ use aberra_models::train::Progress;
 
 use crate::run::RunFolder;
 
-/// What a job tells while it goes.
+/// A progress event of a job.
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A member is being fitted.
     Fit {
-        /// What the member is called.
+        /// The member's name.
         member: &'a str,
-        /// How it goes.
+        /// Its progress.
         progress: Progress<'a>,
     },
     /// Images of a pass are done.
     Images {
         /// Images done.
         done: usize,
-        /// Images in all.
+        /// Images in total.
         of: usize,
     },
     /// A job of several parts begins one of them, or takes it over from an earlier run.
     Part {
-        /// What it is, for people.
+        /// A human-readable description.
         name: &'a str,
         /// Parts before it.
         done: usize,
-        /// Parts in all.
+        /// Parts in total.
         of: usize,
         /// Whether an earlier run finished it.
         finished_before: bool,
     },
 }
 
-/// Is told how a job goes, and may stop it.
+/// A callback that receives the progress of a job, and can stop it.
 pub type Watch<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
 
-/// A job's surroundings: who watches it, and where it keeps what it makes.
+/// The context of a job: a callback for progress and cancellation, and a run folder for its results.
 #[derive(Default)]
 pub struct Job<'a> {
-    /// Is told how it goes, and may stop it.
+    /// Receives progress, and can stop the job.
     pub watch: Option<&'a mut Watch<'a>>,
     /// Where history, snapshots and checkpoints go; `None` keeps none.
     pub folder: Option<&'a RunFolder>,
-    /// Whether to go on from what the folder holds.
+    /// Whether to resume from the contents of the folder.
     pub resume: bool,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Job<'a> {
         Self { watch: Some(watch), ..Self::default() }
     }
 
-    /// Tells whoever watches.
+    /// Passes an event to the watcher.
     pub(crate) fn tell(&mut self, event: Event<'_>) -> ControlFlow<()> {
         match &mut self.watch {
             Some(watch) => watch(event),

@@ -11,7 +11,7 @@ use crate::members::{Measured, Members, NamedMember};
 use crate::phantom::{SyntheticKind, draw_anomaly};
 use crate::score::{Evidence, FittedScorer, Normals, Scorer, ScorerInput};
 
-/// Synthetic anomalies drawn into each held-out normal, of kinds taken in turn.
+/// Number of synthetic anomalies drawn into each held-out normal; the kinds alternate.
 const ANOMALIES_PER_NORMAL: usize = 4;
 
 /// The held-out normals, and the same with synthetic anomalies drawn in.

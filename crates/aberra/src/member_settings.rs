@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Settings of one member.
 #[derive(Clone)]
 pub struct MemberSettings {
-    /// What the member is called; by default its family's name, with a number where several are of one family.
+    /// The member's name; by default that of its family, with a number if several are of one family.
     pub name: String,
     /// Its family.
     pub family: &'static dyn Family,

@@ -8,10 +8,10 @@ use rayon::prelude::*;
 
 use crate::score::Evidence;
 
-/// A member and what it is called within its detector.
+/// A member with its name within the detector.
 #[derive(Clone, Debug)]
 pub struct NamedMember {
-    /// Its name within the detector, which stands before its measurements' names.
+    /// Its name within the detector, the prefix of its measurements' names.
     pub name: String,
     /// The name of its family.
     pub family: String,
@@ -25,16 +25,16 @@ pub(crate) struct Members {
     members: Vec<NamedMember>,
     descriptors: Vec<Descriptor>,
     shape: Shape,
-    /// What each member's map is divided by before the mean of all is taken; `None` for a single member, whose map stays
-    /// in its own units.
+    /// The scale by which each member's map is divided before all are averaged; `None` for a single member, whose map
+    /// stays in its own units.
     map_scales: Option<Vec<f64>>,
 }
 
-/// What is measured on one image.
+/// The measurements on one image.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measured {
     pub(crate) evidence: Evidence,
-    /// Where the image is unusual, `[height, width]`, filtered as it is thresholded; where it was wanted.
+    /// Where the image is unusual, `[height, width]`, filtered as it is thresholded; present if requested.
     pub(crate) map: Option<Vec<f32>>,
     /// Of each member, in order: embeddings and reconstructions. Measurements and maps have moved out of them.
     pub(crate) inferences: Vec<Inference>,
@@ -59,7 +59,7 @@ impl Members {
         &self.members
     }
 
-    /// What each measurement of the joined evidence is, in order.
+    /// The descriptors of the joined evidence, in order.
     pub(crate) fn descriptors(&self) -> &[Descriptor] {
         &self.descriptors
     }
@@ -102,7 +102,7 @@ impl Members {
             match named.member.infer(inputs, want) {
                 Ok(inferences) => inferred.push(inferences.into_iter()),
                 Err(error) if inputs.len() == 1 => return vec![Err(error)],
-                // One of them spoils the batch: measured one by one, the others are saved.
+                // One bad image fails the batch: measured one by one, the others succeed.
                 Err(_) => return inputs.iter().flat_map(|input| self.measure(&[*input], want)).collect(),
             }
         }

@@ -1,7 +1,7 @@
 //! The only reader and writer of detector files, and of the checkpoints of training: safetensors with one metadata
 //! entry that holds everything but the tensors as JSON, and a BLAKE3 hash over all of it.
 //!
-//! A file is replaced whole and durably, or not at all; a file that does not verify is refused.
+//! A file is replaced atomically and durably; a file that does not verify is rejected.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// The metadata entry.
 const ENTRY: &str = "aberra";
 
-/// Files above this are not ours.
+/// Larger files are rejected.
 const MAX_FILE_BYTES: u64 = 8 << 30;
 
 /// Named tensors and a document of `kind`, at `version` of its layout.
@@ -42,7 +42,7 @@ struct Envelope {
     document: serde_json::Value,
 }
 
-/// What a file holds and which layouts of it this program writes and reads.
+/// The content of a file, and the layout versions that this program writes and reads.
 #[derive(Clone, Copy)]
 pub(crate) struct FileKind {
     pub(crate) name: &'static str,
@@ -91,7 +91,7 @@ pub(crate) fn write<T: Serialize>(
     Ok(hash)
 }
 
-/// Replaces the file at `path` by `bytes`, whole and durably, or not at all.
+/// Replaces the file at `path` by `bytes`, atomically and durably.
 ///
 /// # Errors
 /// The folder is not writable, the disk is full, ...

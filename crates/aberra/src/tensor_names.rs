@@ -1,6 +1,6 @@
-//! What the tensors of a detector file are called.
+//! Names of the tensors of a detector file.
 
-/// The tensor of the normals' small pictures.
+/// The tensor of the normals' thumbnails.
 pub(crate) const THUMBNAILS: &str = "normals/thumbnails";
 
 /// What the names of a member's tensors begin with.

@@ -1,4 +1,4 @@
-//! Small pictures of network inputs.
+//! Thumbnails of network inputs.
 
 use aberra_models::Shape;
 

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// The oldest version of detector files that is read.
 pub(crate) const OLDEST: u32 = 3;
 
-/// What the one member is called.
+/// The name of the one member.
 const MEMBER: &str = "vae";
 
 /// Measurements of version 3 in the order of this version's, with the members that make them now.
@@ -71,7 +71,7 @@ fn upgrade_settings(document: &mut Map<String, Value>) -> Option<()> {
     Some(())
 }
 
-/// Evidence by name becomes evidence in order. Returns the number of normals in training, which stand first.
+/// Evidence by name becomes evidence in order. Returns the number of normals in training, which come first.
 fn upgrade_normals(document: &mut Map<String, Value>) -> Option<usize> {
     let normals = document.get_mut("normals")?.as_array_mut()?;
     for normal in normals.iter_mut() {

@@ -230,7 +230,7 @@ fn leaked_images_are_found_and_both_figures_given() {
     assert_eq!(estimates(&without.auroc), estimates(&alone.ranking.auroc));
     assert_eq!(without.false_alarms.over_images, alone.false_alarms.over_images);
     assert!(
-        evaluation.warnings.iter().any(|warning| warning.contains("near-copy")),
+        evaluation.warnings.iter().any(|warning| warning.contains("near-duplicate")),
         "{:?}",
         evaluation.warnings
     );

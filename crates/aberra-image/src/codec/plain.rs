@@ -83,7 +83,7 @@ fn reason(format: Format, error: ImageError) -> Error {
     }
 }
 
-/// The decoder of lossy WebP fills what is missing; the length in the file's first chunk tells.
+/// The decoder of lossy WebP pads truncated data; the length in the file's first chunk reveals it.
 fn check_webp_length(bytes: &[u8]) -> Result<(), Error> {
     const BEFORE_CONTENT: u64 = 8;
     let Some(&[b0, b1, b2, b3]) = bytes.get(4..8) else {

@@ -109,7 +109,7 @@ impl<'a> Page<'a> {
         bounds.decoding_buffer_size = alloc;
         bounds.intermediate_buffer_size = alloc;
 
-        // The decoder refuses palettes, so it is shown a copy that says "grey" and returns the indices.
+        // The decoder rejects palettes, so it is shown a copy that says "grey" and returns the indices.
         let grey = palette_as_grey(bytes);
         let is_palette = grey.is_some();
         let source = grey.map_or(Cow::Borrowed(bytes), Cow::Owned);

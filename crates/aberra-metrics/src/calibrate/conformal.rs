@@ -8,10 +8,11 @@ use crate::binomial::{beta_quantile, regularised_beta};
 use crate::verdict::is_anomalous;
 use crate::{Error, Result};
 
-/// A rate such as 1 - 0.9 stands for 0.1: the relative slack within which a rate written in binary is the one meant.
+/// A rate such as 1 - 0.9 stands for 0.1: the relative tolerance within which a rate in binary counts as the decimal
+/// one.
 const RATE_SLACK: f64 = 1e-12;
 
-/// Above so many groups nobody minds one more or less.
+/// Above so many groups, one more or less makes no difference.
 const MOST_GROUPS: f64 = 1e9;
 
 /// The threshold with at most `rate` false alarms on average: the ceil((n + 1)(1 - rate))-th smallest of the n
@@ -305,7 +306,7 @@ mod tests {
             let rates = realised_rates(groups, |scores| confident_threshold(scores, rate, confidence))?;
             let kept = rates.iter().filter(|&&realised| realised <= rate).count() as f64 / rates.len() as f64;
             assert!(kept >= confidence - 0.007, "{groups} groups at {rate}: {kept}");
-            // The next lower order statistic would break the promise.
+            // The next lower order statistic would break the guarantee.
             let above = allowed_above_confidently(groups, rate, confidence);
             let next =
                 realised_rates(groups, |scores| sorted(scores).map(|scores| scores[groups - above - 1]))?;

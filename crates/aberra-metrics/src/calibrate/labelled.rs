@@ -12,7 +12,7 @@ pub struct Labelled<'a> {
     pub anomalous: &'a [bool],
 }
 
-/// The threshold of the greatest F1; of several, the highest.
+/// The threshold that maximises F1; of several, the highest.
 ///
 /// # Errors
 /// A data error where a class is missing, the lengths differ or a score is not finite.
@@ -20,7 +20,7 @@ pub fn best_f1(labelled: Labelled<'_>) -> Result<f64> {
     choose(labelled, |confusion| confusion.f1().unwrap_or(f64::NEG_INFINITY))
 }
 
-/// The threshold of the greatest true-positive rate minus false-positive rate (Youden's J); of several, the highest.
+/// The threshold that maximises true-positive rate minus false-positive rate (Youden's J); of several, the highest.
 ///
 /// # Errors
 /// As [`best_f1`].
@@ -33,7 +33,7 @@ pub fn best_youden(labelled: Labelled<'_>) -> Result<f64> {
     })
 }
 
-/// The threshold of the least total cost of false alarms and misses; of several, the highest.
+/// The threshold that minimises the total cost of false alarms and misses; of several, the highest.
 ///
 /// # Errors
 /// As [`best_f1`].

@@ -1,4 +1,4 @@
-//! What a threshold promises about false alarms, in numbers and in words.
+//! The coverage guarantee of a threshold (its *promise*), in numbers and in words.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use super::share::Percent;
 /// The confidence at which a promise on average also states its upper bound.
 const STATED_CONFIDENCE: f64 = 0.9;
 
-/// What may be expected of a threshold, and on how much it rests. `Display` says it in words.
+/// The coverage guarantee of a threshold, and the number of groups behind it. `Display` formats it as a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Promise {
     /// The false-alarm rate on exchangeable normal images, on average over calibrations.
     Average {
-        /// The rate asked for, as a share.
+        /// The requested rate, as a share.
         rate: f64,
         /// The rate to expect where no scores tie: at most `rate`, and above it minus 1/(groups + 1).
         expected_rate: f64,
@@ -32,7 +32,7 @@ pub enum Promise {
     },
     /// The false-alarm rate on normal images drawn like the calibration's, for this very calibration.
     Confident {
-        /// The rate asked for, as a share.
+        /// The requested rate, as a share.
         rate: f64,
         /// The probability that the rate holds.
         confidence: f64,
@@ -55,7 +55,7 @@ pub enum Promise {
         /// Anomalous images that it saw.
         anomalies: usize,
     },
-    /// None: the threshold was given by hand.
+    /// None: the threshold is a fixed value.
     Fixed,
 }
 

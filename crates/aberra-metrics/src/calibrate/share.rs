@@ -1,4 +1,4 @@
-//! Shares between 0 and 1, such as rates and confidences: refused where they are none, written as percentages.
+//! Shares between 0 and 1, such as rates and confidences: validation, and formatting as percentages.
 
 use std::fmt;
 

@@ -17,7 +17,7 @@ pub use self::losses::LossWeights;
 pub use self::vae::{VaeSettings, VariationalAutoencoder};
 pub use self::vqvae::VqvaeSettings;
 
-/// The family that is fitted unless another is asked for.
+/// The family that is fitted by default.
 pub const DEFAULT_FAMILY: &str = "vae";
 
 /// Every family.

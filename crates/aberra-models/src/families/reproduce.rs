@@ -35,7 +35,7 @@ pub(super) struct Reproduced {
     pub(super) own: Vec<f64>,
 }
 
-/// A network that reproduces images: all that tells one family of them from another.
+/// A network that reproduces images: everything in which one such family differs from another.
 pub(super) trait Reproduce: Trainable + Debug + Send + Sync + 'static {
     /// The family's name.
     const NAME: &'static str;
@@ -43,7 +43,7 @@ pub(super) trait Reproduce: Trainable + Debug + Send + Sync + 'static {
     const ABOUT: &'static str;
     /// The family's named settings.
     const PRESETS: &'static [Preset];
-    /// The preset that is used unless another is asked for.
+    /// The preset that is used by default.
     const DEFAULT_PRESET: &'static str;
     /// The measurements, in the order of [`measurements`](Self::measurements).
     const DESCRIPTORS: &'static [Descriptor];

@@ -1,4 +1,4 @@
-//! What is measured on the network input alone: how complex the image is, whatever a model makes of it.
+//! Measurements on the network input alone, independent of any model output: the complexity of the image.
 
 use aberra_metrics::Result;
 use aberra_metrics::filter::gradient_energy;
@@ -6,7 +6,7 @@ use aberra_metrics::filter::gradient_energy;
 use super::Descriptor;
 use crate::shape::Shape;
 
-/// The name under which these measurements stand beside those of members.
+/// The prefix of these measurements' names, in place of a member's name.
 pub const CONTEXT: &str = "image";
 
 /// What [`measure`] returns, in its order.

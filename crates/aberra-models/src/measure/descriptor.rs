@@ -1,4 +1,4 @@
-//! What a measurement is called, what it means, and which way is unusual.
+//! Descriptors of measurements: name, meaning, unit, and which direction is unusual.
 
 use std::borrow::Cow;
 
@@ -15,20 +15,20 @@ pub struct Descriptor {
     pub name: Cow<'static, str>,
     /// What it measures, in one phrase.
     pub about: Cow<'static, str>,
-    /// Its unit, such as `nats`; empty where it has none.
+    /// Its unit, such as `nats`; empty if it has none.
     pub unit: Cow<'static, str>,
-    /// Which way is unusual.
+    /// Which direction is unusual.
     pub direction: Direction,
 }
 
-/// What a larger value of a measurement says.
+/// The meaning of a larger value of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// The larger, the more unusual.
     HigherIsUnusual,
-    /// Nothing by itself: it describes the image (its complexity, say), and other measurements are read beside it.
+    /// Not indicative by itself: it describes the image, such as its complexity, as context for other measurements.
     Context,
 }
 

@@ -1,19 +1,19 @@
-//! What a member says of one image.
+//! A member's output for one image.
 
-/// What a fitted member says of one image.
+/// A fitted member's output for one image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inference {
     /// One value for each of the member's descriptors, in their order.
     pub measurements: Vec<f64>,
     /// Where the image is unusual, `[height, width]`, 0 or above, already filtered as it is thresholded.
     pub map: Option<Vec<f32>>,
-    /// Where the image lies among others.
+    /// The position of the image in the embedding space.
     pub embedding: Option<Embedding>,
-    /// The image as the member reproduces it, `[height, width, channels]`, 0 to 1.
+    /// The member's reconstruction of the image, `[height, width, channels]`, 0 to 1.
     pub reconstruction: Option<Vec<f32>>,
 }
 
-/// Where an image lies in a member's embedding space.
+/// The position of an image in a member's embedding space.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Embedding {
     /// The point, `[dimensions]`: for a variational autoencoder the posterior mean.
@@ -22,8 +22,8 @@ pub struct Embedding {
     pub log_variance: Option<Vec<f32>>,
 }
 
-/// Which parts of an [`Inference`] a caller needs beside measurements and embedding: copying and filtering pixels takes
-/// time.
+/// The parts of an [`Inference`] that a caller needs besides measurements and embedding: copying and filtering pixels
+/// takes time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {
     /// The filtered map.
@@ -40,7 +40,7 @@ impl Want {
     /// Measurements, embedding and map.
     pub const MAP: Self = Self { map: true, reconstruction: false };
 
-    /// What this or the other holds.
+    /// The union of both.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self { map: self.map || other.map, reconstruction: self.reconstruction || other.reconstruction }
@@ -48,7 +48,7 @@ impl Want {
 }
 
 impl Embedding {
-    /// KL(q(z | x) || N(0, I)) of each dimension, nats; `None` where the embedding is no distribution.
+    /// KL(q(z | x) || N(0, I)) of each dimension, nats; `None` if the embedding is no distribution.
     pub fn kl_per_dimension(&self) -> Option<impl Iterator<Item = f64>> {
         let log_variance = self.log_variance.as_ref()?;
         Some(self.mean.iter().zip(log_variance).map(|(mu, s)| {

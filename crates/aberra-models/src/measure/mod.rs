@@ -1,4 +1,4 @@
-//! What is measured on an image: descriptors, and the measurements that families share.
+//! Measurements on an image: descriptors, and the measurements that families share.
 //!
 //! A member states its measurements as [`Descriptor`]s and returns one value for each in an [`Inference`].
 

@@ -1,4 +1,4 @@
-//! What is measured on the difference between an image and its reconstruction, and the map of that difference.
+//! Measurements on the difference between an image and its reconstruction, and the map of that difference.
 
 use aberra_metrics::Result;
 use aberra_metrics::filter::{median_filter_5x5, separable_filter};
@@ -7,7 +7,7 @@ use aberra_metrics::ssim::{SsimSettings, ssim_map};
 use super::Descriptor;
 use crate::shape::Shape;
 
-/// An image as a decoder reproduces it.
+/// The output of a decoder.
 #[derive(Clone, Copy, Debug)]
 pub struct Reconstruction<'a> {
     /// Expected pixels m, `[height, width, channels]`, 0 to 1.
@@ -36,7 +36,7 @@ pub const EXPECTED_ERROR: Descriptor =
 pub const PEAK_ERROR: Descriptor =
     Descriptor::unusual("peak_error", "", "weighted error of the small area where it is largest");
 
-/// Share of the pixels that the peak error is taken over.
+/// Share of the pixels that the peak error is reused.
 const PEAK_SHARE: f64 = 0.01;
 
 /// Windows of the peak error that fit beside each other: 9 pixels wide at 64 pixels a side.

@@ -1,4 +1,4 @@
-//! Changes to training images that keep them normal: mirror, small affine map, gamma.
+//! Augmentation of training images: mirroring, small affine maps, gamma.
 
 use rand::RngExt;
 

@@ -12,7 +12,7 @@ use super::augment::augment;
 use super::{Augmentation, TrainSettings};
 use crate::inputs::Inputs;
 
-/// Batches ready before the training step asks for them.
+/// Number of batches that are prepared ahead of the training step.
 const BATCHES_AHEAD: usize = 2;
 
 /// One step's images, `[images, height, width, channels]` flattened.

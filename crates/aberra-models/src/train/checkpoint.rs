@@ -1,4 +1,4 @@
-//! The whole state of a training run, so that a run that was interrupted goes on as if it had not been.
+//! The complete state of a training run, so that an interrupted run resumes exactly where it stopped.
 
 use std::collections::BTreeMap;
 
@@ -8,34 +8,34 @@ use serde::{Deserialize, Serialize};
 use super::record::LossRecord;
 use crate::tensors::{Tensors, Weight, prefixed, take_prefixed};
 
-/// A training run's state as whoever keeps it sees it.
+/// A training run's state, as passed to the code that stores it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// Where the run stands.
+    /// The position of the run.
     pub state: serde_json::Value,
     /// Weights, best weights and the optimiser's moments.
     pub tensors: Tensors,
 }
 
-/// Keeps checkpoints. An implementation sees to it that it hands out only those of the same data and settings.
+/// Stores checkpoints. An implementation must return only checkpoints of the same data and settings.
 pub trait Checkpoints {
-    /// The checkpoint that there is, if any.
+    /// The stored checkpoint, if any.
     ///
     /// # Errors
     /// It does not verify, or is of another run.
     fn read(&mut self) -> Result<Option<Checkpoint>>;
 
-    /// Replaces the checkpoint, whole or not at all.
+    /// Replaces the checkpoint atomically.
     ///
     /// # Errors
     /// It cannot be written.
     fn write(&mut self, checkpoint: &Checkpoint) -> Result<()>;
 
-    /// Where the checkpoint lies, for messages; `None` before there is one.
+    /// The path of the checkpoint, for messages; `None` before there is one.
     fn place(&self) -> Option<String>;
 }
 
-/// Where a run stands, apart from weights and moments.
+/// The position of a run, apart from weights and moments.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Position {
     /// Epochs finished.

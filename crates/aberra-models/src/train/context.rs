@@ -1,4 +1,4 @@
-//! What a family is given to fit itself beside data and its own settings.
+//! The context in which a family is fitted: everything besides data and its own settings.
 
 use aberra_kernels::InstructionSet;
 use aberra_metrics::Result;
@@ -9,32 +9,32 @@ use super::record::Observe;
 use super::settings::CheckedTrainSettings;
 use crate::member::SharedMember;
 
-/// Measures a member that is being fitted: a number that is larger the better it is, or `None` where it cannot be
+/// Measures a member that is being fitted: a number that is larger the better it is, or `None` if it cannot be
 /// computed.
 pub type Judge<'a> = dyn Fn(SharedMember) -> Result<Option<f64>> + 'a;
 
-/// What a family is given to fit itself beside data and its own settings.
+/// The context in which a family is fitted: everything besides data and its own settings.
 pub struct FitContext<'a> {
-    /// Every random draw follows from it.
+    /// The seed of all random draws.
     pub seed: u64,
-    /// Where tensors are computed, without autodiff.
+    /// The device of tensors, without autodiff.
     pub device: Device,
-    /// What the kernels compute with, for the record.
+    /// The instruction set of the kernels, for the record.
     pub instructions: InstructionSet,
     /// Settings of training that gradient families share.
     pub train: &'a CheckedTrainSettings,
     /// Is told how it goes, and may stop it.
     pub observe: &'a mut Observe<'a>,
-    /// Keeps checkpoints; `None` keeps none.
+    /// Stores checkpoints; `None` stores none.
     pub checkpoints: Option<&'a mut dyn Checkpoints>,
-    /// Whether to go on from the checkpoint that there is.
+    /// Whether to resume from the stored checkpoint.
     pub resume: bool,
-    /// Measures the member now and then, for the record and for the choice of the best weights.
+    /// Measures the member at intervals, for the record and for the choice of the best weights.
     pub judge: Option<&'a Judge<'a>>,
 }
 
 impl FitContext<'_> {
-    /// The checkpoint to go on from, where that was asked for and there is one.
+    /// The checkpoint to resume from, if requested and present.
     ///
     /// # Errors
     /// It does not verify, or is of another run.
@@ -45,7 +45,7 @@ impl FitContext<'_> {
         }
     }
 
-    /// Where a checkpoint lies, if one was written.
+    /// The path of the checkpoint, if one was written.
     pub(crate) fn kept_checkpoint(&self) -> Option<String> {
         self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.place())
     }

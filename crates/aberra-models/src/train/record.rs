@@ -1,4 +1,4 @@
-//! What a training run tells while it goes: its plan, its steps, and a record of each epoch.
+//! The progress of a training run: its plan, its steps, and a record of each epoch.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::Precision;
 
-/// What a run tells while it goes.
+/// A progress event of a run.
 #[non_exhaustive]
 pub enum Progress<'a> {
     /// Before the first step.
@@ -28,15 +28,15 @@ pub enum Progress<'a> {
         record: &'a EpochRecord,
         /// The epoch whose weights were the best until this one's replaced them.
         replaced: Option<usize>,
-        /// Reproduces network inputs with this epoch's weights.
+        /// Reconstructs network inputs with this epoch's weights.
         preview: &'a Preview<'a>,
     },
 }
 
-/// Reproduces network inputs with the weights of the moment; `None` where the family reproduces none.
+/// Reproduces network inputs with the weights of the moment; `None` if the family reproduces none.
 pub type Preview<'a> = dyn Fn(&[&[f32]]) -> Result<Option<Vec<Vec<f32>>>> + 'a;
 
-/// Is told how a run goes, and may stop it: a checkpoint is written first.
+/// A callback that receives the progress of a run, and can stop it: a checkpoint is written first.
 pub type Observe<'a> = dyn FnMut(Progress<'_>) -> Result<ControlFlow<()>> + 'a;
 
 /// The size of a run, known before it starts.
@@ -48,9 +48,9 @@ pub struct Plan {
     pub held_out: usize,
     /// Weights that training changes.
     pub parameters: usize,
-    /// What the operands of products are rounded to.
+    /// The precision of the operands of products.
     pub precision: Precision,
-    /// The name of the instruction set that computes.
+    /// The name of the instruction set in use.
     pub instructions: &'static str,
     /// Memory the run expects to use: weights, moments, gradients, activations and images kept.
     pub memory_bytes: usize,
@@ -86,7 +86,7 @@ pub struct EpochRecord {
     pub standardized_shift: Option<f64>,
     /// Whether this epoch's weights are the best so far.
     pub best: bool,
-    /// Training images a second; filled in by whoever holds a clock.
+    /// Training images per second; filled in by the caller, which has a clock.
     #[serde(default)]
     pub images_per_s: Option<f64>,
 }

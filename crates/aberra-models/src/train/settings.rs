@@ -6,13 +6,13 @@ use aberra_metrics::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Settings of training. Budgets are epochs: the clock decides nothing.
+/// Settings of training. Budgets are epochs, so that results do not depend on speed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSettings {
     /// Passes over the training images.
     pub epochs: usize,
-    /// Images a step.
+    /// Images per step.
     pub batch_size: usize,
     /// Adam's largest step.
     pub learning_rate: f64,
@@ -33,7 +33,7 @@ pub struct TrainSettings {
     /// Epochs, evenly spread, after which the run folder keeps reconstructions of a few held-out normals; the first, the
     /// last and the best epoch are kept besides. 0 keeps none.
     pub snapshots: usize,
-    /// Memory for preprocessed training images; what does not fit is decoded anew each epoch.
+    /// Memory for preprocessed training images; what does not fit is decoded again each epoch.
     pub cache_mib: usize,
     /// Changes to training images that keep them normal.
     pub augmentation: Augmentation,

@@ -1,4 +1,4 @@
-//! What the training loop asks of a model: a loss in named terms, and what it needs to know beside it.
+//! The interface between the training loop and a model: a loss in named terms, and facts about the model.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ pub trait Trainable: Module {
     /// The loss of a batch of held-out normals, without drawing and without updating anything.
     fn held_out_loss(&self, input: Tensor<4>, epoch: usize) -> Loss;
 
-    /// Network inputs as the model reproduces them, each `[height, width, channels]`, 0 to 1; `None` where it reproduces
+    /// Network inputs as the model reproduces them, each `[height, width, channels]`, 0 to 1; `None` if it reproduces
     /// none.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! One cell: fit on a fold, test on its test part, take the time of both.
+//! One cell: fits on a fold, tests on its test part, and measures the time of both.
 
 use std::time::{Duration, Instant};
 

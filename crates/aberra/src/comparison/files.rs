@@ -12,7 +12,7 @@ impl ComparisonData {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// Writes [`RunFolder::comparison`] and [`RunFolder::comparison_page`], each whole and durably, or not at all.
+    /// Writes [`RunFolder::comparison`] and [`RunFolder::comparison_page`], each atomically and durably.
     ///
     /// # Errors
     /// The files cannot be written.

@@ -1,5 +1,5 @@
 //! What decides a cell's result, as a hash: settings, images, labels, masks, groups, the split, and Aberra's version. A
-//! finished cell is taken over only where all of it is the same.
+//! finished cell is reused only where all of it is the same.
 
 use aberra_metrics::{Error, Result};
 use rayon::prelude::*;

@@ -6,19 +6,19 @@ use crate::checked_config::CheckedConfig;
 use crate::dataset::Fold;
 use crate::{Error, Result};
 
-/// Letters of a recipe's name at most.
+/// Maximum length of a recipe's name.
 const MOST_NAME_LETTERS: usize = 60;
 
 /// Named settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// What it is called: letters, digits, `-`, `_`, `.` and `+`, the first a letter or digit.
+    /// Its name: letters, digits, `-`, `_`, `.` and `+`, the first a letter or digit.
     pub name: String,
     /// The settings.
     pub config: CheckedConfig,
 }
 
-/// What is compared: every recipe on every fold with every seed.
+/// The plan of a comparison: every recipe on every fold with every seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     recipes: Vec<Recipe>,
@@ -137,7 +137,7 @@ impl fmt::Display for Cell<'_> {
     }
 }
 
-/// Names stand in names of files.
+/// Names become parts of file names.
 fn check_name(name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     let begins = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
@@ -149,7 +149,7 @@ fn check_name(name: &str) -> Result<()> {
     }
 }
 
-/// Refuses settings that would divide or read the data otherwise than those of the first recipe.
+/// Rejects settings that would split or preprocess the data differently from the first recipe.
 fn check_division(first: &Recipe, recipe: &Recipe) -> Result<()> {
     let (a, b) = (&first.config, &recipe.config);
     let differing = [

@@ -40,7 +40,7 @@ impl<'a> FoldImages<'a> {
         &self.images
     }
 
-    /// A cell's numbers for the images, in order; `None` where one is missing.
+    /// A cell's numbers for the images, in order; `None` if one is missing.
     pub(super) fn column(
         &self,
         record: &CellRecord,
@@ -62,7 +62,7 @@ pub(super) struct Term {
 
 /// The mean over terms of the metric of their scores, less that of the scores to subtract, with its interval.
 ///
-/// `None` where there is no term, or the metric cannot be computed for one of them.
+/// `None` if there is no term, or the metric cannot be computed for one of them.
 pub(super) fn interval(
     folds: &[FoldImages<'_>],
     terms: &[Term],
@@ -80,7 +80,7 @@ pub(super) fn interval(
         all.groups.extend(of_fold.groups);
         all.weights.extend(of_fold.weights);
     }
-    // What is resampled is where an image's scores stand.
+    // The indices of images are resampled in place of their scores.
     let positions: Vec<f64> = (0..places.len()).map(|position| position as f64).collect();
     let mean = |positions: &[f64], anomalous: &[bool], weights: Option<&[f64]>| {
         let mut drawn: Vec<Drawn> = vec![Drawn::default(); folds.len()];

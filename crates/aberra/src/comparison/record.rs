@@ -69,7 +69,7 @@ impl CellRecord {
         Ok(Some(envelope.record))
     }
 
-    /// Writes the file at `path`: whole and durably, or not at all.
+    /// Writes the file at `path`, atomically and durably.
     ///
     /// # Errors
     /// The file cannot be written.

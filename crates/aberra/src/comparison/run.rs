@@ -1,4 +1,4 @@
-//! Runs a comparison, cell by cell; what an earlier run finished is taken over.
+//! Runs a comparison, cell by cell; what an earlier run finished is reused.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::job::{Event, Job};
 use crate::run::RunFolder;
 use crate::wire::ComparisonData;
 
-/// What a comparison may be given beside a data set.
+/// Options of a comparison.
 #[derive(Default)]
 pub struct ComparisonOptions<'a> {
     /// What is known of the images already, so that they are not read again.
@@ -26,18 +26,18 @@ pub struct ComparisonOptions<'a> {
     pub keep_detectors: bool,
     /// How intervals are drawn.
     pub bootstrap: BootstrapSettings,
-    /// Who watches, where finished cells are kept, and whether those there are taken over.
+    /// The watcher, where finished cells are kept, and whether those there are reused.
     pub job: Job<'a>,
 }
 
 impl Comparison {
     /// Fits and tests every cell, and sums them up. With the job's folder each finished cell is a file there; where the
-    /// job resumes, cells that were finished with the same settings, data and version of Aberra are taken over.
+    /// job resumes, cells that were finished with the same settings, data and version of Aberra are reused.
     ///
     /// A cell that fails is a line in the table and does not stop the others.
     ///
     /// # Errors
-    /// Groups that were asked for and are missing, too few normals for the folds, a folder that cannot be written, a stop
+    /// Requested groups that are missing, too few normals for the folds, a folder that cannot be written, a stop
     /// on request, or not one cell with a result.
     pub fn run(&self, dataset: &Dataset, options: ComparisonOptions<'_>) -> Result<ComparisonData> {
         let ComparisonOptions { inspection, keep_detectors, bootstrap, mut job } = options;
@@ -133,7 +133,7 @@ struct CellFile<'a> {
 
 impl<'a> CellFile<'a> {
     fn new(folder: &RunFolder, cell: &Cell<'_>, identity: &'a str, keep_detectors: bool) -> Self {
-        /// Digits of the identity that stand in the name; the file holds all of them.
+        /// Number of digits of the identity in the name; the file holds all of them.
         const DIGITS: usize = 16;
         let Cell { recipe, fold, seed, .. } = cell;
         let (recipe, number, of) = (&recipe.name, fold.index + 1, fold.of);

@@ -13,12 +13,12 @@ use crate::detector::PartSize;
 use crate::evaluate::{CLASSIC_SCORER, Metric};
 use crate::wire::{BootstrapData, ComparisonCell, ComparisonData, ComparisonRow, Interval};
 
-/// Fewer groups of normal or of anomalous images make every interval a guess.
+/// With fewer groups of normal or of anomalous images, intervals are unreliable.
 const FEW_GROUPS: usize = 20;
 /// Shortcuts whose AUROC lies above it are named.
 const LOUD_SHORTCUT: f64 = 0.8;
 
-/// What the cells of a comparison came to.
+/// The outcomes of a comparison's cells.
 #[derive(Clone, Copy)]
 pub(super) struct Done<'a> {
     pub(super) records: &'a [CellRecord],
@@ -57,7 +57,7 @@ pub(super) fn summarize(
     }
 }
 
-/// The cells of a comparison beside each other.
+/// The cells of a comparison, side by side.
 struct Table<'a> {
     comparison: &'a Comparison,
     done: Done<'a>,
@@ -226,7 +226,7 @@ impl<'a> Table<'a> {
 
 const NO_CELL: &str = "no cell has a result";
 
-/// What files and frames alone give away, where that is much.
+/// Shortcuts: file and frame properties that predict the label well.
 fn shortcut(dataset: &Dataset, inspection: &Inspection, table: &Table<'_>) -> Option<String> {
     let tested = table.images();
     let samples = dataset.samples.iter().enumerate();
@@ -258,7 +258,7 @@ fn mean<'a>(numbers: impl Iterator<Item = &'a Metric<f64>>) -> Metric<f64> {
     Metric::new((count > 0).then(|| sum / f64::from(count)), NO_CELL)
 }
 
-/// A comparison of two recipes on two folds with two seeds, made up; the second one finds more.
+/// A comparison of two recipes on two folds with two seeds, fictitious; the second one finds more.
 #[cfg(test)]
 pub(super) fn made_up_table(failures: &BTreeMap<&str, Vec<String>>, name: &str) -> ComparisonData {
     use super::record::made_up;

@@ -1,4 +1,4 @@
-//! A comparison as text for people: aligned tables, notes last.
+//! A comparison as human-readable text: aligned tables, notes last.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -7,7 +7,7 @@ use crate::evaluate::Metric;
 use crate::text_table::{Grid, wrapped};
 use crate::wire::{ComparisonData, Interval};
 
-/// In place of a number that cannot be computed.
+/// Shown instead of a number that cannot be computed.
 const NONE: &str = "-";
 
 impl Display for ComparisonData {

@@ -53,7 +53,7 @@ pub struct DoctorReport {
     pub empty: Vec<Named>,
     /// Copies within and across parts and labels.
     pub copies: Copies,
-    /// How far file and frame alone tell normals from anomalies, best first.
+    /// How well properties of file and frame alone separate normals from anomalies, best first.
     pub shortcuts: Vec<Shortcut>,
     /// Masks of the anomalies.
     pub masks: Masks,
@@ -102,7 +102,7 @@ pub struct Named {
 pub struct Copies {
     /// What groups were made by.
     pub by: GroupBy,
-    /// Similarity above which images counted as near-copies.
+    /// Similarity above which images counted as near-duplicates.
     pub threshold: Option<f32>,
     /// Groups.
     pub groups: usize,
@@ -122,7 +122,7 @@ pub struct Copies {
     pub across_parts: AcrossParts,
     /// Images equal in every pixel, one labelled normal and one anomalous: pairs of names.
     pub contradictory: Vec<(String, String)>,
-    /// Near-copies of which one is labelled normal and one anomalous: pairs of names.
+    /// Near-duplicates of which one is labelled normal and one anomalous: pairs of names.
     pub near_contradictory: Vec<(String, String)>,
 }
 
@@ -186,7 +186,7 @@ pub struct Finding {
     pub advice: Option<String>,
 }
 
-/// Examines a data set. `grouping` is best made by near-copies.
+/// Examines a data set. `grouping` is best made by near-duplicates.
 pub fn doctor(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping) -> DoctorReport {
     let samples = &dataset.samples;
     let seen = || (0..samples.len()).filter_map(|index| Some((index, inspection.get(index)?)));
@@ -375,7 +375,7 @@ fn findings(report: &DoctorReport) -> Vec<Finding> {
     }
     if !copies.near_contradictory.is_empty() {
         let text = format!(
-            "{} pairs of near-copies are labelled one normal, one anomalous",
+            "{} pairs of near-duplicates are labelled one normal, one anomalous",
             copies.near_contradictory.len()
         );
         find(Caution, text, "look at them: small anomalies are possible, wrong labels too");

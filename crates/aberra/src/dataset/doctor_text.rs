@@ -1,4 +1,4 @@
-//! The doctor's report as text for people.
+//! The doctor's report as human-readable text.
 
 use std::fmt;
 
@@ -92,7 +92,7 @@ impl DoctorReport {
         if let Some(threshold) = copies.threshold {
             writeln!(
                 f,
-                "  near-copies are images of this set more similar than {threshold:.3}, over flips and quarter turns"
+                "  near-duplicates are images of this set more similar than {threshold:.3}, over flips and quarter turns"
             )?;
         }
         writeln!(
@@ -111,7 +111,9 @@ impl DoctorReport {
                 across.groups, across.exact_sets
             )?;
         }
-        for (kind, pairs) in [("equal", &copies.contradictory), ("near-copies", &copies.near_contradictory)] {
+        for (kind, pairs) in
+            [("equal", &copies.contradictory), ("near-duplicates", &copies.near_contradictory)]
+        {
             for (normal, anomalous) in pairs.iter().take(LISTED) {
                 writeln!(f, "  {kind}, labelled differently: {normal} (normal), {anomalous} (anomalous)")?;
             }

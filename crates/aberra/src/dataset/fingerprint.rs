@@ -9,7 +9,7 @@ const FOREGROUND: f32 = 10.0 / 255.0;
 /// In an image whose brightest value is below this or above 1, that value is taken for full scale.
 const LEAST_BRIGHT: f32 = 0.25;
 
-/// Identity of an image, a hash of its pixels and three thumbnails by which near-copies are found.
+/// Identity of an image, a hash of its pixels and three thumbnails by which near-duplicates are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Which image of which content it is.
@@ -18,7 +18,7 @@ pub struct Fingerprint {
     pub pixels: [u8; 32],
     /// `[32, 32]` grey values of the foreground's box, its sides stretched to a square, contrast stretched to 0..255.
     pub stretched: Vec<u8>,
-    /// The same of the foreground's box padded to a square: tells shapes apart.
+    /// The same of the foreground's box padded to a square, which distinguishes shapes.
     pub padded: Vec<u8>,
     /// The same of the whole frame, its sides stretched to a square: finds copies whose foreground's box differs by a
     /// speck or a caption.

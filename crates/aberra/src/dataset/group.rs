@@ -1,4 +1,4 @@
-//! Which samples must stay together: exact copies, near-copies, groups of a manifest.
+//! Which samples must stay together: exact copies, near-duplicates, groups of a manifest.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum GroupBy {
-    /// Near-copies, over flips and quarter turns, and the groups of a manifest where it gives any.
+    /// Near-duplicates, over flips and quarter turns, and the groups of a manifest where it gives any.
     #[default]
     Near,
     /// Images equal in every pixel, and the groups of a manifest where it gives any.
@@ -35,9 +35,10 @@ pub struct Grouping {
     pub count: usize,
     /// Sets of samples that are equal in every pixel, two or more in each, whatever `by` says.
     pub exact: Vec<Vec<usize>>,
-    /// Pairs of near-copies, the smaller first, sorted; empty unless grouped by near-copies.
+    /// Pairs of near-duplicates, the smaller first, sorted; empty unless grouped by near-duplicates.
     pub near: Vec<(usize, usize)>,
-    /// Similarity above which two images count as near-copies in this set; `None` unless grouped by near-copies.
+    /// Similarity above which two images count as near-duplicates in this set; `None` unless grouped by
+    /// near-duplicates.
     pub threshold: Option<f32>,
 }
 
@@ -53,7 +54,7 @@ impl Grouping {
         if by == GroupBy::Manifest && dataset.samples.iter().all(|sample| sample.group.is_none()) {
             return Err(Error::data("expected groups in the manifest's column `group`, found none")
                 .with_path(&dataset.root)
-                .with_hint("write the column, or group by near-copies with `--group near`"));
+                .with_hint("write the column, or group by near-duplicates with `--group near`"));
         }
         if by != GroupBy::None {
             let mut first = HashMap::new();

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 /// Names by which data sets call their normal class, in lower case without punctuation.
 const USUAL_NORMAL: [&str; 6] = ["good", "normal", "notumor", "notumour", "healthy", "ok"];
-/// Names of folders that hold masks beside the images, in lower case without punctuation.
+/// Names of folders that hold masks next to the images, in lower case without punctuation.
 const MASK_FOLDERS: [&str; 4] = ["mask", "masks", "groundtruth", "gt"];
 
 /// Lists the folder at `root`, recognising its layout.

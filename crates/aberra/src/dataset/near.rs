@@ -1,4 +1,4 @@
-//! Near-copies: pairs of images that are unusually similar for their set, over the eight flips and quarter turns.
+//! Near-duplicates: pairs of images that are unusually similar for their set, over the eight flips and quarter turns.
 //!
 //! The similarity of two images is the correlation of their thumbnails in the best orientation. Images of an aligned
 //! set are all alike, so what counts is not the similarity itself but how small the difference (1 - similarity) is
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::fingerprint::THUMBNAIL_PX;
 use super::{Fingerprint, Inspection};
 
-/// Near-copies differ by less than this in the stretched foreground ...
+/// Near-duplicates differ by less than this in the stretched foreground ...
 const STRETCHED: f32 = 0.03;
 /// ... and by less than this in the padded foreground ...
 const PADDED: f32 = 0.025;
@@ -28,14 +28,14 @@ const COARSE_PX: usize = 8;
 /// Images compared at a time, so that their thumbnails stay in the cache.
 const BLOCK: usize = 16;
 
-/// Pairs of near-copies and the similarity above which they are.
+/// Pairs of near-duplicates and the similarity above which they are.
 pub(super) struct NearCopies {
     /// Pairs of samples, the smaller first, sorted.
     pub(super) pairs: Vec<(usize, usize)>,
     pub(super) threshold: f32,
 }
 
-/// The similarity above which two images of a set count as near-copies, from its members `samples` alone.
+/// The similarity above which two images of a set count as near-duplicates, from its members `samples` alone.
 pub(crate) fn similarity_threshold(inspection: &Inspection, samples: &[usize]) -> f32 {
     let views: Vec<Views> = samples
         .par_iter()
@@ -44,7 +44,7 @@ pub(crate) fn similarity_threshold(inspection: &Inspection, samples: &[usize]) -
     1.0 - STRETCHED * (average_difference(&views) / USUAL_AVERAGE).min(1.0)
 }
 
-/// Finds near-copies among the images that could be read.
+/// Finds near-duplicates among the images that could be read.
 pub(super) fn copies(inspection: &Inspection) -> NearCopies {
     let samples: Vec<usize> =
         (0..inspection.images.len()).filter(|&index| inspection.get(index).is_some()).collect();

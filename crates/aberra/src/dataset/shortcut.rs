@@ -1,4 +1,4 @@
-//! What tells normals from anomalies without looking at what they show: file and frame properties.
+//! Shortcuts: file and frame properties that separate normals from anomalies without looking at the content.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::{Dataset, Grouping, Inspected, Inspection};
 /// A baseline at which a data set is easier than it should be.
 const SUSPICIOUS_AUROC: f64 = 0.7;
 
-/// How well one property of the file or frame tells normals from anomalies, one of each per group.
+/// How well one property of the file or frame separates normals from anomalies, one of each per group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Shortcut {
@@ -32,9 +32,9 @@ pub enum Property {
     PixelCount,
     /// Width / height.
     Aspect,
-    /// Having exactly one size: of the frequent sizes, the one that tells most.
+    /// Having exactly one size: the most predictive of the frequent sizes.
     Size,
-    /// Being stored in one colour mode: the one that tells most.
+    /// Being stored in one colour mode: the most predictive one.
     ColorMode,
     /// Length of the file per pixel.
     BytesPerPixel,

@@ -1,4 +1,4 @@
-//! What a detector keeps of the images it learned from, to recognise them and their near-copies later: identity, a hash of
+//! What a detector keeps of the images it learned from, to recognise them and their near-duplicates later: identity, a hash of
 //! the pixels, and a random projection that is no picture.
 
 use std::sync::LazyLock;
@@ -57,8 +57,8 @@ impl Sketch {
         })
     }
 
-    /// For each of `images`: the first of `sketches` that is the same image or a near-copy in any of the eight
-    /// orientations, at the similarity above which images of the sketches' own set count as near-copies
+    /// For each of `images`: the first of `sketches` that is the same image or a near-duplicate in any of the eight
+    /// orientations, at the similarity above which images of the sketches' own set count as near-duplicates
     /// ([`Grouping::threshold`](super::Grouping::threshold)).
     pub fn find_copies(sketches: &[Self], images: &[&Fingerprint], threshold: f32) -> Vec<Option<usize>> {
         use rayon::prelude::*;

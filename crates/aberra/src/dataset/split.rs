@@ -34,16 +34,16 @@ pub struct SplitSettings {
     pub by: GroupBy,
     /// The share of the normals' groups that the test part takes, 0 to 0.9.
     pub test_share: f64,
-    /// What becomes of the parts that folders or a manifest name.
+    /// How the parts that folders or a manifest name are treated.
     pub policy: SplitPolicy,
 }
 
-/// What becomes of the parts that folders or a manifest name.
+/// How the parts that folders or a manifest name are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SplitPolicy {
-    /// They are pooled, and the groups divided anew.
+    /// They are pooled, and the groups divided again.
     #[default]
     Pool,
     /// They are kept, and their leak is reported.
@@ -97,7 +97,7 @@ pub struct Split {
     pub rate: f64,
     /// What was kept together.
     pub by: GroupBy,
-    /// What became of the parts that folders name.
+    /// How the parts that folders name were treated.
     pub policy: SplitPolicy,
     /// Which fold it is, if it is one.
     pub fold: Option<Fold>,
@@ -497,7 +497,7 @@ fn too_few(groups: usize, test: usize, settings: &SplitSettings) -> Error {
     .with_hint(format!("{smallest}; add normal images or raise the rate"))
 }
 
-/// A share as a percentage, with as few digits as tell it.
+/// A share as a percentage, with as few digits as needed.
 pub(super) fn percent(share: f64) -> String {
     let text = format!("{:.2}", share * 100.0);
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))

@@ -1,4 +1,4 @@
-//! A split as text for people.
+//! A split as human-readable text.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ impl fmt::Display for Printed<'_> {
         let Self(split, dataset) = self;
         let sizes = split.sizes(dataset);
         let by = match split.by {
-            GroupBy::Near => "groups of near-copies",
+            GroupBy::Near => "groups of near-duplicates",
             GroupBy::Exact => "groups of exact copies",
             GroupBy::Manifest => "groups of the manifest",
             GroupBy::None => "single images",

@@ -25,7 +25,7 @@ use crate::{Error, Result, upgrade};
 
 const KIND: FileKind = FileKind { name: "detector", version: 4, oldest: upgrade::OLDEST };
 
-/// Scores images for anomalies, with what it has learnt from normal ones.
+/// A fitted anomaly detector: scores images, explains verdicts, and can be recalibrated and evaluated.
 #[derive(Clone, Debug)]
 pub struct Detector {
     pub(crate) document: Document,
@@ -44,7 +44,7 @@ pub(crate) struct Document<C = CheckedConfig, S = FittedScorer> {
     pub(crate) config: C,
     /// Full names of the measurements, in the order of the normals' evidence.
     pub(crate) measurements: Vec<String>,
-    /// What each of several members' maps is divided by.
+    /// The scale by which each of several members' maps is divided.
     pub(crate) map_scales: Option<Vec<f64>>,
     /// Every scorer that the fit split's normals support, so that they can be compared.
     pub(crate) scorers: Vec<S>,
@@ -53,9 +53,9 @@ pub(crate) struct Document<C = CheckedConfig, S = FittedScorer> {
     pub(crate) pixel_threshold: f64,
     pub(crate) provenance: Provenance,
     pub(crate) normals: Vec<Normal>,
-    /// Images more similar than this are near-copies.
+    /// Images more similar than this are near-duplicates.
     pub(crate) near_copy_similarity: f32,
-    /// For each member the mean KL divergence of each dimension over the calibration normals, nats; empty where its
+    /// For each member the mean KL divergence of each dimension over the calibration normals, nats; empty if its
     /// embedding is no distribution, or in files older than the figure.
     pub(crate) kl_per_dimension: Vec<Vec<f64>>,
 }
@@ -86,7 +86,7 @@ impl Document<TrainConfig, SavedScorer> {
 pub struct Provenance {
     /// Version of Aberra.
     pub aberra_version: String,
-    /// The name of the data set's folder or manifest, without where it lies.
+    /// The name of the data set's folder or manifest, without its path.
     pub dataset: String,
     /// Images and groups in each part.
     pub train: PartSize,
@@ -94,7 +94,7 @@ pub struct Provenance {
     pub fit: PartSize,
     /// The calibration split.
     pub calibration: PartSize,
-    /// What it was fitted on; `None` in files older than the entry.
+    /// The device of fitting; `None` in files older than the entry.
     pub device: Option<String>,
     /// How each member was fitted, in the members' order.
     pub members: Vec<MemberProvenance>,
@@ -139,22 +139,22 @@ pub struct PartSize {
 pub struct Normal {
     /// What it was used for.
     pub part: Part,
-    /// What recognises it and its near-copies; no picture.
+    /// The fingerprint that recognises it and its near-duplicates; the image cannot be recovered from it.
     pub sketch: Sketch,
     /// Its evidence.
     pub evidence: Evidence,
 }
 
-/// Parts of a split that a detector is made from.
+/// Parts of a split from which a detector is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Part {
-    /// Trains the members.
+    /// The members are trained on it.
     Train,
-    /// Fits the scorers; held out from training.
+    /// The scorers are fitted on it; held out from training.
     Fit,
-    /// Gives the threshold.
+    /// The threshold is calibrated on it.
     Calibration,
 }
 
@@ -163,29 +163,29 @@ pub enum Part {
 pub struct Verdict {
     /// How anomalous the image is; in the scorer's own units, never clamped or rescaled.
     pub score: f64,
-    /// Share of normal images at least this anomalous, by the calibration split; `None` where it has no scores.
+    /// Share of normal images at least this anomalous, by the calibration split; `None` if it has no scores.
     pub p_value: Option<f64>,
     /// Scores above it are anomalous.
     pub threshold: f64,
-    /// Whether the score lies above the threshold.
+    /// Whether the score is above the threshold.
     pub anomalous: bool,
-    /// What was measured, in the order of the detector's [descriptors](Detector::descriptors).
+    /// The measurements, in the order of the detector's [descriptors](Detector::descriptors).
     pub evidence: Evidence,
-    /// Where it is unusual, `[height, width]` of the network input, filtered as it is thresholded; `None` where it was
-    /// not asked for or no member gives one.
+    /// Where it is unusual, `[height, width]` of the network input, filtered as it is thresholded; `None` if it was
+    /// not requested or no member gives one.
     pub map: Option<Vec<f32>>,
     /// The network input, `[height, width, channels]`.
     pub input: Vec<f32>,
     /// The shape of the network input.
     pub shape: Shape,
-    /// What each member says, in the members' order: embedding, and the reconstruction where it was asked for.
+    /// The output of each member, in the members' order: embedding, and the reconstruction if requested.
     pub inferences: Vec<Inference>,
-    /// Where in the image the network input lies.
+    /// The placement of the network input in the image.
     pub placement: Placement,
 }
 
 impl Verdict {
-    /// The map at the image's own size, `[height, width]`; 0 where the network input does not reach.
+    /// The map at the image's own size, `[height, width]`; 0 outside the network input.
     ///
     /// # Errors
     /// There is no map, or it does not fit the placement.
@@ -196,7 +196,7 @@ impl Verdict {
     /// The map.
     ///
     /// # Errors
-    /// It was not asked for, or no member gives one.
+    /// It was not requested, or no member gives one.
     pub fn map(&self) -> Result<&[f32]> {
         self.map.as_deref().ok_or_else(|| {
             Error::input("expected a verdict with a map, found one without").with_hint(
@@ -238,7 +238,7 @@ impl Detector {
     ///
     /// # Errors
     /// The file is missing, cut off, changed, of a version that cannot be read, or holds values that are not finite; or
-    /// the environment variable `ABERRA_KERNELS` asks for instructions that the processor lacks.
+    /// the environment variable `ABERRA_KERNELS` names instructions that the processor lacks.
     pub fn load_on(path: &Path, device: &Device) -> Result<Self> {
         Self::load_with(path, device, &Catalog::default())
     }
@@ -311,7 +311,7 @@ impl Detector {
         Ok(Self::assemble(document, members, embeddings, thumbnails.map(|weight| weight.values)))
     }
 
-    /// Saves the detector: the file is replaced whole and durably, or not at all. Returns the content's hash.
+    /// Saves the detector: the file is replaced atomically and durably. Returns the content's hash.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -332,7 +332,7 @@ impl Detector {
         store::write(path, KIND, &self.document, &tensors)
     }
 
-    /// Number of normals of one part. The normals stand in the order train, fit, calibration.
+    /// Number of normals of one part. The normals are in the order train, fit, calibration.
     pub(crate) fn count_of(&self, part: Part) -> usize {
         self.document.normals.iter().filter(|normal| normal.part == part).count()
     }
@@ -351,7 +351,7 @@ impl Detector {
     }
 
     /// Verdicts on [preprocessed](Self::preprocess) images, one each, in order; an error stays where it is. Maps and
-    /// reconstructions are made where they are wanted.
+    /// reconstructions are computed on request.
     pub fn score_inputs(&self, inputs: Vec<Result<Input>>, want: Want) -> Vec<Result<Verdict>> {
         let needs_map = self.scorer().is_ok_and(FittedScorer::needs_map);
         let want = Want { map: want.map || needs_map, ..want };
@@ -397,7 +397,7 @@ impl Detector {
         })
     }
 
-    /// What each measurement of the evidence is, in order: those of each member, then those of the image itself.
+    /// The descriptors of the evidence, in order: those of each member, then those of the image itself.
     pub fn descriptors(&self) -> &[Descriptor] {
         self.members.descriptors()
     }
@@ -412,7 +412,7 @@ impl Detector {
         self.members.shape()
     }
 
-    /// The optional parts of an inference that at least one member gives where they are wanted.
+    /// The optional parts of an inference that at least one member can compute on request.
     pub fn gives(&self) -> Want {
         self.members().iter().fold(Want::MEASUREMENTS, |all, named| all.or(named.member.gives()))
     }
@@ -427,7 +427,7 @@ impl Detector {
         self.members()[self.embedding_member()?].member.reference()
     }
 
-    /// A fitted scorer's score of evidence; NaN where the scorer needs a map.
+    /// A fitted scorer's score of evidence; NaN if the scorer needs a map.
     pub fn score_by(&self, scorer: &FittedScorer, evidence: &Evidence) -> f64 {
         scorer.score(&ScorerInput::new(self.descriptors(), evidence))
     }
@@ -484,23 +484,23 @@ impl Detector {
         &self.document.config
     }
 
-    /// Scores of the calibration normals and the threshold drawn from them.
+    /// The scores of the calibration normals, and the threshold derived from them.
     pub fn calibration(&self) -> &Calibration {
         &self.document.calibration
     }
 
-    /// Values of the map above it are marked.
+    /// The threshold of single pixels, in the units of the map.
     pub fn pixel_threshold(&self) -> f64 {
         self.document.pixel_threshold
     }
 
-    /// Mean KL divergence of each dimension of a member's embedding over the calibration normals, nats: what each is used
-    /// for. Empty where the embedding is no distribution, or the file was written before the figure was kept.
+    /// Mean KL divergence of each dimension of a member's embedding over the calibration normals, in nats. Empty if
+    /// the embedding is not a distribution, or the file is older than this entry.
     pub fn kl_per_dimension(&self, member: usize) -> &[f64] {
         self.document.kl_per_dimension.get(member).map_or(&[], Vec::as_slice)
     }
 
-    /// What it was made from.
+    /// Its provenance.
     pub fn provenance(&self) -> &Provenance {
         &self.document.provenance
     }
@@ -510,14 +510,14 @@ impl Detector {
         &self.document.normals
     }
 
-    /// For each image, the first of the [`normals`](Self::normals) that is the same image or a near-copy of it.
+    /// For each image, the first of the [`normals`](Self::normals) that is the same image or a near-duplicate of it.
     pub fn find_copies(&self, images: &[&Fingerprint]) -> Vec<Option<usize>> {
         let sketches: Vec<Sketch> =
             self.document.normals.iter().map(|normal| normal.sketch.clone()).collect();
         Sketch::find_copies(&sketches, images, self.document.near_copy_similarity)
     }
 
-    /// Embeddings of the [`normals`](Self::normals) by a member, in the same order; `None` where it has no embedding
+    /// Embeddings of the [`normals`](Self::normals) by a member, in the same order; `None` if it has no embedding
     /// space.
     pub fn normal_embeddings(&self, member: usize) -> Option<&[Vec<f32>]> {
         self.embeddings.get(member)?.as_deref()

@@ -1,4 +1,4 @@
-//! What an evaluation says, in numbers: the types that a report, a table and the evaluation file share.
+//! The results of an evaluation: the types that a report, a table and the evaluation file share.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use aberra_metrics::calibrate::Promise;
 use aberra_metrics::pixel::{Bounded, OracleDice};
 use aberra_metrics::ranking::{Confusion, OracleF1};
 
-/// A number, or why it cannot be computed; never 0.0 in its place. In JSON the number itself, or
+/// A number, or the reason why it cannot be computed; never 0.0 instead. In JSON the number itself, or
 /// `{"unavailable": "reason"}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -25,12 +25,12 @@ pub enum Metric<T> {
     Known(T),
     /// There is none.
     Unavailable {
-        /// Why, for people.
+        /// The reason, as human-readable text.
         unavailable: String,
     },
 }
 
-/// Metrics with intervals on labelled images, with everything they rest on. `Display` is a table for people.
+/// Metrics with intervals on labelled images, with the data behind them. `Display` formats a human-readable table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -45,23 +45,23 @@ pub struct Evaluation {
     pub bootstrap: BootstrapSettings,
     /// How well the detector's scores rank anomalous above normal images.
     pub ranking: Ranking,
-    /// What the verdicts at the detector's threshold are worth.
+    /// Quality of the verdicts at the detector's threshold.
     pub verdicts: Verdicts,
     /// Promised and realised false alarms.
     pub false_alarms: FalseAlarms,
-    /// The same without images that are near-copies of the detector's own normals; `None` where there are none.
+    /// The same without images that are near-duplicates of the detector's own normals; `None` if there are none.
     pub without_leaked: Option<WithoutLeaked>,
     /// One row per kind of anomaly, by name.
     pub kinds: Vec<KindRow>,
     /// Every fitted scorer on the same images.
     pub scorers: Vec<ScorerRow>,
-    /// What the images' files and frames alone give away, best first.
+    /// How well file and frame properties alone predict the label (shortcuts), best first.
     pub shortcuts: Vec<ShortcutRow>,
-    /// How well the error maps find the masks.
+    /// How well the error maps localise the masks.
     pub pixels: Metric<Pixels>,
-    /// What a reader must know before believing the numbers, in plain words.
+    /// Warnings about the validity of the numbers.
     pub warnings: Vec<String>,
-    /// What each measurement of the images' evidence is, in order.
+    /// The descriptors of the measurements, in order.
     pub measurements: Vec<Descriptor>,
     /// One row per image of the data set, in its order.
     pub images: Vec<ImageRow>,
@@ -72,9 +72,9 @@ pub struct Evaluation {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EvaluatedDetector {
-    /// Hash of its file's content; `None` where it was never saved.
+    /// Hash of its file's content; `None` if it was never saved.
     pub hash: Option<String>,
-    /// The name of the data set it was made from.
+    /// The name of the data set it was trained on.
     pub made_from: String,
     /// Its training images and groups.
     pub train: PartSize,
@@ -88,7 +88,7 @@ pub struct EvaluatedDetector {
     pub threshold: f64,
     /// Filtered errors above it are marked, in the units of the error map.
     pub pixel_threshold: f64,
-    /// What its threshold promises.
+    /// The coverage guarantee of its threshold.
     pub promise: Promise,
 }
 
@@ -97,11 +97,11 @@ pub struct EvaluatedDetector {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EvaluatedData {
-    /// The data set's folder, without where it lies.
+    /// The name of the data set's folder, without its path.
     pub name: String,
-    /// The split whose test part was evaluated; `None` where it was the whole data set.
+    /// The split whose test part was evaluated; `None` if it was the whole data set.
     pub split: Option<EvaluatedSplit>,
-    /// By what images were grouped.
+    /// How images were grouped.
     pub by: GroupBy,
     /// Scored images and their groups by what they show: normal first, then the kinds by name.
     pub labels: Vec<LabelCount>,
@@ -109,7 +109,7 @@ pub struct EvaluatedData {
     pub own: OwnImages,
     /// Images that could not be read or used.
     pub unusable: usize,
-    /// Scored images that are near-copies of the detector's own normals.
+    /// Scored images that are near-duplicates of the detector's own normals.
     pub leaked: Leaked,
 }
 
@@ -120,7 +120,7 @@ pub struct EvaluatedData {
 pub struct EvaluatedSplit {
     /// Its seed.
     pub seed: u64,
-    /// What became of the parts that folders name.
+    /// How the parts that folders name were treated.
     pub policy: SplitPolicy,
     /// Which fold it is, if it is one.
     pub fold: Option<Fold>,
@@ -151,7 +151,7 @@ pub struct OwnImages {
     pub calibration: usize,
 }
 
-/// Scored images that are near-copies of the detector's own normals.
+/// Scored images that are near-duplicates of the detector's own normals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -178,7 +178,7 @@ pub struct Ranking {
     pub tpr_at_fpr: Vec<AtRate>,
     /// False-positive rate at 95 % true positives.
     pub fpr_at_95_tpr: Metric<f64>,
-    /// The greatest F1 of all thresholds, chosen with these very labels: an oracle, never a result.
+    /// The maximum F1 of all thresholds, chosen with these very labels: an oracle, never a result.
     pub oracle_f1: Metric<OracleF1>,
 }
 
@@ -193,7 +193,7 @@ pub struct AtRate {
     pub value: Metric<f64>,
 }
 
-/// What the verdicts at the detector's threshold are worth. Anomalous is the positive class; a tie is normal.
+/// Quality of the verdicts at the detector's threshold. Anomalous is the positive class; a tie is normal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -217,18 +217,18 @@ pub struct Verdicts {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FalseAlarms {
-    /// The promised rate; `None` where the threshold promises none.
+    /// The promised rate; `None` if the threshold promises none.
     pub promised: Option<f64>,
     /// Share of all normal images called anomalous.
     pub over_images: Metric<f64>,
     /// The same over one normal image of each group, a seeded random member, with its exact interval (Clopper and
-    /// Pearson, 1934): near-copies are not independent evidence.
+    /// Pearson, 1934): near-duplicates are not independent evidence.
     pub over_groups: Metric<RateInterval>,
     /// Groups that hold normal images.
     pub groups: usize,
 }
 
-/// Figures without images that are near-copies of the detector's own normals.
+/// Figures without images that are near-duplicates of the detector's own normals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -275,7 +275,7 @@ pub struct ScorerRow {
     pub own_minus_this: Metric<BootstrapInterval>,
 }
 
-/// What one property of file or frame gives away without looking at what an image shows.
+/// How well one property of file or frame predicts the label without looking at the content (a shortcut).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -286,7 +286,7 @@ pub struct ShortcutRow {
     pub auroc: f64,
 }
 
-/// How well the error maps find the masks, over the pixels of the network input that lie in the image, 5 x 5-median
+/// How well the error maps localise the masks, over the pixels of the network input that lie in the image, 5 x 5-median
 /// filtered as the pixel threshold expects. Masks are brought to that size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -310,7 +310,7 @@ pub struct Pixels {
     pub average_precision: Metric<Bounded>,
     /// Area under the per-region overlap curve up to 30 % false positives (Bergmann et al., 2019).
     pub aupro: Metric<Bounded>,
-    /// The greatest Dice of all thresholds, chosen with these very masks: an oracle.
+    /// The maximum Dice of all thresholds, chosen with these very masks: an oracle.
     pub oracle_dice: Metric<OracleDice>,
     /// Dice at the detector's pixel threshold, over all pixels of all images.
     pub dice: Metric<f64>,
@@ -327,11 +327,11 @@ pub struct ImageRow {
     pub label: Label,
     /// Its group's number.
     pub group: usize,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: ImageOutcome,
 }
 
-/// What became of an image.
+/// The outcome of an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageOutcome {
@@ -354,7 +354,7 @@ pub struct ScoredImage {
     pub p_value: Option<f64>,
     /// Whether the score lies above the threshold.
     pub anomalous: bool,
-    /// Whether it is a near-copy of one of the detector's own normals.
+    /// Whether it is a near-duplicate of one of the detector's own normals.
     pub leaked: bool,
     /// Whether its pixels were compared with a mask.
     pub masked: bool,

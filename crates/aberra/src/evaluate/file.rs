@@ -21,7 +21,7 @@ struct Envelope<T> {
 }
 
 impl Evaluation {
-    /// Writes the evaluation file: replaced whole and durably, or not at all.
+    /// Writes the evaluation file: replaced atomically and durably.
     ///
     /// # Errors
     /// The file cannot be written.

@@ -1,4 +1,4 @@
-//! Which images a detector knows already: those it was made from, by their identity, and near-copies of them.
+//! Which images a detector knows already: those it was made from, by their identity, and near-duplicates of them.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ impl Known {
         self.parts.get(&fingerprint.id).copied()
     }
 
-    /// Whether the image, in any of its eight orientations, is a near-copy of one the detector was made from.
+    /// Whether the image, in any of its eight orientations, is a near-duplicate of one the detector was made from.
     pub(super) fn has_copy_of(&self, fingerprint: &Fingerprint) -> bool {
         let copies = Sketch::find_copies(&self.sketches, &[fingerprint], self.similarity);
         copies.iter().any(Option::is_some)

@@ -20,11 +20,11 @@ use aberra_metrics::calibrate::is_anomalous;
 use aberra_metrics::pixel::PixelTally;
 use aberra_metrics::ranking::Confusion;
 
-/// What one pass leaves.
+/// The result of one pass.
 pub(super) struct Measured {
-    /// Numbers of the samples and what became of them.
+    /// Indices of the samples and their outcomes.
     pub(super) outcomes: Vec<(usize, ImageOutcome)>,
-    /// What was seen of the samples that were read.
+    /// The observations on the samples that were read.
     pub(super) inspection: Inspection,
     /// Where masks are looked at and there are any.
     pub(super) pixels: Option<PixelCounts>,

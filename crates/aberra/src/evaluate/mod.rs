@@ -30,17 +30,17 @@ use crate::detector::Detector;
 use crate::job::Job;
 use crate::{Error, Result};
 
-/// What to evaluate, and how.
+/// Options of an evaluation.
 pub struct EvaluateOptions<'a> {
     /// A split of the data set, of which only the test part is evaluated; `None` evaluates every image.
     pub split: Option<&'a Split>,
-    /// What belongs together where no split is given.
+    /// How images are grouped if no split is given.
     pub by: GroupBy,
-    /// Whether error maps are compared with the masks that there are.
+    /// Whether error maps are compared with the masks that exist.
     pub masks: bool,
     /// How intervals are drawn.
     pub bootstrap: BootstrapSettings,
-    /// Who watches the pass over the images.
+    /// The watcher of the pass over the images.
     pub job: Job<'a>,
 }
 
@@ -71,7 +71,7 @@ impl Detector {
     /// an error.
     ///
     /// # Errors
-    /// A split of another data set, groups that were asked for and are missing, a stop on request, or not one image that
+    /// A split of another data set, requested groups that are missing, a stop on request, or not one image that
     /// can be scored.
     pub fn evaluate_with(&self, dataset: &Dataset, options: EvaluateOptions<'_>) -> Result<Evaluation> {
         let EvaluateOptions { split, by, masks, bootstrap, mut job } = options;

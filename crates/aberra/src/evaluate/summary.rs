@@ -1,4 +1,4 @@
-//! From what was measured on each image to the figures of an evaluation.
+//! Aggregates the measurements of all images into the metrics of an evaluation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,10 +28,10 @@ use aberra_metrics::ranking::{
 const FALSE_POSITIVE_RATES: [f64; 3] = [0.01, 0.05, 0.1];
 /// The true-positive rate at which the false-positive rate is given.
 const TRUE_POSITIVE_RATE: f64 = 0.95;
-/// The scorer that others are measured by: plain reconstruction error.
+/// The baseline scorer: plain reconstruction error.
 pub(crate) const CLASSIC_SCORER: &str = "mse";
 
-/// What an evaluation was asked for.
+/// The options of an evaluation.
 pub(super) struct Request<'a> {
     pub(super) split: Option<&'a Split>,
     pub(super) by: GroupBy,
@@ -40,7 +40,7 @@ pub(super) struct Request<'a> {
     pub(super) bootstrap: BootstrapSettings,
 }
 
-/// Sums up what was measured.
+/// Aggregates the measurements.
 pub(super) fn summarize(
     detector: &Detector,
     dataset: &Dataset,

@@ -1,4 +1,4 @@
-//! An evaluation as text for people: short sections, aligned columns, warnings last.
+//! An evaluation as human-readable text: short sections, aligned columns, warnings last.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -132,7 +132,7 @@ impl Evaluation {
 
     fn without_leaked_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Some(without) = &self.without_leaked else { return Ok(()) };
-        writeln!(f, "\nWithout near-copies of the detector's own normals")?;
+        writeln!(f, "\nWithout near-duplicates of the detector's own normals")?;
         let mut grid =
             Grid::new(["", "normal", "anomalous", "AUROC", &self.interval_heading(), "false alarms"]);
         let row = |name: &str, normals: usize, anomalies: usize, auroc, alarms: &FalseAlarms| {
@@ -323,7 +323,7 @@ fn significant(value: f64) -> String {
     format!("{value:.*}", decimals as usize)
 }
 
-/// A number without the zeros that say nothing: 95, 99.9.
+/// A number without trailing zeros: 95, 99.9.
 fn trimmed(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,10 +1,10 @@
-//! What a reader must know before believing an evaluation's numbers, in plain words.
+//! Warnings about the validity of an evaluation's numbers.
 
 use super::evaluation::{Evaluation, FalseAlarms};
 
 /// Shortcuts above it are warned of, however good the detector is.
 const LOUD_SHORTCUT: f64 = 0.8;
-/// Fewer groups of normal or of anomalous images make every interval a guess.
+/// With fewer groups of normal or of anomalous images, intervals are unreliable.
 const FEW_GROUPS: usize = 20;
 
 /// The warnings that an evaluation's figures call for; `unusable_masks` are masks that could not be used, and why.
@@ -47,7 +47,7 @@ fn leak(evaluation: &Evaluation) -> Option<String> {
         format!(
             "{} of normals that the detector was made from ({} normal, {} anomalous). Figures with them flatter: believe \
              the ones without.",
-            if count == 1 { "1 image is a near-copy".to_owned() } else { format!("{count} images are near-copies") },
+            if count == 1 { "1 image is a near-duplicate".to_owned() } else { format!("{count} images are near-duplicates") },
             leaked.normals,
             leaked.anomalies
         )

@@ -70,13 +70,13 @@ pub fn traversal(
     decode(detector, &points)
 }
 
-/// `count` points drawn from the prior over the embedding space; `None` where the member has none.
+/// `count` points drawn from the prior over the embedding space; `None` if the member has none.
 pub fn draw_from_prior(detector: &Detector, random: &mut dyn Rng, count: usize) -> Option<Vec<Vec<f32>>> {
     let member = &detector.members()[detector.embedding_member()?].member;
     Some(member.prior()?.draw(random, count))
 }
 
-/// Images decoded from `count` points drawn from the prior; `None` where the member has none.
+/// Images decoded from `count` points drawn from the prior; `None` if the member has none.
 ///
 /// # Errors
 /// As [`decode`].
@@ -115,7 +115,7 @@ pub fn embedding_moments(detector: &Detector) -> Result<EmbeddingMoments> {
     Ok(moments(&embeddings_of(detector, Part::Train).ok_or_else(no_space)?))
 }
 
-/// Embeddings of the normals of one part, in the order of the detector's [`normals`](Detector::normals); `None` where no
+/// Embeddings of the normals of one part, in the order of the detector's [`normals`](Detector::normals); `None` if no
 /// member has an embedding space.
 pub fn embeddings_of(detector: &Detector, part: Part) -> Option<Vec<Vec<f32>>> {
     let embeddings = detector.normal_embeddings(detector.embedding_member()?)?;

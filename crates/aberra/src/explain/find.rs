@@ -1,4 +1,4 @@
-//! The files of a detector's normals, and small pictures of them.
+//! The files of a detector's normals, and thumbnails of them.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,7 +22,7 @@ pub struct FoundNormal {
     pub distance: f64,
     /// Its file, where it was among those looked at.
     pub path: Option<PathBuf>,
-    /// A small picture, `[48, 48, channels]`, 0 to 1: from its file, or as the detector keeps it.
+    /// A thumbnail, `[48, 48, channels]`, 0 to 1: from its file, or as the detector keeps it.
     pub thumbnail: Option<Vec<f32>>,
 }
 

@@ -1,4 +1,4 @@
-//! Where an image is unusual, as a picture of its own size.
+//! Heat maps: where an image is unusual, at the image's own size.
 
 use aberra_image::{Color, encode_png};
 

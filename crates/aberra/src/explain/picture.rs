@@ -1,4 +1,4 @@
-//! One image's story as a picture: the triple, the verdict, the evidence beside that of the calibration normals, and the
+//! One image's story as a figure: the triple, the verdict, the evidence beside that of the calibration normals, and the
 //! nearest training normals.
 
 use aberra_image::Image;

@@ -17,7 +17,7 @@ const MARGIN_PX: usize = 6;
 const PAPER: [u8; 3] = [255, 255, 255];
 /// Around a triple that is called normal.
 const NORMAL: [u8; 3] = [200, 200, 200];
-/// Around a triple that is called anomalous: vermilion, which most colour-blind people tell from grey.
+/// Around a triple that is called anomalous: vermilion, which most colour-blind people distinguish from grey.
 const ANOMALOUS: [u8; 3] = [213, 94, 0];
 
 /// Triples of network input, reconstruction and heat map side by side, `columns` triples a row, as one PNG; in the order

@@ -38,7 +38,7 @@ pub struct Measurement {
     pub name: String,
     /// Its value, in its own units.
     pub value: f64,
-    /// Its percentile among the calibration normals, 0 to 100; `None` where there are none.
+    /// Its percentile among the calibration normals, 0 to 100; `None` if there are none.
     pub percentile: Option<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! From tissue to picture: bias field, slight blur, Rician noise (Gudbjartsson & Patz, 1995).
+//! From tissue to image: bias field, slight blur, Rician noise (Gudbjartsson & Patz, 1995).
 
 use rand::RngExt;
 
@@ -33,7 +33,7 @@ pub(super) fn acquire(scene: &Scene, mut signal: Vec<f32>, acquisition_seed: u64
     let mut noise: [Vec<f32>; 2] = std::array::from_fn(|_| {
         (0..size * size).map(|_| -> f32 { StandardNormal.sample(&mut random) }).collect()
     });
-    // Noise of an interpolated picture is a little coarser than its pixels.
+    // The noise of an interpolated image is a little coarser than its pixels.
     for part in &mut noise {
         binomial(part, size, grain);
     }

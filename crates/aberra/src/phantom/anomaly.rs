@@ -13,7 +13,7 @@ const AREA: std::ops::RangeInclusive<f32> = 0.003..=0.08;
 /// Draws per anomaly; the first with an area in range is taken, else the one nearest to it.
 const ATTEMPTS: u32 = 16;
 
-/// The first of them, drawn as the kind asked for; the rest are plain blobs, which show on any image.
+/// The first of them, drawn as the requested kind; the rest are plain blobs, which show on any image.
 const KIND_ATTEMPTS: u32 = 10;
 
 /// An anomaly that [`draw_anomaly`] can draw into any image.

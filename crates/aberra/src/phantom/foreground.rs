@@ -1,4 +1,4 @@
-//! Where in a picture the object is, so that anomalies are drawn into it and not beside it.
+//! The foreground of an image, so that anomalies are drawn into the object and not next to it.
 
 use super::MASK_TOLERANCE;
 use super::field::{box_blur, smoothstep};

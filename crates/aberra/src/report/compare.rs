@@ -36,7 +36,7 @@ impl Other {
     ) -> Result<Self> {
         let samples = members.iter().map(|&index| dataset.samples[index].clone()).collect();
         let same = Dataset { samples, ..dataset.clone() };
-        // Scores alone are wanted of it: groups and intervals are the report's.
+        // Only its scores are used: groups and intervals are the report's.
         let options = EvaluateOptions {
             by: GroupBy::None,
             masks: false,
@@ -140,7 +140,7 @@ fn note(scored: &Scored<'_>, common: &Scored<'_>, others: &[Other]) -> Option<St
     }
     for other in others.iter().filter(|other| other.leaked > 0) {
         words.push(format!(
-            "{} of these images are near-copies of normals that {} was made from: its figures flatter.",
+            "{} of these images are near-duplicates of normals that {} was made from: its figures flatter.",
             other.leaked, other.name
         ));
     }

@@ -50,7 +50,7 @@ pub(super) fn latent(detector: &Detector, pca: &Pca, format: PictureFormat) -> R
     })
 }
 
-/// The mean KL divergence of each dimension of the space that is shown; empty where it is no distribution.
+/// The mean KL divergence of each dimension of the space that is shown; empty if it is no distribution.
 fn kl_per_dimension(detector: &Detector) -> &[f64] {
     detector.embedding_member().map_or(&[], |member| detector.kl_per_dimension(member))
 }

@@ -50,10 +50,10 @@ pub const MOST_THUMBNAILS: usize = 2_000;
 /// A detector whose pixel threshold is 0 marks every error: this one is white.
 const LEAST_ERROR_SCALE: f64 = 1e-6;
 
-/// What a report may be given beside a detector, a data set and an evaluation.
+/// Options of a report.
 #[derive(Default)]
 pub struct ReportOptions<'a> {
-    /// What the detector is called.
+    /// The detector's name.
     pub name: &'a str,
     /// Where its training left history and snapshots.
     pub run: RunSource<'a>,
@@ -61,7 +61,7 @@ pub struct ReportOptions<'a> {
     pub compare: &'a [(String, Detector)],
     /// Seconds since 1970.
     pub made_at_secs: Option<u64>,
-    /// Who watches the pass over the images.
+    /// The watcher of the pass over the images.
     pub job: Job<'a>,
 }
 
@@ -95,7 +95,7 @@ impl Report {
         html::page(&self.data)
     }
 
-    /// Writes the page: the file is replaced whole and durably, or not at all. Returns its length in bytes.
+    /// Writes the page: the file is replaced atomically and durably. Returns its length in bytes.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -229,7 +229,7 @@ impl Sheet {
     }
 }
 
-/// The error that is white in a picture of a detector's errors: twice the pixel threshold.
+/// The error that is shown as white in images of a detector's errors: twice the pixel threshold.
 pub fn error_scale_max(detector: &Detector) -> f64 {
     (2.0 * detector.pixel_threshold()).max(LEAST_ERROR_SCALE)
 }

@@ -37,7 +37,7 @@ impl PictureFormat {
         Self { height, width, color: detector.config().preprocessing.color }
     }
 
-    /// The format of the small pictures of [`find_normals`](crate::explain::find_normals).
+    /// The format of the thumbnails of [`find_normals`](crate::explain::find_normals).
     pub fn of_thumbnails(detector: &Detector) -> Self {
         Self { height: THUMBNAIL_PX, width: THUMBNAIL_PX, ..Self::of(detector) }
     }
@@ -83,7 +83,7 @@ impl PictureFormat {
     }
 }
 
-/// The sheet of thumbnails, each `[THUMBNAIL_PX, THUMBNAIL_PX, channels]`; `None` where there are none.
+/// The sheet of thumbnails, each `[THUMBNAIL_PX, THUMBNAIL_PX, channels]`; `None` if there are none.
 pub(super) fn sheet(thumbnails: &[Vec<f32>], color: Color) -> Result<Option<Thumbnails>> {
     if thumbnails.is_empty() {
         return Ok(None);

@@ -51,7 +51,7 @@ impl History {
         let text: String = kept.flat_map(|line| [line, "\n"]).collect();
         fs::write(&path, text).map_err(io)?;
         let lines = OpenOptions::new().append(true).open(&path).map_err(io)?;
-        // TensorBoard is a convenience: training goes on without it.
+        // TensorBoard is a convenience: training continues without it.
         let events = EventWriter::from_prefix(events.to_string_lossy(), "", Default::default()).ok();
         Ok(Self { path, lines: BufWriter::new(lines), events })
     }

@@ -28,7 +28,7 @@ pub struct RunFolder {
     _lock: Option<File>,
 }
 
-/// What a new run makes of what its folder holds.
+/// How a new run treats the existing contents of its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// A detector or a checkpoint there is an error.

@@ -1,4 +1,4 @@
-//! Snapshots: reconstructions of a few held-out normals as training goes on, one sheet of pictures an epoch kept.
+//! Snapshots: reconstructions of a few held-out normals during training, one sheet of images per epoch that is kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -106,7 +106,7 @@ impl Snapshot {
         sheets.filter_map(Result::transpose).collect()
     }
 
-    /// The pictures of a sheet; `None` where it is of another size.
+    /// The pictures of a sheet; `None` if it is of another size.
     fn cut(sheet: &Image, epoch: usize, shape: Shape) -> Option<Self> {
         let Shape { height, width, channels } = shape;
         let fits =

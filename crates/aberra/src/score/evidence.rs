@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Evidence(pub Vec<f64>);
 
-/// One image as a scorer sees it.
+/// The input of a scorer: the evidence on one image, and its map.
 #[derive(Clone, Copy, Debug)]
 pub struct ScorerInput<'a> {
     /// The descriptors of the measurements, in order.
@@ -24,7 +24,7 @@ pub struct ScorerInput<'a> {
 /// Normals that scorers are fitted on.
 #[derive(Clone, Copy, Debug)]
 pub struct Normals<'a> {
-    /// What each measurement is, in order.
+    /// The descriptors of the measurements, in order.
     pub descriptors: &'a [Descriptor],
     /// The measurements of each image.
     pub evidence: &'a [Evidence],
@@ -47,7 +47,7 @@ impl<'a> ScorerInput<'a> {
         Self { descriptors, evidence, map: None }
     }
 
-    /// The measurement of this full name; NaN where there is none.
+    /// The measurement of this full name; NaN if there is none.
     pub fn get(&self, name: &str) -> f64 {
         let position = self.descriptors.iter().position(|descriptor| descriptor.name == name);
         position.and_then(|at| self.evidence.0.get(at)).copied().unwrap_or(f64::NAN)
@@ -65,7 +65,7 @@ impl<'a> Normals<'a> {
         self.evidence.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.evidence.is_empty()
     }
@@ -109,7 +109,7 @@ impl<'a> Normals<'a> {
         })
     }
 
-    /// Refuses too few normals for a scorer that learns parameters.
+    /// Rejects too few normals for a scorer that learns parameters.
     ///
     /// # Errors
     /// There are fewer than 8.

@@ -1,8 +1,8 @@
-//! The scorer `fusion`: three views of one image, each in standard deviations of normals, added up.
+//! The scorer `fusion`: the sum of three measurements of one image, each in standard deviations of normals.
 //!
-//! Each sees what the others miss: the `residual` an image that is reproduced worse than its complexity explains, the
-//! latent distance one that is unlike every training normal, the error's peak a small area that stands out. Scores that
-//! are standardised on held-out normals and averaged are the usual way to combine detectors (Aggarwal and Sathe,
+//! Each sees what the others miss: the `residual` an image that is reconstructed worse than its complexity explains,
+//! the latent distance one that is unlike every training normal, the error's peak a small area that stands out. Scores
+//! that are standardised on held-out normals and averaged are the usual way to combine detectors (Aggarwal and Sathe,
 //! *Theoretical foundations and algorithms for outlier ensembles*, 2015).
 
 use aberra_metrics::Result;

@@ -16,7 +16,7 @@ pub use self::scorer::{FittedScorer, Kind, Parameters, SavedScorer, Scorer, Scor
 
 use aberra_metrics::{Error, Result};
 
-/// The scorer used unless another is asked for.
+/// The scorer used by default.
 pub const DEFAULT_SCORER: &str = "fusion";
 
 /// Every scorer.

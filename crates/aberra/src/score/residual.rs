@@ -1,4 +1,4 @@
-//! The scorer `residual`: log mean squared error minus what the image's complexity predicts of it.
+//! The scorer `residual`: log mean squared error minus its prediction from the image's complexity.
 
 use aberra_metrics::Result;
 use aberra_metrics::regression::{HuberSettings, huber_regression};

@@ -1,4 +1,5 @@
-//! What a scorer is: evidence in, one number out, higher = more anomalous. A score is never clamped or rescaled.
+//! The interface of scorers: evidence in, one number out, higher = more anomalous. A score is never clamped or
+//! rescaled.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -23,13 +24,13 @@ pub trait Scorer: Sync {
     /// Whether it pools the map itself: maps are then made for every image.
     fn needs_map(&self) -> bool;
 
-    /// What it learns from the normals of the fit split.
+    /// Fits the parameters on the normals of the fit split.
     ///
     /// # Errors
     /// Too few normals, a measurement that no member makes, or evidence that does not vary.
     fn fit(&self, normals: &Normals<'_>) -> Result<Parameters>;
 
-    /// Parameters that were saved.
+    /// Restores saved parameters.
     ///
     /// # Errors
     /// They are of another layout.
@@ -39,7 +40,7 @@ pub trait Scorer: Sync {
     fn score(&self, parameters: &Parameters, sample: &ScorerInput<'_>) -> f64;
 }
 
-/// What a scorer has learnt, of its own type.
+/// The fitted parameters of a scorer, of its own type.
 #[derive(Clone)]
 pub struct Parameters {
     typed: Arc<dyn Any + Send + Sync>,
@@ -48,7 +49,7 @@ pub struct Parameters {
 
 /// A scorer by its parameters' type.
 pub trait ScorerKind: Sync {
-    /// What it learns.
+    /// The fitted parameters.
     type Parameters: Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// The name used in settings and on the command line.
@@ -60,7 +61,7 @@ pub trait ScorerKind: Sync {
     /// Whether it pools the map itself.
     const NEEDS_MAP: bool = false;
 
-    /// What it learns from the normals of the fit split.
+    /// Fits the parameters on the normals of the fit split.
     ///
     /// # Errors
     /// As [`Scorer::fit`].
@@ -134,7 +135,7 @@ impl Debug for Parameters {
     }
 }
 
-/// A scorer and what it has learnt.
+/// A scorer with its fitted parameters.
 #[derive(Clone)]
 pub struct FittedScorer {
     scorer: &'static dyn Scorer,

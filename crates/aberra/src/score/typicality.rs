@@ -1,5 +1,5 @@
-//! The scorer `typicality`: is the evidence as a whole what normals give? An image is as suspicious when the model
-//! reproduces it too well for its complexity as when it does so too badly.
+//! The scorer `typicality`: how typical the joint evidence is of normals. An image is as suspicious if the model
+//! reconstructs it too well for its complexity as if it does so too badly.
 //!
 //! The density of several statistics of a generative model, rather than its likelihood alone, is what finds images from
 //! elsewhere (Nalisnick et al., *Detecting out-of-distribution inputs to deep generative models using typicality*, 2019;

@@ -11,7 +11,7 @@ use crate::detector::{Detector, PartSize};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DetectorCard {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Hash of the file's content; none where it was never saved.
     pub hash: Option<String>,
@@ -52,7 +52,7 @@ pub struct DetectorCard {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct MemberCard {
-    /// What it is called within the detector.
+    /// Its name within the detector.
     pub name: String,
     /// Its family.
     pub family: String,

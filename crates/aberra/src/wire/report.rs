@@ -44,7 +44,7 @@ pub struct ReportData {
     pub warnings: Vec<String>,
     /// The detector that the report is about.
     pub detector: DetectorCard,
-    /// What each measurement of the images' evidence is, in order.
+    /// The descriptors of the measurements, in order.
     pub measurements: Vec<Descriptor>,
     /// The metrics.
     pub evaluation: EvaluationData,
@@ -94,7 +94,7 @@ pub struct EvaluationData {
     pub unusable: usize,
     /// Images left out because the detector was made from them.
     pub left_out_own: usize,
-    /// Scored images that are near-copies of the detector's own normals.
+    /// Scored images that are near-duplicates of the detector's own normals.
     pub leaked: crate::evaluate::Leaked,
     /// How the intervals were drawn.
     pub bootstrap: BootstrapData,
@@ -102,7 +102,7 @@ pub struct EvaluationData {
     pub auroc: Metric<Interval>,
     /// Average precision.
     pub average_precision: Metric<Interval>,
-    /// Area under the ROC curve without near-copies of the detector's own normals; none where there are none.
+    /// Area under the ROC curve without near-duplicates of the detector's own normals; none where there are none.
     pub auroc_without_leaked: Option<Metric<Interval>>,
     /// Share of normals above the detector's threshold, over one image of each group: a seeded random member.
     pub realised_false_alarm_rate: Metric<Interval>,
@@ -114,9 +114,9 @@ pub struct EvaluationData {
     pub shortcuts: Vec<ShortcutData>,
     /// How well the maps find the masks.
     pub pixels: Metric<PixelData>,
-    /// The ROC curve; empty where a class is missing.
+    /// The ROC curve; empty if a class is missing.
     pub roc: RocData,
-    /// The precision-recall curve; empty where a class is missing.
+    /// The precision-recall curve; empty if a class is missing.
     pub pr: PrecisionRecallData,
 }
 
@@ -295,7 +295,7 @@ pub struct ImageData {
     pub p_value: Option<f64>,
     /// Whether the score lies above the threshold.
     pub anomalous: bool,
-    /// Whether it is a near-copy of one of the detector's own normals.
+    /// Whether it is a near-duplicate of one of the detector's own normals.
     pub leaked: bool,
     /// Share of its pixels above the pixel threshold, 0 to 1; none where the detector makes no maps.
     pub anomalous_share: Option<f64>,
@@ -308,7 +308,7 @@ pub struct ImageData {
     pub scores: BTreeMap<String, f64>,
     /// Number on the thumbnails' sheet; none where it was left out.
     pub thumbnail: Option<usize>,
-    /// Coordinates on the principal components, as many as `latent.components`; empty where there is no embedding
+    /// Coordinates on the principal components, as many as `latent.components`; empty if there is no embedding
     /// space.
     pub pca: Vec<f64>,
     /// The nearest training normals in the embedding space, nearest first; empty for images without `pictures`.
@@ -358,12 +358,12 @@ pub struct LatentData {
     pub calibration: Vec<Vec<f64>>,
     /// Where the calibration normals lie on the first two components; none where there are fewer.
     pub ellipse: Option<EllipseData>,
-    /// Mean KL divergence of each dimension over the calibration normals, nats; empty where the embedding is no
+    /// Mean KL divergence of each dimension over the calibration normals, nats; empty if the embedding is no
     /// distribution, or the detector was made before it was kept.
     pub kl_per_dimension: Vec<f64>,
-    /// Images decoded along directions through the mean of the training normals; empty where nothing decodes points.
+    /// Images decoded along directions through the mean of the training normals; empty if nothing decodes points.
     pub traversals: Vec<TraversalData>,
-    /// Images decoded from draws from the prior, as `data:` addresses; empty where there is none.
+    /// Images decoded from draws from the prior, as `data:` addresses; empty if there is none.
     pub prior_samples: Vec<String>,
 }
 
@@ -409,7 +409,7 @@ pub struct CompareData {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct CompareRow {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Whether it is a scorer or a detector.
     pub what: Compared,

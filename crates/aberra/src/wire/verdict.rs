@@ -39,7 +39,7 @@ pub struct Explanation {
     pub verdict: VerdictCard,
     /// What was measured, by full name.
     pub evidence: BTreeMap<String, f64>,
-    /// Each measurement's percentile, 0 to 100, among the calibration normals; empty where the detector has none.
+    /// Each measurement's percentile, 0 to 100, among the calibration normals; empty if the detector has none.
     pub evidence_percentiles: BTreeMap<String, f64>,
     /// The score of every fitted scorer, by name.
     pub scores: BTreeMap<String, f64>,
@@ -47,7 +47,7 @@ pub struct Explanation {
     pub pictures: Option<PicturesData>,
     /// The pixels of the network input that show the image; the rest is padding.
     pub window: Region,
-    /// Where the image lies in the embedding space that is shown; empty where there is none.
+    /// Where the image lies in the embedding space that is shown; empty if there is none.
     pub embedding: Vec<f32>,
     /// The same on the principal components, from their mean.
     pub pca: Vec<f64>,
@@ -66,7 +66,7 @@ pub struct NearNormalCard {
     pub distance: f64,
     /// Its name in the data set, where that is known.
     pub name: Option<String>,
-    /// A small picture as a `data:` address, where there is one.
+    /// A thumbnail as a `data:` address, where there is one.
     pub picture: Option<String>,
 }
 

@@ -19,7 +19,7 @@ const SIDE: u32 = 200;
 const GAP: u32 = 6;
 const CELL: (u32, u32) = (3 * SIDE + 2 * GAP + 40, SIDE + 70);
 
-/// The sheet; `None` where no image is shown in full.
+/// The sheet; `None` if no image is shown in full.
 pub(super) fn triples<'a>(data: &'a ReportData) -> Result<Option<Vec<u8>>> {
     let mut shown: Vec<(&ImageData, &PicturesData)> =
         data.images.iter().filter_map(|image| Some((image, image.pictures.as_ref()?))).collect();
