@@ -1,10 +1,11 @@
 //! The examples of the library, run as a reader would run them: each in an empty folder, and each has to end well.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::tally::{FAILED, PASSED, SKIPPED, Tally};
+use crate::tree::target_folder;
 
 /// Where the examples are. Those of `aberra-kernels` measure speed and are only built.
 const FOLDER: &str = "crates/aberra/examples";
@@ -36,7 +37,7 @@ pub(crate) fn check(root: &Path, cargo: &mut Command) -> Tally {
             return FAILED;
         }
     }
-    let target = target(root);
+    let target = target_folder(root);
     let mut tally = Tally::default();
     for name in names {
         println!("-- {name}");
@@ -78,13 +79,7 @@ fn names(folder: &Path) -> Result<Option<Vec<String>>, String> {
     Ok(Some(names))
 }
 
-/// The folder in which cargo builds.
-fn target(root: &Path) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    std::path::absolute(&target).unwrap_or(target)
-}
-
-/// Runs a program in `folder`, made anew, and ends it after `limit`.
+/// Runs a program in `folder`, which is recreated, and ends it after `limit`.
 fn run(program: &mut Command, folder: &Path, limit: Duration) -> Result<(), String> {
     let at = |error: std::io::Error| format!("{}: {error}", folder.display());
     if folder.exists() {
@@ -116,6 +111,8 @@ fn ended(mut child: Child, limit: Duration) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     /// A folder of this test alone, below the one in which cargo builds.

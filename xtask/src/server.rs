@@ -1,8 +1,8 @@
-//! The server as its users meet it: the built program serves a detector that it has just learnt, and the web app in a
-//! browser, Triton's own client and a crowd of good and bad clients use it.
+//! End-to-end checks of the server: the built program trains and serves a detector, and the web app in a browser, Triton's
+//! own client, and a load of well-behaved and hostile clients use it.
 //!
-//! It needs what `cargo test` has built; and Node.js with Chromium, or Python, for the parts that use these. What is
-//! missing is said and counted as skipped.
+//! It needs what `cargo test` has built; and Node.js with Chromium, or Python, for the parts that use these. A part whose
+//! requirements are missing is reported and counted as skipped.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,24 +10,26 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::tally::{FAILED, PASSED, SKIPPED, Tally};
+use crate::tree::target_folder;
 use crate::web;
 
-/// What the key's server asks for.
+/// The API key of the server that needs one.
 const KEY: &str = "a-key-for-tests-only";
 
-/// Seconds in which a server that is asked to end has ended.
+/// Maximum time of a graceful shutdown.
 const END: Duration = Duration::from_secs(30);
 
-/// A server that answers.
+/// A running server.
 struct Serving {
     child: Child,
     url: String,
 }
 
-/// Learns a detector and has everyone use it.
+/// Trains a detector, serves it and runs all clients.
 pub(crate) fn check(root: &Path) -> Tally {
-    let program = root.join("target").join("debug").join(if cfg!(windows) { "aberra.exe" } else { "aberra" });
-    let folder = root.join("target").join("server");
+    let target = target_folder(root);
+    let program = target.join("debug").join(if cfg!(windows) { "aberra.exe" } else { "aberra" });
+    let folder = target.join("server");
     if !program.exists() {
         println!("server: expected {}, which `cargo test --workspace` builds", program.display());
         return FAILED;
@@ -65,7 +67,7 @@ pub(crate) fn check(root: &Path) -> Tally {
     tally
 }
 
-/// A small demo, made anew: `demo/`, and the same detector again as `second.aberra`.
+/// Runs a small demo in `demo/`, and copies its detector to `second.aberra`.
 fn learn(program: &Path, folder: &Path) -> Result<(), String> {
     let at = |error: std::io::Error| format!("{}: {error}", folder.display());
     if folder.exists() {
@@ -75,7 +77,7 @@ fn learn(program: &Path, folder: &Path) -> Result<(), String> {
     let mut demo = Command::new(program);
     demo.args(["demo", "--epochs", "12", "--normals", "160", "--out"]).arg(folder.join("demo"));
     if !succeeds(demo.stdout(Stdio::null()).stderr(Stdio::null())) {
-        return Err("expected `aberra demo` to learn a detector, but it failed; run it to see why".to_owned());
+        return Err("expected `aberra demo` to train a detector, but it failed; run it to see why".to_owned());
     }
     std::fs::copy(detector(folder), folder.join("second.aberra")).map_err(at)?;
     Ok(())
@@ -108,10 +110,10 @@ fn serve(program: &Path, folder: &Path, key: Option<&Path>) -> Result<Serving, S
 }
 
 impl Serving {
-    /// Asks it to end, as a system does; it has to do so well and in time.
+    /// Sends SIGTERM; the server has to exit with success and in time.
     fn end(mut self) -> Tally {
         if cfg!(windows) {
-            // A process is not asked there, it is ended: when this is dropped.
+            // There is no SIGTERM: the process is killed when this is dropped.
             return SKIPPED;
         }
         succeeds(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
@@ -133,15 +135,15 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
     }
 }
 
-/// Triton's client from PyPI, in a virtual environment below `target/`.
+/// Triton's client from PyPI, in a virtual environment below the target folder.
 fn triton(root: &Path, program: &Path, folder: &Path, servers: &[(&str, Option<&str>)]) -> Tally {
     let clients = root.join("crates").join("aberra-serve").join("clients");
-    let environment = root.join("target").join("clients");
+    let environment = target_folder(root).join("clients");
     let python = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     if let Err(why) = install(&environment, &python, &clients.join("requirements.txt")) {
         println!("skipped: Triton's client was not tried; {why}");
@@ -167,7 +169,7 @@ fn triton(root: &Path, program: &Path, folder: &Path, servers: &[(&str, Option<&
     tally
 }
 
-/// What `aberra score` prints, to the last digit.
+/// The score that `aberra score` prints, with all digits.
 fn score(program: &Path, detector: &Path, picture: &Path) -> Option<String> {
     let mut command = Command::new(program);
     let output = command.arg("score").args([detector, picture]).arg("--json").output().ok()?;
@@ -190,7 +192,7 @@ fn install(environment: &Path, python: &Path, requirements: &Path) -> Result<(),
     if succeeds(&mut pip) { Ok(()) } else { Err("pip could not install what it needs".to_owned()) }
 }
 
-/// Good clients, clients that leave, hostile and slow ones, in a short run of the measuring client.
+/// Well-behaved, vanishing, hostile and slow clients, in a short run of the benchmark.
 fn crowd(root: &Path, program: &Path, folder: &Path) -> Tally {
     let bench = program.with_file_name(if cfg!(windows) { "aberra-bench.exe" } else { "aberra-bench" });
     let mut command = Command::new(bench);

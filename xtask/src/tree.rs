@@ -1,8 +1,15 @@
-//! The repository as the checks see it: every file that git tracks or would track, with its text.
+//! The repository as the checks see it: every file that git tracks or would track, with its text, and the folder in
+//! which cargo builds.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The folder in which cargo builds: `CARGO_TARGET_DIR`, or `target/`.
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    std::path::absolute(&target).unwrap_or(target)
+}
 
 /// Text files by their path from the repository root, always with `/`.
 pub(crate) struct Tree {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::tally::{FAILED, PASSED, SKIPPED, Tally};
+use crate::tree::target_folder;
 
 /// Where the browser test looks for Chromium, unless this variable names it.
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -22,8 +23,7 @@ pub(crate) fn check(root: &Path) -> Tally {
         println!("skipped: the web part was not checked; {why}");
         return SKIPPED;
     }
-    let built = root.join("target").join("web");
-    let built = std::path::absolute(&built).unwrap_or(built);
+    let built = target_folder(root).join("web");
     let steps: [(&str, &[&str]); 5] = [
         ("the packages of package-lock.json", &["ci", "--no-audit", "--no-fund"]),
         ("the client made from the server's description", &["run", "--silent", "api:check"]),

@@ -1,10 +1,11 @@
-//! What the compiler does not check of this project: one function per rule, each with a bad example in its tests.
+//! Rules of this project that the compiler does not check: one function per rule, each with a bad example in its tests.
 
 mod crates;
 mod fences;
 mod invariants;
 mod ladder;
 mod modules;
+mod names;
 mod paths;
 mod purity;
 mod rust;
@@ -23,7 +24,7 @@ pub(crate) struct Rule {
     pub(crate) broken: fn(&Tree) -> Vec<String>,
 }
 
-/// What follows where a rule is broken.
+/// The consequence of a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Severity {
     /// The check fails.
@@ -49,8 +50,10 @@ pub(crate) const RULES: &[Rule] = &[
     error("kernels are the same in every environment", purity::kernels_in_an_environment),
     error("examples in the docs run, or say why not", fences::not_run),
     error("no paths or hosts of one machine", text::machine_named),
+    error("public types have names of their own", names::shared),
+    error("the field's words", vocabulary::dialect),
     note("root files and their modules form a ladder", ladder::root_circles),
-    note("the field's words", vocabulary::dialect),
+    note("the field's words in web/", vocabulary::dialect_of_the_app),
     note("files are short", text::long_files),
 ];
 

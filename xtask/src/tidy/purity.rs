@@ -31,7 +31,7 @@ const PURE_MODULES: &[&str] = &[
 /// The kernels: they ask the processor what it can do, and nothing else.
 const KERNELS: &str = "crates/aberra-kernels/src/";
 
-/// Draws from a generator that nobody seeded.
+/// Draws from a generator without a seed.
 pub(crate) fn hidden_randomness(tree: &Tree) -> Vec<String> {
     let advice = "draw from `aberra::random::generator`";
     found(tree, "crates/", |flat, at| {
@@ -55,7 +55,7 @@ pub(crate) fn reaching_out(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
-/// The environment in the kernels: whoever wants another instruction set than the widest passes it in.
+/// The environment in the kernels: a caller that needs another instruction set than the widest passes it in.
 pub(crate) fn kernels_in_an_environment(tree: &Tree) -> Vec<String> {
     found(tree, KERNELS, |flat, at| matches!(flat[at].text.as_str(), "env" | "option_env"))
         .map(|(place, name)| {

@@ -15,16 +15,32 @@ const PHRASES: &[(&str, &str)] = &[
     ("turned away", "rejected"),
     ("takes requests apart", "parses requests"),
     ("holds nobody up", "does not block others"),
+    ("asked to end", "shutting down"),
+    ("made anew", "recreated"),
+    ("near-copies", "near-duplicates"),
+    ("near-copy", "near-duplicate"),
 ];
 
 /// The table itself, and bad examples, live here.
 const RULES_FOLDER: &str = "xtask/src/tidy/";
 
+/// Where the app lives.
+const APP_FOLDER: &str = "web/";
+
 /// Phrases of the table in comments, strings and pages, also where a line ends within one. Names of functions, whose
 /// words are divided by `_`, are not looked at.
 pub(crate) fn dialect(tree: &Tree) -> Vec<String> {
+    phrases(tree, |path| !path.starts_with(RULES_FOLDER) && !path.starts_with(APP_FOLDER))
+}
+
+/// The same in the app's folder.
+pub(crate) fn dialect_of_the_app(tree: &Tree) -> Vec<String> {
+    phrases(tree, |path| path.starts_with(APP_FOLDER))
+}
+
+fn phrases(tree: &Tree, covers: fn(&str) -> bool) -> Vec<String> {
     let mut broken = Vec::new();
-    for (path, text) in tree.files.iter().filter(|(path, _)| !path.starts_with(RULES_FOLDER)) {
+    for (path, text) in tree.files.iter().filter(|(path, _)| covers(path)) {
         let words = if path.ends_with(".rs") {
             words(&prose(text))
         } else if path.ends_with(".md") {
@@ -231,6 +247,8 @@ mod tests {
             assert_eq!(found("a.rs", text), Vec::<String>::new(), "{text}");
         }
         assert!(found("a.json", "says of").is_empty());
+        assert!(found("web/a.md", "says of").is_empty());
+        assert_eq!(dialect_of_the_app(&Tree::of(&[("web/a.md", "says of"), ("a.md", "says of")])).len(), 1);
         assert!(found("xtask/src/tidy/a.rs", "// says of").is_empty());
     }
 
