@@ -160,7 +160,8 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let loaded = Detector::load_with(&file, &compute::cpu(), &catalog)?;
     let lesion = lesion_slice(9, 0, 32, LesionKind::ALL[0]);
     let image = Image::from_pixels(lesion.pixels, 32, 32, 1).ok_or("32 x 32 values")?;
-    let [fitted, loaded] = [detector, loaded].map(|detector| detector.score(&[image.clone()]).remove(0));
+    let [fitted, loaded] =
+        [detector, loaded].map(|detector| detector.score(std::slice::from_ref(&image)).remove(0));
     let (fitted, loaded) = (fitted?, loaded?);
     assert_eq!(fitted, loaded);
     assert_eq!(loaded.score, loaded.evidence.0[0]);

@@ -14,8 +14,8 @@ use crate::member_settings::Models;
 use crate::score::{DEFAULT_SCORER, SCORERS};
 use crate::{Error, Result};
 
-/// Settings of a detector: data, preprocessing, model, training, scorer and promise. [`check`](Self::check) makes of them
-/// what training takes.
+/// Settings of a detector: data, preprocessing, model, training, scorer and promise. [`check`](Self::check) turns
+/// them into the [`CheckedConfig`](crate::CheckedConfig) that training takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {

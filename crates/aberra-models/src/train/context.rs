@@ -23,7 +23,7 @@ pub struct FitContext<'a> {
     pub instructions: InstructionSet,
     /// Settings of training that gradient families share.
     pub train: &'a CheckedTrainSettings,
-    /// Is told how it goes, and may stop it.
+    /// Receives progress, and can stop the run.
     pub observe: &'a mut Observe<'a>,
     /// Stores checkpoints; `None` stores none.
     pub checkpoints: Option<&'a mut dyn Checkpoints>,
