@@ -32,7 +32,14 @@ STEPS, HELD_OUT, SAMPLES = 5, 3, 160
 FIRST_HELD_OUT = 500
 # Number of the first training image, where with number 0 an activation is so near its kink, or two codes so equally near,
 # that rounding decides.
-FIRST_IMAGE = {}
+FIRST_IMAGE = {
+    "vae-gaussian": 5,
+    "vae-bernoulli": 5,
+    "vae-uncertainty": 10,
+    "autoencoder-l1": 10,
+    "autoencoder-ms-ssim": 20,
+    "vqvae-fresh-codes": 250,
+}
 
 WINDOW, SIGMA, C1, C2 = 11, 1.5, 0.01**2, 0.03**2
 SCALE_WEIGHTS, SCALE_FLOOR = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333), 1e-3
