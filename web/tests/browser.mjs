@@ -210,7 +210,7 @@ await run("weights", async () => {
   const overview = await recall();
   await at(page, "threshold");
   expect(overview !== undefined && (await page.locator('[data-live="Recall"]').innerText()).startsWith(overview), `the threshold view has the overview's recall, ${overview} %`);
-  expect((await page.locator("main").innerText()).includes("count each group of near-copies once"), "what is counted is said");
+  expect((await page.locator("main").innerText()).includes("count each group of near-duplicates once"), "what is counted is said");
   await page.context().close();
 });
 

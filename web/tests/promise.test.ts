@@ -54,7 +54,7 @@ describe("intervals of shares", () => {
     expect(wilson(0, 10).high).toBeCloseTo(0.27753, 4);
     expect(wilson(1, 10).high).toBe(1);
   });
-  it("are as wide as of the groups where near-copies agree", () => {
+  it("are as wide as of the groups where near-duplicates agree", () => {
     const copies = Array.from({ length: 40 }, (_, i) => ({ group: Math.floor(i / 4), hit: Math.floor(i / 4) < 4, weight: 1 / 4 }));
     const grouped = groupedShare(copies)!;
     const ofGroups = wilson(0.4, 9);

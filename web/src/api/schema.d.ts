@@ -312,7 +312,7 @@ export interface components {
             error_scale_max: number;
             /** @description Formats of the images that are taken, by name. */
             image_formats: string[];
-            /** @description Whether the file holds small pictures of its normals. */
+            /** @description Whether the file contains thumbnails of its normals. */
             keeps_thumbnails: boolean;
             limits: components["schemas"]["ServerLimits"];
             /** @description Descriptors of the measurements that make up an image's evidence, in order. */

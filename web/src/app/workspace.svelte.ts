@@ -1,10 +1,10 @@
-// What the app holds while it is open: the detectors, the images that were tried and what each detector says of them, and
+// What the app holds while it is open: the detectors, the images that were tried and the verdicts of each detector, and
 // the thresholds looked at. It survives going from page to page; nothing of it is stored.
 import { SvelteMap } from "svelte/reactivity";
 import { type DetectorDetails, type DetectorSummary, type Explanation, type Failure, ServerError, details, detectors, explain } from "../api/client";
 import { type Given, MOST } from "./files";
 
-/** What a detector says of an image, as far as it is known. */
+/** The verdict of a detector on an image, as far as it is known. */
 export type Told = { state: "waiting" } | { state: "asked" } | { state: "told"; explanation: Explanation } | { state: "failed"; failure: Failure; /** Not for what the image is: it may be asked about again. */ again: boolean };
 
 /** An image that was given to the app. */

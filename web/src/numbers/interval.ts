@@ -1,5 +1,5 @@
 // Intervals for shares that move with the threshold: Wilson's, with as many independent observations as weights and groups of
-// near-copies allow (the effective sample size of Korn and Graubard 1998).
+// near-duplicates allow (the effective sample size of Korn and Graubard 1998).
 import type { Interval } from "../report/data";
 
 const Z_95 = 1.959963984540054;
