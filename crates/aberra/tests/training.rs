@@ -144,9 +144,11 @@ fn history(run: &RunFolder, member: Option<&str>) -> Vec<EpochRecord> {
     records.map(|record| EpochRecord { images_per_s: None, ..record }).collect()
 }
 
-/// Names and contents of a member's snapshots.
+/// Names and contents of a member's snapshots. Their folder also holds the marker by which listings pass over it.
 fn snapshots(run: &RunFolder, member: Option<&str>) -> Vec<(PathBuf, Vec<u8>)> {
+    assert!(RunFolder::is_one(&run.samples(member)));
     let entries = fs::read_dir(run.samples(member)).unwrap().map(|entry| entry.unwrap().path());
+    let entries = entries.filter(|path| path.extension().is_some_and(|extension| extension == "png"));
     let mut kept: Vec<_> =
         entries.map(|path| (PathBuf::from(path.file_name().unwrap()), bytes(&path))).collect();
     kept.sort();
