@@ -1,16 +1,21 @@
 //! The detector: preprocessing, members, scorers and calibration, saved as one file.
 
+mod document;
+mod verdict;
+
 use std::path::Path;
 
-use aberra_image::{Image, Input, Placement};
+use aberra_image::{Image, Input};
 use aberra_metrics::calibrate::{Calibration, Criterion, Labelled};
 use aberra_models::measure::reference::Reference;
-use aberra_models::measure::{Descriptor, Inference, Want};
+use aberra_models::measure::{Descriptor, Want};
 use aberra_models::{Shape, Tensors, Weight, prefixed, take_prefixed};
 use burn::tensor::Device;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
+pub(crate) use self::document::Document;
+pub use self::document::{MemberProvenance, Normal, Part, PartSize, Provenance};
+pub use self::verdict::Verdict;
 use crate::catalog::Catalog;
 use crate::checked_config::CheckedConfig;
 use crate::compute;
@@ -34,186 +39,6 @@ pub struct Detector {
     pub(crate) embeddings: Vec<Option<Vec<Vec<f32>>>>,
     pub(crate) thumbnails: Option<Vec<f32>>,
     hash: Option<String>,
-}
-
-/// Everything in the file but tensors. Settings and scorers are read before it is known which families and scorers there are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Document<C = CheckedConfig, S = FittedScorer> {
-    /// Resolved: what was fitted, whatever the processor.
-    pub(crate) config: C,
-    /// Full names of the measurements, in the order of the normals' evidence.
-    pub(crate) measurements: Vec<String>,
-    /// The scale by which each of several members' maps is divided.
-    pub(crate) map_scales: Option<Vec<f64>>,
-    /// Every scorer that the fit split's normals support, so that they can be compared.
-    pub(crate) scorers: Vec<S>,
-    pub(crate) calibration: Calibration,
-    /// In the units of the map.
-    pub(crate) pixel_threshold: f64,
-    pub(crate) provenance: Provenance,
-    pub(crate) normals: Vec<Normal>,
-    /// Images more similar than this are near-duplicates.
-    pub(crate) near_copy_similarity: f32,
-    /// For each member the mean KL divergence of each dimension over the calibration normals, nats; empty if its
-    /// embedding is no distribution, or in files older than the figure.
-    pub(crate) kl_per_dimension: Vec<Vec<f64>>,
-}
-
-impl Document<TrainConfig, SavedScorer> {
-    /// The document with its settings checked, and its families and scorers those of a catalog.
-    fn check_with(self, catalog: &Catalog) -> Result<Document> {
-        let scorers = self.scorers.into_iter().map(|saved| saved.load(catalog.scorers()));
-        Ok(Document {
-            config: self.config.check_with(catalog)?,
-            measurements: self.measurements,
-            map_scales: self.map_scales,
-            scorers: scorers.collect::<Result<_>>()?,
-            calibration: self.calibration,
-            pixel_threshold: self.pixel_threshold,
-            provenance: self.provenance,
-            normals: self.normals,
-            near_copy_similarity: self.near_copy_similarity,
-            kl_per_dimension: self.kl_per_dimension,
-        })
-    }
-}
-
-/// What a detector was made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Provenance {
-    /// Version of Aberra.
-    pub aberra_version: String,
-    /// The name of the data set's folder or manifest, without its path.
-    pub dataset: String,
-    /// Images and groups in each part.
-    pub train: PartSize,
-    /// The fit split.
-    pub fit: PartSize,
-    /// The calibration split.
-    pub calibration: PartSize,
-    /// The device of fitting; `None` in files older than the entry.
-    pub device: Option<String>,
-    /// How each member was fitted, in the members' order.
-    pub members: Vec<MemberProvenance>,
-}
-
-/// How a member was fitted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct MemberProvenance {
-    /// Weights that fitting changed.
-    pub parameters: usize,
-    /// Epochs after which the weights were taken; 0 for a family that does not train in epochs.
-    pub best_epoch: usize,
-    /// The standardised mean shift of the scorer when synthetic anomalies are drawn into held-out normals, where it chose
-    /// the weights.
-    pub standardized_shift: Option<f64>,
-}
-
-impl Provenance {
-    /// Weights of all members.
-    pub fn parameters(&self) -> usize {
-        self.members.iter().map(|member| member.parameters).sum()
-    }
-}
-
-/// Images and groups of one part of a split.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct PartSize {
-    /// Images.
-    pub images: usize,
-    /// Groups.
-    pub groups: usize,
-}
-
-/// A normal image that the detector was made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Normal {
-    /// What it was used for.
-    pub part: Part,
-    /// The fingerprint that recognises it and its near-duplicates; the image cannot be recovered from it.
-    pub sketch: Sketch,
-    /// Its evidence.
-    pub evidence: Evidence,
-}
-
-/// Parts of a split from which a detector is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Part {
-    /// The members are trained on it.
-    Train,
-    /// The scorers are fitted on it; held out from training.
-    Fit,
-    /// The threshold is calibrated on it.
-    Calibration,
-}
-
-/// The verdict on one image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
-    /// How anomalous the image is; in the scorer's own units, never clamped or rescaled.
-    pub score: f64,
-    /// Share of normal images at least this anomalous, by the calibration split; `None` if it has no scores.
-    pub p_value: Option<f64>,
-    /// Scores above it are anomalous.
-    pub threshold: f64,
-    /// Whether the score is above the threshold.
-    pub anomalous: bool,
-    /// The measurements, in the order of the detector's [descriptors](Detector::descriptors).
-    pub evidence: Evidence,
-    /// Where it is unusual, `[height, width]` of the network input, filtered as it is thresholded; `None` if it was
-    /// not requested or no member gives one.
-    pub map: Option<Vec<f32>>,
-    /// The network input, `[height, width, channels]`.
-    pub input: Vec<f32>,
-    /// The shape of the network input.
-    pub shape: Shape,
-    /// The output of each member, in the members' order: embedding, and the reconstruction if requested.
-    pub inferences: Vec<Inference>,
-    /// The placement of the network input in the image.
-    pub placement: Placement,
-}
-
-impl Verdict {
-    /// The map at the image's own size, `[height, width]`; 0 outside the network input.
-    ///
-    /// # Errors
-    /// There is no map, or it does not fit the placement.
-    pub fn map_at_image_size(&self) -> Result<Vec<f32>> {
-        self.placement.restore(self.map()?, self.shape.height).map_err(of_image)
-    }
-
-    /// The map.
-    ///
-    /// # Errors
-    /// It was not requested, or no member gives one.
-    pub fn map(&self) -> Result<&[f32]> {
-        self.map.as_deref().ok_or_else(|| {
-            Error::input("expected a verdict with a map, found one without").with_hint(
-                "score the image with a map, by a detector that makes one: a member of it has to give one",
-            )
-        })
-    }
-
-    /// The reconstruction of the first member that gives one, `[height, width, channels]`, 0 to 1.
-    pub fn reconstruction(&self) -> Option<&[f32]> {
-        self.inferences.iter().find_map(|inference| inference.reconstruction.as_deref())
-    }
-
-    /// The embedding by the first member that gives one, `[dimensions]`.
-    pub fn embedding(&self) -> Option<&[f32]> {
-        self.inferences.iter().find_map(|inference| Some(inference.embedding.as_ref()?.mean.as_slice()))
-    }
 }
 
 impl Detector {

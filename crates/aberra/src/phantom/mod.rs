@@ -10,6 +10,7 @@
 mod acquisition;
 mod anatomy;
 mod anomaly;
+mod canvas;
 mod field;
 mod foreground;
 mod lesion;

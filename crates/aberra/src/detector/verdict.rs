@@ -1,0 +1,67 @@
+//! The verdict on one image, with what it rests on.
+
+use aberra_image::Placement;
+use aberra_models::Shape;
+use aberra_models::measure::Inference;
+
+use crate::decode_error::of_image;
+use crate::score::Evidence;
+use crate::{Error, Result};
+
+/// The verdict on one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// How anomalous the image is; in the scorer's own units, never clamped or rescaled.
+    pub score: f64,
+    /// Share of normal images at least this anomalous, by the calibration split; `None` if it has no scores.
+    pub p_value: Option<f64>,
+    /// Scores above it are anomalous.
+    pub threshold: f64,
+    /// Whether the score is above the threshold.
+    pub anomalous: bool,
+    /// The measurements, in the order of the detector's [descriptors](Detector::descriptors).
+    pub evidence: Evidence,
+    /// Where it is unusual, `[height, width]` of the network input, filtered as it is thresholded; `None` if it was
+    /// not requested or no member gives one.
+    pub map: Option<Vec<f32>>,
+    /// The network input, `[height, width, channels]`.
+    pub input: Vec<f32>,
+    /// The shape of the network input.
+    pub shape: Shape,
+    /// The output of each member, in the members' order: embedding, and the reconstruction if requested.
+    pub inferences: Vec<Inference>,
+    /// The placement of the network input in the image.
+    pub placement: Placement,
+}
+
+impl Verdict {
+    /// The map at the image's own size, `[height, width]`; 0 outside the network input.
+    ///
+    /// # Errors
+    /// There is no map, or it does not fit the placement.
+    pub fn map_at_image_size(&self) -> Result<Vec<f32>> {
+        self.placement.restore(self.map()?, self.shape.height).map_err(of_image)
+    }
+
+    /// The map.
+    ///
+    /// # Errors
+    /// It was not requested, or no member gives one.
+    pub fn map(&self) -> Result<&[f32]> {
+        self.map.as_deref().ok_or_else(|| {
+            Error::input("expected a verdict with a map, found one without").with_hint(
+                "score the image with a map, by a detector that makes one: a member of it has to give one",
+            )
+        })
+    }
+
+    /// The reconstruction of the first member that gives one, `[height, width, channels]`, 0 to 1.
+    pub fn reconstruction(&self) -> Option<&[f32]> {
+        self.inferences.iter().find_map(|inference| inference.reconstruction.as_deref())
+    }
+
+    /// The embedding by the first member that gives one, `[dimensions]`.
+    pub fn embedding(&self) -> Option<&[f32]> {
+        self.inferences.iter().find_map(|inference| Some(inference.embedding.as_ref()?.mean.as_slice()))
+    }
+}
