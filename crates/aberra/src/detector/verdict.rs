@@ -19,7 +19,7 @@ pub struct Verdict {
     pub threshold: f64,
     /// Whether the score is above the threshold.
     pub anomalous: bool,
-    /// The measurements, in the order of the detector's [descriptors](Detector::descriptors).
+    /// The measurements, in the order of the detector's [descriptors](crate::Detector::descriptors).
     pub evidence: Evidence,
     /// Where it is unusual, `[height, width]` of the network input, filtered as it is thresholded; `None` if it was
     /// not requested or no member gives one.
