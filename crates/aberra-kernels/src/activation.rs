@@ -15,6 +15,8 @@ pub enum ActivationFunction {
     Relu,
     /// `x` where positive, else `slope * x`; the slope must be positive.
     LeakyRelu(f32),
+    /// `min(max(x, 0), 6)`
+    Relu6,
     /// `1 / (1 + exp(-x))`
     Sigmoid,
     /// Hyperbolic tangent.
@@ -42,6 +44,8 @@ impl ActivationFunction {
                     slope * x
                 }
             }
+            // Unlike `min` and `max`, this keeps a NaN.
+            Self::Relu6 => x.clamp(0.0, 6.0),
             Self::Sigmoid => sigmoid(x),
             Self::Tanh => x.tanh(),
         }
@@ -60,6 +64,7 @@ impl ActivationFunction {
                     slope
                 }
             }
+            Self::Relu6 => f32::from(u8::from(output > 0.0 && output < 6.0)),
             Self::Sigmoid => output * (1.0 - output),
             Self::Tanh => 1.0 - output * output,
         }
@@ -82,6 +87,7 @@ wide! {
             ActivationFunction::LeakyRelu(slope) => {
                 values.iter_mut().for_each(|x| *x = ActivationFunction::LeakyRelu(slope).apply(*x));
             }
+            ActivationFunction::Relu6 => values.iter_mut().for_each(|x| *x = ActivationFunction::Relu6.apply(*x)),
             ActivationFunction::Sigmoid => values.iter_mut().for_each(|x| *x = ActivationFunction::Sigmoid.apply(*x)),
             ActivationFunction::Tanh => values.iter_mut().for_each(|x| *x = ActivationFunction::Tanh.apply(*x)),
         }
@@ -96,6 +102,9 @@ wide! {
             }
             ActivationFunction::LeakyRelu(slope) => {
                 gated.for_each(|((t, &g), &y)| *t = if y > 0.0 { g } else { g * slope });
+            }
+            ActivationFunction::Relu6 => {
+                gated.for_each(|((t, &g), &y)| *t = if y > 0.0 && y < 6.0 { g } else { 0.0 });
             }
             ActivationFunction::Sigmoid => gated.for_each(|((t, &g), &y)| *t = g * (y * (1.0 - y))),
             ActivationFunction::Tanh => gated.for_each(|((t, &g), &y)| *t = g * (1.0 - y * y)),
@@ -113,6 +122,7 @@ mod tests {
         let all = [
             ActivationFunction::Relu,
             ActivationFunction::LeakyRelu(0.2),
+            ActivationFunction::Relu6,
             ActivationFunction::Sigmoid,
             ActivationFunction::Tanh,
         ];
@@ -129,11 +139,12 @@ mod tests {
             ActivationFunction::Identity,
             ActivationFunction::Relu,
             ActivationFunction::LeakyRelu(0.2),
+            ActivationFunction::Relu6,
             ActivationFunction::Sigmoid,
             ActivationFunction::Tanh,
         ];
         for activation in all {
-            for x in [-1.5_f32, -0.3, 0.4, 2.0] {
+            for x in [-1.5_f32, -0.3, 0.4, 2.0, 7.0] {
                 let difference = (activation.apply(x + 1e-2) - activation.apply(x - 1e-2)) / 2e-2;
                 let derivative = activation.derivative(activation.apply(x));
                 assert!((difference - derivative).abs() < 1e-3, "{activation:?} at {x}");

@@ -4,6 +4,7 @@
 use crate::activation::ActivationFunction;
 use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
+use crate::inverted_residual::{PackedLayers, Strides};
 use crate::norm::BatchNormalization;
 use crate::optimise::AdamStep;
 use crate::precision::OperandPrecision;
@@ -167,6 +168,28 @@ pub trait Kernels: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let gradient = stock::gate::<Self>(gradient, output, settings.activation);
         stock::norm::batch_norm_gradients::<Self>(gradient, input, scale, [mean, variance], settings.epsilon)
+    }
+
+    /// `projection(depthwise(expansion(input)))`, with the activation ReLU6 after the first two; the input is added where
+    /// the strides say so. Weights and biases are not differentiated: see
+    /// [`InvertedResidual`](crate::InvertedResidual).
+    fn inverted_residual(
+        input: FloatTensor<Self>,
+        #[extension_type] layers: PackedLayers<Self>,
+        strides: Strides,
+    ) -> FloatTensor<Self> {
+        stock::inverted_residual::forward::<Self>(input, layers, strides)
+    }
+
+    /// Gradient with respect to an inverted residual's input, from the gradient with respect to its output. What lies in
+    /// between is computed again.
+    fn inverted_residual_input_gradient(
+        gradient: FloatTensor<Self>,
+        input: FloatTensor<Self>,
+        #[extension_type] layers: PackedLayers<Self>,
+        strides: Strides,
+    ) -> FloatTensor<Self> {
+        stock::inverted_residual::input_gradient::<Self>(gradient, input, layers, strides)
     }
 
     /// Negative log-likelihood -log p(target | output), summed over pixels and averaged over the batch, shape `[1]`.

@@ -81,7 +81,7 @@ fn gather_operands<O: Operands>(
                 values: window,
                 starts: &scratch.starts,
                 rows: &rows,
-                panels: &panels,
+                panels: panels.view(),
                 bias,
                 epilogue,
             };
@@ -167,8 +167,14 @@ fn spread_phases<O: Operands>(
                     let line = (y * stride + phase_y) * sizes.large.width + phase_x;
                     scratch.places.extend((0..pixels).map(|x| (line + x * stride) * columns));
                 }
-                let product =
-                    Product { values: window, starts: &scratch.starts, rows, panels, bias, epilogue };
+                let product = Product {
+                    values: window,
+                    starts: &scratch.starts,
+                    rows,
+                    panels: panels.view(),
+                    bias,
+                    epilogue,
+                };
                 product.write_to(output, &scratch.places, &mut scratch.sums);
             }
             after.apply_all(output);
@@ -231,7 +237,7 @@ fn spread_few_channels<O: Operands>(
                 values: source,
                 starts: &scratch.starts,
                 rows: &rows,
-                panels: &panels,
+                panels: panels.view(),
                 bias: None,
                 epilogue: Epilogue::Identity,
             };

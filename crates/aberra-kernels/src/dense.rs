@@ -242,7 +242,7 @@ fn weight_gradient_operands<O: Operands>(
                 values: O::read(Signal::plain(transposed), &mut scratch.window),
                 starts: &scratch.starts,
                 rows: &depth_rows,
-                panels: &panels,
+                panels: panels.view(),
                 bias: None,
                 epilogue: Epilogue::Identity,
             };

@@ -12,6 +12,8 @@ pub(crate) enum Epilogue {
     Relu,
     /// `x` where positive, else `slope * x`.
     LeakyRelu(f32),
+    /// `min(max(x, 0), 6)`; NaN stays NaN.
+    Relu6,
 }
 
 impl Epilogue {
@@ -21,6 +23,7 @@ impl Epilogue {
         match activation {
             ActivationFunction::Relu => (Self::Relu, ActivationFunction::Identity),
             ActivationFunction::LeakyRelu(slope) => (Self::LeakyRelu(slope), ActivationFunction::Identity),
+            ActivationFunction::Relu6 => (Self::Relu6, ActivationFunction::Identity),
             other => (Self::Identity, other),
         }
     }
@@ -38,6 +41,11 @@ impl Epilogue {
             Self::LeakyRelu(slope) => {
                 for sum in sums {
                     *sum = ActivationFunction::LeakyRelu(slope).apply(*sum);
+                }
+            }
+            Self::Relu6 => {
+                for sum in sums {
+                    *sum = ActivationFunction::Relu6.apply(*sum);
                 }
             }
         }

@@ -4,6 +4,7 @@ use crate::activation::ActivationFunction;
 use crate::backend::Kernels;
 use crate::cost::{self, DecoderOutput, PixelLikelihood};
 use crate::geometry::{Geometry, ImageSize, Sizes};
+use crate::inverted_residual::{self, Block, Layer, PackedLayers, Strides};
 use crate::norm::{self, BatchNormalization};
 use crate::optimise::{self, AdamStep};
 use crate::precision::OperandPrecision;
@@ -291,6 +292,36 @@ impl Kernels for Flex {
         (tensor(of_input, shape), tensor(of_scale, channels.clone()), tensor(of_shift, channels))
     }
 
+    fn inverted_residual(input: FlexTensor, layers: PackedLayers<Self>, strides: Strides) -> FlexTensor {
+        let all = [
+            &layers.expansion,
+            &layers.expansion_bias,
+            &layers.depthwise,
+            &layers.depthwise_bias,
+            &layers.projection,
+            &layers.projection_bias,
+        ];
+        if !all_f32(&[&input]) || !all_f32(&all) {
+            return stock::inverted_residual::forward::<Self>(input, layers, strides);
+        }
+        let input = contiguous(input);
+        let [expansion, expansion_bias, depthwise, depthwise_bias, projection, projection_bias] =
+            all.map(|tensor| contiguous(tensor.clone()));
+        let (images, batch) = (size(&input), input.shape()[0]);
+        let [_, _, depth, _] = projection.shape().dims();
+        let block = Block {
+            input: images,
+            expansion: packed(&expansion, &expansion_bias, images.channels, strides.expansion),
+            depthwise: packed(&depthwise, &depthwise_bias, 1, strides.depthwise),
+            projection: packed(&projection, &projection_bias, depth, 1),
+            is_residual: strides.is_residual,
+        };
+        let output = block.output();
+        let result = inverted_residual::forward(values(&input), &block);
+        reclaim([input]);
+        tensor(result, [batch, output.height, output.width, output.channels])
+    }
+
     fn reconstruction_cost(
         output: FlexTensor,
         target: FlexTensor,
@@ -430,6 +461,12 @@ fn sizes(large: &FlexTensor, small: &FlexTensor, weight: &FlexTensor, geometry: 
 fn size(images: &FlexTensor) -> ImageSize {
     let [_, height, width, channels] = images.shape().dims();
     ImageSize { height, width, channels }
+}
+
+/// A layer of packed weights.
+fn packed<'a>(weight: &'a FlexTensor, bias: &'a FlexTensor, inputs: usize, stride: usize) -> Layer<'a> {
+    let [_, height, across, _] = weight.shape().dims();
+    Layer { weight: values(weight), bias: values(bias), kernel: [height, across / inputs.max(1)], stride }
 }
 
 /// The tensor in row-major order, without a copy where possible.

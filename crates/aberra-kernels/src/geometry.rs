@@ -92,3 +92,11 @@ impl Sizes {
         self.kernel[0] * self.kernel[1] * self.large.channels
     }
 }
+
+/// Zero padding before and after `size` pixels for an output of `size / stride` pixels, rounded up. What is odd goes
+/// after: TensorFlow's padding "SAME".
+pub(crate) fn same_padding(size: usize, kernel: usize, stride: usize) -> [usize; 2] {
+    let reach = (size.div_ceil(stride).max(1) - 1) * stride + kernel;
+    let padding = reach.saturating_sub(size);
+    [padding / 2, padding - padding / 2]
+}

@@ -1,6 +1,7 @@
 //! The backward passes, registered with Burn's autodiff for every backend that implements the operations.
 
 mod cost;
+mod inverted_residual;
 mod norm;
 mod similarity;
 
@@ -8,6 +9,7 @@ use crate::activation::ActivationFunction;
 use crate::backend::Kernels;
 use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
+use crate::inverted_residual::{PackedLayers, Strides};
 use crate::norm::BatchNormalization;
 use crate::precision::OperandPrecision;
 use crate::similarity::Similarity;
@@ -58,6 +60,14 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         settings: BatchNormalization,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         norm::batch_norm::<B, C>(input, scale, shift, settings).into()
+    }
+
+    fn inverted_residual(
+        input: FloatTensor<Self>,
+        layers: PackedLayers<Self>,
+        strides: Strides,
+    ) -> FloatTensor<Self> {
+        inverted_residual::inverted_residual::<B, C>(input, layers, strides)
     }
 
     fn reconstruction_cost(

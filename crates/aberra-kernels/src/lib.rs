@@ -1,5 +1,5 @@
-//! Fast CPU kernels behind Burn operations: convolution, transposed convolution, dense layers, batch normalisation, the
-//! losses of autoencoders and variational autoencoders, optimiser step.
+//! Fast CPU kernels behind Burn operations: convolution, transposed convolution, dense layers, inverted residuals, batch
+//! normalisation, the losses of autoencoders and variational autoencoders, optimiser step.
 //!
 //! All image tensors are channels-last, `[batch, height, width, channels]`. Bias and activation are fused into the
 //! layers, in the forward and the backward pass. The operands of products may be rounded to bfloat16: see
@@ -25,8 +25,9 @@
 //!
 //! Inside, a convolution or dense layer is a matrix product: `convolve`, `winograd`, `dense` and `weight_gradient` pack
 //! operands (`operand`, `window`), `product` is the loop nest over blocks, and `tile` the register tile with one
-//! micro-kernel for each instruction set. `backend` declares the operations, `flex` implements them by kernels, `stock`
-//! by Burn's own operations, and `gradient` registers the backward passes.
+//! micro-kernel for each instruction set. `inverted_residual` is two products with a depthwise convolution in between.
+//! `backend` declares the operations, `flex` implements them by kernels, `stock` by Burn's own operations, and `gradient`
+//! registers the backward passes. `frozen` packs weights that are not trained.
 
 mod activation;
 mod backend;
@@ -38,9 +39,11 @@ mod divergence;
 mod epilogue;
 mod exponential;
 mod flex;
+mod frozen;
 mod geometry;
 mod gradient;
 mod instructions;
+mod inverted_residual;
 mod norm;
 mod operand;
 mod optimise;
@@ -62,8 +65,10 @@ mod winograd;
 pub use activation::ActivationFunction;
 pub use backend::Kernels;
 pub use cost::PixelLikelihood;
+pub use frozen::{Convolution, InvertedResidual};
 pub use geometry::Geometry;
 pub use instructions::{InstructionSet, UnusableInstructionSet, select};
+pub use inverted_residual::{PackedLayers, Strides};
 pub use norm::BatchNormalization;
 pub use optimise::AdamStep;
 pub use precision::OperandPrecision;

@@ -4,6 +4,7 @@ use crate::activation::ActivationFunction;
 use crate::backend::Kernels;
 use crate::cost::PixelLikelihood;
 use crate::geometry::Geometry;
+use crate::inverted_residual::{PackedLayers, Strides};
 use crate::norm::BatchNormalization;
 use crate::optimise::AdamStep;
 use crate::precision::OperandPrecision;
@@ -40,6 +41,7 @@ fn stock_convolutions_equal_ours() {
         ActivationFunction::Identity,
         ActivationFunction::Relu,
         ActivationFunction::LeakyRelu(0.2),
+        ActivationFunction::Relu6,
         ActivationFunction::Sigmoid,
         ActivationFunction::Tanh,
     ];
@@ -93,6 +95,53 @@ fn stock_dense_layers_equal_ours() {
         let g = noise(&y.shape(), 4);
         same!(dense_input_gradient(g, y, w));
         same!(dense_weight_gradient(g, y, x));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn stock_inverted_residuals_equal_ours(
+        (batch, height, width) in (1..4_usize, 1..40_usize, 1..40_usize),
+        (inputs, hidden, outputs) in (1..20_usize, 1..70_usize, 1..40_usize),
+        (expansion_kernel, kernel) in (prop_oneof![Just(1_usize), Just(3)], prop_oneof![Just(3_usize), Just(5)]),
+        halves_first: bool,
+        halves: bool,
+        is_residual: bool,
+    ) {
+        let strides = Strides {
+            expansion: if halves_first && expansion_kernel > 1 && !is_residual { 2 } else { 1 },
+            depthwise: if halves && !is_residual { 2 } else { 1 },
+            is_residual,
+        };
+        let outputs = if is_residual { inputs } else { outputs };
+        let packed = |[height, across, columns]: [usize; 3], depth: usize, seed: u32| {
+            let panels = columns.div_ceil(16);
+            let values = noise(&[panels, height, across, 16], seed).into_data().try_to_vec::<f32>().unwrap();
+            // Zeros where there is padding.
+            let kept = |index: usize| {
+                let (panel, row, lane) = (index / (height * across * 16), index / 16 % across, index % 16);
+                row < depth && panel * 16 + lane < columns
+            };
+            let values: Vec<f32> =
+                values.iter().enumerate().map(|(index, &value)| if kept(index) { value } else { 0.0 }).collect();
+            FlexTensor::from_data(TensorData::new(values, [panels, height, across, 16]))
+        };
+        let across = expansion_kernel * inputs;
+        let layers = PackedLayers {
+            expansion: packed([expansion_kernel, across, hidden], across, 1),
+            expansion_bias: noise(&[hidden], 2),
+            depthwise: packed([kernel, kernel, hidden], kernel, 3),
+            depthwise_bias: noise(&[hidden], 4),
+            projection: packed([1, hidden.next_multiple_of(16), outputs], hidden, 5),
+            projection_bias: noise(&[outputs], 6),
+        };
+        let input = noise(&[batch, height, width, inputs], 7);
+        assert_near(
+            Flex::inverted_residual(input.clone(), layers.clone(), strides),
+            stock::inverted_residual::forward::<Flex>(input, layers, strides),
+        );
     }
 }
 

@@ -55,12 +55,29 @@ impl<V: OperandValue> Panels<V> {
         })
     }
 
+    /// The panels, for a product.
+    pub(crate) fn view(&self) -> PanelView<'_, V> {
+        PanelView { values: &self.values, depth: self.depth, columns: self.columns }
+    }
+}
+
+/// A borrowed right operand: panels of [`LANES`] columns as in [`Panels`].
+#[derive(Clone, Copy)]
+pub(crate) struct PanelView<'a, V> {
+    /// `[panels][depth][LANES]`
+    pub(crate) values: &'a [V],
+    pub(crate) depth: usize,
+    /// Columns, without the padding of the last panel.
+    pub(crate) columns: usize,
+}
+
+impl<'a, V> PanelView<'a, V> {
     /// First column and values of each panel.
-    fn panels(&self) -> impl Iterator<Item = (usize, &[V])> {
-        let size = (self.depth * LANES).max(1);
+    fn panels(&self) -> impl Iterator<Item = (usize, &'a [V])> {
+        let (values, size) = (self.values, (self.depth * LANES).max(1));
         (0..self.columns.div_ceil(LANES)).map(move |panel| {
-            let begin = (panel * size).min(self.values.len());
-            (panel * LANES, &self.values[begin..(begin + size).min(self.values.len())])
+            let begin = (panel * size).min(values.len());
+            (panel * LANES, &values[begin..(begin + size).min(values.len())])
         })
     }
 }
@@ -121,7 +138,7 @@ pub(crate) struct Product<'a, V: OperandValue> {
     pub(crate) values: &'a [V],
     pub(crate) starts: &'a [usize],
     pub(crate) rows: &'a RowBlocks,
-    pub(crate) panels: &'a Panels<V>,
+    pub(crate) panels: PanelView<'a, V>,
     /// Initial value of each column's accumulators, in place of 0.
     pub(crate) bias: Option<&'a [f32]>,
     pub(crate) epilogue: Epilogue,

@@ -3,6 +3,7 @@
 
 mod activation;
 pub(crate) mod cost;
+pub(crate) mod inverted_residual;
 mod layers;
 mod layout;
 pub(crate) mod norm;

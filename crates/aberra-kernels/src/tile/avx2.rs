@@ -1,12 +1,14 @@
 //! The micro-kernel for AVX2 and FMA: two 8-lane registers of columns times six broadcast rows, with twelve accumulator
 //! registers.
 
+use super::lines::{self, ChannelRegisters, Taps};
 use super::registers::{self, Registers};
 use super::shape::{LANES, Left, Sums};
 use crate::epilogue::Epilogue;
 use std::arch::x86_64::{
     __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_broadcast_ss, _mm256_cmp_ps,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
 struct Avx2;
@@ -24,6 +26,15 @@ pub(super) unsafe fn rows(
 ) {
     // SAFETY: the caller's contract.
     unsafe { registers::rows::<Avx2>(left, panel, begin, epilogue, sums) }
+}
+
+/// # Safety
+/// AVX2 and FMA present; otherwise as [`lines::line`].
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn filter_line(plane: &[[f32; LANES]], taps: Taps<'_>, output: &mut [[f32; LANES]]) {
+    // SAFETY: the caller's contract.
+    unsafe { lines::line::<Avx2>(plane, taps, output) }
 }
 
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
@@ -82,8 +93,29 @@ impl Registers for Avx2 {
                         *c = _mm256_blendv_ps(_mm256_mul_ps(*c, slope), *c, is_positive);
                     }
                 }
+                Epilogue::Relu6 => {
+                    let six = _mm256_set1_ps(6.0);
+                    for c in &mut sums {
+                        // Of a NaN and a number both give the second operand.
+                        *c = _mm256_min_ps(six, _mm256_max_ps(zero, *c));
+                    }
+                }
             }
             sums
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+impl ChannelRegisters for Avx2 {
+    const PIXELS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn multiply_add_each(sums: [__m256; 2], values: *const f32, weights: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let values = Self::load(values);
+            [_mm256_fmadd_ps(values[0], weights[0], sums[0]), _mm256_fmadd_ps(values[1], weights[1], sums[1])]
         }
     }
 }

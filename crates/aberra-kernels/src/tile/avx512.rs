@@ -2,14 +2,15 @@
 //! accumulator registers. In `f32` each accumulator is the same chain of fused multiply-adds as in the AVX2 version,
 //! with identical bits. Pairs of bfloat16 use the dot-product instruction, which flushes subnormal numbers to 0.
 
+use super::lines::{self, ChannelRegisters, Taps};
 use super::registers::{self, Registers};
 use super::shape::{LANES, Left, Sums};
 use crate::bfloat16::Pair;
 use crate::epilogue::Epilogue;
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, _CMP_LE_OQ, _CMP_LT_OQ, _mm512_cmp_ps_mask, _mm512_dpbf16_ps, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_mov_ps, _mm512_mask_mul_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_mov_ps, _mm512_mask_mul_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 use std::mem::transmute;
 
@@ -44,6 +45,15 @@ pub(super) unsafe fn pairs(
 ) {
     // SAFETY: the caller's contract.
     unsafe { registers::rows::<Avx512Bf16>(left, panel, begin, epilogue, sums) }
+}
+
+/// # Safety
+/// AVX-512F present; otherwise as [`lines::line`].
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn filter_line(plane: &[[f32; LANES]], taps: Taps<'_>, output: &mut [[f32; LANES]]) {
+    // SAFETY: the caller's contract.
+    unsafe { lines::line::<Avx512>(plane, taps, output) }
 }
 
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
@@ -92,8 +102,21 @@ impl Registers for Avx512 {
                     let is_scaled = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(sums, zero);
                     _mm512_mask_mul_ps(sums, is_scaled, sums, _mm512_set1_ps(slope))
                 }
+                // Of a NaN and a number both give the second operand.
+                Epilogue::Relu6 => _mm512_min_ps(_mm512_set1_ps(6.0), _mm512_max_ps(zero, sums)),
             }
         }
+    }
+}
+
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+impl ChannelRegisters for Avx512 {
+    const PIXELS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn multiply_add_each(sums: __m512, values: *const f32, weights: __m512) -> __m512 {
+        // SAFETY: the caller's contract.
+        unsafe { _mm512_fmadd_ps(_mm512_loadu_ps(values), weights, sums) }
     }
 }
 

@@ -126,7 +126,7 @@ mod tests {
         let values: Vec<f32> = (0..800).map(|i| ((i * 37 % 101) as f32 - 50.0) / 16.0).collect();
         let panel: Vec<f32> = (0..21 * LANES).map(|i| ((i * 53 % 97) as f32 - 48.0) / 16.0).collect();
         let begin: [f32; LANES] = std::array::from_fn(|lane| lane as f32);
-        let ends = [Epilogue::Identity, Epilogue::Relu, Epilogue::LeakyRelu(0.25)];
+        let ends = [Epilogue::Identity, Epilogue::Relu, Epilogue::LeakyRelu(0.25), Epilogue::Relu6];
         for (rows, step) in (1..=2 * ROWS + 1).flat_map(|rows| [(rows, 1), (rows, 6)]) {
             let runs = Runs { count: 3, length: 7, stride: 60, step };
             let starts: Vec<usize> = (0..rows).map(|row| row * 11 + row * row).collect();

@@ -5,12 +5,17 @@
 //! runs, which lets a convolution read its input in place (implicit im2col). Each accumulator is one chain of
 //! multiply-adds in the order of the depth, whatever tile it falls into, so results depend neither on the tiling nor on
 //! the number of threads. The loop is written once, in `registers`; each instruction set has a file of its own.
+//!
+//! Depthwise convolutions, the one layer that is no matrix product, run on the same registers: `lines` is their loop,
+//! `depthwise` their dispatch.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod depthwise;
 mod dispatch;
+mod lines;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -18,5 +23,7 @@ mod portable;
 mod registers;
 mod shape;
 
+pub(crate) use self::depthwise::filter_line;
 pub(crate) use self::dispatch::{Multiply, multiply};
+pub(crate) use self::lines::Taps;
 pub(crate) use self::shape::{DEPTH_BLOCK, LANES, Left, ROWS, Runs, Sums};

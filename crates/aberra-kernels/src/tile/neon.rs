@@ -1,11 +1,12 @@
 //! The micro-kernel for NEON: four 4-lane registers of columns times six rows, with twenty-four accumulator registers.
 
+use super::lines::{self, ChannelRegisters, Taps};
 use super::registers::{self, Registers};
 use super::shape::{LANES, Left, Sums};
 use crate::epilogue::Epilogue;
 use std::arch::aarch64::{
     float32x4_t, vbicq_u32, vbslq_f32, vcgtq_f32, vcltq_f32, vdupq_n_f32, vfmaq_f32, vld1q_dup_f32,
-    vld1q_f32, vmulq_f32, vreinterpretq_f32_u32, vreinterpretq_u32_f32, vst1q_f32,
+    vld1q_f32, vmaxq_f32, vminq_f32, vmulq_f32, vreinterpretq_f32_u32, vreinterpretq_u32_f32, vst1q_f32,
 };
 
 struct Neon;
@@ -23,6 +24,15 @@ pub(super) unsafe fn rows(
 ) {
     // SAFETY: the caller's contract.
     unsafe { registers::rows::<Neon>(left, panel, begin, epilogue, sums) }
+}
+
+/// # Safety
+/// NEON present; otherwise as [`lines::line`].
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn filter_line(plane: &[[f32; LANES]], taps: Taps<'_>, output: &mut [[f32; LANES]]) {
+    // SAFETY: the caller's contract.
+    unsafe { lines::line::<Neon>(plane, taps, output) }
 }
 
 #[allow(unsafe_code, reason = "SIMD intrinsics")]
@@ -92,8 +102,37 @@ impl Registers for Neon {
                         *c = vbslq_f32(vcgtq_f32(*c, zero), *c, vmulq_f32(*c, slope));
                     }
                 }
+                Epilogue::Relu6 => {
+                    let six = vdupq_n_f32(6.0);
+                    for c in &mut sums {
+                        *c = vminq_f32(six, vmaxq_f32(zero, *c));
+                    }
+                }
             }
             sums
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "SIMD intrinsics")]
+impl ChannelRegisters for Neon {
+    const PIXELS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn multiply_add_each(
+        sums: [float32x4_t; 4],
+        values: *const f32,
+        weights: [float32x4_t; 4],
+    ) -> [float32x4_t; 4] {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let values = Self::load(values);
+            [
+                vfmaq_f32(sums[0], values[0], weights[0]),
+                vfmaq_f32(sums[1], values[1], weights[1]),
+                vfmaq_f32(sums[2], values[2], weights[2]),
+                vfmaq_f32(sums[3], values[3], weights[3]),
+            ]
         }
     }
 }

@@ -63,6 +63,7 @@ pub fn activate(activation: ActivationFunction, x: f64) -> f64 {
         ActivationFunction::Identity => x,
         ActivationFunction::Relu => x.max(0.0),
         ActivationFunction::LeakyRelu(slope) => x.max(0.0) + f64::from(slope) * x.min(0.0),
+        ActivationFunction::Relu6 => x.clamp(0.0, 6.0),
         ActivationFunction::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         ActivationFunction::Tanh => x.tanh(),
     }
@@ -79,6 +80,7 @@ pub fn slope(activation: ActivationFunction, x: f64) -> f64 {
                 f64::from(slope)
             }
         }
+        ActivationFunction::Relu6 => f64::from(u8::from(x > 0.0 && x < 6.0)),
         ActivationFunction::Sigmoid => activate(activation, x) * (1.0 - activate(activation, x)),
         ActivationFunction::Tanh => 1.0 - x.tanh().powi(2),
     }
