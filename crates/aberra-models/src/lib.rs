@@ -7,6 +7,7 @@
 //! This crate reads and writes no files and no clock: the caller passes in images, and stores the checkpoints.
 //! All images are `[height, width, channels]`, row-major, `f32` from 0 to 1.
 
+mod backbone;
 pub mod families;
 mod family;
 mod inputs;
@@ -17,6 +18,7 @@ mod shape;
 mod tensors;
 pub mod train;
 
+pub use backbone::Backbone;
 pub use family::{Family, Fitted, Preset, Settings, find, parse, preset, schema_of, to_settings};
 pub use inputs::Inputs;
 pub use member::{Decoder, Member, Prior, SharedMember};

@@ -1,0 +1,183 @@
+//! A frozen feature extractor: EfficientNet-Lite0 up to block 10, trained on ImageNet. Its outputs are statistics of edges,
+//! textures and parts that no training on a user's images has to find first.
+//!
+//! The weights lie in the crate, in the folder `backbone/` beside `src/`, with their origin and licence in `NOTICE` and the
+//! script that made them. A user's own weights of the same architecture can take their place.
+
+mod architecture;
+mod weights;
+
+use aberra_kernels::{Convolution, InvertedResidual};
+use aberra_metrics::{Error, Result};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use self::architecture::{BLOCKS, Block, STEM};
+use crate::shape::Shape;
+use crate::tensors::Tensors;
+
+/// The weights in this crate: see `backbone/NOTICE`.
+const EMBEDDED: &[u8] = include_bytes!("../../backbone/efficientnet-lite0-10.safetensors");
+
+/// Mean and deviation to which pixels were normalised in training, the same for all channels.
+const MEAN: f32 = 0.498;
+const DEVIATION: f32 = 0.502;
+
+/// EfficientNet-Lite0 (Tan and Le 2019, <https://arxiv.org/abs/1905.11946>; without squeeze-and-excitation, with ReLU6)
+/// up to block 10, batch normalisation folded into the convolutions.
+///
+/// Computes in single precision. The features of an image do not depend on the batch it is in, nor on the number of
+/// threads, bit for bit.
+///
+/// ```
+/// use aberra_models::Backbone;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let backbone = Backbone::embedded(&device)?;
+/// let [edges, textures, parts] = backbone.features(Tensor::ones([2, 96, 65, 3], &device))?;
+/// assert_eq!(edges.dims(), [2, 24, 17, 24]);
+/// assert_eq!(textures.dims(), [2, 12, 9, 40]);
+/// assert_eq!(parts.dims(), [2, 6, 5, 112]);
+/// # Ok::<(), aberra_metrics::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Backbone {
+    blocks: Vec<InvertedResidual>,
+    device: Device,
+    hash: String,
+}
+
+impl Backbone {
+    /// The blocks whose outputs are features.
+    pub const FEATURE_BLOCKS: [usize; 3] = [2, 4, 10];
+    /// Channels of each of the [feature blocks](Self::FEATURE_BLOCKS).
+    pub const CHANNELS: [usize; 3] = [24, 40, 112];
+    /// Pixels of the image from one feature to the next, for each of the feature blocks; the last ones may reach beyond the
+    /// image.
+    pub const STRIDES: [usize; 3] = [4, 8, 16];
+    /// Least height and width of an image, in pixels.
+    pub const LEAST_SIDE_PX: usize = 32;
+
+    /// With the weights in this crate.
+    ///
+    /// # Errors
+    /// As [`from_safetensors`](Self::from_safetensors); the tests show that there are none.
+    pub fn embedded(device: &Device) -> Result<Self> {
+        Self::from_safetensors(EMBEDDED, device)
+    }
+
+    /// With the weights in the bytes of a safetensors file: those of the same architecture, of element type F16, BF16 or
+    /// F32, under the names that the weights in this crate have (`stem.weight`, `blocks.3.expand.bias`, ...).
+    ///
+    /// Layouts are `[kernel height, kernel width, inputs, outputs]` for the stem, `[kernel height, kernel width, channels]`
+    /// for depthwise convolutions and `[inputs, outputs]` for `expand` and `project`.
+    ///
+    /// # Errors
+    /// A settings error: the bytes are no safetensors file, or a weight is missing, left over, of another shape or element
+    /// type, or not finite.
+    pub fn from_safetensors(file: &[u8], device: &Device) -> Result<Self> {
+        let mut tensors = weights::read(file)?;
+        let mut blocks = Vec::with_capacity(BLOCKS.len());
+        for (number, block) in BLOCKS.iter().enumerate() {
+            blocks.push(inverted_residual(&mut tensors, number, *block, device)?);
+        }
+        match tensors.keys().next() {
+            Some(extra) => {
+                Err(Error::settings(format!("backbone: the network has no weight called {extra}")))
+            }
+            None => {
+                Ok(Self { blocks, device: device.clone(), hash: blake3::hash(file).to_hex().to_string() })
+            }
+        }
+    }
+
+    /// Hash of the file of weights (BLAKE3, hexadecimal), for the provenance of what was fitted to the features.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The outputs of the [feature blocks](Self::FEATURE_BLOCKS).
+    ///
+    /// # Shapes
+    /// `images [batch, height, width, channels]`, pixels from 0 to 1, of 1 or 3 channels: a single channel is used as red,
+    /// green and blue alike. For each block `[batch, height / stride, width / stride, block channels]`, sizes rounded up.
+    ///
+    /// # Errors
+    /// A settings error: images of another number of channels, or smaller than [`LEAST_SIDE_PX`](Self::LEAST_SIDE_PX).
+    pub fn features(&self, images: Tensor<4>) -> Result<[Tensor<4>; 3]> {
+        let [_, height, width, channels] = images.dims();
+        check(Shape { height, width, channels })?;
+        let normalized = (images - MEAN) / DEVIATION;
+        let mut features = if channels == 1 { normalized.repeat_dim(3, 3) } else { normalized };
+        let mut kept = Vec::with_capacity(Self::FEATURE_BLOCKS.len());
+        for (number, block) in self.blocks.iter().enumerate() {
+            features = block.forward(features);
+            if Self::FEATURE_BLOCKS.contains(&number) {
+                kept.push(features.clone());
+            }
+        }
+        kept.try_into().map_err(|_| Error::settings("backbone: expected a block of every feature"))
+    }
+
+    /// As [`features`](Self::features), for images `[height, width, channels]` of one shape.
+    ///
+    /// # Errors
+    /// As `features`; an image that does not fit the shape.
+    pub fn features_of(&self, images: &[&[f32]], shape: Shape) -> Result<[Tensor<4>; 3]> {
+        images.iter().try_for_each(|image| shape.check(image))?;
+        let data =
+            TensorData::new(images.concat(), [images.len(), shape.height, shape.width, shape.channels]);
+        self.features(Tensor::from_data(data, &self.device))
+    }
+}
+
+fn check(shape: Shape) -> Result<()> {
+    let least = Backbone::LEAST_SIDE_PX;
+    if shape.shorter_side() < least || ![1, 3].contains(&shape.channels) {
+        return Err(Error::settings(format!(
+            "backbone: expected images of at least {least} x {least} pixels and 1 or 3 channels, found {shape}"
+        )));
+    }
+    Ok(())
+}
+
+/// A block of the network; the first takes the stem as its expansion.
+fn inverted_residual(
+    tensors: &mut Tensors,
+    number: usize,
+    block: Block,
+    device: &Device,
+) -> Result<InvertedResidual> {
+    let Block { inputs, expanded, kernel, stride, outputs } = block;
+    let layer = |name: &str| format!("blocks.{number}.{name}");
+    let expansion = if number == 0 {
+        convolution(tensors, "stem", &[STEM.kernel, STEM.kernel, inputs, expanded], STEM.stride, device)?
+    } else {
+        convolution(tensors, &layer("expand"), &[inputs, expanded], 1, device)?
+    };
+    let depthwise = convolution(tensors, &layer("depthwise"), &[kernel, kernel, expanded], stride, device)?;
+    let projection = convolution(tensors, &layer("project"), &[expanded, outputs], 1, device)?;
+    Ok(InvertedResidual::new(expansion, depthwise, projection, number > 0 && block.keeps_shape()))
+}
+
+/// Takes weight and bias of a layer. Axes that the file's layout leaves out have length 1.
+fn convolution(
+    tensors: &mut Tensors,
+    name: &str,
+    shape: &[usize],
+    stride: usize,
+    device: &Device,
+) -> Result<Convolution> {
+    let full = match *shape {
+        [inputs, outputs] => [1, 1, inputs, outputs],
+        [height, width, channels] => [height, width, 1, channels],
+        _ => [shape[0], shape[1], shape[2], shape[3]],
+    };
+    let weight = weights::take(tensors, &format!("{name}.weight"), shape)?;
+    let bias = weights::take(tensors, &format!("{name}.bias"), &full[3..])?;
+    Ok(Convolution {
+        weight: Tensor::from_data(TensorData::new(weight, full), device),
+        bias: Tensor::from_data(TensorData::new(bias, [full[3]]), device),
+        stride,
+    })
+}
