@@ -1,7 +1,9 @@
 //! Measurements. Of quality: `choose` compares recipes on synthetic anomalies, `folds` compares them on real ones and
-//! `look` writes down what `aberra bench` measured on those, `promise` measures the realised false-alarm rate. Of speed: `speed` compares with peers, `step` is Aberra's own part of that.
-//! `serve` measures the server and attacks it. Run them from the repository's root, in release.
+//! `look` writes down what `aberra bench` measured on those, `promise` measures the realised false-alarm rate. Of speed:
+//! `speed` compares with peers, `step` is Aberra's own part of that, `backbone` times the frozen features beside ONNX
+//! Runtime. `serve` measures the server and attacks it. Run them from the repository's root, in release.
 
+mod backbone;
 mod choose;
 mod disturb;
 mod folds;
@@ -18,6 +20,8 @@ use clap::Parser;
 /// Measure the quality and the speed of detectors.
 #[derive(Parser)]
 enum Measurement {
+    /// Time the frozen backbone beside ONNX Runtime.
+    Backbone(backbone::Arguments),
     /// Compare recipes on synthetic anomalies in held-out normals; sees no real anomaly.
     Choose(choose::Arguments),
     /// Measure on grouped folds against real anomalies; every run is written to bench/looks.jsonl.
@@ -37,6 +41,7 @@ enum Measurement {
 
 fn main() -> grouped::Result<()> {
     match Measurement::parse() {
+        Measurement::Backbone(arguments) => backbone::run(&arguments),
         Measurement::Choose(arguments) => choose::run(&arguments),
         Measurement::Folds(arguments) => folds::run(&arguments),
         Measurement::Look(arguments) => look::run(&arguments),
