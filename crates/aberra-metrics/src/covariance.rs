@@ -123,6 +123,21 @@ pub struct Mahalanobis {
 }
 
 impl Mahalanobis {
+    /// From the middle of a cloud and the factor of its covariance.
+    pub fn new(mean: Vec<f64>, factor: Cholesky) -> Self {
+        Self { mean, factor }
+    }
+
+    /// The middle of the cloud.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// The factor of its covariance.
+    pub fn factor(&self) -> &Cholesky {
+        &self.factor
+    }
+
     /// The distance of `point`: sqrt((x - mean)' covariance^-1 (x - mean)). `None` if the number of dimensions is
     /// another or a number is not finite.
     pub fn distance(&self, point: &[f32]) -> Option<f64> {
@@ -163,6 +178,19 @@ impl Cholesky {
             }
         }
         rows.iter().all(|value| value.is_finite()).then_some(Self { rows, size })
+    }
+
+    /// From its [rows](Self::rows). `None` if their length does not fit, or a number is not finite or on the diagonal not
+    /// positive.
+    pub fn from_rows(rows: Vec<f64>, size: usize) -> Option<Self> {
+        let fits = rows.len() == size * (size + 1) / 2 && rows.iter().all(|value| value.is_finite());
+        let factor = Self { rows, size };
+        (fits && (0..size).all(|index| factor.row(index)[index] > 0.0)).then_some(factor)
+    }
+
+    /// The rows of the triangle one after the other: row i has i + 1 numbers.
+    pub fn rows(&self) -> &[f64] {
+        &self.rows
     }
 
     /// y with L y = `right`.

@@ -32,6 +32,8 @@ pub enum Stream {
     Codebook = 11,
     /// Noise that a denoising autoencoder is to remove; index = step.
     Corruption = 12,
+    /// Patches for a bank; index = training image.
+    Patches = 13,
 }
 
 /// The generator of `stream` at `index` under `seed`.

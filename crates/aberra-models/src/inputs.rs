@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use aberra_metrics::Result;
 use rayon::prelude::*;
 
+use crate::resample::area_mean;
 use crate::shape::Shape;
 
 /// Reads the network input of an image by its number.
@@ -53,6 +54,16 @@ impl<'a> Inputs<'a> {
     /// An input that does not fit the shape.
     pub fn of_pixels(shape: Shape, pixels: &'a [Vec<f32>]) -> Result<Self> {
         Self::new(pixels.len(), shape, usize::MAX, |index| Ok(pixels[index].clone()))
+    }
+
+    /// The same inputs at another size, each value the mean over the area that it covers; as many are kept as here.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn at(&self, shape: Shape) -> Result<Inputs<'_>> {
+        Inputs::new(self.len(), shape, self.kept_bytes(), move |index| {
+            Ok(area_mean(&self.get(index)?, self.shape, shape))
+        })
     }
 
     /// Number of images.

@@ -10,18 +10,23 @@
 mod backbone;
 pub mod families;
 mod family;
+mod features;
 mod inputs;
 pub mod measure;
 mod member;
 pub mod network;
+mod resample;
+mod scaled;
 mod shape;
 mod tensors;
 pub mod train;
 
 pub use backbone::Backbone;
 pub use family::{Family, Fitted, Preset, Settings, find, parse, preset, schema_of, to_settings};
+pub use features::FeatureCache;
 pub use inputs::Inputs;
 pub use member::{Decoder, Member, Prior, SharedMember};
+pub use scaled::scaled;
 pub use shape::Shape;
 pub use tensors::{Tensors, Weight, prefixed, take_prefixed};
-pub use train::{FitContext, Judge};
+pub use train::{DrawAnomaly, FitContext, Judge};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aberra_metrics::Result;
 use rand::Rng;
 
+use crate::features::FeatureCache;
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::tensors::Tensors;
@@ -24,6 +25,16 @@ pub trait Member: Debug + Send + Sync {
     /// # Errors
     /// An input that does not fit, or values that are not finite.
     fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>>;
+
+    /// As [`infer`](Self::infer), for a member among others that have the same inputs: what it computes from frozen features it
+    /// takes from `cache`, which is of this batch of inputs alone.
+    ///
+    /// # Errors
+    /// As [`infer`](Self::infer).
+    fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
+        let _ = cache;
+        self.infer(inputs, want)
+    }
 
     /// The optional parts of an [`Inference`] that it can compute on request.
     fn gives(&self) -> Want {

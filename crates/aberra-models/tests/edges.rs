@@ -55,11 +55,12 @@ fn fit(
         seed: 3,
         device: Device::flex(),
         instructions,
-        train: &train.clone().check().unwrap(),
+        train: train.clone().check().unwrap(),
         observe: &mut observe,
         checkpoints: None,
         resume: false,
         judge: None,
+        draw_anomaly: None,
     };
     let member = family.fit(&settings, &mut context, &inputs, &inputs).unwrap().member;
     (records, member)

@@ -31,11 +31,12 @@ fn fitted(family: &dyn Family) -> (Settings, SharedMember) {
         seed: 1,
         device: Device::flex(),
         instructions,
-        train: &TrainSettings { epochs: 1, ..TrainSettings::default() }.check().unwrap(),
+        train: TrainSettings { epochs: 1, ..TrainSettings::default() }.check().unwrap(),
         observe: &mut observe,
         checkpoints: None,
         resume: false,
         judge: None,
+        draw_anomaly: None,
     };
     let member = family.fit(&settings, &mut context, &inputs, &inputs).unwrap().member;
     (settings, member)

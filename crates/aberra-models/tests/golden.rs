@@ -144,11 +144,12 @@ impl Case {
             seed: SEED,
             device: Device::flex(),
             instructions: InstructionSet::widest(),
-            train: &self.train.clone().check().unwrap(),
+            train: self.train.clone().check().unwrap(),
             observe: &mut observe,
             checkpoints: Some(&mut kept),
             resume: true,
             judge: None,
+            draw_anomaly: None,
         };
         let fitted = self.family.fit(&self.settings, &mut context, &train, &held_out).unwrap();
         assert_eq!(fitted.epoch, self.train.epochs);

@@ -75,7 +75,15 @@ impl TrainConfig {
         self.preprocessing.validate().map_err(of_image)?;
         let members = self.model.parse(catalog.families())?;
         for member in &members {
-            member.family.resolve(&member.settings, self.input_shape(), None)?;
+            let shape = member.shape(self.input_shape());
+            if shape.area() > self.input_shape().area() {
+                return Err(Error::settings(format!(
+                    "model.size_px: expected at most preprocessing.size_px, {}, found {}",
+                    self.preprocessing.size_px,
+                    shape.height.max(shape.width)
+                )));
+            }
+            member.family.resolve(&member.settings, shape, None)?;
         }
         let training = self.train.clone().check()?;
         let PromiseSettings { false_alarm_rate, confidence } = self.promise;
@@ -109,9 +117,10 @@ impl CheckedConfig {
     /// # Errors
     /// Instructions that a family does not know.
     pub fn resolved(&self, instructions: InstructionSet) -> Result<Self> {
-        let shape = self.input_shape();
+        let outer = self.input_shape();
         let resolve = |member: &MemberSettings| {
-            let settings = member.family.resolve(&member.settings, shape, Some(instructions))?;
+            let settings =
+                member.family.resolve(&member.settings, member.shape(outer), Some(instructions))?;
             Ok(MemberSettings { settings, ..member.clone() })
         };
         Ok(self.with_members(self.members.iter().map(resolve).collect::<Result<_>>()?))

@@ -6,8 +6,8 @@ use aberra_image::{Color, Limits, Preprocessing};
 use aberra_metrics::calibrate::{Calibration, Criterion, pixel_threshold};
 use aberra_metrics::weights::group_weights;
 use aberra_models::measure::Want;
-use aberra_models::train::{Checkpoints, Observe, Progress};
-use aberra_models::{FitContext, Fitted, Inputs, Shape, SharedMember, Tensors};
+use aberra_models::train::{Checkpoints, Observe, Progress, SelectionCriterion};
+use aberra_models::{FitContext, Fitted, Inputs, Judge, Shape, SharedMember, Tensors, scaled};
 use serde::{Deserialize, Serialize};
 
 use crate::checked_config::CheckedConfig;
@@ -17,11 +17,11 @@ use crate::dataset::{Dataset, Grouping, Inspection, Sketch, Split, similarity_th
 use crate::decode_error::of_image;
 use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
 use crate::job::{Event, Job};
-use crate::judge::SyntheticJudge;
+use crate::judge::{SyntheticJudge, draw_training_anomaly, measured_anomalies};
 use crate::member_settings::MemberSettings;
 use crate::members::{Measured, Members, NamedMember};
 use crate::run::{CheckpointFile, History, RunFolder, Snapshots};
-use crate::score::{FittedScorer, Normals, ScorerInput};
+use crate::score::{Evidence, FittedScorer, Normals, ScorerInput};
 use crate::store::{self, FileKind};
 use crate::thumbnail::shrink;
 use crate::{Error, Result};
@@ -96,7 +96,19 @@ impl Detector {
         let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
         let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
         let fit_weights = weights_of(split, &split.fit);
-        let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights)?;
+        let anomalies = measured_anomalies(&members, &held_out, config.seed)?;
+        if let Ok(path) = std::env::var("ABERRA_DUMP") {
+            let dump = serde_json::json!({
+                "names": members.descriptors().iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
+                "fit": held_out_measured.iter().map(|one| one.evidence.clone()).collect::<Vec<_>>(),
+                "weights": fit_weights,
+                "train": measured.iter().map(|one| one.evidence.clone()).collect::<Vec<_>>(),
+                "calibration": calibration_measured.iter().map(|one| one.evidence.clone()).collect::<Vec<_>>(),
+                "anomalies": anomalies,
+            });
+            let _ = std::fs::write(path, dump.to_string());
+        }
+        let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights, &anomalies)?;
         let scorer = scorers
             .iter()
             .find(|scorer| scorer.name() == config.scorer)
@@ -193,18 +205,22 @@ fn fit_member(
     let named = several.then_some(settings.name.as_str());
     let (folder, resume) = (job.folder, job.resume);
     let seed = settings.seed.unwrap_or(config.seed);
+    let (outer, own) = (train.shape(), settings.shape(train.shape()));
+    let reduced = if own == outer { None } else { Some((train.at(own)?, held_out.at(own)?)) };
+    let (train, held_out) = reduced.as_ref().map_or((train, held_out), |(train, held_out)| (train, held_out));
     let identity = identity(settings, config, seed, train, held_out);
     let finished = folder
         .filter(|_| several)
         .map(|folder| FinishedMember { path: folder.member(&settings.name), identity: identity.clone() });
     if let (Some(finished), true) = (&finished, resume)
-        && let Some(fitted) = finished
-            .read(|tensors| family.load(&settings.settings, train.shape(), tensors, &compute::cpu()))?
+        && let Some(fitted) = finished.read(|tensors| settings.load(outer, tensors, &compute::cpu()))?
     {
         return Ok(fitted);
     }
-    let judge = SyntheticJudge::new(held_out, config.own_scorer(), seed)?;
-    let judge = |member: SharedMember| judge.shift(&settings.name, family.name(), member);
+    let judged = config.train.criterion == SelectionCriterion::Synthetic;
+    let judge = judged.then(|| SyntheticJudge::new(held_out, config.own_scorer(), seed)).transpose()?;
+    let judge =
+        judge.map(|judge| move |member: SharedMember| judge.shift(&settings.name, family.name(), member));
     let mut checkpoints = folder.map(|folder| CheckpointFile { path: folder.checkpoint(named), identity });
     let mut keeper = folder.map(|folder| Keeper::new(folder, named, config, held_out));
     let mut epoch_started: Option<Instant> = None;
@@ -244,13 +260,15 @@ fn fit_member(
         seed,
         device: compute::cpu(),
         instructions: compute::instructions()?,
-        train: config.training(),
+        train: config.training().clone(),
         observe,
         checkpoints: checkpoints.as_mut().map(|file| file as &mut dyn Checkpoints),
         resume,
-        judge: Some(&judge),
+        judge: judge.as_ref().map(|judge| judge as &Judge<'_>),
+        draw_anomaly: Some(draw_training_anomaly),
     };
     let fitted = family.fit(&settings.settings, &mut context, train, held_out)?;
+    let fitted = Fitted { member: scaled(fitted.member, own, outer), ..fitted };
     if let Some(finished) = finished {
         finished.write(&fitted)?;
     }
@@ -367,14 +385,19 @@ fn fit_scorers(
     members: &Members,
     normals: &[Measured],
     weights: &[f64],
+    anomalies: &[Evidence],
 ) -> Result<Vec<FittedScorer>> {
     let evidence: Vec<_> = normals.iter().map(|one| one.evidence.clone()).collect();
     let maps: Vec<Vec<f32>> = match config.scorers().iter().any(|scorer| scorer.needs_map()) {
         true => normals.iter().map(|one| one.map.clone().unwrap_or_default()).collect(),
         false => Vec::new(),
     };
-    let normals =
-        Normals { maps: &maps, weights: Some(weights), ..Normals::new(members.descriptors(), &evidence) };
+    let normals = Normals {
+        maps: &maps,
+        weights: Some(weights),
+        anomalies,
+        ..Normals::new(members.descriptors(), &evidence)
+    };
     let mut fitted = Vec::new();
     for &scorer in config.scorers() {
         match FittedScorer::fit(scorer, &normals) {

@@ -63,6 +63,58 @@ impl SyntheticJudge {
     }
 }
 
+/// The evidence on each of `normals` with [`ANOMALIES_PER_NORMAL`] synthetic anomalies, one a copy, kind by kind in turn.
+///
+/// # Errors
+/// Images that cannot be read or measured.
+pub(crate) fn measured_anomalies(
+    members: &Members,
+    normals: &Inputs<'_>,
+    seed: u64,
+) -> Result<Vec<Evidence>> {
+    /// Normals held in memory at once, with their copies.
+    const CHUNK: usize = 16;
+    let mut evidence = Vec::new();
+    let mut first = 0;
+    normals.chunks(CHUNK, |inputs| {
+        let draws: Vec<(usize, usize)> =
+            (0..inputs.len()).flat_map(|at| (0..ANOMALIES_PER_NORMAL).map(move |copy| (at, copy))).collect();
+        let shape = normals.shape();
+        let drawn: Vec<Vec<f32>> = draws
+            .par_iter()
+            .map(|&(at, copy)| {
+                let mut pixels = inputs[at].to_vec();
+                let index = (first + at) * ANOMALIES_PER_NORMAL + copy;
+                let kind = SyntheticKind::ALL[index % SyntheticKind::ALL.len()];
+                draw_anomaly(&mut pixels, shape.width, shape.channels, seed, index as u64, kind);
+                pixels
+            })
+            .collect();
+        first += inputs.len();
+        let slices: Vec<&[f32]> = drawn.iter().map(Vec::as_slice).collect();
+        for measured in members.measure(&slices, Want::MEASUREMENTS) {
+            evidence.push(measured?.evidence);
+        }
+        Ok(())
+    })?;
+    Ok(evidence)
+}
+
+/// The kinds of synthetic anomalies that families train on: half of all, so that the others show what training did not see.
+const TRAINING_KINDS: &[SyntheticKind] = &[
+    SyntheticKind::BrightBlob,
+    SyntheticKind::DarkBlob,
+    SyntheticKind::Texture,
+    SyntheticKind::PatchSwap,
+    SyntheticKind::Scratch,
+];
+
+/// Draws an anomaly for families that train on them, the kinds in turn.
+pub(crate) fn draw_training_anomaly(pixels: &mut [f32], shape: Shape, seed: u64, index: u64) -> Vec<bool> {
+    let kind = TRAINING_KINDS[(index / 2) as usize % TRAINING_KINDS.len()];
+    draw_anomaly(pixels, shape.width, shape.channels, seed, index, kind)
+}
+
 /// Each normal with [`ANOMALIES_PER_NORMAL`] different anomalies drawn in, one a copy.
 fn synthetic_anomalies(normals: &[Vec<f32>], shape: Shape, seed: u64) -> Vec<Vec<f32>> {
     let draws: Vec<usize> = (0..normals.len() * ANOMALIES_PER_NORMAL).collect();

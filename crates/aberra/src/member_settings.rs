@@ -3,7 +3,8 @@
 use std::fmt;
 
 use aberra_models::families::{DEFAULT_FAMILY, FAMILIES};
-use aberra_models::{Family, Settings, find, preset};
+use aberra_models::{Family, Settings, Shape, SharedMember, Tensors, find, preset, scaled};
+use burn::tensor::Device;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub struct MemberSettings {
     pub family: &'static dyn Family,
     /// Its seed, where it is not the detector's own.
     pub seed: Option<u64>,
+    /// The longer side of its inputs in pixels, where it is not that of the detector's network input.
+    pub size_px: Option<usize>,
     /// The family's settings, whole.
     pub settings: Settings,
 }
@@ -98,6 +101,14 @@ impl MemberSettings {
                 Error::settings(format!("model.seed: expected a whole number of 0 or above, found {seed}"))
             })
         });
+        let size_px = table.remove("size_px").map(|size| {
+            let side = size.as_u64().and_then(|side| usize::try_from(side).ok());
+            side.filter(|side| (16..=1024).contains(side)).ok_or_else(|| {
+                Error::settings(format!(
+                    "model.size_px: expected a whole number from 16 to 1024, found {size}"
+                ))
+            })
+        });
         let mut settings = preset(family, chosen.as_deref().unwrap_or(family.default_preset()))?;
         settings.extend(table);
         let free = |number: usize| match number {
@@ -108,7 +119,7 @@ impl MemberSettings {
             Some(name) => check_name(name)?,
             None => (1..).map(free).find(|name| !before.contains(name)).unwrap_or_default(),
         };
-        Ok(Self { name, family, seed: seed.transpose()?, settings })
+        Ok(Self { name, family, seed: seed.transpose()?, size_px: size_px.transpose()?, settings })
     }
 
     fn to_table(&self) -> Settings {
@@ -120,8 +131,28 @@ impl MemberSettings {
         if let Some(seed) = self.seed {
             table.insert("seed".to_owned(), seed.into());
         }
+        if let Some(size_px) = self.size_px {
+            table.insert("size_px".to_owned(), size_px.into());
+        }
         table.extend(self.settings.clone());
         table
+    }
+
+    /// The shape of its inputs in a detector whose network input has the shape `outer`.
+    pub fn shape(&self, outer: Shape) -> Shape {
+        let Some(size_px) = self.size_px else { return outer };
+        let longer = outer.height.max(outer.width);
+        let side = |outer: usize| ((outer * size_px + longer / 2) / longer).max(1);
+        Shape { height: side(outer.height), width: side(outer.width), ..outer }
+    }
+
+    /// The member that its tensors make.
+    ///
+    /// # Errors
+    /// As [`Family::load`].
+    pub(crate) fn load(&self, outer: Shape, tensors: Tensors, device: &Device) -> Result<SharedMember> {
+        let own = self.shape(outer);
+        Ok(scaled(self.family.load(&self.settings, own, tensors, device)?, own, outer))
     }
 }
 
@@ -188,6 +219,13 @@ impl JsonSchema for Models {
                     "seed",
                     serde_json::json!({
                         "type": "integer", "minimum": 0, "description": "Its seed, where it is not the detector's own."
+                    }),
+                ),
+                (
+                    "size_px",
+                    serde_json::json!({
+                        "type": "integer", "minimum": 16, "maximum": 1024,
+                        "description": "The longer side of its inputs, where it is not that of the detector's network input."
                     }),
                 ),
             ];

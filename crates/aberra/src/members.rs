@@ -3,7 +3,7 @@
 
 use aberra_metrics::{Error, Result};
 use aberra_models::measure::{Descriptor, Inference, Want, context};
-use aberra_models::{Inputs, Shape, SharedMember};
+use aberra_models::{FeatureCache, Inputs, Shape, SharedMember};
 use rayon::prelude::*;
 
 use crate::score::Evidence;
@@ -82,8 +82,9 @@ impl Members {
         }
         let mut sums = vec![0.0; self.members.len()];
         normals.chunks(CHUNK, |inputs| {
+            let cache = FeatureCache::default();
             for (sum, named) in sums.iter_mut().zip(&self.members) {
-                for inference in named.member.infer(inputs, Want::MAP)? {
+                for inference in named.member.infer_with(inputs, &cache, Want::MAP)? {
                     let map = inference.map.unwrap_or_default();
                     *sum += f64::from(map.iter().copied().fold(0.0, f32::max));
                 }
@@ -98,8 +99,9 @@ impl Members {
     /// Measures network inputs, one result each, in order: an image that cannot be measured does not stop the others.
     pub(crate) fn measure(&self, inputs: &[&[f32]], want: Want) -> Vec<Result<Measured>> {
         let mut inferred: Vec<std::vec::IntoIter<Inference>> = Vec::with_capacity(self.members.len());
+        let cache = FeatureCache::default();
         for named in &self.members {
-            match named.member.infer(inputs, want) {
+            match named.member.infer_with(inputs, &cache, want) {
                 Ok(inferences) => inferred.push(inferences.into_iter()),
                 Err(error) if inputs.len() == 1 => return vec![Err(error)],
                 // One bad image fails the batch: measured one by one, the others succeed.

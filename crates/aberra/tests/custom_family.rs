@@ -175,11 +175,12 @@ fn fit(family: &dyn Family, settings: &Settings, shape: Shape, pixels: &[Vec<f32
         seed: 1,
         device: compute::cpu(),
         instructions,
-        train: &train,
+        train: train.clone(),
         observe: &mut observe,
         checkpoints: None,
         resume: false,
         judge: Some(&|member| Ok(Some(member.parameter_count() as f64))),
+        draw_anomaly: None,
     };
     let settings = family.resolve(settings, shape, Some(instructions))?;
     family.fit(&settings, &mut context, &inputs, &inputs)

@@ -111,11 +111,12 @@ fn names() -> BTreeSet<String> {
             seed: 1,
             device: compute::cpu(),
             instructions,
-            train: &train,
+            train: train.clone(),
             observe: &mut observe,
             checkpoints: None,
             resume: false,
             judge: None,
+            draw_anomaly: None,
         };
         let fitted = family.fit(&settings, &mut context, &inputs, &inputs).unwrap();
         names.extend(fitted.member.descriptors().iter().map(|one| one.name.clone().into_owned()));

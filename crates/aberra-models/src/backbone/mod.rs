@@ -7,6 +7,8 @@
 mod architecture;
 mod weights;
 
+use std::sync::{Arc, OnceLock};
+
 use aberra_kernels::{Convolution, InvertedResidual};
 use aberra_metrics::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -66,6 +68,22 @@ impl Backbone {
         Self::from_safetensors(EMBEDDED, device)
     }
 
+    /// The one with the weights in this crate, shared by all who ask for it on the CPU.
+    ///
+    /// # Errors
+    /// As [`embedded`](Self::embedded).
+    pub(crate) fn shared(device: &Device) -> Result<Arc<Self>> {
+        static EMBEDDED: OnceLock<Arc<Backbone>> = OnceLock::new();
+        if *device != Device::flex() {
+            return Self::embedded(device).map(Arc::new);
+        }
+        if let Some(backbone) = EMBEDDED.get() {
+            return Ok(backbone.clone());
+        }
+        let backbone = Arc::new(Self::embedded(device)?);
+        Ok(EMBEDDED.get_or_init(|| backbone).clone())
+    }
+
     /// With the weights in the bytes of a safetensors file: those of the same architecture, of element type F16, BF16 or
     /// F32, under the names that the weights in this crate have (`stem.weight`, `blocks.3.expand.bias`, ...).
     ///
@@ -94,6 +112,19 @@ impl Backbone {
     /// Hash of the file of weights (BLAKE3, hexadecimal), for the provenance of what was fitted to the features.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The device that its weights are on.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Rejects images that it does not take.
+    ///
+    /// # Errors
+    /// As [`features`](Self::features).
+    pub(crate) fn check_shape(shape: Shape) -> Result<()> {
+        check(shape)
     }
 
     /// The outputs of the [feature blocks](Self::FEATURE_BLOCKS).

@@ -2,6 +2,8 @@
 
 mod autoencoder;
 mod codebook;
+mod discriminator;
+mod features;
 mod likelihood;
 mod losses;
 mod reproduce;
@@ -12,6 +14,8 @@ use self::reproduce::ReproducingFamily;
 use crate::family::Family;
 
 pub use self::autoencoder::AutoencoderSettings;
+pub use self::discriminator::DiscriminatorSettings;
+pub use self::features::FeatureSettings;
 pub use self::likelihood::Likelihood;
 pub use self::losses::LossWeights;
 pub use self::vae::{VaeSettings, VariationalAutoencoder};
@@ -25,4 +29,6 @@ pub const FAMILIES: &[&dyn Family] = &[
     &ReproducingFamily::<vae::VariationalAutoencoder>::new(),
     &ReproducingFamily::<autoencoder::Model>::new(),
     &ReproducingFamily::<vqvae::Model>::new(),
+    &features::FeatureStatistics,
+    &discriminator::Discriminator,
 ];

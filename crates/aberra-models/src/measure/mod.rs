@@ -5,6 +5,7 @@
 pub mod context;
 mod descriptor;
 mod inference;
+pub(crate) mod pooling;
 pub mod reconstruction;
 pub mod reference;
 

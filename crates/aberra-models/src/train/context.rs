@@ -8,10 +8,15 @@ use super::checkpoint::{Checkpoint, Checkpoints};
 use super::record::Observe;
 use super::settings::CheckedTrainSettings;
 use crate::member::SharedMember;
+use crate::shape::Shape;
 
 /// Measures a member that is being fitted: a number that is larger the better it is, or `None` if it cannot be
 /// computed.
 pub type Judge<'a> = dyn Fn(SharedMember) -> Result<Option<f64>> + 'a;
+
+/// Draws a synthetic anomaly into an image, `[height, width, channels]` of this shape, and returns its mask,
+/// `[height, width]`. Everything drawn follows from seed and index.
+pub type DrawAnomaly = fn(pixels: &mut [f32], shape: Shape, seed: u64, index: u64) -> Vec<bool>;
 
 /// The context in which a family is fitted: everything besides data and its own settings.
 pub struct FitContext<'a> {
@@ -22,7 +27,7 @@ pub struct FitContext<'a> {
     /// The instruction set of the kernels, for the record.
     pub instructions: InstructionSet,
     /// Settings of training that gradient families share.
-    pub train: &'a CheckedTrainSettings,
+    pub train: CheckedTrainSettings,
     /// Receives progress, and can stop the run.
     pub observe: &'a mut Observe<'a>,
     /// Stores checkpoints; `None` stores none.
@@ -31,6 +36,8 @@ pub struct FitContext<'a> {
     pub resume: bool,
     /// Measures the member at intervals, for the record and for the choice of the best weights.
     pub judge: Option<&'a Judge<'a>>,
+    /// Draws the synthetic anomalies that some families train on.
+    pub draw_anomaly: Option<DrawAnomaly>,
 }
 
 impl FitContext<'_> {

@@ -24,7 +24,7 @@ use crate::member::SharedMember;
 use crate::tensors::{Tensors, count_parameters, load_weights, weights};
 
 pub use self::checkpoint::{Checkpoint, Checkpoints};
-pub use self::context::{FitContext, Judge};
+pub use self::context::{DrawAnomaly, FitContext, Judge};
 pub use self::record::{EpochRecord, LossRecord, Observe, Plan, Preview, Progress};
 pub(crate) use self::schedule::warmed_up;
 pub use self::settings::{Augmentation, CheckedTrainSettings, Schedule, SelectionCriterion, TrainSettings};
@@ -56,7 +56,7 @@ pub fn train<M: Trainable>(
     held_out: &Inputs<'_>,
     finish: &dyn Fn(M) -> Result<SharedMember>,
 ) -> Result<Trained<M>> {
-    let settings = context.train;
+    let settings = &context.train.clone();
     let device = context.device.clone().autodiff();
     let shape = inputs.shape();
     let mut optimizer = Optimizer::default();
@@ -239,7 +239,7 @@ fn plan<M: Trainable>(
     position: &Position,
     steps_done: usize,
 ) -> Plan {
-    let settings = context.train;
+    let settings = &context.train;
     let parameters = count_parameters(model);
     // Weights, gradients, two moments, best weights; each stage's activations forward and backward.
     let floats = 5 * parameters + settings.batch_size * model.activations_per_image();

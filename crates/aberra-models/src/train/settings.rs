@@ -160,6 +160,16 @@ impl TrainSettings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedTrainSettings(TrainSettings);
 
+impl CheckedTrainSettings {
+    /// The same with another number of epochs.
+    ///
+    /// # Errors
+    /// It is out of its range.
+    pub fn with_epochs(&self, epochs: usize) -> Result<Self> {
+        TrainSettings { epochs, ..self.0.clone() }.check()
+    }
+}
+
 impl Deref for CheckedTrainSettings {
     type Target = TrainSettings;
 

@@ -100,7 +100,7 @@ impl Detector {
         let mut embeddings = Vec::new();
         for settings in document.config.members() {
             let own = take_prefixed(&mut tensors, &member_prefix(&settings.name));
-            let member = settings.family.load(&settings.settings, shape, own, device)?;
+            let member = settings.load(shape, own, device)?;
             let held_out = tensors.remove(&embeddings_name(&settings.name));
             embeddings.push(joined_embeddings(&document, member.reference(), held_out)?);
             members.push(NamedMember {

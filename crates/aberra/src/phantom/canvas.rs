@@ -75,8 +75,15 @@ impl<'a> Canvas<'a> {
         let waves: [[f32; 2]; 4] =
             std::array::from_fn(|k| [0, 1].map(|_| between(random, -0.16, 0.16) / (k as f32 + 1.0).sqrt()));
         let (sine, cosine) = tilt.sin_cos();
+        // Beyond it the weight is 0 in every direction.
+        let edge = if softness >= 1.5 { 1.15 } else { 1.0 + 0.5 * softness };
+        let widest = 1.0 + waves.iter().flatten().map(|wave| wave.abs()).sum::<f32>();
+        let beyond = radius * edge * widest.max(0.4) * stretch.max(1.0 / stretch) + 1.0;
         let weight = self.weights(|x, y| {
             let (x, y) = (x - middle[0], y - middle[1]);
+            if x.abs() > beyond || y.abs() > beyond {
+                return 0.0;
+            }
             let (x, y) = ((x * cosine + y * sine) * stretch, (y * cosine - x * sine) / stretch);
             let angle = y.atan2(x);
             let wave: f32 = waves

@@ -15,8 +15,8 @@ const DARK_BORDER_SHARE: f32 = 0.5;
 /// 1 where there is an object, 0 in a dark background; 1 everywhere when the image has none.
 pub(super) fn foreground(grey: &[f32], size: usize) -> Vec<f32> {
     let quantile = |values: &mut [f32], percent: usize| {
-        values.sort_unstable_by(f32::total_cmp);
-        values[(values.len() - 1) * percent / 100]
+        let at = (values.len() - 1) * percent / 100;
+        *values.select_nth_unstable_by(at, f32::total_cmp).1
     };
     // A band, not only the outermost line: pictures may have a thin frame.
     let band = (size / 16).max(2);

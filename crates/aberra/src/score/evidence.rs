@@ -32,6 +32,9 @@ pub struct Normals<'a> {
     pub maps: &'a [Vec<f32>],
     /// The weight of each image, where they differ: images of one group share a weight of 1.
     pub weights: Option<&'a [f64]>,
+    /// The measurements of the same images with synthetic anomalies drawn in, for scorers that weigh evidence by them; else
+    /// empty.
+    pub anomalies: &'a [Evidence],
 }
 
 impl Evidence {
@@ -57,7 +60,7 @@ impl<'a> ScorerInput<'a> {
 impl<'a> Normals<'a> {
     /// Normals without maps, all of one weight.
     pub fn new(descriptors: &'a [Descriptor], evidence: &'a [Evidence]) -> Self {
-        Self { descriptors, evidence, maps: &[], weights: None }
+        Self { descriptors, evidence, maps: &[], weights: None, anomalies: &[] }
     }
 
     /// Number of images.

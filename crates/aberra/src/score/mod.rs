@@ -2,6 +2,7 @@
 //!
 //! A new scorer is one file with a [`ScorerKind`] and one line in [`SCORERS`].
 
+mod discriminant;
 mod evidence;
 mod fusion;
 mod residual;
@@ -29,6 +30,7 @@ pub const SCORERS: &[&dyn Scorer] = &[
     &Kind::<residual::Residual>::SCORER,
     &Kind::<typicality::Typicality>::SCORER,
     &Kind::<fusion::Fusion>::SCORER,
+    &Kind::<discriminant::Discriminant>::SCORER,
 ];
 
 /// The scorer called `name` among `scorers`.

@@ -1,0 +1,374 @@
+//! The family `discriminator`: a small convolutional network on frozen features that learns, place by place, to tell normal
+//! images from the same with synthetic anomalies drawn in (after Li et al., *CutPaste*, 2021, and Schlüter et al., *Natural
+//! synthetic anomalies*, 2022, whose anomalies it meets in feature space).
+//!
+//! Every second image of a batch gets an anomaly; the loss is the cross-entropy of each place of the feature grid. No real
+//! anomaly is seen.
+
+use std::sync::Arc;
+
+use aberra_kernels::{ActivationFunction, InstructionSet, OperandPrecision};
+use aberra_metrics::random::{Stream, generator};
+use aberra_metrics::{Error, Result};
+use burn::module::{Module, RunningState};
+use burn::tensor::activation::softplus;
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::Backbone;
+use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
+use crate::features::{FeatureCache, Features, GRID_CHANNELS, GRID_STRIDE_PX, extract, grid_shape};
+use crate::inputs::Inputs;
+use crate::measure::pooling::{in_foreground, mean_of_largest};
+use crate::measure::{Descriptor, Inference, Want};
+use crate::member::{Member, SharedMember};
+use crate::network::Precision;
+use crate::network::layer::{Conv, Direction, Init, Window};
+use crate::resample::{area_mean, bilinear};
+use crate::shape::Shape;
+use crate::tensors::{Tensors, count_parameters, load_weights, weights};
+use crate::train::{DrawAnomaly, FitContext, Loss, Step, Term, Trainable, train};
+
+/// Mean over the hundredth of the places where it is largest.
+const PEAK_LOGIT: Descriptor =
+    Descriptor::unusual("peak_logit", "nats", "log odds of an anomaly, mean of the highest 1 % of places");
+/// Mean over the tenth of the foreground's places where it is largest.
+const TOP_LOGIT: Descriptor = Descriptor::unusual(
+    "top_logit",
+    "nats",
+    "log odds of an anomaly, mean of the highest 10 % of places in the foreground",
+);
+/// Mean over the foreground.
+const MEAN_LOGIT: Descriptor =
+    Descriptor::unusual("mean_logit", "nats", "log odds of an anomaly, mean of the foreground");
+
+const DESCRIPTORS: &[Descriptor] = &[PEAK_LOGIT, TOP_LOGIT, MEAN_LOGIT];
+
+/// How much a place with an anomaly counts against one without: there are fewer of them.
+const ANOMALY_WEIGHT: f64 = 3.0;
+
+/// Share of a place that an anomaly must cover to count.
+const COVERED: f32 = 0.15;
+
+/// Training normals from which the channels' means and deviations are taken.
+const SCALING_IMAGES: usize = 128;
+
+/// Settings of a discriminator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct DiscriminatorSettings {
+    /// Channels of the first layer, which looks at single places.
+    pub width: usize,
+    /// Channels of the layer that looks at their neighbourhoods.
+    pub context: usize,
+    /// Passes over the training images, in place of `train.epochs`: it needs fewer than a network that reproduces images.
+    pub epochs: usize,
+}
+
+impl Default for DiscriminatorSettings {
+    fn default() -> Self {
+        Self { width: 96, context: 64, epochs: 10 }
+    }
+}
+
+impl DiscriminatorSettings {
+    fn check(&self, shape: Shape) -> Result<()> {
+        for (name, found, most) in
+            [("width", self.width, 1024), ("context", self.context, 1024), ("epochs", self.epochs, 1_000_000)]
+        {
+            if !(1..=most).contains(&found) {
+                return Err(Error::settings(format!("model.{name}: expected 1 to {most}, found {found}")));
+            }
+        }
+        Backbone::check_shape(shape)
+    }
+}
+
+const PRESETS: &[Preset] =
+    &[Preset { name: "base", about: "the default: 96 and 64 channels, 10 epochs", settings: base }];
+
+fn base() -> Settings {
+    to_settings(&DiscriminatorSettings::default())
+}
+
+/// The family.
+pub(super) struct Discriminator;
+
+impl Family for Discriminator {
+    fn name(&self) -> &'static str {
+        "discriminator"
+    }
+
+    fn about(&self) -> &'static str {
+        "a network on frozen features that tells normals from synthetic anomalies, place by place"
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        PRESETS
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        schema_of::<DiscriminatorSettings>()
+    }
+
+    fn resolve(&self, settings: &Settings, shape: Shape, _: Option<InstructionSet>) -> Result<Settings> {
+        Ok(to_settings(&checked(settings, shape)?))
+    }
+
+    fn fit(
+        &self,
+        settings: &Settings,
+        context: &mut FitContext<'_>,
+        inputs: &Inputs<'_>,
+        held_out: &Inputs<'_>,
+    ) -> Result<Fitted> {
+        let settings = checked(settings, inputs.shape())?;
+        let draw = context.draw_anomaly.ok_or_else(|| {
+            Error::settings("the family discriminator expects synthetic anomalies to train on, found none")
+        })?;
+        let (backbone, device) = (Backbone::shared(&context.device)?, context.device.clone().autodiff());
+        let mut network = Network::init(&settings, inputs.shape(), context.seed, backbone, &device);
+        network.draw = Some(draw);
+        network.scaling = Scaling::of(&network.backbone, inputs, &device)?;
+        let own = context.train.with_epochs(settings.epochs)?;
+        let shared = std::mem::replace(&mut context.train, own);
+        let finish = |network| Ok(Arc::new(DiscriminatorMember { network }) as SharedMember);
+        let trained = train(network, context, inputs, held_out, &finish);
+        context.train = shared;
+        let trained = trained?;
+        let member = finish(trained.model)?;
+        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
+    }
+
+    fn load(
+        &self,
+        settings: &Settings,
+        shape: Shape,
+        tensors: Tensors,
+        device: &Device,
+    ) -> Result<SharedMember> {
+        let settings = checked(settings, shape)?;
+        let network = Network::init(&settings, shape, 0, Backbone::shared(device)?, device);
+        Ok(Arc::new(DiscriminatorMember { network: load_weights(network, tensors)? }))
+    }
+}
+
+fn checked(settings: &Settings, shape: Shape) -> Result<DiscriminatorSettings> {
+    let settings: DiscriminatorSettings = parse(settings)?;
+    settings.check(shape)?;
+    Ok(settings)
+}
+
+/// Brings each channel of the features to mean 0 and deviation 1.
+#[derive(Module, Debug)]
+struct Scaling {
+    running_mean: RunningState<Tensor<1>>,
+    running_factor: RunningState<Tensor<1>>,
+}
+
+impl Scaling {
+    fn new(mean: Vec<f32>, factor: Vec<f32>, device: &Device) -> Self {
+        let tensor = |values: Vec<f32>| {
+            let length = values.len();
+            RunningState::new(Tensor::from_data(TensorData::new(values, [length]), device))
+        };
+        Self { running_mean: tensor(mean), running_factor: tensor(factor) }
+    }
+
+    /// # Errors
+    /// Inputs that cannot be read.
+    fn of(backbone: &Backbone, inputs: &Inputs<'_>, device: &Device) -> Result<Self> {
+        let step = inputs.len().div_ceil(SCALING_IMAGES).max(1);
+        let (mut sums, mut squares, mut count) =
+            (vec![0.0_f64; GRID_CHANNELS], vec![0.0_f64; GRID_CHANNELS], 0.0);
+        for index in (0..inputs.len()).step_by(step) {
+            let input = inputs.get(index)?;
+            for features in extract(backbone, &[&input], inputs.shape())? {
+                for place in features.grid.chunks_exact(GRID_CHANNELS) {
+                    for (channel, &value) in place.iter().enumerate() {
+                        sums[channel] += f64::from(value);
+                        squares[channel] += f64::from(value).powi(2);
+                    }
+                    count += 1.0;
+                }
+            }
+        }
+        let mean: Vec<f32> = sums.iter().map(|sum| (sum / count) as f32).collect();
+        let factor = sums.iter().zip(&squares).map(|(sum, square)| {
+            let variance = (square / count - (sum / count).powi(2)).max(0.0);
+            if variance > 1e-12 { (1.0 / variance.sqrt()) as f32 } else { 0.0 }
+        });
+        Ok(Self::new(mean, factor.collect(), device))
+    }
+
+    fn apply(&self, grid: Tensor<4>) -> Tensor<4> {
+        let along = |state: &RunningState<Tensor<1>>| state.value().reshape([1, 1, 1, GRID_CHANNELS]);
+        (grid - along(&self.running_mean)) * along(&self.running_factor)
+    }
+}
+
+/// The trained layers, with the frozen ones below them.
+#[derive(Module, Debug)]
+struct Network {
+    scaling: Scaling,
+    places: Conv,
+    context: Conv,
+    logit: Conv,
+    #[module(skip)]
+    backbone: Arc<Backbone>,
+    #[module(skip)]
+    shape: Shape,
+    #[module(skip)]
+    draw: Option<DrawAnomaly>,
+}
+
+impl Network {
+    fn init(
+        settings: &DiscriminatorSettings,
+        shape: Shape,
+        seed: u64,
+        backbone: Arc<Backbone>,
+        device: &Device,
+    ) -> Self {
+        let mut random = generator(seed, Stream::Weights, 0);
+        let mut init = Init { random: &mut random, device, precision: OperandPrecision::F32 };
+        let relu = ActivationFunction::Relu;
+        let mut layer = |ends: (usize, usize), window: Window, normalized: bool, activation| {
+            Conv::init(&mut init, Direction::Down, ends, window, normalized, activation)
+        };
+        let places = layer((GRID_CHANNELS, settings.width), Window(1, 1, 0), true, relu);
+        let context = layer((settings.width, settings.context), Window(3, 1, 1), true, relu);
+        let logit = layer((settings.context, 1), Window(1, 1, 0), false, ActivationFunction::Identity);
+        let scaling = Scaling::new(vec![0.0; GRID_CHANNELS], vec![1.0; GRID_CHANNELS], device);
+        Self { scaling, places, context, logit, backbone, shape, draw: None }
+    }
+
+    /// Log odds of an anomaly at each place, `[batch, rows, columns, 1]`.
+    fn logits(&self, features: &[Features], device: &Device) -> Tensor<4> {
+        let grid = grid_shape(self.shape);
+        let values: Vec<f32> = features.iter().flat_map(|one| one.grid.iter().copied()).collect();
+        let dims = [features.len(), grid.height, grid.width, GRID_CHANNELS];
+        let input = self.scaling.apply(Tensor::from_data(TensorData::new(values, dims), device));
+        self.logit.forward(self.context.forward(self.places.forward(input)))
+    }
+
+    /// The cross-entropy of a batch, into every second image of which an anomaly is drawn.
+    fn cost(&self, input: Tensor<4>, seed: u64, first: u64) -> Loss {
+        let device = input.device();
+        let values: Vec<f32> = input.into_data().iter::<f32>().collect();
+        let grid = Shape { channels: 1, ..grid_shape(self.shape) };
+        let plane = Shape { channels: 1, ..self.shape };
+        let drawn: Vec<(Vec<f32>, Vec<f32>)> = values
+            .par_chunks_exact(self.shape.len())
+            .enumerate()
+            .map(|(at, image)| {
+                let mut image = image.to_vec();
+                let target = match self.draw {
+                    Some(draw) if at % 2 == 1 => {
+                        let mask = draw(&mut image, self.shape, seed, first + at as u64);
+                        let mask: Vec<f32> =
+                            mask.into_iter().map(|drawn| f32::from(u8::from(drawn))).collect();
+                        let share = area_mean(&mask, plane, grid);
+                        share.into_iter().map(|share| f32::from(u8::from(share > COVERED))).collect()
+                    }
+                    _ => vec![0.0; grid.len()],
+                };
+                (image, target)
+            })
+            .collect();
+        let (images, targets): (Vec<Vec<f32>>, Vec<Vec<f32>>) = drawn.into_iter().unzip();
+        let slices: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
+        // The inputs fit the shape, and the shape was checked.
+        let features = extract(&self.backbone, &slices, self.shape).unwrap_or_default();
+        let logits = self.logits(&features, &device);
+        let target = Tensor::from_data(TensorData::new(targets.concat(), logits.dims()), &device);
+        let missed = softplus(logits.clone().neg(), 1.0) * target.clone() * ANOMALY_WEIGHT;
+        let false_alarms = softplus(logits, 1.0) * (target.neg() + 1.0);
+        let value = (missed + false_alarms).mean();
+        Loss::new(vec![Term { name: "cross_entropy", weight: 1.0, value }])
+    }
+}
+
+impl Trainable for Network {
+    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss {
+        let first = (step.step * input.dims()[0]) as u64;
+        self.cost(input, step.seed, first)
+    }
+
+    fn held_out_loss(&self, input: Tensor<4>, _: usize) -> Loss {
+        /// Beyond the draws of any training.
+        const HELD_OUT: u64 = 1 << 40;
+        self.cost(input, 0, HELD_OUT)
+    }
+
+    fn reconstruct(&self, _: &[&[f32]]) -> Result<Option<Vec<Vec<f32>>>> {
+        Ok(None)
+    }
+
+    fn activations_per_image(&self) -> usize {
+        // The features, and each layer's output forward and backward; the frozen layers keep nothing.
+        const OF_A_PLACE: usize = 4 * GRID_CHANNELS;
+        grid_shape(self.shape).area() * OF_A_PLACE + self.shape.area() / GRID_STRIDE_PX
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
+}
+
+/// A fitted discriminator.
+#[derive(Debug)]
+struct DiscriminatorMember {
+    network: Network,
+}
+
+impl Member for DiscriminatorMember {
+    fn descriptors(&self) -> &[Descriptor] {
+        DESCRIPTORS
+    }
+
+    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
+        self.infer_with(inputs, &FeatureCache::default(), want)
+    }
+
+    fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
+        let network = &self.network;
+        let features = cache.features(&network.backbone, inputs, network.shape)?;
+        let logits = network.logits(&features, network.backbone.device());
+        let grid = Shape { channels: 1, ..grid_shape(network.shape) };
+        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        let infer = |(features, logits): (&Features, &[f32])| {
+            let foreground = in_foreground(logits, &features.foreground);
+            let measurements = vec![
+                mean_of_largest(logits, 0.01),
+                mean_of_largest(&foreground, 0.1),
+                mean_of_largest(&foreground, 1.0),
+            ];
+            let map = want.map.then(|| {
+                let odds: Vec<f32> = logits.iter().map(|logit| softplus_of(*logit)).collect();
+                bilinear(&odds, grid, Shape { channels: 1, ..network.shape })
+            });
+            Inference { measurements, map, ..Inference::default() }
+        };
+        Ok(features.par_iter().zip(logits.par_chunks_exact(grid.len())).map(infer).collect())
+    }
+
+    fn gives(&self) -> Want {
+        Want::MAP
+    }
+
+    fn tensors(&self) -> Tensors {
+        weights(&self.network)
+    }
+
+    fn parameter_count(&self) -> usize {
+        count_parameters(&self.network)
+    }
+}
+
+/// ln(1 + e^x): 0 or above, and like x where x is large.
+fn softplus_of(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}

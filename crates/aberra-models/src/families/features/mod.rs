@@ -1,0 +1,344 @@
+//! The family `features`: statistics of the normals in the space of frozen features; nothing is trained.
+//!
+//! Two views. The whole image: Mahalanobis distances of each block's channel means and deviations, under a Ledoit-Wolf
+//! covariance (Rippel et al., *Modeling the distribution of normal data in pre-trained deep features*, 2021). Its patches:
+//! distances to the nearest of a bank of the normals' patches, whitened (Roth et al., *Towards total recall in industrial
+//! anomaly detection*, 2022), which are also the map.
+
+mod patches;
+
+use std::sync::Arc;
+
+use aberra_kernels::InstructionSet;
+use aberra_metrics::covariance::{Cholesky, Cloud, Mahalanobis};
+use aberra_metrics::{Error, Result};
+use burn::tensor::Device;
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::patches::{PatchBank, PatchSample};
+use crate::backbone::Backbone;
+use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
+use crate::features::{FeatureCache, Features, extract, grid_shape};
+use crate::inputs::Inputs;
+use crate::measure::pooling::{in_foreground, mean_of_largest};
+use crate::measure::{Descriptor, Inference, Want};
+use crate::member::{Member, SharedMember};
+use crate::resample::bilinear;
+use crate::shape::Shape;
+use crate::tensors::{Tensors, Weight};
+use crate::train::FitContext;
+
+const DEVIATIONS: &str = "standard deviations";
+
+const DESCRIPTORS: &[Descriptor] = &[
+    Descriptor::unusual("whole_edges", DEVIATIONS, "distance of the image's edges to those of normals"),
+    Descriptor::unusual("whole_textures", DEVIATIONS, "distance of the image's textures to those of normals"),
+    Descriptor::unusual("whole_parts", DEVIATIONS, "distance of the image's parts to those of normals"),
+    Descriptor::unusual("whole_all", DEVIATIONS, "distance of all the image's features to those of normals"),
+    Descriptor::unusual("object_edges", DEVIATIONS, "distance of the foreground's edges to those of normals"),
+    Descriptor::unusual(
+        "object_textures",
+        DEVIATIONS,
+        "distance of the foreground's textures to those of normals",
+    ),
+    Descriptor::unusual("object_parts", DEVIATIONS, "distance of the foreground's parts to those of normals"),
+    Descriptor::unusual(
+        "object_all",
+        DEVIATIONS,
+        "distance of all the foreground's features to those of normals",
+    ),
+    Descriptor::unusual(
+        "patch_peak",
+        "",
+        "distance to the nearest normal patch, mean of the highest 1 % of patches",
+    ),
+    Descriptor::unusual(
+        "patch_top",
+        "",
+        "distance to the nearest normal patch, mean of the highest 10 % of patches in the foreground",
+    ),
+    Descriptor::unusual("patch_mean", "", "distance to the nearest normal patch, mean of the foreground"),
+];
+
+/// Pooled statistics of each image that are compared: whole and foreground, each of three blocks and of all together.
+const GLOBAL: usize = 8;
+
+/// Training images held in memory at once.
+const CHUNK: usize = 32;
+
+/// Settings of the statistics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct FeatureSettings {
+    /// Patches in the bank, 64 to 32,768.
+    pub bank: usize,
+    /// Directions in which patches are compared, 8 to 176.
+    pub directions: usize,
+}
+
+impl Default for FeatureSettings {
+    fn default() -> Self {
+        Self { bank: 4096, directions: 64 }
+    }
+}
+
+impl FeatureSettings {
+    fn check(&self, shape: Shape) -> Result<()> {
+        for (name, found, range) in [
+            ("bank", self.bank, 64..=32_768),
+            ("directions", self.directions, 8..=crate::features::GRID_CHANNELS),
+        ] {
+            if !range.contains(&found) {
+                let (low, high) = (range.start(), range.end());
+                return Err(Error::settings(format!(
+                    "model.{name}: expected {low} to {high}, found {found}"
+                )));
+            }
+        }
+        Backbone::check_shape(shape)
+    }
+}
+
+const PRESETS: &[Preset] =
+    &[Preset { name: "base", about: "the default: a bank of 4,096 patches of 64 numbers", settings: base }];
+
+fn base() -> Settings {
+    to_settings(&FeatureSettings::default())
+}
+
+/// The family.
+pub(super) struct FeatureStatistics;
+
+impl Family for FeatureStatistics {
+    fn name(&self) -> &'static str {
+        "features"
+    }
+
+    fn about(&self) -> &'static str {
+        "statistics of the normals' frozen features: of whole images, and of their patches"
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        PRESETS
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        schema_of::<FeatureSettings>()
+    }
+
+    fn resolve(&self, settings: &Settings, shape: Shape, _: Option<InstructionSet>) -> Result<Settings> {
+        Ok(to_settings(&checked(settings, shape)?))
+    }
+
+    fn fit(
+        &self,
+        settings: &Settings,
+        context: &mut FitContext<'_>,
+        train: &Inputs<'_>,
+        _: &Inputs<'_>,
+    ) -> Result<Fitted> {
+        let settings = checked(settings, train.shape())?;
+        let (backbone, shape) = (Backbone::shared(&context.device)?, train.shape());
+        let mut global: Vec<Vec<f32>> = vec![Vec::new(); GLOBAL];
+        let mut sample = PatchSample::new(context.seed, train.len(), grid_shape(shape));
+        train.chunks(CHUNK, |inputs| {
+            for features in extract(&backbone, inputs, shape)? {
+                for (all, one) in global.iter_mut().zip(global_of(&features)) {
+                    all.extend(one);
+                }
+                sample.add(&features);
+            }
+            Ok(())
+        })?;
+        let mut tensors = Tensors::new();
+        for (index, points) in global.iter().enumerate() {
+            Whole::fit(points, train.len())?.write(&mut tensors, index);
+        }
+        PatchBank::fit(&sample, &settings, &context.device)?.write(&mut tensors);
+        // As it will be read: the same numbers, bit for bit.
+        let member = Statistics::read(&settings, shape, tensors, &context.device)?;
+        Ok(Fitted::at_once(member))
+    }
+
+    fn load(
+        &self,
+        settings: &Settings,
+        shape: Shape,
+        tensors: Tensors,
+        device: &Device,
+    ) -> Result<SharedMember> {
+        Ok(Arc::new(Statistics::read(&checked(settings, shape)?, shape, tensors, device)?))
+    }
+}
+
+fn checked(settings: &Settings, shape: Shape) -> Result<FeatureSettings> {
+    let settings: FeatureSettings = parse(settings)?;
+    settings.check(shape)?;
+    Ok(settings)
+}
+
+/// The pooled statistics that are compared, in the order of the descriptors.
+fn global_of(features: &Features) -> Vec<Vec<f32>> {
+    let whole: Vec<Vec<f32>> = features.pooled.iter().map(|pooled| pooled.whole.clone()).collect();
+    let foreground: Vec<Vec<f32>> = features.pooled.iter().map(|pooled| pooled.foreground.clone()).collect();
+    let with_all = |mut blocks: Vec<Vec<f32>>| {
+        blocks.push(blocks.concat());
+        blocks
+    };
+    [with_all(whole), with_all(foreground)].concat()
+}
+
+/// Distances of one kind of pooled statistics to those of the normals.
+#[derive(Debug)]
+struct Whole {
+    mean: Vec<f32>,
+    /// One over the deviation; 0 for a channel that does not vary.
+    factor: Vec<f32>,
+    distance: Mahalanobis,
+}
+
+impl Whole {
+    fn fit(points: &[f32], count: usize) -> Result<Self> {
+        let dimensions = points.len() / count.max(1);
+        let moments = |of: &dyn Fn(usize, f32) -> f64| -> Vec<f64> {
+            let mut sums = vec![0.0; dimensions];
+            for point in points.chunks_exact(dimensions) {
+                sums.iter_mut().zip(point).enumerate().for_each(|(at, (sum, &value))| *sum += of(at, value));
+            }
+            sums.iter().map(|sum| sum / count as f64).collect()
+        };
+        let mean = moments(&|_, value| f64::from(value));
+        let variance = moments(&|at, value| (f64::from(value) - mean[at]).powi(2));
+        let factor: Vec<f32> = variance
+            .iter()
+            .map(|&variance| if variance > 1e-12 { (1.0 / variance.sqrt()) as f32 } else { 0.0 })
+            .collect();
+        let mean: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
+        let scaled: Vec<f32> =
+            points.chunks_exact(dimensions).flat_map(|point| scale(point, &mean, &factor)).collect();
+        let distance = Cloud::ledoit_wolf(&scaled, dimensions, None)?.mahalanobis()?;
+        Ok(Self { mean, factor, distance })
+    }
+
+    /// Distance in standard deviations of a normal image: 1 is usual, whatever the number of channels.
+    fn measure(&self, point: &[f32]) -> f64 {
+        let distance = self.distance.distance(&scale(point, &self.mean, &self.factor));
+        distance.unwrap_or(f64::NAN) / (self.mean.len() as f64).sqrt()
+    }
+
+    fn write(&self, tensors: &mut Tensors, index: usize) {
+        let middle: Vec<f32> = self.distance.mean().iter().map(|&value| value as f32).collect();
+        let rows: Vec<f32> = self.distance.factor().rows().iter().map(|&value| value as f32).collect();
+        let parts = [
+            ("mean", &self.mean),
+            ("factor", &self.factor),
+            ("middle", &middle),
+            ("covariance_factor", &rows),
+        ];
+        for (name, values) in parts {
+            let weight = Weight { shape: vec![values.len()], values: values.clone() };
+            tensors.insert(format!("whole.{index}.{name}"), weight);
+        }
+    }
+
+    fn read(tensors: &mut Tensors, index: usize, dimensions: usize) -> Result<Self> {
+        let mut part = |name: &str, length: usize| take(tensors, &format!("whole.{index}.{name}"), &[length]);
+        let (mean, factor) = (part("mean", dimensions)?, part("factor", dimensions)?);
+        let middle = part("middle", dimensions)?.into_iter().map(f64::from).collect();
+        let rows = part("covariance_factor", dimensions * (dimensions + 1) / 2)?;
+        let rows =
+            Cholesky::from_rows(rows.into_iter().map(f64::from).collect(), dimensions).ok_or_else(|| {
+                Error::detector(format!("whole.{index}.covariance_factor: expected a positive diagonal"))
+            })?;
+        Ok(Self { mean, factor, distance: Mahalanobis::new(middle, rows) })
+    }
+}
+
+fn scale(point: &[f32], mean: &[f32], factor: &[f32]) -> Vec<f32> {
+    point.iter().zip(mean).zip(factor).map(|((value, mean), factor)| (value - mean) * factor).collect()
+}
+
+/// Takes a tensor of this shape with finite values.
+fn take(tensors: &mut Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    let weight =
+        tensors.remove(name).ok_or_else(|| Error::detector(format!("the tensor {name} is missing")))?;
+    if weight.shape != shape || weight.values.iter().any(|value| !value.is_finite()) {
+        return Err(Error::detector(format!(
+            "{name}: expected finite values of the shape {shape:?}, found the shape {:?}",
+            weight.shape
+        )));
+    }
+    Ok(weight.values)
+}
+
+/// Fitted statistics.
+#[derive(Debug)]
+struct Statistics {
+    backbone: Arc<Backbone>,
+    shape: Shape,
+    whole: Vec<Whole>,
+    patches: PatchBank,
+    /// As they were read.
+    tensors: Tensors,
+}
+
+impl Statistics {
+    fn read(settings: &FeatureSettings, shape: Shape, tensors: Tensors, device: &Device) -> Result<Self> {
+        let kept = tensors.clone();
+        let mut tensors = tensors;
+        let blocks: Vec<usize> = Backbone::CHANNELS.iter().map(|channels| 2 * channels).collect();
+        let dimensions = [&blocks[..], &[blocks.iter().sum()]].concat();
+        let whole =
+            (0..GLOBAL).map(|index| Whole::read(&mut tensors, index, dimensions[index % dimensions.len()]));
+        let whole = whole.collect::<Result<_>>()?;
+        let patches = PatchBank::read(&mut tensors, settings, device)?;
+        if let Some(extra) = tensors.keys().next() {
+            return Err(Error::detector(format!("the model has no weight called {extra}")));
+        }
+        Ok(Self { backbone: Backbone::shared(device)?, shape, whole, patches, tensors: kept })
+    }
+}
+
+impl Member for Statistics {
+    fn descriptors(&self) -> &[Descriptor] {
+        DESCRIPTORS
+    }
+
+    fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
+        self.infer_with(inputs, &FeatureCache::default(), want)
+    }
+
+    fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
+        let features = cache.features(&self.backbone, inputs, self.shape)?;
+        let grid = Shape { channels: 1, ..grid_shape(self.shape) };
+        let infer = |features: &Features| {
+            let distances = self.patches.distances(&features.grid);
+            let foreground = in_foreground(&distances, &features.foreground);
+            let whole =
+                self.whole.iter().zip(global_of(features)).map(|(whole, point)| whole.measure(&point));
+            let patches = [
+                mean_of_largest(&distances, 0.01),
+                mean_of_largest(&foreground, 0.1),
+                mean_of_largest(&foreground, 1.0),
+            ];
+            let measurements = whole.chain(patches).collect();
+            let map = want.map.then(|| bilinear(&distances, grid, Shape { channels: 1, ..self.shape }));
+            Inference { measurements, map, ..Inference::default() }
+        };
+        Ok(features.par_iter().map(infer).collect())
+    }
+
+    fn gives(&self) -> Want {
+        Want::MAP
+    }
+
+    fn tensors(&self) -> Tensors {
+        self.tensors.clone()
+    }
+
+    fn parameter_count(&self) -> usize {
+        self.tensors.values().map(|weight| weight.values.len()).sum()
+    }
+}

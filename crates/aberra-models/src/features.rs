@@ -1,0 +1,169 @@
+//! Frozen features of images: the outputs of a [`Backbone`]'s feature blocks, brought onto one grid, and pooled over each
+//! image. Members that work on the same features share them through [`FeatureCache`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aberra_metrics::Result;
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+
+use crate::backbone::Backbone;
+use crate::resample::{area_mean, bilinear, mean_of_3_by_3};
+use crate::shape::Shape;
+
+/// Pixels of the image from one place of the grid to the next.
+pub(crate) const GRID_STRIDE_PX: usize = Backbone::STRIDES[1];
+
+/// Features of one place of the grid: the channels of all feature blocks.
+pub(crate) const GRID_CHANNELS: usize = Backbone::CHANNELS[0] + Backbone::CHANNELS[1] + Backbone::CHANNELS[2];
+
+/// Images of a forward pass: more do not make it faster.
+const FORWARD_BATCH: usize = 8;
+
+/// Intensity above which a pixel counts as foreground, of 0 to 1: preprocessing makes the background black.
+const FOREGROUND: f32 = 0.05;
+
+/// Least share of foreground of a place that counts: an image that is black throughout has features, too.
+const LEAST_FOREGROUND: f32 = 1e-3;
+
+/// The features of one image.
+#[derive(Debug)]
+pub(crate) struct Features {
+    /// `[rows, columns, GRID_CHANNELS]`: each block's output, averaged over 3 x 3 places of its own grid.
+    pub(crate) grid: Vec<f32>,
+    /// Share of foreground of each place, `[rows, columns]`, 0 to 1.
+    pub(crate) foreground: Vec<f32>,
+    /// Of each block, its channels' means and deviations.
+    pub(crate) pooled: Vec<Pooled>,
+}
+
+/// Statistics of a block's channels over one image, `[2 x channels]` each: means, then standard deviations.
+#[derive(Debug)]
+pub(crate) struct Pooled {
+    /// Over the whole image.
+    pub(crate) whole: Vec<f32>,
+    /// Over the foreground.
+    pub(crate) foreground: Vec<f32>,
+}
+
+/// Height and width of the grid of images of this shape; its channels are those of the features.
+pub(crate) fn grid_shape(shape: Shape) -> Shape {
+    Shape {
+        height: shape.height.div_ceil(GRID_STRIDE_PX),
+        width: shape.width.div_ceil(GRID_STRIDE_PX),
+        channels: GRID_CHANNELS,
+    }
+}
+
+/// The features of `inputs`, in order.
+///
+/// # Errors
+/// Inputs that do not fit the shape, or a shape that the backbone does not take.
+pub(crate) fn extract(backbone: &Backbone, inputs: &[&[f32]], shape: Shape) -> Result<Vec<Features>> {
+    let mut all = Vec::with_capacity(inputs.len());
+    for inputs in inputs.chunks(FORWARD_BATCH) {
+        let blocks = backbone.features_of(inputs, shape)?.map(Block::of);
+        let of_image = |(image, input): (usize, &&[f32])| {
+            let grey = shape.grey(input);
+            features_of_image(&blocks, image, &grey, shape)
+        };
+        all.par_extend(inputs.par_iter().enumerate().map(of_image));
+    }
+    Ok(all)
+}
+
+/// A block's output for several images.
+struct Block {
+    shape: Shape,
+    values: Vec<f32>,
+}
+
+impl Block {
+    fn of(output: Tensor<4>) -> Self {
+        let [_, height, width, channels] = output.dims();
+        let values = output.into_data().try_into_vec::<f32>().unwrap_or_default();
+        Self { shape: Shape { height, width, channels }, values }
+    }
+
+    fn image(&self, image: usize) -> &[f32] {
+        &self.values[image * self.shape.len()..][..self.shape.len()]
+    }
+}
+
+fn features_of_image(blocks: &[Block; 3], image: usize, grey: &[f32], shape: Shape) -> Features {
+    let grid = grid_shape(shape);
+    let lit: Vec<f32> = grey.iter().map(|&value| f32::from(value > FOREGROUND)).collect();
+    let plane = Shape { channels: 1, ..shape };
+    let foreground_of = |shape: Shape| area_mean(&lit, plane, Shape { channels: 1, ..shape });
+
+    let mut joined = vec![0.0_f32; grid.len()];
+    let mut pooled = Vec::with_capacity(blocks.len());
+    let mut first = 0;
+    for block in blocks {
+        let values = block.image(image);
+        pooled.push(Pooled::of(values, block.shape.channels, &foreground_of(block.shape)));
+        let smooth = mean_of_3_by_3(values, block.shape);
+        let channels = block.shape.channels;
+        let on_grid = bilinear(&smooth, block.shape, Shape { channels, ..grid });
+        for (joined, own) in joined.chunks_exact_mut(GRID_CHANNELS).zip(on_grid.chunks_exact(channels)) {
+            joined[first..first + channels].copy_from_slice(own);
+        }
+        first += channels;
+    }
+    Features { grid: joined, foreground: foreground_of(grid), pooled }
+}
+
+impl Pooled {
+    fn of(values: &[f32], channels: usize, foreground: &[f32]) -> Self {
+        let ones = vec![1.0; foreground.len()];
+        let lit: Vec<f32> = foreground.iter().map(|share| share.max(LEAST_FOREGROUND)).collect();
+        Self { whole: moments(values, channels, &ones), foreground: moments(values, channels, &lit) }
+    }
+}
+
+/// Weighted means and standard deviations of the channels, one after the other.
+fn moments(values: &[f32], channels: usize, weights: &[f32]) -> Vec<f32> {
+    let total: f64 = weights.iter().copied().map(f64::from).sum();
+    let mut mean = vec![0.0_f64; channels];
+    for (place, &weight) in values.chunks_exact(channels).zip(weights) {
+        mean.iter_mut().zip(place).for_each(|(sum, &value)| *sum += f64::from(weight * value));
+    }
+    mean.iter_mut().for_each(|sum| *sum /= total);
+    let mut variance = vec![0.0_f64; channels];
+    for (place, &weight) in values.chunks_exact(channels).zip(weights) {
+        for ((sum, &value), mean) in variance.iter_mut().zip(place).zip(&mean) {
+            *sum += f64::from(weight) * (f64::from(value) - mean).powi(2);
+        }
+    }
+    let deviation = variance.iter().map(|sum| (sum / total).sqrt() as f32);
+    mean.iter().map(|&mean| mean as f32).chain(deviation).collect()
+}
+
+/// The features of one batch of inputs, computed once for all members that work on them.
+#[derive(Debug, Default)]
+pub struct FeatureCache(Mutex<Vec<(CacheKey, Arc<Vec<Features>>)>>);
+
+/// The backbone's hash, and the shape of the inputs.
+type CacheKey = (String, [usize; 3]);
+
+impl FeatureCache {
+    /// The features of `inputs`: those that were computed before, if any were.
+    ///
+    /// # Errors
+    /// As [`extract`].
+    pub(crate) fn features(
+        &self,
+        backbone: &Backbone,
+        inputs: &[&[f32]],
+        shape: Shape,
+    ) -> Result<Arc<Vec<Features>>> {
+        let key = (backbone.hash().to_owned(), [shape.height, shape.width, shape.channels]);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, features)) = kept.iter().find(|(known, _)| *known == key) {
+            return Ok(features.clone());
+        }
+        let features = Arc::new(extract(backbone, inputs, shape)?);
+        kept.push((key, features.clone()));
+        Ok(features)
+    }
+}
