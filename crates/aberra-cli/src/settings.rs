@@ -66,11 +66,15 @@ impl SettingsArgs {
         model: &ModelArgs,
         file: Option<&Path>,
     ) -> Result<CheckedConfig, CommandError> {
-        let mut layers = Vec::new();
-        if let Some(path) = self.config.as_deref().or(file) {
-            let text = fs::read_to_string(path).map_err(|error| CommandError::at(path, error))?;
-            layers.push(TrainConfig::parse_layer(&text).map_err(|error| CommandError::at(path, error))?);
-        }
+        let Some(path) = self.config.as_deref().or(file) else { return self.over(model, "") };
+        let text = fs::read_to_string(path).map_err(|error| CommandError::at(path, error))?;
+        TrainConfig::parse_layer(&text).map_err(|error| CommandError::at(path, error))?;
+        self.over(model, &text)
+    }
+
+    /// Lays these flags and the environment over settings in TOML.
+    pub(crate) fn over(&self, model: &ModelArgs, settings: &str) -> Result<CheckedConfig, CommandError> {
+        let mut layers = vec![TrainConfig::parse_layer(settings)?];
         let readable = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         layers.push(TrainConfig::environment_layer(readable));

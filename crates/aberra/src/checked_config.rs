@@ -76,13 +76,6 @@ impl TrainConfig {
         let members = self.model.parse(catalog.families())?;
         for member in &members {
             let shape = member.shape(self.input_shape());
-            if shape.area() > self.input_shape().area() {
-                return Err(Error::settings(format!(
-                    "model.size_px: expected at most preprocessing.size_px, {}, found {}",
-                    self.preprocessing.size_px,
-                    shape.height.max(shape.width)
-                )));
-            }
             member.family.resolve(&member.settings, shape, None)?;
         }
         let training = self.train.clone().check()?;

@@ -11,8 +11,12 @@ use aberra_models::train::TrainSettings;
 
 use crate::dataset::SplitSettings;
 use crate::member_settings::Models;
-use crate::score::{DEFAULT_SCORER, SCORERS};
+use crate::score::{DEFAULT_SCORER, SCORERS, SINGLE_MODEL_SCORER};
 use crate::{Error, Result};
+
+/// The side of the default detector's network input, in pixels. Where the model is the user's choice, it is that of
+/// [`Preprocessing`].
+const SIZE_PX: usize = 256;
 
 /// Settings of a detector: data, preprocessing, model, training, scorer and promise. [`check`](Self::check) turns
 /// them into the [`CheckedConfig`](crate::CheckedConfig) that training takes.
@@ -30,7 +34,7 @@ pub struct TrainConfig {
     pub split: SplitSettings,
     /// From image to network input.
     pub preprocessing: Preprocessing,
-    /// The model, or several: `[model]` is one member of the detector, `[[model]]` one of several. `family` names what is
+    /// The model, or several; by default those of the default detector: `[model]` is one member of the detector, `[[model]]` one of several. `family` names what is
     /// fitted, `preset` the settings that the others change.
     pub model: Models,
     /// Training.
@@ -58,7 +62,7 @@ impl Default for TrainConfig {
             scorer: DEFAULT_SCORER.to_owned(),
             promise: PromiseSettings::default(),
             split: SplitSettings::default(),
-            preprocessing: Preprocessing::default(),
+            preprocessing: Preprocessing { size_px: SIZE_PX, ..Preprocessing::default() },
             model: Models::default(),
             train: TrainSettings::default(),
             limits: Limits::default(),
@@ -154,9 +158,17 @@ pub(crate) fn lay_over_defaults(layers: &[Table]) -> Result<TrainConfig> {
         }
         merge(&mut merged, layer.clone());
     }
-    let mut whole = to_table(&TrainConfig::default())?;
+    let mut defaults = TrainConfig::default();
+    let own_model = merged.contains_key("model");
+    if own_model {
+        defaults.preprocessing = Preprocessing::default();
+        if !merged.get("model").is_some_and(Value::is_array) {
+            defaults.scorer = SINGLE_MODEL_SCORER.to_owned();
+        }
+    }
+    let mut whole = to_table(&defaults)?;
     // A model's settings depend on its family and preset: they are replaced whole, and filled in by the family.
-    if merged.contains_key("model") {
+    if own_model {
         whole.remove("model");
     }
     merge(&mut whole, merged);

@@ -17,7 +17,7 @@ use crate::dataset::{Dataset, Grouping, Inspection, Sketch, Split, similarity_th
 use crate::decode_error::of_image;
 use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
 use crate::job::{Event, Job};
-use crate::judge::{SyntheticJudge, draw_training_anomaly, measured_anomalies};
+use crate::judge::{SyntheticEvidence, SyntheticJudge, draw_training_anomaly};
 use crate::member_settings::MemberSettings;
 use crate::members::{Measured, Members, NamedMember};
 use crate::run::{CheckpointFile, History, RunFolder, Snapshots};
@@ -90,13 +90,14 @@ impl Detector {
                 standardized_shift: fitted.standardized_shift,
             });
         }
-        let members = Members::new(members, config.input_shape(), None).with_scaled_maps(&held_out)?;
+        let members = Members::new(members, config.input_shape(), None);
+        let anomalies = SyntheticEvidence::measure(&members, &held_out, config.seed)?;
+        let members = members.with_map_weights(anomalies.map_weights);
 
         let mut measured = members.measure_all(&train, Want::MEASUREMENTS)?;
         let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
         let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
         let fit_weights = weights_of(split, &split.fit);
-        let anomalies = measured_anomalies(&members, &held_out, config.seed)?;
         if let Ok(path) = std::env::var("ABERRA_DUMP") {
             let dump = serde_json::json!({
                 "names": members.descriptors().iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
@@ -104,11 +105,11 @@ impl Detector {
                 "weights": fit_weights,
                 "train": measured.iter().map(|one| one.evidence.clone()).collect::<Vec<_>>(),
                 "calibration": calibration_measured.iter().map(|one| one.evidence.clone()).collect::<Vec<_>>(),
-                "anomalies": anomalies,
+                "anomalies": anomalies.evidence,
             });
             let _ = std::fs::write(path, dump.to_string());
         }
-        let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights, &anomalies)?;
+        let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights, &anomalies.evidence)?;
         let scorer = scorers
             .iter()
             .find(|scorer| scorer.name() == config.scorer)
@@ -154,7 +155,7 @@ impl Detector {
         let document = Document {
             config: config.clone(),
             measurements: members.descriptors().iter().map(|one| one.name.clone().into_owned()).collect(),
-            map_scales: members.map_scales().map(<[f64]>::to_vec),
+            map_weights: members.map_weights().map(<[f64]>::to_vec),
             scorers,
             calibration: drawn,
             pixel_threshold,

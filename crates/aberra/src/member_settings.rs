@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::{Error, Result};
 
+/// The longer side of the inputs of the default detector's variational autoencoder, which sees shapes rather than textures.
+const VAE_SIZE_PX: usize = 64;
+
 /// Settings of one member.
 #[derive(Clone)]
 pub struct MemberSettings {
@@ -67,10 +70,18 @@ impl Models {
 }
 
 impl Default for Models {
+    /// The members of the default detector.
     fn default() -> Self {
-        // The default family has its default preset.
-        let member = MemberSettings::parse(Settings::new(), FAMILIES, &[]).ok();
-        Self(member.iter().map(MemberSettings::to_table).collect())
+        let table = |settings: &[(&str, Value)]| {
+            settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Settings>()
+        };
+        let members = Self(vec![
+            table(&[("family", "features".into())]),
+            table(&[("family", "discriminator".into())]),
+            table(&[("family", "vae".into()), ("preset", "small".into()), ("size_px", VAE_SIZE_PX.into())]),
+        ]);
+        // Whole, so that what is printed says everything; a test checks that they parse.
+        members.parse(FAMILIES).map_or(members, |whole| Self::of(&whole))
     }
 }
 
@@ -138,10 +149,11 @@ impl MemberSettings {
         table
     }
 
-    /// The shape of its inputs in a detector whose network input has the shape `outer`.
+    /// The shape of its inputs in a detector whose network input has the shape `outer`: not larger than that.
     pub fn shape(&self, outer: Shape) -> Shape {
         let Some(size_px) = self.size_px else { return outer };
         let longer = outer.height.max(outer.width);
+        let size_px = size_px.min(longer);
         let side = |outer: usize| ((outer * size_px + longer / 2) / longer).max(1);
         Shape { height: side(outer.height), width: side(outer.width), ..outer }
     }

@@ -25,9 +25,9 @@ pub(crate) struct Members {
     members: Vec<NamedMember>,
     descriptors: Vec<Descriptor>,
     shape: Shape,
-    /// The scale by which each member's map is divided before all are averaged; `None` for a single member, whose map
-    /// stays in its own units.
-    map_scales: Option<Vec<f64>>,
+    /// What each member's map is multiplied by before all are added; `None` for a single member, whose map stays in its own
+    /// units.
+    map_weights: Option<Vec<f64>>,
 }
 
 /// The measurements on one image.
@@ -44,7 +44,7 @@ pub(crate) struct Measured {
 const CHUNK: usize = 64;
 
 impl Members {
-    pub(crate) fn new(members: Vec<NamedMember>, shape: Shape, map_scales: Option<Vec<f64>>) -> Self {
+    pub(crate) fn new(members: Vec<NamedMember>, shape: Shape, map_weights: Option<Vec<f64>>) -> Self {
         let of_member = |named: &NamedMember| {
             let name = named.name.clone();
             let own = named.member.descriptors().to_vec();
@@ -52,7 +52,7 @@ impl Members {
         };
         let of_image = context::DESCRIPTORS.iter().map(|descriptor| descriptor.of_member(context::CONTEXT));
         let descriptors = members.iter().flat_map(of_member).chain(of_image).collect();
-        Self { members, descriptors, shape, map_scales }
+        Self { members, descriptors, shape, map_weights }
     }
 
     pub(crate) fn all(&self) -> &[NamedMember] {
@@ -68,48 +68,40 @@ impl Members {
         self.shape
     }
 
-    pub(crate) fn map_scales(&self) -> Option<&[f64]> {
-        self.map_scales.as_deref()
+    pub(crate) fn map_weights(&self) -> Option<&[f64]> {
+        self.map_weights.as_deref()
     }
 
-    /// The same with the scales of several members' maps learnt from normals: the mean of each map's maximum.
+    /// The same with the maps of several members weighted.
+    pub(crate) fn with_map_weights(self, map_weights: Option<Vec<f64>>) -> Self {
+        Self { map_weights, ..self }
+    }
+
+    /// The members' outputs for each of `inputs`, in the order of the members.
     ///
     /// # Errors
-    /// As [`measure_all`](Self::measure_all).
-    pub(crate) fn with_scaled_maps(self, normals: &Inputs<'_>) -> Result<Self> {
-        if self.members.len() < 2 {
-            return Ok(self);
-        }
-        let mut sums = vec![0.0; self.members.len()];
-        normals.chunks(CHUNK, |inputs| {
-            let cache = FeatureCache::default();
-            for (sum, named) in sums.iter_mut().zip(&self.members) {
-                for inference in named.member.infer_with(inputs, &cache, Want::MAP)? {
-                    let map = inference.map.unwrap_or_default();
-                    *sum += f64::from(map.iter().copied().fold(0.0, f32::max));
-                }
+    /// An input that one of them cannot measure.
+    pub(crate) fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Vec<Inference>>> {
+        let cache = FeatureCache::default();
+        let mut of_images: Vec<Vec<Inference>> = vec![Vec::with_capacity(self.members.len()); inputs.len()];
+        for named in &self.members {
+            let inferences = named.member.infer_with(inputs, &cache, want)?;
+            if inferences.len() != inputs.len() {
+                return Err(Error::input("a member gave no answer for an image"));
             }
-            Ok(())
-        })?;
-        let scale = |sum: f64| if sum > 0.0 { sum / normals.len() as f64 } else { 1.0 };
-        let map_scales = Some(sums.into_iter().map(scale).collect());
-        Ok(Self { map_scales, ..self })
+            of_images.iter_mut().zip(inferences).for_each(|(all, inference)| all.push(inference));
+        }
+        Ok(of_images)
     }
 
     /// Measures network inputs, one result each, in order: an image that cannot be measured does not stop the others.
     pub(crate) fn measure(&self, inputs: &[&[f32]], want: Want) -> Vec<Result<Measured>> {
-        let mut inferred: Vec<std::vec::IntoIter<Inference>> = Vec::with_capacity(self.members.len());
-        let cache = FeatureCache::default();
-        for named in &self.members {
-            match named.member.infer_with(inputs, &cache, want) {
-                Ok(inferences) => inferred.push(inferences.into_iter()),
-                Err(error) if inputs.len() == 1 => return vec![Err(error)],
-                // One bad image fails the batch: measured one by one, the others succeed.
-                Err(_) => return inputs.iter().flat_map(|input| self.measure(&[*input], want)).collect(),
-            }
-        }
-        let joined: Vec<Vec<Inference>> =
-            inputs.iter().map(|_| inferred.iter_mut().filter_map(Iterator::next).collect()).collect();
+        let joined = match self.infer(inputs, want) {
+            Ok(joined) => joined,
+            Err(error) if inputs.len() == 1 => return vec![Err(error)],
+            // One bad image fails the batch: measured one by one, the others succeed.
+            Err(_) => return inputs.iter().flat_map(|input| self.measure(&[*input], want)).collect(),
+        };
         inputs.par_iter().zip(joined).map(|(input, inferences)| self.join(input, inferences)).collect()
     }
 
@@ -128,10 +120,11 @@ impl Members {
         Ok(measured)
     }
 
-    fn join(&self, input: &[f32], mut inferences: Vec<Inference>) -> Result<Measured> {
-        if inferences.len() != self.members.len() {
-            return Err(Error::input("a member gave no answer for the image"));
-        }
+    /// The members' outputs for an image, joined with what is measured on the image itself.
+    ///
+    /// # Errors
+    /// An image that cannot be measured.
+    pub(crate) fn join(&self, input: &[f32], mut inferences: Vec<Inference>) -> Result<Measured> {
         let own = inferences.iter_mut().flat_map(|inference| std::mem::take(&mut inference.measurements));
         let evidence = own.chain(context::measure(input, self.shape)?).collect();
         let maps: Vec<Option<Vec<f32>>> =
@@ -139,17 +132,15 @@ impl Members {
         Ok(Measured { evidence: Evidence(evidence), map: self.combine(maps), inferences })
     }
 
-    /// One map of several: the mean over the members that have one, each divided by its scale.
+    /// One map of several: the sum over the members that have one, each times its weight.
     fn combine(&self, maps: Vec<Option<Vec<f32>>>) -> Option<Vec<f32>> {
-        let Some(scales) = &self.map_scales else { return maps.into_iter().flatten().next() };
-        let scaled: Vec<(Vec<f32>, f64)> =
-            maps.into_iter().zip(scales).filter_map(|(map, scale)| Some((map?, *scale))).collect();
-        let count = scaled.len() as f64;
-        let mut sum = vec![0.0; scaled.first()?.0.len()];
-        for (map, scale) in scaled {
-            let factor = (1.0 / (scale * count)) as f32;
-            sum.iter_mut().zip(map).for_each(|(sum, value)| *sum += value * factor);
+        let Some(weights) = &self.map_weights else { return maps.into_iter().flatten().next() };
+        let mut sum: Option<Vec<f32>> = None;
+        for (map, weight) in maps.into_iter().zip(weights) {
+            let Some(map) = map else { continue };
+            let sum = sum.get_or_insert_with(|| vec![0.0; map.len()]);
+            sum.iter_mut().zip(map).for_each(|(sum, value)| *sum += value * *weight as f32);
         }
-        Some(sum)
+        sum
     }
 }

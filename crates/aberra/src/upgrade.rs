@@ -44,7 +44,7 @@ pub(crate) fn from_version_3(mut document: Value, mut tensors: Tensors) -> Resul
     upgrade_provenance(document).ok_or_else(|| unfit("expected its provenance"))?;
     let names = MEASUREMENTS.map(|(member, name)| format!("{member}.{name}"));
     document.insert("measurements".to_owned(), json!(names));
-    document.insert("map_scales".to_owned(), Value::Null);
+    document.insert("map_weights".to_owned(), Value::Null);
     let kl = document.remove("kl_per_dimension").unwrap_or_else(|| json!([]));
     document.insert("kl_per_dimension".to_owned(), json!([kl]));
 

@@ -12,7 +12,7 @@ use aberra::models::measure::Want;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::report::RunSource;
 use aberra::run::{Claim, RunFolder};
-use aberra::{CheckedConfig, Detector, Verdict};
+use aberra::{CheckedConfig, Detector, TrainConfig, Verdict};
 use clap::Args;
 use serde_json::json;
 
@@ -34,9 +34,9 @@ pub(crate) struct DemoArgs {
     /// Seed of the images and of training.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Epochs of training.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    epochs: usize,
+    /// Epochs of training the variational autoencoder [default: 40].
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
     /// Training images to generate.
     #[arg(long, value_name = "N", default_value_t = 600)]
     normals: usize,
@@ -44,12 +44,28 @@ pub(crate) struct DemoArgs {
     json: JsonArgs,
 }
 
-/// Width and height of the images and of the network input.
-const SIZE_PX: usize = 64;
-/// Small batches and short warm-ups, because few images give few training steps.
-const BATCH_SIZE: usize = 8;
-const SHORT_RUN: [&str; 3] =
-    ["model.beta=0.1", "model.beta_warmup_epochs=2", "model.variance_warmup_epochs=3"];
+/// Width and height of the images.
+const SIZE_PX: usize = 128;
+/// The default detector at the size of the images, with a short run.
+const SETTINGS: &str = r#"
+[preprocessing]
+size_px = 128
+[[model]]
+family = "features"
+[[model]]
+family = "discriminator"
+images = 6_000
+[[model]]
+family = "vae"
+preset = "small"
+size_px = 64
+beta = 0.1
+beta_warmup_epochs = 2
+variance_warmup_epochs = 3
+[train]
+epochs = 40
+batch_size = 16
+"#;
 /// Number of test images without a lesion.
 const TEST_NORMALS: usize = 60;
 /// Number of test images of each kind of lesion.
@@ -124,16 +140,8 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
 }
 
 fn settings(args: &DemoArgs) -> Result<CheckedConfig, CommandError> {
-    let model = ModelArgs { preset: Some("small".to_owned()), ..ModelArgs::default() };
-    let flags = SettingsArgs {
-        size: Some(SIZE_PX),
-        epochs: Some(args.epochs),
-        batch_size: Some(BATCH_SIZE),
-        seed: Some(args.seed),
-        set: SHORT_RUN.map(str::to_owned).to_vec(),
-        ..SettingsArgs::default()
-    };
-    flags.resolve(&model, None)
+    let flags = SettingsArgs { epochs: args.epochs, seed: Some(args.seed), ..SettingsArgs::default() };
+    flags.over(&ModelArgs::default(), SETTINGS)
 }
 
 /// Creates the output folder.

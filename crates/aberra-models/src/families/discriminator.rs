@@ -63,21 +63,23 @@ pub struct DiscriminatorSettings {
     pub width: usize,
     /// Channels of the layer that looks at their neighbourhoods.
     pub context: usize,
-    /// Passes over the training images, in place of `train.epochs`: it needs fewer than a network that reproduces images.
-    pub epochs: usize,
+    /// Training images seen in all, rounded up to whole epochs, in place of `train.epochs`.
+    pub images: usize,
 }
 
 impl Default for DiscriminatorSettings {
     fn default() -> Self {
-        Self { width: 96, context: 64, epochs: 10 }
+        Self { width: 96, context: 64, images: 12_000 }
     }
 }
 
 impl DiscriminatorSettings {
     fn check(&self, shape: Shape) -> Result<()> {
-        for (name, found, most) in
-            [("width", self.width, 1024), ("context", self.context, 1024), ("epochs", self.epochs, 1_000_000)]
-        {
+        for (name, found, most) in [
+            ("width", self.width, 1024),
+            ("context", self.context, 1024),
+            ("images", self.images, 100_000_000),
+        ] {
             if !(1..=most).contains(&found) {
                 return Err(Error::settings(format!("model.{name}: expected 1 to {most}, found {found}")));
             }
@@ -87,7 +89,7 @@ impl DiscriminatorSettings {
 }
 
 const PRESETS: &[Preset] =
-    &[Preset { name: "base", about: "the default: 96 and 64 channels, 10 epochs", settings: base }];
+    &[Preset { name: "base", about: "the default: 96 and 64 channels, 12,000 images", settings: base }];
 
 fn base() -> Settings {
     to_settings(&DiscriminatorSettings::default())
@@ -132,7 +134,7 @@ impl Family for Discriminator {
         let mut network = Network::init(&settings, inputs.shape(), context.seed, backbone, &device);
         network.draw = Some(draw);
         network.scaling = Scaling::of(&network.backbone, inputs, &device)?;
-        let own = context.train.with_epochs(settings.epochs)?;
+        let own = context.train.with_epochs(settings.images.div_ceil(inputs.len().max(1)))?;
         let shared = std::mem::replace(&mut context.train, own);
         let finish = |network| Ok(Arc::new(DiscriminatorMember { network }) as SharedMember);
         let trained = train(network, context, inputs, held_out, &finish);

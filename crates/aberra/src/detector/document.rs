@@ -19,7 +19,7 @@ pub(crate) struct Document<C = CheckedConfig, S = FittedScorer> {
     /// Full names of the measurements, in the order of the normals' evidence.
     pub(crate) measurements: Vec<String>,
     /// The scale by which each of several members' maps is divided.
-    pub(crate) map_scales: Option<Vec<f64>>,
+    pub(crate) map_weights: Option<Vec<f64>>,
     /// Every scorer that the fit split's normals support, so that they can be compared.
     pub(crate) scorers: Vec<S>,
     pub(crate) calibration: Calibration,
@@ -41,7 +41,7 @@ impl Document<TrainConfig, SavedScorer> {
         Ok(Document {
             config: self.config.check_with(catalog)?,
             measurements: self.measurements,
-            map_scales: self.map_scales,
+            map_weights: self.map_weights,
             scorers: scorers.collect::<Result<_>>()?,
             calibration: self.calibration,
             pixel_threshold: self.pixel_threshold,

@@ -120,7 +120,7 @@ impl Detector {
         if let Some(name) = tensors.keys().next() {
             return Err(Error::detector(format!("unexpected tensor {name}")));
         }
-        let members = Members::new(members, shape, document.map_scales.clone());
+        let members = Members::new(members, shape, document.map_weights.clone());
         let names = members.descriptors().iter().map(|descriptor| descriptor.name.as_ref());
         if !names.eq(document.measurements.iter().map(String::as_str)) {
             return Err(Error::detector(format!(

@@ -2,7 +2,7 @@
 //!
 //! A new scorer is one file with a [`ScorerKind`] and one line in [`SCORERS`].
 
-mod discriminant;
+mod combined;
 mod evidence;
 mod fusion;
 mod residual;
@@ -17,8 +17,11 @@ pub use self::scorer::{FittedScorer, Kind, Parameters, SavedScorer, Scorer, Scor
 
 use aberra_metrics::{Error, Result};
 
-/// The scorer used by default.
-pub const DEFAULT_SCORER: &str = "fusion";
+/// The scorer used by default where a detector has several models.
+pub const DEFAULT_SCORER: &str = "combined";
+
+/// The scorer used by default where it has a single one.
+pub const SINGLE_MODEL_SCORER: &str = "fusion";
 
 /// Every scorer.
 pub const SCORERS: &[&dyn Scorer] = &[
@@ -30,7 +33,7 @@ pub const SCORERS: &[&dyn Scorer] = &[
     &Kind::<residual::Residual>::SCORER,
     &Kind::<typicality::Typicality>::SCORER,
     &Kind::<fusion::Fusion>::SCORER,
-    &Kind::<discriminant::Discriminant>::SCORER,
+    &Kind::<combined::Combined>::SCORER,
 ];
 
 /// The scorer called `name` among `scorers`.

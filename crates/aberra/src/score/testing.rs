@@ -1,5 +1,6 @@
 //! Made-up normals for the tests of scorers.
 
+use aberra_metrics::Result;
 use aberra_metrics::random::{Stream, generator};
 use aberra_models::measure::Descriptor;
 use rand::RngExt;
@@ -20,7 +21,7 @@ pub(super) struct Measured {
     pub(super) standard_deviation: f64,
 }
 
-const DESCRIPTORS: [Descriptor; 8] = [
+pub(super) const DESCRIPTORS: [Descriptor; 8] = [
     Descriptor::unusual("vae.squared_error", "", ""),
     Descriptor::unusual("vae.weighted_error", "", ""),
     Descriptor::context("vae.expected_error", "", ""),
@@ -54,8 +55,25 @@ pub(super) fn normals(seed: u64, of: impl Fn(&mut dyn FnMut() -> f64) -> Measure
 }
 
 pub(super) fn fit<K: ScorerKind>(normals: &[Measured]) -> K::Parameters {
-    let evidence: Vec<Evidence> = normals.iter().map(Measured::evidence).collect();
-    K::fit(&Normals::new(&DESCRIPTORS, &evidence)).unwrap()
+    K::fit(&Normals::new(&DESCRIPTORS, &evidence(normals))).unwrap()
+}
+
+pub(super) fn evidence(images: &[Measured]) -> Vec<Evidence> {
+    images.iter().map(Measured::evidence).collect()
+}
+
+/// Fits on normals and synthetic anomalies of each.
+pub(super) fn try_fit_with<K: ScorerKind>(
+    normals: &[Measured],
+    anomalies: &[Measured],
+) -> Result<K::Parameters> {
+    let anomalies = evidence(anomalies);
+    K::fit(&Normals { anomalies: &anomalies, ..Normals::new(&DESCRIPTORS, &evidence(normals)) })
+}
+
+/// As [`try_fit_with`], where it succeeds.
+pub(super) fn fit_with<K: ScorerKind>(normals: &[Measured], anomalies: &[Measured]) -> K::Parameters {
+    try_fit_with::<K>(normals, anomalies).unwrap()
 }
 
 pub(super) fn score<K: ScorerKind>(parameters: &K::Parameters, measured: &Measured) -> f64 {

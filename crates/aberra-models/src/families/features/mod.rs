@@ -80,7 +80,7 @@ pub struct FeatureSettings {
 
 impl Default for FeatureSettings {
     fn default() -> Self {
-        Self { bank: 4096, directions: 64 }
+        Self { bank: 2048, directions: 64 }
     }
 }
 
@@ -102,7 +102,7 @@ impl FeatureSettings {
 }
 
 const PRESETS: &[Preset] =
-    &[Preset { name: "base", about: "the default: a bank of 4,096 patches of 64 numbers", settings: base }];
+    &[Preset { name: "base", about: "the default: a bank of 2,048 patches of 64 numbers", settings: base }];
 
 fn base() -> Settings {
     to_settings(&FeatureSettings::default())

@@ -1,9 +1,9 @@
 //! A bank of the normals' patches, and how far a patch is from the nearest of them.
 
 use aberra_kernels::{ActivationFunction, OperandPrecision, linear};
-use aberra_metrics::Result;
 use aberra_metrics::pca::pca;
 use aberra_metrics::random::{Stream, generator};
+use aberra_metrics::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rayon::prelude::*;
@@ -19,7 +19,7 @@ const CANDIDATES: usize = 32_768;
 /// Patches from which the directions are learnt.
 const FOR_DIRECTIONS: usize = 6_144;
 
-/// Share of the mean variance that is added to each direction's, so that none is blown up.
+/// Added to the variance of each direction, of channels in standard deviations, so that none is blown up.
 const LEAST_VARIANCE: f64 = 1e-3;
 
 /// Patches drawn at random from the training images.
@@ -55,8 +55,6 @@ pub(super) struct PatchBank {
     projection: Vec<f32>,
     /// `[patches, directions]`.
     bank: Vec<f32>,
-    /// For each patch of the bank, how far apart normal patches are around it.
-    spread: Vec<f32>,
     directions: usize,
     device: Device,
     /// -2 x bank, transposed, and the squared lengths of its patches.
@@ -68,31 +66,35 @@ impl PatchBank {
     pub(super) fn fit(sample: &PatchSample, settings: &FeatureSettings, device: &Device) -> Result<Self> {
         let step = sample.patches.len().div_ceil(FOR_DIRECTIONS).max(1);
         let some: Vec<Vec<f32>> = sample.patches.iter().step_by(step).cloned().collect();
-        let found = pca(&some, settings.directions)?;
-        let mean_variance = found.variances.iter().sum::<f64>() / GRID_CHANNELS as f64;
-        let mean: Vec<f32> = found.mean.iter().map(|&mean| mean as f32).collect();
+        // Each channel in its own standard deviations first: otherwise those of large values decide the directions.
+        let scale = scales(&some);
+        let scaled: Vec<Vec<f32>> = some
+            .iter()
+            .map(|patch| patch.iter().zip(&scale).map(|(value, scale)| value * scale).collect())
+            .collect();
+        let found = pca(&scaled, settings.directions)?;
+        let mean: Vec<f32> = found
+            .mean
+            .iter()
+            .zip(&scale)
+            .map(|(&mean, &scale)| if scale > 0.0 { mean as f32 / scale } else { 0.0 })
+            .collect();
         let mut projection = vec![0.0_f32; GRID_CHANNELS * settings.directions];
         for (direction, (component, variance)) in found.components.iter().zip(&found.variances).enumerate() {
-            let scale = (variance + LEAST_VARIANCE * mean_variance).sqrt();
+            let deviation = (variance + LEAST_VARIANCE).sqrt();
             for (channel, value) in component.iter().enumerate() {
-                projection[channel * settings.directions + direction] = (value / scale) as f32;
+                let value = value * f64::from(scale[channel]) / deviation;
+                projection[channel * settings.directions + direction] = value as f32;
             }
         }
         let directions = settings.directions;
-        let empty = Self::new(mean.clone(), projection.clone(), Vec::new(), Vec::new(), directions, device);
+        let empty = Self::new(mean.clone(), projection.clone(), Vec::new(), directions, device);
         let candidates = empty.project(&sample.patches.concat());
-        let (bank, spread) = coreset(&candidates, directions, settings.bank, sample.seed);
-        Ok(Self::new(mean, projection, bank, spread, directions, device))
+        let bank = coreset(&candidates, directions, settings.bank, sample.seed);
+        Ok(Self::new(mean, projection, bank, directions, device))
     }
 
-    fn new(
-        mean: Vec<f32>,
-        projection: Vec<f32>,
-        bank: Vec<f32>,
-        spread: Vec<f32>,
-        directions: usize,
-        device: &Device,
-    ) -> Self {
+    fn new(mean: Vec<f32>, projection: Vec<f32>, bank: Vec<f32>, directions: usize, device: &Device) -> Self {
         let count = bank.len() / directions;
         let mut transposed = vec![0.0; bank.len()];
         for (patch, values) in bank.chunks_exact(directions).enumerate() {
@@ -108,7 +110,7 @@ impl PatchBank {
         );
         let onto =
             Tensor::from_data(TensorData::new(projection.clone(), [GRID_CHANNELS, directions]), device);
-        Self { mean, projection, bank, spread, directions, device: device.clone(), product, onto }
+        Self { mean, projection, bank, directions, device: device.clone(), product, onto }
     }
 
     /// Patches `[patches, GRID_CHANNELS]` along the directions.
@@ -122,8 +124,7 @@ impl PatchBank {
         multiply(input, self.onto.clone(), None)
     }
 
-    /// For each patch of `[patches, GRID_CHANNELS]` the distance to the nearest of the bank, in units of how far apart normal
-    /// patches are there.
+    /// For each patch of `[patches, GRID_CHANNELS]` the distance to the nearest of the bank.
     pub(super) fn distances(&self, patches: &[f32]) -> Vec<f32> {
         let queries = self.project(patches);
         let count = queries.len() / self.directions;
@@ -134,22 +135,21 @@ impl PatchBank {
         let distance = |(query, products): (&[f32], &[f32])| {
             let nearest = least(products);
             let square: f32 = query.iter().map(|value| value * value).sum();
-            let distance = (square + products[nearest]).max(0.0).sqrt();
-            distance / self.spread[nearest]
+            (square + products[nearest]).max(0.0).sqrt()
         };
-        queries
-            .chunks_exact(self.directions)
-            .zip(products.chunks_exact(self.spread.len()))
-            .map(distance)
-            .collect()
+        queries.chunks_exact(self.directions).zip(products.chunks_exact(self.count())).map(distance).collect()
+    }
+
+    /// Patches in the bank.
+    fn count(&self) -> usize {
+        self.bank.len() / self.directions
     }
 
     pub(super) fn write(&self, tensors: &mut Tensors) {
         let parts = [
             ("mean", vec![GRID_CHANNELS], &self.mean),
             ("projection", vec![GRID_CHANNELS, self.directions], &self.projection),
-            ("bank", vec![self.spread.len(), self.directions], &self.bank),
-            ("spread", vec![self.spread.len()], &self.spread),
+            ("bank", vec![self.count(), self.directions], &self.bank),
         ];
         for (name, shape, values) in parts {
             tensors.insert(format!("patches.{name}"), Weight { shape, values: values.clone() });
@@ -158,15 +158,15 @@ impl PatchBank {
 
     pub(super) fn read(tensors: &mut Tensors, settings: &FeatureSettings, device: &Device) -> Result<Self> {
         let directions = settings.directions;
-        let count = tensors.get("patches.spread").map_or(0, |weight| weight.values.len());
+        let count = tensors.get("patches.bank").map_or(0, |weight| weight.values.len() / directions);
         let mut part = |name: &str, shape: &[usize]| take(tensors, &format!("patches.{name}"), shape);
         let (mean, projection) =
             (part("mean", &[GRID_CHANNELS])?, part("projection", &[GRID_CHANNELS, directions])?);
-        let (bank, spread) = (part("bank", &[count, directions])?, part("spread", &[count])?);
-        if spread.is_empty() || spread.iter().any(|&spread| spread <= 0.0) {
-            return Err(aberra_metrics::Error::detector("patches.spread: expected positive values"));
+        let bank = part("bank", &[count, directions])?;
+        if bank.is_empty() {
+            return Err(Error::detector("patches.bank: expected at least one patch, found none"));
         }
-        Ok(Self::new(mean, projection, bank, spread, directions, device))
+        Ok(Self::new(mean, projection, bank, directions, device))
     }
 }
 
@@ -189,41 +189,42 @@ fn least(values: &[f32]) -> usize {
     values.iter().position(|&value| value == smallest).unwrap_or(0)
 }
 
-/// At most `most` of the candidates, each as far as can be from those chosen before (greedy k-centre; Gonzalez, 1985), and how
-/// far the candidates that are nearest to each are from it: half their mean distance and half that of all.
-fn coreset(candidates: &[f32], dimensions: usize, most: usize, seed: u64) -> (Vec<f32>, Vec<f32>) {
+/// One over each channel's standard deviation; 0 for a channel that does not vary.
+fn scales(patches: &[Vec<f32>]) -> Vec<f32> {
+    let count = patches.len() as f64;
+    let moment = |channel: usize, power: i32| {
+        patches.iter().map(|patch| f64::from(patch[channel]).powi(power)).sum::<f64>() / count
+    };
+    let scale = |channel: usize| {
+        let variance = moment(channel, 2) - moment(channel, 1).powi(2);
+        if variance > 1e-12 { (1.0 / variance.sqrt()) as f32 } else { 0.0 }
+    };
+    (0..GRID_CHANNELS).map(scale).collect()
+}
+
+/// At most `most` of the candidates, each as far as can be from those chosen before (greedy k-centre; Gonzalez, 1985): rare
+/// normal patches are in the bank, too.
+fn coreset(candidates: &[f32], dimensions: usize, most: usize, seed: u64) -> Vec<f32> {
     let count = candidates.len() / dimensions;
     let point = |index: usize| &candidates[index * dimensions..][..dimensions];
-    let first = generator(seed, Stream::Patches, u64::MAX).random_range(0..count);
-    // Of each candidate, the squared distance to the nearest chosen one, and which it is.
-    let mut nearest: Vec<(f32, u32)> = vec![(f32::INFINITY, 0); count];
-    let mut chosen = Vec::with_capacity(most);
-    let mut next = first;
-    while chosen.len() < most.min(count) {
-        let (position, center) = (chosen.len() as u32, point(next));
-        chosen.push(next);
-        nearest.par_iter_mut().zip(candidates.par_chunks_exact(dimensions)).with_min_len(1024).for_each(
-            |(known, candidate)| {
-                let distance = squared_distance(candidate, center);
-                if distance < known.0 {
-                    *known = (distance, position);
-                }
-            },
-        );
-        let furthest = nearest.iter().enumerate().max_by(|(i, a), (j, b)| a.0.total_cmp(&b.0).then(j.cmp(i)));
+    let mut next = generator(seed, Stream::Patches, u64::MAX).random_range(0..count);
+    // Of each candidate, the squared distance to the nearest chosen one.
+    let mut nearest = vec![f32::INFINITY; count];
+    let mut bank = Vec::with_capacity(most * dimensions);
+    for _ in 0..most.min(count) {
+        let center = point(next);
+        bank.extend_from_slice(center);
+        let candidates = candidates.par_chunks_exact(dimensions);
+        nearest.par_iter_mut().zip(candidates).with_min_len(1024).for_each(|(known, candidate)| {
+            *known = known.min(squared_distance(candidate, center));
+        });
+        let furthest = nearest.iter().enumerate().max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)));
         match furthest {
-            Some((index, (distance, _))) if *distance > 0.0 => next = index,
+            Some((index, distance)) if *distance > 0.0 => next = index,
             _ => break,
         }
     }
-    let (mut sums, mut counts) = (vec![0.0_f64; chosen.len()], vec![0.0_f64; chosen.len()]);
-    for &(distance, position) in &nearest {
-        sums[position as usize] += f64::from(distance).sqrt();
-        counts[position as usize] += 1.0;
-    }
-    let mean = (sums.iter().sum::<f64>() / count as f64).max(1e-6);
-    let spread = sums.iter().zip(&counts).map(|(sum, count)| (0.5 * (sum / count + mean)) as f32).collect();
-    (chosen.into_iter().flat_map(|index| point(index).to_vec()).collect(), spread)
+    bank
 }
 
 fn squared_distance(first: &[f32], second: &[f32]) -> f32 {
