@@ -25,7 +25,7 @@ use crate::{Error, Result};
 /// # fn main() -> aberra::Result<()> {
 /// let config = CheckedConfig::default();
 /// let other = TrainConfig { seed: 7, ..config.into_config() }.check()?;
-/// assert_eq!((other.seed, other.members()[0].name.as_str()), (7, "vae"));
+/// assert_eq!((other.seed, other.members()[0].name.as_str()), (7, "features"));
 /// # Ok(())
 /// # }
 /// ```
@@ -259,7 +259,7 @@ mod tests {
             ("[model]\npreset = \"huge\"", "small, base, peer, reference"),
             ("[model]\npreset = \"reference\"", "256"),
             ("scorer = \"best\"", "expected one of mse"),
-            ("[preprocessing]\nsize_px = 100", "multiple of 32"),
+            ("model.preset = \"base\"\n[preprocessing]\nsize_px = 100", "multiple of 32"),
         ];
         for (text, expected) in refused {
             let message = TrainConfig::from_layers(&[layer(text)]).unwrap_err().to_string();

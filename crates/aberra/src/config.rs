@@ -11,12 +11,16 @@ use aberra_models::train::TrainSettings;
 
 use crate::dataset::SplitSettings;
 use crate::member_settings::Models;
-use crate::score::{DEFAULT_SCORER, SCORERS, SINGLE_MODEL_SCORER};
+use crate::score::{DEFAULT_SCORER, SCORERS};
 use crate::{Error, Result};
 
 /// The side of the default detector's network input, in pixels. Where the model is the user's choice, it is that of
 /// [`Preprocessing`].
 const SIZE_PX: usize = 256;
+
+/// Epochs of the default detector's variational autoencoder. Where the model is the user's choice, they are those of
+/// [`TrainSettings`].
+const EPOCHS: usize = 60;
 
 /// Settings of a detector: data, preprocessing, model, training, scorer and promise. [`check`](Self::check) turns
 /// them into the [`CheckedConfig`](crate::CheckedConfig) that training takes.
@@ -64,7 +68,7 @@ impl Default for TrainConfig {
             split: SplitSettings::default(),
             preprocessing: Preprocessing { size_px: SIZE_PX, ..Preprocessing::default() },
             model: Models::default(),
-            train: TrainSettings::default(),
+            train: TrainSettings { epochs: EPOCHS, ..TrainSettings::default() },
             limits: Limits::default(),
             keep_thumbnails: false,
         }
@@ -162,9 +166,7 @@ pub(crate) fn lay_over_defaults(layers: &[Table]) -> Result<TrainConfig> {
     let own_model = merged.contains_key("model");
     if own_model {
         defaults.preprocessing = Preprocessing::default();
-        if !merged.get("model").is_some_and(Value::is_array) {
-            defaults.scorer = SINGLE_MODEL_SCORER.to_owned();
-        }
+        defaults.train = TrainSettings::default();
     }
     let mut whole = to_table(&defaults)?;
     // A model's settings depend on its family and preset: they are replaced whole, and filled in by the family.

@@ -98,17 +98,6 @@ impl Detector {
         let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
         let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
         let fit_weights = weights_of(split, &split.fit);
-        if let Ok(path) = std::env::var("ABERRA_DUMP") {
-            let dump = serde_json::json!({
-                "names": members.descriptors().iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
-                "fit": held_out_measured.iter().map(|one| one.evidence.clone()).collect::<Vec<_>>(),
-                "weights": fit_weights,
-                "train": measured.iter().map(|one| one.evidence.clone()).collect::<Vec<_>>(),
-                "calibration": calibration_measured.iter().map(|one| one.evidence.clone()).collect::<Vec<_>>(),
-                "anomalies": anomalies.evidence,
-            });
-            let _ = std::fs::write(path, dump.to_string());
-        }
         let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights, &anomalies.evidence)?;
         let scorer = scorers
             .iter()

@@ -12,7 +12,7 @@ use aberra::models::measure::Want;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::report::RunSource;
 use aberra::run::{Claim, RunFolder};
-use aberra::{CheckedConfig, Detector, TrainConfig, Verdict};
+use aberra::{CheckedConfig, Detector, Verdict};
 use clap::Args;
 use serde_json::json;
 

@@ -17,11 +17,8 @@ pub use self::scorer::{FittedScorer, Kind, Parameters, SavedScorer, Scorer, Scor
 
 use aberra_metrics::{Error, Result};
 
-/// The scorer used by default where a detector has several models.
+/// The scorer used by default.
 pub const DEFAULT_SCORER: &str = "combined";
-
-/// The scorer used by default where it has a single one.
-pub const SINGLE_MODEL_SCORER: &str = "fusion";
 
 /// Every scorer.
 pub const SCORERS: &[&dyn Scorer] = &[
