@@ -19,10 +19,28 @@ fn images() -> Vec<Vec<f32>> {
     (0..8).map(image).collect()
 }
 
+/// Brightens a square: a synthetic anomaly.
+fn draw_square(pixels: &mut [f32], shape: Shape, _: u64, index: u64) -> Vec<bool> {
+    let first = index as usize % (shape.width - 12);
+    let inside = |at: usize| {
+        (8..20).contains(&(at / shape.width)) && (first..first + 12).contains(&(at % shape.width))
+    };
+    (0..shape.area())
+        .map(|at| {
+            let drawn = inside(at);
+            if drawn {
+                pixels[at * shape.channels..][..shape.channels].fill(1.0);
+            }
+            drawn
+        })
+        .collect()
+}
+
 /// A member of the family's default preset, after one epoch.
 fn fitted(family: &dyn Family) -> (Settings, SharedMember) {
     let instructions = InstructionSet::widest();
-    let settings = preset(family, family.default_preset()).unwrap();
+    let mut settings = preset(family, family.default_preset()).unwrap();
+    settings.entry("images").and_modify(|images| *images = 8.into());
     let settings = family.resolve(&settings, SHAPE, Some(instructions)).unwrap();
     let images = images();
     let inputs = Inputs::of_pixels(SHAPE, &images).unwrap();
@@ -36,7 +54,7 @@ fn fitted(family: &dyn Family) -> (Settings, SharedMember) {
         checkpoints: None,
         resume: false,
         judge: None,
-        draw_anomaly: None,
+        draw_anomaly: Some(draw_square),
     };
     let member = family.fit(&settings, &mut context, &inputs, &inputs).unwrap().member;
     (settings, member)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aberra_models::families::{DEFAULT_FAMILY, FAMILIES};
+use aberra_models::families::{DEFAULT_FAMILY, FAMILIES, default_members};
 use aberra_models::{Family, Settings, Shape, SharedMember, Tensors, find, preset, scaled};
 use burn::tensor::Device;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,9 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::{Error, Result};
-
-/// The longer side of the inputs of the default detector's variational autoencoder, which sees shapes rather than textures.
-const VAE_SIZE_PX: usize = 64;
 
 /// Settings of one member.
 #[derive(Clone)]
@@ -72,14 +69,7 @@ impl Models {
 impl Default for Models {
     /// The members of the default detector.
     fn default() -> Self {
-        let table = |settings: &[(&str, Value)]| {
-            settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Settings>()
-        };
-        let members = Self(vec![
-            table(&[("family", "features".into())]),
-            table(&[("family", "discriminator".into())]),
-            table(&[("family", "vae".into()), ("preset", "small".into()), ("size_px", VAE_SIZE_PX.into())]),
-        ]);
+        let members = Self(default_members(false));
         // Whole, so that what is printed says everything; a test checks that they parse.
         members.parse(FAMILIES).map_or(members, |whole| Self::of(&whole))
     }

@@ -91,6 +91,23 @@ fn a_name_in_code_is_found_and_one_in_a_comment_or_a_test_is_not() {
     assert!(found("let a = 1;\n#[cfg(test)]\nmod tests { \"vae\" }").is_empty());
 }
 
+/// Brightens a square: a synthetic anomaly.
+fn draw_square(pixels: &mut [f32], shape: Shape, _: u64, index: u64) -> Vec<bool> {
+    let first = index as usize % (shape.width - 12);
+    let inside = |at: usize| {
+        (8..20).contains(&(at / shape.width)) && (first..first + 12).contains(&(at % shape.width))
+    };
+    (0..shape.area())
+        .map(|at| {
+            let drawn = inside(at);
+            if drawn {
+                pixels[at * shape.channels..][..shape.channels].fill(1.0);
+            }
+            drawn
+        })
+        .collect()
+}
+
 /// Every family, scorer and measurement.
 fn names() -> BTreeSet<String> {
     let mut names: BTreeSet<String> = SCORERS.iter().map(|scorer| scorer.name().to_owned()).collect();
@@ -103,7 +120,8 @@ fn names() -> BTreeSet<String> {
     let train = TrainSettings { epochs: 1, ..TrainSettings::default() }.check().unwrap();
     for family in FAMILIES {
         names.insert(family.name().to_owned());
-        let settings = preset(*family, family.default_preset()).unwrap();
+        let mut settings = preset(*family, family.default_preset()).unwrap();
+        settings.entry("images").and_modify(|images| *images = 8.into());
         let instructions = compute::instructions().unwrap();
         let settings = family.resolve(&settings, shape, Some(instructions)).unwrap();
         let mut observe = |_: aberra::models::train::Progress<'_>| Ok(std::ops::ControlFlow::Continue(()));
@@ -116,7 +134,7 @@ fn names() -> BTreeSet<String> {
             checkpoints: None,
             resume: false,
             judge: None,
-            draw_anomaly: None,
+            draw_anomaly: Some(draw_square),
         };
         let fitted = family.fit(&settings, &mut context, &inputs, &inputs).unwrap();
         names.extend(fitted.member.descriptors().iter().map(|one| one.name.clone().into_owned()));

@@ -8,11 +8,14 @@ use std::time::Instant;
 use aberra::dataset::{Dataset, Grouping, Split};
 use aberra::evaluate::Evaluation;
 use aberra::explain::sheet_png;
+use aberra::image::Preprocessing;
+use aberra::models::families::default_members;
 use aberra::models::measure::Want;
+use aberra::models::train::TrainSettings;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::report::RunSource;
 use aberra::run::{Claim, RunFolder};
-use aberra::{CheckedConfig, Detector, Verdict};
+use aberra::{CheckedConfig, Detector, Models, TrainConfig, Verdict};
 use clap::Args;
 use serde_json::json;
 
@@ -46,26 +49,9 @@ pub(crate) struct DemoArgs {
 
 /// Width and height of the images.
 const SIZE_PX: usize = 128;
-/// The default detector at the size of the images, with a short run.
-const SETTINGS: &str = r#"
-[preprocessing]
-size_px = 128
-[[model]]
-family = "features"
-[[model]]
-family = "discriminator"
-images = 6_000
-[[model]]
-family = "vae"
-preset = "small"
-size_px = 64
-beta = 0.1
-beta_warmup_epochs = 2
-variance_warmup_epochs = 3
-[train]
-epochs = 40
-batch_size = 16
-"#;
+/// Small batches, because few images give few training steps.
+const BATCH_SIZE: usize = 16;
+const EPOCHS: usize = 40;
 /// Number of test images without a lesion.
 const TEST_NORMALS: usize = 60;
 /// Number of test images of each kind of lesion.
@@ -141,7 +127,14 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
 
 fn settings(args: &DemoArgs) -> Result<CheckedConfig, CommandError> {
     let flags = SettingsArgs { epochs: args.epochs, seed: Some(args.seed), ..SettingsArgs::default() };
-    flags.over(&ModelArgs::default(), SETTINGS)
+    let defaults = TrainConfig::default();
+    let quick = TrainConfig {
+        model: Models::new(default_members(true)),
+        preprocessing: Preprocessing { size_px: SIZE_PX, ..defaults.preprocessing },
+        train: TrainSettings { epochs: EPOCHS, batch_size: BATCH_SIZE, ..defaults.train },
+        ..defaults
+    };
+    flags.over(&ModelArgs::default(), &quick.to_toml()?)
 }
 
 /// Creates the output folder.

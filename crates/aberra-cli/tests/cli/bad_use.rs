@@ -25,7 +25,7 @@ fn settings_out_of_range() {
     error: promise.false_alarm_rate: expected above 0 and below 1, found -0.1
     hint: `aberra train --print-config` prints every setting and its value
     ");
-    insta::assert_snapshot!(refused_settings("--size 100"), @r"
+    insta::assert_snapshot!(refused_settings("--preset base --size 100"), @r"
     error: preprocessing.size_px: expected a multiple of 32 for 5 stages, found 100
     hint: choose another size or another number of model.channels
     ");
@@ -34,7 +34,7 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--family gan"), @r#"
-    error: model.family: expected one of vae, autoencoder, vqvae, found "gan"
+    error: model.family: expected one of vae, autoencoder, vqvae, features, discriminator, found "gan"
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--family vqvae --set model.beta=2"), @r#"
@@ -42,7 +42,7 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--scorer best"), @r#"
-    error: scorer: expected one of mse, ssim, uncertainty, peak, latent, residual, typicality, fusion, found "best"
+    error: scorer: expected one of mse, ssim, uncertainty, peak, latent, residual, typicality, fusion, combined, found "best"
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--group colour"), @r"

@@ -11,7 +11,7 @@ mod vae;
 mod vqvae;
 
 use self::reproduce::ReproducingFamily;
-use crate::family::Family;
+use crate::family::{Family, Settings};
 
 pub use self::autoencoder::AutoencoderSettings;
 pub use self::discriminator::DiscriminatorSettings;
@@ -23,6 +23,31 @@ pub use self::vqvae::VqvaeSettings;
 
 /// The family that is fitted by default.
 pub const DEFAULT_FAMILY: &str = "vae";
+
+/// The longer side of the inputs of the default detector's variational autoencoder, which sees shapes rather than textures.
+const VAE_SIZE_PX: usize = 64;
+
+/// The members of the default detector, as tables of settings. `quick` trains less, on a few hundred images: for a
+/// demonstration.
+pub fn default_members(quick: bool) -> Vec<Settings> {
+    let table = |settings: &[(&str, serde_json::Value)]| -> Settings {
+        settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    };
+    let mut members = vec![
+        table(&[("family", "features".into())]),
+        table(&[("family", "discriminator".into())]),
+        table(&[("family", "vae".into()), ("preset", "small".into()), ("size_px", VAE_SIZE_PX.into())]),
+    ];
+    if quick {
+        members[1].extend(table(&[("preset", "quick".into())]));
+        members[2].extend(table(&[
+            ("beta", 0.1.into()),
+            ("beta_warmup_epochs", 2.into()),
+            ("variance_warmup_epochs", 3.into()),
+        ]));
+    }
+    members
+}
 
 /// Every family.
 pub const FAMILIES: &[&dyn Family] = &[

@@ -65,6 +65,9 @@ const DESCRIPTORS: &[Descriptor] = &[
 /// Pooled statistics of each image that are compared: whole and foreground, each of three blocks and of all together.
 const GLOBAL: usize = 8;
 
+/// Added to the variance of each channel, in standard deviations: normals that are all alike have a covariance, too.
+const LEAST_VARIANCE: f64 = 1e-3;
+
 /// Training images held in memory at once.
 const CHUNK: usize = 32;
 
@@ -218,7 +221,11 @@ impl Whole {
         let mean: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
         let scaled: Vec<f32> =
             points.chunks_exact(dimensions).flat_map(|point| scale(point, &mean, &factor)).collect();
-        let distance = Cloud::ledoit_wolf(&scaled, dimensions, None)?.mahalanobis()?;
+        let mut cloud = Cloud::ledoit_wolf(&scaled, dimensions, None)?;
+        for channel in 0..dimensions {
+            cloud.covariance[channel * dimensions + channel] += LEAST_VARIANCE;
+        }
+        let distance = cloud.mahalanobis()?;
         Ok(Self { mean, factor, distance })
     }
 
