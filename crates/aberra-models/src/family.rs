@@ -51,6 +51,12 @@ pub trait Family: Sync {
         instructions: Option<InstructionSet>,
     ) -> Result<Settings>;
 
+    /// Whether held-out normals play no part in its fit: it is then fitted again, to the training and the held-out normals
+    /// together, once the scorers have been fitted to evidence on images that it had not seen.
+    fn ignores_held_out(&self) -> bool {
+        false
+    }
+
     /// Fits a member to training normals, watching held-out ones. The settings are resolved.
     ///
     /// # Errors

@@ -94,15 +94,17 @@ impl Detector {
         let anomalies = SyntheticEvidence::measure(&members, &held_out, config.seed)?;
         let members = members.with_map_weights(anomalies.map_weights);
 
-        let mut measured = members.measure_all(&train, Want::MEASUREMENTS)?;
         let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
-        let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
         let fit_weights = weights_of(split, &split.fit);
         let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights, &anomalies.evidence)?;
         let scorer = scorers
             .iter()
             .find(|scorer| scorer.name() == config.scorer)
             .ok_or_else(|| Error::settings(format!("there is no scorer {}", config.scorer)))?;
+        let members = refit(members, config, dataset, split)?;
+        let mut measured = members.measure_all(&train, Want::MEASUREMENTS)?;
+        let held_out_measured = members.measure_all(&held_out, Want::MEASUREMENTS)?;
+        let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
         let scores: Vec<f64> = calibration_measured
             .iter()
             .map(|one| {
@@ -263,6 +265,41 @@ fn fit_member(
         finished.write(&fitted)?;
     }
     Ok(fitted)
+}
+
+/// The members, those that ignore held-out normals fitted again to the normals of the fit split too: the more normals, the
+/// better they describe what is normal. The scorers have been fitted by then, to evidence on images that no member had seen.
+fn refit(members: Members, config: &CheckedConfig, dataset: &Dataset, split: &Split) -> Result<Members> {
+    if !config.members().iter().any(|settings| settings.family.ignores_held_out()) {
+        return Ok(members);
+    }
+    let samples = [&split.train[..], &split.fit[..]].concat();
+    let normals = load(dataset, &samples, config, config.train.cache_mib << 20)?;
+    let again = |(named, settings): (&NamedMember, &MemberSettings)| {
+        if !settings.family.ignores_held_out() {
+            return Ok(named.clone());
+        }
+        let mut observe = |_: Progress<'_>| Ok(std::ops::ControlFlow::Continue(()));
+        let mut context = FitContext {
+            seed: settings.seed.unwrap_or(config.seed),
+            device: compute::cpu(),
+            instructions: compute::instructions()?,
+            train: config.training().clone(),
+            observe: &mut observe,
+            checkpoints: None,
+            resume: false,
+            judge: None,
+            draw_anomaly: Some(draw_training_anomaly),
+        };
+        let (outer, own) = (normals.shape(), settings.shape(normals.shape()));
+        let reduced = if own == outer { None } else { Some(normals.at(own)?) };
+        let normals = reduced.as_ref().unwrap_or(&normals);
+        let member = settings.family.fit(&settings.settings, &mut context, normals, normals)?.member;
+        Ok(NamedMember { member: scaled(member, own, outer), ..named.clone() })
+    };
+    let refitted = members.all().iter().zip(config.members()).map(again).collect::<Result<_>>()?;
+    let map_weights = members.map_weights().map(<[f64]>::to_vec);
+    Ok(Members::new(refitted, members.shape(), map_weights))
 }
 
 /// Everything that determines the result of a member's fit, with names for messages.

@@ -135,6 +135,10 @@ impl Family for FeatureStatistics {
         Ok(to_settings(&checked(settings, shape)?))
     }
 
+    fn ignores_held_out(&self) -> bool {
+        true
+    }
+
     fn fit(
         &self,
         settings: &Settings,

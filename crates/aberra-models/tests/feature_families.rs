@@ -1,0 +1,129 @@
+//! Families on frozen features: what they say of an image with an anomaly that they have never seen, on inputs that are not
+//! square, and in a member of smaller inputs than its detector's.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::ops::ControlFlow;
+
+use aberra_kernels::InstructionSet;
+use aberra_metrics::random::{Stream, generator};
+use aberra_models::families::FAMILIES;
+use aberra_models::measure::Want;
+use aberra_models::train::{Progress, TrainSettings};
+use aberra_models::{Family, FitContext, Inputs, Shape, SharedMember, find, preset, scaled};
+use burn::tensor::Device;
+use rand::RngExt;
+
+const SHAPE: Shape = Shape { height: 64, width: 96, channels: 1 };
+
+/// Soft waves that differ in phase and strength.
+fn images(count: u64) -> Vec<Vec<f32>> {
+    let image = |index: u64| {
+        let mut random = generator(7, Stream::Phantom, index);
+        let (phase, strength) = (6.3 * random.random::<f32>(), 0.1 + 0.1 * random.random::<f32>());
+        let value = |at: usize| {
+            let (y, x) = ((at / SHAPE.width) as f32, (at % SHAPE.width) as f32);
+            0.5 + strength * (0.2 * x + phase).sin() + 0.1 * (0.15 * y - phase).cos()
+        };
+        (0..SHAPE.len()).map(value).collect()
+    };
+    (0..count).map(image).collect()
+}
+
+/// Darkens or brightens a disc of radius 6 around a place that the index decides.
+fn draw_disc(pixels: &mut [f32], shape: Shape, seed: u64, index: u64) -> Vec<bool> {
+    let mut random = generator(seed, Stream::Lesion, index);
+    let (y, x) = (random.random_range(8..shape.height - 8), random.random_range(8..shape.width - 8));
+    let amount = if random.random_bool(0.5) { 0.3 } else { -0.3 };
+    disc(pixels, shape, (y, x), amount)
+}
+
+fn disc(pixels: &mut [f32], shape: Shape, (y, x): (usize, usize), amount: f32) -> Vec<bool> {
+    let inside =
+        |at: usize| (at / shape.width).abs_diff(y).pow(2) + (at % shape.width).abs_diff(x).pow(2) <= 36;
+    (0..shape.area())
+        .map(|at| {
+            let drawn = inside(at);
+            if drawn {
+                pixels[at] = (pixels[at] + amount).clamp(0.0, 1.0);
+            }
+            drawn
+        })
+        .collect()
+}
+
+fn fit(family: &dyn Family, images: &[Vec<f32>]) -> SharedMember {
+    let mut settings = preset(family, family.default_preset()).unwrap();
+    settings.entry("images").and_modify(|images| *images = 640.into());
+    settings.entry("bank").and_modify(|bank| *bank = 512.into());
+    let settings = family.resolve(&settings, SHAPE, Some(InstructionSet::widest())).unwrap();
+    let inputs = Inputs::of_pixels(SHAPE, images).unwrap();
+    let mut observe = |_: Progress<'_>| Ok(ControlFlow::Continue(()));
+    let mut context = FitContext {
+        seed: 1,
+        device: Device::flex(),
+        instructions: InstructionSet::widest(),
+        train: TrainSettings { batch_size: 8, ..TrainSettings::default() }.check().unwrap(),
+        observe: &mut observe,
+        checkpoints: None,
+        resume: false,
+        judge: None,
+        draw_anomaly: Some(draw_disc),
+    };
+    family.fit(&settings, &mut context, &inputs, &inputs).unwrap().member
+}
+
+#[test]
+fn an_anomaly_raises_every_local_measurement_and_the_map_where_it_is() {
+    let train = images(32);
+    for (name, measurement) in [("features", "patch_peak"), ("discriminator", "peak_logit")] {
+        let member = fit(find(FAMILIES, name).unwrap(), &train);
+        let at = member.descriptors().iter().position(|one| one.name == measurement).unwrap();
+        for normal in images(36).split_off(32) {
+            let mut changed = normal.clone();
+            disc(&mut changed, SHAPE, (40, 24), 0.35);
+            let [before, after] =
+                [&normal, &changed].map(|pixels| member.infer(&[pixels], Want::MAP).unwrap().remove(0));
+            let [low, high] = [&before, &after].map(|one| one.measurements[at]);
+            assert!(high > low, "{name}: {low} before, {high} after");
+            let map = after.map.unwrap();
+            let highest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b])).unwrap();
+            let (y, x) = (highest / SHAPE.width, highest % SHAPE.width);
+            assert!(y.abs_diff(40) <= 16 && x.abs_diff(24) <= 16, "{name}: the map is highest at {y}, {x}");
+            assert!(map.iter().all(|&value| value >= 0.0 && value.is_finite()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_member_of_smaller_inputs_enlarges_what_it_gives() {
+    let train = images(8);
+    let own = Shape { height: 32, width: 48, channels: 1 };
+    let inputs = Inputs::of_pixels(SHAPE, &train).unwrap();
+    let small = inputs.at(own).unwrap();
+    assert_eq!((small.len(), small.shape()), (8, own));
+    let family = find(FAMILIES, "vae").unwrap();
+    let settings = preset(family, "small").unwrap();
+    let settings = family.resolve(&settings, own, Some(InstructionSet::widest())).unwrap();
+    let mut observe = |_: Progress<'_>| Ok(ControlFlow::Continue(()));
+    let mut context = FitContext {
+        seed: 1,
+        device: Device::flex(),
+        instructions: InstructionSet::widest(),
+        train: TrainSettings { epochs: 1, ..TrainSettings::default() }.check().unwrap(),
+        observe: &mut observe,
+        checkpoints: None,
+        resume: false,
+        judge: None,
+        draw_anomaly: None,
+    };
+    let member = family.fit(&settings, &mut context, &small, &small).unwrap().member;
+    let outer = scaled(member.clone(), own, SHAPE);
+    let inferred = outer.infer(&[&train[3]], Want::ALL).unwrap().remove(0);
+    let alone = member.infer(&[&small.get(3).unwrap()], Want::ALL).unwrap().remove(0);
+    assert_eq!(inferred.measurements, alone.measurements);
+    assert_eq!(inferred.map.unwrap().len(), SHAPE.area());
+    assert_eq!(inferred.reconstruction.unwrap().len(), SHAPE.len());
+    let points = vec![inferred.embedding.unwrap().mean];
+    assert_eq!(outer.decoder().unwrap().decode(&points).unwrap()[0].len(), SHAPE.len());
+    assert!(outer.infer(&[&train[3][1..]], Want::ALL).is_err());
+}
