@@ -25,7 +25,7 @@ use crate::{Error, Result};
 /// # fn main() -> aberra::Result<()> {
 /// let config = CheckedConfig::default();
 /// let other = TrainConfig { seed: 7, ..config.into_config() }.check()?;
-/// assert_eq!((other.seed, other.members()[0].name.as_str()), (7, "features"));
+/// assert_eq!((other.seed, other.members()[0].name.as_str()), (7, "vae"));
 /// # Ok(())
 /// # }
 /// ```

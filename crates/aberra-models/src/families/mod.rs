@@ -34,13 +34,13 @@ pub fn default_members(quick: bool) -> Vec<Settings> {
         settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     };
     let mut members = vec![
+        table(&[("family", "vae".into()), ("preset", "small".into()), ("size_px", VAE_SIZE_PX.into())]),
         table(&[("family", "features".into())]),
         table(&[("family", "discriminator".into())]),
-        table(&[("family", "vae".into()), ("preset", "small".into()), ("size_px", VAE_SIZE_PX.into())]),
     ];
     if quick {
-        members[1].extend(table(&[("preset", "quick".into())]));
-        members[2].extend(table(&[
+        members[2].extend(table(&[("preset", "quick".into())]));
+        members[0].extend(table(&[
             ("beta", 0.1.into()),
             ("beta_warmup_epochs", 2.into()),
             ("variance_warmup_epochs", 3.into()),
