@@ -1,12 +1,12 @@
-//! Measurements. Of quality: `choose` compares recipes on synthetic anomalies, `folds` compares them on real ones and
+//! Measurements. Of quality: `choose` compares recipes on synthetic anomalies, `detect` compares them on real ones and
 //! `look` writes down what `aberra bench` measured on those, `promise` measures the realised false-alarm rate. Of speed:
 //! `speed` compares with peers, `step` is Aberra's own part of that, `backbone` times the frozen features beside ONNX
 //! Runtime. `serve` measures the server and attacks it. Run them from the repository's root, in release.
 
 mod backbone;
 mod choose;
+mod detect;
 mod disturb;
-mod folds;
 mod grouped;
 mod look;
 mod promise;
@@ -25,7 +25,7 @@ enum Measurement {
     /// Compare recipes on synthetic anomalies in held-out normals; sees no real anomaly.
     Choose(choose::Arguments),
     /// Measure on grouped folds against real anomalies; every run is written to bench/looks.jsonl.
-    Folds(folds::Arguments),
+    Detect(detect::Arguments),
     /// Write down in bench/looks.jsonl what `aberra bench` looked at.
     Look(look::Arguments),
     /// Measure the realised false-alarm rate over many divisions; sees normals alone.
@@ -43,7 +43,7 @@ fn main() -> grouped::Result<()> {
     match Measurement::parse() {
         Measurement::Backbone(arguments) => backbone::run(&arguments),
         Measurement::Choose(arguments) => choose::run(&arguments),
-        Measurement::Folds(arguments) => folds::run(&arguments),
+        Measurement::Detect(arguments) => detect::run(&arguments),
         Measurement::Look(arguments) => look::run(&arguments),
         Measurement::Promise(arguments) => promise::run(&arguments),
         #[cfg(target_os = "linux")]

@@ -1,15 +1,15 @@
-//! Measures quality on real anomalies: the library's comparison of recipes on grouped folds. Every run is a look at real
-//! anomalies and adds a line to `bench/looks.jsonl`.
+//! Measures quality on real anomalies: the default detector, its members alone and what is left without each, and single
+//! families, compared on grouped folds. Every run is a look at real anomalies and adds a line to `bench/looks.jsonl`.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use aberra::TrainConfig;
 use aberra::comparison::{Comparison, ComparisonOptions, Recipe};
 use aberra::dataset::{Dataset, OpenOptions};
 use aberra::job::{Event, Job};
-use aberra::models::families::DEFAULT_FAMILY;
+use aberra::models::families::default_members;
 use aberra::run::{Claim, RunFolder};
+use aberra::{Models, TrainConfig};
 use clap::Args;
 
 use crate::grouped::{Result, note_event, result};
@@ -23,9 +23,10 @@ pub(crate) struct Arguments {
     /// Class folders that are normal.
     #[arg(long)]
     normal: Vec<String>,
-    /// Families to compare, each with its default preset.
-    #[arg(long, value_delimiter = ',', default_value = DEFAULT_FAMILY)]
-    families: Vec<String>,
+    /// Recipes to compare: `default`, `only-NAME` and `without-NAME` for a member of the default detector, or a family with
+    /// its default preset.
+    #[arg(long, value_delimiter = ',', default_value = "default")]
+    recipes: Vec<String>,
     /// A setting of every recipe, as section.name=value.
     #[arg(long)]
     set: Vec<String>,
@@ -45,7 +46,7 @@ pub(crate) struct Arguments {
 /// Runs the measurement.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let recipes =
-        arguments.families.iter().map(|family| recipe(family, &arguments.set)).collect::<Result<Vec<_>>>()?;
+        arguments.recipes.iter().map(|name| recipe(name, &arguments.set)).collect::<Result<Vec<_>>>()?;
     let comparison = Comparison::new(recipes, 5, arguments.seeds)?.on_folds(&arguments.folds)?;
     let dataset = Dataset::open(&arguments.data, &OpenOptions { normal: arguments.normal.clone() })?;
     let folder = RunFolder::claim(&arguments.out, Claim::Extend)?;
@@ -61,9 +62,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     look(folder.path(), &arguments.set, &arguments.why)
 }
 
-fn recipe(family: &str, settings: &[String]) -> Result<Recipe> {
-    let family_first = [format!("model.family={family:?}")];
-    let settings = family_first.iter().chain(settings);
-    let layers = settings.map(|text| TrainConfig::assignment_layer(text)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Recipe { name: family.to_owned(), config: TrainConfig::from_layers(&layers)? })
+/// A recipe by its name, with settings laid over it.
+fn recipe(name: &str, settings: &[String]) -> Result<Recipe> {
+    let of_family = |member: &aberra::models::Settings, family: &str| member["family"] == family;
+    let mut members = default_members(false);
+    let mut layers = Vec::new();
+    if let Some(family) = name.strip_prefix("only-") {
+        members.retain(|member| of_family(member, family));
+    } else if let Some(family) = name.strip_prefix("without-") {
+        members.retain(|member| !of_family(member, family));
+    } else if name != "default" {
+        layers.push(TrainConfig::assignment_layer(&format!("model.family={name:?}"))?);
+    }
+    if layers.is_empty() {
+        let config = TrainConfig { model: Models::new(members), ..TrainConfig::default() };
+        layers.push(TrainConfig::parse_layer(&config.to_toml()?)?);
+    }
+    for text in settings {
+        layers.push(TrainConfig::assignment_layer(text)?);
+    }
+    Ok(Recipe { name: name.to_owned(), config: TrainConfig::from_layers(&layers)? })
 }
