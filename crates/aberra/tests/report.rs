@@ -166,7 +166,7 @@ fn a_report_holds_what_the_evaluation_says_and_a_picture_of_everything() {
     assert_eq!(data.evaluation.auroc.value().unwrap().value.to_string().len().min(4), 4);
     assert_eq!(data.evaluation.roc.fpr.len(), data.evaluation.roc.tpr_high.len());
     assert_eq!(data.compare.rows.len(), made.detector.fitted_scorers().len());
-    assert!(data.compare.rows[0].difference.is_none() && data.compare.rows[0].name == "fusion");
+    assert!(data.compare.rows[0].difference.is_none() && data.compare.rows[0].name == "combined");
     assert_eq!(report.figures().unwrap().len(), 7);
 }
 
@@ -230,7 +230,7 @@ fn another_detector_is_compared_on_images_that_neither_was_made_from() {
     assert_eq!([difference("same").value, difference("same").low, difference("same").high], [0.0; 3]);
     let second = difference("second");
     assert!(second.low <= second.value && second.value <= second.high && second.low < second.high);
-    let expected = row("second").auroc.value().unwrap().value - row("fusion").auroc.value().unwrap().value;
+    let expected = row("second").auroc.value().unwrap().value - row("combined").auroc.value().unwrap().value;
     assert!((second.value - expected).abs() < 1e-5);
     assert!(
         compared.note.as_ref().unwrap().contains("none of the detectors was made from"),

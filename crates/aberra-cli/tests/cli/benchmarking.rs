@@ -93,7 +93,10 @@ fn ctrl_c_keeps_finished_cells() {
 fn what_cannot_be_compared_is_refused() {
     let room = Room::new();
     let refused = [
-        ("--families mae --out b", "expected one of vae, autoencoder, vqvae, found \"mae\""),
+        (
+            "--families mae --out b",
+            "expected one of vae, autoencoder, vqvae, features, discriminator, found \"mae\"",
+        ),
         ("--preset small --out b", "expected FAMILY=NAME such as vae=small, found \"small\""),
         (
             "--families vae --preset vqvae=small --out b",

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::pictures::PictureFormat;
 use crate::wire::{EpochData, SnapshotData, SnapshotsData, TrainingData, short};
+use aberra_models::Shape;
 use aberra_models::train::LossRecord;
 
 use crate::detector::{Detector, MemberProvenance};
@@ -28,18 +29,21 @@ pub(super) fn training(
     let members = detector.members().iter().zip(&detector.provenance().members);
     let several = detector.members().len() > 1;
     let trained = members.filter(|(_, provenance)| provenance.best_epoch > 0);
+    let outer = detector.input_shape();
     let of_member = |(named, provenance): (&NamedMember, &MemberProvenance)| {
-        member(folder, detector, &named.name, several, provenance.best_epoch, format)
+        let settings = detector.config().members().iter().find(|settings| settings.name == named.name);
+        let shape = settings.map_or(outer, |settings| settings.shape(outer));
+        member(folder, &named.name, several, provenance.best_epoch, shape, format)
     };
     trained.map(of_member).collect()
 }
 
 fn member(
     folder: &Path,
-    detector: &Detector,
     name: &str,
     several: bool,
     best_epoch: usize,
+    shape: Shape,
     format: PictureFormat,
 ) -> Result<TrainingData> {
     let run = RunFolder::at(folder);
@@ -47,9 +51,7 @@ fn member(
     let records = read_history(&run.history(named)).map_err(|error| {
         error.with_hint("give the folder that `aberra train --out` wrote, with history.jsonl in it")
     })?;
-    let is_its_own = records.len() <= detector.config().train.epochs
-        && records.iter().any(|record| record.epoch == best_epoch && record.best);
-    if !is_its_own {
+    if !records.iter().any(|record| record.epoch == best_epoch && record.best) {
         return Err(Error::data(format!(
             "expected the run of this detector, whose weights are of epoch {best_epoch}, found another's"
         ))
@@ -68,7 +70,8 @@ fn member(
             images_per_s: record.images_per_s.map(short),
         })
         .collect();
-    let snapshots = snapshots(&run.samples(named), detector, format)?;
+    let format = PictureFormat { height: shape.height, width: shape.width, ..format };
+    let snapshots = snapshots(&run.samples(named), shape, format)?;
     Ok(TrainingData { member: name.to_owned(), epochs, best_epoch, snapshots })
 }
 
@@ -77,8 +80,8 @@ fn short_loss(loss: &LossRecord) -> LossRecord {
     LossRecord { total: short(loss.total), terms: terms.collect() }
 }
 
-fn snapshots(folder: &Path, detector: &Detector, format: PictureFormat) -> Result<SnapshotsData> {
-    let kept = Snapshot::read_all(folder, detector.input_shape())?;
+fn snapshots(folder: &Path, shape: Shape, format: PictureFormat) -> Result<SnapshotsData> {
+    let kept = Snapshot::read_all(folder, shape)?;
     let most = if format.height.max(format.width) > LARGE_PX { LARGE_IMAGES } else { IMAGES };
     let pictures = |images: &[Vec<f32>]| {
         images.iter().take(most).map(|image| format.picture(image)).collect::<Result<Vec<String>>>()
