@@ -54,7 +54,7 @@ const FAMILY_SETTINGS: [(&str, &str); 5] = [
 ];
 
 /// Members of different families, with and without a backbone, and two of one family.
-const ENSEMBLES: [(&str, &str); 3] = [("vae", "autoencoder"), ("vae", "vae"), ("discriminator", "vae")];
+const ENSEMBLES: [(&str, &str); 3] = [("vae", "autoencoder"), ("vae", "vae"), ("vae", "discriminator")];
 
 fn configured(model: &str, more: &str) -> CheckedConfig {
     let layers = [SETTINGS, model, more].map(|text| TrainConfig::parse_layer(text).unwrap());
@@ -268,7 +268,7 @@ fn a_member_is_the_same_alone_and_beside_another() {
         }
     }
     // Two of one family differ by their seeds.
-    let [_, twins] = both;
+    let [_, twins, _] = both;
     assert_ne!(twins.normal_embeddings(0), twins.normal_embeddings(1));
     assert_eq!(twins.members().iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["vae", "vae-2"]);
 }
