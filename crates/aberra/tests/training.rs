@@ -151,8 +151,12 @@ fn history(run: &RunFolder, member: Option<&str>) -> Vec<EpochRecord> {
     records.map(|record| EpochRecord { images_per_s: None, ..record }).collect()
 }
 
-/// Names and contents of a member's snapshots. Their folder also holds the marker by which listings pass over it.
+/// Names and contents of a member's snapshots; none of a member that reproduces no images. Their folder also holds the marker
+/// by which listings pass over it.
 fn snapshots(run: &RunFolder, member: Option<&str>) -> Vec<(PathBuf, Vec<u8>)> {
+    if !run.samples(member).exists() {
+        return Vec::new();
+    }
     assert!(RunFolder::is_one(&run.samples(member)));
     let entries = fs::read_dir(run.samples(member)).unwrap().map(|entry| entry.unwrap().path());
     let entries = entries.filter(|path| path.extension().is_some_and(|extension| extension == "png"));
