@@ -17,7 +17,7 @@ use crate::dataset::{Dataset, Grouping, Inspection, Sketch, Split, similarity_th
 use crate::decode_error::of_image;
 use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
 use crate::job::{Event, Job};
-use crate::judge::{SyntheticEvidence, SyntheticJudge, draw_training_anomaly};
+use crate::judge::{SyntheticJudge, draw_training_anomaly, synthetic_evidence};
 use crate::member_settings::MemberSettings;
 use crate::members::{Measured, Members, NamedMember};
 use crate::run::{CheckpointFile, History, RunFolder, Snapshots};
@@ -90,13 +90,12 @@ impl Detector {
                 standardized_shift: fitted.standardized_shift,
             });
         }
-        let members = Members::new(members, config.input_shape(), None);
-        let anomalies = SyntheticEvidence::measure(&members, &held_out, config.seed)?;
-        let members = members.with_map_weights(anomalies.map_weights);
+        let members = Members::new(members, config.input_shape(), None).with_weighed_maps(&held_out)?;
+        let anomalies = synthetic_evidence(&members, &held_out, config.seed)?;
 
         let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
         let fit_weights = weights_of(split, &split.fit);
-        let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights, &anomalies.evidence)?;
+        let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights, &anomalies)?;
         let scorer = scorers
             .iter()
             .find(|scorer| scorer.name() == config.scorer)

@@ -2,7 +2,7 @@
 //! held-out normals. No real anomaly is seen.
 
 use aberra_metrics::Result;
-use aberra_metrics::ranking::{average_precision, standardized_rise};
+use aberra_metrics::ranking::standardized_rise;
 use aberra_models::measure::Want;
 use aberra_models::{Inputs, Shape, SharedMember};
 use rayon::prelude::*;
@@ -63,107 +63,37 @@ impl SyntheticJudge {
     }
 }
 
-/// What the members of a detector see of synthetic anomalies.
-pub(crate) struct SyntheticEvidence {
-    /// The evidence on each held-out normal with [`ANOMALIES_PER_NORMAL`] anomalies drawn in, one a copy, the kinds in turn.
-    pub(crate) evidence: Vec<Evidence>,
-    /// What each member's map is multiplied by before all are added; `None` for a single member.
-    pub(crate) map_weights: Option<Vec<f64>>,
-}
-
-impl SyntheticEvidence {
-    /// # Errors
-    /// Images that cannot be read or measured.
-    pub(crate) fn measure(members: &Members, normals: &Inputs<'_>, seed: u64) -> Result<Self> {
-        /// Normals held in memory at once, with their copies.
-        const CHUNK: usize = 8;
-        let several = members.all().len() > 1;
-        let want = if several { Want::MAP } else { Want::MEASUREMENTS };
-        let shape = normals.shape();
-        let mut evidence = Vec::with_capacity(normals.len() * ANOMALIES_PER_NORMAL);
-        let mut maps = vec![MapPixels::default(); members.all().len()];
-        normals.chunks(CHUNK, |inputs| {
-            let first = evidence.len();
-            let drawn: Vec<(Vec<f32>, Vec<bool>)> = (0..inputs.len() * ANOMALIES_PER_NORMAL)
-                .into_par_iter()
-                .map(|draw| {
-                    let mut pixels = inputs[draw / ANOMALIES_PER_NORMAL].to_vec();
-                    let index = first + draw;
-                    let kind = SyntheticKind::ALL[index % SyntheticKind::ALL.len()];
-                    let (width, channels) = (shape.width, shape.channels);
-                    let mask = draw_anomaly(&mut pixels, width, channels, seed, index as u64, kind);
-                    (pixels, mask)
-                })
-                .collect();
-            let slices: Vec<&[f32]> = drawn.iter().map(|(pixels, _)| pixels.as_slice()).collect();
-            for ((inferences, input), (_, mask)) in
-                members.infer(&slices, want)?.into_iter().zip(&slices).zip(&drawn)
-            {
-                for (pixels, inference) in maps.iter_mut().zip(&inferences) {
-                    pixels.add_anomalous(inference.map.as_deref(), mask, shape);
-                }
-                evidence.push(members.join(input, inferences)?.evidence);
-            }
-            if several {
-                for inferences in members.infer(inputs, want)? {
-                    for (pixels, inference) in maps.iter_mut().zip(&inferences) {
-                        pixels.add_normal(inference.map.as_deref());
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        let map_weights = several.then(|| {
-            let precision: Vec<f64> = maps.iter().map(MapPixels::average_precision).collect();
-            let squares: f64 = precision.iter().map(|precision| precision * precision).sum();
-            let weight = |(pixels, precision): (&MapPixels, f64)| {
-                if squares > 0.0 { precision * precision / squares / pixels.usual_maximum() } else { 0.0 }
-            };
-            maps.iter().zip(precision).map(weight).collect()
-        });
-        Ok(Self { evidence, map_weights })
-    }
-}
-
-/// Pixels of one member's maps.
-#[derive(Clone, Default)]
-struct MapPixels {
-    /// Of images with a synthetic anomaly, some of the pixels, and whether the anomaly covers them.
-    values: Vec<f64>,
-    masked: Vec<bool>,
-    /// Of normals, the sum of their largest values, and how many there were.
-    maxima: f64,
-    normals: usize,
-}
-
-impl MapPixels {
-    fn add_anomalous(&mut self, map: Option<&[f32]>, mask: &[bool], shape: Shape) {
-        /// Pixels from one that is looked at to the next, in both directions.
-        const STEP: usize = 4;
-        let Some(map) = map else { return };
-        for row in (0..shape.height).step_by(STEP) {
-            for at in (row * shape.width..(row + 1) * shape.width).step_by(STEP) {
-                self.values.push(f64::from(map[at]));
-                self.masked.push(mask[at]);
-            }
+/// The evidence on each of `normals` with [`ANOMALIES_PER_NORMAL`] synthetic anomalies drawn in, one a copy, the kinds in turn.
+///
+/// # Errors
+/// Images that cannot be read or measured.
+pub(crate) fn synthetic_evidence(
+    members: &Members,
+    normals: &Inputs<'_>,
+    seed: u64,
+) -> Result<Vec<Evidence>> {
+    /// Normals held in memory at once, with their copies.
+    const CHUNK: usize = 8;
+    let shape = normals.shape();
+    let mut evidence = Vec::with_capacity(normals.len() * ANOMALIES_PER_NORMAL);
+    normals.chunks(CHUNK, |inputs| {
+        let first = evidence.len();
+        let draw = |draw: usize| {
+            let mut pixels = inputs[draw / ANOMALIES_PER_NORMAL].to_vec();
+            let index = first + draw;
+            let kind = SyntheticKind::ALL[index % SyntheticKind::ALL.len()];
+            draw_anomaly(&mut pixels, shape.width, shape.channels, seed, index as u64, kind);
+            pixels
+        };
+        let drawn: Vec<Vec<f32>> =
+            (0..inputs.len() * ANOMALIES_PER_NORMAL).into_par_iter().map(draw).collect();
+        let slices: Vec<&[f32]> = drawn.iter().map(Vec::as_slice).collect();
+        for measured in members.measure(&slices, Want::MEASUREMENTS) {
+            evidence.push(measured?.evidence);
         }
-    }
-
-    fn add_normal(&mut self, map: Option<&[f32]>) {
-        let Some(map) = map else { return };
-        self.maxima += f64::from(map.iter().copied().fold(0.0, f32::max));
-        self.normals += 1;
-    }
-
-    /// Of the pixels that anomalies cover against the others; 0 without a map.
-    fn average_precision(&self) -> f64 {
-        average_precision(&self.values, &self.masked, None).unwrap_or(0.0)
-    }
-
-    /// The mean over normals of the map's largest value; 1 where there is none.
-    fn usual_maximum(&self) -> f64 {
-        if self.maxima > 0.0 { self.maxima / self.normals as f64 } else { 1.0 }
-    }
+        Ok(())
+    })?;
+    Ok(evidence)
 }
 
 /// The kinds of synthetic anomalies that families train on: half of all, so that the others show what training did not see.

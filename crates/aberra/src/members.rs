@@ -72,9 +72,29 @@ impl Members {
         self.map_weights.as_deref()
     }
 
-    /// The same with the maps of several members weighted.
-    pub(crate) fn with_map_weights(self, map_weights: Option<Vec<f64>>) -> Self {
-        Self { map_weights, ..self }
+    /// The same with the weights of several members' maps learnt from normals: one over the mean of each map's largest value,
+    /// shared out, so that none outshines the others on a normal.
+    ///
+    /// # Errors
+    /// As [`measure_all`](Self::measure_all).
+    pub(crate) fn with_weighed_maps(self, normals: &Inputs<'_>) -> Result<Self> {
+        if self.members.len() < 2 {
+            return Ok(self);
+        }
+        let mut sums = vec![0.0; self.members.len()];
+        normals.chunks(CHUNK, |inputs| {
+            for inferences in self.infer(inputs, Want::MAP)? {
+                for (sum, inference) in sums.iter_mut().zip(inferences) {
+                    let map = inference.map.unwrap_or_default();
+                    *sum += f64::from(map.iter().copied().fold(0.0, f32::max));
+                }
+            }
+            Ok(())
+        })?;
+        let with_maps = self.members.iter().filter(|named| named.member.gives().map).count().max(1) as f64;
+        let scale = |sum: f64| if sum > 0.0 { sum / normals.len() as f64 } else { 1.0 };
+        let map_weights = Some(sums.into_iter().map(|sum| 1.0 / (scale(sum) * with_maps)).collect());
+        Ok(Self { map_weights, ..self })
     }
 
     /// The members' outputs for each of `inputs`, in the order of the members.
@@ -124,7 +144,7 @@ impl Members {
     ///
     /// # Errors
     /// An image that cannot be measured.
-    pub(crate) fn join(&self, input: &[f32], mut inferences: Vec<Inference>) -> Result<Measured> {
+    fn join(&self, input: &[f32], mut inferences: Vec<Inference>) -> Result<Measured> {
         let own = inferences.iter_mut().flat_map(|inference| std::mem::take(&mut inference.measurements));
         let evidence = own.chain(context::measure(input, self.shape)?).collect();
         let maps: Vec<Option<Vec<f32>>> =
