@@ -20,6 +20,7 @@ mod scaled;
 mod shape;
 mod tensors;
 pub mod train;
+mod whitening;
 
 pub use backbone::Backbone;
 pub use family::{Family, Fitted, Preset, Settings, find, parse, preset, schema_of, to_settings};

@@ -157,3 +157,19 @@ impl ModuleMapper for Load<'_> {
         Param::from_mapped_value(id, tensor, mapper)
     }
 }
+
+/// Takes a tensor of this shape with finite values.
+///
+/// # Errors
+/// It is missing, of another shape, or not finite.
+pub(crate) fn take(tensors: &mut Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    let weight =
+        tensors.remove(name).ok_or_else(|| Error::detector(format!("the tensor {name} is missing")))?;
+    if weight.shape != shape || weight.values.iter().any(|value| !value.is_finite()) {
+        return Err(Error::detector(format!(
+            "{name}: expected finite values of the shape {shape:?}, found the shape {:?}",
+            weight.shape
+        )));
+    }
+    Ok(weight.values)
+}

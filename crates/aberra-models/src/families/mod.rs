@@ -3,6 +3,7 @@
 mod autoencoder;
 mod codebook;
 mod discriminator;
+mod feature_vae;
 mod features;
 mod likelihood;
 mod losses;
@@ -15,6 +16,7 @@ use crate::family::{Family, Settings};
 
 pub use self::autoencoder::AutoencoderSettings;
 pub use self::discriminator::DiscriminatorSettings;
+pub use self::feature_vae::FeatureVaeSettings;
 pub use self::features::FeatureSettings;
 pub use self::likelihood::Likelihood;
 pub use self::losses::LossWeights;
@@ -55,5 +57,6 @@ pub const FAMILIES: &[&dyn Family] = &[
     &ReproducingFamily::<autoencoder::Model>::new(),
     &ReproducingFamily::<vqvae::Model>::new(),
     &features::FeatureStatistics,
+    &feature_vae::FeatureVae,
     &discriminator::Discriminator,
 ];

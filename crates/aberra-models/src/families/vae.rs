@@ -345,7 +345,7 @@ impl Prior for VariationalAutoencoder {
 }
 
 /// Standard normal noise for the reparameterised sample.
-fn noise(step: &Step, shape: [usize; 2], device: &Device) -> Tensor<2> {
+pub(super) fn noise(step: &Step, shape: [usize; 2], device: &Device) -> Tensor<2> {
     let mut random = generator(step.seed, Stream::Latent, step.step as u64);
     let values: Vec<f32> = StandardNormal.sample_iter(&mut random).take(shape[0] * shape[1]).collect();
     Tensor::from_data(TensorData::new(values, shape), device)

@@ -7,7 +7,7 @@ use crate::shape::Shape;
 
 /// Writes a changed copy of `input`, `[height, width, channels]`, to `output`. Everything drawn comes from `random`,
 /// always in the same number of draws. Outside the image is black.
-pub(super) fn augment(
+pub(crate) fn augment(
     input: &[f32],
     shape: Shape,
     settings: &Augmentation,

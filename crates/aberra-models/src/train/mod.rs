@@ -23,6 +23,7 @@ use crate::inputs::Inputs;
 use crate::member::SharedMember;
 use crate::tensors::{Tensors, count_parameters, load_weights, weights};
 
+pub(crate) use self::augment::augment;
 pub use self::checkpoint::{Checkpoint, Checkpoints};
 pub use self::context::{DrawAnomaly, FitContext, Judge};
 pub use self::record::{EpochRecord, LossRecord, Observe, Plan, Preview, Progress};

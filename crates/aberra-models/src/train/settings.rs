@@ -168,6 +168,19 @@ impl CheckedTrainSettings {
     pub fn with_epochs(&self, epochs: usize) -> Result<Self> {
         TrainSettings { epochs, ..self.0.clone() }.check()
     }
+
+    /// The same with training images as they are.
+    pub fn without_augmentation(self) -> Self {
+        let augmentation = Augmentation {
+            flip_horizontal: false,
+            flip_vertical: false,
+            rotation_degrees: 0.0,
+            scale: 0.0,
+            shift: 0.0,
+            gamma: 0.0,
+        };
+        Self(TrainSettings { augmentation, ..self.0 })
+    }
 }
 
 impl Deref for CheckedTrainSettings {

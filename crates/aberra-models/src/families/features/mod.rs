@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::patches::{PatchBank, PatchSample};
+use self::patches::PatchBank;
 use crate::backbone::Backbone;
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::features::{FeatureCache, Features, extract, grid_shape};
@@ -27,8 +27,9 @@ use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
 use crate::resample::bilinear;
 use crate::shape::Shape;
-use crate::tensors::{Tensors, Weight};
+use crate::tensors::{Tensors, Weight, take};
 use crate::train::FitContext;
+use crate::whitening::Whitening;
 
 const DEVIATIONS: &str = "standard deviations";
 
@@ -89,17 +90,10 @@ impl Default for FeatureSettings {
 
 impl FeatureSettings {
     fn check(&self, shape: Shape) -> Result<()> {
-        for (name, found, range) in [
-            ("bank", self.bank, 64..=32_768),
-            ("directions", self.directions, 8..=crate::features::GRID_CHANNELS),
-        ] {
-            if !range.contains(&found) {
-                let (low, high) = (range.start(), range.end());
-                return Err(Error::settings(format!(
-                    "model.{name}: expected {low} to {high}, found {found}"
-                )));
-            }
+        if !(64..=32_768).contains(&self.bank) {
+            return Err(Error::settings(format!("model.bank: expected 64 to 32768, found {}", self.bank)));
         }
+        Whitening::check_directions(self.directions)?;
         Backbone::check_shape(shape)
     }
 }
@@ -149,7 +143,7 @@ impl Family for FeatureStatistics {
         let settings = checked(settings, train.shape())?;
         let (backbone, shape) = (Backbone::shared(&context.device)?, train.shape());
         let mut global: Vec<Vec<f32>> = vec![Vec::new(); GLOBAL];
-        let mut sample = PatchSample::new(context.seed, train.len(), grid_shape(shape));
+        let mut sample = PatchBank::sample(context.seed, train.len(), grid_shape(shape));
         train.chunks(CHUNK, |inputs| {
             for features in extract(&backbone, inputs, shape)? {
                 for (all, one) in global.iter_mut().zip(global_of(&features)) {
@@ -269,19 +263,6 @@ impl Whole {
 
 fn scale(point: &[f32], mean: &[f32], factor: &[f32]) -> Vec<f32> {
     point.iter().zip(mean).zip(factor).map(|((value, mean), factor)| (value - mean) * factor).collect()
-}
-
-/// Takes a tensor of this shape with finite values.
-fn take(tensors: &mut Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-    let weight =
-        tensors.remove(name).ok_or_else(|| Error::detector(format!("the tensor {name} is missing")))?;
-    if weight.shape != shape || weight.values.iter().any(|value| !value.is_finite()) {
-        return Err(Error::detector(format!(
-            "{name}: expected finite values of the shape {shape:?}, found the shape {:?}",
-            weight.shape
-        )));
-    }
-    Ok(weight.values)
 }
 
 /// Fitted statistics.

@@ -1,0 +1,161 @@
+//! Whitening of frozen features: the directions in which the normals' patches vary, each in its own standard deviations.
+//! Small deviations along a direction in which normals hardly vary then count as much as large ones elsewhere.
+
+use aberra_kernels::{ActivationFunction, OperandPrecision, linear};
+use aberra_metrics::pca::pca;
+use aberra_metrics::random::{Stream, generator};
+use aberra_metrics::{Error, Result};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
+
+use crate::features::{Features, GRID_CHANNELS};
+use crate::shape::Shape;
+use crate::tensors::{Tensors, Weight, take};
+
+/// Patches from which the directions are learnt.
+const FOR_DIRECTIONS: usize = 6_144;
+
+/// Added to the variance of each direction, of channels in standard deviations, so that none is blown up.
+const LEAST_VARIANCE: f64 = 1e-3;
+
+/// Patches drawn at random from the features of images.
+pub(crate) struct PatchSample {
+    pub(crate) seed: u64,
+    of_each: usize,
+    images: u64,
+    grid: Shape,
+    pub(crate) patches: Vec<Vec<f32>>,
+}
+
+impl PatchSample {
+    /// For about `wanted` patches of so many `images`.
+    pub(crate) fn new(seed: u64, wanted: usize, images: usize, grid: Shape) -> Self {
+        let of_each = wanted.div_ceil(images.max(1)).clamp(1, grid.area());
+        Self { seed, of_each, images: 0, grid, patches: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, features: &Features) {
+        let mut random = generator(self.seed, Stream::Patches, self.images);
+        self.images += 1;
+        for _ in 0..self.of_each {
+            let place = random.random_range(0..self.grid.area());
+            self.patches.push(features.grid[place * GRID_CHANNELS..][..GRID_CHANNELS].to_vec());
+        }
+    }
+}
+
+/// An affine map from features to whitened directions.
+#[derive(Debug)]
+pub(crate) struct Whitening {
+    mean: Vec<f32>,
+    /// `[GRID_CHANNELS, directions]`: onto the directions, each in standard deviations.
+    projection: Vec<f32>,
+    directions: usize,
+    device: Device,
+    onto: Tensor<2>,
+}
+
+impl Whitening {
+    /// Learns `directions` of a sample's patches.
+    ///
+    /// # Errors
+    /// Patches that are all alike.
+    pub(crate) fn fit(sample: &PatchSample, directions: usize, device: &Device) -> Result<Self> {
+        let step = sample.patches.len().div_ceil(FOR_DIRECTIONS).max(1);
+        let some: Vec<Vec<f32>> = sample.patches.iter().step_by(step).cloned().collect();
+        // Each channel in its own standard deviations first: otherwise those of large values decide the directions.
+        let scale = scales(&some);
+        let scaled: Vec<Vec<f32>> = some
+            .iter()
+            .map(|patch| patch.iter().zip(&scale).map(|(value, scale)| value * scale).collect())
+            .collect();
+        let found = pca(&scaled, directions)?;
+        let mean: Vec<f32> = found
+            .mean
+            .iter()
+            .zip(&scale)
+            .map(|(&mean, &scale)| if scale > 0.0 { mean as f32 / scale } else { 0.0 })
+            .collect();
+        let mut projection = vec![0.0_f32; GRID_CHANNELS * directions];
+        for (direction, (component, variance)) in found.components.iter().zip(&found.variances).enumerate() {
+            let deviation = (variance + LEAST_VARIANCE).sqrt();
+            for (channel, value) in component.iter().enumerate() {
+                let value = value * f64::from(scale[channel]) / deviation;
+                projection[channel * directions + direction] = value as f32;
+            }
+        }
+        Ok(Self::new(mean, projection, directions, device))
+    }
+
+    fn new(mean: Vec<f32>, projection: Vec<f32>, directions: usize, device: &Device) -> Self {
+        let data = TensorData::new(projection.clone(), [GRID_CHANNELS, directions]);
+        let onto = Tensor::from_data(data, device);
+        Self { mean, projection, directions, device: device.clone(), onto }
+    }
+
+    /// Numbers of a whitened patch.
+    pub(crate) fn directions(&self) -> usize {
+        self.directions
+    }
+
+    /// Patches `[patches, GRID_CHANNELS]` along the directions, `[patches, directions]`.
+    pub(crate) fn project(&self, patches: &[f32]) -> Vec<f32> {
+        let centered: Vec<f32> = patches
+            .chunks_exact(GRID_CHANNELS)
+            .flat_map(|patch| patch.iter().zip(&self.mean).map(|(value, mean)| value - mean))
+            .collect();
+        let count = patches.len() / GRID_CHANNELS;
+        let input = Tensor::from_data(TensorData::new(centered, [count, GRID_CHANNELS]), &self.device);
+        let onto = self.onto.clone();
+        let product = linear(input, onto, None, ActivationFunction::Identity, OperandPrecision::F32);
+        product.into_data().try_into_vec::<f32>().unwrap_or_default()
+    }
+
+    /// Adds its tensors under `prefix`.
+    pub(crate) fn write(&self, tensors: &mut Tensors, prefix: &str) {
+        let parts = [
+            ("mean", vec![GRID_CHANNELS], &self.mean),
+            ("projection", vec![GRID_CHANNELS, self.directions], &self.projection),
+        ];
+        for (name, shape, values) in parts {
+            tensors.insert(format!("{prefix}.{name}"), Weight { shape, values: values.clone() });
+        }
+    }
+
+    /// Takes its tensors under `prefix`.
+    ///
+    /// # Errors
+    /// One that is missing, of another shape or not finite.
+    pub(crate) fn read(
+        tensors: &mut Tensors,
+        prefix: &str,
+        directions: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let mean = take(tensors, &format!("{prefix}.mean"), &[GRID_CHANNELS])?;
+        let projection = take(tensors, &format!("{prefix}.projection"), &[GRID_CHANNELS, directions])?;
+        Ok(Self::new(mean, projection, directions, device))
+    }
+
+    /// # Errors
+    /// More directions than channels, or too few.
+    pub(crate) fn check_directions(directions: usize) -> Result<()> {
+        if (8..=GRID_CHANNELS).contains(&directions) {
+            return Ok(());
+        }
+        Err(Error::settings(format!("model.directions: expected 8 to {GRID_CHANNELS}, found {directions}")))
+    }
+}
+
+/// One over each channel's standard deviation; 0 for a channel that does not vary.
+fn scales(patches: &[Vec<f32>]) -> Vec<f32> {
+    let count = patches.len() as f64;
+    let moment = |channel: usize, power: i32| {
+        patches.iter().map(|patch| f64::from(patch[channel]).powi(power)).sum::<f64>() / count
+    };
+    let scale = |channel: usize| {
+        let variance = moment(channel, 2) - moment(channel, 1).powi(2);
+        if variance > 1e-12 { (1.0 / variance.sqrt()) as f32 } else { 0.0 }
+    };
+    (0..GRID_CHANNELS).map(scale).collect()
+}
