@@ -36,6 +36,10 @@ pub(crate) struct SettingsArgs {
     /// Seed of the random number generators.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// Frozen backbone of the models that work on features: efficientnet-lite0 (the default), none (random filters: no weights
+    /// from elsewhere) or a safetensors file of your own weights of that architecture.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) backbone: Option<String>,
     /// Precision of matrix products: f32, bf16 or auto (the default: bf16 on processors with AVX512_BF16).
     #[arg(long, value_name = "NAME")]
     pub(crate) precision: Option<String>,
@@ -97,6 +101,7 @@ impl SettingsArgs {
             whole("train.epochs", self.epochs),
             whole("train.batch_size", self.batch_size),
             self.seed.map(|seed| format!("seed={seed}")),
+            word("backbone", &self.backbone),
             word("model.precision", &self.precision),
             word("scorer", &self.scorer),
             share("promise.false_alarm_rate", self.rate),

@@ -6,7 +6,7 @@ use crate::wide::wide;
 use rayon::prelude::*;
 
 /// Likelihood p(x | z) of a pixel, independent between pixels. The expected pixel is the sigmoid of the decoder's
-/// output. Additive constants such as log 2 pi are left out of the cost.
+/// output, but for [`UnboundedGaussian`](Self::UnboundedGaussian). Additive constants such as log 2 pi are left out of the cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PixelLikelihood {
     /// Gaussian of fixed variance: `(x - mean)^2 / (2 variance)`.
@@ -22,6 +22,13 @@ pub enum PixelLikelihood {
         /// Largest log-variance.
         high: f32,
     },
+    /// As `PredictedGaussian`, for values that are not bounded: the decoder's output is the mean itself.
+    UnboundedGaussian {
+        /// Smallest log-variance.
+        low: f32,
+        /// Largest log-variance.
+        high: f32,
+    },
     /// Laplace of fixed scale: `|x - mean| / scale`.
     Laplace {
         /// The scale, above 0.
@@ -29,6 +36,13 @@ pub enum PixelLikelihood {
     },
     /// Bernoulli: `-x log mean - (1 - x) log(1 - mean)`.
     Bernoulli,
+}
+
+impl PixelLikelihood {
+    /// Whether the decoder predicts log-variances besides means.
+    pub(crate) fn predicts_variance(self) -> bool {
+        matches!(self, Self::PredictedGaussian { .. } | Self::UnboundedGaussian { .. })
+    }
 }
 
 /// Values per block; a block's buffers stay in the L1 cache.
@@ -102,7 +116,7 @@ fn place(to: &mut [f32], to_step: usize, to_first: usize, from: &[f32], from_ste
 
 /// The cost, summed over all pixels.
 pub(crate) fn cost(decoded: DecoderOutput<'_>, likelihood: PixelLikelihood) -> f64 {
-    let predicted = matches!(likelihood, PixelLikelihood::PredictedGaussian { .. });
+    let predicted = likelihood.predicts_variance();
     let pieces: Vec<f64> = (0..decoded.pieces())
         .into_par_iter()
         .map(|piece| {
@@ -124,7 +138,7 @@ pub(crate) fn cost(decoded: DecoderOutput<'_>, likelihood: PixelLikelihood) -> f
 
 /// Gradient of `factor` times the cost with respect to the decoder's output.
 pub(crate) fn gradient(decoded: DecoderOutput<'_>, likelihood: PixelLikelihood, factor: f32) -> Vec<f32> {
-    let predicted = matches!(likelihood, PixelLikelihood::PredictedGaussian { .. });
+    let predicted = likelihood.predicts_variance();
     let mut gradient = pool::take(decoded.output.len());
     let piece = (decoded.pixels_per_piece() * decoded.outputs).max(1);
     gradient.par_chunks_mut(piece).enumerate().for_each(|(number, gradient)| {
@@ -166,6 +180,13 @@ wide! {
             PixelLikelihood::PredictedGaussian { low, high } => {
                 for ((value, x), log_variance) in pixels.zip(log_variances) {
                     let error = x - sigmoid(*value);
+                    let log_variance = clamp(*log_variance, low, high);
+                    *value = 0.5 * (exp(-log_variance) * error * error + log_variance);
+                }
+            }
+            PixelLikelihood::UnboundedGaussian { low, high } => {
+                for ((value, x), log_variance) in pixels.zip(log_variances) {
+                    let error = x - *value;
                     let log_variance = clamp(*log_variance, low, high);
                     *value = 0.5 * (exp(-log_variance) * error * error + log_variance);
                 }
@@ -212,6 +233,16 @@ wide! {
                     let inside = *log_variance >= low && *log_variance <= high;
                     let slope = 0.5 * factor * (1.0 - precision * error * error);
                     *value = -factor * precision * error * (mean * (1.0 - mean));
+                    *log_variance = if inside { slope } else { 0.0 };
+                }
+            }
+            PixelLikelihood::UnboundedGaussian { low, high } => {
+                for ((value, x), log_variance) in pixels.zip(log_variances.iter_mut()) {
+                    let error = x - *value;
+                    let precision = exp(-clamp(*log_variance, low, high));
+                    let inside = *log_variance >= low && *log_variance <= high;
+                    let slope = 0.5 * factor * (1.0 - precision * error * error);
+                    *value = -factor * precision * error;
                     *log_variance = if inside { slope } else { 0.0 };
                 }
             }

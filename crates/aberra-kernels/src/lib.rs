@@ -218,10 +218,7 @@ pub fn reconstruction_cost(output: Tensor<4>, target: Tensor<4>, likelihood: Pix
     let ([batch, height, width, outputs], target_shape) = (output.dims(), target.dims());
     let channels = target_shape[3];
     assert_eq!([batch, height, width, channels], target_shape, "expected a target of the output's size");
-    let needed = match likelihood {
-        PixelLikelihood::PredictedGaussian { .. } => 2 * channels,
-        _ => channels,
-    };
+    let needed = if likelihood.predicts_variance() { 2 * channels } else { channels };
     assert!(outputs >= needed, "expected at least {needed} outputs for a pixel, found {outputs}");
     Tensor::from_dispatch(<Dispatch as Kernels>::reconstruction_cost(
         output.into_dispatch(),

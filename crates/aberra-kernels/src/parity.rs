@@ -183,6 +183,7 @@ fn stock_costs_equal_ours() {
     let likelihoods = [
         PixelLikelihood::Gaussian { variance: 0.3 },
         PixelLikelihood::PredictedGaussian { low: -0.2, high: 0.3 },
+        PixelLikelihood::UnboundedGaussian { low: -0.2, high: 0.3 },
         PixelLikelihood::Laplace { scale: 0.2 },
         PixelLikelihood::Bernoulli,
     ];

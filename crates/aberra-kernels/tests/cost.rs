@@ -19,10 +19,12 @@ fn sigmoid(x: f64) -> f64 {
 
 /// -log p of one pixel, up to constants, from its logit and log-variance.
 fn pixel(likelihood: PixelLikelihood, logit: f64, log_variance: f64, x: f64) -> f64 {
-    let mean = sigmoid(logit);
+    let unbounded = matches!(likelihood, PixelLikelihood::UnboundedGaussian { .. });
+    let mean = if unbounded { logit } else { sigmoid(logit) };
     match likelihood {
         PixelLikelihood::Gaussian { variance } => (x - mean).powi(2) / (2.0 * f64::from(variance)),
-        PixelLikelihood::PredictedGaussian { low, high } => {
+        PixelLikelihood::PredictedGaussian { low, high }
+        | PixelLikelihood::UnboundedGaussian { low, high } => {
             let log_variance = log_variance.clamp(low.into(), high.into());
             0.5 * ((x - mean).powi(2) / log_variance.exp() + log_variance)
         }
@@ -31,10 +33,17 @@ fn pixel(likelihood: PixelLikelihood, logit: f64, log_variance: f64, x: f64) -> 
     }
 }
 
+fn predicts_variance(likelihood: PixelLikelihood) -> bool {
+    matches!(
+        likelihood,
+        PixelLikelihood::PredictedGaussian { .. } | PixelLikelihood::UnboundedGaussian { .. }
+    )
+}
+
 /// The cost, and the gradient of `WEIGHT` times the cost by central differences, which are accurate enough in `f64`.
 fn expected_cost(output: &Array, target: &Array, likelihood: PixelLikelihood) -> (f64, Vec<f64>) {
     let (outputs, channels, batch) = (output.shape[3], target.shape[3], target.shape[0] as f64);
-    let predicted = matches!(likelihood, PixelLikelihood::PredictedGaussian { .. });
+    let predicted = predicts_variance(likelihood);
     let (mut cost, mut gradient) = (0.0, vec![0.0; output.values.len()]);
     for (at, &x) in target.values.iter().enumerate() {
         let logit = at / channels * outputs + at % channels;
@@ -75,10 +84,11 @@ fn compare_cost(shape: [usize; 3], channels: usize, outputs: usize, likelihood: 
     assert_near("gradient", &found.1, &expected.1, TOLERANCE);
 }
 
-fn likelihoods() -> [PixelLikelihood; 4] {
+fn likelihoods() -> [PixelLikelihood; 5] {
     [
         PixelLikelihood::Gaussian { variance: 0.3 },
         PixelLikelihood::PredictedGaussian { low: -3.0, high: 2.0 },
+        PixelLikelihood::UnboundedGaussian { low: -3.0, high: 2.0 },
         PixelLikelihood::Laplace { scale: 0.2 },
         PixelLikelihood::Bernoulli,
     ]
@@ -91,10 +101,10 @@ proptest! {
     fn costs_of_any_shape(
         (batch, height, width) in (1..4_usize, 1..20_usize, 1..20_usize),
         (channels, more) in (1..5_usize, 0..3_usize),
-        which in 0..4_usize,
+        which in 0..5_usize,
     ) {
         let likelihood = likelihoods()[which];
-        let outputs = if which == 1 { 2 * channels + more } else { channels + more };
+        let outputs = if predicts_variance(likelihood) { 2 * channels + more } else { channels + more };
         compare_cost([batch, height, width], channels, outputs, likelihood);
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use aberra_kernels::InstructionSet;
 use aberra_metrics::{Error, Result};
-use burn::tensor::Device;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::backbone::Platform;
 use crate::inputs::Inputs;
 use crate::member::SharedMember;
 use crate::shape::Shape;
@@ -78,7 +78,7 @@ pub trait Family: Sync {
         settings: &Settings,
         shape: Shape,
         tensors: Tensors,
-        device: &Device,
+        platform: &Platform,
     ) -> Result<SharedMember>;
 }
 

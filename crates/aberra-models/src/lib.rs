@@ -22,7 +22,7 @@ mod tensors;
 pub mod train;
 mod whitening;
 
-pub use backbone::Backbone;
+pub use backbone::{Backbone, BackboneSource, Platform};
 pub use family::{Family, Fitted, Preset, Settings, find, parse, preset, schema_of, to_settings};
 pub use features::FeatureCache;
 pub use inputs::Inputs;

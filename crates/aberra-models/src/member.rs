@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aberra_metrics::Result;
 use rand::Rng;
 
+use crate::backbone::Backbone;
 use crate::features::FeatureCache;
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Inference, Want};
@@ -54,6 +55,11 @@ pub trait Member: Debug + Send + Sync {
 
     /// Its decoder of points of the embedding space, if it has one.
     fn decoder(&self) -> Option<&dyn Decoder> {
+        None
+    }
+
+    /// The backbone whose features it works on, if it does.
+    fn backbone(&self) -> Option<&Backbone> {
         None
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aberra_metrics::{Error, Result};
 
+use crate::backbone::Backbone;
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Decoder, Member, Prior, SharedMember};
@@ -65,6 +66,10 @@ impl Member for Scaled {
 
     fn reference(&self) -> Option<&Reference> {
         self.member.reference()
+    }
+
+    fn backbone(&self) -> Option<&Backbone> {
+        self.member.backbone()
     }
 
     fn decoder(&self) -> Option<&dyn Decoder> {

@@ -56,6 +56,44 @@ fn backbone() -> Backbone {
 }
 
 #[test]
+fn untrained_features_are_always_the_same_and_neither_die_nor_explode() {
+    let backbone = Backbone::untrained(&Device::flex()).unwrap();
+    assert_eq!((backbone.hash(), backbone.own_weights()), ("untrained", None));
+    let image = image([96, 128, 3]);
+    let features = backbone.features_of(&[&image], shape([96, 128, 3])).unwrap();
+    let again = Backbone::untrained(&Device::flex()).unwrap().features_of(&[&image], shape([96, 128, 3]));
+    for (features, again) in features.iter().zip(again.unwrap()) {
+        let (found, channels) = (values(features), features.dims()[3]);
+        assert_eq!(found, values(&again));
+        let places = (found.len() / channels) as f32;
+        for channel in 0..channels {
+            let own = || found.iter().skip(channel).step_by(channels);
+            let mean = own().sum::<f32>() / places;
+            let deviation = (own().map(|value| (value - mean).powi(2)).sum::<f32>() / places).sqrt();
+            assert!((0.005..5.0).contains(&deviation), "channel {channel}: {deviation}");
+        }
+    }
+}
+
+#[test]
+fn own_weights_make_the_same_backbone_again() {
+    let device = Device::flex();
+    assert!(backbone().own_weights().is_none());
+    // Other bytes of the same weights: the file's metadata differ.
+    let tensors = SafeTensors::deserialize(WEIGHTS).unwrap();
+    let metadata = Some([("from".to_owned(), "elsewhere".to_owned())].into());
+    let file = safetensors::serialize(tensors.tensors(), metadata).unwrap();
+    let own = Backbone::from_safetensors(&file, &device).unwrap();
+    let weights = own.own_weights().unwrap().clone();
+    assert_ne!(own.hash(), backbone().hash());
+    let again = Backbone::from_own_weights(weights.clone(), own.hash(), &device).unwrap();
+    assert_eq!((again.hash(), again.own_weights()), (own.hash(), Some(&weights)));
+    let image = image([64, 64, 1]);
+    let [own, again] = [own, again].map(|one| one.features_of(&[&image], shape([64, 64, 1])).unwrap());
+    assert!(own.iter().zip(&again).all(|(own, again)| values(own) == values(again)));
+}
+
+#[test]
 fn features_are_those_of_pytorch() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("golden/backbone.json")).unwrap();
     assert_eq!(cases.len(), 4);

@@ -8,7 +8,7 @@ use aberra_kernels::InstructionSet;
 use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
 use aberra_models::train::{EpochRecord, Progress, SelectionCriterion, TrainSettings};
-use aberra_models::{Family, FitContext, Inputs, Settings, Shape, SharedMember};
+use aberra_models::{BackboneSource, Family, FitContext, Inputs, Settings, Shape, SharedMember};
 use burn::tensor::Device;
 use serde_json::json;
 
@@ -59,6 +59,7 @@ fn fit(
     let mut context = FitContext {
         seed: 3,
         device: Device::flex(),
+        backbone: BackboneSource::Embedded,
         instructions,
         train: train.clone().check().unwrap(),
         observe: &mut observe,

@@ -9,7 +9,9 @@ use aberra_kernels::InstructionSet;
 use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
 use aberra_models::train::{Progress, TrainSettings};
-use aberra_models::{Family, FitContext, Inputs, Settings, Shape, SharedMember, Tensors, preset};
+use aberra_models::{
+    BackboneSource, Family, FitContext, Inputs, Platform, Settings, Shape, SharedMember, Tensors, preset,
+};
 use burn::tensor::Device;
 
 const SHAPE: Shape = Shape { height: 32, width: 64, channels: 1 };
@@ -48,6 +50,7 @@ fn fitted(family: &dyn Family) -> (Settings, SharedMember) {
     let mut context = FitContext {
         seed: 1,
         device: Device::flex(),
+        backbone: BackboneSource::Embedded,
         instructions,
         train: TrainSettings { epochs: 1, ..TrainSettings::default() }.check().unwrap(),
         observe: &mut observe,
@@ -64,7 +67,7 @@ fn fitted(family: &dyn Family) -> (Settings, SharedMember) {
 fn a_loaded_member_measures_the_same_and_one_image_as_among_others() {
     for family in FAMILIES {
         let (settings, member) = fitted(*family);
-        let loaded = family.load(&settings, SHAPE, member.tensors(), &Device::flex()).unwrap();
+        let loaded = family.load(&settings, SHAPE, member.tensors(), &Platform::new(Device::flex())).unwrap();
         assert_eq!(loaded.tensors(), member.tensors(), "{}", family.name());
         let images = images();
         let images: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
@@ -85,7 +88,7 @@ fn damaged_tensors_are_refused_by_name() {
         let refusal = |damage: &dyn Fn(&mut Tensors)| {
             let mut tensors = member.tensors();
             damage(&mut tensors);
-            let error = family.load(&settings, SHAPE, tensors, &Device::flex()).unwrap_err();
+            let error = family.load(&settings, SHAPE, tensors, &Platform::new(Device::flex())).unwrap_err();
             assert!(error.is_detector(), "{}: {error}", family.name());
             error.to_string()
         };

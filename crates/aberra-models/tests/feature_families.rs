@@ -9,7 +9,7 @@ use aberra_metrics::random::{Stream, generator};
 use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
 use aberra_models::train::{Progress, TrainSettings};
-use aberra_models::{Family, FitContext, Inputs, Shape, SharedMember, find, preset, scaled};
+use aberra_models::{BackboneSource, Family, FitContext, Inputs, Shape, SharedMember, find, preset, scaled};
 use burn::tensor::Device;
 use rand::RngExt;
 
@@ -51,7 +51,7 @@ fn disc(pixels: &mut [f32], shape: Shape, (y, x): (usize, usize), amount: f32) -
         .collect()
 }
 
-fn fit(family: &dyn Family, images: &[Vec<f32>]) -> SharedMember {
+fn fit(family: &dyn Family, backbone: BackboneSource, images: &[Vec<f32>]) -> SharedMember {
     let mut settings = preset(family, family.default_preset()).unwrap();
     settings.entry("images").and_modify(|images| *images = 640.into());
     settings.entry("bank").and_modify(|bank| *bank = 512.into());
@@ -61,6 +61,7 @@ fn fit(family: &dyn Family, images: &[Vec<f32>]) -> SharedMember {
     let mut context = FitContext {
         seed: 1,
         device: Device::flex(),
+        backbone,
         instructions: InstructionSet::widest(),
         train: TrainSettings { batch_size: 8, ..TrainSettings::default() }.check().unwrap(),
         observe: &mut observe,
@@ -75,8 +76,15 @@ fn fit(family: &dyn Family, images: &[Vec<f32>]) -> SharedMember {
 #[test]
 fn an_anomaly_raises_every_local_measurement_and_the_map_where_it_is() {
     let train = images(32);
-    for (name, measurement) in [("features", "patch_peak"), ("discriminator", "peak_logit")] {
-        let member = fit(find(FAMILIES, name).unwrap(), &train);
+    let (embedded, untrained) = (BackboneSource::Embedded, BackboneSource::Untrained);
+    for (name, measurement, backbone) in [
+        ("features", "patch_peak", &embedded),
+        ("features", "patch_peak", &untrained),
+        ("feature-vae", "peak_error", &embedded),
+        ("feature-vae", "peak_error", &untrained),
+        ("discriminator", "peak_logit", &embedded),
+    ] {
+        let member = fit(find(FAMILIES, name).unwrap(), backbone.clone(), &train);
         let at = member.descriptors().iter().position(|one| one.name == measurement).unwrap();
         for normal in images(36).split_off(32) {
             let mut changed = normal.clone();
@@ -108,6 +116,7 @@ fn a_member_of_smaller_inputs_enlarges_what_it_gives() {
     let mut context = FitContext {
         seed: 1,
         device: Device::flex(),
+        backbone: BackboneSource::Embedded,
         instructions: InstructionSet::widest(),
         train: TrainSettings { epochs: 1, ..TrainSettings::default() }.check().unwrap(),
         observe: &mut observe,

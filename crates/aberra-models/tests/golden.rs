@@ -15,7 +15,8 @@ use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
 use aberra_models::train::{Checkpoint, Checkpoints, EpochRecord, Progress, TrainSettings};
 use aberra_models::{
-    Family, FitContext, Inputs, Settings, Shape, SharedMember, Tensors, Weight, find, prefixed, take_prefixed,
+    BackboneSource, Family, FitContext, Inputs, Platform, Settings, Shape, SharedMember, Tensors, Weight,
+    find, prefixed, take_prefixed,
 };
 use burn::tensor::Device;
 use rand::RngExt;
@@ -125,7 +126,7 @@ impl Case {
         let values = noise(TRAINING_NORMALS * dimensions, 1).map(|value| value as f32).collect();
         let mut tensors = self.weights.clone();
         tensors.insert("reference".into(), Weight { shape: vec![TRAINING_NORMALS, dimensions], values });
-        self.family.load(&self.settings, self.shape, tensors, &Device::flex()).unwrap()
+        self.family.load(&self.settings, self.shape, tensors, &Platform::new(Device::flex())).unwrap()
     }
 
     /// Trains from the initial weights: each epoch's record, the checkpoints after each, and the member.
@@ -143,6 +144,7 @@ impl Case {
         let mut context = FitContext {
             seed: SEED,
             device: Device::flex(),
+            backbone: BackboneSource::Embedded,
             instructions: InstructionSet::widest(),
             train: self.train.clone().check().unwrap(),
             observe: &mut observe,

@@ -10,7 +10,8 @@ use aberra::dataset::{Dataset, OpenOptions};
 use aberra::image::Image;
 use aberra::models::measure::{Descriptor, Inference, Want};
 use aberra::models::{
-    Family, FitContext, Fitted, Inputs, Member, Preset, Settings, Shape, SharedMember, Tensors, Weight,
+    Family, FitContext, Fitted, Inputs, Member, Platform, Preset, Settings, Shape, SharedMember, Tensors,
+    Weight,
 };
 use aberra::phantom::{LesionKind, PhantomDataset, lesion_slice, write_dataset};
 use aberra::score::{Kind, Normals, ScorerInput, ScorerKind};
@@ -69,13 +70,7 @@ impl Family for MeanImage {
         Ok(Fitted::at_once(MeanMember { mean, shape: train.shape() }))
     }
 
-    fn load(
-        &self,
-        _: &Settings,
-        shape: Shape,
-        mut tensors: Tensors,
-        _: &aberra::compute::Device,
-    ) -> Result<SharedMember> {
+    fn load(&self, _: &Settings, shape: Shape, mut tensors: Tensors, _: &Platform) -> Result<SharedMember> {
         let mean = tensors.remove("mean").ok_or_else(|| Error::detector("the tensor mean is missing"))?;
         shape.check(&mean.values)?;
         Ok(Arc::new(MeanMember { mean: mean.values, shape }))

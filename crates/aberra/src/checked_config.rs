@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::path::Path;
 
 use aberra_kernels::InstructionSet;
 use aberra_models::train::CheckedTrainSettings;
@@ -117,6 +118,15 @@ impl CheckedConfig {
             Ok(MemberSettings { settings, ..member.clone() })
         };
         Ok(self.with_members(self.members.iter().map(resolve).collect::<Result<_>>()?))
+    }
+
+    /// The same with a user's own backbone named without its folder: a detector holds its weights.
+    pub(crate) fn with_backbone_named(&self) -> Self {
+        let mut named = self.clone();
+        if let Some(name) = Path::new(&self.backbone).file_name() {
+            named.config.backbone = name.to_string_lossy().into_owned();
+        }
+        named
     }
 
     /// The same with another seed, and with other seeds of the members that have their own.

@@ -1,14 +1,19 @@
 //! Everything that decides what a detector becomes: settings from a TOML file, the environment and flags, laid over the
 //! defaults. `checked_config` checks them.
 
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
 use aberra_image::{Limits, Preprocessing};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use aberra_models::Shape;
 use aberra_models::train::TrainSettings;
+use aberra_models::{Backbone, BackboneSource, Platform, Shape};
 
+use crate::compute::Device;
 use crate::dataset::SplitSettings;
 use crate::member_settings::Models;
 use crate::score::{DEFAULT_SCORER, SCORERS};
@@ -41,6 +46,9 @@ pub struct TrainConfig {
     /// The model, or several; by default those of the default detector: `[model]` is one member of the detector, `[[model]]` one of several. `family` names what is
     /// fitted, `preset` the settings that the others change.
     pub model: Models,
+    /// The frozen backbone of the models that work on features of images: `efficientnet-lite0` (trained on ImageNet), `none`
+    /// (random filters: no weights from elsewhere), or a safetensors file of the user's own weights of the same architecture.
+    pub backbone: String,
     /// Training.
     pub train: TrainSettings,
     /// Limits of decoding.
@@ -68,6 +76,7 @@ impl Default for TrainConfig {
             split: SplitSettings::default(),
             preprocessing: Preprocessing { size_px: SIZE_PX, ..Preprocessing::default() },
             model: Models::default(),
+            backbone: BackboneSource::EMBEDDED.to_owned(),
             train: TrainSettings { epochs: EPOCHS, ..TrainSettings::default() },
             limits: Limits::default(),
             keep_thumbnails: false,
@@ -137,6 +146,31 @@ impl TrainConfig {
     /// The shape of the network input that preprocessing makes.
     pub fn input_shape(&self) -> Shape {
         Shape::square(self.preprocessing.size_px, self.preprocessing.color.channels())
+    }
+
+    /// What members compute with: a device, and the backbone of these settings.
+    ///
+    /// # Errors
+    /// The file of a user's own weights cannot be read, or does not hold the weights of a backbone.
+    pub(crate) fn platform(&self, device: &Device) -> Result<Platform> {
+        let backbone = match self.backbone.as_str() {
+            BackboneSource::EMBEDDED => BackboneSource::Embedded,
+            BackboneSource::UNTRAINED => BackboneSource::Untrained,
+            file => {
+                let path = Path::new(file);
+                let bytes = fs::read(path).map_err(|error| {
+                    Error::io(path, &error).with_hint(format!(
+                        "backbone: expected {}, {} or a file of weights",
+                        BackboneSource::EMBEDDED,
+                        BackboneSource::UNTRAINED
+                    ))
+                })?;
+                let own =
+                    Backbone::from_safetensors(&bytes, device).map_err(|error| error.with_path(path))?;
+                BackboneSource::Own(Arc::new(own))
+            }
+        };
+        Ok(Platform { device: device.clone(), backbone })
     }
 
     /// How to divide a data set: the settings' own seed and promised rate go with it.

@@ -7,7 +7,7 @@ use aberra_metrics::calibrate::{Calibration, Criterion, pixel_threshold};
 use aberra_metrics::weights::group_weights;
 use aberra_models::measure::Want;
 use aberra_models::train::{Checkpoints, Observe, Progress, SelectionCriterion};
-use aberra_models::{FitContext, Fitted, Inputs, Judge, Shape, SharedMember, Tensors, scaled};
+use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, Tensors, scaled};
 use serde::{Deserialize, Serialize};
 
 use crate::checked_config::CheckedConfig;
@@ -75,10 +75,11 @@ impl Detector {
         let held_out = load(dataset, &split.fit, config, usize::MAX)?;
         let calibration = load(dataset, &split.calibration, config, cache_bytes)?;
 
+        let platform = config.platform(&compute::cpu())?;
         let mut members = Vec::new();
         let mut fitted_members = Vec::new();
         for settings in config.members() {
-            let fitted = fit_member(settings, config, &train, &held_out, &mut job)?;
+            let fitted = fit_member(settings, config, &platform, &train, &held_out, &mut job)?;
             members.push(NamedMember {
                 name: settings.name.clone(),
                 family: settings.family.name().to_owned(),
@@ -100,7 +101,7 @@ impl Detector {
             .iter()
             .find(|scorer| scorer.name() == config.scorer)
             .ok_or_else(|| Error::settings(format!("there is no scorer {}", config.scorer)))?;
-        let members = refit(members, config, dataset, split)?;
+        let members = refit(members, config, &platform, dataset, split)?;
         let mut measured = members.measure_all(&train, Want::MEASUREMENTS)?;
         let held_out_measured = members.measure_all(&held_out, Want::MEASUREMENTS)?;
         let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
@@ -143,7 +144,7 @@ impl Detector {
             |members: &[usize]| PartSize { images: members.len(), groups: split.groups_among(members) };
         let name = dataset.root.file_name().map(|name| name.to_string_lossy().into_owned());
         let document = Document {
-            config: config.clone(),
+            config: config.with_backbone_named(),
             measurements: members.descriptors().iter().map(|one| one.name.clone().into_owned()).collect(),
             map_weights: members.map_weights().map(<[f64]>::to_vec),
             scorers,
@@ -156,6 +157,7 @@ impl Detector {
                 fit: size(&split.fit),
                 calibration: size(&split.calibration),
                 device: Some(compute::CPU.to_owned()),
+                backbone: members.backbone().map(|backbone| backbone.hash().to_owned()),
                 members: fitted_members,
             },
             normals,
@@ -187,6 +189,7 @@ fn load<'a>(
 fn fit_member(
     settings: &MemberSettings,
     config: &CheckedConfig,
+    platform: &Platform,
     train: &Inputs<'_>,
     held_out: &Inputs<'_>,
     job: &mut Job<'_>,
@@ -204,7 +207,7 @@ fn fit_member(
         .filter(|_| several)
         .map(|folder| FinishedMember { path: folder.member(&settings.name), identity: identity.clone() });
     if let (Some(finished), true) = (&finished, resume)
-        && let Some(fitted) = finished.read(|tensors| settings.load(outer, tensors, &compute::cpu()))?
+        && let Some(fitted) = finished.read(|tensors| settings.load(outer, tensors, platform))?
     {
         return Ok(fitted);
     }
@@ -249,7 +252,8 @@ fn fit_member(
     let observe: &mut Observe<'_> = &mut observe;
     let mut context = FitContext {
         seed,
-        device: compute::cpu(),
+        device: platform.device.clone(),
+        backbone: platform.backbone.clone(),
         instructions: compute::instructions()?,
         train: config.training().clone(),
         observe,
@@ -268,7 +272,13 @@ fn fit_member(
 
 /// The members, those that ignore held-out normals fitted again to the normals of the fit split too: the more normals, the
 /// better they describe what is normal. The scorers have been fitted by then, to evidence on images that no member had seen.
-fn refit(members: Members, config: &CheckedConfig, dataset: &Dataset, split: &Split) -> Result<Members> {
+fn refit(
+    members: Members,
+    config: &CheckedConfig,
+    platform: &Platform,
+    dataset: &Dataset,
+    split: &Split,
+) -> Result<Members> {
     if !config.members().iter().any(|settings| settings.family.ignores_held_out()) {
         return Ok(members);
     }
@@ -281,7 +291,8 @@ fn refit(members: Members, config: &CheckedConfig, dataset: &Dataset, split: &Sp
         let mut observe = |_: Progress<'_>| Ok(std::ops::ControlFlow::Continue(()));
         let mut context = FitContext {
             seed: settings.seed.unwrap_or(config.seed),
-            device: compute::cpu(),
+            device: platform.device.clone(),
+            backbone: platform.backbone.clone(),
             instructions: compute::instructions()?,
             train: config.training().clone(),
             observe: &mut observe,

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use aberra_models::families::{DEFAULT_FAMILY, FAMILIES, default_members};
-use aberra_models::{Family, Settings, Shape, SharedMember, Tensors, find, preset, scaled};
-use burn::tensor::Device;
+use aberra_models::{Family, Platform, Settings, Shape, SharedMember, Tensors, find, preset, scaled};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -152,9 +151,9 @@ impl MemberSettings {
     ///
     /// # Errors
     /// As [`Family::load`].
-    pub(crate) fn load(&self, outer: Shape, tensors: Tensors, device: &Device) -> Result<SharedMember> {
+    pub(crate) fn load(&self, outer: Shape, tensors: Tensors, platform: &Platform) -> Result<SharedMember> {
         let own = self.shape(outer);
-        Ok(scaled(self.family.load(&self.settings, own, tensors, device)?, own, outer))
+        Ok(scaled(self.family.load(&self.settings, own, tensors, platform)?, own, outer))
     }
 }
 

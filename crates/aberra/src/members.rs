@@ -3,7 +3,7 @@
 
 use aberra_metrics::{Error, Result};
 use aberra_models::measure::{Descriptor, Inference, Want, context};
-use aberra_models::{FeatureCache, Inputs, Shape, SharedMember};
+use aberra_models::{Backbone, FeatureCache, Inputs, Shape, SharedMember};
 use rayon::prelude::*;
 
 use crate::score::Evidence;
@@ -57,6 +57,11 @@ impl Members {
 
     pub(crate) fn all(&self) -> &[NamedMember] {
         &self.members
+    }
+
+    /// The backbone whose features some of them work on, if any do.
+    pub(crate) fn backbone(&self) -> Option<&Backbone> {
+        self.members.iter().find_map(|named| named.member.backbone())
     }
 
     /// The descriptors of the joined evidence, in order.

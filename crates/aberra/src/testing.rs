@@ -9,9 +9,9 @@ use std::sync::Arc;
 use aberra_kernels::InstructionSet;
 use aberra_models::measure::{Descriptor, Inference, Want};
 use aberra_models::{
-    Family, FitContext, Fitted, Inputs, Member, Preset, Settings, Shape, SharedMember, Tensors, Weight,
+    Family, FitContext, Fitted, Inputs, Member, Platform, Preset, Settings, Shape, SharedMember, Tensors,
+    Weight,
 };
-use burn::tensor::Device;
 
 use crate::dataset::{Dataset, OpenOptions};
 use crate::detector::Detector;
@@ -110,7 +110,7 @@ impl Family for MeanFamily {
         settings: &Settings,
         shape: Shape,
         mut tensors: Tensors,
-        _: &Device,
+        _: &Platform,
     ) -> Result<SharedMember> {
         let mean = tensors.remove("mean").ok_or_else(|| Error::detector("the tensor mean is missing"))?;
         Ok(Arc::new(MeanImage { mean: mean.values, shape, makes_map: makes_map(settings) }))

@@ -5,14 +5,14 @@
 
 use std::ops::ControlFlow;
 
-use aberra::compute::{self, Device, InstructionSet};
+use aberra::compute::{self, InstructionSet};
 use aberra::metrics::filter::median_filter_5x5;
 use aberra::metrics::random::{Stream, generator};
 use aberra::models::measure::{Descriptor, Inference, Want};
 use aberra::models::train::{Progress, TrainSettings};
 use aberra::models::{
-    Family, FitContext, Fitted, Inputs, Member, Preset, Settings, Shape, SharedMember, Tensors, Weight, find,
-    parse, preset, schema_of, to_settings,
+    BackboneSource, Family, FitContext, Fitted, Inputs, Member, Platform, Preset, Settings, Shape,
+    SharedMember, Tensors, Weight, find, parse, preset, schema_of, to_settings,
 };
 use aberra::{Error, Result};
 use proptest::prelude::*;
@@ -117,7 +117,7 @@ impl Family for MeanImage {
         settings: &Settings,
         shape: Shape,
         mut tensors: Tensors,
-        _device: &Device,
+        _: &Platform,
     ) -> Result<SharedMember> {
         let MeanImageSettings { power } = parse(settings)?;
         let mean = tensors.remove("mean").ok_or_else(|| Error::detector("the tensor mean is missing"))?;
@@ -174,6 +174,7 @@ fn fit(family: &dyn Family, settings: &Settings, shape: Shape, pixels: &[Vec<f32
     let mut context = FitContext {
         seed: 1,
         device: compute::cpu(),
+        backbone: BackboneSource::Embedded,
         instructions,
         train: train.clone(),
         observe: &mut observe,
@@ -207,7 +208,7 @@ fn a_family_from_outside_is_found_fitted_loaded_and_measures() {
     let fitted = fit(family, &settings, shape, &pixels).unwrap();
     assert_eq!((fitted.epoch, fitted.standardized_shift, fitted.member.parameter_count()), (0, None, 204));
     let tensors = fitted.member.tensors();
-    let loaded = family.load(&settings, shape, tensors, &compute::cpu()).unwrap();
+    let loaded = family.load(&settings, shape, tensors, &Platform::new(compute::cpu())).unwrap();
     let inputs: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
     let inferred = loaded.infer(&inputs, Want::MAP).unwrap();
     assert_eq!(inferred, fitted.member.infer(&inputs, Want::MAP).unwrap());
@@ -263,7 +264,7 @@ proptest! {
                     prop_assert!((inference.measurements[squared] - mean).abs() < 1e-12);
                 }
             }
-            let loaded = family.load(&settings, shape, fitted.member.tensors(), &compute::cpu()).unwrap();
+            let loaded = family.load(&settings, shape, fitted.member.tensors(), &Platform::new(compute::cpu())).unwrap();
             prop_assert_eq!(loaded.infer(&inputs, Want::ALL).unwrap(), inferred);
             let wrong = vec![0.0; shape.len() + channels];
             prop_assert!(loaded.infer(&[&wrong], Want::ALL).is_err());

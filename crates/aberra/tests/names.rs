@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use aberra::models::families::FAMILIES;
 use aberra::models::measure::context;
 use aberra::models::train::TrainSettings;
-use aberra::models::{FitContext, Inputs, Shape, preset};
+use aberra::models::{BackboneSource, FitContext, Inputs, Shape, preset};
 use aberra::score::SCORERS;
 use aberra::{TrainConfig, compute};
 
@@ -128,6 +128,7 @@ fn names() -> BTreeSet<String> {
         let mut context = FitContext {
             seed: 1,
             device: compute::cpu(),
+            backbone: BackboneSource::Embedded,
             instructions,
             train: train.clone(),
             observe: &mut observe,

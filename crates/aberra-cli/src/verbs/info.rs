@@ -70,6 +70,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         ("training", format!("{} epochs, seed {}", config.train.epochs, config.seed)),
         ("weights", weights(detector)),
     ];
+    rows.extend(backbone(detector).map(|backbone| ("backbone", backbone)));
     rows.extend(card.device.map(|device| ("device", device)));
     rows.extend([
         ("scorer", card.scorer),
@@ -79,6 +80,12 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         ("thumbnails", if config.keep_thumbnails { "kept" } else { "none" }.to_owned()),
     ]);
     Ok(output::aligned(&rows))
+}
+
+/// The backbone of members that work on features, with the hash of its weights.
+fn backbone(detector: &Detector) -> Option<String> {
+    let hash = detector.provenance().backbone.as_ref()?;
+    Some(format!("{} ({})", detector.config().backbone, hash.get(..12).unwrap_or(hash)))
 }
 
 /// A member in one line.

@@ -34,7 +34,7 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--family gan"), @r#"
-    error: model.family: expected one of vae, autoencoder, vqvae, features, discriminator, found "gan"
+    error: model.family: expected one of vae, autoencoder, vqvae, features, feature-vae, discriminator, found "gan"
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--family vqvae --set model.beta=2"), @r#"

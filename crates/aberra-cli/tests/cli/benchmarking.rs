@@ -95,7 +95,7 @@ fn what_cannot_be_compared_is_refused() {
     let refused = [
         (
             "--families mae --out b",
-            "expected one of vae, autoencoder, vqvae, features, discriminator, found \"mae\"",
+            "expected one of vae, autoencoder, vqvae, features, feature-vae, discriminator, found \"mae\"",
         ),
         ("--preset small --out b", "expected FAMILY=NAME such as vae=small, found \"small\""),
         (

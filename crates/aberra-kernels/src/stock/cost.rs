@@ -12,11 +12,12 @@ pub(crate) fn reconstruction_cost<B: Backend>(
 ) -> FloatTensor<B> {
     let (batch, channels) = (target.shape()[0], target.shape()[3]);
     let logit = part::<B>(output.clone(), 0, channels);
-    let error = B::float_sub(target.clone(), B::sigmoid(logit.clone()));
+    let error = B::float_sub(target.clone(), mean_of::<B>(logit.clone(), likelihood));
     let square = B::float_mul(error.clone(), error.clone());
     let each = match likelihood {
         PixelLikelihood::Gaussian { variance } => B::float_mul_scalar(square, (0.5 / variance).into()),
-        PixelLikelihood::PredictedGaussian { low, high } => {
+        PixelLikelihood::PredictedGaussian { low, high }
+        | PixelLikelihood::UnboundedGaussian { low, high } => {
             let log_variance = part::<B>(output, channels, 2 * channels);
             let log_variance = B::float_clamp(log_variance, low.into(), high.into());
             let precision = B::float_exp(B::float_neg(log_variance.clone()));
@@ -42,13 +43,14 @@ pub(crate) fn reconstruction_cost_gradient<B: Backend>(
 ) -> FloatTensor<B> {
     let (shape, batch, channels) = (output.shape(), target.shape()[0], target.shape()[3]);
     let (device, dtype) = (output.device(), output.dtype());
-    let mean = B::sigmoid(part::<B>(output.clone(), 0, channels));
+    let mean = mean_of::<B>(part::<B>(output.clone(), 0, channels), likelihood);
     let error = B::float_sub(target, mean.clone());
     let mut taken = channels;
     let mut parts = Vec::new();
     let by_mean = match likelihood {
         PixelLikelihood::Gaussian { variance } => B::float_mul_scalar(error, (-1.0 / variance).into()),
-        PixelLikelihood::PredictedGaussian { low, high } => {
+        PixelLikelihood::PredictedGaussian { low, high }
+        | PixelLikelihood::UnboundedGaussian { low, high } => {
             let found = part::<B>(output, channels, 2 * channels);
             let log_variance = B::float_clamp(found.clone(), low.into(), high.into());
             let precision = B::float_exp(B::float_neg(log_variance));
@@ -69,7 +71,7 @@ pub(crate) fn reconstruction_cost_gradient<B: Backend>(
         PixelLikelihood::Bernoulli => B::float_neg(error),
     };
     let by_logit = match likelihood {
-        PixelLikelihood::Bernoulli => by_mean,
+        PixelLikelihood::Bernoulli | PixelLikelihood::UnboundedGaussian { .. } => by_mean,
         _ => B::sigmoid_backward(mean, by_mean),
     };
     parts.insert(0, by_logit);
@@ -119,6 +121,14 @@ fn nats<B: Backend>(mean: FloatTensor<B>, log_variance: FloatTensor<B>) -> Float
     let excess = B::float_sub(B::float_exp(log_variance.clone()), log_variance);
     let sum = B::float_add_scalar(B::float_add(square, excess), (-1.0).into());
     B::float_mean_dim(B::float_mul_scalar(sum, 0.5.into()), 0)
+}
+
+/// The expected pixel.
+fn mean_of<B: Backend>(logit: FloatTensor<B>, likelihood: PixelLikelihood) -> FloatTensor<B> {
+    match likelihood {
+        PixelLikelihood::UnboundedGaussian { .. } => logit,
+        _ => B::sigmoid(logit),
+    }
 }
 
 /// A slice of the last dimension of `[batch, height, width, outputs]`.

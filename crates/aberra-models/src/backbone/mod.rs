@@ -5,15 +5,18 @@
 //! script that made them. A user's own weights of the same architecture can take their place.
 
 mod architecture;
+mod source;
+mod untrained;
 mod weights;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use aberra_kernels::{Convolution, InvertedResidual};
 use aberra_metrics::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use self::architecture::{BLOCKS, Block, STEM};
+pub use self::source::{BackboneSource, Platform};
 use crate::shape::Shape;
 use crate::tensors::Tensors;
 
@@ -47,6 +50,8 @@ pub struct Backbone {
     blocks: Vec<InvertedResidual>,
     device: Device,
     hash: String,
+    /// Its weights, where they are not in this crate.
+    own: Option<Arc<Tensors>>,
 }
 
 impl Backbone {
@@ -68,20 +73,12 @@ impl Backbone {
         Self::from_safetensors(EMBEDDED, device)
     }
 
-    /// The one with the weights in this crate, shared by all who ask for it on the CPU.
+    /// With random filters, always the same ones, in place of trained weights.
     ///
     /// # Errors
-    /// As [`embedded`](Self::embedded).
-    pub(crate) fn shared(device: &Device) -> Result<Arc<Self>> {
-        static EMBEDDED: OnceLock<Arc<Backbone>> = OnceLock::new();
-        if *device != Device::flex() {
-            return Self::embedded(device).map(Arc::new);
-        }
-        if let Some(backbone) = EMBEDDED.get() {
-            return Ok(backbone.clone());
-        }
-        let backbone = Arc::new(Self::embedded(device)?);
-        Ok(EMBEDDED.get_or_init(|| backbone).clone())
+    /// As [`from_safetensors`](Self::from_safetensors); the tests show that there are none.
+    pub fn untrained(device: &Device) -> Result<Self> {
+        Self::from_weights(untrained::weights(), "untrained", device)
     }
 
     /// With the weights in the bytes of a safetensors file: those of the same architecture, of element type F16, BF16 or
@@ -94,7 +91,21 @@ impl Backbone {
     /// A settings error: the bytes are no safetensors file, or a weight is missing, left over, of another shape or element
     /// type, or not finite.
     pub fn from_safetensors(file: &[u8], device: &Device) -> Result<Self> {
-        let mut tensors = weights::read(file)?;
+        let tensors = weights::read(file)?;
+        let own = (file != EMBEDDED).then(|| Arc::new(tensors.clone()));
+        Ok(Self { own, ..Self::from_weights(tensors, &blake3::hash(file).to_hex(), device)? })
+    }
+
+    /// With the [own weights](Self::own_weights) of another, whose hash is kept.
+    ///
+    /// # Errors
+    /// A settings error: a weight is missing, left over, of another shape or not finite.
+    pub fn from_own_weights(tensors: Tensors, hash: &str, device: &Device) -> Result<Self> {
+        let own = Some(Arc::new(tensors.clone()));
+        Ok(Self { own, ..Self::from_weights(tensors, hash, device)? })
+    }
+
+    fn from_weights(mut tensors: Tensors, hash: &str, device: &Device) -> Result<Self> {
         let mut blocks = Vec::with_capacity(BLOCKS.len());
         for (number, block) in BLOCKS.iter().enumerate() {
             blocks.push(inverted_residual(&mut tensors, number, *block, device)?);
@@ -103,13 +114,16 @@ impl Backbone {
             Some(extra) => {
                 Err(Error::settings(format!("backbone: the network has no weight called {extra}")))
             }
-            None => {
-                Ok(Self { blocks, device: device.clone(), hash: blake3::hash(file).to_hex().to_string() })
-            }
+            None => Ok(Self { blocks, device: device.clone(), hash: hash.to_owned(), own: None }),
         }
     }
 
-    /// Hash of the file of weights (BLAKE3, hexadecimal), for the provenance of what was fitted to the features.
+    /// Its weights where they are a user's own: what is fitted to their features cannot do without them.
+    pub fn own_weights(&self) -> Option<&Tensors> {
+        self.own.as_deref()
+    }
+
+    /// Hash of the file of weights (BLAKE3, hexadecimal), or `untrained`, for the provenance of what was fitted to the features.
     pub fn hash(&self) -> &str {
         &self.hash
     }

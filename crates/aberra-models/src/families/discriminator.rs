@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::Backbone;
+use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::features::{FeatureCache, Features, GRID_CHANNELS, GRID_STRIDE_PX, extract, grid_shape};
 use crate::inputs::Inputs;
@@ -136,7 +136,7 @@ impl Family for Discriminator {
         let draw = context.draw_anomaly.ok_or_else(|| {
             Error::settings("the family discriminator expects synthetic anomalies to train on, found none")
         })?;
-        let (backbone, device) = (Backbone::shared(&context.device)?, context.device.clone().autodiff());
+        let (backbone, device) = (context.backbone.get(&context.device)?, context.device.clone().autodiff());
         let mut network = Network::init(&settings, inputs.shape(), context.seed, backbone, &device);
         network.draw = Some(draw);
         network.scaling = Scaling::of(&network.backbone, inputs, &device)?;
@@ -155,10 +155,10 @@ impl Family for Discriminator {
         settings: &Settings,
         shape: Shape,
         tensors: Tensors,
-        device: &Device,
+        platform: &Platform,
     ) -> Result<SharedMember> {
         let settings = checked(settings, shape)?;
-        let network = Network::init(&settings, shape, 0, Backbone::shared(device)?, device);
+        let network = Network::init(&settings, shape, 0, platform.backbone()?, &platform.device);
         Ok(Arc::new(DiscriminatorMember { network: load_weights(network, tensors)? }))
     }
 }
@@ -365,6 +365,10 @@ impl Member for DiscriminatorMember {
 
     fn gives(&self) -> Want {
         Want::MAP
+    }
+
+    fn backbone(&self) -> Option<&Backbone> {
+        Some(&self.network.backbone)
     }
 
     fn tensors(&self) -> Tensors {

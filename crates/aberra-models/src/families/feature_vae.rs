@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aberra_kernels::{
-    ActivationFunction, InstructionSet, OperandPrecision, Similarity, kl_divergence, structural_dissimilarity,
+    ActivationFunction, InstructionSet, OperandPrecision, PixelLikelihood, Similarity, kl_divergence,
+    reconstruction_cost, structural_dissimilarity,
 };
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::{Error, Result};
@@ -22,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vae::noise;
-use crate::backbone::Backbone;
+use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::features::{FeatureCache, Features, extract, grid_shape};
 use crate::inputs::Inputs;
@@ -170,7 +171,7 @@ impl Family for FeatureVae {
         held_out: &Inputs<'_>,
     ) -> Result<Fitted> {
         let settings = checked(settings, inputs.shape())?;
-        let backbone = Backbone::shared(&context.device)?;
+        let backbone = context.backbone.get(&context.device)?;
         let whitening = learn_whitening(&settings, context, &backbone, inputs)?;
         let space = Arc::new(FeatureSpace { backbone, whitening, shape: inputs.shape() });
         let cache_bytes = context.train.cache_mib << 20;
@@ -198,12 +199,12 @@ impl Family for FeatureVae {
         settings: &Settings,
         shape: Shape,
         mut tensors: Tensors,
-        device: &Device,
+        platform: &Platform,
     ) -> Result<SharedMember> {
         let settings = checked(settings, shape)?;
-        let whitening = Whitening::read(&mut tensors, WHITENING, settings.directions, device)?;
-        let space = Arc::new(FeatureSpace { backbone: Backbone::shared(device)?, whitening, shape });
-        let network = Network::init(&settings, inner_grid(shape, settings.directions), 0, device);
+        let whitening = Whitening::read(&mut tensors, WHITENING, settings.directions, &platform.device)?;
+        let space = Arc::new(FeatureSpace { backbone: platform.backbone()?, whitening, shape });
+        let network = Network::init(&settings, inner_grid(shape, settings.directions), 0, &platform.device);
         let network = load_weights(network, take_prefixed(&mut tensors, NETWORK))?;
         if let Some(extra) = tensors.keys().next() {
             return Err(Error::detector(format!("the model has no weight called {extra}")));
@@ -253,8 +254,7 @@ impl<'a> Views<'a> {
         // Rotating and scaling would smooth the image.
         let augmentation =
             Augmentation { rotation_degrees: 0.0, scale: 0.0, shift: 0.0, ..context.train.augmentation };
-        let augments =
-            augmentation.flip_horizontal || augmentation.flip_vertical || augmentation.gamma > 0.0;
+        let augments = augmentation.flip_horizontal || augmentation.flip_vertical || augmentation.gamma > 0.0;
         let copies = if augments { (VIEWS / inputs.len().max(1)).clamp(1, MOST_COPIES) } else { 1 };
         Self { inputs, copies, augmentation, seed: context.seed }
     }
@@ -278,11 +278,7 @@ impl<'a> Views<'a> {
 /// The grid that the network sees of images of this shape: its sides are multiples of [`SIDE`].
 fn inner_grid(shape: Shape, channels: usize) -> Shape {
     let grid = grid_shape(shape);
-    Shape {
-        height: grid.height.next_multiple_of(SIDE),
-        width: grid.width.next_multiple_of(SIDE),
-        channels,
-    }
+    Shape { height: grid.height.next_multiple_of(SIDE), width: grid.width.next_multiple_of(SIDE), channels }
 }
 
 /// Whitened features of images.
@@ -314,9 +310,10 @@ impl FeatureSpace {
         Inputs::new(count, self.grid(), cache_bytes, move |index| {
             let image = image(index)?;
             let features = extract(&self.backbone, &[&image], self.shape)?;
-            features.first().map(|features| self.whiten(features)).ok_or_else(|| {
-                Error::input("the backbone gave no features for an image")
-            })
+            features
+                .first()
+                .map(|features| self.whiten(features))
+                .ok_or_else(|| Error::input("the backbone gave no features for an image"))
         })
     }
 }
@@ -338,8 +335,8 @@ struct Network {
 struct Outputs {
     /// Mean and log-variance of the latents, `[batch, values]`.
     posterior: [Tensor<2>; 2],
-    /// Mean and log-variance of the features, `[batch, rows, columns, directions]`.
-    features: [Tensor<4>; 2],
+    /// Means and log-variances of the features, `[batch, rows, columns, 2 x directions]`.
+    features: Tensor<4>,
 }
 
 impl Network {
@@ -381,42 +378,33 @@ impl Network {
             None => mean.clone(),
         };
         let sample = self.latent.forward(sample.reshape([batch, height, width, latent]));
-        let output = self.up.iter().fold(sample, |hidden, layer| layer.forward(hidden));
-        let (low, high) = LOG_VARIANCE_BOUNDS;
-        let directions = self.settings.directions as i32;
-        Outputs {
-            posterior: [mean, log_variance],
-            features: [
-                output.clone().slice(s![.., .., .., 0..directions]),
-                output.slice(s![.., .., .., directions..]).clamp(low, high),
-            ],
-        }
+        let features = self.up.iter().fold(sample, |hidden, layer| layer.forward(hidden));
+        Outputs { posterior: [mean, log_variance], features }
     }
 
     /// The negative evidence lower bound, in nats of a feature, over all places.
     fn bound(&self, input: Tensor<4>, step: Option<&Step>, epoch: usize) -> Loss {
-        let Outputs { posterior: [mean, log_variance], features: [expected, spread] } =
-            self.run(input.clone(), step);
+        let Outputs { posterior: [mean, log_variance], features } = self.run(input.clone(), step);
         let places = self.grid.area() as f64;
-        let square = (expected.clone() - input.clone()).powi_scalar(2);
-        let cost = if epoch < VARIANCE_WARMUP_EPOCHS {
-            square
-        } else {
-            square * spread.clone().neg().exp() + spread
-        };
+        let directions = self.settings.directions;
+        let (low, high) = if epoch < VARIANCE_WARMUP_EPOCHS { (0.0, 0.0) } else { LOG_VARIANCE_BOUNDS };
+        let cost = reconstruction_cost(
+            features.clone(),
+            input.clone(),
+            PixelLikelihood::UnboundedGaussian { low, high },
+        );
         let mut terms = vec![
-            Term { name: "reconstruction", weight: 1.0, value: cost.mean() * (places / 2.0) },
+            Term { name: "reconstruction", weight: 1.0, value: cost / directions as f64 },
             Term {
                 name: "kl",
-                weight: warmed_up(self.settings.beta, BETA_WARMUP_EPOCHS, epoch)
-                    / self.settings.directions as f64,
+                weight: warmed_up(self.settings.beta, BETA_WARMUP_EPOCHS, epoch) / directions as f64,
                 value: kl_divergence(mean, log_variance, 0.0),
             },
         ];
         if self.settings.ssim > 0.0 {
             // In units in which its constants are small: most features lie within two standard deviations.
-            let bounded = |features: Tensor<4>| sigmoid(features);
-            let value = structural_dissimilarity(bounded(expected), bounded(input), Similarity::SingleScale);
+            let expected = features.slice(s![.., .., .., 0..directions as i32]);
+            let value = structural_dissimilarity(sigmoid(expected), sigmoid(input), Similarity::SingleScale);
             terms.push(Term { name: "ssim", weight: self.settings.ssim, value: value * places });
         }
         Loss::new(terms)
@@ -453,7 +441,8 @@ impl Trainable for Network {
     fn activations_per_image(&self) -> usize {
         // Each stage forward and backward, and the output with what the loss makes of it.
         let stages = self.settings.channels.iter().enumerate();
-        let hidden: usize = stages.map(|(at, channels)| (self.grid.area() >> (2 * (at + 1))) * channels).sum();
+        let hidden: usize =
+            stages.map(|(at, channels)| (self.grid.area() >> (2 * (at + 1))) * channels).sum();
         4 * hidden + 12 * self.grid.len()
     }
 
@@ -485,10 +474,9 @@ impl Member for FeatureVaeMember {
         let whitened: Vec<Vec<f32>> = features.par_iter().map(|features| space.whiten(features)).collect();
         let data = TensorData::new(whitened.concat(), [inputs.len(), grid.height, grid.width, grid.channels]);
         let input = Tensor::from_data(data, space.backbone.device());
-        let Outputs { posterior, features: [expected, spread] } = self.network.run(input.clone(), None);
-        let [mean, log_variance] = posterior.map(|tensor| values(tensor));
-        let error = (expected - input).powi_scalar(2) * spread.neg().exp();
-        let errors = values(error.mean_dim(3));
+        let Outputs { posterior, features: predicted } = self.network.run(input, None);
+        let [mean, log_variance] = posterior.map(values);
+        let errors = errors(&values(predicted), &whitened.concat(), grid.channels);
         let latents = mean.len() / inputs.len().max(1);
         let kl = |image: usize| -> f64 {
             let at = image * latents..(image + 1) * latents;
@@ -520,6 +508,10 @@ impl Member for FeatureVaeMember {
         Want::MAP
     }
 
+    fn backbone(&self) -> Option<&Backbone> {
+        Some(&self.space.backbone)
+    }
+
     fn tensors(&self) -> Tensors {
         let mut tensors: Tensors = prefixed(weights(&self.network), NETWORK).collect();
         self.space.whitening.write(&mut tensors, WHITENING);
@@ -529,6 +521,20 @@ impl Member for FeatureVaeMember {
     fn parameter_count(&self) -> usize {
         count_parameters(&self.network)
     }
+}
+
+/// The squared error of each place in predicted variances, mean of its features.
+fn errors(predicted: &[f32], features: &[f32], directions: usize) -> Vec<f32> {
+    let (low, high) = LOG_VARIANCE_BOUNDS;
+    let of_place = |(predicted, features): (&[f32], &[f32])| {
+        let (means, log_variances) = predicted.split_at(directions);
+        let each = features.iter().zip(means).zip(log_variances);
+        let sum: f32 =
+            each.map(|((x, mean), spread)| (x - mean).powi(2) * (-spread.clamp(low, high)).exp()).sum();
+        sum / directions as f32
+    };
+    let places = predicted.par_chunks_exact(2 * directions).zip(features.par_chunks_exact(directions));
+    places.map(of_place).collect()
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

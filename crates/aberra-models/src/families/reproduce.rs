@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::backbone::Platform;
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::inputs::Inputs;
 use crate::measure::reconstruction::{Errors, Reconstruction, error_map};
@@ -152,13 +153,13 @@ impl<M: Reproduce> Family for ReproducingFamily<M> {
         settings: &Settings,
         shape: Shape,
         mut tensors: Tensors,
-        device: &Device,
+        platform: &Platform,
     ) -> Result<SharedMember> {
         let settings = checked::<M>(settings, shape)?;
         let kept = tensors
             .remove(REFERENCE)
             .ok_or_else(|| Error::detector(format!("the tensor {REFERENCE} is missing")))?;
-        let network = load_weights(M::init(&settings, shape, 0, device), tensors)?;
+        let network = load_weights(M::init(&settings, shape, 0, &platform.device), tensors)?;
         let reference = Reference::new(kept.into_rows(REFERENCE)?)
             .map_err(|error| Error::detector(format!("{REFERENCE}: {error}")))?;
         if reference.dimensions() != network.dimensions() {

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::record::Observe;
 use super::settings::CheckedTrainSettings;
+use crate::backbone::BackboneSource;
 use crate::member::SharedMember;
 use crate::shape::Shape;
 
@@ -24,6 +25,8 @@ pub struct FitContext<'a> {
     pub seed: u64,
     /// The device of tensors, without autodiff.
     pub device: Device,
+    /// The backbone of families that work on frozen features.
+    pub backbone: BackboneSource,
     /// The instruction set of the kernels, for the record.
     pub instructions: InstructionSet,
     /// Settings of training that gradient families share.

@@ -70,6 +70,10 @@ pub struct Provenance {
     pub calibration: PartSize,
     /// The device of fitting; `None` in files older than the entry.
     pub device: Option<String>,
+    /// Hash of the weights of the backbone whose features members work on, or `untrained`; `None` without one, and in files
+    /// older than the entry.
+    #[serde(default)]
+    pub backbone: Option<String>,
     /// How each member was fitted, in the members' order.
     pub members: Vec<MemberProvenance>,
 }

@@ -4,12 +4,13 @@ mod document;
 mod verdict;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aberra_image::{Image, Input};
 use aberra_metrics::calibrate::{Calibration, Criterion, Labelled};
 use aberra_models::measure::reference::Reference;
 use aberra_models::measure::{Descriptor, Want};
-use aberra_models::{Shape, Tensors, Weight, prefixed, take_prefixed};
+use aberra_models::{Backbone, BackboneSource, Platform, Shape, Tensors, Weight, prefixed, take_prefixed};
 use burn::tensor::Device;
 use rayon::prelude::*;
 
@@ -25,7 +26,7 @@ use crate::decode_error::of_image;
 use crate::members::{Measured, Members, NamedMember};
 use crate::score::{Evidence, FittedScorer, SavedScorer, ScorerInput};
 use crate::store::{self, FileKind, Stored};
-use crate::tensor_names::{THUMBNAILS, embeddings_name, member_prefix};
+use crate::tensor_names::{BACKBONE, THUMBNAILS, embeddings_name, member_prefix};
 use crate::{Error, Result, upgrade};
 
 const KIND: FileKind = FileKind { name: "detector", version: 4, oldest: upgrade::OLDEST };
@@ -96,11 +97,12 @@ impl Detector {
     fn from_stored(document: Document, mut tensors: Tensors, device: &Device) -> Result<Self> {
         document.calibration.verify()?;
         let shape = document.config.input_shape();
+        let platform = platform_of(&document, &mut tensors, device)?;
         let mut members = Vec::new();
         let mut embeddings = Vec::new();
         for settings in document.config.members() {
             let own = take_prefixed(&mut tensors, &member_prefix(&settings.name));
-            let member = settings.load(shape, own, device)?;
+            let member = settings.load(shape, own, &platform)?;
             let held_out = tensors.remove(&embeddings_name(&settings.name));
             embeddings.push(joined_embeddings(&document, member.reference(), held_out)?);
             members.push(NamedMember {
@@ -148,6 +150,9 @@ impl Detector {
             if let Some(embeddings) = embeddings {
                 tensors.insert(embeddings_name(&named.name), Weight::from_rows(&embeddings[train..]));
             }
+        }
+        if let Some(own) = self.members.backbone().and_then(Backbone::own_weights) {
+            tensors.extend(prefixed(own.clone(), BACKBONE));
         }
         if let Some(thumbnails) = &self.thumbnails {
             let count = self.document.normals.len();
@@ -352,6 +357,21 @@ impl Detector {
     pub fn hash(&self) -> Option<&str> {
         self.hash.as_deref()
     }
+}
+
+/// What the members of a detector file compute with.
+///
+/// # Errors
+/// Weights of the user's own that do not make a backbone.
+fn platform_of(document: &Document, tensors: &mut Tensors, device: &Device) -> Result<Platform> {
+    let own = take_prefixed(tensors, BACKBONE);
+    if own.is_empty() {
+        return document.config.platform(device);
+    }
+    let hash = document.provenance.backbone.as_deref().unwrap_or_default();
+    let backbone =
+        Backbone::from_own_weights(own, hash, device).map_err(|error| Error::detector(error.to_string()))?;
+    Ok(Platform { device: device.clone(), backbone: BackboneSource::Own(Arc::new(backbone)) })
 }
 
 /// The embeddings of all normals: those of the member's reference, then the held-out ones.

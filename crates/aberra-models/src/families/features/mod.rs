@@ -12,13 +12,12 @@ use std::sync::Arc;
 use aberra_kernels::InstructionSet;
 use aberra_metrics::covariance::{Cholesky, Cloud, Mahalanobis};
 use aberra_metrics::{Error, Result};
-use burn::tensor::Device;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::patches::PatchBank;
-use crate::backbone::Backbone;
+use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::features::{FeatureCache, Features, extract, grid_shape};
 use crate::inputs::Inputs;
@@ -141,7 +140,7 @@ impl Family for FeatureStatistics {
         _: &Inputs<'_>,
     ) -> Result<Fitted> {
         let settings = checked(settings, train.shape())?;
-        let (backbone, shape) = (Backbone::shared(&context.device)?, train.shape());
+        let (backbone, shape) = (context.backbone.get(&context.device)?, train.shape());
         let mut global: Vec<Vec<f32>> = vec![Vec::new(); GLOBAL];
         let mut sample = PatchBank::sample(context.seed, train.len(), grid_shape(shape));
         train.chunks(CHUNK, |inputs| {
@@ -159,7 +158,7 @@ impl Family for FeatureStatistics {
         }
         PatchBank::fit(&sample, &settings, &context.device)?.write(&mut tensors);
         // As it will be read: the same numbers, bit for bit.
-        let member = Statistics::read(&settings, shape, tensors, &context.device)?;
+        let member = Statistics::read(&settings, shape, tensors, backbone)?;
         Ok(Fitted::at_once(member))
     }
 
@@ -168,9 +167,10 @@ impl Family for FeatureStatistics {
         settings: &Settings,
         shape: Shape,
         tensors: Tensors,
-        device: &Device,
+        platform: &Platform,
     ) -> Result<SharedMember> {
-        Ok(Arc::new(Statistics::read(&checked(settings, shape)?, shape, tensors, device)?))
+        let backbone = platform.backbone()?;
+        Ok(Arc::new(Statistics::read(&checked(settings, shape)?, shape, tensors, backbone)?))
     }
 }
 
@@ -277,7 +277,12 @@ struct Statistics {
 }
 
 impl Statistics {
-    fn read(settings: &FeatureSettings, shape: Shape, tensors: Tensors, device: &Device) -> Result<Self> {
+    fn read(
+        settings: &FeatureSettings,
+        shape: Shape,
+        tensors: Tensors,
+        backbone: Arc<Backbone>,
+    ) -> Result<Self> {
         let kept = tensors.clone();
         let mut tensors = tensors;
         let blocks: Vec<usize> = Backbone::CHANNELS.iter().map(|channels| 2 * channels).collect();
@@ -285,11 +290,11 @@ impl Statistics {
         let whole =
             (0..GLOBAL).map(|index| Whole::read(&mut tensors, index, dimensions[index % dimensions.len()]));
         let whole = whole.collect::<Result<_>>()?;
-        let patches = PatchBank::read(&mut tensors, settings, device)?;
+        let patches = PatchBank::read(&mut tensors, settings, backbone.device())?;
         if let Some(extra) = tensors.keys().next() {
             return Err(Error::detector(format!("the model has no weight called {extra}")));
         }
-        Ok(Self { backbone: Backbone::shared(device)?, shape, whole, patches, tensors: kept })
+        Ok(Self { backbone, shape, whole, patches, tensors: kept })
     }
 }
 
@@ -324,6 +329,10 @@ impl Member for Statistics {
 
     fn gives(&self) -> Want {
         Want::MAP
+    }
+
+    fn backbone(&self) -> Option<&Backbone> {
+        Some(&self.backbone)
     }
 
     fn tensors(&self) -> Tensors {

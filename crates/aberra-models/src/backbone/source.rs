@@ -1,0 +1,73 @@
+//! Which backbone the members of a detector work on, and on which device.
+
+use std::sync::{Arc, OnceLock};
+
+use aberra_metrics::Result;
+use burn::tensor::Device;
+
+use super::Backbone;
+
+/// Where the weights of a [`Backbone`] come from.
+#[derive(Clone, Debug, Default)]
+pub enum BackboneSource {
+    /// From this crate: trained on ImageNet.
+    #[default]
+    Embedded,
+    /// From nowhere: random filters.
+    Untrained,
+    /// From the user.
+    Own(Arc<Backbone>),
+}
+
+impl BackboneSource {
+    /// The name of the weights in this crate in settings.
+    pub const EMBEDDED: &'static str = "efficientnet-lite0";
+    /// The name of random filters in settings.
+    pub const UNTRAINED: &'static str = "none";
+
+    /// The backbone on a device, shared by all who ask for it on the CPU.
+    ///
+    /// # Errors
+    /// As [`Backbone::embedded`].
+    pub(crate) fn get(&self, device: &Device) -> Result<Arc<Backbone>> {
+        static EMBEDDED: OnceLock<Arc<Backbone>> = OnceLock::new();
+        static UNTRAINED: OnceLock<Arc<Backbone>> = OnceLock::new();
+        let (shared, make): (_, fn(&Device) -> Result<Backbone>) = match self {
+            Self::Embedded => (&EMBEDDED, Backbone::embedded),
+            Self::Untrained => (&UNTRAINED, Backbone::untrained),
+            Self::Own(backbone) => return Ok(backbone.clone()),
+        };
+        if *device != Device::flex() {
+            return make(device).map(Arc::new);
+        }
+        if let Some(backbone) = shared.get() {
+            return Ok(backbone.clone());
+        }
+        let backbone = Arc::new(make(device)?);
+        Ok(shared.get_or_init(|| backbone).clone())
+    }
+}
+
+/// What members compute with.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// The device of tensors.
+    pub device: Device,
+    /// The backbone of those that work on frozen features.
+    pub backbone: BackboneSource,
+}
+
+impl Platform {
+    /// A device, and the backbone with the weights in this crate.
+    pub fn new(device: Device) -> Self {
+        Self { device, backbone: BackboneSource::Embedded }
+    }
+
+    /// The backbone on the device.
+    ///
+    /// # Errors
+    /// As [`Backbone::embedded`].
+    pub(crate) fn backbone(&self) -> Result<Arc<Backbone>> {
+        self.backbone.get(&self.device)
+    }
+}
