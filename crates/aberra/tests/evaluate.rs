@@ -185,12 +185,48 @@ fn bits(verdict: &Verdict) -> (u64, Option<u64>, Vec<u64>, Vec<u32>) {
 fn the_table_reads_well() {
     println!("{}", fixture().evaluation);
     let text = fixture().evaluation.to_string();
-    for section in
-        ["Images: data", "AUROC", "Verdicts", "False alarms", "By kind", "Scorers", "Where", "Warnings"]
-    {
+    for section in [
+        "Images: data",
+        "AUROC",
+        "Verdicts",
+        "False alarms",
+        "By kind",
+        "Scorers",
+        "Where",
+        "Lesion",
+        "Warnings",
+    ] {
         assert!(text.contains(section), "{section} in\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 120 && line.trim_end() == line), "{text}");
+}
+
+#[test]
+fn beside_their_anomalies_images_are_as_usual_unless_they_come_from_elsewhere() {
+    let pixels = evaluate(&["test/good/1", "test/large"]).pixels;
+    let auroc = |metric: &Metric<BootstrapInterval>| metric.value().unwrap().estimate;
+    let peak = &pixels.value().unwrap().beside[0];
+    assert!(auroc(&peak.auroc) > 0.9 && auroc(&peak.beside_auroc) < 0.75, "{peak:?}");
+
+    // Small anomalies on images that have stripes all over.
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: String| folder.path().join(name);
+    for seed in 100..115 {
+        write(&at(format!("test/good/{seed}.bmp")), &picture(seed));
+        let (pixels, mask) = anomaly(seed, 3);
+        let striped = |(at, &value): (usize, &u8)| match at % SIDE / 8 % 2 {
+            0 => value.saturating_add(90),
+            _ => value.saturating_sub(90),
+        };
+        let striped: Vec<u8> = pixels.iter().enumerate().map(striped).collect();
+        write(&at(format!("test/other/{seed}.bmp")), &striped);
+        write(&at(format!("ground_truth/other/{seed}_mask.bmp")), &mask);
+    }
+    let evaluation = fixture().detector.evaluate_with(&open(folder.path()), quick()).unwrap();
+    let mean = &evaluation.pixels.value().unwrap().beside[2];
+    assert!(auroc(&mean.beside_auroc) > 0.9, "{mean:?}");
+    let told = evaluation.warnings.iter().any(|warning| warning.starts_with("Beside their masked anomalies"));
+    assert!(told, "{:?}", evaluation.warnings);
 }
 
 #[test]

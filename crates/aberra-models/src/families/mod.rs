@@ -35,19 +35,23 @@ pub fn default_members(quick: bool) -> Vec<Settings> {
     let table = |settings: &[(&str, serde_json::Value)]| -> Settings {
         settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     };
-    let mut members = vec![
-        table(&[("family", "vae".into()), ("preset", "small".into()), ("size_px", VAE_SIZE_PX.into())]),
-        table(&[("family", "features".into())]),
-        table(&[("family", "discriminator".into())]),
-    ];
+    let mut pixels =
+        table(&[("family", "vae".into()), ("preset", "small".into()), ("size_px", VAE_SIZE_PX.into())]);
     if quick {
-        members[2].extend(table(&[("preset", "quick".into())]));
-        members[0].extend(table(&[
+        pixels.extend(table(&[
             ("beta", 0.1.into()),
             ("beta_warmup_epochs", 2.into()),
             ("variance_warmup_epochs", 3.into()),
         ]));
     }
+    let preset = if quick { "quick" } else { "base" };
+    let trained = |family: &str| table(&[("family", family.into()), ("preset", preset.into())]);
+    let members = vec![
+        pixels,
+        table(&[("family", "features".into())]),
+        trained("feature-vae"),
+        trained("discriminator"),
+    ];
     members
 }
 

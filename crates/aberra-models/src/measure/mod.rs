@@ -11,3 +11,4 @@ pub mod reference;
 
 pub use self::descriptor::{Descriptor, Direction};
 pub use self::inference::{Embedding, Inference, Want};
+pub use self::pooling::mean_of_largest;

@@ -2,7 +2,7 @@
 //! the largest tenth, a change of the whole image in the mean.
 
 /// Mean of the largest `share` of the values, at least one of them; 0 of none.
-pub(crate) fn mean_of_largest(values: &[f32], share: f64) -> f64 {
+pub fn mean_of_largest(values: &[f32], share: f64) -> f64 {
     let count = ((values.len() as f64 * share) as usize).clamp(1, values.len().max(1));
     let mut sorted: Vec<f32> = values.to_vec();
     if sorted.is_empty() {

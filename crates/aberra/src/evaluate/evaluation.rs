@@ -314,6 +314,24 @@ pub struct Pixels {
     pub oracle_dice: Metric<OracleDice>,
     /// Dice at the detector's pixel threshold, over all pixels of all images.
     pub dice: Metric<f64>,
+    /// Whether maps are higher on anomalous images even beside their anomalies, for several ways of pooling; empty in files older
+    /// than the entry.
+    #[serde(default)]
+    pub beside: Vec<BesideRow>,
+}
+
+/// How well maps, pooled in one way, rank anomalous above normal images: with and without the anomalies themselves. A high figure
+/// without them means that the detector tells apart where images come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct BesideRow {
+    /// How maps are pooled.
+    pub pooling: String,
+    /// Area under the ROC curve over all pixels.
+    pub auroc: Metric<BootstrapInterval>,
+    /// The same with the masks, and a margin around them, left out.
+    pub beside_auroc: Metric<BootstrapInterval>,
 }
 
 /// One image of the data set.

@@ -8,6 +8,7 @@ use aberra_image::{Input, Limits, Placement};
 use aberra_models::Shape;
 use aberra_models::measure::Want;
 
+use super::beside::{PooledMaps, pooled};
 use super::content_window::ContentWindow;
 use super::evaluation::{ImageOutcome, ScoredImage};
 use super::leak::Known;
@@ -44,6 +45,8 @@ pub(super) struct PixelCounts {
     pub(super) normals: usize,
     /// Anomalous images without one.
     pub(super) without_mask: usize,
+    /// Their maps, pooled with and without what the masks show.
+    pub(super) pooled: PooledMaps,
 }
 
 /// Measures the samples `members`.
@@ -197,7 +200,7 @@ impl Measured {
         for ((index, leaked, mask), verdict) in ready.into_iter().zip(verdicts) {
             let outcome = match verdict {
                 Ok(verdict) => {
-                    let masked = self.compare(detector, &verdict, mask)?;
+                    let masked = self.compare(detector, &verdict, mask, &dataset.samples[index].name)?;
                     let normal = dataset.samples[index].label.is_normal();
                     if let (true, Some(pixels)) = (masked, &mut self.pixels) {
                         if normal { pixels.normals += 1 } else { pixels.masked += 1 }
@@ -216,7 +219,7 @@ impl Measured {
     }
 
     /// Counts the pixels of an image, if it has a mask; says whether it has.
-    fn compare(&mut self, detector: &Detector, verdict: &Verdict, mask: Mask) -> Result<bool> {
+    fn compare(&mut self, detector: &Detector, verdict: &Verdict, mask: Mask, name: &str) -> Result<bool> {
         let (Some(pixels), Some(map)) = (&mut self.pixels, &verdict.map) else { return Ok(false) };
         let mask = match mask {
             Mask::Present(mask) => mask,
@@ -237,6 +240,7 @@ impl Measured {
         }
         let (map, mask) = (window.cut(map), window.cut(&mask));
         pixels.tally.add(&map, &mask, window.columns())?;
+        pixels.pooled.extend(pooled(&map, &mask, window.columns()).map(|pooled| (name.to_owned(), pooled)));
         for (&value, &anomalous) in map.iter().zip(&mask) {
             pixels.confusion.count(is_anomalous(f64::from(value), detector.pixel_threshold()), anomalous);
         }

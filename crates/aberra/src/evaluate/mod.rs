@@ -4,6 +4,7 @@
 //! people ([`Display`](std::fmt::Display)), for programs (the evaluation file) and for tables
 //! ([`Evaluation::scores_csv`]). It chooses nothing: thresholds and scorers are the detector's.
 
+mod beside;
 pub(crate) mod content_window;
 mod evaluation;
 mod file;
@@ -18,9 +19,9 @@ use std::collections::BTreeSet;
 use aberra_metrics::bootstrap::BootstrapSettings;
 
 pub use self::evaluation::{
-    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, ImageOutcome,
-    ImageRow, KindRow, LabelCount, Leaked, Metric, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow,
-    ShortcutRow, Verdicts, WithoutLeaked,
+    AtRate, BesideRow, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms,
+    ImageOutcome, ImageRow, KindRow, LabelCount, Leaked, Metric, OwnImages, Pixels, Ranking, ScoredImage,
+    ScorerRow, ShortcutRow, Verdicts, WithoutLeaked,
 };
 pub(crate) use self::measure::read_mask;
 use self::measure::{Measured, measure};

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use aberra_metrics::weights::group_weights;
 use rand::RngExt;
 
+use super::beside::{POOLINGS, PooledMaps};
 use super::evaluation::{
-    AtRate, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms, ImageOutcome,
-    ImageRow, KindRow, LabelCount, Leaked, Metric, OwnImages, Pixels, Ranking, ScoredImage, ScorerRow,
-    ShortcutRow, Verdicts, WithoutLeaked,
+    AtRate, BesideRow, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms,
+    ImageOutcome, ImageRow, KindRow, LabelCount, Leaked, Metric, OwnImages, Pixels, Ranking, ScoredImage,
+    ScorerRow, ShortcutRow, Verdicts, WithoutLeaked,
 };
 use super::measure::{Measured, PixelCounts};
 use super::warnings;
@@ -114,7 +115,7 @@ pub(super) fn summarize(
             .map(|scorer| all.scorer(scorer.name(), own, settings))
             .collect(),
         shortcuts,
-        pixels: pixel_figures(pixels, detector),
+        pixels: pixel_figures(pixels, detector, &images, settings),
         warnings: Vec::new(),
         measurements: detector.descriptors().to_vec(),
         images,
@@ -335,7 +336,25 @@ fn kinds(images: &[ImageRow], threshold: f64, settings: BootstrapSettings) -> Ve
     kinds.into_iter().map(row).collect()
 }
 
-fn pixel_figures(counts: Option<PixelCounts>, detector: &Detector) -> Metric<Pixels> {
+/// AUROC of the pooled maps, with and without what the masks show.
+fn beside(pooled: &PooledMaps, images: &[ImageRow], settings: BootstrapSettings) -> Vec<BesideRow> {
+    let table = Table::of(images, |row, _| pooled.contains_key(&row.name));
+    let row = |(at, (name, _)): (usize, &(&str, f64))| {
+        let auroc = |which: usize| {
+            let values: Vec<f64> = table.rows.iter().map(|(row, _)| pooled[&row.name][at][which]).collect();
+            table.auroc(&values, settings)
+        };
+        BesideRow { pooling: (*name).to_owned(), auroc: auroc(0), beside_auroc: auroc(1) }
+    };
+    POOLINGS.iter().enumerate().map(row).collect()
+}
+
+fn pixel_figures(
+    counts: Option<PixelCounts>,
+    detector: &Detector,
+    images: &[ImageRow],
+    settings: BootstrapSettings,
+) -> Metric<Pixels> {
     let Some(counts) = counts else {
         return Metric::new(
             None,
@@ -345,7 +364,7 @@ fn pixel_figures(counts: Option<PixelCounts>, detector: &Detector) -> Metric<Pix
     if counts.masked == 0 {
         return Metric::new(None, "no scored anomalous image has a usable mask");
     }
-    let PixelCounts { tally, confusion, masked, normals, without_mask } = counts;
+    let PixelCounts { tally, confusion, masked, normals, without_mask, pooled } = counts;
     let pixels = tally.normals() + tally.anomalies();
     let reason = match (tally.normals(), tally.anomalies()) {
         (_, 0) => "the masks hold no anomalous pixel at this size",
@@ -363,5 +382,6 @@ fn pixel_figures(counts: Option<PixelCounts>, detector: &Detector) -> Metric<Pix
         aupro: Metric::new(tally.aupro(AUPRO_FPR_LIMIT), reason),
         oracle_dice: Metric::new(tally.best_dice(), reason),
         dice: Metric::new(confusion.f1(), reason),
+        beside: beside(&pooled, images, settings),
     })
 }

@@ -248,7 +248,18 @@ impl Evaluation {
             pixels.oracle_dice.value().map_or(NONE.to_owned(), |oracle| format!("{:.3}", oracle.dice.value));
         grid.row(["best Dice (oracle, chosen with these masks)".to_owned(), oracle]);
         grid.write(f)?;
-        reason(f, &pixels.auroc)
+        reason(f, &pixels.auroc)?;
+        if pixels.beside.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nLesion or source: AUROC of the pooled maps, also with the masks left out")?;
+        let heading = self.interval_heading();
+        let mut grid = Grid::new(["", "whole", &heading, "beside", &heading]);
+        for row in &pixels.beside {
+            let (whole, beside) = (&row.auroc, &row.beside_auroc);
+            grid.row([row.pooling.clone(), estimate(whole), ends(whole), estimate(beside), ends(beside)]);
+        }
+        grid.write(f)
     }
 
     fn interval_heading(&self) -> String {
