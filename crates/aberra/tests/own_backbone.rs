@@ -36,7 +36,7 @@ fn config(backbone: &str) -> CheckedConfig {
         [[model]]
         family = \"feature-vae\"
         directions = 16
-        channels = [8, 8, 8]
+        widths = [8, 8, 8]
         images = 64
         [promise]
         false_alarm_rate = 0.2"

@@ -34,7 +34,7 @@ use crate::network::Precision;
 use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::resample::bilinear;
 use crate::shape::Shape;
-use crate::tensors::{Tensors, count_parameters, load_weights, prefixed, take_prefixed, weights};
+use crate::tensors::{Tensors, count_parameters, load_weights, weights};
 use crate::train::{Augmentation, FitContext, Loss, Step, Term, Trainable, augment, train, warmed_up};
 use crate::whitening::{PatchSample, Whitening};
 
@@ -80,7 +80,7 @@ pub struct FeatureVaeSettings {
     /// Whitened directions of the features, 8 to 176.
     pub directions: usize,
     /// Channels of the three stages of the encoder, which the decoder mirrors.
-    pub channels: [usize; STAGES],
+    pub widths: [usize; STAGES],
     /// Channels of the latent grid, whose sides are an eighth of those of the feature grid.
     pub latent: usize,
     /// Weight of the KL divergence in the loss.
@@ -93,14 +93,14 @@ pub struct FeatureVaeSettings {
 
 impl Default for FeatureVaeSettings {
     fn default() -> Self {
-        Self { directions: 64, channels: [96, 128, 128], latent: 16, beta: 1.0, ssim: 0.0, images: 24_000 }
+        Self { directions: 64, widths: [96, 128, 128], latent: 16, beta: 1.0, ssim: 0.0, images: 24_000 }
     }
 }
 
 impl FeatureVaeSettings {
     fn check(&self, shape: Shape) -> Result<()> {
         Whitening::check_directions(self.directions)?;
-        let stages = self.channels.iter().map(|&channels| ("channels", channels, 2048));
+        let stages = self.widths.iter().map(|&width| ("widths", width, 2048));
         for (name, found, most) in
             stages.chain([("latent", self.latent, 256), ("images", self.images, 100_000_000)])
         {
@@ -205,17 +205,12 @@ impl Family for FeatureVae {
         let whitening = Whitening::read(&mut tensors, WHITENING, settings.directions, &platform.device)?;
         let space = Arc::new(FeatureSpace { backbone: platform.backbone()?, whitening, shape });
         let network = Network::init(&settings, inner_grid(shape, settings.directions), 0, &platform.device);
-        let network = load_weights(network, take_prefixed(&mut tensors, NETWORK))?;
-        if let Some(extra) = tensors.keys().next() {
-            return Err(Error::detector(format!("the model has no weight called {extra}")));
-        }
-        Ok(Arc::new(FeatureVaeMember { network, space }))
+        Ok(Arc::new(FeatureVaeMember { network: load_weights(network, tensors)?, space }))
     }
 }
 
-/// Of the names of its tensors.
+/// What the names of the whitening's tensors begin with.
 const WHITENING: &str = "whitening";
-const NETWORK: &str = "network.";
 
 fn checked(settings: &Settings, shape: Shape) -> Result<FeatureVaeSettings> {
     let settings: FeatureVaeSettings = parse(settings)?;
@@ -345,7 +340,7 @@ impl Network {
         let mut init = Init { random: &mut random, device, precision: OperandPrecision::F32 };
         let (relu, identity) = (ActivationFunction::Relu, ActivationFunction::Identity);
         let (halve, single) = (Window(4, 2, 1), Window(1, 1, 0));
-        let [first, second, last] = settings.channels;
+        let [first, second, last] = settings.widths;
         let mut down = |ends| Conv::init(&mut init, Direction::Down, ends, halve, true, relu);
         let down = vec![down((settings.directions, first)), down((first, second)), down((second, last))];
         let posterior =
@@ -440,7 +435,7 @@ impl Trainable for Network {
 
     fn activations_per_image(&self) -> usize {
         // Each stage forward and backward, and the output with what the loss makes of it.
-        let stages = self.settings.channels.iter().enumerate();
+        let stages = self.settings.widths.iter().enumerate();
         let hidden: usize =
             stages.map(|(at, channels)| (self.grid.area() >> (2 * (at + 1))) * channels).sum();
         4 * hidden + 12 * self.grid.len()
@@ -513,7 +508,7 @@ impl Member for FeatureVaeMember {
     }
 
     fn tensors(&self) -> Tensors {
-        let mut tensors: Tensors = prefixed(weights(&self.network), NETWORK).collect();
+        let mut tensors = weights(&self.network);
         self.space.whitening.write(&mut tensors, WHITENING);
         tensors
     }

@@ -114,26 +114,32 @@ impl ScorerKind for Combined {
             let scores: Vec<f64> = on_normals.iter().copied().chain(on_anomalies).collect();
             if let Some(auroc) = auroc(&scores, &labels, Some(&all_weights)) {
                 term.synthetic_auroc = auroc;
-                if auroc > 0.5 {
-                    terms.push(term);
-                    values.push(on_normals);
-                }
+                terms.push(term);
+                values.push(on_normals);
             }
         }
+        // Where no evidence is raised, none is better than another.
+        let any_raised = terms.iter().any(|term| term.synthetic_auroc > 0.5);
+        let strength = |term: &Term| match any_raised {
+            true => (term.synthetic_auroc.min(ENOUGH) - 0.5).max(0.0).powi(SHARPNESS),
+            false => 1.0,
+        };
         // Each shares its weight with those that say the same about normals.
+        let strengths: Vec<f64> = terms.iter().map(strength).collect();
         let mut sum = 0.0;
-        for (term, own) in terms.iter_mut().zip(&values) {
+        for ((term, own), strength) in terms.iter_mut().zip(&values).zip(strengths) {
             let alike: f64 = values.iter().map(|other| correlation(own, other, &weights).powi(2)).sum();
-            term.weight = (term.synthetic_auroc.min(ENOUGH) - 0.5).powi(SHARPNESS) / alike.max(1.0);
+            term.weight = strength / alike.max(1.0);
             sum += term.weight;
         }
         if sum <= 0.0 {
             return Err(Error::data(format!(
-                "the scorer {} cannot be fitted: no evidence is raised by synthetic anomalies",
+                "the scorer {} cannot be fitted: no evidence varies over the normals",
                 Self::NAME
             )));
         }
         terms.iter_mut().for_each(|term| term.weight /= sum);
+        terms.retain(|term| term.weight > 0.0);
         Ok(CombinedParameters { terms })
     }
 
@@ -266,7 +272,17 @@ mod tests {
         let evidence = testing::evidence(&normals());
         let error = Combined::fit(&Normals::new(&testing::DESCRIPTORS, &evidence)).unwrap_err();
         assert!(error.to_string().contains("expects synthetic anomalies"), "{error}");
-        let same = testing::try_fit_with::<Combined>(&normals(), &normals()).unwrap_err();
-        assert!(same.to_string().contains("no evidence is raised"), "{same}");
+        let alike = vec![Measured::default(); 8];
+        let error = testing::try_fit_with::<Combined>(&alike, &alike).unwrap_err();
+        assert!(error.to_string().contains("no evidence varies"), "{error}");
+    }
+
+    #[test]
+    fn where_no_evidence_is_raised_all_of_it_counts() {
+        let normals = normals();
+        let parameters = testing::fit_with::<Combined>(&normals, &normals);
+        for name in ["vae.peak_error", "vae.kl", "vae.neighbour_distance", "vae.squared_error"] {
+            assert!(weight(&parameters, name) > 0.05, "{name}: {parameters:?}");
+        }
     }
 }
