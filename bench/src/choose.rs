@@ -59,6 +59,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn inputs(grouped: &Grouped, detector: &Detector, samples: &[usize]) -> Result<Vec<Input>> {
+    if detector.tiling().is_some() {
+        return Err("expected images of one network input: set preprocessing.tiles=none".into());
+    }
     let config = detector.config();
     let inputs: std::result::Result<Vec<Input>, aberra::image::Error> = grouped
         .paths(samples)
@@ -71,7 +74,7 @@ fn inputs(grouped: &Grouped, detector: &Detector, samples: &[usize]) -> Result<V
 /// scorer -> its results for each kind: `rise`, the standardised mean shift of its scores when an anomaly is drawn in;
 /// `drawn` and the disturbances' names, AUROC; `mean`, the mean AUROC over all kinds.
 fn compare(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
-    let (size_px, channels) = (normals[0].size_px, normals[0].channels);
+    let (size_px, channels) = (normals[0].height, normals[0].channels);
     let mut random = generator(ANOMALY_SEED, Stream::Lesion, 0);
     let mut pixels: Vec<Vec<f32>> = normals.iter().map(|input| input.pixels.clone()).collect();
     for (kind, input) in

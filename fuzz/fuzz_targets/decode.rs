@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(image.pixels.iter().all(|value| value.is_finite()));
     if let Ok(input) = Preprocessing::default().apply(&image) {
         assert!(input.pixels.iter().all(|value| (0.0..=1.0).contains(value)));
-        let restored = input.placement.restore(&input.pixels, input.size_px);
+        let restored = input.placement.restore(&input.pixels, input.height, input.width);
         assert_eq!(restored.map(|map| map.len()).ok(), Some(image.height * image.width));
     }
 });

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, stderr};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use aberra::image::{MOST_TILES, TileGrid, Tiling};
 use aberra::job::Event;
 use aberra::models::train::{EpochRecord, Plan, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -72,8 +73,8 @@ impl TrainingProgress {
 
     /// Handles an event of the job; breaks if the user wants to stop.
     pub(crate) fn watch(&mut self, event: Event<'_>) -> ControlFlow<()> {
-        if let Event::Fit { member, progress } = event {
-            match (progress, &mut self.fit) {
+        match event {
+            Event::Fit { member, progress } => match (progress, &mut self.fit) {
                 (Progress::Start(plan), _) => {
                     self.finish();
                     let name = if self.several { format!("{member}: ") } else { String::new() };
@@ -82,7 +83,9 @@ impl TrainingProgress {
                 (Progress::Step { epoch, step, loss }, Some(fit)) => fit.step(epoch, step, loss),
                 (Progress::Epoch { record, .. }, Some(fit)) => fit.epoch(record),
                 _ => {}
-            }
+            },
+            Event::Tiles { tiling, seen, limited } => output::note(&tiles(&tiling, seen, limited)),
+            _ => {}
         }
         if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -91,6 +94,24 @@ impl TrainingProgress {
         let bars = self.fit.iter().filter_map(|fit| fit.bar.as_ref());
         bars.for_each(ProgressBar::finish_and_clear);
     }
+}
+
+/// How each image is cut, in words.
+fn tiles(tiling: &Tiling, seen: usize, limited: bool) -> String {
+    let (TileGrid { rows, columns, .. }, count) = (tiling.grid(), tiling.count());
+    let size = tiling.size_px();
+    let mut text = format!(
+        "tiles: each image becomes {} of {} of {size} x {size} px, which overlap",
+        output::count(rows, "row", "rows"),
+        output::count(columns, "tile", "tiles")
+    );
+    if seen < count {
+        text += &format!("; the models are trained on {seen} of the {count} of each image");
+    }
+    if limited {
+        text += &format!("; smaller tiles would be more than the maximum of {MOST_TILES}");
+    }
+    text
 }
 
 /// Progress of one member's fit.

@@ -27,6 +27,10 @@ pub(crate) struct SettingsArgs {
     /// Width and height of the network input in pixels, 16 to 1024.
     #[arg(long, value_name = "PX")]
     pub(crate) size: Option<usize>,
+    /// Network inputs, which overlap, that each image becomes: auto (the default detector's: as many as large or long
+    /// images need), none, or rows and columns such as 2x3.
+    #[arg(long, value_name = "auto|none|RxC")]
+    pub(crate) tiles: Option<String>,
     /// Number of epochs (passes over the training images).
     #[arg(long, value_name = "N")]
     pub(crate) epochs: Option<usize>,
@@ -98,6 +102,7 @@ impl SettingsArgs {
         let share = |name: &str, value: Option<f64>| value.map(|value| format!("{name}={value:?}"));
         let flags = [
             whole("preprocessing.size_px", self.size),
+            word("preprocessing.tiles", &self.tiles),
             whole("train.epochs", self.epochs),
             whole("train.batch_size", self.batch_size),
             self.seed.map(|seed| format!("seed={seed}")),

@@ -15,6 +15,7 @@ mod percentile;
 mod placement;
 mod preprocess;
 mod resize;
+mod tiles;
 
 pub use claim::is_image_file;
 pub use decode::{decode, header, probe, read};
@@ -26,3 +27,4 @@ pub use image::{ColorMode, Format, Header, Image, Source};
 pub use limits::Limits;
 pub use placement::{Placement, Region, fit_mask};
 pub use preprocess::{Color, Input, IntensityScaling, Preprocessing, check};
+pub use tiles::{MOST_TILES, TileGrid, Tiles, Tiling};

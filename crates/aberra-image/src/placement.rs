@@ -1,4 +1,5 @@
-//! The mapping between a network input and its image: error maps back to the image, masks to the input.
+//! The mapping between a preprocessed image, which is a network input or several, and its image: error maps back to the
+//! image, masks to the input.
 
 use serde::Serialize;
 
@@ -6,8 +7,7 @@ use crate::Error;
 use crate::error::Kind;
 use crate::resize::{Area, Plane, resize};
 
-/// Where in the image a network input came from: the square (or box) of the image, in image pixels, that the input
-/// covers. It may reach outside the image. Of it, only `content` was seen: the rest is black padding.
+/// Where in the image a preprocessed image came from: the square (or box) of the image, in image pixels, that it covers. It may reach outside the image. Of it, only `content` was seen: the rest is black padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// Image rows.
@@ -43,18 +43,24 @@ pub struct Region {
 impl Placement {
     /// The whole image, neither cropped nor padded.
     pub fn whole(image_height: usize, image_width: usize) -> Self {
-        Self::of_region(
-            image_height,
-            image_width,
-            Region { top: 0, left: 0, height: image_height, width: image_width },
-            false,
-        )
+        let whole = Region { top: 0, left: 0, height: image_height, width: image_width };
+        Self::of_region(image_height, image_width, whole, None)
     }
 
-    /// A region of the image, padded to a square around its centre if `square` says so.
-    pub(crate) fn of_region(image_height: usize, image_width: usize, content: Region, square: bool) -> Self {
-        let side = content.height.max(content.width);
-        let (height, width) = if square { (side, side) } else { (content.height, content.width) };
+    /// A region of the image, padded around its centre to the proportions of `shape` (rows, columns) if there is one.
+    pub(crate) fn of_region(
+        image_height: usize,
+        image_width: usize,
+        content: Region,
+        shape: Option<(usize, usize)>,
+    ) -> Self {
+        let (height, width) = match shape {
+            None => (content.height, content.width),
+            Some((rows, columns)) if content.width * rows >= content.height * columns => {
+                ((content.width * rows).div_ceil(columns), content.width)
+            }
+            Some((rows, columns)) => (content.height, (content.height * columns).div_ceil(rows)),
+        };
         Self {
             image_height,
             image_width,
@@ -66,27 +72,26 @@ impl Placement {
         }
     }
 
-    /// Share of the network input that is image rather than padding, above 0 to 1.
+    /// Share of the preprocessed image that is image rather than padding, above 0 to 1.
     pub fn image_share(&self) -> f32 {
         let content = self.content.height as f64 * self.content.width as f64;
         (content / (self.height as f64 * self.width as f64)) as f32
     }
 
-    /// Resamples a map of the network input, `[size_px, size_px]`, to the image's own `[image_height, image_width]`:
+    /// Resamples a map of the preprocessed image, `[rows, columns]`, to the image's own `[image_height, image_width]`:
     /// bilinear when enlarging, averaged when reducing; 0 where the network saw nothing (outside `content`).
     ///
     /// # Errors
-    /// `map` is not `size_px * size_px` long, or this placement is not one that `Preprocessing::apply` made.
-    pub fn restore(&self, map: &[f32], size_px: usize) -> Result<Vec<f32>, Error> {
+    /// `map` is not `rows * columns` long, or this placement is not one that `Preprocessing::apply` made.
+    pub fn restore(&self, map: &[f32], rows: usize, columns: usize) -> Result<Vec<f32>, Error> {
         self.check()?;
-        if map.is_empty() || map.len() != size_px * size_px {
-            let message =
-                format!("expected a map of {size_px} x {size_px} values, found {} values", map.len());
+        if map.is_empty() || rows.checked_mul(columns) != Some(map.len()) {
+            let message = format!("expected a map of {rows} x {columns} values, found {} values", map.len());
             return Err(Error::new(Kind::Pixels, message));
         }
-        let (top, height) = span(self.offset_top(), self.content.height, self.height, size_px);
-        let (left, width) = span(self.offset_left(), self.content.width, self.width, size_px);
-        let plane = Plane { pixels: map, height: size_px, width: size_px, channels: 1 };
+        let (top, height) = span(self.offset_top(), self.content.height, self.height, rows);
+        let (left, width) = span(self.offset_left(), self.content.width, self.width, columns);
+        let plane = Plane { pixels: map, height: rows, width: columns, channels: 1 };
         let area = Area { top, left, height, width };
         let content = resize(&plane, area, self.content.height, self.content.width)?;
         let mut restored = vec![0.0; self.image_height * self.image_width];
@@ -97,7 +102,7 @@ impl Placement {
         Ok(restored)
     }
 
-    /// Brings a mask, `[height, width]`, to the network input, `[size_px, size_px]`: true where more than half of a
+    /// Brings a mask, `[height, width]`, to the preprocessed image, `[rows, columns]`: true where more than half of a
     /// pixel's area is. A mask of another size than the image's is stretched to the image first (nearest pixel). Padding
     /// is false.
     ///
@@ -108,22 +113,22 @@ impl Placement {
         mask: &[bool],
         height: usize,
         width: usize,
-        size_px: usize,
+        (rows, columns): (usize, usize),
     ) -> Result<Vec<bool>, Error> {
         self.check()?;
         let mask = fit_mask(mask, height, width, self.image_height, self.image_width)?;
         let content = &self.content;
-        let rows = shares(self.offset_top(), content.height, self.height, size_px);
-        let columns = shares(self.offset_left(), content.width, self.width, size_px);
-        let mut area = vec![0.0_f64; size_px * size_px];
-        for (y, row_shares) in rows.iter().enumerate() {
+        let in_rows = shares(self.offset_top(), content.height, self.height, rows);
+        let in_columns = shares(self.offset_left(), content.width, self.width, columns);
+        let mut area = vec![0.0_f64; rows * columns];
+        for (y, row_shares) in in_rows.iter().enumerate() {
             let at = (content.top + y) * self.image_width + content.left;
             for (column_shares, _) in
-                columns.iter().zip(&mask[at..at + content.width]).filter(|(_, set)| **set)
+                in_columns.iter().zip(&mask[at..at + content.width]).filter(|(_, set)| **set)
             {
                 for &(input_y, row_share) in row_shares {
                     for &(input_x, column_share) in column_shares {
-                        area[input_y * size_px + input_x] += row_share * column_share;
+                        area[input_y * columns + input_x] += row_share * column_share;
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Image -> network input: the ordered, recorded steps, the same in training and in scoring.
+//! Image -> canvas, which is a network input or several: the ordered, recorded steps, the same in training and in scoring.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -10,10 +10,11 @@ use crate::error::Kind;
 use crate::foreground::{ForegroundCrop, foreground};
 use crate::percentile::percentiles;
 use crate::resize::{Area, Plane, resize};
+use crate::tiles::{Tiles, Tiling};
 use crate::{Error, Image, Placement, Region};
 
 /// The steps from image to network input, in this order: grey or colour, foreground crop, square pad, resize,
-/// intensity scaling. Recorded in the detector.
+/// intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Preprocessing {
@@ -21,9 +22,12 @@ pub struct Preprocessing {
     pub size_px: usize,
     /// Channels of the network input.
     pub color: Color,
+    /// How many network inputs that overlap an image becomes.
+    pub tiles: Tiles,
     /// Cuts away dark borders; `None` keeps the whole image.
     pub foreground_crop: Option<ForegroundCrop>,
-    /// Pads the shorter side with black to a square before resizing; otherwise the sides are stretched.
+    /// Pads the shorter side with black to a square (with tiles: to the shape of their grid) before resizing; otherwise the
+    /// sides are stretched.
     pub square_pad: bool,
     /// How intensities are scaled to 0..1.
     pub intensity: IntensityScaling,
@@ -57,6 +61,7 @@ impl Default for Preprocessing {
         Self {
             size_px: 128,
             color: Color::Grey,
+            tiles: Tiles::None,
             foreground_crop: Some(ForegroundCrop::default()),
             square_pad: true,
             intensity: IntensityScaling::default(),
@@ -70,16 +75,18 @@ impl Default for IntensityScaling {
     }
 }
 
-/// A network input and its placement in the image.
+/// A preprocessed image, the canvas of one network input or of several, and its placement in the image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
-    /// `[size_px, size_px, channels]`, values 0 to 1.
+    /// `[height, width, channels]`, values 0 to 1.
     pub pixels: Vec<f32>,
-    /// Side.
-    pub size_px: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
     /// 1 or 3.
     pub channels: usize,
-    /// Where in the image the input came from.
+    /// Where in the image it came from.
     pub placement: Placement,
 }
 
@@ -111,6 +118,15 @@ impl Preprocessing {
                 return Err(out_of_range("foreground_crop.margin", "0 to 1", crop.margin));
             }
         }
+        self.tiles.validate(self.size_px)?;
+        if !self.square_pad && !matches!(self.tiles, Tiles::None | Tiles::Auto) {
+            let message = format!(
+                "preprocessing setting `tiles`: expected none or auto with square_pad = false, found {}: tiles keep the \
+                 image's proportions",
+                self.tiles
+            );
+            return Err(Error::new(Kind::Settings, message));
+        }
         let IntensityScaling { low_percentile, high_percentile } = self.intensity;
         if !(0.0..100.0).contains(&low_percentile) {
             return Err(out_of_range("intensity.low_percentile", "0 to below 100", low_percentile));
@@ -122,22 +138,51 @@ impl Preprocessing {
         Ok(())
     }
 
+    /// The part of an image that the foreground crop leaves.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn content(&self, image: &Image) -> Result<Region, Error> {
+        self.validate()?;
+        check(image)?;
+        let grey = (image.channels != 1 && self.foreground_crop.is_some()).then(|| image.to_grey());
+        Ok(self.content_of(grey.as_deref().unwrap_or(&image.pixels), image))
+    }
+
+    /// The same with its tiles settled by the contents of a detector's normals.
+    #[must_use]
+    pub fn settled(&self, contents: &[Region]) -> Self {
+        let tiles = match self.square_pad {
+            true => self.tiles.settled(self.size_px, contents),
+            false => Tiles::None,
+        };
+        Self { tiles, ..self.clone() }
+    }
+
+    /// The grid of network inputs.
+    ///
+    /// # Errors
+    /// The tiles have not been [settled](Self::settled).
+    pub fn tiling(&self) -> Result<Tiling, Error> {
+        self.tiles.tiling(self.size_px)
+    }
+
     /// Applies the steps. Deterministic; the same in training and in scoring.
     ///
     /// # Errors
-    /// The settings are not valid, the image is smaller than 8 x 8 pixels, or its values are beyond 1e30.
+    /// The settings are not valid or its tiles not [settled](Self::settled), the image is smaller than 8 x 8 pixels, or its
+    /// values are beyond 1e30.
     pub fn apply(&self, image: &Image) -> Result<Input, Error> {
         self.validate()?;
+        let canvas = self.tiling()?.grid();
         check(image)?;
         let grey = (image.channels != 1 && (self.color == Color::Grey || self.foreground_crop.is_some()))
             .then(|| image.to_grey());
         let grey_or_pixels = grey.as_deref().unwrap_or(&image.pixels);
 
-        let whole = Region { top: 0, left: 0, height: image.height, width: image.width };
-        let content = self
-            .foreground_crop
-            .map_or(whole, |crop| foreground(grey_or_pixels, image.height, image.width, &crop));
-        let placement = Placement::of_region(image.height, image.width, content, self.square_pad);
+        let content = self.content_of(grey_or_pixels, image);
+        let shape = self.square_pad.then_some((canvas.height_px, canvas.width_px));
+        let placement = Placement::of_region(image.height, image.width, content, shape);
 
         let (pixels, channels) = match self.color {
             Color::Rgb if image.channels == 3 => (&image.pixels[..], 3),
@@ -150,13 +195,18 @@ impl Preprocessing {
         let range = percentiles(rows, wanted).unwrap_or_default();
 
         let plane = Plane { pixels: &pixels, height: content.height, width: content.width, channels };
-        let mut resized = resize_padded(&plane, &placement, self.size_px, range[0])?;
+        let mut resized = resize_padded(&plane, &placement, (canvas.height_px, canvas.width_px), range[0])?;
         scale(&mut resized, range);
         if self.color == Color::Rgb && channels == 1 {
             resized = resized.into_iter().flat_map(|value| [value; 3]).collect();
         }
         let channels = if self.color == Color::Rgb { 3 } else { 1 };
-        Ok(Input { pixels: resized, size_px: self.size_px, channels, placement })
+        Ok(Input { pixels: resized, height: canvas.height_px, width: canvas.width_px, channels, placement })
+    }
+
+    fn content_of(&self, grey: &[f32], image: &Image) -> Region {
+        let whole = Region { top: 0, left: 0, height: image.height, width: image.width };
+        self.foreground_crop.map_or(whole, |crop| foreground(grey, image.height, image.width, &crop))
     }
 }
 
@@ -213,36 +263,38 @@ fn cut<'a>(pixels: &'a [f32], width: usize, channels: usize, region: &Region) ->
     Cow::Owned(cut)
 }
 
-/// Resamples the content to the square (or box) that its placement covers; padding has the value `fill`.
+/// Resamples the content to the square (or box) that its placement covers, as `rows` x `columns` pixels; padding has the
+/// value `fill`.
 ///
-/// Where there is padding, the longer side is reduced first: the padded square, which may be huge for a long thin image,
+/// Where there is padding, the side without it is reduced first: the padded box, which may be huge for a long thin image,
 /// never exists as a whole.
 fn resize_padded(
     content: &Plane<'_>,
     placement: &Placement,
-    size_px: usize,
+    (rows, columns): (usize, usize),
     fill: f32,
 ) -> Result<Vec<f32>, Error> {
     let Plane { height, width, channels, .. } = *content;
     if (height, width) == (placement.height, placement.width) {
-        return resize(content, Area::of(content), size_px, size_px);
+        return resize(content, Area::of(content), rows, columns);
     }
-    let (rows, columns) =
-        if width > height { (placement.height, size_px) } else { (size_px, placement.width) };
-    let mut padded = vec![fill; rows * columns * channels];
-    if width > height {
-        let strip = resize(content, Area::of(content), height, size_px)?;
-        let at = placement.offset_top() * size_px * channels;
+    let is_padded_above = placement.width == width;
+    let (padded_rows, padded_columns) =
+        if is_padded_above { (placement.height, columns) } else { (rows, placement.width) };
+    let mut padded = vec![fill; padded_rows * padded_columns * channels];
+    if is_padded_above {
+        let strip = resize(content, Area::of(content), height, columns)?;
+        let at = placement.offset_top() * columns * channels;
         padded[at..at + strip.len()].copy_from_slice(&strip);
     } else {
-        let strip = resize(content, Area::of(content), size_px, width)?;
+        let strip = resize(content, Area::of(content), rows, width)?;
         for (y, row) in strip.chunks_exact(width * channels).enumerate() {
             let at = (y * placement.width + placement.offset_left()) * channels;
             padded[at..at + row.len()].copy_from_slice(row);
         }
     }
-    let padded = Plane { pixels: &padded, height: rows, width: columns, channels };
-    resize(&padded, Area::of(&padded), size_px, size_px)
+    let padded = Plane { pixels: &padded, height: padded_rows, width: padded_columns, channels };
+    resize(&padded, Area::of(&padded), rows, columns)
 }
 
 /// Maps `range` to 0..1 and clamps. A range without extent gives zeros.

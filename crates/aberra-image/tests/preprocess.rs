@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use aberra_image::{
-    Color, ForegroundCrop, Image, IntensityScaling, Limits, Placement, Preprocessing, Region, fit_mask, read,
+    Color, ForegroundCrop, Image, IntensityScaling, Limits, Placement, Preprocessing, Region, Tiles,
+    fit_mask, read,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -38,6 +39,7 @@ fn agrees_with_pillow_and_numpy() {
         let preprocessing = Preprocessing {
             size_px: case.size_px,
             color: case.color,
+            tiles: Tiles::None,
             foreground_crop: case.crop.then_some(ForegroundCrop { threshold: 0.08, margin: 0.0 }),
             square_pad: case.square_pad,
             intensity: IntensityScaling { low_percentile: case.low, high_percentile: case.high },
@@ -129,7 +131,7 @@ fn a_long_thin_image_stays_small_in_memory() {
         let image = Image::from_pixels(pixels.clone(), height, width, 1).unwrap();
         let input = Preprocessing::default().apply(&image).unwrap();
         assert!(input.pixels.iter().all(|value| (0.0..=1.0).contains(value)));
-        let restored = input.placement.restore(&vec![1.0; 128 * 128], 128).unwrap();
+        let restored = input.placement.restore(&vec![1.0; 128 * 128], 128, 128).unwrap();
         assert!(restored.iter().all(|value| (value - 1.0).abs() < 1e-6));
     }
 }
@@ -143,15 +145,15 @@ fn maps_return_to_where_they_came_from() {
     let mut map = vec![0.0; 40 * 40];
     map[17 * 40 + 8] = 1.0; // input row 17 is image row 22, column 8 is 13
     map[2 * 40 + 8] = 1.0; // in the padding
-    let restored = placement.restore(&map, 40).unwrap();
+    let restored = placement.restore(&map, 40, 40).unwrap();
     let bright: Vec<usize> = (0..50 * 60).filter(|index| restored[*index] > 0.5).collect();
     assert_eq!(bright, [22 * 60 + 13]);
-    assert!(placement.restore(&map[1..], 40).is_err());
+    assert!(placement.restore(&map[1..], 40, 40).is_err());
 
     let mut mask = vec![false; 50 * 60];
     mask[22 * 60 + 13] = true;
     mask[2] = true; // outside the content
-    let projected = placement.project_mask(&mask, 50, 60, 40).unwrap();
+    let projected = placement.project_mask(&mask, 50, 60, (40, 40)).unwrap();
     let set: Vec<usize> = (0..40 * 40).filter(|index| projected[*index]).collect();
     assert_eq!(set, [17 * 40 + 8]);
 }
@@ -160,7 +162,7 @@ fn maps_return_to_where_they_came_from() {
 fn masks_need_more_than_half_of_a_pixel() {
     let placement = Placement::whole(32, 32);
     let mask: Vec<bool> = (0..32 * 32).map(|index| index % 32 < 9).collect();
-    let projected = placement.project_mask(&mask, 32, 32, 16).unwrap();
+    let projected = placement.project_mask(&mask, 32, 32, (16, 16)).unwrap();
     assert!(
         (0..16 * 16).all(|index| projected[index] == (index % 16 < 4)),
         "column 4 is half covered: a tie"
@@ -175,7 +177,7 @@ fn masks_of_another_size_are_stretched() {
     assert_eq!(&large[..6], [true, true, false, false, false, false]);
     assert_eq!(&large[12..18], [true, true, true, true, false, false]);
     assert!(fit_mask(&mask, 2, 2, 4, 6).is_err());
-    let projected = Placement::whole(40, 60).project_mask(&mask, 2, 3, 30).unwrap();
+    let projected = Placement::whole(40, 60).project_mask(&mask, 2, 3, (30, 30)).unwrap();
     assert!(projected[0] && !projected[15] && projected[29 * 30 + 15] && !projected[29 * 30 + 29]);
 }
 
@@ -216,6 +218,7 @@ fn any_settings() -> impl Strategy<Value = Preprocessing> {
         .prop_map(|(size_px, color, crop, square_pad, low_percentile, high_percentile)| Preprocessing {
             size_px,
             color,
+            tiles: Tiles::None,
             foreground_crop: crop.map(|(threshold, margin)| ForegroundCrop { threshold, margin }),
             square_pad,
             intensity: IntensityScaling { low_percentile, high_percentile },
@@ -239,7 +242,7 @@ proptest! {
 
         // A map of ones is one exactly where the network saw something.
         let size_px = settings.size_px;
-        let ones = placement.restore(&vec![1.0; size_px * size_px], size_px).unwrap();
+        let ones = placement.restore(&vec![1.0; size_px * size_px], size_px, size_px).unwrap();
         for (index, value) in ones.iter().enumerate() {
             let (y, x) = (index / image.width, index % image.width);
             let seen = (top..top + height).contains(&y) && (left..left + width).contains(&x);
@@ -268,10 +271,10 @@ proptest! {
             .map(|index| is_in((index / image.width) as i64, (index % image.width) as i64, 0))
             .collect();
         let size_px = settings.size_px;
-        let projected = placement.project_mask(&mask, image.height, image.width, size_px).unwrap();
+        let projected = placement.project_mask(&mask, image.height, image.width, (size_px, size_px)).unwrap();
         prop_assert_eq!(projected.len(), size_px * size_px);
         let map: Vec<f32> = projected.iter().map(|set| f32::from(u8::from(*set))).collect();
-        let restored = placement.restore(&map, size_px).unwrap();
+        let restored = placement.restore(&map, size_px, size_px).unwrap();
         let border = 2 + 2 * placement.height.max(placement.width).div_ceil(size_px) as i64;
         for (index, value) in restored.iter().enumerate() {
             let (y, x) = ((index / image.width) as i64, (index % image.width) as i64);

@@ -34,6 +34,8 @@ pub enum Stream {
     Corruption = 12,
     /// Patches for a bank; index = training image.
     Patches = 13,
+    /// Tiles of an image: those that training sees, and those with a synthetic anomaly; index = image or anomaly.
+    Tiles = 14,
 }
 
 /// The generator of `stream` at `index` under `seed`.

@@ -11,6 +11,9 @@ use crate::shape::Shape;
 /// Reads the network input of an image by its number.
 type Read<'a> = dyn Fn(usize) -> Result<Vec<f32>> + Send + Sync + 'a;
 
+/// An input's hash, and its pixels where they are kept.
+type FirstSeen = (blake3::Hash, Option<Vec<f32>>);
+
 /// The network inputs of a list of images, each `[height, width, channels]` flattened.
 pub struct Inputs<'a> {
     read: Box<Read<'a>>,
@@ -31,21 +34,62 @@ impl<'a> Inputs<'a> {
         cache_bytes: usize,
         read: impl Fn(usize) -> Result<Vec<f32>> + Send + Sync + 'a,
     ) -> Result<Self> {
+        let first = |image| Ok(vec![read(image)?]);
+        let all: Vec<_> = (0..count)
+            .into_par_iter()
+            .map(|image| Self::first_pass(image, shape, cache_bytes, first(image)?))
+            .collect::<Result<_>>()?;
+        Ok(Self::collected(all, shape, Box::new(read)))
+    }
+
+    /// `parts` inputs of each of these images, one image's after the other's: `cut` gives a part of an image by the numbers of
+    /// both. As many are kept as fit in `cache_bytes`.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get); an input that does not fit the shape.
+    pub fn parts<'b>(
+        &'b self,
+        parts: usize,
+        shape: Shape,
+        cache_bytes: usize,
+        cut: impl Fn(&[f32], usize, usize) -> Vec<f32> + Send + Sync + 'b,
+    ) -> Result<Inputs<'b>> {
+        let all: Vec<_> = (0..self.len())
+            .into_par_iter()
+            .map(|image| {
+                let pixels = self.get(image)?;
+                let own = (0..parts).map(|part| cut(&pixels, image, part)).collect();
+                Inputs::first_pass(image * parts, shape, cache_bytes, own)
+            })
+            .collect::<Result<_>>()?;
+        let read = move |index: usize| Ok(cut(&self.get(index / parts)?, index / parts, index % parts));
+        Ok(Inputs::collected(all, shape, Box::new(read)))
+    }
+
+    /// Checks inputs, the first of which has the number `first`, and keeps those that fit.
+    fn first_pass(
+        first: usize,
+        shape: Shape,
+        cache_bytes: usize,
+        inputs: Vec<Vec<f32>>,
+    ) -> Result<Vec<FirstSeen>> {
         let fitting = cache_bytes / (shape.len() * size_of::<f32>());
-        let first = |index| {
-            let pixels = read(index)?;
+        let see = |(index, pixels): (usize, Vec<f32>)| {
             shape.check(&pixels)?;
             let bytes: Vec<u8> = pixels.iter().flat_map(|value| value.to_le_bytes()).collect();
             Ok((blake3::hash(&bytes), (index < fitting).then_some(pixels)))
         };
-        let all: Vec<_> = (0..count).into_par_iter().map(first).collect::<Result<_>>()?;
+        (first..).zip(inputs).map(see).collect()
+    }
+
+    fn collected(all: Vec<Vec<FirstSeen>>, shape: Shape, read: Box<Read<'a>>) -> Self {
         let mut hasher = blake3::Hasher::new();
-        let mut kept = Vec::with_capacity(count);
-        for (hash, pixels) in all {
+        let mut kept = Vec::with_capacity(all.len());
+        for (hash, pixels) in all.into_iter().flatten() {
             hasher.update(hash.as_bytes());
             kept.push(pixels);
         }
-        Ok(Self { read: Box::new(read), shape, kept, digest: hasher.finalize() })
+        Self { read, shape, kept, digest: hasher.finalize() }
     }
 
     /// Inputs that lie in memory.

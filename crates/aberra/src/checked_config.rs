@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
 
+use aberra_image::Region;
 use aberra_kernels::InstructionSet;
 use aberra_models::train::CheckedTrainSettings;
 use serde::{Serialize, Serializer};
@@ -127,6 +128,12 @@ impl CheckedConfig {
             named.config.backbone = name.to_string_lossy().into_owned();
         }
         named
+    }
+
+    /// The same with its preprocessing's tiles settled by the contents of normals.
+    pub(crate) fn settled(&self, contents: &[Region]) -> Self {
+        let preprocessing = self.config.preprocessing.settled(contents);
+        Self { config: TrainConfig { preprocessing, ..self.config.clone() }, ..self.clone() }
     }
 
     /// The same with another seed, and with other seeds of the members that have their own.

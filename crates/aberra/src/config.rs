@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use aberra_image::{Limits, Preprocessing};
+use aberra_image::{Limits, Preprocessing, Tiles};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -74,7 +74,7 @@ impl Default for TrainConfig {
             scorer: DEFAULT_SCORER.to_owned(),
             promise: PromiseSettings::default(),
             split: SplitSettings::default(),
-            preprocessing: Preprocessing { size_px: SIZE_PX, ..Preprocessing::default() },
+            preprocessing: Preprocessing { size_px: SIZE_PX, tiles: Tiles::Auto, ..Preprocessing::default() },
             model: Models::default(),
             backbone: BackboneSource::EMBEDDED.to_owned(),
             train: TrainSettings { epochs: EPOCHS, ..TrainSettings::default() },
@@ -143,7 +143,7 @@ impl TrainConfig {
         schemars::schema_for!(Self).to_value()
     }
 
-    /// The shape of the network input that preprocessing makes.
+    /// The shape of the network input that preprocessing makes, or of each where an image has several.
     pub fn input_shape(&self) -> Shape {
         Shape::square(self.preprocessing.size_px, self.preprocessing.color.channels())
     }

@@ -63,19 +63,23 @@ pub(crate) fn write(area: &Area<'_>, text: &str, position: (i32, i32), height_px
     Ok(area.draw(&Text::new(text.to_owned(), position, letters(height_px)))?)
 }
 
-/// Paints an image into a square by nearest-neighbour scaling.
+/// Paints an image into the middle of a square by nearest-neighbour scaling.
 pub(crate) fn paint(area: &Area<'_>, picture: &Image, at: (i32, i32), side: u32) -> Drawn {
+    let longer = picture.height.max(picture.width).max(1);
+    let scaled = |length: usize| ((length * side as usize + longer / 2) / longer).max(1) as u32;
+    let (height, width) = (scaled(picture.height), scaled(picture.width));
     let pixel = |x: u32, y: u32| {
-        let row = (y as usize * picture.height / side as usize).min(picture.height - 1);
-        let column = (x as usize * picture.width / side as usize).min(picture.width - 1);
+        let row = (y as usize * picture.height / height as usize).min(picture.height - 1);
+        let column = (x as usize * picture.width / width as usize).min(picture.width - 1);
         let start = (row * picture.width + column) * picture.channels;
         [0, 1, 2].map(|channel| {
             let value = picture.pixels[start + channel.min(picture.channels - 1)];
             (value.clamp(0.0, 1.0) * 255.0).round() as u8
         })
     };
-    let bytes = (0..side * side).flat_map(|index| pixel(index % side, index / side)).collect();
-    if let Some(element) = BitMapElement::with_owned_buffer(at, (side, side), bytes) {
+    let bytes = (0..height * width).flat_map(|index| pixel(index % width, index / width)).collect();
+    let at = (at.0 + (side - width) as i32 / 2, at.1 + (side - height) as i32 / 2);
+    if let Some(element) = BitMapElement::with_owned_buffer(at, (width, height), bytes) {
         area.draw(&element)?;
     }
     Ok(())

@@ -15,7 +15,8 @@ pub const FILES_CHUNK: usize = 64;
 
 impl Detector {
     /// Scores image files one after another and passes each verdict to `each`, in the order of `paths`. At most two
-    /// chunks of `chunk` preprocessed images are held at a time, however many paths there are. An image that cannot be
+    /// chunks of `chunk` network inputs are held at a time (at least an image each, where images have several), however many
+    /// paths there are. An image that cannot be
     /// read or used does not stop the others; `ControlFlow::Break` does.
     ///
     /// The verdicts are those of [`score`](Self::score) on the same chunks of images; maps and reconstructions are
@@ -32,7 +33,7 @@ impl Detector {
             let input = self.read_input(&path, limits);
             (path, input)
         };
-        let _stopped = in_chunks(paths, chunk, prepare, |chunk| {
+        let _stopped = in_chunks(paths, self.members.canvas().images(chunk), prepare, |chunk| {
             let (paths, inputs): (Vec<PathBuf>, Vec<Result<Input>>) = chunk.into_iter().unzip();
             for (path, verdict) in paths.into_iter().zip(self.score_inputs(inputs, want)) {
                 each(path, verdict)?;
@@ -41,7 +42,7 @@ impl Detector {
         });
     }
 
-    /// The network input of an image file.
+    /// The preprocessed image of a file.
     pub(crate) fn read_input(&self, path: &Path, limits: &Limits) -> Result<Input> {
         let image = aberra_image::read(path, limits).map_err(of_image)?;
         self.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))

@@ -10,6 +10,7 @@ use aberra_models::train::{Checkpoints, Observe, Progress, SelectionCriterion};
 use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, Tensors, scaled};
 use serde::{Deserialize, Serialize};
 
+use crate::canvas::Canvas;
 use crate::checked_config::CheckedConfig;
 use crate::compute;
 use crate::config::TrainConfig;
@@ -24,6 +25,7 @@ use crate::run::{CheckpointFile, History, RunFolder, Snapshots};
 use crate::score::{Evidence, FittedScorer, Normals, ScorerInput};
 use crate::store::{self, FileKind};
 use crate::thumbnail::shrink;
+use crate::training_tiles::{Cache, TrainingTiles, settle_tiles};
 use crate::{Error, Result};
 
 /// Options of training besides data and settings.
@@ -51,7 +53,7 @@ impl Detector {
     /// # Errors
     /// As [`train`](Self::train); also a run folder that cannot be written, and a stop on request.
     pub fn train_with(dataset: &Dataset, config: &CheckedConfig, options: TrainOptions<'_>) -> Result<Self> {
-        let config = &config.resolved(compute::instructions()?)?;
+        let config = config.resolved(compute::instructions()?)?;
         let TrainOptions { split, inspection, mut job } = options;
         let inspected;
         let inspection = match inspection {
@@ -70,16 +72,27 @@ impl Detector {
                 &divided
             }
         };
-        let cache_bytes = config.train.cache_mib << 20;
-        let train = load(dataset, &split.train, config, cache_bytes)?;
-        let held_out = load(dataset, &split.fit, config, usize::MAX)?;
-        let calibration = load(dataset, &split.calibration, config, cache_bytes)?;
+        let (config, limited) = &settle_tiles(config, dataset, &split.train)?;
+        let canvas = Canvas::of(&config.preprocessing)?;
+        let cache = Cache::of(config, &canvas);
+        let train = load(dataset, &split.train, config, canvas.shape(), cache.images)?;
+        let held_out = load(dataset, &split.fit, config, canvas.shape(), cache.held_out)?;
+        let calibration = load(dataset, &split.calibration, config, canvas.shape(), cache.images)?;
+        let train_tiles = TrainingTiles::of(&canvas, train.len(), config.seed);
+        let held_out_tiles = TrainingTiles::held_out(&canvas, held_out.len(), config.seed);
+        let (learnt, watched) =
+            (train_tiles.cut(&train, cache.tiles)?, held_out_tiles.cut(&held_out, cache.tiles)?);
+        if let Some(&tiling) = canvas.tiling()
+            && job.tell(Event::Tiles { tiling, seen: train_tiles.seen, limited: *limited }).is_break()
+        {
+            return Err(Error::interrupted("training was stopped"));
+        }
 
         let platform = config.platform(&compute::cpu())?;
         let mut members = Vec::new();
         let mut fitted_members = Vec::new();
         for settings in config.members() {
-            let fitted = fit_member(settings, config, &platform, &train, &held_out, &mut job)?;
+            let fitted = fit_member(settings, config, &platform, learnt.get(), watched.get(), &mut job)?;
             members.push(NamedMember {
                 name: settings.name.clone(),
                 family: settings.family.name().to_owned(),
@@ -91,17 +104,17 @@ impl Detector {
                 standardized_shift: fitted.standardized_shift,
             });
         }
-        let members = Members::new(members, config.input_shape(), None).with_weighed_maps(&held_out)?;
-        let anomalies = synthetic_evidence(&members, &held_out, config.seed)?;
-
+        let members = Members::new(members, canvas, None).with_weighed_maps(&held_out)?;
         let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
+        let anomalies = synthetic_evidence(&members, &held_out, &held_out_measured, config.seed)?;
         let fit_weights = weights_of(split, &split.fit);
         let scorers = fit_scorers(config, &members, &held_out_measured, &fit_weights, &anomalies)?;
         let scorer = scorers
             .iter()
             .find(|scorer| scorer.name() == config.scorer)
             .ok_or_else(|| Error::settings(format!("there is no scorer {}", config.scorer)))?;
-        let members = refit(members, config, &platform, dataset, split)?;
+        drop((learnt, watched));
+        let members = refit(members, config, &platform, dataset, split, &cache)?;
         let mut measured = members.measure_all(&train, Want::MEASUREMENTS)?;
         let held_out_measured = members.measure_all(&held_out, Want::MEASUREMENTS)?;
         let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
@@ -168,11 +181,12 @@ impl Detector {
     }
 }
 
-/// The network inputs of some samples.
+/// Some samples, preprocessed.
 fn load<'a>(
     dataset: &'a Dataset,
     samples: &'a [usize],
     config: &'a TrainConfig,
+    shape: Shape,
     cache_bytes: usize,
 ) -> Result<Inputs<'a>> {
     let (preprocessing, limits): (&Preprocessing, &Limits) = (&config.preprocessing, &config.limits);
@@ -182,7 +196,7 @@ fn load<'a>(
         let input = preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))?;
         Ok(input.pixels)
     };
-    Inputs::new(samples.len(), config.input_shape(), cache_bytes, read)
+    Inputs::new(samples.len(), shape, cache_bytes, read)
 }
 
 /// Fits one member, with what a run folder keeps of it.
@@ -278,12 +292,16 @@ fn refit(
     platform: &Platform,
     dataset: &Dataset,
     split: &Split,
+    cache: &Cache,
 ) -> Result<Members> {
     if !config.members().iter().any(|settings| settings.family.ignores_held_out()) {
         return Ok(members);
     }
     let samples = [&split.train[..], &split.fit[..]].concat();
-    let normals = load(dataset, &samples, config, config.train.cache_mib << 20)?;
+    let canvas = *members.canvas();
+    let normals = load(dataset, &samples, config, canvas.shape(), cache.images)?;
+    let seen = TrainingTiles::of(&canvas, normals.len(), config.seed).cut(&normals, cache.tiles)?;
+    let normals = seen.get();
     let again = |(named, settings): (&NamedMember, &MemberSettings)| {
         if !settings.family.ignores_held_out() {
             return Ok(named.clone());
@@ -303,13 +321,13 @@ fn refit(
         };
         let (outer, own) = (normals.shape(), settings.shape(normals.shape()));
         let reduced = if own == outer { None } else { Some(normals.at(own)?) };
-        let normals = reduced.as_ref().unwrap_or(&normals);
+        let normals = reduced.as_ref().unwrap_or(normals);
         let member = settings.family.fit(&settings.settings, &mut context, normals, normals)?.member;
         Ok(NamedMember { member: scaled(member, own, outer), ..named.clone() })
     };
     let refitted = members.all().iter().zip(config.members()).map(again).collect::<Result<_>>()?;
     let map_weights = members.map_weights().map(<[f64]>::to_vec);
-    Ok(Members::new(refitted, members.shape(), map_weights))
+    Ok(Members::new(refitted, canvas, map_weights))
 }
 
 /// Everything that determines the result of a member's fit, with names for messages.

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use aberra_image::Tiling;
 use aberra_models::train::Progress;
 
 use crate::run::RunFolder;
@@ -15,6 +16,15 @@ pub enum Event<'a> {
         member: &'a str,
         /// Its progress.
         progress: Progress<'a>,
+    },
+    /// Images become several network inputs each: large or long ones.
+    Tiles {
+        /// The grid of them.
+        tiling: Tiling,
+        /// How many of each training image members are fitted to.
+        seen: usize,
+        /// Whether they would be smaller if an image could have more.
+        limited: bool,
     },
     /// Images of a pass are done.
     Images {

@@ -2,11 +2,14 @@
 //! held-out normals. No real anomaly is seen.
 
 use aberra_metrics::Result;
+use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::ranking::standardized_rise;
 use aberra_models::measure::Want;
 use aberra_models::{Inputs, Shape, SharedMember};
+use rand::RngExt;
 use rayon::prelude::*;
 
+use crate::canvas::Canvas;
 use crate::members::{Measured, Members, NamedMember};
 use crate::phantom::{SyntheticKind, draw_anomaly};
 use crate::score::{Evidence, FittedScorer, Normals, Scorer, ScorerInput};
@@ -40,7 +43,7 @@ impl SyntheticJudge {
     /// Images that cannot be measured.
     pub(crate) fn shift(&self, name: &str, family: &str, member: SharedMember) -> Result<Option<f64>> {
         let named = NamedMember { name: name.to_owned(), family: family.to_owned(), member };
-        let members = Members::new(vec![named], self.shape, None);
+        let members = Members::new(vec![named], Canvas::single(self.shape), None);
         let want = Want { map: self.scorer.needs_map(), ..Want::MEASUREMENTS };
         let measure = |pixels: &[Vec<f32>]| -> Result<(Vec<Evidence>, Vec<Vec<f32>>)> {
             let slices: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
@@ -64,32 +67,45 @@ impl SyntheticJudge {
 }
 
 /// The evidence on each of `normals` with [`ANOMALIES_PER_NORMAL`] synthetic anomalies drawn in, one a copy, the kinds in turn.
+/// `measured` is what was measured on them. In an image with tiles, an anomaly lies in one of them, drawn at random.
 ///
 /// # Errors
 /// Images that cannot be read or measured.
 pub(crate) fn synthetic_evidence(
     members: &Members,
     normals: &Inputs<'_>,
+    measured: &[Measured],
     seed: u64,
 ) -> Result<Vec<Evidence>> {
     /// Normals held in memory at once, with their copies.
     const CHUNK: usize = 8;
-    let shape = normals.shape();
+    let (canvas, shape) = (members.canvas(), members.canvas().input());
     let mut evidence = Vec::with_capacity(normals.len() * ANOMALIES_PER_NORMAL);
-    normals.chunks(CHUNK, |inputs| {
+    normals.chunks(CHUNK, |images| {
         let first = evidence.len();
         let draw = |draw: usize| {
-            let mut pixels = inputs[draw / ANOMALIES_PER_NORMAL].to_vec();
             let index = first + draw;
+            let tile = match canvas.tiles() {
+                1 => 0,
+                tiles => generator(seed, Stream::Tiles, index as u64).random_range(0..tiles),
+            };
+            let mut pixels = canvas.cut(images[draw / ANOMALIES_PER_NORMAL], tile).into_owned();
             let kind = SyntheticKind::ALL[index % SyntheticKind::ALL.len()];
             draw_anomaly(&mut pixels, shape.width, shape.channels, seed, index as u64, kind);
-            pixels
+            (tile, pixels)
         };
-        let drawn: Vec<Vec<f32>> =
-            (0..inputs.len() * ANOMALIES_PER_NORMAL).into_par_iter().map(draw).collect();
-        let slices: Vec<&[f32]> = drawn.iter().map(Vec::as_slice).collect();
-        for measured in members.measure(&slices, Want::MEASUREMENTS) {
-            evidence.push(measured?.evidence);
+        let drawn: Vec<(usize, Vec<f32>)> =
+            (0..images.len() * ANOMALIES_PER_NORMAL).into_par_iter().map(draw).collect();
+        let slices: Vec<&[f32]> = drawn.iter().map(|(_, pixels)| pixels.as_slice()).collect();
+        for ((tile, _), own) in drawn.iter().zip(members.measure_inputs(&slices)?) {
+            let mut tiles = measured[evidence.len() / ANOMALIES_PER_NORMAL].tiles.clone();
+            match tiles.get_mut(*tile) {
+                Some(before) => {
+                    *before = own;
+                    evidence.push(members.pool(&tiles));
+                }
+                None => evidence.push(own),
+            }
         }
         Ok(())
     })?;

@@ -64,6 +64,7 @@
 //! settings ([`TrainConfig::from_layers_with`]) and of detector files ([`Detector::load_with`]); see the examples
 //! `custom_scorer` and `custom_family`.
 
+mod canvas;
 mod catalog;
 mod checked_config;
 pub mod comparison;
@@ -94,6 +95,7 @@ mod tensor_names;
 pub mod testing;
 mod text_table;
 mod thumbnail;
+mod training_tiles;
 mod upgrade;
 pub mod wire;
 

@@ -1,11 +1,18 @@
-//! The members of a detector, and the one place where images are measured: network inputs in, joined evidence, map,
+//! The members of a detector, and the one place where images are measured: preprocessed images in, joined evidence, map,
 //! embeddings and reconstructions out.
+//!
+//! A member measures network inputs. Where an image has several, its tiles, the measurements of all are joined to those of
+//! one image: the largest of each where larger is more unusual, the mean of what describes the image. Maps and
+//! reconstructions are put together; the embedding is that of the member's most unusual tile.
+
+use std::borrow::Cow;
 
 use aberra_metrics::{Error, Result};
-use aberra_models::measure::{Descriptor, Inference, Want, context};
-use aberra_models::{Backbone, FeatureCache, Inputs, Shape, SharedMember};
+use aberra_models::measure::{Descriptor, Direction, Inference, Want, context};
+use aberra_models::{Backbone, FeatureCache, Inputs, SharedMember};
 use rayon::prelude::*;
 
+use crate::canvas::Canvas;
 use crate::score::Evidence;
 
 /// A member with its name within the detector.
@@ -24,7 +31,7 @@ pub struct NamedMember {
 pub(crate) struct Members {
     members: Vec<NamedMember>,
     descriptors: Vec<Descriptor>,
-    shape: Shape,
+    canvas: Canvas,
     /// What each member's map is multiplied by before all are added; `None` for a single member, whose map stays in its own
     /// units.
     map_weights: Option<Vec<f64>>,
@@ -34,17 +41,19 @@ pub(crate) struct Members {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measured {
     pub(crate) evidence: Evidence,
+    /// The evidence on each tile; empty where the image is one network input.
+    pub(crate) tiles: Vec<Evidence>,
     /// Where the image is unusual, `[height, width]`, filtered as it is thresholded; present if requested.
     pub(crate) map: Option<Vec<f32>>,
     /// Of each member, in order: embeddings and reconstructions. Measurements and maps have moved out of them.
     pub(crate) inferences: Vec<Inference>,
 }
 
-/// Images measured at once, so that lists larger than memory can be measured.
+/// Network inputs measured at once, so that lists larger than memory can be measured.
 const CHUNK: usize = 64;
 
 impl Members {
-    pub(crate) fn new(members: Vec<NamedMember>, shape: Shape, map_weights: Option<Vec<f64>>) -> Self {
+    pub(crate) fn new(members: Vec<NamedMember>, canvas: Canvas, map_weights: Option<Vec<f64>>) -> Self {
         let of_member = |named: &NamedMember| {
             let name = named.name.clone();
             let own = named.member.descriptors().to_vec();
@@ -52,7 +61,7 @@ impl Members {
         };
         let of_image = context::DESCRIPTORS.iter().map(|descriptor| descriptor.of_member(context::CONTEXT));
         let descriptors = members.iter().flat_map(of_member).chain(of_image).collect();
-        Self { members, descriptors, shape, map_weights }
+        Self { members, descriptors, canvas, map_weights }
     }
 
     pub(crate) fn all(&self) -> &[NamedMember] {
@@ -69,8 +78,9 @@ impl Members {
         &self.descriptors
     }
 
-    pub(crate) fn shape(&self) -> Shape {
-        self.shape
+    /// What images are measured on.
+    pub(crate) fn canvas(&self) -> &Canvas {
+        &self.canvas
     }
 
     pub(crate) fn map_weights(&self) -> Option<&[f64]> {
@@ -87,12 +97,16 @@ impl Members {
             return Ok(self);
         }
         let mut sums = vec![0.0; self.members.len()];
-        normals.chunks(CHUNK, |inputs| {
-            for inferences in self.infer(inputs, Want::MAP)? {
-                for (sum, inference) in sums.iter_mut().zip(inferences) {
-                    let map = inference.map.unwrap_or_default();
-                    *sum += f64::from(map.iter().copied().fold(0.0, f32::max));
+        normals.chunks(self.canvas.images(CHUNK), |images| {
+            for tiles in self.infer(images, Want::MAP)? {
+                let mut largest = vec![0.0_f32; self.members.len()];
+                for inferences in tiles {
+                    for (largest, inference) in largest.iter_mut().zip(inferences) {
+                        let map = inference.map.unwrap_or_default();
+                        *largest = map.iter().copied().fold(*largest, f32::max);
+                    }
                 }
+                sums.iter_mut().zip(largest).for_each(|(sum, largest)| *sum += f64::from(largest));
             }
             Ok(())
         })?;
@@ -102,41 +116,61 @@ impl Members {
         Ok(Self { map_weights, ..self })
     }
 
-    /// The members' outputs for each of `inputs`, in the order of the members.
+    /// For each of `images` and each of its network inputs the members' outputs, in the order of the members.
     ///
     /// # Errors
-    /// An input that one of them cannot measure.
-    pub(crate) fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Vec<Inference>>> {
+    /// An image that one of them cannot measure.
+    fn infer(&self, images: &[&[f32]], want: Want) -> Result<Vec<Vec<Vec<Inference>>>> {
+        let shape = self.canvas.shape();
+        images.iter().try_for_each(|image| shape.check(image))?;
+        let tiles = self.canvas.tiles();
+        let inputs: Vec<Cow<'_, [f32]>> = (0..images.len() * tiles)
+            .into_par_iter()
+            .map(|input| self.canvas.cut(images[input / tiles], input % tiles))
+            .collect();
+        let inputs: Vec<&[f32]> = inputs.iter().map(AsRef::as_ref).collect();
+        let mut inferred = self.infer_inputs(&inputs, want)?.into_iter();
+        Ok(images.iter().map(|_| inferred.by_ref().take(tiles).collect()).collect())
+    }
+
+    /// The members' outputs for each of `inputs`, in the order of the members.
+    fn infer_inputs(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Vec<Inference>>> {
         let cache = FeatureCache::default();
-        let mut of_images: Vec<Vec<Inference>> = vec![Vec::with_capacity(self.members.len()); inputs.len()];
+        let mut of_inputs: Vec<Vec<Inference>> = vec![Vec::with_capacity(self.members.len()); inputs.len()];
         for named in &self.members {
             let inferences = named.member.infer_with(inputs, &cache, want)?;
             if inferences.len() != inputs.len() {
                 return Err(Error::input("a member gave no answer for an image"));
             }
-            of_images.iter_mut().zip(inferences).for_each(|(all, inference)| all.push(inference));
+            of_inputs.iter_mut().zip(inferences).for_each(|(all, inference)| all.push(inference));
         }
-        Ok(of_images)
+        Ok(of_inputs)
     }
 
-    /// Measures network inputs, one result each, in order: an image that cannot be measured does not stop the others.
-    pub(crate) fn measure(&self, inputs: &[&[f32]], want: Want) -> Vec<Result<Measured>> {
-        let joined = match self.infer(inputs, want) {
-            Ok(joined) => joined,
-            Err(error) if inputs.len() == 1 => return vec![Err(error)],
+    /// Measures preprocessed images, one result each, in order: an image that cannot be measured does not stop the others.
+    pub(crate) fn measure(&self, images: &[&[f32]], want: Want) -> Vec<Result<Measured>> {
+        // Images of one network input have been counted by the caller.
+        let at_once = if self.canvas.tiles() > 1 { self.canvas.images(CHUNK) } else { images.len().max(1) };
+        images.chunks(at_once).flat_map(|images| self.measure_chunk(images, want)).collect()
+    }
+
+    fn measure_chunk(&self, images: &[&[f32]], want: Want) -> Vec<Result<Measured>> {
+        let inferred = match self.infer(images, want) {
+            Ok(inferred) => inferred,
+            Err(error) if images.len() == 1 => return vec![Err(error)],
             // One bad image fails the batch: measured one by one, the others succeed.
-            Err(_) => return inputs.iter().flat_map(|input| self.measure(&[*input], want)).collect(),
+            Err(_) => return images.iter().flat_map(|image| self.measure_chunk(&[*image], want)).collect(),
         };
-        inputs.par_iter().zip(joined).map(|(input, inferences)| self.join(input, inferences)).collect()
+        images.par_iter().zip(inferred).map(|(image, tiles)| self.join_tiles(image, tiles)).collect()
     }
 
-    /// Measures every one of `inputs`, in order.
+    /// Measures every one of `images`, in order.
     ///
     /// # Errors
     /// The first image that cannot be measured.
-    pub(crate) fn measure_all(&self, inputs: &Inputs<'_>, want: Want) -> Result<Vec<Measured>> {
-        let mut measured = Vec::with_capacity(inputs.len());
-        inputs.chunks(CHUNK, |chunk| {
+    pub(crate) fn measure_all(&self, images: &Inputs<'_>, want: Want) -> Result<Vec<Measured>> {
+        let mut measured = Vec::with_capacity(images.len());
+        images.chunks(self.canvas.images(CHUNK), |chunk| {
             for one in self.measure(chunk, want) {
                 measured.push(one?);
             }
@@ -145,16 +179,86 @@ impl Members {
         Ok(measured)
     }
 
-    /// The members' outputs for an image, joined with what is measured on the image itself.
+    /// The evidence on network inputs, each an image or a tile.
+    ///
+    /// # Errors
+    /// One that cannot be measured.
+    pub(crate) fn measure_inputs(&self, inputs: &[&[f32]]) -> Result<Vec<Evidence>> {
+        let inferred = self.infer_inputs(inputs, Want::MEASUREMENTS)?;
+        let evidence = inputs
+            .par_iter()
+            .zip(inferred)
+            .map(|(input, inferences)| Ok(self.join(input, inferences)?.evidence));
+        evidence.collect()
+    }
+
+    /// The evidence on an image from that on each of its network inputs.
+    pub(crate) fn pool(&self, tiles: &[Evidence]) -> Evidence {
+        let pooled = self.descriptors.iter().enumerate().map(|(at, descriptor)| {
+            let values = tiles.iter().map(|tile| tile.0[at]);
+            match descriptor.direction {
+                // A value that is not finite is not lost.
+                Direction::HigherIsUnusual => values.reduce(|a, b| if a.is_nan() || a > b { a } else { b }),
+                Direction::Context => Some(values.sum::<f64>() / tiles.len() as f64),
+            }
+        });
+        Evidence(pooled.map(|value| value.unwrap_or(f64::NAN)).collect())
+    }
+
+    /// The members' outputs for the network inputs of an image, as one.
     ///
     /// # Errors
     /// An image that cannot be measured.
+    fn join_tiles(&self, image: &[f32], tiles: Vec<Vec<Inference>>) -> Result<Measured> {
+        let mut joined = Vec::with_capacity(tiles.len());
+        for (tile, inferences) in tiles.into_iter().enumerate() {
+            joined.push(self.join(&self.canvas.cut(image, tile), inferences)?);
+        }
+        if joined.len() == 1
+            && let Some(single) = joined.pop()
+        {
+            return Ok(single);
+        }
+        let maps: Option<Vec<_>> = joined.iter_mut().map(|tile| tile.map.take()).collect();
+        let channels = self.canvas.input().channels;
+        let mut first = 0;
+        let inferences = self.members.iter().enumerate().map(|(member, named)| {
+            let own = named.member.descriptors();
+            let telling = own.iter().position(|one| one.direction == Direction::HigherIsUnusual).unwrap_or(0);
+            let value = |tile: &Measured| tile.evidence.0.get(first + telling).copied().unwrap_or(f64::NAN);
+            let mut unusual = 0;
+            for (at, tile) in joined.iter().enumerate() {
+                if value(tile) > value(&joined[unusual]) {
+                    unusual = at;
+                }
+            }
+            first += own.len();
+            let embedding = joined[unusual].inferences[member].embedding.take();
+            let parts = joined.iter_mut().map(|tile| tile.inferences[member].reconstruction.take());
+            let reconstruction =
+                parts.collect::<Option<Vec<_>>>().map(|parts| self.canvas.stitch(parts, channels));
+            Inference { embedding, reconstruction, ..Inference::default() }
+        });
+        let inferences = inferences.collect();
+        let tiles: Vec<Evidence> = joined.into_iter().map(|tile| tile.evidence).collect();
+        Ok(Measured {
+            evidence: self.pool(&tiles),
+            tiles,
+            map: maps.map(|maps| self.canvas.stitch(maps, 1)),
+            inferences,
+        })
+    }
+
+    /// The members' outputs for a network input, joined with what is measured on the input itself.
+    ///
+    /// # Errors
+    /// An input that cannot be measured.
     fn join(&self, input: &[f32], mut inferences: Vec<Inference>) -> Result<Measured> {
         let own = inferences.iter_mut().flat_map(|inference| std::mem::take(&mut inference.measurements));
-        let evidence = own.chain(context::measure(input, self.shape)?).collect();
+        let evidence = own.chain(context::measure(input, self.canvas.input())?).collect();
         let maps: Vec<Option<Vec<f32>>> =
             inferences.iter_mut().map(|inference| inference.map.take()).collect();
-        Ok(Measured { evidence: Evidence(evidence), map: self.combine(maps), inferences })
+        Ok(Measured { evidence: Evidence(evidence), tiles: Vec::new(), map: self.combine(maps), inferences })
     }
 
     /// One map of several: the sum over the members that have one, each times its weight.

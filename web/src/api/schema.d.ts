@@ -272,7 +272,7 @@ export interface components {
             fit: components["schemas"]["PartSize"];
             /** @description Hash of the file's content; none where it was never saved. */
             hash: string | null;
-            /** @description Shape of the network input. */
+            /** @description Shape of a preprocessed image, of its pictures and its map: that of the network input, or of the canvas of several. */
             input: components["schemas"]["Shape"];
             /** @description The data set's name, without where it lies. */
             made_from: string;
@@ -298,6 +298,7 @@ export interface components {
              * @description Scores above it are anomalous.
              */
             threshold: number;
+            tiles: components["schemas"]["TilesCard"] | null;
             /** @description Images and groups that it was trained on. */
             train: components["schemas"]["PartSize"];
         };
@@ -333,7 +334,7 @@ export interface components {
             has_evaluation: boolean;
             /** @description Hash of the file's content; null if the detector was never saved. */
             hash: string | null;
-            /** @description Shape of the network input. */
+            /** @description Shape of a preprocessed image: of the network input, or of the canvas of several. */
             input: components["schemas"]["Shape"];
             /** @description Name of the data set it was trained on. */
             made_from: string;
@@ -1065,6 +1066,15 @@ export interface components {
             sheet: string;
             /** @description Side of each. */
             side_px: number;
+        };
+        /** @description The network inputs, which overlap, of a large or long image. */
+        TilesCard: {
+            /** @description Columns of them. */
+            columns: number;
+            /** @description Rows of them. */
+            rows: number;
+            /** @description Side of each, in pixels. */
+            size_px: number;
         };
         /** @description How training went. */
         TrainingData: {

@@ -32,6 +32,11 @@ export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
+/** " as 1 × 3 tiles of 256": the network inputs of a large or long image; empty for one. */
+export function tiled(tiles: { rows: number; columns: number; size_px: number } | null | undefined): string {
+  return tiles == null ? "" : ` as ${tiles.rows} × ${tiles.columns} tiles of ${tiles.size_px}`;
+}
+
 /** A share as a percentage: one decimal, two digits below 1 %, none at 0 and 100. */
 export function percent(share: number): string {
   const value = share * 100;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aberra::wire::{DetectorCard, MemberCard};
+use aberra::wire::{DetectorCard, MemberCard, TilesCard};
 use aberra::{Detector, PartSize};
 use clap::Args;
 
@@ -44,6 +44,10 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
     };
     let crop = if preprocessing.foreground_crop.is_some() { "foreground crop, " } else { "" };
     let pad = if preprocessing.square_pad { "square pad, " } else { "" };
+    let tiles = card.tiles.map_or_else(String::new, |TilesCard { rows, columns, size_px, .. }| {
+        let (rows, columns) = (output::count(rows, "row", "rows"), output::count(columns, "tile", "tiles"));
+        format!(" as {rows} of {columns} of {size_px} x {size_px} px")
+    });
     let models: Vec<String> = card.members.iter().map(model).collect();
     let mut rows = vec![
         ("detector", path.display().to_string()),
@@ -57,7 +61,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         (
             "input",
             format!(
-                "{crop}{pad}{} x {} px, {:?}, intensities from percentiles {} to {}",
+                "{crop}{pad}{} x {} px{tiles}, {:?}, intensities from percentiles {} to {}",
                 card.input.width,
                 card.input.height,
                 preprocessing.color,

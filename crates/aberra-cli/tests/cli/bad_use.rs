@@ -29,6 +29,14 @@ fn settings_out_of_range() {
     error: preprocessing.size_px: expected a multiple of 32 for 5 stages, found 100
     hint: choose another size or another number of model.channels
     ");
+    insta::assert_snapshot!(refused_settings("--tiles 9x9"), @r"
+    error: preprocessing setting `tiles`: expected 1 to 48 tiles in all, found 9 x 9
+    hint: `aberra train --print-config` prints every setting and its value
+    ");
+    insta::assert_snapshot!(refused_settings("--tiles many"), @r#"
+    error: preprocessing setting `tiles`: expected auto, none, or rows and columns such as 2x3, found "many"
+    hint: `aberra train --print-config` prints every setting and its value
+    "#);
     insta::assert_snapshot!(refused_settings("--preset huge"), @r#"
     error: model.preset: expected one of small, base, peer, reference for the family vae, found "huge"
     hint: `aberra train --print-config` prints every setting and its value

@@ -131,6 +131,23 @@ fn other_families_are_trained_and_score() {
 }
 
 #[test]
+fn tiles_are_told_and_described() {
+    let room = Room::new();
+    let data = shared().join("data");
+    let words = format!("train {} --out run {QUICK} --tiles 2x2 --epochs 1", data.display());
+    let ended = room.run(&words).done();
+    let said = "tiles: each image becomes 2 rows of 2 tiles of 32 x 32 px, which overlap";
+    assert!(ended.err.contains(said), "{}", ended.err);
+    let words = room.run("info run/detector.aberra").done().out;
+    assert!(words.contains(" px as 2 rows of 2 tiles of 32 x 32 px, grey"), "{words}");
+    let info = room.run("info run/detector.aberra --json").done().json();
+    assert_eq!(info["tiles"], serde_json::json!({ "rows": 2, "columns": 2, "size_px": 32 }));
+    let row = room.run(&format!("score run/detector.aberra {} --json", stripes().display())).done().json();
+    assert!(row["score"].is_f64(), "{row}");
+    assert!(room.run("train --print-config").done().out.contains("tiles = \"auto\""));
+}
+
+#[test]
 fn several_models_are_named_and_make_one_detector() {
     let room = Room::new();
     let data = shared().join("data");

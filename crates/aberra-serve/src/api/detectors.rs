@@ -37,7 +37,7 @@ pub(crate) struct DetectorSummary {
     made_from: String,
     /// The scorer that gives its scores.
     scorer: String,
-    /// Shape of the network input.
+    /// Shape of a preprocessed image: of the network input, or of the canvas of several.
     input: Shape,
     /// Its members, in order.
     members: Vec<MemberCard>,

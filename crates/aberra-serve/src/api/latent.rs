@@ -161,7 +161,7 @@ pub(super) async fn decode(
     let _place = shared.engine.reserve()?;
     let decoded = shared.engine.run_blocking(move || {
         let images = decode_points(&served.detector, &latents).map_err(|error| Problem::of(&error))?;
-        let format = PictureFormat::of(&served.detector);
+        let format = PictureFormat::of_decoded(&served.detector);
         let pictures: aberra::Result<_> = images.iter().map(|image| format.picture(image)).collect();
         Ok(DecodeResponse { latents, pictures: pictures.map_err(|error| Problem::of(&error))? })
     });

@@ -44,7 +44,7 @@ pub(super) enum Output {
     Anomalous,
     /// Share of the image's pixels above the pixel threshold.
     AnomalousShare,
-    /// Error map at the size of the network input.
+    /// Error map at the size of the preprocessed image.
     ErrorMap,
     /// A member's reconstruction.
     Reconstruction,
@@ -105,7 +105,7 @@ impl Output {
 
     /// Lengths of the axes after the batch axis.
     pub(super) fn axes(self, detector: &Detector) -> Vec<usize> {
-        let Shape { height, width, channels } = detector.input_shape();
+        let Shape { height, width, channels } = detector.canvas_shape();
         match self {
             Self::ErrorMap => vec![height, width],
             Self::Reconstruction => vec![height, width, channels],

@@ -6,7 +6,7 @@ mod verdict;
 use std::path::Path;
 use std::sync::Arc;
 
-use aberra_image::{Image, Input};
+use aberra_image::{Image, Input, Tiles, Tiling};
 use aberra_metrics::calibrate::{Calibration, Criterion, Labelled};
 use aberra_models::measure::reference::Reference;
 use aberra_models::measure::{Descriptor, Want};
@@ -17,6 +17,7 @@ use rayon::prelude::*;
 pub(crate) use self::document::Document;
 pub use self::document::{MemberProvenance, Normal, Part, PartSize, Provenance};
 pub use self::verdict::Verdict;
+use crate::canvas::Canvas;
 use crate::catalog::Catalog;
 use crate::checked_config::CheckedConfig;
 use crate::compute;
@@ -122,7 +123,8 @@ impl Detector {
         if let Some(name) = tensors.keys().next() {
             return Err(Error::detector(format!("unexpected tensor {name}")));
         }
-        let members = Members::new(members, shape, document.map_weights.clone());
+        let canvas = Canvas::of(&document.config.preprocessing)?;
+        let members = Members::new(members, canvas, document.map_weights.clone());
         let names = members.descriptors().iter().map(|descriptor| descriptor.name.as_ref());
         if !names.eq(document.measurements.iter().map(String::as_str)) {
             return Err(Error::detector(format!(
@@ -144,11 +146,12 @@ impl Detector {
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<String> {
         let mut tensors = Tensors::new();
-        let train = self.count_of(Part::Train);
+        // What a member's reference holds need not be written twice; of images with tiles, it holds tiles.
+        let in_reference = if self.tiling().is_some() { 0 } else { self.count_of(Part::Train) };
         for (named, embeddings) in self.members.all().iter().zip(&self.embeddings) {
             tensors.extend(prefixed(named.member.tensors(), &member_prefix(&named.name)));
             if let Some(embeddings) = embeddings {
-                tensors.insert(embeddings_name(&named.name), Weight::from_rows(&embeddings[train..]));
+                tensors.insert(embeddings_name(&named.name), Weight::from_rows(&embeddings[in_reference..]));
             }
         }
         if let Some(own) = self.members.backbone().and_then(Backbone::own_weights) {
@@ -172,7 +175,7 @@ impl Detector {
         self.score_inputs(images.par_iter().map(|image| self.preprocess(image)).collect(), Want::ALL)
     }
 
-    /// The network input of an image.
+    /// An image preprocessed: a network input, or the canvas of several.
     ///
     /// # Errors
     /// An image too small to be used, or one with values that are not finite.
@@ -203,7 +206,7 @@ impl Detector {
     }
 
     fn judge(&self, input: Input, measured: Measured) -> Result<Verdict> {
-        let Measured { evidence, map, inferences } = measured;
+        let Measured { evidence, map, inferences, .. } = measured;
         let sample =
             ScorerInput { descriptors: self.descriptors(), evidence: &evidence, map: map.as_deref() };
         let score = self.scorer()?.score(&sample);
@@ -220,7 +223,7 @@ impl Detector {
             anomalous: calibration.is_anomalous(score),
             evidence,
             map,
-            shape: self.members.shape(),
+            shape: self.canvas_shape(),
             placement: input.placement,
             input: input.pixels,
             inferences,
@@ -239,7 +242,18 @@ impl Detector {
 
     /// The shape of the network input.
     pub fn input_shape(&self) -> Shape {
-        self.members.shape()
+        self.members.canvas().input()
+    }
+
+    /// The shape of a preprocessed image, of its map and its reconstruction: that of the network input, or of the canvas of
+    /// several.
+    pub fn canvas_shape(&self) -> Shape {
+        self.members.canvas().shape()
+    }
+
+    /// The grid of network inputs that an image becomes, where there are several.
+    pub fn tiling(&self) -> Option<&Tiling> {
+        self.members.canvas().tiling()
     }
 
     /// The optional parts of an inference that at least one member can compute on request.
@@ -374,7 +388,7 @@ fn platform_of(document: &Document, tensors: &mut Tensors, device: &Device) -> R
     Ok(Platform { device: device.clone(), backbone: BackboneSource::Own(Arc::new(backbone)) })
 }
 
-/// The embeddings of all normals: those of the member's reference, then the held-out ones.
+/// The embeddings of all normals: those of the member's reference, then those that are held out from it.
 fn joined_embeddings(
     document: &Document,
     reference: Option<&Reference>,
@@ -387,8 +401,14 @@ fn joined_embeddings(
     };
     let held_out = held_out.into_rows("embeddings of the normals")?;
     let dimensions = reference.dimensions();
-    let embeddings: Vec<Vec<f32>> = reference.embeddings().iter().cloned().chain(held_out).collect();
+    let in_reference = match document.config.preprocessing.tiles {
+        Tiles::Grid(_) => &[],
+        _ => reference.embeddings(),
+    };
+    let embeddings: Vec<Vec<f32>> = in_reference.iter().cloned().chain(held_out).collect();
+    let train = document.normals.iter().filter(|normal| normal.part == Part::Train).count();
     if embeddings.len() == document.normals.len()
+        && reference.embeddings().len().is_multiple_of(train.max(1))
         && embeddings.iter().all(|embedding| embedding.len() == dimensions)
     {
         return Ok(Some(embeddings));

@@ -21,26 +21,28 @@ pub struct Verdict {
     pub anomalous: bool,
     /// The measurements, in the order of the detector's [descriptors](crate::Detector::descriptors).
     pub evidence: Evidence,
-    /// Where it is unusual, `[height, width]` of the network input, filtered as it is thresholded; `None` if it was
-    /// not requested or no member gives one.
+    /// Where it is unusual, `[height, width]` of the preprocessed image, filtered as it is thresholded; `None` if it was
+    /// not requested or no member gives one. Of an image with tiles, it is put together from theirs.
     pub map: Option<Vec<f32>>,
-    /// The network input, `[height, width, channels]`.
+    /// The preprocessed image, `[height, width, channels]`: the network input, or the canvas of several.
     pub input: Vec<f32>,
-    /// The shape of the network input.
+    /// The shape of the preprocessed image.
     pub shape: Shape,
-    /// The output of each member, in the members' order: embedding, and the reconstruction if requested.
+    /// The output of each member, in the members' order: embedding, and the reconstruction if requested. Of an image with
+    /// tiles, the embedding is that of the tile that the member finds most unusual, by the first of its measurements, and
+    /// the reconstruction is put together from all.
     pub inferences: Vec<Inference>,
-    /// The placement of the network input in the image.
+    /// The placement of the preprocessed image in the image.
     pub placement: Placement,
 }
 
 impl Verdict {
-    /// The map at the image's own size, `[height, width]`; 0 outside the network input.
+    /// The map at the image's own size, `[height, width]`; 0 outside what the network saw.
     ///
     /// # Errors
     /// There is no map, or it does not fit the placement.
     pub fn map_at_image_size(&self) -> Result<Vec<f32>> {
-        self.placement.restore(self.map()?, self.shape.height).map_err(of_image)
+        self.placement.restore(self.map()?, self.shape.height, self.shape.width).map_err(of_image)
     }
 
     /// The map.

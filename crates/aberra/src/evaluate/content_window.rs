@@ -1,9 +1,9 @@
-//! The pixels of a network input that count when error maps are compared with masks.
+//! The pixels of a preprocessed image that count when error maps are compared with masks.
 
 use aberra_image::{Placement, Region};
 use aberra_models::Shape;
 
-/// The part of a network input that shows the image: the rest is padding, and no pixel of it counts.
+/// The part of a preprocessed image that shows the image: the rest is padding, and no pixel of it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ContentWindow {
     first_row: usize,
@@ -15,7 +15,7 @@ pub(crate) struct ContentWindow {
 }
 
 impl ContentWindow {
-    /// Of an input of this shape: the pixels whose centre lies in what the network saw of the image.
+    /// Of a preprocessed image of this shape: the pixels whose centre lies in what the network saw of the image.
     pub(crate) fn of(placement: &Placement, shape: Shape) -> Self {
         // Image pixels covered from `start`, of which `length` from `seen` on were seen.
         let inside = |side: usize, start: i64, covered: usize, seen: usize, length: usize| {
@@ -89,7 +89,7 @@ mod tests {
         let input = preprocessing.apply(&image).unwrap();
         let window = ContentWindow::of(&input.placement, Shape::square(32, 1));
         assert!(window.pixels() < 32 * 32 / 2);
-        let projected = input.placement.project_mask(&mask, height, width, 32).unwrap();
+        let projected = input.placement.project_mask(&mask, height, width, (32, 32)).unwrap();
         let count = |mask: &[bool]| mask.iter().filter(|&&masked| masked).count();
         assert!(count(&projected) > 200);
         assert_eq!(count(&window.cut(&projected)), count(&projected));

@@ -71,7 +71,7 @@ pub(super) fn measure(
     let mut failure = None;
     let ended = in_chunks(
         members.iter().copied(),
-        FILES_CHUNK,
+        detector.members.canvas().images(FILES_CHUNK),
         |index| reader.read(index),
         |chunk| {
             if let Err(error) = measured.add(detector, dataset, chunk) {
@@ -111,7 +111,7 @@ enum Mask {
     /// An anomaly without one.
     Missing,
     Unusable(String),
-    /// At the network input's size.
+    /// At the size of the preprocessed image.
     Present(Vec<bool>),
 }
 
@@ -157,7 +157,7 @@ impl Reader<'_> {
         if !self.masks {
             return Mask::Ignored;
         }
-        let shape = self.detector.input_shape();
+        let shape = self.detector.canvas_shape();
         match &sample.mask {
             _ if sample.label.is_normal() => Mask::Present(vec![false; shape.area()]),
             None => Mask::Missing,
@@ -169,7 +169,7 @@ impl Reader<'_> {
     }
 }
 
-/// A mask at the network input's size.
+/// A mask at the size of the preprocessed image.
 pub(crate) fn read_mask(
     path: &Path,
     limits: &Limits,
@@ -177,7 +177,8 @@ pub(crate) fn read_mask(
     shape: Shape,
 ) -> Result<Vec<bool>> {
     let mask = aberra_image::read(path, limits).map_err(of_image)?;
-    let projected = placement.project_mask(&mask.to_mask(), mask.height, mask.width, shape.height);
+    let projected =
+        placement.project_mask(&mask.to_mask(), mask.height, mask.width, (shape.height, shape.width));
     projected.map_err(|error| of_image(error.with_path(path)))
 }
 

@@ -371,7 +371,7 @@ fn pixel_figures(
         _ => "no normal pixels",
     };
     Metric::Known(Pixels {
-        input: detector.input_shape(),
+        input: detector.canvas_shape(),
         masked,
         normals,
         without_mask,

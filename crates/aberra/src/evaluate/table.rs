@@ -227,7 +227,7 @@ impl Evaluation {
             count => format!(" {} without a mask left out.", images(*count)),
         };
         let text = format!(
-            "At the network input's {} x {}, 5 x 5-median filtered; {masked} masks with {regions} regions \
+            "At {} x {} pixels, 5 x 5-median filtered; {masked} masks with {regions} regions \
              ({:.2} % of the pixels), {normals} normal images.{left_out}",
             input.height,
             input.width,

@@ -38,8 +38,16 @@ pub fn nearest(detector: &Detector, embedding: &[f32], count: usize) -> Result<V
         .filter(|(_, normal)| normal.part == Part::Train)
         .map(|(index, _)| index)
         .collect();
-    let near = reference.nearest(embedding, count)?.into_iter();
-    Ok(near.map(|near| NearNormal { normal: train[near.index], distance: near.distance }).collect())
+    // Of normals with tiles, the reference holds the same number of tiles of each, and the nearest stands for its normal.
+    let tiles = (reference.embeddings().len() / train.len().max(1)).max(1);
+    let mut found: Vec<NearNormal> = Vec::new();
+    for near in reference.nearest(embedding, count * tiles)? {
+        let Some(&normal) = train.get(near.index / tiles) else { continue };
+        if found.len() < count && found.iter().all(|known| known.normal != normal) {
+            found.push(NearNormal { normal, distance: near.distance });
+        }
+    }
+    Ok(found)
 }
 
 /// Images decoded from `points` of the embedding space: expected pixels `[height, width, channels]`, 0 to 1.

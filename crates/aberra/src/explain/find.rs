@@ -45,7 +45,7 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
         let read = || network_input(detector, path?).ok();
         let thumbnail = own
             .map(<[f32]>::to_vec)
-            .or_else(|| read().map(|input| shrink(&input.pixels, detector.input_shape())));
+            .or_else(|| read().map(|input| shrink(&input.pixels, detector.canvas_shape())));
         FoundNormal {
             normal: near.normal,
             distance: near.distance,
@@ -56,7 +56,7 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
     wanted.par_iter().map(find).collect()
 }
 
-/// The network input of a file.
+/// The preprocessed image of a file.
 ///
 /// # Errors
 /// The file cannot be read or used.

@@ -80,6 +80,7 @@ pub(crate) fn report() -> ReportData {
             made_from: "photos".to_owned(),
             scorer: "mse".to_owned(),
             input: Shape::square(64, 1),
+            tiles: None,
             members: vec![MemberCard {
                 name: "vae".to_owned(),
                 family: "vae".to_owned(),

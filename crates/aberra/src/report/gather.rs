@@ -65,7 +65,7 @@ impl Gather<'_> {
         let mut failure = None;
         let ended = in_chunks(
             wanted.iter().copied(),
-            FILES_CHUNK,
+            self.detector.members.canvas().images(FILES_CHUNK),
             |wanted| self.read(wanted),
             |chunk| {
                 match self.draw(chunk) {
@@ -91,7 +91,7 @@ impl Gather<'_> {
         let mask = input.as_ref().ok().filter(|_| wanted.pictures).and_then(|input| {
             let path = sample.mask.as_deref().filter(|_| !sample.label.is_normal())?;
             // The evaluation has warned of masks that cannot be used.
-            read_mask(path, &self.limits(), &input.placement, self.detector.input_shape()).ok()
+            read_mask(path, &self.limits(), &input.placement, self.detector.canvas_shape()).ok()
         });
         (wanted, input, mask.map(|mask| outline(&mask, self.format.width)))
     }

@@ -29,7 +29,8 @@ pub(super) fn coordinates(pca: &Pca, embedding: &[f32]) -> Result<Vec<f64>> {
 }
 
 /// What a report shows of the latent space.
-pub(super) fn latent(detector: &Detector, pca: &Pca, format: PictureFormat) -> Result<LatentData> {
+pub(super) fn latent(detector: &Detector, pca: &Pca) -> Result<LatentData> {
+    let format = PictureFormat::of_decoded(detector);
     let calibration = embeddings_of(detector, Part::Calibration).unwrap_or_default();
     let coordinates =
         calibration.iter().map(|embedding| coordinates(pca, embedding)).collect::<Result<Vec<_>>>()?;

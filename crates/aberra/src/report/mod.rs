@@ -184,7 +184,7 @@ impl Detector {
         let images = images.collect::<Result<Vec<ImageData>>>()?;
         let metrics = metrics::metrics(evaluation, &scored);
         let latent = match &components {
-            Ok(components) => Metric::Known(latent::latent(self, components, format)?),
+            Ok(components) => Metric::Known(latent::latent(self, components)?),
             Err(error) => Metric::new(None, error.to_string()),
         };
         Ok(Report {

@@ -19,7 +19,7 @@ const SHEET_COLUMNS: usize = 40;
 /// Error maps larger than this are JPEG: as PNG, noise alone would fill the report.
 const LARGEST_PNG_PX: usize = 96;
 
-/// Network inputs as pictures: sides and colour.
+/// Preprocessed images as pictures: sides and colour.
 #[derive(Clone, Copy)]
 pub struct PictureFormat {
     /// Rows.
@@ -31,9 +31,18 @@ pub struct PictureFormat {
 }
 
 impl PictureFormat {
-    /// The network inputs of a detector.
+    /// The preprocessed images of a detector.
     pub fn of(detector: &Detector) -> Self {
-        let Shape { height, width, .. } = detector.input_shape();
+        Self::of_shape(detector, detector.canvas_shape())
+    }
+
+    /// The images that a detector decodes from points of its embedding space: network inputs, which are tiles of the
+    /// preprocessed images where these have several.
+    pub fn of_decoded(detector: &Detector) -> Self {
+        Self::of_shape(detector, detector.input_shape())
+    }
+
+    fn of_shape(detector: &Detector, Shape { height, width, .. }: Shape) -> Self {
         Self { height, width, color: detector.config().preprocessing.color }
     }
 

@@ -1,5 +1,6 @@
 //! A detector in short: what it was made from, its members, its threshold and what that guarantees.
 
+use aberra_image::{TileGrid, Tiling};
 use aberra_metrics::calibrate::{Calibration, Criterion};
 use aberra_models::Shape;
 use serde::Serialize;
@@ -21,8 +22,10 @@ pub struct DetectorCard {
     pub made_from: String,
     /// The scorer that gives its scores.
     pub scorer: String,
-    /// Shape of the network input.
+    /// Shape of a preprocessed image, of its pictures and its map: that of the network input, or of the canvas of several.
     pub input: Shape,
+    /// The grid of network inputs that an image becomes, where there are several.
+    pub tiles: Option<TilesCard>,
     /// Its members, in order.
     pub members: Vec<MemberCard>,
     /// Weights of all members.
@@ -45,6 +48,19 @@ pub struct DetectorCard {
     pub promise: PromiseCard,
     /// All settings, as TOML.
     pub settings_toml: String,
+}
+
+/// The network inputs, which overlap, of a large or long image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct TilesCard {
+    /// Rows of them.
+    pub rows: usize,
+    /// Columns of them.
+    pub columns: usize,
+    /// Side of each, in pixels.
+    pub size_px: usize,
 }
 
 /// A member of a detector.
@@ -98,7 +114,8 @@ impl DetectorCard {
             aberra_version: provenance.aberra_version.clone(),
             made_from: provenance.dataset.clone(),
             scorer: config.scorer.clone(),
-            input: detector.input_shape(),
+            input: detector.canvas_shape(),
+            tiles: detector.tiling().map(TilesCard::of),
             members: members(detector),
             parameters: provenance.parameters(),
             device: provenance.device.clone(),
@@ -141,6 +158,13 @@ fn members(detector: &Detector) -> Vec<MemberCard> {
             }
         })
         .collect()
+}
+
+impl TilesCard {
+    fn of(tiling: &Tiling) -> Self {
+        let TileGrid { rows, columns, .. } = tiling.grid();
+        Self { rows, columns, size_px: tiling.size_px() }
+    }
 }
 
 impl PromiseCard {

@@ -9,6 +9,6 @@ mod report;
 mod verdict;
 
 pub use self::comparison::{ComparisonCell, ComparisonData, ComparisonRow};
-pub use self::detector::{DetectorCard, MemberCard, PromiseCard};
+pub use self::detector::{DetectorCard, MemberCard, PromiseCard, TilesCard};
 pub use self::report::*;
 pub use self::verdict::{Explanation, NearNormalCard, VerdictCard};

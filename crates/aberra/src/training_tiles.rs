@@ -1,0 +1,121 @@
+//! Training on large and long images: how many tiles they have, and which of them members are fitted to.
+
+use aberra_image::{Preprocessing, Region, Tiles};
+use aberra_metrics::random::{Stream, generator};
+use aberra_models::Inputs;
+use rand::RngExt;
+use rayon::prelude::*;
+
+use crate::canvas::Canvas;
+use crate::checked_config::CheckedConfig;
+use crate::config::TrainConfig;
+use crate::dataset::Dataset;
+use crate::{Result, of_image};
+
+/// The settings with the tiles that the training normals need, and whether these are limited.
+///
+/// # Errors
+/// Images that cannot be read.
+pub(crate) fn settle_tiles(
+    config: CheckedConfig,
+    dataset: &Dataset,
+    train: &[usize],
+) -> Result<(CheckedConfig, bool)> {
+    /// Images that are looked at, evenly spread.
+    const LOOKED_AT: usize = 64;
+    if matches!(config.preprocessing.tiles, Tiles::None | Tiles::Grid(_)) {
+        return Ok((config, false));
+    }
+    let content = |&sample: &usize| {
+        let path = &dataset.samples[sample].path;
+        let image = aberra_image::read(path, &config.limits).map_err(of_image)?;
+        config.preprocessing.content(&image).map_err(|error| of_image(error.with_path(path)))
+    };
+    let step = train.len().div_ceil(LOOKED_AT).max(1);
+    let looked_at: Vec<usize> = train.iter().copied().step_by(step).collect();
+    let contents: Vec<Region> = looked_at.par_iter().with_max_len(1).map(content).collect::<Result<_>>()?;
+    let Preprocessing { tiles, size_px, .. } = config.preprocessing;
+    Ok((config.settled(&contents), tiles.is_limited(size_px, &contents)))
+}
+
+/// Memory for what is preprocessed, in bytes.
+pub(crate) struct Cache {
+    /// Of the training and of the calibration normals.
+    pub(crate) images: usize,
+    pub(crate) held_out: usize,
+    /// Of the tiles that members are fitted to, where images have several.
+    pub(crate) tiles: usize,
+}
+
+impl Cache {
+    pub(crate) fn of(config: &TrainConfig, canvas: &Canvas) -> Self {
+        let tiles = config.train.cache_mib << 20;
+        match canvas.tiling() {
+            None => Self { images: tiles, held_out: usize::MAX, tiles },
+            // Training goes over the tiles again and again, over the images once or twice.
+            Some(_) => Self { images: tiles / 2, held_out: tiles / 2, tiles },
+        }
+    }
+}
+
+/// Most tiles that members are fitted to, and most held-out ones that choose a checkpoint; at least one of each image. More
+/// would make training as much slower as an image has tiles.
+const MOST_TILES_SEEN: usize = 2048;
+const MOST_TILES_HELD_OUT: usize = 512;
+
+/// The tiles of each image that members are fitted to: the same number of each, others of each.
+pub(crate) struct TrainingTiles<'a> {
+    canvas: &'a Canvas,
+    pub(crate) seen: usize,
+    seed: u64,
+}
+
+impl<'a> TrainingTiles<'a> {
+    /// Of training normals.
+    pub(crate) fn of(canvas: &'a Canvas, images: usize, seed: u64) -> Self {
+        Self::at_most(MOST_TILES_SEEN, canvas, images, seed)
+    }
+
+    /// Of held-out normals.
+    pub(crate) fn held_out(canvas: &'a Canvas, images: usize, seed: u64) -> Self {
+        Self::at_most(MOST_TILES_HELD_OUT, canvas, images, seed)
+    }
+
+    fn at_most(most: usize, canvas: &'a Canvas, images: usize, seed: u64) -> Self {
+        Self { canvas, seen: (most / images.max(1)).clamp(1, canvas.tiles()), seed }
+    }
+
+    /// The network inputs that members are fitted to.
+    ///
+    /// # Errors
+    /// Images that cannot be read.
+    pub(crate) fn cut<'b>(&self, images: &'b Inputs<'b>, cache_bytes: usize) -> Result<Seen<'b>>
+    where
+        'a: 'b,
+    {
+        if self.canvas.tiling().is_none() {
+            return Ok(Seen::Images(images));
+        }
+        let (canvas, seen, seed, all) = (self.canvas, self.seen, self.seed, self.canvas.tiles());
+        let cut = move |pixels: &[f32], image: usize, part: usize| {
+            let first = generator(seed, Stream::Tiles, image as u64).random_range(0..all);
+            canvas.cut(pixels, (first + part * all / seen) % all).into_owned()
+        };
+        Ok(Seen::Tiles(images.parts(seen, canvas.input(), cache_bytes, cut)?))
+    }
+}
+
+/// What members are fitted to.
+pub(crate) enum Seen<'a> {
+    Images(&'a Inputs<'a>),
+    Tiles(Inputs<'a>),
+}
+
+impl Seen<'_> {
+    pub(crate) fn get(&self) -> &Inputs<'_> {
+        match self {
+            Self::Images(images) => images,
+            Self::Tiles(tiles) => tiles,
+        }
+    }
+}
