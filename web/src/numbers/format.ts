@@ -37,6 +37,13 @@ export function tiled(tiles: { rows: number; columns: number; size_px: number } 
   return tiles == null ? "" : ` as ${tiles.rows} × ${tiles.columns} tiles of ${tiles.size_px}`;
 }
 
+/** "peak_error 40 % (AUROC 0.82), ...": the evidence that counts most in a score; in brackets, on synthetic anomalies. */
+export function weighed(weights: readonly { measurement: string; weight: number; synthetic_auroc: number }[], shown = 3): string {
+  const parts = weights.slice(0, shown).map((one) => `${one.measurement} ${Math.round(100 * one.weight)}\u00a0% (AUROC ${one.synthetic_auroc.toFixed(2)})`);
+  const rest = weights.length - parts.length;
+  return parts.concat(rest > 0 ? [counted(rest, "other")] : []).join(", ");
+}
+
 /** A share as a percentage: one decimal, two digits below 1 %, none at 0 and 100. */
 export function percent(share: number): string {
   const value = share * 100;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use aberra::score::EvidenceWeight;
 use aberra::wire::{DetectorCard, MemberCard, TilesCard};
 use aberra::{Detector, PartSize};
 use clap::Args;
@@ -76,8 +77,11 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
     ];
     rows.extend(backbone(detector).map(|backbone| ("backbone", backbone)));
     rows.extend(card.device.map(|device| ("device", device)));
+    rows.extend([("scorer", card.scorer)]);
+    if !card.evidence_weights.is_empty() {
+        rows.push(("evidence", evidence(&card.evidence_weights)));
+    }
     rows.extend([
-        ("scorer", card.scorer),
         ("threshold", output::number(card.threshold)),
         ("promise", card.promise.text),
         ("pixel threshold", card.pixel_threshold.map_or("none: no maps".to_owned(), output::number)),
@@ -90,6 +94,22 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
 fn backbone(detector: &Detector) -> Option<String> {
     let hash = detector.provenance().backbone.as_ref()?;
     Some(format!("{} ({})", detector.config().backbone, hash.get(..12).unwrap_or(hash)))
+}
+
+/// The evidence that counts most in the score, a line each.
+fn evidence(weights: &[EvidenceWeight]) -> String {
+    /// Lines at most.
+    const SHOWN: usize = 6;
+    let line = |one: &EvidenceWeight| {
+        let (share, auroc) = (100.0 * one.weight, one.synthetic_auroc);
+        format!("{share:.0} % {} (AUROC {auroc:.2} on synthetic anomalies)", one.measurement)
+    };
+    let mut lines: Vec<String> = weights.iter().take(SHOWN).map(line).collect();
+    let rest: f64 = weights.iter().skip(SHOWN).map(|one| one.weight).sum();
+    if weights.len() > SHOWN {
+        lines.push(format!("{:.0} % {} others", 100.0 * rest, weights.len() - SHOWN));
+    }
+    lines.join("\n")
 }
 
 /// A member in one line.

@@ -79,6 +79,7 @@ pub(crate) fn report() -> ReportData {
             aberra_version: "0".to_owned(),
             made_from: "photos".to_owned(),
             scorer: "mse".to_owned(),
+            evidence_weights: Vec::new(),
             input: Shape::square(64, 1),
             tiles: None,
             members: vec![MemberCard {

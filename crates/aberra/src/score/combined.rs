@@ -13,7 +13,7 @@ use aberra_models::measure::Direction;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Normals, ScorerInput, log};
-use super::scorer::ScorerKind;
+use super::scorer::{EvidenceWeight, ScorerKind};
 
 /// All evidence, weighed by synthetic anomalies.
 pub(super) struct Combined;
@@ -146,6 +146,17 @@ impl ScorerKind for Combined {
     fn score(parameters: &CombinedParameters, sample: &ScorerInput<'_>) -> f64 {
         parameters.terms.iter().map(|term| term.weight * one_sided(term.value(sample))).sum()
     }
+
+    fn weights(parameters: &CombinedParameters) -> Vec<EvidenceWeight> {
+        let weight = |term: &Term| EvidenceWeight {
+            measurement: term.measurement.clone(),
+            weight: term.weight,
+            synthetic_auroc: term.synthetic_auroc,
+        };
+        let mut weights: Vec<EvidenceWeight> = parameters.terms.iter().map(weight).collect();
+        weights.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        weights
+    }
 }
 
 /// log(1 + exp(z)).
@@ -265,6 +276,12 @@ mod tests {
         let [peak, kl, distance] =
             ["vae.peak_error", "vae.kl", "vae.neighbour_distance"].map(|name| weight(&parameters, name));
         assert!((peak - kl).abs() < 1e-9 && distance > 1.4 * peak, "{parameters:?}");
+        let weights = Combined::weights(&parameters);
+        assert_eq!(
+            (weights[0].measurement.as_str(), weights[0].weight),
+            ("vae.neighbour_distance", distance)
+        );
+        assert!(weights[0].synthetic_auroc > 0.6 && weights.is_sorted_by(|a, b| a.weight >= b.weight));
     }
 
     #[test]

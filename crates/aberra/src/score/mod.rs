@@ -13,7 +13,7 @@ mod testing;
 mod typicality;
 
 pub use self::evidence::{Evidence, Normals, ScorerInput};
-pub use self::scorer::{FittedScorer, Kind, Parameters, SavedScorer, Scorer, ScorerKind};
+pub use self::scorer::{EvidenceWeight, FittedScorer, Kind, Parameters, SavedScorer, Scorer, ScorerKind};
 
 use aberra_metrics::{Error, Result};
 

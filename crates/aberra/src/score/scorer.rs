@@ -38,6 +38,24 @@ pub trait Scorer: Sync {
 
     /// The score of an image, with the parameters that this scorer returned.
     fn score(&self, parameters: &Parameters, sample: &ScorerInput<'_>) -> f64;
+
+    /// The evidence that it weighs by synthetic anomalies, the heaviest first, for people; empty if it weighs none.
+    fn weights(&self, parameters: &Parameters) -> Vec<EvidenceWeight> {
+        let _ = parameters;
+        Vec::new()
+    }
+}
+
+/// How much a measurement counts in a score, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EvidenceWeight {
+    /// Full name of the measurement.
+    pub measurement: String,
+    /// Its share of the score, 0 to 1.
+    pub weight: f64,
+    /// AUROC of the measurement alone on synthetic anomalies in the fit split's normals.
+    pub synthetic_auroc: f64,
 }
 
 /// The fitted parameters of a scorer, of its own type.
@@ -69,6 +87,12 @@ pub trait ScorerKind: Sync {
 
     /// The score of an image.
     fn score(parameters: &Self::Parameters, sample: &ScorerInput<'_>) -> f64;
+
+    /// As [`Scorer::weights`].
+    fn weights(parameters: &Self::Parameters) -> Vec<EvidenceWeight> {
+        let _ = parameters;
+        Vec::new()
+    }
 }
 
 /// The scorer of a [`ScorerKind`].
@@ -116,6 +140,10 @@ impl<K: ScorerKind> Scorer for Kind<K> {
     fn score(&self, parameters: &Parameters, sample: &ScorerInput<'_>) -> f64 {
         // Parameters of another scorer have no score.
         parameters.typed.downcast_ref().map_or(f64::NAN, |parameters| K::score(parameters, sample))
+    }
+
+    fn weights(&self, parameters: &Parameters) -> Vec<EvidenceWeight> {
+        parameters.typed.downcast_ref().map(K::weights).unwrap_or_default()
     }
 }
 
@@ -169,6 +197,11 @@ impl FittedScorer {
     /// The score of an image.
     pub fn score(&self, sample: &ScorerInput<'_>) -> f64 {
         self.scorer.score(&self.parameters, sample)
+    }
+
+    /// The evidence that it weighs by synthetic anomalies, the heaviest first; empty if it weighs none.
+    pub fn weights(&self) -> Vec<EvidenceWeight> {
+        self.scorer.weights(&self.parameters)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::detector::{Detector, PartSize};
+use crate::score::EvidenceWeight;
 
 /// A detector.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +23,8 @@ pub struct DetectorCard {
     pub made_from: String,
     /// The scorer that gives its scores.
     pub scorer: String,
+    /// How much each measurement counts in them, the heaviest first, where synthetic anomalies decided that; else empty.
+    pub evidence_weights: Vec<EvidenceWeight>,
     /// Shape of a preprocessed image, of its pictures and its map: that of the network input, or of the canvas of several.
     pub input: Shape,
     /// The grid of network inputs that an image becomes, where there are several.
@@ -114,6 +117,7 @@ impl DetectorCard {
             aberra_version: provenance.aberra_version.clone(),
             made_from: provenance.dataset.clone(),
             scorer: config.scorer.clone(),
+            evidence_weights: detector.scorer()?.weights(),
             input: detector.canvas_shape(),
             tiles: detector.tiling().map(TilesCard::of),
             members: members(detector),
