@@ -268,6 +268,8 @@ export interface components {
             calibration_scores: number[];
             /** @description What it was fitted on; none in files older than the entry. */
             device: string | null;
+            /** @description How much each measurement counts in them, the heaviest first, where synthetic anomalies decided that; else empty. */
+            evidence_weights: components["schemas"]["EvidenceWeight"][];
             /** @description Those that fitted its scorers. */
             fit: components["schemas"]["PartSize"];
             /** @description Hash of the file's content; none where it was never saved. */
@@ -443,6 +445,21 @@ export interface components {
          * @enum {string}
          */
         EvaluationStage: "running";
+        /** @description How much a measurement counts in a score, and why. */
+        EvidenceWeight: {
+            /** @description Full name of the measurement. */
+            measurement: string;
+            /**
+             * Format: double
+             * @description AUROC of the measurement alone on synthetic anomalies in the fit split's normals.
+             */
+            synthetic_auroc: number;
+            /**
+             * Format: double
+             * @description Its share of the score, 0 to 1.
+             */
+            weight: number;
+        };
         /** @description Explanations of images. */
         ExplainResponse: {
             /** @description Name of the detector. */
