@@ -6,37 +6,32 @@
 //! grid, an eighth of the side; the decoder predicts mean and variance of each feature of each place. An anomaly is where the
 //! features differ from the predicted mean by more than the predicted deviation.
 
-use std::collections::BTreeMap;
+mod network;
+mod space;
+
 use std::sync::Arc;
 
-use aberra_kernels::{
-    ActivationFunction, InstructionSet, OperandPrecision, PixelLikelihood, Similarity, kl_divergence,
-    reconstruction_cost, structural_dissimilarity,
-};
-use aberra_metrics::random::{Stream, generator};
+use aberra_kernels::{InstructionSet, Similarity};
 use aberra_metrics::{Error, Result};
-use burn::module::Module;
-use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Tensor, TensorData, s};
+use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::vae::noise;
+use self::network::{LOG_VARIANCE_BOUNDS, Network, Outputs, STAGES};
+use self::space::{FeatureSpace, Views, inner_grid, learn_whitening};
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{FeatureCache, Features, extract, grid_shape};
+use crate::features::{FeatureCache, Features, grid_shape};
 use crate::inputs::Inputs;
 use crate::measure::pooling::{in_foreground, mean_of_largest};
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
-use crate::network::Precision;
-use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::resample::bilinear;
 use crate::shape::Shape;
 use crate::tensors::{Tensors, count_parameters, load_weights, weights};
-use crate::train::{Augmentation, FitContext, Loss, Step, Term, Trainable, augment, train, warmed_up};
-use crate::whitening::{PatchSample, Whitening};
+use crate::train::{FitContext, train};
+use crate::whitening::Whitening;
 
 const VARIANCES: &str = "predicted variances";
 
@@ -54,24 +49,6 @@ const DESCRIPTORS: &[Descriptor] = &[
     Descriptor::unusual("mean_error", VARIANCES, "squared error of the features, mean of the foreground"),
     Descriptor::unusual("kl", "nats", "KL divergence of the posterior from the prior"),
 ];
-
-/// Patches from which the whitening is learnt.
-const PATCHES: usize = 6_144;
-
-/// Each stage of the encoder halves the sides of the grid.
-const STAGES: usize = 3;
-
-/// The sides of the grid that the network sees are multiples of it.
-const SIDE: usize = 1 << STAGES;
-
-/// Bounds of a predicted log-variance, of features in standard deviations of normals.
-const LOG_VARIANCE_BOUNDS: (f32, f32) = (-5.0, 3.0);
-
-/// Feature grids from which it is trained: of few training images, several augmented copies.
-const VIEWS: usize = 2_048;
-
-/// Copies of one training image, at most.
-const MOST_COPIES: usize = 6;
 
 /// Settings of a variational autoencoder of features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -172,7 +149,7 @@ impl Family for FeatureVae {
     ) -> Result<Fitted> {
         let settings = checked(settings, inputs.shape())?;
         let backbone = context.backbone.get(&context.device)?;
-        let whitening = learn_whitening(&settings, context, &backbone, inputs)?;
+        let whitening = learn_whitening(settings.directions, context, &backbone, inputs)?;
         let space = Arc::new(FeatureSpace { backbone, whitening, shape: inputs.shape() });
         let cache_bytes = context.train.cache_mib << 20;
         let views = Views::new(context, inputs);
@@ -216,234 +193,6 @@ fn checked(settings: &Settings, shape: Shape) -> Result<FeatureVaeSettings> {
     let settings: FeatureVaeSettings = parse(settings)?;
     settings.check(shape)?;
     Ok(settings)
-}
-
-/// Training images held in memory at once.
-const CHUNK: usize = 32;
-
-fn learn_whitening(
-    settings: &FeatureVaeSettings,
-    context: &FitContext<'_>,
-    backbone: &Backbone,
-    inputs: &Inputs<'_>,
-) -> Result<Whitening> {
-    let shape = inputs.shape();
-    let mut sample = PatchSample::new(context.seed, PATCHES, inputs.len(), grid_shape(shape));
-    inputs.chunks(CHUNK, |inputs| {
-        extract(backbone, inputs, shape)?.iter().for_each(|features| sample.add(features));
-        Ok(())
-    })?;
-    Whitening::fit(&sample, settings.directions, &context.device)
-}
-
-/// The training images, and of few images copies with augmentation that leaves their textures as they are.
-struct Views<'a> {
-    inputs: &'a Inputs<'a>,
-    copies: usize,
-    augmentation: Augmentation,
-    seed: u64,
-}
-
-impl<'a> Views<'a> {
-    fn new(context: &FitContext<'_>, inputs: &'a Inputs<'a>) -> Self {
-        // Rotating and scaling would smooth the image.
-        let augmentation =
-            Augmentation { rotation_degrees: 0.0, scale: 0.0, shift: 0.0, ..context.train.augmentation };
-        let augments = augmentation.flip_horizontal || augmentation.flip_vertical || augmentation.gamma > 0.0;
-        let copies = if augments { (VIEWS / inputs.len().max(1)).clamp(1, MOST_COPIES) } else { 1 };
-        Self { inputs, copies, augmentation, seed: context.seed }
-    }
-
-    fn count(&self) -> usize {
-        self.inputs.len() * self.copies
-    }
-
-    fn get(&self, index: usize) -> Result<Vec<f32>> {
-        let input = self.inputs.get(index / self.copies)?;
-        if index % self.copies == 0 {
-            return Ok(input.into_owned());
-        }
-        let mut random = generator(self.seed, Stream::Augmentation, index as u64);
-        let mut view = vec![0.0; input.len()];
-        augment(&input, self.inputs.shape(), &self.augmentation, &mut random, &mut view);
-        Ok(view)
-    }
-}
-
-/// The grid that the network sees of images of this shape: its sides are multiples of [`SIDE`].
-fn inner_grid(shape: Shape, channels: usize) -> Shape {
-    let grid = grid_shape(shape);
-    Shape { height: grid.height.next_multiple_of(SIDE), width: grid.width.next_multiple_of(SIDE), channels }
-}
-
-/// Whitened features of images.
-#[derive(Debug)]
-struct FeatureSpace {
-    backbone: Arc<Backbone>,
-    whitening: Whitening,
-    shape: Shape,
-}
-
-impl FeatureSpace {
-    fn grid(&self) -> Shape {
-        inner_grid(self.shape, self.whitening.directions())
-    }
-
-    /// `[rows, columns, directions]` of the network's grid.
-    fn whiten(&self, features: &Features) -> Vec<f32> {
-        let from = Shape { channels: self.whitening.directions(), ..grid_shape(self.shape) };
-        bilinear(&self.whitening.project(&features.grid), from, self.grid())
-    }
-
-    /// The whitened features of a list of images, as the inputs of a network.
-    fn inputs<'a>(
-        &'a self,
-        count: usize,
-        cache_bytes: usize,
-        image: impl Fn(usize) -> Result<Vec<f32>> + Send + Sync + 'a,
-    ) -> Result<Inputs<'a>> {
-        Inputs::new(count, self.grid(), cache_bytes, move |index| {
-            let image = image(index)?;
-            let features = extract(&self.backbone, &[&image], self.shape)?;
-            features
-                .first()
-                .map(|features| self.whiten(features))
-                .ok_or_else(|| Error::input("the backbone gave no features for an image"))
-        })
-    }
-}
-
-/// Encoder and decoder.
-#[derive(Module, Debug)]
-struct Network {
-    down: Vec<Conv>,
-    posterior: Conv,
-    latent: Conv,
-    up: Vec<Conv>,
-    #[module(skip)]
-    settings: FeatureVaeSettings,
-    #[module(skip)]
-    grid: Shape,
-}
-
-/// What the network says about a batch.
-struct Outputs {
-    /// Mean and log-variance of the latents, `[batch, values]`.
-    posterior: [Tensor<2>; 2],
-    /// Means and log-variances of the features, `[batch, rows, columns, 2 x directions]`.
-    features: Tensor<4>,
-}
-
-impl Network {
-    fn init(settings: &FeatureVaeSettings, grid: Shape, seed: u64, device: &Device) -> Self {
-        let mut random = generator(seed, Stream::Weights, 0);
-        let mut init = Init { random: &mut random, device, precision: OperandPrecision::F32 };
-        let (relu, identity) = (ActivationFunction::Relu, ActivationFunction::Identity);
-        let (halve, single) = (Window(4, 2, 1), Window(1, 1, 0));
-        let [first, second, last] = settings.widths;
-        let mut down = |ends| Conv::init(&mut init, Direction::Down, ends, halve, true, relu);
-        let down = vec![down((settings.directions, first)), down((first, second)), down((second, last))];
-        let posterior =
-            Conv::init(&mut init, Direction::Down, (last, 2 * settings.latent), single, false, identity);
-        let latent = Conv::init(&mut init, Direction::Down, (settings.latent, last), single, true, relu);
-        let mut up = |ends, normalized, activation| {
-            Conv::init(&mut init, Direction::Up, ends, halve, normalized, activation)
-        };
-        let up = vec![
-            up((last, second), true, relu),
-            up((second, first), true, relu),
-            up((first, 2 * settings.directions), false, identity),
-        ];
-        Self { down, posterior, latent, up, settings: settings.clone(), grid }
-    }
-
-    fn run(&self, input: Tensor<4>, step: Option<&Step>) -> Outputs {
-        let encoded = self.down.iter().fold(input, |hidden, layer| layer.forward(hidden));
-        let posterior = self.posterior.forward(encoded);
-        let [batch, height, width, _] = posterior.dims();
-        let latent = self.settings.latent;
-        let flat = |part: Tensor<4>| part.reshape([batch, height * width * latent]);
-        let mean = flat(posterior.clone().slice(s![.., .., .., 0..latent as i32]));
-        let log_variance = flat(posterior.slice(s![.., .., .., latent as i32..])).clamp(-12.0, 8.0);
-        let sample = match step {
-            Some(step) => {
-                let noise = noise(step, mean.dims(), &mean.device());
-                mean.clone() + noise * (log_variance.clone() * 0.5).exp()
-            }
-            None => mean.clone(),
-        };
-        let sample = self.latent.forward(sample.reshape([batch, height, width, latent]));
-        let features = self.up.iter().fold(sample, |hidden, layer| layer.forward(hidden));
-        Outputs { posterior: [mean, log_variance], features }
-    }
-
-    /// The negative evidence lower bound, in nats of a feature, over all places.
-    fn bound(&self, input: Tensor<4>, step: Option<&Step>, epoch: usize) -> Loss {
-        let Outputs { posterior: [mean, log_variance], features } = self.run(input.clone(), step);
-        let places = self.grid.area() as f64;
-        let directions = self.settings.directions;
-        let (low, high) = if epoch < VARIANCE_WARMUP_EPOCHS { (0.0, 0.0) } else { LOG_VARIANCE_BOUNDS };
-        let cost = reconstruction_cost(
-            features.clone(),
-            input.clone(),
-            PixelLikelihood::UnboundedGaussian { low, high },
-        );
-        let mut terms = vec![
-            Term { name: "reconstruction", weight: 1.0, value: cost / directions as f64 },
-            Term {
-                name: "kl",
-                weight: warmed_up(self.settings.beta, BETA_WARMUP_EPOCHS, epoch) / directions as f64,
-                value: kl_divergence(mean, log_variance, 0.0),
-            },
-        ];
-        if self.settings.ssim > 0.0 {
-            // In units in which its constants are small: most features lie within two standard deviations.
-            let expected = features.slice(s![.., .., .., 0..directions as i32]);
-            let value = structural_dissimilarity(sigmoid(expected), sigmoid(input), Similarity::SingleScale);
-            terms.push(Term { name: "ssim", weight: self.settings.ssim, value: value * places });
-        }
-        Loss::new(terms)
-    }
-}
-
-/// Epochs before the predicted variances enter the loss.
-const VARIANCE_WARMUP_EPOCHS: usize = 1;
-
-/// Epochs over which beta rises.
-const BETA_WARMUP_EPOCHS: usize = 2;
-
-impl Trainable for Network {
-    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss {
-        self.bound(input, Some(step), step.epoch)
-    }
-
-    fn held_out_loss(&self, input: Tensor<4>, epoch: usize) -> Loss {
-        self.bound(input, None, epoch)
-    }
-
-    fn reconstruct(&self, _: &[&[f32]]) -> Result<Option<Vec<Vec<f32>>>> {
-        Ok(None)
-    }
-
-    fn warmup_epochs(&self) -> usize {
-        VARIANCE_WARMUP_EPOCHS.max(BETA_WARMUP_EPOCHS)
-    }
-
-    fn figures(&self, epoch: usize) -> BTreeMap<String, f64> {
-        BTreeMap::from([("beta".to_owned(), warmed_up(self.settings.beta, BETA_WARMUP_EPOCHS, epoch))])
-    }
-
-    fn activations_per_image(&self) -> usize {
-        // Each stage forward and backward, and the output with what the loss makes of it.
-        let stages = self.settings.widths.iter().enumerate();
-        let hidden: usize =
-            stages.map(|(at, channels)| (self.grid.area() >> (2 * (at + 1))) * channels).sum();
-        4 * hidden + 12 * self.grid.len()
-    }
-
-    fn precision(&self) -> Precision {
-        Precision::F32
-    }
 }
 
 /// A fitted variational autoencoder of features.

@@ -1,0 +1,125 @@
+//! From images to the whitened features that the network sees: the space of its likelihood.
+
+use std::sync::Arc;
+
+use aberra_metrics::random::{Stream, generator};
+use aberra_metrics::{Error, Result};
+
+use crate::backbone::Backbone;
+use crate::features::{Features, extract, grid_shape};
+use crate::inputs::Inputs;
+use crate::resample::bilinear;
+use crate::shape::Shape;
+use crate::train::{Augmentation, FitContext, augment};
+use crate::whitening::{PatchSample, Whitening};
+
+/// Patches from which the whitening is learnt.
+const PATCHES: usize = 6_144;
+
+/// Feature grids from which it is trained: of few training images, several augmented copies.
+const VIEWS: usize = 2_048;
+
+/// Copies of one training image, at most.
+const MOST_COPIES: usize = 6;
+
+/// Training images held in memory at once.
+const CHUNK: usize = 32;
+
+/// The sides of the grid that the network sees are multiples of it.
+const SIDE: usize = 1 << super::network::STAGES;
+
+/// The grid that the network sees of images of this shape: its sides are multiples of [`SIDE`].
+pub(super) fn inner_grid(shape: Shape, channels: usize) -> Shape {
+    let grid = grid_shape(shape);
+    Shape { height: grid.height.next_multiple_of(SIDE), width: grid.width.next_multiple_of(SIDE), channels }
+}
+
+/// Whitened features of images.
+#[derive(Debug)]
+pub(super) struct FeatureSpace {
+    pub(super) backbone: Arc<Backbone>,
+    pub(super) whitening: Whitening,
+    pub(super) shape: Shape,
+}
+
+impl FeatureSpace {
+    pub(super) fn grid(&self) -> Shape {
+        inner_grid(self.shape, self.whitening.directions())
+    }
+
+    /// `[rows, columns, directions]` of the network's grid.
+    pub(super) fn whiten(&self, features: &Features) -> Vec<f32> {
+        let from = Shape { channels: self.whitening.directions(), ..grid_shape(self.shape) };
+        bilinear(&self.whitening.project(&features.grid), from, self.grid())
+    }
+
+    /// The whitened features of a list of images, as the inputs of a network.
+    pub(super) fn inputs<'a>(
+        &'a self,
+        count: usize,
+        cache_bytes: usize,
+        image: impl Fn(usize) -> Result<Vec<f32>> + Send + Sync + 'a,
+    ) -> Result<Inputs<'a>> {
+        Inputs::new(count, self.grid(), cache_bytes, move |index| {
+            let image = image(index)?;
+            let features = extract(&self.backbone, &[&image], self.shape)?;
+            features
+                .first()
+                .map(|features| self.whiten(features))
+                .ok_or_else(|| Error::input("the backbone gave no features for an image"))
+        })
+    }
+}
+
+/// The training images, and of few images copies with augmentation that leaves their textures as they are.
+pub(super) struct Views<'a> {
+    inputs: &'a Inputs<'a>,
+    copies: usize,
+    augmentation: Augmentation,
+    seed: u64,
+}
+
+impl<'a> Views<'a> {
+    pub(super) fn new(context: &FitContext<'_>, inputs: &'a Inputs<'a>) -> Self {
+        // Rotating and scaling would smooth the image.
+        let augmentation =
+            Augmentation { rotation_degrees: 0.0, scale: 0.0, shift: 0.0, ..context.train.augmentation };
+        let augments = augmentation.flip_horizontal || augmentation.flip_vertical || augmentation.gamma > 0.0;
+        let copies = if augments { (VIEWS / inputs.len().max(1)).clamp(1, MOST_COPIES) } else { 1 };
+        Self { inputs, copies, augmentation, seed: context.seed }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.inputs.len() * self.copies
+    }
+
+    pub(super) fn get(&self, index: usize) -> Result<Vec<f32>> {
+        let input = self.inputs.get(index / self.copies)?;
+        if index.is_multiple_of(self.copies) {
+            return Ok(input.into_owned());
+        }
+        let mut random = generator(self.seed, Stream::Augmentation, index as u64);
+        let mut view = vec![0.0; input.len()];
+        augment(&input, self.inputs.shape(), &self.augmentation, &mut random, &mut view);
+        Ok(view)
+    }
+}
+
+/// Learns the whitening of training images' patches.
+///
+/// # Errors
+/// Images that cannot be read, or that are all alike.
+pub(super) fn learn_whitening(
+    directions: usize,
+    context: &FitContext<'_>,
+    backbone: &Backbone,
+    inputs: &Inputs<'_>,
+) -> Result<Whitening> {
+    let shape = inputs.shape();
+    let mut sample = PatchSample::new(context.seed, PATCHES, inputs.len(), grid_shape(shape));
+    inputs.chunks(CHUNK, |inputs| {
+        extract(backbone, inputs, shape)?.iter().for_each(|features| sample.add(features));
+        Ok(())
+    })?;
+    Whitening::fit(&sample, directions, &context.device)
+}
