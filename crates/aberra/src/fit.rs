@@ -7,7 +7,9 @@ use aberra_metrics::calibrate::{Calibration, Criterion, pixel_threshold};
 use aberra_metrics::weights::group_weights;
 use aberra_models::measure::Want;
 use aberra_models::train::{Checkpoints, Observe, Progress, SelectionCriterion};
-use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, Tensors, scaled};
+use aberra_models::{
+    BackboneSource, FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, Tensors, scaled,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::canvas::Canvas;
@@ -54,6 +56,7 @@ impl Detector {
     /// As [`train`](Self::train); also a run folder that cannot be written, and a stop on request.
     pub fn train_with(dataset: &Dataset, config: &CheckedConfig, options: TrainOptions<'_>) -> Result<Self> {
         let config = config.resolved(compute::instructions()?)?;
+        let platform = config.platform(&compute::cpu())?;
         let TrainOptions { split, inspection, mut job } = options;
         let inspected;
         let inspection = match inspection {
@@ -88,7 +91,6 @@ impl Detector {
             return Err(Error::interrupted("training was stopped"));
         }
 
-        let platform = config.platform(&compute::cpu())?;
         let mut members = Vec::new();
         let mut fitted_members = Vec::new();
         for settings in config.members() {
@@ -216,7 +218,7 @@ fn fit_member(
     let (outer, own) = (train.shape(), settings.shape(train.shape()));
     let reduced = if own == outer { None } else { Some((train.at(own)?, held_out.at(own)?)) };
     let (train, held_out) = reduced.as_ref().map_or((train, held_out), |(train, held_out)| (train, held_out));
-    let identity = identity(settings, config, seed, train, held_out);
+    let identity = identity(settings, config, &platform.backbone, seed, train, held_out);
     let finished = folder
         .filter(|_| several)
         .map(|folder| FinishedMember { path: folder.member(&settings.name), identity: identity.clone() });
@@ -334,6 +336,7 @@ fn refit(
 fn identity(
     settings: &MemberSettings,
     config: &TrainConfig,
+    backbone: &BackboneSource,
     seed: u64,
     train: &Inputs<'_>,
     held_out: &Inputs<'_>,
@@ -341,6 +344,7 @@ fn identity(
     let parts = [
         ("model", serde_json::json!({ "family": settings.family.name(), "settings": settings.settings })),
         ("train", serde_json::to_value(&config.train).unwrap_or_default()),
+        ("backbone", backbone.identity().into()),
         ("scorer", config.scorer.clone().into()),
         ("seed", seed.into()),
         ("images", format!("{}-{}", train.digest(), held_out.digest()).into()),

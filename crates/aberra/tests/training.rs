@@ -307,6 +307,7 @@ fn a_checkpoint_of_another_run_is_refused() {
         ("[model]\nbeta = 2.0", "other model"),
         ("scorer = \"mse\"", "other scorer"),
         ("seed = 3", "other seed"),
+        ("backbone = \"none\"", "other backbone"),
     ] {
         let error = fixture.run("run", &config(more), Claim::Resume, None).unwrap_err();
         assert!(error.is_settings() && error.to_string().contains(what), "{error}");

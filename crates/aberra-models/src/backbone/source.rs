@@ -25,6 +25,15 @@ impl BackboneSource {
     /// The name of random filters in settings.
     pub const UNTRAINED: &'static str = "none";
 
+    /// The name of the weights in settings or, of a user's own, their hash: it changes with them.
+    pub fn identity(&self) -> &str {
+        match self {
+            Self::Embedded => Self::EMBEDDED,
+            Self::Untrained => Self::UNTRAINED,
+            Self::Own(backbone) => backbone.hash(),
+        }
+    }
+
     /// The backbone on a device, shared by all who ask for it on the CPU.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::features::{FeatureCache, Features, GRID_CHANNELS, GRID_STRIDE_PX, extract, grid_shape};
 use crate::inputs::Inputs;
-use crate::measure::pooling::{in_foreground, mean_of_largest};
+use crate::measure::pooling::peak_top_and_mean;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
 use crate::network::Precision;
@@ -29,7 +29,7 @@ use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::resample::{area_mean, bilinear};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, count_parameters, load_weights, weights};
-use crate::train::{DrawAnomaly, FitContext, Loss, Step, Term, Trainable, train};
+use crate::train::{DrawAnomaly, FitContext, Loss, Step, Term, Trainable, train_member};
 
 /// Mean over the hundredth of the places where it is largest.
 const PEAK_LOGIT: Descriptor =
@@ -141,13 +141,8 @@ impl Family for Discriminator {
         network.draw = Some(draw);
         network.scaling = Scaling::of(&network.backbone, inputs, &device)?;
         let own = context.train.with_epochs(settings.images.div_ceil(inputs.len().max(1)))?;
-        let shared = std::mem::replace(&mut context.train, own);
         let finish = |network| Ok(Arc::new(DiscriminatorMember { network }) as SharedMember);
-        let trained = train(network, context, inputs, held_out, &finish);
-        context.train = shared;
-        let trained = trained?;
-        let member = finish(trained.model)?;
-        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
+        context.with_training(own, |context| train_member(network, context, inputs, held_out, &finish))
     }
 
     fn load(
@@ -348,12 +343,7 @@ impl Member for DiscriminatorMember {
         let grid = Shape { channels: 1, ..grid_shape(network.shape) };
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let infer = |(features, logits): (&Features, &[f32])| {
-            let foreground = in_foreground(logits, &features.foreground);
-            let measurements = vec![
-                mean_of_largest(logits, 0.01),
-                mean_of_largest(&foreground, 0.1),
-                mean_of_largest(&foreground, 1.0),
-            ];
+            let measurements = peak_top_and_mean(logits, &features.foreground).to_vec();
             let map = want.map.then(|| {
                 let odds: Vec<f32> = logits.iter().map(|logit| softplus_of(*logit)).collect();
                 bilinear(&odds, grid, Shape { channels: 1, ..network.shape })

@@ -23,7 +23,7 @@ use crate::member::{Decoder, Member, Prior, SharedMember};
 use crate::network::{FORWARD_BATCH, Precision};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, count_parameters, load_weights, rows, weights};
-use crate::train::{FitContext, Trainable, train};
+use crate::train::{FitContext, Trainable, train_member};
 
 /// A network's output for one image.
 pub(super) struct Reproduced {
@@ -143,9 +143,7 @@ impl<M: Reproduce> Family for ReproducingFamily<M> {
         let device = context.device.clone().autodiff();
         let network = M::init(&settings, inputs.shape(), context.seed, &device);
         let finish = |network| Ok(Arc::new(ReproducingMember::<M>::fit(network, inputs)?) as SharedMember);
-        let trained = train(network, context, inputs, held_out, &finish)?;
-        let member = finish(trained.model)?;
-        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
+        train_member(network, context, inputs, held_out, &finish)
     }
 
     fn load(

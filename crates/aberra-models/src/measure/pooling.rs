@@ -13,8 +13,14 @@ pub fn mean_of_largest(values: &[f32], share: f64) -> f64 {
     sorted[..count].iter().copied().map(f64::from).sum::<f64>() / count as f64
 }
 
+/// A map's mean over its highest 1 % of places, over the highest 10 % of the foreground's, and over the whole foreground.
+pub(crate) fn peak_top_and_mean(map: &[f32], foreground: &[f32]) -> [f64; 3] {
+    let lit = in_foreground(map, foreground);
+    [mean_of_largest(map, 0.01), mean_of_largest(&lit, 0.1), mean_of_largest(&lit, 1.0)]
+}
+
 /// The values of the places that are foreground by at least half; all where there are none.
-pub(crate) fn in_foreground(values: &[f32], foreground: &[f32]) -> Vec<f32> {
+fn in_foreground(values: &[f32], foreground: &[f32]) -> Vec<f32> {
     let lit: Vec<f32> =
         values.iter().zip(foreground).filter(|(_, share)| **share >= 0.5).map(|(value, _)| *value).collect();
     if lit.is_empty() { values.to_vec() } else { lit }

@@ -80,14 +80,7 @@ mod tests {
     use super::*;
     use aberra_metrics::random::{Stream, generator};
 
-    const OFF: Augmentation = Augmentation {
-        flip_horizontal: false,
-        flip_vertical: false,
-        rotation_degrees: 0.0,
-        scale: 0.0,
-        shift: 0.0,
-        gamma: 0.0,
-    };
+    const OFF: Augmentation = Augmentation::OFF;
 
     fn ramp(size_px: usize) -> Vec<f32> {
         (0..size_px * size_px).map(|i| i as f32 / (size_px * size_px) as f32).collect()

@@ -55,6 +55,18 @@ impl FitContext<'_> {
         }
     }
 
+    /// Runs `fit` with a family's own settings of training in place of the shared ones.
+    pub(crate) fn with_training<T>(
+        &mut self,
+        own: CheckedTrainSettings,
+        fit: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let shared = std::mem::replace(&mut self.train, own);
+        let fitted = fit(self);
+        self.train = shared;
+        fitted
+    }
+
     /// The path of the checkpoint, if one was written.
     pub(crate) fn kept_checkpoint(&self) -> Option<String> {
         self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.place())

@@ -106,6 +106,18 @@ impl Default for TrainSettings {
     }
 }
 
+impl Augmentation {
+    /// Leaves images as they are.
+    pub(crate) const OFF: Self = Self {
+        flip_horizontal: false,
+        flip_vertical: false,
+        rotation_degrees: 0.0,
+        scale: 0.0,
+        shift: 0.0,
+        gamma: 0.0,
+    };
+}
+
 impl Default for Augmentation {
     fn default() -> Self {
         Self {
@@ -171,15 +183,7 @@ impl CheckedTrainSettings {
 
     /// The same with training images as they are.
     pub fn without_augmentation(self) -> Self {
-        let augmentation = Augmentation {
-            flip_horizontal: false,
-            flip_vertical: false,
-            rotation_degrees: 0.0,
-            scale: 0.0,
-            shift: 0.0,
-            gamma: 0.0,
-        };
-        Self(TrainSettings { augmentation, ..self.0 })
+        Self(TrainSettings { augmentation: Augmentation::OFF, ..self.0 })
     }
 }
 

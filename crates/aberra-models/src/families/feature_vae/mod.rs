@@ -24,13 +24,13 @@ use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::features::{FeatureCache, Features, grid_shape};
 use crate::inputs::Inputs;
-use crate::measure::pooling::{in_foreground, mean_of_largest};
-use crate::measure::{Descriptor, Inference, Want};
+use crate::measure::pooling::peak_top_and_mean;
+use crate::measure::{Descriptor, Embedding, Inference, Want};
 use crate::member::{Member, SharedMember};
 use crate::resample::bilinear;
 use crate::shape::Shape;
-use crate::tensors::{Tensors, count_parameters, load_weights, weights};
-use crate::train::{FitContext, train};
+use crate::tensors::{Tensors, count_parameters, load_weights, rows, weights};
+use crate::train::{FitContext, train_member};
 use crate::whitening::Whitening;
 
 const VARIANCES: &str = "predicted variances";
@@ -161,14 +161,11 @@ impl Family for FeatureVae {
         let network = Network::init(&settings, features.shape(), context.seed, &device);
         let epochs = settings.images.div_ceil(features.len().max(1));
         let own = context.train.with_epochs(epochs)?.without_augmentation();
-        let shared = std::mem::replace(&mut context.train, own);
         let finish =
             |network| Ok(Arc::new(FeatureVaeMember { network, space: space.clone() }) as SharedMember);
-        let trained = train(network, context, &features, &held_out_features, &finish);
-        context.train = shared;
-        let trained = trained?;
-        let member = finish(trained.model)?;
-        Ok(Fitted { member, epoch: trained.epoch, standardized_shift: trained.standardized_shift })
+        context.with_training(own, |context| {
+            train_member(network, context, &features, &held_out_features, &finish)
+        })
     }
 
     fn load(
@@ -216,32 +213,25 @@ impl Member for FeatureVaeMember {
         let features = cache.features(&space.backbone, inputs, space.shape)?;
         let grid = space.grid();
         let whitened: Vec<Vec<f32>> = features.par_iter().map(|features| space.whiten(features)).collect();
-        let data = TensorData::new(whitened.concat(), [inputs.len(), grid.height, grid.width, grid.channels]);
+        let whitened = whitened.concat();
+        let dims = [inputs.len(), grid.height, grid.width, grid.channels];
+        let data = TensorData::new(whitened.clone(), dims);
         let input = Tensor::from_data(data, space.backbone.device());
         let Outputs { posterior, features: predicted } = self.network.run(input, None);
-        let [mean, log_variance] = posterior.map(values);
-        let errors = errors(&values(predicted), &whitened.concat(), grid.channels);
-        let latents = mean.len() / inputs.len().max(1);
-        let kl = |image: usize| -> f64 {
-            let at = image * latents..(image + 1) * latents;
-            let each = mean[at.clone()].iter().zip(&log_variance[at]);
-            let nats = each.map(|(&mean, &log_variance)| {
-                let (mean, log_variance) = (f64::from(mean), f64::from(log_variance));
-                0.5 * (mean * mean + log_variance.exp() - 1.0 - log_variance)
-            });
-            nats.sum()
+        let [mean, log_variance] = posterior.map(|part| rows(part, inputs.len()));
+        let kl = |(mean, log_variance)| {
+            let posterior = Embedding { mean, log_variance: Some(log_variance) };
+            posterior.kl_per_dimension().map_or(0.0, Iterator::sum)
         };
+        let kl: Vec<f64> = mean.into_iter().zip(log_variance).map(kl).collect();
+        let predicted: Vec<f32> = predicted.into_data().iter::<f32>().collect();
+        let errors = errors(&predicted, &whitened, grid.channels);
         let (inner, outer) =
             (Shape { channels: 1, ..grid }, Shape { channels: 1, ..grid_shape(space.shape) });
         let infer = |(image, features): (usize, &Features)| {
             let error = bilinear(&errors[image * inner.len()..][..inner.len()], inner, outer);
-            let foreground = in_foreground(&error, &features.foreground);
-            let measurements = vec![
-                mean_of_largest(&error, 0.01),
-                mean_of_largest(&foreground, 0.1),
-                mean_of_largest(&foreground, 1.0),
-                kl(image),
-            ];
+            let pooled = peak_top_and_mean(&error, &features.foreground);
+            let measurements = pooled.into_iter().chain([kl[image]]).collect();
             let map = want.map.then(|| bilinear(&error, outer, Shape { channels: 1, ..space.shape }));
             Inference { measurements, map, ..Inference::default() }
         };
@@ -279,8 +269,4 @@ fn errors(predicted: &[f32], features: &[f32], directions: usize) -> Vec<f32> {
     };
     let places = predicted.par_chunks_exact(2 * directions).zip(features.par_chunks_exact(directions));
     places.map(of_place).collect()
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
 }

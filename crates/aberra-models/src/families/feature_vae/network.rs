@@ -25,6 +25,9 @@ pub(super) const STAGES: usize = 3;
 /// Bounds of a predicted log-variance, of features in standard deviations of normals.
 pub(super) const LOG_VARIANCE_BOUNDS: (f32, f32) = (-5.0, 3.0);
 
+/// Bounds of the posterior's log-variance, so that no sample overflows early in training.
+const POSTERIOR_BOUNDS: (f32, f32) = (-12.0, 8.0);
+
 /// Epochs before the predicted variances enter the loss.
 const VARIANCE_WARMUP_EPOCHS: usize = 1;
 
@@ -80,9 +83,10 @@ impl Network {
         let posterior = self.posterior.forward(encoded);
         let [batch, height, width, _] = posterior.dims();
         let latent = self.settings.latent;
+        let (low, high) = POSTERIOR_BOUNDS;
         let flat = |part: Tensor<4>| part.reshape([batch, height * width * latent]);
         let mean = flat(posterior.clone().slice(s![.., .., .., 0..latent as i32]));
-        let log_variance = flat(posterior.slice(s![.., .., .., latent as i32..])).clamp(-12.0, 8.0);
+        let log_variance = flat(posterior.slice(s![.., .., .., latent as i32..])).clamp(low, high);
         let sample = match step {
             Some(step) => {
                 let noise = noise(step, mean.dims(), &mean.device());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::{Error, Result};
 
+use super::network::STAGES;
 use crate::backbone::Backbone;
 use crate::features::{Features, extract, grid_shape};
 use crate::inputs::Inputs;
@@ -26,7 +27,7 @@ const MOST_COPIES: usize = 6;
 const CHUNK: usize = 32;
 
 /// The sides of the grid that the network sees are multiples of it.
-const SIDE: usize = 1 << super::network::STAGES;
+const SIDE: usize = 1 << STAGES;
 
 /// The grid that the network sees of images of this shape: its sides are multiples of [`SIDE`].
 pub(super) fn inner_grid(shape: Shape, channels: usize) -> Shape {

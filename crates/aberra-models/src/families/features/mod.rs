@@ -21,7 +21,7 @@ use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::features::{FeatureCache, Features, extract, grid_shape};
 use crate::inputs::Inputs;
-use crate::measure::pooling::{in_foreground, mean_of_largest};
+use crate::measure::pooling::peak_top_and_mean;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
 use crate::resample::bilinear;
@@ -312,14 +312,9 @@ impl Member for Statistics {
         let grid = Shape { channels: 1, ..grid_shape(self.shape) };
         let infer = |features: &Features| {
             let distances = self.patches.distances(&features.grid);
-            let foreground = in_foreground(&distances, &features.foreground);
             let whole =
                 self.whole.iter().zip(global_of(features)).map(|(whole, point)| whole.measure(&point));
-            let patches = [
-                mean_of_largest(&distances, 0.01),
-                mean_of_largest(&foreground, 0.1),
-                mean_of_largest(&foreground, 1.0),
-            ];
+            let patches = peak_top_and_mean(&distances, &features.foreground);
             let measurements = whole.chain(patches).collect();
             let map = want.map.then(|| bilinear(&distances, grid, Shape { channels: 1, ..self.shape }));
             Inference { measurements, map, ..Inference::default() }
