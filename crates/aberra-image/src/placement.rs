@@ -7,7 +7,8 @@ use crate::Error;
 use crate::error::Kind;
 use crate::resize::{Area, Plane, resize};
 
-/// Where in the image a preprocessed image came from: the square (or box) of the image, in image pixels, that it covers. It may reach outside the image. Of it, only `content` was seen: the rest is black padding.
+/// Where in the image a preprocessed image came from: the square (or box) of the image, in image pixels, that it covers. It
+/// may reach outside the image. Of it, only `content` was seen: the rest is black padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// Image rows.

@@ -16,8 +16,7 @@ pub const FILES_CHUNK: usize = 64;
 impl Detector {
     /// Scores image files one after another and passes each verdict to `each`, in the order of `paths`. At most two
     /// chunks of `chunk` network inputs are held at a time (at least an image each, where images have several), however many
-    /// paths there are. An image that cannot be
-    /// read or used does not stop the others; `ControlFlow::Break` does.
+    /// paths there are. An image that cannot be read or used does not stop the others; `ControlFlow::Break` does.
     ///
     /// The verdicts are those of [`score`](Self::score) on the same chunks of images; maps and reconstructions are
     /// computed on request.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use aberra::calibrate::groups_needed;
 use aberra::dataset::{Dataset, Fold, Grouping, Inspection, Split};
 use aberra::run::{Claim, RunFolder};
+use aberra::score::EvidenceWeight;
 use aberra::{CheckedConfig, Detector, TrainConfig, compute};
 use clap::Args;
 use serde_json::json;
@@ -117,7 +118,24 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
         ]))?;
         output::hint(&next(&dataset, path, &args.normal.normal, folder));
     }
+    if let Some(warning) = weak(&detector.scorer()?.weights()) {
+        output::warning(&warning);
+    }
     Ok(ExitStatus::Done)
+}
+
+/// What to say where no evidence finds synthetic anomalies: real ones will hardly be found either.
+fn weak(weights: &[EvidenceWeight]) -> Option<String> {
+    /// AUROC that at least one piece of evidence should reach.
+    const USEFUL: f64 = 0.6;
+    let best = weights.iter().max_by(|a, b| a.synthetic_auroc.total_cmp(&b.synthetic_auroc))?;
+    (best.synthetic_auroc < USEFUL).then(|| {
+        format!(
+            "no evidence tells synthetic anomalies from normal images well (the best, {}, with an AUROC of {:.2}): expect \
+             few anomalies to be found; more normal images, a larger --size or more epochs may help",
+            best.measurement, best.synthetic_auroc
+        )
+    })
 }
 
 fn settings(args: &TrainArgs) -> Result<CheckedConfig, CommandError> {
@@ -196,5 +214,23 @@ fn fold(text: &str) -> Result<Fold, String> {
     match (index.parse::<usize>(), of.parse::<usize>()) {
         (Ok(index), Ok(of)) if (1..=of).contains(&index) && of > 1 => Ok(Fold { index: index - 1, of }),
         _ => Err(expected()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detector_whose_best_evidence_is_weak_is_warned_of() {
+        let weight = |measurement: &str, synthetic_auroc| EvidenceWeight {
+            measurement: measurement.to_owned(),
+            weight: 0.5,
+            synthetic_auroc,
+        };
+        let text = weak(&[weight("vae.kl", 0.48), weight("vae.peak_error", 0.55)]).unwrap();
+        assert!(text.contains("vae.peak_error, with an AUROC of 0.55"), "{text}");
+        assert_eq!(weak(&[weight("vae.kl", 0.48), weight("vae.peak_error", 0.7)]), None);
+        assert_eq!(weak(&[]), None);
     }
 }
