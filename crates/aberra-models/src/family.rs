@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 
 use crate::backbone::Platform;
 use crate::inputs::Inputs;
-use crate::member::SharedMember;
+use crate::member::{Member, SharedMember};
 use crate::shape::Shape;
 use crate::tensors::Tensors;
-use crate::train::FitContext;
+use crate::train::{FitContext, Trainable, Trained, train};
 
 /// Settings of a family by name, as in a file.
 pub type Settings = serde_json::Map<String, serde_json::Value>;
@@ -105,8 +105,23 @@ pub struct Fitted {
 
 impl Fitted {
     /// A member of a family that does not train in epochs.
-    pub fn at_once(member: impl crate::Member + 'static) -> Self {
+    pub fn at_once(member: impl Member + 'static) -> Self {
         Self { member: Arc::new(member), epoch: 0, standardized_shift: None }
+    }
+
+    /// A member whose network the shared loop trains: `finish` applied to the best checkpoint's weights.
+    ///
+    /// # Errors
+    /// As [`train`], and as `finish`.
+    pub(crate) fn by_training<M: Trainable>(
+        network: M,
+        context: &mut FitContext<'_>,
+        inputs: &Inputs<'_>,
+        held_out: &Inputs<'_>,
+        finish: &dyn Fn(M) -> Result<SharedMember>,
+    ) -> Result<Self> {
+        let Trained { model, epoch, standardized_shift } = train(network, context, inputs, held_out, finish)?;
+        Ok(Self { member: finish(model)?, epoch, standardized_shift })
     }
 }
 

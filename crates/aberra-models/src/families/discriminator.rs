@@ -29,7 +29,7 @@ use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::resample::{area_mean, bilinear};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, count_parameters, load_weights, weights};
-use crate::train::{DrawAnomaly, FitContext, Loss, Step, Term, Trainable, train_member};
+use crate::train::{DrawAnomaly, FitContext, Loss, Step, Term, Trainable};
 
 /// Mean over the hundredth of the places where it is largest.
 const PEAK_LOGIT: Descriptor =
@@ -142,7 +142,7 @@ impl Family for Discriminator {
         network.scaling = Scaling::of(&network.backbone, inputs, &device)?;
         let own = context.train.with_epochs(settings.images.div_ceil(inputs.len().max(1)))?;
         let finish = |network| Ok(Arc::new(DiscriminatorMember { network }) as SharedMember);
-        context.with_training(own, |context| train_member(network, context, inputs, held_out, &finish))
+        context.with_training(own, |context| Fitted::by_training(network, context, inputs, held_out, &finish))
     }
 
     fn load(

@@ -23,7 +23,7 @@ use crate::member::{Decoder, Member, Prior, SharedMember};
 use crate::network::{FORWARD_BATCH, Precision};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, count_parameters, load_weights, rows, weights};
-use crate::train::{FitContext, Trainable, train_member};
+use crate::train::{FitContext, Trainable};
 
 /// A network's output for one image.
 pub(super) struct Reproduced {
@@ -143,7 +143,7 @@ impl<M: Reproduce> Family for ReproducingFamily<M> {
         let device = context.device.clone().autodiff();
         let network = M::init(&settings, inputs.shape(), context.seed, &device);
         let finish = |network| Ok(Arc::new(ReproducingMember::<M>::fit(network, inputs)?) as SharedMember);
-        train_member(network, context, inputs, held_out, &finish)
+        Fitted::by_training(network, context, inputs, held_out, &finish)
     }
 
     fn load(

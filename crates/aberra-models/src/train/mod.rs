@@ -19,7 +19,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use self::checkpoint::{LossSums, Position, State};
 use self::optimizer::Optimizer;
-use crate::family::Fitted;
 use crate::inputs::Inputs;
 use crate::member::SharedMember;
 use crate::tensors::{Tensors, count_parameters, load_weights, weights};
@@ -176,21 +175,6 @@ pub fn train<M: Trainable>(
     let (value, epoch) = position.best.unwrap_or((0.0, position.epoch));
     let synthetic = settings.criterion == SelectionCriterion::Synthetic;
     Ok(Trained { model: model.valid(), epoch, standardized_shift: synthetic.then_some(value) })
-}
-
-/// As [`train`]; the member that `finish` makes of the best checkpoint.
-///
-/// # Errors
-/// As [`train`], and as `finish`.
-pub(crate) fn train_member<M: Trainable>(
-    model: M,
-    context: &mut FitContext<'_>,
-    inputs: &Inputs<'_>,
-    held_out: &Inputs<'_>,
-    finish: &dyn Fn(M) -> Result<SharedMember>,
-) -> Result<Fitted> {
-    let Trained { model, epoch, standardized_shift } = train(model, context, inputs, held_out, finish)?;
-    Ok(Fitted { member: finish(model)?, epoch, standardized_shift })
 }
 
 /// The loss on the held-out normals, without sampling, and its terms' names and weights.

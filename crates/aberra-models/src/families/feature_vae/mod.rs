@@ -30,7 +30,7 @@ use crate::member::{Member, SharedMember};
 use crate::resample::bilinear;
 use crate::shape::Shape;
 use crate::tensors::{Tensors, count_parameters, load_weights, rows, weights};
-use crate::train::{FitContext, train_member};
+use crate::train::FitContext;
 use crate::whitening::Whitening;
 
 const VARIANCES: &str = "predicted variances";
@@ -164,7 +164,7 @@ impl Family for FeatureVae {
         let finish =
             |network| Ok(Arc::new(FeatureVaeMember { network, space: space.clone() }) as SharedMember);
         context.with_training(own, |context| {
-            train_member(network, context, &features, &held_out_features, &finish)
+            Fitted::by_training(network, context, &features, &held_out_features, &finish)
         })
     }
 
