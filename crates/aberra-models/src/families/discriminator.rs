@@ -1,6 +1,6 @@
-//! The family `discriminator`: a small convolutional network on frozen features that learns, place by place, to tell normal
-//! images from the same with synthetic anomalies drawn in (after Li et al., *CutPaste*, 2021, and Schlüter et al., *Natural
-//! synthetic anomalies*, 2022, whose anomalies it meets in feature space).
+//! The family `discriminator`: a small convolutional network on frozen features and on the pixels themselves that learns,
+//! place by place, to tell normal images from the same with synthetic anomalies drawn in (after Li et al., *CutPaste*,
+//! 2021, and Schlüter et al., *Natural synthetic anomalies*, 2022, whose anomalies it meets in feature space).
 //!
 //! Every second image of a batch gets an anomaly; the loss is the cross-entropy of each place of the feature grid. No real
 //! anomaly is seen.
@@ -63,13 +63,15 @@ pub struct DiscriminatorSettings {
     pub width: usize,
     /// Channels of the layer that looks at their neighbourhoods.
     pub context: usize,
+    /// Channels of the layers that look at the pixels themselves, doubled from layer to layer; 0 leaves them out.
+    pub detail: usize,
     /// Training images seen in all, rounded up to whole epochs, in place of `train.epochs`.
     pub images: usize,
 }
 
 impl Default for DiscriminatorSettings {
     fn default() -> Self {
-        Self { width: 96, context: 64, images: 12_000 }
+        Self { width: 96, context: 64, detail: 16, images: 12_000 }
     }
 }
 
@@ -78,10 +80,14 @@ impl DiscriminatorSettings {
         for (name, found, most) in [
             ("width", self.width, 1024),
             ("context", self.context, 1024),
+            ("detail", self.detail, 256),
             ("images", self.images, 100_000_000),
         ] {
-            if !(1..=most).contains(&found) {
-                return Err(Error::settings(format!("model.{name}: expected 1 to {most}, found {found}")));
+            let least = usize::from(name != "detail");
+            if !(least..=most).contains(&found) {
+                return Err(Error::settings(format!(
+                    "model.{name}: expected {least} to {most}, found {found}"
+                )));
             }
         }
         Backbone::check_shape(shape)
@@ -212,12 +218,46 @@ impl Scaling {
     }
 }
 
+/// The layers that look at the pixels, down to the grid of features.
+#[derive(Module, Debug)]
+struct Detail {
+    halve: Vec<Conv>,
+    joint: Conv,
+    #[module(skip)]
+    channels: usize,
+}
+
+impl Detail {
+    fn init(
+        settings: &DiscriminatorSettings,
+        image_channels: usize,
+        layer: &mut impl FnMut((usize, usize), Window, bool, ActivationFunction) -> Conv,
+    ) -> Self {
+        let relu = ActivationFunction::Relu;
+        let mut ends = (image_channels, settings.detail);
+        let mut halve = Vec::new();
+        while 1 << halve.len() < GRID_STRIDE_PX {
+            halve.push(layer(ends, Window(3, 2, 1), true, relu));
+            ends = (ends.1, 2 * ends.1);
+        }
+        let joint = layer((settings.context + ends.0, settings.context), Window(3, 1, 1), true, relu);
+        Self { halve, joint, channels: settings.detail }
+    }
+
+    /// What `pixels` and the frozen features' `context` say together at each place.
+    fn forward(&self, pixels: Tensor<4>, context: Tensor<4>) -> Tensor<4> {
+        let detail = self.halve.iter().fold(pixels, |hidden, layer| layer.forward(hidden));
+        self.joint.forward(Tensor::cat(vec![context, detail], 3))
+    }
+}
+
 /// The trained layers, with the frozen ones below them.
 #[derive(Module, Debug)]
 struct Network {
     scaling: Scaling,
     places: Conv,
     context: Conv,
+    detail: Option<Detail>,
     logit: Conv,
     #[module(skip)]
     backbone: Arc<Backbone>,
@@ -243,18 +283,27 @@ impl Network {
         };
         let places = layer((GRID_CHANNELS, settings.width), Window(1, 1, 0), true, relu);
         let context = layer((settings.width, settings.context), Window(3, 1, 1), true, relu);
+        let detail = (settings.detail > 0).then(|| Detail::init(settings, shape.channels, &mut layer));
         let logit = layer((settings.context, 1), Window(1, 1, 0), false, ActivationFunction::Identity);
         let scaling = Scaling::new(vec![0.0; GRID_CHANNELS], vec![1.0; GRID_CHANNELS], device);
-        Self { scaling, places, context, logit, backbone, shape, draw: None }
+        Self { scaling, places, context, detail, logit, backbone, shape, draw: None }
     }
 
-    /// Log odds of an anomaly at each place, `[batch, rows, columns, 1]`.
-    fn logits(&self, features: &[Features], device: &Device) -> Tensor<4> {
+    /// Log odds of an anomaly at each place of `images`, whose `features` are given, `[batch, rows, columns, 1]`.
+    fn logits(&self, images: &[&[f32]], features: &[Features], device: &Device) -> Tensor<4> {
         let grid = grid_shape(self.shape);
         let values: Vec<f32> = features.iter().flat_map(|one| one.grid.iter().copied()).collect();
         let dims = [features.len(), grid.height, grid.width, GRID_CHANNELS];
         let input = self.scaling.apply(Tensor::from_data(TensorData::new(values, dims), device));
-        self.logit.forward(self.context.forward(self.places.forward(input)))
+        let context = self.context.forward(self.places.forward(input));
+        self.logit.forward(match &self.detail {
+            Some(detail) => {
+                let Shape { height, width, channels } = self.shape;
+                let pixels = TensorData::new(images.concat(), [images.len(), height, width, channels]);
+                detail.forward(Tensor::from_data(pixels, device), context)
+            }
+            None => context,
+        })
     }
 
     /// The cross-entropy of a batch, into every second image of which an anomaly is drawn.
@@ -285,7 +334,7 @@ impl Network {
         let slices: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
         // The inputs fit the shape, and the shape was checked.
         let features = extract(&self.backbone, &slices, self.shape).unwrap_or_default();
-        let logits = self.logits(&features, &device);
+        let logits = self.logits(&slices, &features, &device);
         let target = Tensor::from_data(TensorData::new(targets.concat(), logits.dims()), &device);
         let missed = softplus(logits.clone().neg(), 1.0) * target.clone() * ANOMALY_WEIGHT;
         let false_alarms = softplus(logits, 1.0) * (target.neg() + 1.0);
@@ -313,7 +362,9 @@ impl Trainable for Network {
     fn activations_per_image(&self) -> usize {
         // The features, and each layer's output forward and backward; the frozen layers keep nothing.
         const OF_A_PLACE: usize = 4 * GRID_CHANNELS;
-        grid_shape(self.shape).area() * OF_A_PLACE + self.shape.area() / GRID_STRIDE_PX
+        // The layers on pixels: a quarter of the places and twice the channels from one to the next.
+        let widest = self.detail.as_ref().map_or(0, |detail| detail.channels * self.shape.area() / 4);
+        grid_shape(self.shape).area() * OF_A_PLACE + 2 * 2 * widest
     }
 
     fn precision(&self) -> Precision {
@@ -339,7 +390,7 @@ impl Member for DiscriminatorMember {
     fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
         let network = &self.network;
         let features = cache.features(&network.backbone, inputs, network.shape)?;
-        let logits = network.logits(&features, network.backbone.device());
+        let logits = network.logits(inputs, &features, network.backbone.device());
         let grid = Shape { channels: 1, ..grid_shape(network.shape) };
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let infer = |(features, logits): (&Features, &[f32])| {

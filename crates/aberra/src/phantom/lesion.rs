@@ -11,7 +11,10 @@ use crate::random::{Stream, generator};
 /// Share of the slice that a lesion may cover.
 const AREA: std::ops::RangeInclusive<f32> = 0.003..=0.08;
 
-/// Draws per lesion; the first with an area in range is taken, else the one nearest to it.
+/// Least mean change of a lesion's pixels, of values from 0 to 1: below it, noise and anatomy hide the lesion from any reader.
+const LEAST_CHANGE: f32 = 0.05;
+
+/// Draws per lesion; the first that is seen and has an area in range is taken, else the one nearest to it.
 const ATTEMPTS: u64 = 24;
 
 /// A lesion that [`lesion_slice`](super::lesion_slice) can draw.
@@ -81,11 +84,12 @@ pub(super) fn draw(
         let pixels = acquire(lesion(scene, kind, insistence, &mut random));
         let mask = changed(normal, &pixels, 1);
         let area = mask.iter().filter(|&&m| m).count() as f32 / mask.len() as f32;
-        let miss = if area < *AREA.start() {
+        let excess = if area < *AREA.start() {
             (*AREA.start() - area) / AREA.start()
         } else {
             (area - *AREA.end()).max(0.0) / AREA.end()
         };
+        let miss = excess + (1.0 - mean_change(normal, &pixels, &mask) / LEAST_CHANGE).max(0.0);
         if best.as_ref().is_none_or(|(least, ..)| miss < *least) {
             best = Some((miss, pixels, mask));
         }
@@ -94,6 +98,12 @@ pub(super) fn draw(
         }
     }
     best.map_or_else(|| (normal.to_vec(), vec![false; normal.len()]), |(_, pixels, mask)| (pixels, mask))
+}
+
+/// Mean absolute change of the pixels in the mask; 0 without any.
+fn mean_change(before: &[f32], after: &[f32], mask: &[bool]) -> f32 {
+    let inside = || mask.iter().enumerate().filter(|(_, inside)| **inside).map(|(at, _)| at);
+    inside().map(|at| (after[at] - before[at]).abs()).sum::<f32>() / inside().count().max(1) as f32
 }
 
 /// A blob in head coordinates: radius varies with the angle, edge moved by noise.
@@ -312,7 +322,8 @@ fn paint(scene: &Scene, signal: &mut [f32], change: impl Fn([f32; 2], f32, f32) 
         if depth > -scene.pixel {
             let share = smoothstep(-scene.pixel, 0.0, depth);
             let point = scene.head(at % scene.size, at / scene.size);
-            *value = lerp(*value, change(point, depth, *value).clamp(0.0, 1.0), share);
+            // Fluid may be brighter than 1 before acquisition: what the lesion leaves alone must stay so.
+            *value = lerp(*value, change(point, depth, *value).max(0.0), share);
         }
     }
 }

@@ -61,8 +61,9 @@ pub fn slice(seed: u64, index: u64, size_px: usize) -> Phantom {
 
 /// The normal slice of `(seed, index)` with a lesion of `kind`, and the mask of the pixels that it changed.
 ///
-/// Lesions lie in the head, cover about 0.3 % to 8 % of the slice and vary from subtle to obvious. Noise and bias
-/// field are those of the normal slice, so outside the mask nothing differs from it by more than [`MASK_TOLERANCE`].
+/// Lesions lie in the head, cover about 0.3 % to 8 % of the slice and vary from subtle (a mean change of 0.05) to obvious.
+/// Noise and bias field are those of the normal slice, so outside the mask nothing differs from it by more than
+/// [`MASK_TOLERANCE`].
 pub fn lesion_slice(seed: u64, index: u64, size_px: usize, kind: LesionKind) -> Phantom {
     let size_px = size_px.clamp(MIN_SIZE_PX, MAX_SIZE_PX);
     let (scene, acquisition_seed) = scene(seed, index, size_px);

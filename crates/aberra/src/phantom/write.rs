@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::{LesionKind, MAX_SIZE_PX, MIN_SIZE_PX, Phantom, lesion_slice, slice};
 use crate::image::{Color, encode_png};
 use crate::{Error, Result, of_image};
@@ -44,32 +46,30 @@ pub fn write_dataset(root: &Path, settings: &PhantomDataset) -> Result<()> {
         .with_hint("128 suits most uses"));
     }
     let PhantomDataset { seed, size_px, .. } = *settings;
-    let mut index = 0u64..;
-    let mut next = || index.next().unwrap_or(u64::MAX);
+    let mut pictures = Vec::new();
     for (folder, count) in [("train/good", settings.train_normals), ("test/good", settings.test_normals)] {
-        let folder = root.join(folder);
-        create_folder(&folder)?;
-        for name in 0..count {
-            write_grey(&folder.join(format!("{name:03}.png")), &slice(seed, next(), size_px))?;
-        }
-    }
-    if settings.anomalies_per_kind == 0 {
-        return Ok(());
+        create_folder(&root.join(folder))?;
+        pictures.extend((0..count).map(|name| (folder.to_owned(), name, None)));
     }
     for &kind in LesionKind::ALL {
-        let (images, masks) =
-            (root.join("test").join(kind.name()), root.join("ground_truth").join(kind.name()));
-        create_folder(&images)?;
-        create_folder(&masks)?;
-        for name in 0..settings.anomalies_per_kind {
-            let phantom = lesion_slice(seed, next(), size_px, kind);
-            write_grey(&images.join(format!("{name:03}.png")), &phantom)?;
-            let mask: Vec<u8> =
-                phantom.mask.iter().flatten().map(|&lesion| if lesion { 255 } else { 0 }).collect();
-            write_png(&masks.join(format!("{name:03}_mask.png")), &mask, size_px)?;
+        let folder = format!("test/{}", kind.name());
+        if settings.anomalies_per_kind > 0 {
+            create_folder(&root.join(&folder))?;
+            create_folder(&root.join("ground_truth").join(kind.name()))?;
         }
+        pictures.extend((0..settings.anomalies_per_kind).map(|name| (folder.clone(), name, Some(kind))));
     }
-    Ok(())
+    pictures.par_iter().enumerate().try_for_each(|(index, (folder, name, kind))| {
+        let index = index as u64;
+        let picture = root.join(folder).join(format!("{name:03}.png"));
+        let Some(kind) = kind else { return write_grey(&picture, &slice(seed, index, size_px)) };
+        let phantom = lesion_slice(seed, index, size_px, *kind);
+        write_grey(&picture, &phantom)?;
+        let mask: Vec<u8> =
+            phantom.mask.iter().flatten().map(|&lesion| if lesion { 255 } else { 0 }).collect();
+        let mask_file = root.join("ground_truth").join(kind.name()).join(format!("{name:03}_mask.png"));
+        write_png(&mask_file, &mask, size_px)
+    })
 }
 
 fn create_folder(folder: &Path) -> Result<()> {

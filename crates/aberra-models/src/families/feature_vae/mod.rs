@@ -70,7 +70,7 @@ pub struct FeatureVaeSettings {
 
 impl Default for FeatureVaeSettings {
     fn default() -> Self {
-        Self { directions: 64, widths: [96, 128, 128], latent: 16, beta: 1.0, ssim: 0.0, images: 24_000 }
+        Self { directions: 64, widths: [64, 96, 128], latent: 16, beta: 1.0, ssim: 0.0, images: 16_000 }
     }
 }
 
@@ -104,8 +104,8 @@ impl FeatureVaeSettings {
 }
 
 const PRESETS: &[Preset] = &[
-    Preset { name: "base", about: "the default: 64 directions, 24,000 images", settings: base },
-    Preset { name: "quick", about: "as base, 8,000 images", settings: quick },
+    Preset { name: "base", about: "the default: 64 directions, 16,000 images", settings: base },
+    Preset { name: "quick", about: "as base, 6,000 images", settings: quick },
 ];
 
 fn base() -> Settings {
@@ -113,7 +113,7 @@ fn base() -> Settings {
 }
 
 fn quick() -> Settings {
-    to_settings(&FeatureVaeSettings { images: 8_000, ..FeatureVaeSettings::default() })
+    to_settings(&FeatureVaeSettings { images: 6_000, ..FeatureVaeSettings::default() })
 }
 
 /// The family.
