@@ -176,7 +176,7 @@ impl Detector {
                 members: fitted_members,
             },
             normals,
-            near_copy_similarity: similarity_threshold(inspection, &split.train),
+            near_copy_similarity: similarity_threshold(inspection, split),
             kl_per_dimension,
         };
         Ok(Self::assemble(document, members, embeddings, thumbnails))

@@ -328,8 +328,15 @@ fn on_paper(normals: &[usize], anomalies: &[usize]) -> (Dataset, Inspection, Gro
     let seen = aberra::dataset::Inspected::of(&image, Path::new("x.png"));
     let inspection = Inspection { images: vec![Ok(seen); folder.len()] };
     let count = normals.len() + anomalies.len();
-    let grouping =
-        Grouping { by: GroupBy::Near, group_of, count, exact: vec![], near: vec![], threshold: None };
+    let grouping = Grouping {
+        by: GroupBy::Near,
+        group_of,
+        count,
+        exact: vec![],
+        near: vec![],
+        threshold: None,
+        close_look: None,
+    };
     let dataset = Dataset {
         root: "paper".into(),
         layout: Layout::Plain,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use aberra::calibrate::groups_needed;
-use aberra::dataset::{Dataset, Fold, Grouping, Inspection, Split};
+use aberra::dataset::{Dataset, DominatingGroup, Fold, Grouping, Inspection, Split};
 use aberra::run::{Claim, RunFolder};
 use aberra::score::EvidenceWeight;
 use aberra::{CheckedConfig, Detector, TrainConfig, compute};
@@ -170,6 +170,10 @@ fn divide(
         return Ok(Split::read(&file, dataset, inspection)?);
     }
     let grouping = Grouping::of(dataset, inspection, config.split.by)?;
+    if let Some(group) = grouping.dominating() {
+        output::warning(&group.text(dataset));
+        output::hint(DominatingGroup::HINT);
+    }
     let settings = config.split_settings();
     Ok(match args.fold {
         Some(fold) => Split::fold(dataset, inspection, &grouping, &settings, fold)?,

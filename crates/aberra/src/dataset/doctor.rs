@@ -8,14 +8,10 @@ use serde::Serialize;
 use super::shortcut::{Shortcut, shortcuts};
 use super::split::percent;
 use super::{
-    Dataset, FolderSplit, GroupBy, Grouping, Inspection, Leak, Skipped, SplitSettings, SplitSizes,
-    smallest_rate,
+    CloseLook, Dataset, DominatingGroup, FolderSplit, GroupBy, Grouping, Inspection, Leak, Skipped,
+    SplitSettings, SplitSizes, smallest_rate,
 };
 
-/// A group with more than this share of the images dominates.
-const DOMINATING_SHARE: f64 = 0.1;
-/// A group of fewer images than this never dominates.
-const DOMINATING_LEAST: usize = 10;
 /// Images with a shorter side are too small to say anything.
 const SMALL_PX: usize = 8;
 
@@ -104,6 +100,8 @@ pub struct Copies {
     pub by: GroupBy,
     /// Similarity above which images counted as near-duplicates.
     pub threshold: Option<f32>,
+    /// What comparing look-alikes closely found.
+    pub close_look: Option<CloseLook>,
     /// Groups.
     pub groups: usize,
     /// Groups that hold normals.
@@ -257,7 +255,7 @@ pub fn doctor(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping) -
         support,
         findings: Vec::new(),
     };
-    report.findings = findings(&report);
+    report.findings = findings(&report, grouping.dominating().map(|group| group.text(dataset)));
     report
 }
 
@@ -319,6 +317,7 @@ fn copies(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping, norma
     Copies {
         by: grouping.by,
         threshold: grouping.threshold,
+        close_look: grouping.close_look,
         groups: grouping.count,
         normal_groups,
         groups_of_several: members.iter().filter(|members| members.len() > 1).count(),
@@ -332,7 +331,7 @@ fn copies(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping, norma
     }
 }
 
-fn findings(report: &DoctorReport) -> Vec<Finding> {
+fn findings(report: &DoctorReport, dominating: Option<String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |gravity: Gravity, text: String, advice: &str| {
         let advice = (!advice.is_empty()).then(|| advice.to_owned());
@@ -400,16 +399,15 @@ fn findings(report: &DoctorReport) -> Vec<Finding> {
         );
         find(Fine, text, "");
     }
-    let dominating = (report.images as f64 * DOMINATING_SHARE).max(DOMINATING_LEAST as f64);
-    if copies.largest_group as f64 > dominating {
-        let example = copies.largest_group_example.as_deref().unwrap_or_default();
-        let text =
-            format!("one group holds {} of {} images (like {example})", copies.largest_group, report.images);
-        find(
-            Caution,
-            text,
-            "if these are different objects that only look alike, use `--group exact` or a manifest with groups",
+    if let Some(look) = copies.close_look.filter(|look| look.look_alikes + look.matched > 0) {
+        let text = format!(
+            "{} look-alikes compared closely: {} are copies; so are {} others",
+            look.look_alikes, look.confirmed, look.matched
         );
+        find(Fine, text, "");
+    }
+    if let Some(group) = dominating {
+        find(Caution, group, DominatingGroup::HINT);
     }
 
     match (support.sizes, support.smallest_rate) {

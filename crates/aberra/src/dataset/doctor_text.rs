@@ -92,7 +92,7 @@ impl DoctorReport {
         if let Some(threshold) = copies.threshold {
             writeln!(
                 f,
-                "  near-duplicates are images of this set more similar than {threshold:.3}, over flips and quarter turns"
+                "  thumbnails of this set more similar than {threshold:.3}, over flips and quarter turns, are compared closely"
             )?;
         }
         writeln!(

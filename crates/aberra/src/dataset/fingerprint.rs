@@ -72,11 +72,31 @@ struct Part {
     width: usize,
 }
 
-/// The box, centred in `padded_height` x `padded_width` black pixels, averaged down (or up) to a square, its darkest
-/// value at 0 and its brightest at 255.
+/// The box, centred in `padded_height` x `padded_width` black pixels, averaged to a thumbnail, its darkest value at 0 and
+/// its brightest at 255.
 fn thumbnail(grey: &[f32], stride: usize, part: Part, padded_height: usize, padded_width: usize) -> Vec<u8> {
-    let n = THUMBNAIL_PX;
-    // Columns first, then rows: each a weighted mean over the pixels that a thumbnail pixel covers.
+    let small = averaged(grey, stride, part, padded_height, padded_width, THUMBNAIL_PX);
+    let low = small.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = small.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let scale = if high > low { 255.0 / (high - low) } else { 0.0 };
+    small.iter().map(|value| ((value - low) * scale).round() as u8).collect()
+}
+
+/// A whole image, averaged down (or up) to `n` x `n`.
+pub(super) fn shrunk(grey: &[f32], height: usize, width: usize, n: usize) -> Vec<f32> {
+    averaged(grey, width, Part { top: 0, left: 0, height, width }, height, width, n)
+}
+
+/// The box, centred in `padded_height` x `padded_width` black pixels, averaged down (or up) to `n` x `n`.
+fn averaged(
+    grey: &[f32],
+    stride: usize,
+    part: Part,
+    padded_height: usize,
+    padded_width: usize,
+    n: usize,
+) -> Vec<f32> {
+    // Columns first, then rows: each a weighted mean over the pixels that a small pixel covers.
     let columns = coverage(padded_width, (padded_width - part.width) / 2, part.width, n);
     let rows = coverage(padded_height, (padded_height - part.height) / 2, part.height, n);
     let mut narrow = vec![0.0f32; part.height * n];
@@ -94,10 +114,7 @@ fn thumbnail(grey: &[f32], stride: usize, part: Part, padded_height: usize, padd
             }
         }
     }
-    let low = small.iter().copied().fold(f32::INFINITY, f32::min);
-    let high = small.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let scale = if high > low { 255.0 / (high - low) } else { 0.0 };
-    small.iter().map(|value| ((value - low) * scale).round() as u8).collect()
+    small
 }
 
 /// The box around everything brighter than the dark border; the whole image if nothing is.

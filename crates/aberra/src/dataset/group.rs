@@ -5,8 +5,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Inspection, near};
+use super::{CloseLook, Dataset, Inspection, closely, near};
 use crate::{Error, Result};
+
+/// A group with more than this share of the images dominates.
+const DOMINATING_SHARE: f64 = 0.1;
+/// A group of fewer images than this never dominates.
+const DOMINATING_LEAST: usize = 10;
 
 /// By what samples are grouped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -37,9 +42,34 @@ pub struct Grouping {
     pub exact: Vec<Vec<usize>>,
     /// Pairs of near-duplicates, the smaller first, sorted; empty unless grouped by near-duplicates.
     pub near: Vec<(usize, usize)>,
-    /// Similarity above which two images count as near-duplicates in this set; `None` unless grouped by
+    /// Similarity of thumbnails above which two images of this set are compared closely; `None` unless grouped by
     /// near-duplicates.
     pub threshold: Option<f32>,
+    /// What comparing look-alikes closely found; `None` unless grouped by near-duplicates.
+    pub close_look: Option<CloseLook>,
+}
+
+/// A group with more than a tenth of a data set's images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DominatingGroup {
+    /// Its images.
+    pub images: usize,
+    /// All images.
+    pub of: usize,
+    /// Its first sample.
+    pub example: usize,
+}
+
+impl DominatingGroup {
+    /// What to do about it.
+    pub const HINT: &'static str =
+        "if these are different objects that only look alike, use `--group exact` or a manifest with groups";
+
+    /// What is to say about it.
+    pub fn text(&self, dataset: &Dataset) -> String {
+        let example = dataset.samples.get(self.example).map_or("", |sample| sample.name.as_str());
+        format!("one group holds {} of {} images (like {example})", self.images, self.of)
+    }
 }
 
 impl Grouping {
@@ -64,19 +94,29 @@ impl Grouping {
                 }
             }
         }
-        let (mut near, mut threshold) = (Vec::new(), None);
+        let (mut near, mut threshold, mut close_look) = (Vec::new(), None, None);
         if matches!(by, GroupBy::Near | GroupBy::Exact) {
             for copies in &exact {
                 copies.iter().for_each(|&index| union.join(copies[0], index));
             }
         }
         if by == GroupBy::Near {
-            let copies = near::copies(inspection);
-            copies.pairs.iter().for_each(|&(a, b)| union.join(a, b));
-            (near, threshold) = (copies.pairs, Some(copies.threshold));
+            let alike = near::copies(inspection);
+            let (copies, look) = closely::confirmed(inspection, &alike.pairs);
+            copies.iter().for_each(|&(a, b)| union.join(a, b));
+            (near, threshold, close_look) = (copies, Some(alike.threshold), Some(look));
         }
         let (group_of, count) = union.numbered();
-        Ok(Self { by, group_of, count, exact, near, threshold })
+        Ok(Self { by, group_of, count, exact, near, threshold, close_look })
+    }
+
+    /// The largest group, if it holds more than a tenth of the images.
+    pub fn dominating(&self) -> Option<DominatingGroup> {
+        let members = self.members();
+        let largest = members.iter().rev().max_by_key(|members| members.len())?;
+        let (images, of) = (largest.len(), self.group_of.len());
+        let least = (of as f64 * DOMINATING_SHARE).max(DOMINATING_LEAST as f64);
+        (images as f64 > least).then(|| DominatingGroup { images, of, example: largest[0] })
     }
 
     /// Group -> its samples, in order.
@@ -129,14 +169,14 @@ fn exact_copies(inspection: &Inspection) -> Vec<Vec<usize>> {
 }
 
 /// Disjoint sets; the smallest member stands for each.
-struct Union(Vec<usize>);
+pub(super) struct Union(Vec<usize>);
 
 impl Union {
-    fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize) -> Self {
         Self((0..count).collect())
     }
 
-    fn root(&mut self, mut index: usize) -> usize {
+    pub(super) fn root(&mut self, mut index: usize) -> usize {
         while self.0[index] != index {
             self.0[index] = self.0[self.0[index]];
             index = self.0[index];
@@ -144,13 +184,13 @@ impl Union {
         index
     }
 
-    fn join(&mut self, a: usize, b: usize) {
+    pub(super) fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
         self.0[a.max(b)] = a.min(b);
     }
 
     /// Element -> set, sets numbered by their first element, and their number.
-    fn numbered(mut self) -> (Vec<usize>, usize) {
+    pub(super) fn numbered(mut self) -> (Vec<usize>, usize) {
         let mut number = HashMap::new();
         let of = (0..self.0.len())
             .map(|index| {

@@ -5,6 +5,7 @@ use std::path::Path;
 use aberra_image::{ColorMode, Format, Image, Limits};
 use rayon::prelude::*;
 
+use super::likeness::Detail;
 use super::{Dataset, Fingerprint};
 
 /// A pixel is dark below this share of the brightest value that the image's format can hold.
@@ -43,6 +44,8 @@ pub struct Inspected {
     pub dark_fraction: f64,
     /// By which copies are found.
     pub fingerprint: Fingerprint,
+    /// By which they are told from like things.
+    pub(super) detail: Detail,
 }
 
 impl Dataset {
@@ -101,6 +104,7 @@ impl Inspected {
             standard_deviation: variance.sqrt(),
             dark_fraction: dark / count,
             fingerprint: Fingerprint::with_grey(image, &grey),
+            detail: Detail::of(&grey, image.height, image.width),
         }
     }
 }

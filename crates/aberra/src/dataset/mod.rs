@@ -3,12 +3,14 @@
 //! [`Dataset::open`] lists samples without decoding any; [`Dataset::inspect`] decodes each image once and keeps what
 //! grouping and the doctor need; [`Grouping`] says which samples must stay together; [`Split`] divides the groups.
 
+mod closely;
 mod doctor;
 mod doctor_text;
 mod fingerprint;
 mod group;
 mod inspect;
 mod layout;
+mod likeness;
 mod manifest;
 mod near;
 mod shortcut;
@@ -23,13 +25,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use closely::CloseLook;
 pub use doctor::{
     AcrossParts, Copies, Count, DoctorReport, Finding, Gravity, Masks, Named, Size, Support, doctor,
 };
 pub use fingerprint::Fingerprint;
-pub use group::{GroupBy, Grouping};
+pub use group::{DominatingGroup, GroupBy, Grouping};
 pub use inspect::{Inspected, Inspection};
-pub(crate) use near::similarity_threshold;
+pub use near::similarity_threshold;
 pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
 pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};

@@ -1,4 +1,5 @@
-//! Near-duplicates: pairs of images that are unusually similar for their set, over the eight flips and quarter turns.
+//! Look-alikes: pairs of images whose thumbnails are unusually similar for their set, over the eight flips and quarter
+//! turns. Which of them are near-duplicates, [`closely`](super::closely) says.
 //!
 //! The similarity of two images is the correlation of their thumbnails in the best orientation. Images of an aligned
 //! set are all alike, so what counts is not the similarity itself but how small the difference (1 - similarity) is
@@ -8,7 +9,7 @@
 use rayon::prelude::*;
 
 use super::fingerprint::THUMBNAIL_PX;
-use super::{Fingerprint, Inspection};
+use super::{Fingerprint, GroupBy, Inspection, Split};
 
 /// Near-duplicates differ by less than this in the stretched foreground ...
 const STRETCHED: f32 = 0.03;
@@ -18,6 +19,9 @@ const PADDED: f32 = 0.025;
 const FRAME: f32 = 0.0001;
 /// All three shrink in proportion where the average difference of the set's stretched foregrounds is below this.
 const USUAL_AVERAGE: f32 = 0.45;
+/// A sketch's estimate of a difference is above this share of it, two standard errors below
+/// (see [`Sketch`](super::Sketch)).
+const SKETCH_ERROR: f32 = 0.72;
 /// The average difference is taken over the pairs of at most this many images.
 const SAMPLED_IMAGES: usize = 256;
 /// Pairs whose coarse thumbnails differ by more than this are not compared further: copies differ by far less, since
@@ -28,26 +32,44 @@ const COARSE_PX: usize = 8;
 /// Images compared at a time, so that their thumbnails stay in the cache.
 const BLOCK: usize = 16;
 
-/// Pairs of near-duplicates and the similarity above which they are.
+/// Pairs whose thumbnails are those of near-duplicates, and the similarity above which they are.
 pub(super) struct NearCopies {
     /// Pairs of samples, the smaller first, sorted.
     pub(super) pairs: Vec<(usize, usize)>,
     pub(super) threshold: f32,
 }
 
-/// The similarity above which two images of a set count as near-duplicates, from its members `samples` alone.
-pub(crate) fn similarity_threshold(inspection: &Inspection, samples: &[usize]) -> f32 {
-    let views: Vec<Views> = samples
-        .par_iter()
-        .filter_map(|&index| Some(Views::of(&inspection.get(index)?.fingerprint)))
-        .collect();
-    1.0 - STRETCHED * (average_difference(&views) / USUAL_AVERAGE).min(1.0)
+/// The similarity above which an image counts as a near-duplicate of a training image where only sketches are left to
+/// compare: that of this set's near-duplicates, or more if the training images are divided in groups that look alike.
+/// Then at most one training image in a hundred is a near-duplicate of one of another group.
+pub fn similarity_threshold(inspection: &Inspection, split: &Split) -> f32 {
+    let alike = alike(inspection, &split.train);
+    if split.by != GroupBy::Near {
+        return alike.threshold;
+    }
+    let mut nearest = vec![0.0f32; inspection.images.len()];
+    for (a, b) in alike.pairs.into_iter().filter(|&(a, b)| split.group_of[a] != split.group_of[b]) {
+        if let (Some(first), Some(second)) = (inspection.get(a), inspection.get(b)) {
+            let (first, second) = (&first.fingerprint.stretched, &second.fingerprint.stretched);
+            let similarity = best(&orientations(first), &orientations(second)[0]);
+            nearest[a] = nearest[a].max(similarity);
+            nearest[b] = nearest[b].max(similarity);
+        }
+    }
+    nearest.sort_by(|a, b| b.total_cmp(a));
+    let nearest = nearest.get(split.train.len() / 100).copied().unwrap_or(0.0);
+    alike.threshold.max(1.0 - SKETCH_ERROR * (1.0 - nearest))
 }
 
 /// Finds near-duplicates among the images that could be read.
 pub(super) fn copies(inspection: &Inspection) -> NearCopies {
+    alike(inspection, &(0..inspection.images.len()).collect::<Vec<_>>())
+}
+
+/// Finds near-duplicates among some of the images.
+fn alike(inspection: &Inspection, samples: &[usize]) -> NearCopies {
     let samples: Vec<usize> =
-        (0..inspection.images.len()).filter(|&index| inspection.get(index).is_some()).collect();
+        samples.iter().copied().filter(|&index| inspection.get(index).is_some()).collect();
     let views: Vec<Views> = samples
         .par_iter()
         .filter_map(|&index| inspection.get(index))
@@ -84,7 +106,7 @@ pub(super) fn copies(inspection: &Inspection) -> NearCopies {
 }
 
 /// Thumbnails with mean 0 and length 1, in the eight orientations.
-struct Views {
+pub(super) struct Views {
     stretched: Vec<Vec<f32>>,
     padded: Vec<Vec<f32>>,
     frame: Vec<Vec<f32>>,
@@ -93,7 +115,7 @@ struct Views {
 }
 
 impl Views {
-    fn of(fingerprint: &Fingerprint) -> Self {
+    pub(super) fn of(fingerprint: &Fingerprint) -> Self {
         Self {
             stretched: orientations(&fingerprint.stretched),
             padded: orientations(&fingerprint.padded),
@@ -102,6 +124,36 @@ impl Views {
             coarse_frame: all_orientations(coarse(&fingerprint.frame), COARSE_PX),
         }
     }
+
+    /// The greater of the similarities of foreground and frame to another's; 0 if both are below `least` when coarse.
+    pub(super) fn similarity(&self, other: &Self, least: f32) -> f32 {
+        let mut similarity = 0.0f32;
+        if best(&self.coarse_stretched, &other.coarse_stretched[0]) > least {
+            similarity = similarity.max(best(&self.stretched, &other.stretched[0]));
+        }
+        if best(&self.coarse_frame, &other.coarse_frame[0]) > least {
+            similarity = similarity.max(best(&self.frame, &other.frame[0]));
+        }
+        similarity
+    }
+}
+
+/// The orientations of `a` in which foreground or frame are as similar to those of `b` as in the best, but for `slack`;
+/// the likeliest first.
+pub(super) fn likely_orientations(a: &Fingerprint, b: &Fingerprint, slack: f32) -> Vec<usize> {
+    let behind_best = |a: &[u8], b: &[u8]| -> [f32; 8] {
+        let (turned, upright) =
+            (orientations(a), normalised(b.iter().map(|&value| f32::from(value)).collect()));
+        let similarities: [f32; 8] = std::array::from_fn(|at| dot(&turned[at], &upright));
+        let best = similarities.into_iter().fold(-1.0, f32::max);
+        similarities.map(|similarity| best - similarity)
+    };
+    let stretched = behind_best(&a.stretched, &b.stretched);
+    let frame = behind_best(&a.frame, &b.frame);
+    let mut likely: Vec<(f32, usize)> =
+        (0..8).map(|at| (stretched[at].min(frame[at]), at)).filter(|&(behind, _)| behind <= slack).collect();
+    likely.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    likely.into_iter().map(|(_, at)| at).collect()
 }
 
 /// A thumbnail with mean 0 and length 1 (all zero if flat), upright first, then in the seven other orientations.
@@ -153,8 +205,8 @@ fn normalised(mut values: Vec<f32>) -> Vec<f32> {
 }
 
 /// A square of values, turned by `orientation % 4` quarter turns, after a flip if `orientation >= 4`.
-fn oriented(values: &[f32], n: usize, orientation: usize) -> Vec<f32> {
-    let at = |y: usize, x: usize| {
+pub(super) fn oriented(values: &[f32], n: usize, orientation: usize) -> Vec<f32> {
+    let from = |y: usize, x: usize| {
         let x = if orientation >= 4 { n - 1 - x } else { x };
         let (y, x) = match orientation % 4 {
             0 => (y, x),
@@ -162,9 +214,20 @@ fn oriented(values: &[f32], n: usize, orientation: usize) -> Vec<f32> {
             2 => (n - 1 - y, n - 1 - x),
             _ => (n - 1 - x, y),
         };
-        values[y * n + x]
+        y * n + x
     };
-    (0..n).flat_map(|y| (0..n).map(move |x| (y, x))).map(|(y, x)| at(y, x)).collect()
+    // The index moves evenly along a row, which is faster than working out each.
+    let (first, second) = (from(0, 0), from(0, 1.min(n - 1)));
+    let mut turned = Vec::with_capacity(n * n);
+    for y in 0..n {
+        let start = from(y, 0);
+        if second >= first {
+            turned.extend(values[start..].iter().step_by((second - first).max(1)).take(n));
+        } else {
+            turned.extend(values[..=start].iter().rev().step_by(first - second).take(n));
+        }
+    }
+    turned
 }
 
 /// Sum of products, in sixteen interleaved sums so that the order does not depend on the machine.
