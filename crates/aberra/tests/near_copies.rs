@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use aberra::dataset::{
-    Dataset, Fingerprint, GroupBy, Grouping, Inspection, OpenOptions, Sketch, Split, SplitSettings,
+    Dataset, Fingerprint, GroupBy, Grouping, Inspection, OpenOptions, Sketch, Split, SplitSettings, doctor,
     similarity_threshold,
 };
 use aberra::image::Limits;
@@ -152,6 +152,9 @@ fn check(name: &str, folder: &Path, originals: &HashMap<String, (usize, &'static
     }
     let share = |part: usize, of: usize| part as f64 / of.max(1) as f64;
     let shares = [share(both, found), share(both, real)];
+    assert_eq!(grouping.dominating(), None);
+    let report = doctor(&dataset, &inspection, &grouping).to_string();
+    assert!(report.contains("look-alikes compared closely"), "{report}");
     println!(
         "{name}: {} images, grouped in {grouped:.1?}, {} groups, {:?}; precision, recall {shares:.3?}, missed {missed:?}",
         original.len(),
@@ -247,4 +250,21 @@ fn sketches_tell_copies_of_like_parts_from_other_photographs() {
     println!("threshold {threshold}, {leaked} of 100 others, copies {copies:?} of 50");
     assert!(leaked <= 5, "{leaked}");
     assert!(copies.iter().all(|found| *found >= 49), "{copies:?}");
+}
+
+#[test]
+fn a_group_of_more_than_a_tenth_dominates() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random(4);
+    let image = part(&mut random, 96);
+    for index in 0..30 {
+        let image = if index < 11 { image.clone() } else { tile(&mut random, 96) };
+        image.save(folder.path().join(format!("{index:02}.png"))).unwrap();
+    }
+    let (dataset, inspection) = look_at(folder.path());
+    let grouping = Grouping::of(&dataset, &inspection, GroupBy::Near).unwrap();
+    let group = grouping.dominating().unwrap();
+    assert_eq!((group.images, group.of, group.example), (11, 30, 0));
+    assert_eq!(group.text(&dataset), "one group holds 11 of 30 images (like 00.png)");
+    assert_eq!(Grouping::of(&dataset, &inspection, GroupBy::None).unwrap().dominating(), None);
 }

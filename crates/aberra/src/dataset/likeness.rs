@@ -296,9 +296,9 @@ fn solved(mut matrix: [[f64; 4]; 4], mut right: [f64; 4]) -> [f64; 4] {
     for pivot in 0..4 {
         for row in pivot + 1..4 {
             let factor = matrix[row][pivot] / matrix[pivot][pivot];
-            for column in pivot..4 {
-                matrix[row][column] -= factor * matrix[pivot][column];
-            }
+            let above = matrix[pivot];
+            let values = matrix[row].iter_mut().zip(above).skip(pivot);
+            values.for_each(|(value, above)| *value -= factor * above);
             right[row] -= factor * right[pivot];
         }
     }
