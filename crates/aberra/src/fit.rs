@@ -16,7 +16,7 @@ use crate::canvas::Canvas;
 use crate::checked_config::CheckedConfig;
 use crate::compute;
 use crate::config::TrainConfig;
-use crate::dataset::{Dataset, Grouping, Inspection, Sketch, Split, similarity_threshold};
+use crate::dataset::{Dataset, GroupBy, Grouping, Inspection, Sketch, Split, similarity_threshold};
 use crate::decode_error::of_image;
 use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
 use crate::job::{Event, Job};
@@ -176,7 +176,11 @@ impl Detector {
                 members: fitted_members,
             },
             normals,
-            near_copy_similarity: similarity_threshold(inspection, split),
+            near_copy_similarity: similarity_threshold(
+                inspection,
+                &split.train,
+                (split.by == GroupBy::Near).then_some(&split.group_of[..]),
+            ),
             kl_per_dimension,
         };
         Ok(Self::assemble(document, members, embeddings, thumbnails))

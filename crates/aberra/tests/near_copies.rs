@@ -1,4 +1,4 @@
-//! Near-copies that are copies: photographs recoded, resized, cropped, turned and toned are found among phantoms and
+//! Near-duplicates that are copies: photographs recoded, resized, cropped, turned and toned are found among phantoms and
 //! among photographs of one small part at any angle, whose thumbnails are alike; nothing else is.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
@@ -227,7 +227,7 @@ fn sketches_tell_copies_of_like_parts_from_other_photographs() {
     let (dataset, inspection) = look_at(folder.path());
     let grouping = Grouping::of(&dataset, &inspection, GroupBy::Near).unwrap();
     let split = Split::of(&dataset, &inspection, &grouping, &SplitSettings::default()).unwrap();
-    let threshold = similarity_threshold(&inspection, &split);
+    let threshold = similarity_threshold(&inspection, &split.train, Some(&split.group_of));
     let print = |index: usize| inspection.get(index).unwrap().fingerprint.clone();
     let sketches: Vec<Sketch> = split.train.iter().map(|&index| Sketch::of(&print(index))).collect();
     let found = |images: &[GrayImage]| {

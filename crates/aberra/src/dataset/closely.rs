@@ -9,9 +9,9 @@ use std::collections::HashSet;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::group::Union;
 use super::likeness::likeness;
 use super::near::{Views, likely_orientations};
+use super::union::Union;
 use super::{Inspected, Inspection};
 
 /// Images with thumbnails of near-duplicates are copies if they share more than this of their fine structure, or have

@@ -87,6 +87,32 @@ pub(super) fn shrunk(grey: &[f32], height: usize, width: usize, n: usize) -> Vec
     averaged(grey, width, Part { top: 0, left: 0, height, width }, height, width, n)
 }
 
+/// A square of values, turned by `orientation % 4` quarter turns, after a flip if `orientation >= 4`.
+pub(super) fn oriented(values: &[f32], n: usize, orientation: usize) -> Vec<f32> {
+    let from = |y: usize, x: usize| {
+        let x = if orientation >= 4 { n - 1 - x } else { x };
+        let (y, x) = match orientation % 4 {
+            0 => (y, x),
+            1 => (x, n - 1 - y),
+            2 => (n - 1 - y, n - 1 - x),
+            _ => (n - 1 - x, y),
+        };
+        y * n + x
+    };
+    // The index moves evenly along a row, which is faster than working out each.
+    let (first, second) = (from(0, 0), from(0, 1.min(n - 1)));
+    let mut turned = Vec::with_capacity(n * n);
+    for y in 0..n {
+        let start = from(y, 0);
+        if second >= first {
+            turned.extend(values[start..].iter().step_by((second - first).max(1)).take(n));
+        } else {
+            turned.extend(values[..=start].iter().rev().step_by(first - second).take(n));
+        }
+    }
+    turned
+}
+
 /// The box, centred in `padded_height` x `padded_width` black pixels, averaged down (or up) to `n` x `n`.
 fn averaged(
     grey: &[f32],

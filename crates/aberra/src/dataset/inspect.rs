@@ -44,7 +44,7 @@ pub struct Inspected {
     pub dark_fraction: f64,
     /// By which copies are found.
     pub fingerprint: Fingerprint,
-    /// By which they are told from like things.
+    /// What distinguishes copies from like things.
     pub(super) detail: Detail,
 }
 

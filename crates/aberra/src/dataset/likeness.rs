@@ -5,8 +5,7 @@
 //! form of Baker and Matthews 2004, from coarse to fine), as a small crop needs. Then the correlation is taken in each
 //! of 8 x 8 fields and averaged, so that all of the picture must be the same, not its strongest edges alone.
 
-use super::fingerprint::shrunk;
-use super::near::oriented;
+use super::fingerprint::{oriented, shrunk};
 
 /// Pixels a side of the structure that is compared.
 const SIDE_PX: usize = 128;

@@ -18,6 +18,7 @@ mod sketch;
 mod split;
 mod split_file;
 mod split_text;
+mod union;
 mod walk;
 
 use std::fmt;

@@ -8,8 +8,8 @@
 
 use rayon::prelude::*;
 
-use super::fingerprint::THUMBNAIL_PX;
-use super::{Fingerprint, GroupBy, Inspection, Split};
+use super::fingerprint::{THUMBNAIL_PX, oriented};
+use super::{Fingerprint, Inspection};
 
 /// Near-duplicates differ by less than this in the stretched foreground ...
 const STRETCHED: f32 = 0.03;
@@ -39,16 +39,15 @@ pub(super) struct NearCopies {
     pub(super) threshold: f32,
 }
 
-/// The similarity above which an image counts as a near-duplicate of a training image where only sketches are left to
-/// compare: that of this set's near-duplicates, or more if the training images are divided in groups that look alike.
-/// Then at most one training image in a hundred is a near-duplicate of one of another group.
-pub fn similarity_threshold(inspection: &Inspection, split: &Split) -> f32 {
-    let alike = alike(inspection, &split.train);
-    if split.by != GroupBy::Near {
-        return alike.threshold;
-    }
+/// The similarity above which an image counts as a near-duplicate of one of the training images `train` where only
+/// sketches are left to compare: that of this set's near-duplicates, or more if the groups (sample -> group) in which
+/// near-duplicates divide the images look alike. Then at most one training image in a hundred is a near-duplicate of one
+/// of another group.
+pub fn similarity_threshold(inspection: &Inspection, train: &[usize], group_of: Option<&[usize]>) -> f32 {
+    let alike = alike(inspection, train);
+    let Some(group_of) = group_of else { return alike.threshold };
     let mut nearest = vec![0.0f32; inspection.images.len()];
-    for (a, b) in alike.pairs.into_iter().filter(|&(a, b)| split.group_of[a] != split.group_of[b]) {
+    for (a, b) in alike.pairs.into_iter().filter(|&(a, b)| group_of[a] != group_of[b]) {
         if let (Some(first), Some(second)) = (inspection.get(a), inspection.get(b)) {
             let (first, second) = (&first.fingerprint.stretched, &second.fingerprint.stretched);
             let similarity = best(&orientations(first), &orientations(second)[0]);
@@ -57,7 +56,7 @@ pub fn similarity_threshold(inspection: &Inspection, split: &Split) -> f32 {
         }
     }
     nearest.sort_by(|a, b| b.total_cmp(a));
-    let nearest = nearest.get(split.train.len() / 100).copied().unwrap_or(0.0);
+    let nearest = nearest.get(train.len() / 100).copied().unwrap_or(0.0);
     alike.threshold.max(1.0 - SKETCH_ERROR * (1.0 - nearest))
 }
 
@@ -202,32 +201,6 @@ fn normalised(mut values: Vec<f32>) -> Vec<f32> {
     let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
     values.iter_mut().for_each(|value| *value *= scale);
     values
-}
-
-/// A square of values, turned by `orientation % 4` quarter turns, after a flip if `orientation >= 4`.
-pub(super) fn oriented(values: &[f32], n: usize, orientation: usize) -> Vec<f32> {
-    let from = |y: usize, x: usize| {
-        let x = if orientation >= 4 { n - 1 - x } else { x };
-        let (y, x) = match orientation % 4 {
-            0 => (y, x),
-            1 => (x, n - 1 - y),
-            2 => (n - 1 - y, n - 1 - x),
-            _ => (n - 1 - x, y),
-        };
-        y * n + x
-    };
-    // The index moves evenly along a row, which is faster than working out each.
-    let (first, second) = (from(0, 0), from(0, 1.min(n - 1)));
-    let mut turned = Vec::with_capacity(n * n);
-    for y in 0..n {
-        let start = from(y, 0);
-        if second >= first {
-            turned.extend(values[start..].iter().step_by((second - first).max(1)).take(n));
-        } else {
-            turned.extend(values[..=start].iter().rev().step_by(first - second).take(n));
-        }
-    }
-    turned
 }
 
 /// Sum of products, in sixteen interleaved sums so that the order does not depend on the machine.
