@@ -36,7 +36,7 @@ pub(crate) enum CommandError {
     Library(aberra::Error),
     /// An error of the program, perhaps with a hint.
     Own { message: String, hint: Option<String> },
-    /// Standard output is a closed pipe, which is not an error.
+    /// The reader of a pipe that is written to has gone, which is not an error.
     ClosedPipe,
 }
 
@@ -59,7 +59,11 @@ impl CommandError {
 
 impl From<aberra::Error> for CommandError {
     fn from(error: aberra::Error) -> Self {
-        Self::Library(error)
+        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
+        match cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe) {
+            true => Self::ClosedPipe,
+            false => Self::Library(error),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) fn listen() {
     let listening = ctrlc::set_handler(|| {
         let asked_before = ASKED.swap(true, Ordering::SeqCst);
         if asked_before || !TRAINING.load(Ordering::SeqCst) {
+            aberra::output::remove_unfinished();
             std::process::exit(ExitStatus::Interrupted as i32);
         }
         crate::output::note(

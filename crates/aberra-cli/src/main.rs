@@ -44,6 +44,8 @@ fn run(cli: Cli) -> CommandResult {
         pool.build_global()
             .map_err(|error| CommandError::new(format!("cannot start {threads} threads: {error}")))?;
     }
+    // Of every verb: a name that is not known would have no effect, and nobody would notice.
+    settings::environment()?;
     match cli.verb {
         Verb::Doctor(args) => verbs::doctor::run(&args),
         Verb::Train(args) => verbs::train::run(&args),

@@ -1,12 +1,15 @@
-//! Output: data to standard output, messages to standard error, atomically written files, and number formats.
+//! Output: data to standard output, messages to standard error, targets of files, and number formats. No name that is
+//! printed here can control the terminal.
 //!
 //! Colour carries no meaning, and is off with `NO_COLOR` or without a terminal.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
+use aberra::output::{check, lines};
+use aberra::run::refuse_in_use;
 use anstyle::{AnsiColor, Style};
-use atomic_write_file::AtomicWriteFile;
 use serde::Serialize;
 
 use crate::error::{CommandError, ExitStatus};
@@ -14,7 +17,7 @@ use crate::error::{CommandError, ExitStatus};
 /// Prints a line to standard output.
 pub(crate) fn data(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
+    writeln!(out, "{}", lines(text))?;
     Ok(out.flush()?)
 }
 
@@ -25,7 +28,8 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), CommandError> {
 
 /// Formats a value as pretty-printed JSON.
 pub(crate) fn pretty(value: &impl Serialize) -> Result<String, CommandError> {
-    serde_json::to_string_pretty(value).map_err(|error| CommandError::new(error.to_string()))
+    let text = serde_json::to_string_pretty(value).map_err(|error| CommandError::new(error.to_string()))?;
+    Ok(json_for_terminals(&text).into_owned())
 }
 
 /// Prints a message to standard error.
@@ -70,17 +74,26 @@ pub(crate) fn report(problem: CommandError) -> ExitStatus {
 
 /// Prints a line to standard error. If that fails there is nowhere to report it.
 fn say(style: Style, word: &str, text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{style}{word}{style:#}{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{style}{word}{style:#}{}", lines(text));
 }
 
-/// Writes a file atomically and durably: on failure an existing file is unchanged.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    let replace = || {
-        let mut file = AtomicWriteFile::open(path)?;
-        file.write_all(bytes)?;
-        file.commit()
+/// JSON in which what would control a terminal is escaped; it says the same.
+pub(crate) fn json_for_terminals(text: &str) -> Cow<'_, str> {
+    if matches!(lines(text), Cow::Borrowed(_)) {
+        return Cow::Borrowed(text);
+    }
+    // JSON escapes ASCII itself: what is left stands in strings.
+    let escaped = |character: char| match lines(character.encode_utf8(&mut [0; 4])) {
+        Cow::Borrowed(_) => character.to_string(),
+        Cow::Owned(_) => format!("\\u{:04x}", u32::from(character)),
     };
-    replace().map_err(|error: io::Error| CommandError::at(path, error))
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+/// Checks, before the work, that a file can be written, and that it is none of `inputs`.
+pub(crate) fn target(path: &Path, inputs: &[&Path]) -> Result<(), CommandError> {
+    check(path, inputs)?;
+    Ok(refuse_in_use(path)?)
 }
 
 /// Formats rows of a name and a value with the values aligned.
@@ -157,4 +170,17 @@ pub(crate) fn verdict(anomalous: bool) -> &'static str {
 /// Formats a count with its noun.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_the_same_and_controls_no_terminal() {
+        let name = "a\u{7f}\u{9b}31m\u{202e}\u{65ad}\n.png";
+        let text = pretty(&name).unwrap();
+        assert!(text.contains("\\u009b31m\\u202e\u{65ad}"), "{text}");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), name);
+    }
 }

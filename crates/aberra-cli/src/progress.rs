@@ -64,11 +64,13 @@ pub(crate) struct TrainingProgress {
     /// Whether each line names the member.
     several: bool,
     fit: Option<FitProgress>,
+    /// The last reason for which a record or a picture was not written.
+    not_kept: Option<String>,
 }
 
 impl TrainingProgress {
     pub(crate) fn new(members: usize) -> Self {
-        Self { several: members > 1, fit: None }
+        Self { several: members > 1, fit: None, not_kept: None }
     }
 
     /// Handles an event of the job; breaks if the user wants to stop.
@@ -84,10 +86,23 @@ impl TrainingProgress {
                 (Progress::Epoch { record, .. }, Some(fit)) => fit.epoch(record),
                 _ => {}
             },
+            Event::NotKept { error } => {
+                let reason = error.to_string();
+                // A full disk would say the same after every epoch.
+                if self.not_kept.as_ref() != Some(&reason) {
+                    output::warning(&format!("training goes on without a record or picture: {reason}"));
+                    self.not_kept = Some(reason);
+                }
+            }
             Event::Tiles { tiling, seen, limited } => output::note(&tiles(&tiling, seen, limited)),
             _ => {}
         }
         if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Whether a record or a picture could not be written.
+    pub(crate) fn not_kept(&self) -> bool {
+        self.not_kept.is_some()
     }
 
     pub(crate) fn finish(&self) {

@@ -1,10 +1,11 @@
 //! Verdicts as rows of a table, CSV or JSON lines, written one by one to standard output or atomically to a file.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, StdoutLock, Write};
+use std::path::Path;
 
+use aberra::output::{OutputFile, lines, printable};
 use aberra::wire::VerdictCard;
-use atomic_write_file::AtomicWriteFile;
 use serde::Serialize;
 
 use crate::error::CommandError;
@@ -25,9 +26,9 @@ pub(crate) struct Row {
     card: VerdictCard,
     verdict: &'static str,
     path: String,
-    /// Path of the heat map, if one was written.
+    /// Path of the heat map where heat maps are asked for; `Some(None)` is one that could not be written.
     #[serde(skip_serializing_if = "Option::is_none")]
-    heatmap: Option<String>,
+    heatmap: Option<Option<String>>,
 }
 
 /// The columns of CSV.
@@ -39,22 +40,22 @@ struct Columns<'a> {
     verdict: &'a str,
     path: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    heatmap: Option<&'a str>,
+    heatmap: Option<Option<&'a str>>,
 }
 
 impl Row {
-    pub(crate) fn new(path: &Path, card: VerdictCard, heatmap: Option<&Path>) -> Self {
+    pub(crate) fn new(path: &Path, card: VerdictCard, heatmap: Option<Option<&Path>>) -> Self {
         Self {
             verdict: output::verdict(card.anomalous),
             card,
             path: path.to_string_lossy().into_owned(),
-            heatmap: heatmap.map(|path| path.to_string_lossy().into_owned()),
+            heatmap: heatmap.map(|written| written.map(|path| path.to_string_lossy().into_owned())),
         }
     }
 
     fn columns(&self) -> Columns<'_> {
         let VerdictCard { score, p_value, threshold, .. } = self.card;
-        let heatmap = self.heatmap.as_deref();
+        let heatmap = self.heatmap.as_ref().map(Option::as_deref);
         Columns { score, p_value, threshold, verdict: self.verdict, path: &self.path, heatmap }
     }
 }
@@ -67,52 +68,45 @@ pub(crate) struct Rows {
 }
 
 enum Sink {
-    Output(BufWriter<StdoutLock<'static>>),
-    File(PathBuf, BufWriter<AtomicWriteFile>),
+    Output {
+        lock: StdoutLock<'static>,
+        /// Whether names could control it.
+        is_terminal: bool,
+    },
+    File(OutputFile),
 }
 
 impl Rows {
     /// Opens the file at `out`, or standard output.
     pub(crate) fn open(format: RowFormat, out: Option<&Path>) -> Result<Self, CommandError> {
         let sink = match out {
-            None => Sink::Output(BufWriter::new(io::stdout().lock())),
-            Some(path) => {
-                let file = AtomicWriteFile::open(path).map_err(|error| CommandError::at(path, error))?;
-                Sink::File(path.to_owned(), BufWriter::new(file))
+            None => {
+                let lock = io::stdout().lock();
+                Sink::Output { is_terminal: lock.is_terminal(), lock }
             }
+            Some(path) => Sink::File(OutputFile::create(path)?),
         };
         Ok(Self { format, sink, is_first: true })
     }
 
+    /// Writes a row. A reader of a stream gets each as soon as it is done.
     pub(crate) fn write(&mut self, row: &Row) -> Result<(), CommandError> {
         let text = self.format.line(row, std::mem::take(&mut self.is_first))?;
-        self.sink.write(|writer| writer.write_all(text.as_bytes()))?;
-        // A reader of the stream gets each row as soon as it is done.
-        if matches!(self.sink, Sink::Output(_)) { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), CommandError> {
-        self.sink.write(|writer| writer.flush())
+        match &mut self.sink {
+            Sink::Output { lock, is_terminal } => {
+                let text = if *is_terminal { lines(&text) } else { Cow::Borrowed(&text[..]) };
+                lock.write_all(text.as_bytes())?;
+                Ok(lock.flush()?)
+            }
+            Sink::File(file) => Ok(file.write_all(text.as_bytes())?),
+        }
     }
 
     /// Moves the finished file into place.
-    pub(crate) fn finish(mut self) -> Result<(), CommandError> {
-        self.flush()?;
+    pub(crate) fn finish(self) -> Result<(), CommandError> {
         match self.sink {
-            Sink::Output(_) => Ok(()),
-            Sink::File(path, writer) => {
-                let file = writer.into_inner().map_err(|error| CommandError::at(&path, error.error()))?;
-                file.commit().map_err(|error| CommandError::at(&path, error))
-            }
-        }
-    }
-}
-
-impl Sink {
-    fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CommandError> {
-        match self {
-            Self::Output(writer) => Ok(write(writer)?),
-            Self::File(path, writer) => write(writer).map_err(|error| CommandError::at(path, error)),
+            Sink::Output { .. } => Ok(()),
+            Sink::File(file) => Ok(file.commit()?),
         }
     }
 }
@@ -124,7 +118,7 @@ impl RowFormat {
             Self::Json => {
                 let line =
                     serde_json::to_string(row).map_err(|error| CommandError::new(error.to_string()))?;
-                Ok(line + "\n")
+                Ok(output::json_for_terminals(&line).into_owned() + "\n")
             }
             Self::Csv => {
                 let mut writer = csv::WriterBuilder::new().has_headers(is_first).from_writer(Vec::new());
@@ -142,20 +136,13 @@ impl RowFormat {
                     &output::p_value(row.card.p_value),
                     &output::number(row.card.threshold),
                     row.verdict,
-                    &one_line(&row.path),
+                    &printable(&row.path),
                 ]);
                 let heading = cells(["score", "p-value", "threshold", "verdict", "path"]);
                 Ok(if is_first { heading + &line } else { line })
             }
         }
     }
-}
-
-/// Escapes control characters in a file name, which could break the line or control the terminal.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
 }
 
 #[cfg(test)]

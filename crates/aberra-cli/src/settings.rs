@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aberra::{CheckedConfig, TrainConfig};
+use aberra::{CheckedConfig, SettingsLayer, SettingsOrigin, TrainConfig};
 use clap::Args;
 
 use crate::choices;
@@ -74,22 +74,26 @@ impl SettingsArgs {
         model: &ModelArgs,
         file: Option<&Path>,
     ) -> Result<CheckedConfig, CommandError> {
-        let Some(path) = self.config.as_deref().or(file) else { return self.over(model, "") };
+        let Some(path) = self.config.as_deref().or(file) else { return self.over(model, Vec::new()) };
         let text = fs::read_to_string(path).map_err(|error| CommandError::at(path, error))?;
-        TrainConfig::parse_layer(&text).map_err(|error| CommandError::at(path, error))?;
-        self.over(model, &text)
+        let table = TrainConfig::parse_layer(&text).map_err(|error| CommandError::at(path, error))?;
+        self.over(model, vec![SettingsLayer { table, origin: Some(SettingsOrigin::File(path.to_owned())) }])
     }
 
-    /// Lays these flags and the environment over settings in TOML.
-    pub(crate) fn over(&self, model: &ModelArgs, settings: &str) -> Result<CheckedConfig, CommandError> {
-        let mut layers = vec![TrainConfig::parse_layer(settings)?];
-        let readable = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        layers.push(TrainConfig::environment_layer(readable));
-        for assignment in self.set.iter().cloned().chain(model.assignments()).chain(self.assignments()) {
-            layers.push(TrainConfig::assignment_layer(&assignment)?);
+    /// Lays these flags and the environment over settings.
+    pub(crate) fn over(
+        &self,
+        model: &ModelArgs,
+        mut layers: Vec<SettingsLayer>,
+    ) -> Result<CheckedConfig, CommandError> {
+        layers.extend(environment()?);
+        let set = self.set.iter().map(|assignment| ("--set", assignment.clone()));
+        for (flag, assignment) in set.chain(model.assignments()).chain(self.assignments()) {
+            let table = TrainConfig::assignment_layer(&assignment)?;
+            let typed = if flag == "--set" { format!("{flag} {assignment}") } else { flag.to_owned() };
+            layers.push(SettingsLayer { table, origin: Some(SettingsOrigin::Flag(typed)) });
         }
-        TrainConfig::from_layers(&layers).map_err(|error| match error.hint() {
+        TrainConfig::from_sources(&layers).map_err(|error| match error.hint() {
             Some(_) => CommandError::Library(error),
             None => CommandError::new(error.to_string())
                 .with_hint("`aberra train --print-config` prints every setting and its value"),
@@ -97,32 +101,46 @@ impl SettingsArgs {
     }
 
     /// The flags for single settings as TOML assignments `section.name=value`.
-    fn assignments(&self) -> impl Iterator<Item = String> {
+    fn assignments(&self) -> impl Iterator<Item = (&'static str, String)> {
         let whole = |name: &str, value: Option<usize>| value.map(|value| format!("{name}={value}"));
         let share = |name: &str, value: Option<f64>| value.map(|value| format!("{name}={value:?}"));
         let flags = [
-            whole("preprocessing.size_px", self.size),
-            word("preprocessing.tiles", &self.tiles),
-            whole("train.epochs", self.epochs),
-            whole("train.batch_size", self.batch_size),
-            self.seed.map(|seed| format!("seed={seed}")),
-            word("backbone", &self.backbone),
-            word("model.precision", &self.precision),
-            word("scorer", &self.scorer),
-            share("promise.false_alarm_rate", self.rate),
-            share("promise.confidence", self.confidence),
-            word("split.by", &self.group),
-            self.keep_thumbnails.then(|| "keep_thumbnails=true".to_owned()),
+            ("--size", whole("preprocessing.size_px", self.size)),
+            ("--tiles", word("preprocessing.tiles", &self.tiles)),
+            ("--epochs", whole("train.epochs", self.epochs)),
+            ("--batch-size", whole("train.batch_size", self.batch_size)),
+            ("--seed", self.seed.map(|seed| format!("seed={seed}"))),
+            ("--backbone", word("backbone", &self.backbone)),
+            ("--precision", word("model.precision", &self.precision)),
+            ("--scorer", word("scorer", &self.scorer)),
+            ("--rate", share("promise.false_alarm_rate", self.rate)),
+            ("--confidence", share("promise.confidence", self.confidence)),
+            ("--group", word("split.by", &self.group)),
+            ("--keep-thumbnails", self.keep_thumbnails.then(|| "keep_thumbnails=true".to_owned())),
         ];
-        flags.into_iter().flatten()
+        flags.into_iter().filter_map(|(flag, assignment)| Some((flag, assignment?)))
     }
 }
 
 impl ModelArgs {
     /// The flags, each as `section.name=value` in TOML.
-    fn assignments(&self) -> impl Iterator<Item = String> {
-        [word("model.family", &self.family), word("model.preset", &self.preset)].into_iter().flatten()
+    fn assignments(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let flags = [
+            ("--family", word("model.family", &self.family)),
+            ("--preset", word("model.preset", &self.preset)),
+        ];
+        flags.into_iter().filter_map(|(flag, assignment)| Some((flag, assignment?)))
     }
+}
+
+/// The settings that the environment holds.
+///
+/// # Errors
+/// A variable `ABERRA_...` that names none.
+pub(crate) fn environment() -> Result<Vec<SettingsLayer>, CommandError> {
+    let readable = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(TrainConfig::environment_layers(readable)?)
 }
 
 fn word(name: &str, value: &Option<String>) -> Option<String> {

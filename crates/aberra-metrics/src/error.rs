@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::text::printable;
+
 /// Something that was expected, what was found instead, and what to do.
 ///
 /// Opaque: its predicates ([`is_data`](Self::is_data) and so on) tell the kind of failure. Implementations of
@@ -136,7 +138,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
-            Some(path) => write!(f, "{}: {}", path.display(), self.message),
+            Some(path) => write!(f, "{}: {}", printable(&path.to_string_lossy()), self.message),
             None => f.write_str(&self.message),
         }
     }

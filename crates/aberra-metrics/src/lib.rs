@@ -21,6 +21,7 @@ pub mod ranking;
 pub mod regression;
 pub mod ssim;
 pub mod standardize;
+pub mod text;
 pub mod verdict;
 pub mod weights;
 

@@ -168,7 +168,16 @@ pub fn parse<T: Serialize + DeserializeOwned + Default>(settings: &Settings) -> 
         };
         *known = value.clone();
     }
-    serde_json::from_value(whole.into()).map_err(|error| Error::settings(format!("model: {error}")))
+    serde_json::from_value(whole.into()).map_err(|error| {
+        // The one that does not parse alone either.
+        let is_wrong = |name: &&String| {
+            let mut alone = to_settings(&T::default());
+            alone.insert((*name).clone(), settings[*name].clone());
+            serde_json::from_value::<T>(alone.into()).is_err()
+        };
+        let name = settings.keys().find(is_wrong).map_or_else(String::new, |name| format!(".{name}"));
+        Error::settings(format!("model{name}: {error}"))
+    })
 }
 
 /// Settings by name from a family's own type.

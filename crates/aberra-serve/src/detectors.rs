@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use aberra::explain::{EmbeddingMoments, EvidenceRanks, Pca, embedding_moments, principal_components};
+use aberra::output::printable;
 use aberra::{Detector, NamedMember};
 use bytes::Bytes;
 
@@ -12,7 +13,7 @@ use crate::statistics::DetectorStatistics;
 /// A detector and what the server keeps beside it.
 #[derive(Debug)]
 pub(crate) struct ServedDetector {
-    /// The name in requests: unique, and safe in a URL.
+    /// The name in requests: unique, and of any script.
     pub(crate) name: String,
     /// The detector.
     pub(crate) detector: Detector,
@@ -123,21 +124,20 @@ impl ServedDetector {
 pub(crate) struct Detectors(Arc<[Arc<ServedDetector>]>);
 
 impl Detectors {
-    /// Gives each detector a unique name: characters that would need escaping in a URL become `-`, and duplicates get a
-    /// numeric suffix.
-    pub(crate) fn new(given: Vec<(String, Detector)>) -> Self {
+    /// Serves each detector under its own name, unchanged.
+    ///
+    /// # Errors
+    /// A name that requests could not use, or that two detectors share.
+    pub(crate) fn new(given: Vec<(String, Detector)>) -> Result<Self, String> {
         let mut served: Vec<Arc<ServedDetector>> = Vec::with_capacity(given.len());
         for (name, detector) in given {
-            let plain = plain(&name);
-            let mut unique = plain.clone();
-            let mut number = 1;
-            while served.iter().any(|other| other.name == unique) {
-                number += 1;
-                unique = format!("{plain}-{number}");
+            check_name(&name)?;
+            if served.iter().any(|other| other.name == name) {
+                return Err(format!("expected detectors with names of their own, found two called {name:?}"));
             }
-            served.push(Arc::new(ServedDetector::new(unique, detector)));
+            served.push(Arc::new(ServedDetector::new(name, detector)));
         }
-        Self(served.into())
+        Ok(Self(served.into()))
     }
 
     /// The detector of this name.
@@ -151,11 +151,18 @@ impl Detectors {
     }
 }
 
-fn plain(name: &str) -> String {
-    let allowed = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
-    let plain: String = name.chars().map(|char| if allowed(char) { char } else { '-' }).collect();
-    // In a URL, a name of dots alone is a relative path.
-    if plain.trim_matches('.').is_empty() { "detector".to_owned() } else { plain }
+/// Letters of any script stay as they are, percent-encoded in a URL.
+fn check_name(name: &str) -> Result<(), String> {
+    let refuse = |what: &str| Err(format!("expected a name for requests to use, found {what}"));
+    match name {
+        "" => refuse("an empty one"),
+        // In a URL, these are relative paths.
+        "." | ".." => refuse(&format!("{name:?}, which is a relative path in a URL")),
+        _ if name.contains(['/', '\\']) => refuse(&format!("{name:?}, which has a slash in it")),
+        _ if name.contains(char::REPLACEMENT_CHARACTER) => refuse(&format!("{name:?}, which is not text")),
+        _ if printable(name) != name => refuse(&format!("{name:?}, which has characters without a shape")),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -163,11 +170,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_safe_in_a_url() {
-        for (given, expected) in
-            [("first", "first"), ("my run/2", "my-run-2"), ("..", "detector"), ("é.b_c", "-.b_c")]
-        {
-            assert_eq!(plain(given), expected);
+    fn names_of_any_script_stay_and_those_that_no_request_could_use_are_refused() {
+        for name in ["first", "my run 2", "断層.v2", "é+b&c", "100 %", "..a"] {
+            assert_eq!(check_name(name), Ok(()), "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "a\\b", "a\nb", "\u{1b}[31m", "a\u{202e}b", "\u{fffd}"] {
+            assert!(check_name(name).is_err(), "{name:?}");
         }
     }
 }

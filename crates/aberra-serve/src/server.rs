@@ -80,15 +80,17 @@ const STREAMS: u32 = 128;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 impl Server {
-    /// Starts the engine. The names of `detectors` are made unique and safe in URLs.
+    /// Starts the engine. Each detector is served under its name, unchanged.
     ///
     /// # Errors
-    /// The batching thread cannot be started.
+    /// A name that requests could not use or that two detectors share; the batching thread cannot be started.
     pub fn new(detectors: Vec<(String, Detector)>, options: ServeOptions) -> Result<Self, ServeError> {
         let metrics = Metrics::new();
         let engine = Engine::start(options.limits, options.batching, metrics.clone())
             .map_err(|error| ServeError::new(format!("cannot start a thread: {error}")))?;
-        let shared = ServerState::new(Detectors::new(detectors), engine, options.limits, metrics);
+        let detectors = Detectors::new(detectors)
+            .map_err(|message| ServeError::new(message).with_hint("name each: NAME=FILE"))?;
+        let shared = ServerState::new(detectors, engine, options.limits, metrics);
         Ok(Self { options, shared })
     }
 

@@ -27,7 +27,7 @@ pub(crate) fn shared_with(limits: ServeLimits) -> ServerState {
     let batching = Batching { most: 1, ..Batching::default() };
     let engine = Engine::start(limits, batching, metrics.clone()).unwrap();
     let given = ["first", "second"].map(|name| (name.to_owned(), detector(name).clone()));
-    ServerState::new(Detectors::new(given.into()), engine, limits, metrics)
+    ServerState::new(Detectors::new(given.into()).unwrap(), engine, limits, metrics)
 }
 
 /// One of the two detectors.

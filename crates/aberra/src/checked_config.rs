@@ -12,8 +12,9 @@ use serde::{Serialize, Serializer};
 use toml::Table;
 
 use crate::catalog::Catalog;
-use crate::config::{PromiseSettings, TrainConfig, lay_over_defaults};
+use crate::config::{PromiseSettings, TrainConfig};
 use crate::decode_error::of_image;
+use crate::layers::{SettingsLayer, lay_over_defaults, with_origin};
 use crate::member_settings::{MemberSettings, Models};
 use crate::score::{self, Scorer};
 use crate::{Error, Result};
@@ -57,7 +58,16 @@ impl TrainConfig {
     /// # Errors
     /// As [`from_layers`](Self::from_layers).
     pub fn from_layers_with(layers: &[Table], catalog: &Catalog) -> Result<CheckedConfig> {
-        lay_over_defaults(layers)?.check_with(catalog)
+        let layers: Vec<SettingsLayer> = layers.iter().cloned().map(SettingsLayer::from).collect();
+        lay_over_defaults(&layers)?.check_with(catalog)
+    }
+
+    /// As [`from_layers`](Self::from_layers), with errors that say where the setting came from.
+    ///
+    /// # Errors
+    /// As [`from_layers`](Self::from_layers).
+    pub fn from_sources(layers: &[SettingsLayer]) -> Result<CheckedConfig> {
+        lay_over_defaults(layers)?.check().map_err(|error| with_origin(error, layers))
     }
 
     /// Checks every setting.
@@ -249,15 +259,6 @@ mod tests {
                 .unwrap();
         let laplace = serde_json::json!({ "kind": "laplace", "scale": 0.1 });
         assert_eq!(config.members()[0].settings["likelihood"], laplace);
-    }
-
-    #[test]
-    fn the_environment_is_a_layer() {
-        let variables =
-            [("ABERRA_TRAIN__EPOCHS", "4"), ("ABERRA_SCORER", "mse"), ("ABERRA_DATA", "/x"), ("HOME", "/")];
-        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let config = TrainConfig::from_layers(&[TrainConfig::environment_layer(variables)]).unwrap();
-        assert_eq!((config.train.epochs, config.scorer.as_str()), (4, "mse"));
     }
 
     #[test]

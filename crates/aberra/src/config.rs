@@ -1,5 +1,5 @@
-//! Everything that decides what a detector becomes: settings from a TOML file, the environment and flags, laid over the
-//! defaults. `checked_config` checks them.
+//! Everything that decides what a detector becomes. `layers` lays settings from a TOML file, the environment and flags over
+//! these defaults, `checked_config` checks them.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,6 @@ use std::sync::Arc;
 use aberra_image::{Limits, Preprocessing, Tiles};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
 use aberra_models::train::TrainSettings;
 use aberra_models::{Backbone, BackboneSource, Platform, Shape};
@@ -90,46 +89,7 @@ impl Default for PromiseSettings {
     }
 }
 
-/// The prefix of environment variables: `ABERRA_TRAIN__EPOCHS=20` is `train.epochs = 20`.
-pub const ENVIRONMENT_PREFIX: &str = "ABERRA_";
-
 impl TrainConfig {
-    /// Parses a file of settings.
-    ///
-    /// # Errors
-    /// Text that is not TOML.
-    pub fn parse_layer(text: &str) -> Result<Table> {
-        text.parse()
-            .map_err(|error: toml::de::Error| Error::settings(format!("not TOML: {}", error.message())))
-    }
-
-    /// The settings that environment variables hold: `ABERRA_SECTION__NAME=value`, or `ABERRA_NAME=value` at the top.
-    pub fn environment_layer(variables: impl Iterator<Item = (String, String)>) -> Table {
-        let known = to_table(&Self::default()).unwrap_or_default();
-        let mut layer = Table::new();
-        for (name, value) in variables {
-            let Some(name) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-            let path: Vec<String> = name.to_lowercase().split("__").map(str::to_owned).collect();
-            if known.contains_key(&path[0]) {
-                let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                merge(&mut layer, setting(&path, parse_value(&value)));
-            }
-        }
-        layer
-    }
-
-    /// One setting given as `section.name=value`.
-    ///
-    /// # Errors
-    /// Text without an equals sign.
-    pub fn assignment_layer(text: &str) -> Result<Table> {
-        let (name, value) = text.split_once('=').ok_or_else(|| {
-            Error::settings(format!("expected a setting as section.name=value, found {text:?}"))
-        })?;
-        let path: Vec<&str> = name.trim().split('.').collect();
-        Ok(setting(&path, parse_value(value.trim())))
-    }
-
     /// The settings as a TOML file.
     ///
     /// # Errors
@@ -179,68 +139,10 @@ impl TrainConfig {
     }
 }
 
-/// Lays tables of settings over each other, the first over the defaults and so on.
-///
-/// # Errors
-/// An unknown setting, a value of the wrong type; settings of a single model together with a list of several.
-pub(crate) fn lay_over_defaults(layers: &[Table]) -> Result<TrainConfig> {
-    let mut merged = Table::new();
-    for layer in layers {
-        if let (Some(before), Some(model)) = (merged.get("model"), layer.get("model"))
-            && before.is_array() != model.is_array()
-        {
-            return Err(Error::settings(
-                "model: expected settings of a single model (model.NAME) or a list of several ([[model]]), found both",
-            )
-            .with_hint("set them in each [[model]] of the list"));
-        }
-        merge(&mut merged, layer.clone());
-    }
-    let mut defaults = TrainConfig::default();
-    let own_model = merged.contains_key("model");
-    if own_model {
-        defaults.preprocessing = Preprocessing::default();
-        defaults.train = TrainSettings::default();
-    }
-    let mut whole = to_table(&defaults)?;
-    // A model's settings depend on its family and preset: they are replaced whole, and filled in by the family.
-    if own_model {
-        whole.remove("model");
-    }
-    merge(&mut whole, merged);
-    whole.try_into().map_err(|error: toml::de::Error| Error::settings(error.message().trim().to_owned()))
-}
-
 /// The name of a scorer, with what each is.
 fn scorer_schema(_: &mut SchemaGenerator) -> Schema {
     let scorers = SCORERS.iter().map(|scorer| {
         serde_json::json!({ "type": "string", "const": scorer.name(), "description": scorer.about() })
     });
     json_schema!({ "oneOf": scorers.collect::<Vec<_>>() })
-}
-
-fn to_table(config: &TrainConfig) -> Result<Table> {
-    Table::try_from(config).map_err(|error| Error::settings(error.to_string()))
-}
-
-/// Lays `over` over `under`, table by table.
-fn merge(under: &mut Table, over: Table) {
-    for (name, value) in over {
-        match (under.get_mut(&name), value) {
-            (Some(Value::Table(under)), Value::Table(over)) => merge(under, over),
-            (_, value) => drop(under.insert(name, value)),
-        }
-    }
-}
-
-fn setting(path: &[&str], value: Value) -> Table {
-    let (first, rest) = path.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
-    let value = if rest.is_empty() { value } else { Value::Table(setting(rest, value)) };
-    Table::from_iter([(first.to_owned(), value)])
-}
-
-/// A TOML value, or the text itself.
-fn parse_value(text: &str) -> Value {
-    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
-    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }

@@ -28,7 +28,7 @@ use crate::score::{Evidence, FittedScorer, Normals, ScorerInput};
 use crate::store::{self, FileKind};
 use crate::thumbnail::shrink;
 use crate::training_tiles::{Cache, TrainingTiles, settle_tiles};
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 
 /// Options of training besides data and settings.
 #[derive(Default)]
@@ -75,6 +75,7 @@ impl Detector {
                 &divided
             }
         };
+        let given = config.clone();
         let (config, limited) = &settle_tiles(config, dataset, &split.train)?;
         let canvas = Canvas::of(&config.preprocessing)?;
         let cache = Cache::of(config, &canvas);
@@ -89,6 +90,15 @@ impl Detector {
             && job.tell(Event::Tiles { tiling, seen: train_tiles.seen, limited: *limited }).is_break()
         {
             return Err(Error::interrupted("training was stopped"));
+        }
+        // Every check has passed once the checkpoints have: from here on the run folder changes.
+        if let Some(folder) = job.folder {
+            match job.resume {
+                true => check_checkpoints(folder, config, &platform, learnt.get(), watched.get())?,
+                false => forget_checkpoints(folder, config)?,
+            }
+            output::write(&folder.settings(), given.to_toml()?.as_bytes())?;
+            split.write(&folder.split(), dataset, inspection)?;
         }
 
         let mut members = Vec::new();
@@ -205,6 +215,43 @@ fn load<'a>(
     Inputs::new(samples.len(), shape, cache_bytes, read)
 }
 
+/// Makes sure that the checkpoints of a run folder are of these settings and data, member by member.
+fn check_checkpoints(
+    folder: &RunFolder,
+    config: &CheckedConfig,
+    platform: &Platform,
+    train: &Inputs<'_>,
+    held_out: &Inputs<'_>,
+) -> Result<()> {
+    let several = config.members().len() > 1;
+    for settings in config.members() {
+        let own = settings.shape(train.shape());
+        let seed = settings.seed.unwrap_or(config.seed);
+        let identity = match own == train.shape() {
+            true => identity(settings, config, &platform.backbone, seed, train, held_out),
+            false => {
+                let (train, held_out) = (train.at(own)?, held_out.at(own)?);
+                identity(settings, config, &platform.backbone, seed, &train, &held_out)
+            }
+        };
+        let finished = FinishedMember { path: folder.member(&settings.name), identity: identity.clone() };
+        if !(several && finished.is_there()?) {
+            let path = folder.checkpoint(several.then_some(settings.name.as_str()));
+            CheckpointFile { path, identity }.read()?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a run before this one left to go on from.
+fn forget_checkpoints(folder: &RunFolder, config: &CheckedConfig) -> Result<()> {
+    output::remove(&folder.checkpoint(None))?;
+    config.members().iter().try_for_each(|settings| {
+        output::remove(&folder.checkpoint(Some(&settings.name)))?;
+        output::remove(&folder.member(&settings.name))
+    })
+}
+
 /// Fits one member, with what a run folder keeps of it.
 fn fit_member(
     settings: &MemberSettings,
@@ -243,7 +290,7 @@ fn fit_member(
         let progress = match progress {
             Progress::Start(plan) => {
                 if let Some(keeper) = &mut keeper {
-                    keeper.start(plan.epochs_done)?;
+                    tell_unless_kept(keeper.start(plan.epochs_done), job);
                 }
                 epoch_started = Some(Instant::now());
                 steps = (plan.steps_done, plan.steps_done);
@@ -260,7 +307,7 @@ fn fit_member(
                 let mut record = record.clone();
                 record.images_per_s = elapsed.map(|elapsed| images as f64 / elapsed.as_secs_f64());
                 if let Some(keeper) = &mut keeper {
-                    keeper.keep(&record, replaced, preview)?;
+                    tell_unless_kept(keeper.keep(&record, replaced, preview), job);
                 }
                 let told = Progress::Epoch { record: &record, replaced, preview };
                 return Ok(job.tell(Event::Fit { member: &settings.name, progress: told }));
@@ -372,15 +419,20 @@ struct FinishedDocument {
 const FINISHED: FileKind = FileKind { name: "member", version: 1, oldest: 1 };
 
 impl FinishedMember {
+    /// Whether it was fitted with the same data and settings.
+    fn is_there(&self) -> Result<bool> {
+        if !self.path.exists() {
+            return Ok(false);
+        }
+        Ok(store::read::<FinishedDocument>(&self.path, FINISHED)?.document.identity == self.identity)
+    }
+
     /// The member, where it was fitted with the same data and settings.
     fn read(&self, load: impl FnOnce(Tensors) -> Result<SharedMember>) -> Result<Option<Fitted>> {
-        if !self.path.exists() {
+        if !self.is_there()? {
             return Ok(None);
         }
         let stored = store::read::<FinishedDocument>(&self.path, FINISHED)?;
-        if stored.document.identity != self.identity {
-            return Ok(None);
-        }
         let FinishedDocument { epoch, standardized_shift, .. } = stored.document;
         Ok(Some(Fitted { member: load(stored.tensors)?, epoch, standardized_shift }))
     }
@@ -429,10 +481,16 @@ impl<'a> Keeper<'a> {
         replaced: Option<usize>,
         preview: &aberra_models::train::Preview<'_>,
     ) -> Result<()> {
-        if let Some(history) = &mut self.history {
-            history.write(record)?;
-        }
-        self.snapshots.keep(record.epoch, record.best, replaced, preview, self.held_out)
+        let written = self.history.as_mut().map_or(Ok(()), |history| history.write(record));
+        self.snapshots.keep(record.epoch, record.best, replaced, preview, self.held_out).and(written)
+    }
+}
+
+/// Training goes on without records and snapshots that cannot be written; the watcher is told.
+fn tell_unless_kept(kept: Result<()>, job: &mut Job<'_>) {
+    if let Err(error) = kept {
+        // Whether to stop is asked after every step.
+        let _asked = job.tell(Event::NotKept { error: &error });
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use aberra_image::Tiling;
+use aberra_metrics::Error;
 use aberra_models::train::Progress;
 
 use crate::run::RunFolder;
@@ -32,6 +33,11 @@ pub enum Event<'a> {
         done: usize,
         /// Images in total.
         of: usize,
+    },
+    /// A record or a picture of the job could not be written; it goes on without.
+    NotKept {
+        /// Why.
+        error: &'a Error,
     },
     /// A job of several parts begins one of them, or takes it over from an earlier run.
     Part {

@@ -5,10 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use atomic_write_file::AtomicWriteFile;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
@@ -16,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use aberra_models::{Tensors, Weight};
 
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 
 /// The metadata entry.
 const ENTRY: &str = "aberra";
@@ -87,23 +85,8 @@ pub(crate) fn write<T: Serialize>(
     let file = views
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
         .map_err(|error| Error::detector(format!("cannot be written: {error}")).with_path(path))?;
-    write_durably(path, &file)?;
+    output::write(path, &file)?;
     Ok(hash)
-}
-
-/// Replaces the file at `path` by `bytes`, atomically and durably.
-///
-/// # Errors
-/// The folder is not writable, the disk is full, ...
-pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
-    let replace = || {
-        let mut file = AtomicWriteFile::open(path)?;
-        file.write_all(bytes)?;
-        file.commit()
-    };
-    replace().map_err(|error| {
-        Error::io(path, &error).with_hint("an older file of that name, if there was one, is still whole")
-    })
 }
 
 /// Reads and verifies the file at `path`.
@@ -280,14 +263,5 @@ mod tests {
         let nan = BTreeMap::from([("w".to_owned(), Weight { shape: vec![1], values: vec![f32::NAN] })]);
         write(&path, KIND, &0.1_f64, &nan).unwrap();
         assert!(refusal(&path, KIND).contains("NaN"));
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file_whole() {
-        let (_folder, path) = written();
-        let before = fs::read(&path).unwrap();
-        let inside_a_file = path.join("below");
-        assert!(write_durably(&inside_a_file, b"new").is_err());
-        assert_eq!(fs::read(&path).unwrap(), before);
     }
 }

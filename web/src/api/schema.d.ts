@@ -578,9 +578,14 @@ export interface components {
          * @description An encoded image of one of the formats that a detector's `image_formats` names, recognised by its content.
          */
         ImageFile: string;
-        /** @description A form whose files are images; field names do not matter. */
+        /** @description A form whose files are images, whatever the names of their fields. */
         ImageForm: {
             image: components["schemas"]["ImageFile"][];
+            /**
+             * Format: double
+             * @description Threshold to use instead of the detector's own; here or in the query.
+             */
+            threshold?: number | null;
         };
         /** @description Why an image could not be scored. */
         ImageProblem: {

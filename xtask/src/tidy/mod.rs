@@ -6,6 +6,7 @@ mod invariants;
 mod ladder;
 mod modules;
 mod names;
+mod outputs;
 mod paths;
 mod purity;
 mod rust;
@@ -45,6 +46,7 @@ pub(crate) const RULES: &[Rule] = &[
     error("nothing left for later", rust::left_for_later),
     error("no blanks on the pages", text::blanks),
     error("score meets threshold in one place", rust::verdict_elsewhere),
+    error("files are written in one place", outputs::written_elsewhere),
     error("no hidden randomness", purity::hidden_randomness),
     error("metrics, models and scorers only compute", purity::reaching_out),
     error("kernels are the same in every environment", purity::kernels_in_an_environment),

@@ -6,6 +6,7 @@ use aberra::Detector;
 use aberra::dataset::{GroupBy, Split};
 use aberra::evaluate::{EvaluateOptions, Evaluation, ImageOutcome};
 use aberra::job::{Event, Job};
+use aberra::output::make_folder;
 
 use crate::error::{CommandError, ExitStatus};
 use crate::progress::ImagesProgress;
@@ -53,10 +54,15 @@ pub(crate) fn report_unusable(evaluation: &Evaluation) -> ExitStatus {
     status
 }
 
+/// What is written of an evaluation.
+pub(crate) const FILES: [&str; 2] = ["evaluation.json", "scores.csv"];
+
 /// Writes `evaluation.json` and `scores.csv` to a folder.
 pub(crate) fn write(evaluation: &Evaluation, folder: &Path) -> Result<(), CommandError> {
-    evaluation.save(&folder.join("evaluation.json"))?;
-    output::write_whole(&folder.join("scores.csv"), evaluation.scores_csv().as_bytes())?;
+    let [whole, scores] = FILES.map(|name| folder.join(name));
+    make_folder(folder)?;
+    evaluation.save(&whole)?;
+    aberra::output::write(&scores, evaluation.scores_csv().as_bytes())?;
     output::note(&format!("wrote evaluation.json and scores.csv to {}", folder.display()));
     Ok(())
 }

@@ -5,11 +5,12 @@ use aberra::job::Job;
 use aberra::run::RunFolder;
 use aberra::{CheckedConfig, Detector, TrainOptions};
 
-use crate::error::CommandError;
+use crate::error::{CommandError, ExitStatus};
 use crate::interrupt;
 use crate::progress::TrainingProgress;
 
-/// Trains with progress on standard error; Ctrl-C ends it with a checkpoint.
+/// Trains with progress on standard error; Ctrl-C ends it with a checkpoint. The exit status remembers records and
+/// pictures that could not be written.
 pub(crate) fn train(
     dataset: &Dataset,
     inspection: &Inspection,
@@ -17,7 +18,7 @@ pub(crate) fn train(
     config: &CheckedConfig,
     folder: &RunFolder,
     resume: bool,
-) -> Result<Detector, CommandError> {
+) -> Result<(Detector, ExitStatus), CommandError> {
     let mut progress = TrainingProgress::new(config.members().len());
     let mut watch = |event: aberra::job::Event<'_>| progress.watch(event);
     let options = TrainOptions {
@@ -29,5 +30,6 @@ pub(crate) fn train(
     let trained = Detector::train_with(dataset, config, options);
     interrupt::set_training(false);
     progress.finish();
-    Ok(trained?)
+    let status = if progress.not_kept() { ExitStatus::SomeFailed } else { ExitStatus::Done };
+    Ok((trained?, status))
 }

@@ -64,9 +64,12 @@ pub(crate) struct BenchArgs {
 pub(crate) fn run(args: &BenchArgs) -> CommandResult {
     let comparison = comparison(args)?;
     interrupt::listen();
-    let folder = &RunFolder::claim(&args.out, Claim::Extend)?;
+    let reservation = RunFolder::reserve(&args.out, Claim::Extend)?;
+    reservation.refuse_data_within(&args.data)?;
     let dataset = data::open(&args.data, &args.normal.normal)?;
     let inspection = data::inspect(&dataset, &comparison.recipes()[0].config.limits)?;
+    comparison.check(&dataset, &inspection)?;
+    let folder = &reservation.open()?;
     let table = compare(&comparison, &dataset, &inspection, folder, args.keep_detectors)?;
     table.write(folder)?;
     output::note(&format!("wrote comparison.json and comparison.html to {}", folder.path().display()));

@@ -1,6 +1,6 @@
 //! `aberra calibrate`: moves a detector's threshold without training again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aberra::Detector;
 use aberra::calibrate::{Criterion, Labelled};
@@ -9,9 +9,9 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus};
-use crate::output;
 use crate::steps::card;
 use crate::steps::evaluation::{measure, report_unusable};
+use crate::{interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,6 +80,10 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
     criterion.check()?;
     let path = &args.detector.detector;
     let before = Detector::load(path)?;
+    let out = args.out.as_ref().unwrap_or(path);
+    let inputs: Vec<&Path> = args.data.iter().chain(&args.split).map(PathBuf::as_path).collect();
+    output::target(out, &inputs)?;
+    interrupt::listen();
     let mut status = ExitStatus::Done;
     let after = match &args.data {
         None => before.calibrate(None, criterion)?,
@@ -92,9 +96,9 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
             before.calibrate(Some(Labelled { scores: &scores, anomalous: &anomalous }), criterion)?
         }
     };
-    let out = args.out.as_ref().unwrap_or(path);
     after.save(out)?;
-    let after = Detector::load(out)?;
+    // What was written into a pipe or a device cannot be read back.
+    let after = if out.is_file() { Detector::load(out)? } else { after };
     if args.json.json {
         output::json(&card::describe(out, &after)?)?;
     } else {

@@ -12,6 +12,7 @@ use aberra::image::Preprocessing;
 use aberra::models::families::default_members;
 use aberra::models::measure::Want;
 use aberra::models::train::TrainSettings;
+use aberra::output::make_folder;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::report::RunSource;
 use aberra::run::{Claim, RunFolder};
@@ -20,7 +21,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::args::JsonArgs;
-use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::error::{CommandError, CommandResult};
 use crate::settings::{ModelArgs, SettingsArgs};
 use crate::steps::{card, evaluation, reporting, training};
 use crate::{data, interrupt, output};
@@ -85,15 +86,14 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     output::note(&split.display(&dataset).to_string());
     let run = RunFolder::claim(&folder.join("run"), Claim::New)?;
     let (file, split_file) = (run.detector(), run.split());
-    split.write(&split_file, &dataset, &inspection)?;
-    output::write_whole(&run.settings(), config.to_toml()?.as_bytes())?;
-    training::train(&dataset, &inspection, &split, &config, &run, false)?.save(&file)?;
+    let (trained, status) = training::train(&dataset, &inspection, &split, &config, &run, false)?;
+    trained.save(&file)?;
     let detector = Detector::load(&file)?;
 
     let evaluated = evaluation::measure(&detector, &pictures, &[], Some(&split_file), true)?;
     evaluation::write(&evaluated, &folder)?;
     let sheet = folder.join("pictures.png");
-    output::write_whole(&sheet, &draw(&detector, &dataset, &split)?)?;
+    aberra::output::write(&sheet, &draw(&detector, &dataset, &split)?)?;
     let page = folder.join("report.html");
     let source = RunSource::Given(run.path());
     reporting::make(&detector, &file, &pictures, &[], &evaluated, source, &[])?.save(&page)?;
@@ -122,7 +122,7 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
             "continue with your own images: aberra doctor FOLDER, then aberra train FOLDER --out runs/first",
         );
     }
-    Ok(ExitStatus::Done)
+    Ok(status)
 }
 
 fn settings(args: &DemoArgs) -> Result<CheckedConfig, CommandError> {
@@ -134,7 +134,8 @@ fn settings(args: &DemoArgs) -> Result<CheckedConfig, CommandError> {
         train: TrainSettings { epochs: EPOCHS, batch_size: BATCH_SIZE, ..defaults.train },
         ..defaults
     };
-    flags.over(&ModelArgs::default(), &quick.to_toml()?)
+    let table = TrainConfig::parse_layer(&quick.to_toml()?)?;
+    flags.over(&ModelArgs::default(), vec![table.into()])
 }
 
 /// Creates the output folder.
@@ -146,7 +147,7 @@ fn folder(out: Option<&Path>) -> Result<PathBuf, CommandError> {
         let made = tempfile::Builder::new().prefix("aberra-demo-").tempdir();
         return Ok(made.map_err(|error| CommandError::at(&std::env::temp_dir(), error))?.keep());
     };
-    fs::create_dir_all(folder).map_err(|error| CommandError::at(folder, error))?;
+    make_folder(folder)?;
     let mut inside = fs::read_dir(folder).map_err(|error| CommandError::at(folder, error))?;
     match inside.next() {
         None => Ok(folder.to_owned()),

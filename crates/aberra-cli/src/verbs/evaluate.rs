@@ -1,15 +1,16 @@
 //! `aberra evaluate`: metrics of a detector on labelled images that it has not seen.
 
-use std::fs;
 use std::path::PathBuf;
 
 use aberra::Detector;
+use aberra::output::check_folder;
+use aberra::run::refuse_in_use;
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
-use crate::error::{CommandError, CommandResult};
-use crate::output;
-use crate::steps::evaluation::{measure, report_unusable, write};
+use crate::error::CommandResult;
+use crate::steps::evaluation::{FILES, measure, report_unusable, write};
+use crate::{interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,15 +46,21 @@ pub(crate) struct EvaluateArgs {
 pub(crate) fn run(args: &EvaluateArgs) -> CommandResult {
     let detector = Detector::load(&args.detector.detector)?;
     if let Some(folder) = &args.out {
-        fs::create_dir_all(folder).map_err(|error| CommandError::at(folder, error))?;
+        check_folder(folder)?;
+        refuse_in_use(folder)?;
+        if folder.is_dir() {
+            for file in FILES.map(|name| folder.join(name)) {
+                output::target(&file, &[&args.detector.detector])?;
+            }
+        }
     }
+    interrupt::listen();
     let evaluation =
         measure(&detector, &args.data, &args.normal.normal, args.split.as_deref(), !args.no_masks)?;
     let status = report_unusable(&evaluation);
-    if let Some(folder) = &args.out {
-        write(&evaluation, folder)?;
-    }
+    let written = args.out.as_ref().map_or(Ok(()), |folder| write(&evaluation, folder));
     let text = if args.json.json { evaluation.to_json() } else { evaluation.to_string() };
     output::data(text.trim_end())?;
+    written?;
     Ok(status)
 }

@@ -60,6 +60,17 @@ struct ExplainedFile<'a> {
 
 pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
     let detector = Detector::load(&args.detector.detector)?;
+    if let Some(out) = &args.out {
+        let data = args.data.iter().map(PathBuf::as_path);
+        output::target(
+            out,
+            &[&args.image, &args.detector.detector]
+                .into_iter()
+                .map(PathBuf::as_path)
+                .chain(data)
+                .collect::<Vec<_>>(),
+        )?;
+    }
     let image = aberra::image::read(&args.image, &detector.config().limits).map_err(aberra::of_image)?;
     let story = detector.explain(&image)?;
     let near = match &args.data {
@@ -79,7 +90,7 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
     if args.out.is_some() || shows {
         let png = story_png(&detector, &story, &near)?;
         if let Some(file) = &args.out {
-            output::write_whole(file, &png)?;
+            aberra::output::write(file, &png)?;
         }
         if shows {
             inline::show(&png)?;

@@ -10,11 +10,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
-use crate::error::{CommandError, CommandResult};
-use crate::output;
+use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::steps::card::name_of;
 use crate::steps::evaluation::{measure, report_unusable};
 use crate::steps::reporting::make;
+use crate::{interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,9 +61,13 @@ pub(crate) fn run(args: &ReportArgs) -> CommandResult {
     let path = &args.detector.detector;
     let detector = Detector::load(path)?;
     let others = load_others(&args.compare)?;
+    let read = args.split.iter().chain(&args.evaluation).chain(&args.compare).map(PathBuf::as_path);
+    let inputs: Vec<&Path> = [&**path, &args.data].into_iter().chain(read).collect();
+    output::target(&args.out, &inputs)?;
     if let Some(folder) = &args.png {
-        RunFolder::mark(folder)?;
+        RunFolder::check_mark(folder)?;
     }
+    interrupt::listen();
     let evaluation = match &args.evaluation {
         Some(file) => Evaluation::load(file)?,
         None => measure(&detector, &args.data, &args.normal.normal, args.split.as_deref(), true)?,
@@ -73,10 +77,11 @@ pub(crate) fn run(args: &ReportArgs) -> CommandResult {
     let run = args.run.as_deref().map_or(RunSource::Perhaps(beside), RunSource::Given);
     let report = make(&detector, path, &args.data, &args.normal.normal, &evaluation, run, &others)?;
     let bytes = report.save(&args.out)?;
-    let figures = match &args.png {
+    let (figures, missed) = match &args.png {
         Some(folder) => write_figures(&report, folder)?,
-        None => Vec::new(),
+        None => (Vec::new(), 0),
     };
+    let status = if missed > 0 { ExitStatus::SomeFailed } else { status };
 
     let found = report.data();
     if args.json.json {
@@ -111,11 +116,18 @@ fn load_others(paths: &[PathBuf]) -> Result<Vec<(String, Detector)>, CommandErro
     paths.iter().map(|path| Ok((name_of(path), Detector::load(path)?))).collect()
 }
 
-fn write_figures(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    let figures = report.figures()?.into_iter().map(|(name, png)| {
+/// Writes the figures; returns their files, and how many could not be written.
+fn write_figures(report: &Report, folder: &Path) -> Result<(Vec<PathBuf>, usize), CommandError> {
+    let (mut written, mut missed) = (Vec::new(), 0);
+    for (name, png) in report.figures()? {
         let file = folder.join(format!("{name}.png"));
-        output::write_whole(&file, &png)?;
-        Ok(file)
-    });
-    figures.collect()
+        match RunFolder::mark(folder).and_then(|()| aberra::output::write(&file, &png)) {
+            Ok(()) => written.push(file),
+            Err(error) => {
+                missed += 1;
+                output::warning(&format!("no figure: {error}"));
+            }
+        }
+    }
+    Ok((written, missed))
 }

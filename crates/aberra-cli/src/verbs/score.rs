@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use aberra::explain::heat_map_png;
 use aberra::image::Format;
 use aberra::models::measure::Want;
+use aberra::output::{file_name, write};
 use aberra::run::RunFolder;
 use aberra::wire::VerdictCard;
 use aberra::{Detector, FILES_CHUNK, Verdict};
@@ -16,7 +17,7 @@ use crate::args::{DetectorArgs, JsonArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::rows::{Row, RowFormat, Rows};
 use crate::sources::Sources;
-use crate::{data, output};
+use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +26,7 @@ Examples:
   aberra score runs/first/detector.aberra new/ --heatmaps maps/    # and a heat map of each image
   find new/ -name '*.jpg' -print0 | aberra score runs/first/detector.aberra -0 - --csv
 
-Exit status: 0 all images were scored; 1 error, none was scored; 2 some could not be read; 3 with \
+Exit status: 0 all images were scored; 1 error, none was scored; 2 some could not be read, or a heat map not written; 3 with \
 --fail-on-anomaly, any is anomalous and none failed.";
 
 /// Scores images for anomalies: score, p-value, threshold and verdict for each.
@@ -65,8 +66,14 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
             )
             .with_hint("score without --heatmaps"));
         }
-        RunFolder::mark(folder)?;
+        RunFolder::check_mark(folder)?;
     }
+    if let Some(out) = &args.out {
+        let listed = args.paths.iter().map(PathBuf::as_path).filter(|path| path.as_os_str() != "-");
+        let inputs: Vec<&Path> = std::iter::once(&*args.detector.detector).chain(listed).collect();
+        output::target(out, &inputs)?;
+    }
+    interrupt::listen();
     let mut rows = Rows::open(format(args), args.out.as_deref())?;
     let tally = RefCell::new(Tally::default());
     let skip = |reason: &dyn std::fmt::Display| {
@@ -81,7 +88,13 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
         let written = match verdict {
             Ok(verdict) => {
                 let number = tally.borrow_mut().count(&verdict);
-                write(&detector, args, &mut rows, number, &path, &verdict)
+                let heatmap = args.heatmaps.as_deref().map(|folder| {
+                    let file = heatmap_path(folder, number, &path);
+                    let written = write_heatmap(&detector, folder, &file, &verdict);
+                    written.inspect_err(|reason| tally.borrow_mut().miss(reason)).ok().map(|()| file)
+                });
+                let card = VerdictCard::of(&detector, &verdict, verdict.threshold);
+                rows.write(&Row::new(&path, card, heatmap.as_ref().map(Option::as_deref)))
             }
             Err(error) => {
                 skip(&with_path(&path, &error));
@@ -110,9 +123,17 @@ struct Tally {
     scored: usize,
     failed: usize,
     anomalous: usize,
+    /// Heat maps that could not be written.
+    missed: usize,
 }
 
 impl Tally {
+    /// Counts a heat map that could not be written.
+    fn miss(&mut self, reason: &aberra::Error) {
+        self.missed += 1;
+        output::warning(&format!("no heat map: {reason}"));
+    }
+
     /// Counts a verdict; returns its number, starting from 1.
     fn count(&mut self, verdict: &Verdict) -> usize {
         self.scored += 1;
@@ -122,7 +143,7 @@ impl Tally {
 
     /// Finishes the output, and returns the exit code.
     fn conclude(&self, rows: Rows, fail_on_anomaly: bool) -> CommandResult {
-        let Self { scored, failed, anomalous } = *self;
+        let Self { scored, failed, anomalous, missed } = *self;
         if scored == 0 {
             return Err(match failed {
                 0 => CommandError::new("expected images, found none")
@@ -135,38 +156,33 @@ impl Tally {
         }
         rows.finish()?;
         let skipped = if failed > 0 { format!(", {failed} skipped") } else { String::new() };
+        let missed_maps = match missed {
+            0 => String::new(),
+            _ => format!(", {} not written", output::count(missed, "heat map", "heat maps")),
+        };
         let images = output::count(scored, "image", "images");
-        output::note(&format!("{images} scored, {anomalous} anomalous{skipped}"));
+        output::note(&format!("{images} scored, {anomalous} anomalous{skipped}{missed_maps}"));
         Ok(match () {
-            () if failed > 0 => ExitStatus::SomeFailed,
+            () if failed + missed > 0 => ExitStatus::SomeFailed,
             () if fail_on_anomaly && anomalous > 0 => ExitStatus::Anomalous,
             () => ExitStatus::Done,
         })
     }
 }
 
-fn write(
+fn write_heatmap(
     detector: &Detector,
-    args: &ScoreArgs,
-    rows: &mut Rows,
-    number: usize,
-    path: &Path,
+    folder: &Path,
+    file: &Path,
     verdict: &Verdict,
-) -> Result<(), CommandError> {
-    let heatmap = args.heatmaps.as_deref().map(|folder| heatmap_path(folder, number, path));
-    if let Some(file) = &heatmap {
-        output::write_whole(file, &heat_map_png(verdict, detector.pixel_threshold())?)?;
-    }
-    let card = VerdictCard::of(detector, verdict, verdict.threshold);
-    rows.write(&Row::new(path, card, heatmap.as_deref()))
+) -> Result<(), aberra::Error> {
+    RunFolder::mark(folder)?;
+    write(file, &heat_map_png(verdict, detector.pixel_threshold())?)
 }
 
 /// Heat maps are numbered, because images in different folders may have the same name.
 fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(format!("{number:06}-"));
-    name.push(image.file_stem().unwrap_or_default());
-    name.push(".png");
-    folder.join(name)
+    folder.join(file_name(&format!("{number:06}-"), image.file_stem().unwrap_or_default(), ".png"))
 }
 
 /// The format by a flag, or else by the extension of `--out`.

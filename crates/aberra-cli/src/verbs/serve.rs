@@ -1,5 +1,6 @@
 //! `aberra serve`: serves detectors through the web app, REST and the Open Inference Protocol.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use aberra::Detector;
 use aberra_serve::{
     Batching, EvaluationSource, LogFormat, ServeLimits, ServeOptions, Server, TlsFiles, log, read_key,
 };
+use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::args::NormalArgs;
@@ -19,7 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   aberra serve runs/first/detector.aberra --open
   aberra serve runs/first/detector.aberra --data photos/ --normal good --split runs/first/split.json
-  aberra serve one.aberra two.aberra --address 0.0.0.0:8765 --api-key-file key --tls-certificate cert.pem --tls-key key.pem
+  aberra serve left=one.aberra right=two.aberra --address 0.0.0.0:8765 --api-key-file key --tls-certificate cert.pem --tls-key key.pem
   curl --data-binary @scan.png http://127.0.0.1:8765/api/v1/detectors/first/score
 
 Besides the web app there are a REST API (/api/v1, described by /api/v1/openapi.json), the Open Inference Protocol \
@@ -30,9 +32,10 @@ gracefully: requests in flight are finished first.";
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// Detector files.
-    #[arg(value_name = "DETECTOR", required = true)]
-    detectors: Vec<PathBuf>,
+    /// Detector files; NAME=FILE serves one under a name of its own, of any script [default: the file's name, or that
+    /// of its folder if the file is called detector.aberra].
+    #[arg(value_name = "[NAME=]DETECTOR", required = true, value_parser = clap::builder::OsStringValueParser::new().map(NamedFile::of))]
+    detectors: Vec<NamedFile>,
     /// Evaluate the detectors on this folder (one subfolder per class) or manifest, for the page Results.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
@@ -70,6 +73,25 @@ pub(crate) struct ServeArgs {
     log: LogChoice,
     #[command(flatten)]
     limits: LimitArgs,
+}
+
+/// A detector file and the name under which it is served.
+#[derive(Clone, Debug)]
+struct NamedFile {
+    name: String,
+    path: PathBuf,
+}
+
+impl NamedFile {
+    /// `NAME=FILE`, or a file alone: an argument that is a file is one, whatever its name.
+    fn of(argument: OsString) -> Self {
+        let whole = PathBuf::from(&argument);
+        let split = argument.to_str().and_then(|text| text.split_once('=')).filter(|_| !whole.exists());
+        match split {
+            Some((name, file)) => Self { name: name.to_owned(), path: file.into() },
+            None => Self { name: name_of(&whole), path: whole },
+        }
+    }
 }
 
 /// Limits on requests (backpressure), and dynamic batching.
@@ -124,7 +146,7 @@ pub(crate) fn run(args: &ServeArgs) -> CommandResult {
         LogChoice::Json => log(LogFormat::Json),
         LogChoice::Off => {}
     }
-    let load = |path: &PathBuf| Ok((name_of(path), Detector::load(path)?));
+    let load = |file: &NamedFile| Ok((file.name.clone(), Detector::load(&file.path)?));
     let detectors = args.detectors.iter().map(load).collect::<Result<Vec<_>, CommandError>>()?;
     let server = Server::new(detectors, options(args)?)?;
     if let Some(data) = &args.data {
@@ -136,6 +158,9 @@ pub(crate) fn run(args: &ServeArgs) -> CommandResult {
     let scheme = if args.tls_certificate.is_some() { "https" } else { "http" };
     let address = format!("{scheme}://{}", server.address()?);
     output::data(&format!("listening on {address}"))?;
+    for NamedFile { name, path } in &args.detectors {
+        output::data(&format!("{name} = {}", path.display()))?;
+    }
     if args.open
         && let Err(error) = open::that_detached(&address)
     {
@@ -176,7 +201,11 @@ fn evaluation_data(args: &ServeArgs, data: &Path) -> EvaluationSource {
         normal: args.normal.normal.clone(),
         split: args.split.clone(),
         evaluation: args.evaluation.clone(),
-        runs: args.detectors.iter().map(|path| args.run.clone().unwrap_or_else(|| beside(path))).collect(),
+        runs: args
+            .detectors
+            .iter()
+            .map(|file| args.run.clone().unwrap_or_else(|| beside(&file.path)))
+            .collect(),
     }
 }
 

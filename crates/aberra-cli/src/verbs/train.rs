@@ -83,19 +83,30 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
     // Resolve `auto` now, so that a run resumed on another machine uses the same precision.
     let config = config.resolved(compute::instructions()?)?;
     interrupt::listen();
-    let folder = &RunFolder::claim(folder, claim(args))?;
+    let reservation = RunFolder::reserve(folder, claim(args))?;
+    reservation.refuse_data_within(path)?;
     let dataset = data::open(path, &args.normal.normal)?;
     let inspection = data::inspect(&dataset, &config.limits)?;
     let split = divide(args, &config, &dataset, &inspection)?;
     output::note(&split.display(&dataset).to_string());
     check_promise(&config, &split)?;
-    output::write_whole(&folder.settings(), config.to_toml()?.as_bytes())?;
-    split.write(&folder.split(), &dataset, &inspection)?;
 
     let started = Instant::now();
-    let detector = training::train(&dataset, &inspection, &split, &config, folder, args.resume)?;
+    let folder = reservation.open()?;
+    let trained = training::train(&dataset, &inspection, &split, &config, &folder, args.resume);
+    let (detector, status) = match trained {
+        Ok(trained) => trained,
+        Err(error) => {
+            folder.give_back();
+            return Err(error);
+        }
+    };
+    let folder = &folder;
     let file = folder.detector();
-    detector.save(&file)?;
+    detector.save(&file).map_err(|error| match error.hint() {
+        Some(_) => error.with_hint("the training is kept: make room, and --resume finishes it"),
+        None => error,
+    })?;
     let detector = Detector::load(&file)?;
     let seconds = started.elapsed().as_secs_f64();
 
@@ -121,7 +132,7 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
     if let Some(warning) = weak(&detector.scorer()?.weights()) {
         output::warning(&warning);
     }
-    Ok(ExitStatus::Done)
+    Ok(status)
 }
 
 /// What to say where no evidence finds synthetic anomalies: real ones will hardly be found either.

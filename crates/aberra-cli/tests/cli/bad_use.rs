@@ -151,7 +151,7 @@ fn a_run_folder_that_cannot_be_written() {
     hint: give another folder
     ");
     insta::assert_snapshot!(room.run("train in --out file").refusal(&room), @r"
-    error: file: expected a folder that can be written (File exists (os error 17))
+    error: file: expected a folder that can be written (file is a file)
     hint: give another folder
     ");
     assert_eq!(fs::read_to_string(room.path("file")).unwrap(), "mine");
@@ -202,4 +202,63 @@ fn instructions_that_do_not_exist() {
     let rest = "in the environment variable ABERRA_KERNELS, found `sse9`\n\
                 hint: unset it to use the widest that the processor has";
     assert!(said.trim_end().ends_with(rest), "{said}");
+}
+
+#[test]
+fn an_unknown_environment_variable_is_refused_by_every_verb() {
+    let room = Room::new();
+    let refused = |name: &str, words: &str| {
+        let mut command = room.command();
+        end(command.args(words.split_whitespace()).env(name, "3")).refusal(&room)
+    };
+    let said = refused("ABERRA_TRAIN_EPOCHS", "train --print-config");
+    insta::assert_snapshot!(said, @r"
+    error: expected environment variables ABERRA_... that name settings, found ABERRA_TRAIN_EPOCHS, which names none
+    hint: did you mean ABERRA_TRAIN__EPOCHS?
+    ");
+    for words in ["info d.aberra", "score d.aberra a.png", "doctor .", "demo"] {
+        assert_eq!(refused("ABERRA_TRAIN_EPOCHS", words), said);
+    }
+    assert!(refused("ABERRA_KERNEL", "info d.aberra").contains("did you mean ABERRA_KERNELS?"));
+    // What Kubernetes sets beside a service called aberra is none of ours.
+    let mut command = room.command();
+    command.args(["train", "--print-config"]).env("ABERRA_PORT", "tcp://10.0.0.1:8765");
+    end(&mut command).done();
+}
+
+#[test]
+fn a_setting_of_the_wrong_type_says_which_whence_and_what_was_expected() {
+    let room = Room::new();
+    let refused = |flags: &str, variable: Option<(&str, &str)>| {
+        let mut command = room.command();
+        command.args("train --print-config".split(' ')).args(flags.split_whitespace());
+        let said = end(command.envs(variable)).refusal(&room);
+        said.lines().next().unwrap().to_owned()
+    };
+    fs::write(room.path("s.toml"), "[train]\nepochs = \"many\"\n").unwrap();
+    for (flags, variable, expected) in [
+        (
+            "--set train.epochs=abc",
+            None,
+            "error: train.epochs: expected a whole number, found the text \"abc\" (in --set train.epochs=abc)",
+        ),
+        (
+            "--config s.toml",
+            None,
+            "error: train.epochs: expected a whole number, found the text \"many\" (in the file s.toml)",
+        ),
+        (
+            "--epochs 3",
+            Some(("ABERRA_TRAIN__LEARNING_RATE", "fast")),
+            "error: train.learning_rate: expected a number, found the text \"fast\" (in the environment variable \
+             ABERRA_TRAIN__LEARNING_RATE)",
+        ),
+        (
+            "--family vae --set model.latent=many",
+            None,
+            "error: model.latent: expected a whole number, found the text \"many\"",
+        ),
+    ] {
+        assert_eq!(refused(flags, variable), expected);
+    }
 }

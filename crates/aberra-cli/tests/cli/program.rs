@@ -1,5 +1,6 @@
 //! Runs the program, and trains the detector that the tests share.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -40,6 +41,45 @@ impl Room {
             }
         }
         command
+    }
+
+    /// Every file in this folder with its content, and every folder; links and pipes by their kind alone.
+    pub(crate) fn everything(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.0.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let (kind, path) = entry.map(|entry| (entry.file_type().unwrap(), entry.path())).unwrap();
+                let content = if kind.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+                if kind.is_dir() {
+                    folders.push(path.clone());
+                }
+                found.insert(path, content);
+            }
+        }
+        found
+    }
+
+    /// Runs the program, which refuses, and asserts that not a byte has changed; returns standard error.
+    #[track_caller]
+    pub(crate) fn refused_unchanged(&self, words: &str) -> String {
+        let before = self.everything();
+        let said = self.run(words).refusal(self);
+        let changed: Vec<PathBuf> = {
+            let after = self.everything();
+            let names = before.keys().chain(after.keys()).cloned();
+            names.filter(|path| before.get(path) != after.get(path)).collect()
+        };
+        assert!(changed.is_empty(), "{words} changed {changed:?}: {said}");
+        said
+    }
+
+    /// Runs the program with a fault: see `ABERRA_FAULT` in `aberra::output`. Returns its exit code, if it has one, and
+    /// standard error.
+    pub(crate) fn run_with_fault(&self, fault: &str, words: &str) -> (Option<i32>, String) {
+        let mut command = self.command();
+        let output = command.args(words.split_whitespace()).env("ABERRA_FAULT", fault).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 
     /// Runs the program with arguments separated by spaces.

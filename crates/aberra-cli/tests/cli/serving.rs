@@ -16,17 +16,19 @@ struct Serving {
 
 impl Serving {
     fn start(room: &Room, words: &str) -> Self {
+        Self::start_with(room, &[detector().display().to_string()], words).0
+    }
+
+    /// Serves these files; returns also what standard output says of each.
+    fn start_with(room: &Room, files: &[String], words: &str) -> (Self, Vec<String>) {
         let mut command = room.command();
-        command
-            .args(["serve"])
-            .arg(detector())
-            .args(["--address", "127.0.0.1:0"])
-            .args(words.split_whitespace());
+        command.args(["serve"]).args(files).args(["--address", "127.0.0.1:0"]).args(words.split_whitespace());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let out = BufReader::new(child.stdout.as_mut().unwrap());
+        let mut said: Vec<String> = out.lines().take(1 + files.len()).map(Result::unwrap).collect();
+        let line = said.remove(0);
         let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}"));
-        Self { address: address.to_owned(), child }
+        (Self { address: address.to_owned(), child }, said)
     }
 
     fn ask(&self, head: &str, body: &[u8]) -> String {
@@ -86,6 +88,28 @@ fn a_served_score_is_that_of_score_and_sigterm_ends_it_well() {
     assert!(said.contains("shutting down") && !said.contains("Jane"), "{said}");
 }
 
+#[test]
+fn names_of_any_script_are_given_on_the_command_line_and_said_with_their_files() {
+    let room = Room::new();
+    fs::copy(detector(), room.path("left=right.aberra")).unwrap();
+    fs::create_dir(room.path("断層")).unwrap();
+    fs::copy(detector(), room.path("断層/detector.aberra")).unwrap();
+    let file = detector().display().to_string();
+    let files = ["断層/detector.aberra".to_owned(), format!("線 1={file}"), "left=right.aberra".to_owned()];
+    let (serving, said) = Serving::start_with(&room, &files, "--log off");
+    let expected = [
+        "断層 = 断層/detector.aberra".to_owned(),
+        format!("線 1 = {file}"),
+        "left=right = left=right.aberra".to_owned(),
+    ];
+    assert_eq!(said, expected);
+    for name in ["%E6%96%AD%E5%B1%A4", "%E7%B7%9A%201", "left=right"] {
+        let answer =
+            serving.ask(&format!("POST /api/v1/detectors/{name}/score"), &fs::read(stripes()).unwrap());
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn running_requests_finish_before_the_end() {
@@ -132,6 +156,9 @@ fn what_cannot_be_served_is_refused_with_a_reason() {
         (&format!("serve {detector} --split split.json"), "--data"),
         (&format!("serve {detector} {detector} --data {data} --evaluation evaluation.json"), "one detector"),
         (&format!("serve {detector} --queue 0"), "at least 1"),
+        (&format!("serve {detector} {detector}"), "two called \"run\""),
+        (&format!("serve ..={detector}"), "relative path"),
+        ("serve one=none.aberra", "none.aberra"),
     ] {
         let said = room.run(words).refusal(&room);
         assert!(said.contains(expected), "{words}: {said}");

@@ -98,8 +98,8 @@ pub(super) async fn score(
     body: Bytes,
 ) -> ApiResult<(StatusCode, Json<ScoreResponse>)> {
     let served = find(&shared, &detector)?;
-    let threshold = threshold(&served, query)?;
-    let scored = score_uploads(&shared, &served, &headers, body, Want::MAP).await?;
+    let query = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let (scored, threshold) = score_uploads(&shared, &served, query, &headers, body, Want::MAP).await?;
     let images: Vec<ScoreResult> = scored
         .into_iter()
         .map(|(name, verdict)| match verdict.map(|verdict| card(&served, &verdict, threshold)) {
@@ -133,8 +133,8 @@ pub(super) async fn explain(
     body: Bytes,
 ) -> ApiResult<(StatusCode, Json<ExplainResponse>)> {
     let served = find(&shared, &detector)?;
-    let threshold = threshold(&served, query)?;
-    let scored = score_uploads(&shared, &served, &headers, body, Want::ALL).await?;
+    let query = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let (scored, threshold) = score_uploads(&shared, &served, query, &headers, body, Want::ALL).await?;
     let explaining = served.clone();
     let images = shared.engine.run_blocking(move || {
         let images = scored.into_iter().map(|(name, verdict)| {
@@ -157,9 +157,16 @@ fn status(any: bool) -> StatusCode {
     if any { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
 }
 
-fn threshold(served: &ServedDetector, query: Queried) -> ApiResult<f64> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    match query.threshold {
+/// The threshold of a request: in the query, in the form, or else the detector's own.
+fn threshold(served: &ServedDetector, in_query: Option<f64>, in_form: Option<f64>) -> ApiResult<f64> {
+    let given = match (in_query, in_form) {
+        (Some(_), Some(_)) => {
+            let message = "expected one threshold, found one in the query and one in the form";
+            return Err(Problem::bad_request(message));
+        }
+        (given, None) | (None, given) => given,
+    };
+    match given {
         None => Ok(served.detector.calibration().threshold),
         Some(threshold) if threshold.is_finite() => Ok(threshold),
         Some(threshold) => {
@@ -171,18 +178,22 @@ fn threshold(served: &ServedDetector, query: Queried) -> ApiResult<f64> {
 /// The client's file name, and the verdict.
 type ScoredUpload = (Option<String>, Result<Verdict, ImageProblem>);
 
+/// Verdicts on the images of a body, and the threshold of the request.
 async fn score_uploads(
     shared: &ServerState,
     served: &Arc<ServedDetector>,
+    Query(query): Query<ScoreQuery>,
     headers: &HeaderMap,
     body: Bytes,
     want: Want,
-) -> ApiResult<Vec<ScoredUpload>> {
+) -> ApiResult<(Vec<ScoredUpload>, f64)> {
     let uploads = uploads(headers, body, &shared.limits).await?;
-    let (names, images): (Vec<_>, Vec<_>) =
-        uploads.into_iter().map(|Upload { name, bytes }| (name, ImageSource::Encoded(bytes))).unzip();
+    let threshold = threshold(served, query.threshold, uploads.threshold)?;
+    let (names, images): (Vec<_>, Vec<_>) = (uploads.images.into_iter())
+        .map(|Upload { name, bytes }| (name, ImageSource::Encoded(bytes)))
+        .unzip();
     let verdicts = shared.engine.score(served, images, want).await?;
-    Ok(names.into_iter().zip(verdicts).collect())
+    Ok((names.into_iter().zip(verdicts).collect(), threshold))
 }
 
 fn card(served: &ServedDetector, verdict: &Verdict, threshold: f64) -> VerdictCard {

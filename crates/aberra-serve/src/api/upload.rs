@@ -14,11 +14,14 @@ use crate::problem::Problem;
 #[schema(value_type = String, format = Binary)]
 pub(crate) struct ImageFile(#[expect(dead_code, reason = "describes a body")] Vec<u8>);
 
-/// A form whose files are images; field names do not matter.
+/// A form whose files are images, whatever the names of their fields.
 #[derive(ToSchema)]
 pub(crate) struct ImageForm {
     #[expect(dead_code, reason = "describes a body")]
     image: Vec<ImageFile>,
+    /// Threshold to use instead of the detector's own; here or in the query.
+    #[expect(dead_code, reason = "describes a body")]
+    threshold: Option<f64>,
 }
 
 /// An uploaded image.
@@ -29,21 +32,30 @@ pub(super) struct Upload {
     pub(super) bytes: Bytes,
 }
 
-/// Maximum number of form parts that are no image and are ignored.
-const OTHER_PARTS: usize = 64;
+/// What a body holds.
+pub(super) struct Uploads {
+    /// In order; at least one.
+    pub(super) images: Vec<Upload>,
+    /// The form's field of that name.
+    pub(super) threshold: Option<f64>,
+}
 
-/// Extracts the images of a body in order: at least one, and at most as many as the limits allow.
-pub(super) async fn uploads(
-    headers: &HeaderMap,
-    body: Bytes,
-    limits: &ServeLimits,
-) -> ApiResult<Vec<Upload>> {
+/// The one field of a form that is no image.
+const THRESHOLD: &str = "threshold";
+/// Characters of an unknown field's name that are repeated to the client.
+const SHOWN: usize = 40;
+
+/// Extracts the images of a body in order, at least one and at most as many as the limits allow, and a form's threshold.
+///
+/// # Errors
+/// A body without an image, a form with an unknown field.
+pub(super) async fn uploads(headers: &HeaderMap, body: Bytes, limits: &ServeLimits) -> ApiResult<Uploads> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     // Whatever is not multipart is an image, even with a Content-Type of a form: curl sends that with every body.
     if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/") {
         return match body.is_empty() {
             true => Err(none("an empty body")),
-            false => Ok(vec![Upload { name: None, bytes: body }]),
+            false => Ok(Uploads { images: vec![Upload { name: None, bytes: body }], threshold: None }),
         };
     }
     let boundary = multer::parse_boundary(kind)
@@ -51,12 +63,12 @@ pub(super) async fn uploads(
     parts(body, boundary, limits).await
 }
 
-async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult<Vec<Upload>> {
+async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult<Uploads> {
     let size = SizeLimit::new().whole_stream(limits.body_bytes as u64).per_field(limits.body_bytes as u64);
     let stream = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut form = Multipart::with_constraints(stream, boundary, Constraints::new().size_limit(size));
     let damaged = |error: multer::Error| Problem::bad_request(format!("the form cannot be read: {error}"));
-    let (mut uploads, mut others) = (Vec::new(), 0);
+    let (mut images, mut threshold) = (Vec::new(), None);
     while let Some(field) = form.next_field().await.map_err(damaged)? {
         // A part without a file name is a plain form value, unless its type says that it is an image.
         let is_image = field.file_name().is_some()
@@ -64,15 +76,16 @@ async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult
                 .content_type()
                 .is_some_and(|kind| kind.type_() == "image" || kind.subtype() == "octet-stream");
         if !is_image {
-            others += 1;
-            if others > OTHER_PARTS {
-                return Err(Problem::too_large(format!(
-                    "expected at most {OTHER_PARTS} form parts without an image, found more"
-                )));
+            if field.name() != Some(THRESHOLD) {
+                return Err(unknown(field.name().unwrap_or_default()));
+            }
+            let value = field.bytes().await.map_err(damaged)?;
+            if threshold.replace(parse_threshold(&value)?).is_some() {
+                return Err(Problem::bad_request("expected one field `threshold`, found two"));
             }
             continue;
         }
-        if uploads.len() == limits.images {
+        if images.len() == limits.images {
             return Err(Problem::too_large(format!(
                 "expected at most {} images in a request, found more",
                 limits.images
@@ -80,9 +93,26 @@ async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult
             .with_hint("send the other images in further requests"));
         }
         let name = field.file_name().map(str::to_owned).filter(|name| !name.is_empty());
-        uploads.push(Upload { name, bytes: field.bytes().await.map_err(damaged)? });
+        images.push(Upload { name, bytes: field.bytes().await.map_err(damaged)? });
     }
-    if uploads.is_empty() { Err(none("a form without a file")) } else { Ok(uploads) }
+    if images.is_empty() { Err(none("a form without a file")) } else { Ok(Uploads { images, threshold }) }
+}
+
+fn parse_threshold(text: &[u8]) -> ApiResult<f64> {
+    let text = std::str::from_utf8(text).unwrap_or_default().trim();
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(SHOWN).collect();
+        Problem::bad_request(format!("expected a number in the form's field `threshold`, found {shown:?}"))
+    })
+}
+
+/// A field that would have no effect, and nobody would notice.
+fn unknown(name: &str) -> Problem {
+    let shown: String = name.chars().take(SHOWN).collect();
+    Problem::bad_request(format!(
+        "expected files and the field `threshold` in the form, found the field {shown:?} without a file name"
+    ))
+    .with_hint("curl -F image=@image.png sends a file; other fields have no meaning")
 }
 
 fn none(found: &str) -> Problem {

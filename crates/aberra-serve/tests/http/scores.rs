@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aberra::image::{Limits, decode};
-use aberra_serve::{BATCH_TOLERANCE, Batching, ServeOptions};
+use aberra_serve::{BATCH_TOLERANCE, Batching, ServeOptions, Server};
 use axum::http::{Request, header};
 
 use crate::fixture::{Client, IMAGE_PX, detector, form, options, png};
@@ -70,6 +70,72 @@ async fn another_threshold_moves_the_verdict_and_nothing_else() {
     }
     for bad in ["NaN", "inf", "x", "", "1&threshold=2", "1&other=2"] {
         client.post(&format!("/api/v1/detectors/first/score?threshold={bad}"), png(5)).await.problem(400);
+    }
+}
+
+/// A form with an image and these fields.
+fn form_with(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let part = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend_from_slice(part.as_bytes());
+    }
+    body.extend_from_slice(
+        b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n\r\n",
+    );
+    [body, png(5), b"\r\n--b--\r\n".to_vec()].concat()
+}
+
+#[tokio::test]
+async fn a_threshold_in_the_form_counts_and_unknown_fields_are_refused() {
+    let client = Client::new();
+    let ask = async |query: &str, fields: &[(&str, &str)]| {
+        let request = Request::post(format!("/api/v1/detectors/first/score{query}"))
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b");
+        client.ask(request, form_with(fields)).await
+    };
+    let own = ask("", &[]).await.done();
+    for (threshold, anomalous) in [("-100", true), (" 1e9 ", false)] {
+        let answer = ask("", &[("threshold", threshold)]).await.done();
+        assert_eq!(answer["threshold"], threshold.trim().parse::<f64>().unwrap());
+        let verdict = &answer["images"][0]["verdict"];
+        assert_eq!((&verdict["anomalous"], &verdict["threshold"]), (&anomalous.into(), &answer["threshold"]));
+        assert_eq!(verdict["score"], own["images"][0]["verdict"]["score"]);
+    }
+    for fields in [
+        &[("treshold", "1")][..],
+        &[("image", "not a file")],
+        &[("", "1")],
+        &[("threshold", "many")],
+        &[("threshold", "")],
+        &[("threshold", "NaN")],
+        &[("threshold", "inf")],
+        &[("threshold", "1"), ("threshold", "2")],
+        &[("threshold", "1"), ("other", "2")],
+    ] {
+        ask("", fields).await.problem(400);
+    }
+    ask("?threshold=1", &[("threshold", "1")]).await.problem(400);
+}
+
+#[tokio::test]
+async fn names_of_any_script_are_served_as_they_are() {
+    let names = ["断層", "my run é", "a+b %"];
+    let named = |name: &str| (name.to_owned(), detector("first"));
+    let server = Server::new(names.map(named).to_vec(), options()).unwrap();
+    let client = Client::of(&server);
+    let listed = client.get("/api/v1/detectors").await.done();
+    for (index, (name, encoded)) in
+        names.into_iter().zip(["%E6%96%AD%E5%B1%A4", "my%20run%20%C3%A9", "a%2Bb%20%25"]).enumerate()
+    {
+        assert_eq!(listed["detectors"][index]["name"], name);
+        let answer = client.post(&format!("/api/v1/detectors/{encoded}/score"), png(5)).await.done();
+        assert_eq!(answer["detector"], name);
+        client.get(&format!("/v2/models/{encoded}")).await.done();
+    }
+    for names in [["same", "same"], ["..", "a"], ["a/b", "c"]] {
+        let error = Server::new(names.map(named).to_vec(), options()).err().unwrap();
+        assert!(error.hint().is_some_and(|hint| hint.contains("NAME=FILE")), "{error}");
     }
 }
 

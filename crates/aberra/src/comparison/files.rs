@@ -1,8 +1,8 @@
 //! A comparison's table as files of its run folder.
 
 use crate::Result;
+use crate::output;
 use crate::run::RunFolder;
-use crate::store::write_durably;
 use crate::wire::ComparisonData;
 
 impl ComparisonData {
@@ -17,7 +17,7 @@ impl ComparisonData {
     /// # Errors
     /// The files cannot be written.
     pub fn write(&self, folder: &RunFolder) -> Result<()> {
-        write_durably(&folder.comparison(), self.to_json().as_bytes())?;
-        write_durably(&folder.comparison_page(), self.page().as_bytes())
+        output::write(&folder.comparison(), self.to_json().as_bytes())?;
+        output::write(&folder.comparison_page(), self.page().as_bytes())
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use aberra_metrics::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::store::write_durably;
+use crate::output;
 use crate::wire::ComparisonCell;
 
 const KIND: &str = "aberra comparison cell";
@@ -82,7 +82,7 @@ impl CellRecord {
         };
         let text = serde_json::to_string(&envelope)
             .map_err(|error| Error::data(format!("the cell cannot be written ({error})")).with_path(path))?;
-        write_durably(path, text.as_bytes())
+        output::write(path, text.as_bytes())
     }
 }
 

@@ -1,7 +1,6 @@
 //! Runs a comparison, cell by cell; what an earlier run finished is reused.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use aberra_metrics::bootstrap::BootstrapSettings;
 use aberra_metrics::{Error, Result};
@@ -14,6 +13,7 @@ use super::summary::{self, Done};
 use crate::compute;
 use crate::dataset::{Dataset, Grouping, Inspection, Split};
 use crate::job::{Event, Job};
+use crate::output;
 use crate::run::RunFolder;
 use crate::wire::ComparisonData;
 
@@ -31,6 +31,14 @@ pub struct ComparisonOptions<'a> {
 }
 
 impl Comparison {
+    /// Makes sure that the data set supports every cell, before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// Requested groups that are missing, too few normals for the folds.
+    pub fn check(&self, dataset: &Dataset, inspection: &Inspection) -> Result<()> {
+        self.splits(dataset, inspection).map(drop)
+    }
+
     /// Fits and tests every cell, and sums them up. With the job's folder each finished cell is a file there; where the
     /// job resumes, cells that were finished with the same settings, data and version of Aberra are reused.
     ///
@@ -53,8 +61,7 @@ impl Comparison {
         let digest = DataDigest::of(dataset, inspection);
         let instructions = compute::instructions()?;
         if let Some(folder) = job.folder {
-            let cells = folder.cells();
-            fs::create_dir_all(&cells).map_err(|error| Error::io(&cells, &error))?;
+            output::make_folder(&folder.cells())?;
         }
         let cells = self.cells();
         let (mut records, mut failures) = (Vec::new(), BTreeMap::<&str, Vec<String>>::new());

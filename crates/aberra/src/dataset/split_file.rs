@@ -1,14 +1,12 @@
 //! A split as a file: names, groups and identities of the images, so that it can be given back and checked.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
 
-use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Fold, GroupBy, Inspection, Leak, Split, SplitPolicy};
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 
 const FORMAT: &str = "aberra split";
 const VERSION: u32 = 1;
@@ -77,10 +75,7 @@ impl Split {
         };
         let mut json = serde_json::to_vec_pretty(&file).map_err(|error| Error::data(error.to_string()))?;
         json.push(b'\n');
-        let io = |error: std::io::Error| Error::io(path, &error);
-        let mut out = AtomicWriteFile::open(path).map_err(io)?;
-        out.write_all(&json).map_err(io)?;
-        out.commit().map_err(io)
+        output::write(path, &json)
     }
 
     /// Reads a split and checks that it divides exactly this data set: the same names with the same contents,

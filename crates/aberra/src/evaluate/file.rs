@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluation::{Evaluation, ImageOutcome, ImageRow};
 use crate::detector::Part;
-use crate::store::write_durably;
+use crate::output;
 use crate::{Error, Result};
 
 const KIND: &str = "aberra evaluation";
@@ -26,7 +26,7 @@ impl Evaluation {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        write_durably(path, self.to_json().as_bytes())
+        output::write(path, self.to_json().as_bytes())
     }
 
     /// The content of the evaluation file: JSON with its kind and version.

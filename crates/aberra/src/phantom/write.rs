@@ -1,13 +1,12 @@
 //! Phantoms as a data set on disk, in the layout of MVTec AD.
 
-use std::fs;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::{LesionKind, MAX_SIZE_PX, MIN_SIZE_PX, Phantom, lesion_slice, slice};
 use crate::image::{Color, encode_png};
-use crate::{Error, Result, of_image};
+use crate::{Error, Result, of_image, output};
 
 /// What [`write_dataset`] writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +72,7 @@ pub fn write_dataset(root: &Path, settings: &PhantomDataset) -> Result<()> {
 }
 
 fn create_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))
+    output::make_folder(folder)
 }
 
 fn write_grey(path: &Path, phantom: &Phantom) -> Result<()> {
@@ -83,11 +82,13 @@ fn write_grey(path: &Path, phantom: &Phantom) -> Result<()> {
 
 fn write_png(path: &Path, bytes: &[u8], size_px: usize) -> Result<()> {
     let encoded = encode_png(bytes, size_px, size_px, Color::Grey).map_err(of_image)?;
-    fs::write(path, encoded).map_err(|error| Error::io(path, &error))
+    output::write_unsynchronised(path, &encoded)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::image::{Limits, read};
 

@@ -37,7 +37,7 @@ use crate::score::Evidence;
 use crate::wire::{
     DetectorCard, ImageData, NearData, ReportData, Thumbnails, TrainingData, VERSION, digits, short,
 };
-use crate::{Error, Result, store};
+use crate::{Error, Result, output};
 
 /// Most images that are shown in full.
 pub const MOST_IN_FULL: usize = 300;
@@ -101,7 +101,7 @@ impl Report {
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<u64> {
         let page = self.html();
-        store::write_durably(path, page.as_bytes())?;
+        output::write(path, page.as_bytes())?;
         Ok(page.len() as u64)
     }
 }

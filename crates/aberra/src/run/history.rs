@@ -1,12 +1,15 @@
 //! The records of a training: one line of JSON an epoch, and TensorBoard event files.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aberra_metrics::{Error, Result};
 use aberra_models::train::{EpochRecord, LossRecord};
 use tfrecord::EventWriter;
+
+use crate::output::{self, LogFile};
 
 /// The epochs that a file of records holds.
 ///
@@ -27,8 +30,8 @@ pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>> {
 /// Writer of a training's records.
 pub(crate) struct History {
     path: PathBuf,
-    lines: BufWriter<File>,
-    events: Option<EventWriter<BufWriter<File>>>,
+    lines: BufWriter<LogFile>,
+    events: Option<EventWriter<BufWriter<LogFile>>>,
 }
 
 impl History {
@@ -49,10 +52,12 @@ impl History {
             serde_json::from_str::<EpochRecord>(line).is_ok_and(|record| record.epoch <= epochs)
         });
         let text: String = kept.flat_map(|line| [line, "\n"]).collect();
-        fs::write(&path, text).map_err(io)?;
-        let lines = OpenOptions::new().append(true).open(&path).map_err(io)?;
+        output::write_unsynchronised(&path, text.as_bytes())?;
+        let lines = LogFile::open(&path).map_err(io)?;
         // TensorBoard is a convenience: training continues without it.
-        let events = EventWriter::from_prefix(events.to_string_lossy(), "", Default::default()).ok();
+        let events = LogFile::open(&events_file(events)).ok();
+        let events =
+            events.and_then(|file| EventWriter::from_writer(BufWriter::new(file), Default::default()).ok());
         Ok(Self { path, lines: BufWriter::new(lines), events })
     }
 
@@ -94,4 +99,12 @@ impl History {
             self.events = None;
         }
     }
+}
+
+/// The next file of TensorBoard's events, by the names that it looks for; it reads all that there are.
+fn events_file(prefix: &Path) -> PathBuf {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let mut name = prefix.as_os_str().to_owned();
+    name.push(format!(".out.tfevents.{seconds}.{}", std::process::id()));
+    name.into()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use aberra_image::is_image_file;
 use aberra_metrics::{Error, Result};
 
-use crate::store::write_durably;
+use crate::output;
 
 /// The file by which such a folder is known.
 pub(super) const MARKER: &str = ".aberra-run";
@@ -17,8 +17,9 @@ const MARKER_TEXT: &[u8] = b"Aberra wrote this folder; listings of images pass o
 /// # Errors
 /// It cannot be written.
 pub(super) fn mark(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
-    write_durably(&folder.join(MARKER), MARKER_TEXT)
+    output::make_folder(folder)?;
+    let marker = folder.join(MARKER);
+    if marker.is_file() { Ok(()) } else { output::write(&marker, MARKER_TEXT) }
 }
 
 /// Makes sure that a marker hides nothing.

@@ -3,10 +3,11 @@
 
 mod checkpoints;
 mod history;
+mod lock;
 mod marker;
 mod snapshots;
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use aberra_metrics::{Error, Result};
@@ -14,18 +15,75 @@ use aberra_metrics::{Error, Result};
 pub(crate) use self::checkpoints::CheckpointFile;
 pub(crate) use self::history::History;
 pub use self::history::read_history;
+use self::lock::Lock;
+pub use self::lock::refuse_in_use;
 use self::marker::{MARKER, mark, refuse_images};
 pub(crate) use self::snapshots::{Snapshot, Snapshots};
-
-/// The file that is locked while a run is written.
-const LOCK: &str = ".aberra-lock";
+use crate::output;
 
 /// A run folder.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     /// Held until the run ends.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
+    /// Whether the folder was there before this run, and whether it was marked.
+    before: Before,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    is_there: bool,
+    is_marked: bool,
+}
+
+/// A run folder that can be written, and has not been changed yet.
+#[derive(Debug)]
+pub struct Reservation {
+    path: PathBuf,
+    claim: Claim,
+    /// Of a run that was there before.
+    lock: Option<Lock>,
+}
+
+impl Reservation {
+    /// Makes sure that the data set at `data` does not lie in the folder: listings would pass over it.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn refuse_data_within(&self, data: &Path) -> Result<()> {
+        let (Ok(run), Ok(data)) = (self.path.canonicalize(), data.canonicalize()) else { return Ok(()) };
+        if RunFolder::is_one(&run) || !data.starts_with(&run) || data.is_file() {
+            return Ok(());
+        }
+        let message = "expected a run folder apart from the images, found one that holds them";
+        Err(Error::file(message)
+            .with_path(&self.path)
+            .with_hint("give another folder: listings of images pass over the folders that Aberra writes"))
+    }
+
+    /// Makes the folder if need be, marks it, and locks it until the value is dropped.
+    ///
+    /// # Errors
+    /// It cannot be written, or another run has taken it since.
+    pub fn open(self) -> Result<RunFolder> {
+        let Self { path, claim, lock } = self;
+        let before = Before::of(&path);
+        output::make_folder(&path)?;
+        let mut lock = match lock {
+            Some(lock) => lock,
+            None => {
+                let lock = lock::take(&path)?;
+                RunFolder::at(&path).check(claim)?;
+                lock
+            }
+        };
+        refuse_images(&path)?;
+        lock.name_holder()?;
+        output::sweep(&path);
+        mark(&path)?;
+        Ok(RunFolder { path, _lock: Some(lock), before })
+    }
 }
 
 /// How a new run treats the existing contents of its folder.
@@ -44,37 +102,29 @@ pub enum Claim {
 impl RunFolder {
     /// The run folder at `path`, to be read: whether there is one shows when a file is read.
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), _lock: None }
+        Self { path: path.to_owned(), _lock: None, before: Before::of(path) }
     }
 
-    /// Makes the folder if need be, makes sure that it can be written and that nothing in it is lost, marks it and locks it
-    /// until the value is dropped.
+    /// [Reserves](Self::reserve) a folder and opens it at once.
+    ///
+    /// # Errors
+    /// As those two.
+    pub fn claim(path: &Path, claim: Claim) -> Result<Self> {
+        Self::reserve(path, claim)?.open()
+    }
+
+    /// Checks that a run can be written to `path` and that nothing in it is lost, and changes nothing; where there is a run
+    /// already, it is locked.
     ///
     /// # Errors
     /// A folder that cannot be written, that another run is writing, whose content does not fit the claim, or that holds
     /// images and is not marked yet: listings would pass over them.
-    pub fn claim(path: &Path, claim: Claim) -> Result<Self> {
-        let unwritable = |error: std::io::Error| {
-            Error::file(format!("expected a folder that can be written ({error})"))
-                .with_path(path)
-                .with_hint("give another folder")
-        };
-        fs::create_dir_all(path).map_err(unwritable)?;
-        let lock = File::create(path.join(LOCK)).map_err(unwritable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::file("another training is writing this run folder")
-                    .with_path(path)
-                    .with_hint("wait for it, or give another folder"));
-            }
-            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
-        }
-        let folder = Self { path: path.to_owned(), _lock: Some(lock) };
-        folder.check(claim)?;
+    pub fn reserve(path: &Path, claim: Claim) -> Result<Reservation> {
+        output::check_folder(path)?;
+        let lock = lock::take_existing(path)?;
+        Self::at(path).check(claim)?;
         refuse_images(path)?;
-        mark(path)?;
-        Ok(folder)
+        Ok(Reservation { path: path.to_owned(), claim, lock })
     }
 
     /// Makes a folder if need be and marks it like a run folder: for pictures that are no data, such as heat maps.
@@ -86,9 +136,35 @@ impl RunFolder {
         mark(path)
     }
 
+    /// Checks that a folder can be [marked](Self::mark), and changes nothing.
+    ///
+    /// # Errors
+    /// As [`mark`](Self::mark), and a folder in a run folder that is being written.
+    pub fn check_mark(path: &Path) -> Result<()> {
+        output::check_folder(path)?;
+        refuse_in_use(path)?;
+        refuse_images(path)
+    }
+
     /// Whether a folder bears the marker of a run folder, so that listings pass over it.
     pub fn is_one(path: &Path) -> bool {
         path.join(MARKER).is_file()
+    }
+
+    /// Ends a run that has written nothing: the folder is again as it was before.
+    pub fn give_back(self) {
+        let own = [lock::LOCK, MARKER];
+        let mut entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let is_unused = entries.all(|entry| own.iter().any(|name| entry.file_name() == *name));
+        if self.before.is_marked || !is_unused {
+            return;
+        }
+        // What cannot be removed stays, and harms nobody.
+        let _ = output::remove(&self.path.join(MARKER));
+        let _ = output::remove(&self.path.join(lock::LOCK));
+        if !self.before.is_there {
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 
     fn check(&self, claim: Claim) -> Result<()> {
@@ -201,6 +277,12 @@ impl RunFolder {
     }
 }
 
+impl Before {
+    fn of(path: &Path) -> Self {
+        Self { is_there: path.is_dir(), is_marked: RunFolder::is_one(path) }
+    }
+}
+
 /// `stem.ending`, or `stem-member.ending`.
 fn named(stem: &str, member: Option<&str>, ending: &str) -> String {
     match member {
@@ -221,7 +303,7 @@ mod tests {
         let first = RunFolder::claim(&path, Claim::New).unwrap();
         assert!(RunFolder::is_one(&path));
         let second = RunFolder::claim(&path, Claim::New).unwrap_err();
-        assert!(second.is_io() && second.to_string().contains("another training"), "{second}");
+        assert!(second.is_io() && second.to_string().contains("in use"), "{second}");
         drop(first);
         RunFolder::claim(&path, Claim::New).unwrap();
     }

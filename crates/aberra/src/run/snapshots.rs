@@ -10,7 +10,7 @@ use aberra_models::{Inputs, Shape};
 
 use super::marker::mark;
 use crate::decode_error::of_image;
-use crate::store;
+use crate::output;
 
 /// Images on a sheet.
 const IMAGES: usize = 8;
@@ -52,7 +52,7 @@ impl Snapshots<'_> {
             return Ok(());
         }
         if let Some(before) = replaced.filter(|&before| !stays(self.settings, before)) {
-            remove(&path(&self.folder, before))?;
+            output::remove(&path(&self.folder, before))?;
         }
         match is_best || stays(self.settings, epoch) {
             true => self.write(epoch, preview, held_out),
@@ -66,7 +66,7 @@ impl Snapshots<'_> {
     /// The folder cannot be written.
     pub(crate) fn forget_after(&self, epoch: usize) -> Result<()> {
         let late = kept(&self.folder)?.into_iter().filter(|(number, _)| *number > epoch);
-        late.into_iter().try_for_each(|(_, path)| remove(&path))
+        late.into_iter().try_for_each(|(_, path)| output::remove(&path))
     }
 
     /// Writes a row of originals, one of reconstructions, one of absolute errors.
@@ -89,7 +89,7 @@ impl Snapshots<'_> {
         }
         let png = encode_png(&sheet, 3 * height, count * width, self.color).map_err(of_image)?;
         mark(&self.folder)?;
-        store::write_durably(&path(&self.folder, epoch), &png)
+        output::write(&path(&self.folder, epoch), &png)
     }
 }
 
@@ -152,13 +152,6 @@ fn kept(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
     }
     kept.sort();
     Ok(kept)
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, &error)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
