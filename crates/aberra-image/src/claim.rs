@@ -5,31 +5,137 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::Format;
+use crate::codec::tiff::pages::RAW_EXTENSIONS;
 
-/// Whether the file is named like an image or begins like one. A file that cannot be opened is judged by its name.
+/// What a file claims to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// An image of a format that is decoded.
+    Image,
+    /// An image, or a container of some, of a format that is not decoded: "a GIF".
+    Unsupported(&'static str),
+    /// Something else.
+    Other,
+}
+
+/// What a file claims to be, by its name or its first bytes. A file that cannot be opened is judged by its name.
+pub fn claim(path: &Path) -> Claim {
+    if Format::of_name(path).is_some() {
+        return Claim::Image;
+    }
+    if is_raw_name(path) {
+        return Claim::Unsupported(RAW);
+    }
+    let mut start = Vec::with_capacity(LONGEST_START);
+    let read = File::open(path).and_then(|file| file.take(LONGEST_START as u64).read_to_end(&mut start));
+    if read.is_err() {
+        return other_name(path).map_or(Claim::Other, Claim::Unsupported);
+    }
+    if Format::of_content(&start).is_some() {
+        return Claim::Image;
+    }
+    let named = other_format(&start).filter(|name| !ARCHIVES.contains(name)).or_else(|| other_name(path));
+    named.map_or(Claim::Other, Claim::Unsupported)
+}
+
+/// Whether the file is named like an image or begins like one, of a format that is decoded. A file that cannot be opened is
+/// judged by its name.
 pub fn is_image_file(path: &Path) -> bool {
-    Format::of_name(path).is_some() || has_image_content(path)
+    claim(path) == Claim::Image
 }
 
 impl Format {
     /// The format that a file's name promises, by its extension.
     pub fn of_name(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_string_lossy().to_lowercase();
+        let extension = extension(path);
         Self::DECODED.into_iter().find(|format| format.extensions().contains(&extension.as_str()))
+    }
+
+    /// The format whose files begin so.
+    pub(crate) fn of_content(bytes: &[u8]) -> Option<Self> {
+        let begins = |magic: &[u8]| bytes.starts_with(magic);
+        if begins(b"\x89PNG\r\n\x1a\n") {
+            Some(Self::Png)
+        } else if begins(b"\xff\xd8\xff") {
+            Some(Self::Jpeg)
+        } else if [&b"II*\0"[..], b"MM\0*", b"II+\0", b"MM\0+"].into_iter().any(begins) {
+            Some(Self::Tiff)
+        } else if begins(b"BM") && bytes.get(6..10) == Some(&[0; 4]) && bytes.len() >= 26 {
+            Some(Self::Bmp)
+        } else if begins(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+            Some(Self::Webp)
+        } else {
+            None
+        }
     }
 }
 
-/// The first bytes are those of a format that decoding knows. A file that cannot be opened has none.
-fn has_image_content(path: &Path) -> bool {
-    let mut start = Vec::with_capacity(16);
-    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
-    let riff_webp = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP");
-    let bitmap = start.starts_with(b"BM") && start.get(6..10) == Some(&[0; 4]);
-    read.is_ok()
-        && (start.starts_with(b"\x89PNG\r\n\x1a\n")
-            || start.starts_with(&[0xff, 0xd8, 0xff])
-            || start.starts_with(b"II*\0")
-            || start.starts_with(b"MM\0*")
-            || bitmap
-            || riff_webp)
+/// Names of common formats that this crate does not decode, by the first bytes.
+pub(crate) fn other_format(bytes: &[u8]) -> Option<&'static str> {
+    let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
+    let table: [(usize, &[u8], &str); 24] = [
+        (0, b"GIF8", "a GIF"),
+        (128, b"DICM", "a DICOM file"),
+        (344, b"n+1\0", "a NIfTI file"),
+        (4, b"ftyphei", "a HEIC image"),
+        (4, b"ftypmif1", "a HEIC image"),
+        (4, b"ftypavi", "an AVIF image"),
+        (4, b"ftypcrx", RAW),
+        (0, b"FUJIFILMCCD-RAW", RAW),
+        (0, b"IIRO", RAW),
+        (0, b"IIRS", RAW),
+        (0, b"MMOR", RAW),
+        (0, b"IIU\0", RAW),
+        (0, b"FOVb", RAW),
+        (0, b"\0MRM", RAW),
+        (6, b"HEAPCCDR", RAW),
+        (4, b"jP  ", "a JPEG 2000 image"),
+        (0, b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
+        (0, b"\xff\x0a", "a JPEG XL image"),
+        (4, b"JXL \r\n", "a JPEG XL image"),
+        (0, b"II\xbc", "a JPEG XR image"),
+        (0, b"8BPS", "a Photoshop file"),
+        (0, b"%PDF", PDF),
+        (0, b"PK\x03\x04", ZIP),
+        (0, b"\x1f\x8b", GZIP),
+    ];
+    table.into_iter().find(|(offset, magic, _)| at(*offset, magic)).map(|(_, _, name)| name)
+}
+
+/// Whether a file is named like the raw file of a camera.
+pub(crate) fn is_raw_name(path: &Path) -> bool {
+    RAW_EXTENSIONS.contains(&extension(path).as_str())
+}
+
+const RAW: &str = "a raw file of a camera";
+const PDF: &str = "a PDF document";
+const ZIP: &str = "a ZIP archive";
+const GZIP: &str = "a gzip archive";
+/// What lies beside images and holds none that a data set would be expected to have.
+const ARCHIVES: [&str; 3] = [PDF, ZIP, GZIP];
+/// As many first bytes as telling formats apart takes.
+const LONGEST_START: usize = 348;
+
+/// Names of common formats that this crate does not decode, by extension: those without telling first bytes.
+fn other_name(path: &Path) -> Option<&'static str> {
+    Some(match extension(path).as_str() {
+        "gif" => "a GIF",
+        "dcm" | "dicom" => "a DICOM file",
+        "nii" => "a NIfTI file",
+        "heic" | "heif" => "a HEIC image",
+        "avif" => "an AVIF image",
+        "jp2" | "j2k" | "jpx" => "a JPEG 2000 image",
+        "jxl" => "a JPEG XL image",
+        "psd" => "a Photoshop file",
+        "pgm" | "ppm" | "pbm" | "pnm" | "pfm" => "a Netpbm image",
+        "tga" => "a TGA image",
+        "exr" => "an OpenEXR image",
+        "npy" | "npz" => "a NumPy array",
+        "svg" => "an SVG drawing",
+        _ => return None,
+    })
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
 }

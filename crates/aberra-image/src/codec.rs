@@ -5,7 +5,7 @@ pub(crate) mod plain;
 pub(crate) mod tiff;
 
 use crate::error::Kind;
-use crate::{ColorMode, Error, Format};
+use crate::{ColorMode, Error, Format, Remark};
 
 /// The pixel layout that the header declares, before orientation is applied.
 pub(crate) struct Layout {
@@ -21,6 +21,8 @@ pub(crate) struct Layout {
 pub(crate) struct Raster {
     pub pixels: Vec<f32>,
     pub channels: usize,
+    /// What was decided while decoding.
+    pub remarks: Vec<Remark>,
 }
 
 /// Integers or floats as a file stores them.
@@ -59,10 +61,16 @@ impl Sample for f32 {
 }
 
 /// Interleaved samples, `stored` to a pixel (1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha), composited over black.
-/// `premultiplied` says that the colours are composited already.
+/// `premultiplied` says that the colours are composited already. Alpha that is 0 everywhere says nothing (cameras and
+/// Windows write it so), and is ignored.
 pub(crate) fn raster<S: Sample>(samples: &[S], stored: usize, premultiplied: bool) -> Raster {
-    let over_black =
-        |value: S, alpha: S| if premultiplied { value.value() } else { value.value() * alpha.value() };
+    let alpha = || samples.iter().skip(stored - 1).step_by(stored).map(|alpha| alpha.value());
+    let has_alpha = matches!(stored, 2 | 4) && !samples.is_empty();
+    let is_ignored = has_alpha && alpha().all(|alpha| alpha == 0.0);
+    let is_transparent = has_alpha && !is_ignored && alpha().any(|alpha| alpha < 1.0);
+    let over_black = |value: S, alpha: S| {
+        if premultiplied || is_ignored { value.value() } else { value.value() * alpha.value() }
+    };
     let pixels = match stored {
         2 => samples.as_chunks().0.iter().map(|&[grey, alpha]| over_black(grey, alpha)).collect(),
         4 => {
@@ -74,11 +82,24 @@ pub(crate) fn raster<S: Sample>(samples: &[S], stored: usize, premultiplied: boo
         }
         _ => samples.iter().map(|sample| sample.value()).collect(),
     };
-    Raster { pixels, channels: if stored <= 2 { 1 } else { 3 } }
+    let remarks = match (is_ignored, is_transparent) {
+        (true, _) => vec![Remark::AlphaIgnored],
+        (_, true) => vec![Remark::Transparent],
+        _ => Vec::new(),
+    };
+    Raster { pixels, channels: if stored <= 2 { 1 } else { 3 }, remarks }
 }
 
 /// The error for content that its decoder rejects.
 pub(crate) fn damaged(format: Format, reason: impl std::fmt::Display) -> Error {
     let message = format!("not a whole {format} image: {reason}; copy or export the file again");
     Error::new(Kind::Format, message)
+}
+
+/// The error for content that may be whole, but of a variant of its format that is not decoded.
+pub(crate) fn unsupported(format: Format, found: impl std::fmt::Display) -> Error {
+    let message = format!(
+        "the file is a {format} with {found}, which is not supported; convert it to an ordinary PNG or TIFF"
+    );
+    Error::new(Kind::Unsupported, message)
 }

@@ -8,33 +8,76 @@ use std::path::Path;
 
 use image::metadata::Orientation;
 
+use crate::claim::{is_raw_name, other_format};
+use crate::codec::tiff::pages;
 use crate::codec::{Layout, Raster, damaged, jpeg, plain, tiff};
 use crate::error::Kind;
 use crate::{Error, Format, Header, Image, ImageId, Limits, Source};
 
-/// Reads and decodes a file. The format is recognised by content, not by name.
+/// Reads and decodes a file. The format is recognised by content, not by name. Of several pages it is the first of full
+/// resolution, of an animation the first frame: [`Source::remarks`] say so.
 ///
 /// # Errors
 /// The file cannot be read, is not an image of a known format, is damaged or truncated, exceeds `limits`, or holds
 /// values that are not finite.
 pub fn read(path: &Path, limits: &Limits) -> Result<Image, Error> {
+    read_page(path, 0, limits)
+}
+
+/// Reads and decodes one page of a file, from 0; see [`count_pages`].
+///
+/// # Errors
+/// As [`read`]; there is no such page.
+pub fn read_page(path: &Path, page: u32, limits: &Limits) -> Result<Image, Error> {
     let bytes = read_bytes(path, limits).map_err(|error| error.with_path(path))?;
-    let mut image = decode(&bytes, limits).map_err(|error| error.with_path(path))?;
+    let read = refuse_raw(path, &bytes).and_then(|()| decode_page(&bytes, page, limits));
+    let mut image = read.map_err(|error| error.with_path(path))?;
     image.source.path = Some(path.to_owned());
     Ok(image)
 }
 
-/// Decodes an image held in memory.
+/// Decodes an image held in memory, as [`read`] does.
 ///
 /// # Errors
 /// As [`read`], less the reading.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, Error> {
+    decode_page(bytes, 0, limits)
+}
+
+/// The number of images in a file that can be decoded one by one: pages of full resolution of a TIFF, else 1.
+///
+/// # Errors
+/// A TIFF cannot be read or has no pages. What is no TIFF is not looked at further.
+pub fn count_pages(path: &Path, limits: &Limits) -> Result<u32, Error> {
+    let mut start = Vec::with_capacity(4);
+    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut start));
+    if read.is_ok() && Format::of_content(&start) != Some(Format::Tiff) {
+        return Ok(1);
+    }
+    let bytes = read_bytes(path, limits).map_err(|error| error.with_path(path))?;
+    let counted = refuse_raw(path, &bytes).and_then(|()| match recognise(&bytes)? {
+        Format::Tiff => guarded(Format::Tiff, || tiff::count(&bytes)),
+        _ => Ok(1),
+    });
+    counted.map_err(|error| error.with_path(path))
+}
+
+/// Decodes one page of a file held in memory, from 0.
+///
+/// # Errors
+/// As [`decode`]; there is no such page.
+pub fn decode_page(bytes: &[u8], page: u32, limits: &Limits) -> Result<Image, Error> {
     limits.check_bytes(bytes.len() as u64)?;
     let format = recognise(bytes)?;
+    if page > 0 && format != Format::Tiff {
+        let message =
+            format!("expected page {} of the image, found a {format}, of which one is read", page + 1);
+        return Err(Error::new(Kind::Format, message));
+    }
     let (layout, orientation, raster) = guarded(format, || {
-        let layout = checked_layout(bytes, format, limits)?;
-        let raster = pixels(bytes, format, &layout, limits)?;
-        Ok((layout, orientation(bytes, format, limits), raster))
+        let layout = checked_layout(bytes, page, format, limits)?;
+        let raster = pixels(bytes, page, format, &layout, limits)?;
+        Ok((layout, orientation(bytes, page, format, limits), raster))
     })?;
     let (height, width) = (layout.height as usize, layout.width as usize);
     if raster.pixels.len() != height * width * raster.channels {
@@ -48,11 +91,14 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, Error> {
         width,
         source: Source {
             path: None,
-            id: ImageId::of_bytes(bytes),
+            id: ImageId { frame: page, ..ImageId::of_bytes(bytes) },
             bytes: bytes.len() as u64,
             format,
             color_mode: layout.color_mode,
             bit_depth: layout.bit_depth,
+            orientation: orientation.to_exif(),
+            is_lossy: is_lossy(bytes, page, format),
+            remarks: raster.remarks,
         },
     })
 }
@@ -64,7 +110,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, Error> {
 /// goes unnoticed.
 pub fn probe(path: &Path, limits: &Limits) -> Result<Header, Error> {
     let bytes = read_bytes(path, limits).map_err(|error| error.with_path(path))?;
-    header(&bytes, limits).map_err(|error| error.with_path(path))
+    let read = refuse_raw(path, &bytes).and_then(|()| header(&bytes, limits));
+    read.map_err(|error| error.with_path(path))
 }
 
 /// The header of an image held in memory.
@@ -75,9 +122,9 @@ pub fn header(bytes: &[u8], limits: &Limits) -> Result<Header, Error> {
     limits.check_bytes(bytes.len() as u64)?;
     let format = recognise(bytes)?;
     guarded(format, || {
-        let layout = checked_layout(bytes, format, limits)?;
+        let layout = checked_layout(bytes, 0, format, limits)?;
         let (height, width) = (layout.height as usize, layout.width as usize);
-        let is_turned = swaps_sides(orientation(bytes, format, limits));
+        let is_turned = swaps_sides(orientation(bytes, 0, format, limits));
         let (height, width) = if is_turned { (width, height) } else { (height, width) };
         let (color_mode, bit_depth) = (layout.color_mode, layout.bit_depth);
         Ok(Header { format, color_mode, bit_depth, height, width, bytes: bytes.len() as u64 })
@@ -100,71 +147,70 @@ fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-fn recognise(bytes: &[u8]) -> Result<Format, Error> {
-    let begins = |magic: &[u8]| bytes.starts_with(magic);
-    if begins(b"\x89PNG\r\n\x1a\n") {
-        return Ok(Format::Png);
-    } else if begins(b"\xff\xd8\xff") {
-        return Ok(Format::Jpeg);
-    } else if [&b"II*\0"[..], b"MM\0*", b"II+\0", b"MM\0+"].into_iter().any(begins) {
-        return Ok(Format::Tiff);
-    } else if begins(b"BM") && bytes.len() >= 26 {
-        return Ok(Format::Bmp);
-    } else if begins(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        return Ok(Format::Webp);
-    }
-    let known = format!("expected {}", Format::names());
-    let message = if bytes.is_empty() {
-        format!("not an image: the file is empty (0 bytes); {known}")
-    } else if let Some(name) = other_format(bytes) {
-        format!("the file is {name}, which is not supported; {known}: convert it first")
-    } else {
-        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).escape_debug().to_string();
-        format!("not an image: it begins with \"{start}\"; {known}")
-    };
-    Err(Error::new(Kind::Format, message))
+/// A TIFF that is named like a raw file of a camera: what can be decoded of it is a preview.
+fn refuse_raw(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let is_tiff = matches!(recognise(bytes), Ok(Format::Tiff));
+    if is_tiff && is_raw_name(path) { Err(pages::raw()) } else { Ok(()) }
 }
 
-/// Names of common formats that this crate does not decode.
-fn other_format(bytes: &[u8]) -> Option<&'static str> {
-    let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
-    let table: [(usize, &[u8], &str); 9] = [
-        (0, b"GIF8", "a GIF"),
-        (128, b"DICM", "a DICOM file"),
-        (344, b"n+1\0", "a NIfTI file"),
-        (4, b"ftyphei", "a HEIC image"),
-        (4, b"ftypavif", "an AVIF image"),
-        (4, b"jP  ", "a JPEG 2000 image"),
-        (0, b"%PDF", "a PDF document"),
-        (0, b"PK\x03\x04", "a ZIP archive"),
-        (0, b"\x1f\x8b", "a gzip archive"),
-    ];
-    table.into_iter().find(|(offset, magic, _)| at(*offset, magic)).map(|(_, _, name)| name)
+fn recognise(bytes: &[u8]) -> Result<Format, Error> {
+    if let Some(format) = Format::of_content(bytes) {
+        return Ok(format);
+    } else if bytes.starts_with(b"BM") && bytes.len() >= 26 {
+        return Ok(Format::Bmp);
+    }
+    let known = format!("expected {}", Format::names());
+    let (kind, message) = if bytes.is_empty() {
+        (Kind::Format, format!("not an image: the file is empty (0 bytes); {known}"))
+    } else if let Some(name) = other_format(bytes) {
+        let message = format!("the file is {name}, which is not supported; {known}: convert it first");
+        (Kind::Unsupported, message)
+    } else {
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).escape_debug().to_string();
+        (Kind::Format, format!("not an image: it begins with \"{start}\"; {known}"))
+    };
+    Err(Error::new(kind, message))
+}
+
+/// Whether values may have been changed by compression.
+fn is_lossy(bytes: &[u8], page: u32, format: Format) -> bool {
+    match format {
+        Format::Jpeg => true,
+        Format::Webp => plain::is_lossy_webp(bytes),
+        Format::Tiff => tiff::is_lossy(bytes, page),
+        _ => false,
+    }
 }
 
 /// The layout, once its size is known to be within the limits.
-fn checked_layout(bytes: &[u8], format: Format, limits: &Limits) -> Result<Layout, Error> {
+fn checked_layout(bytes: &[u8], page: u32, format: Format, limits: &Limits) -> Result<Layout, Error> {
     let layout = match format {
         Format::Jpeg => jpeg::layout(bytes),
-        Format::Tiff => tiff::layout(bytes),
+        Format::Tiff => tiff::layout(bytes, page),
         _ => plain::layout(bytes, format),
     }?;
     limits.check_size(layout.width, layout.height, layout.bytes_per_pixel)?;
     Ok(layout)
 }
 
-fn orientation(bytes: &[u8], format: Format, limits: &Limits) -> Orientation {
+fn orientation(bytes: &[u8], page: u32, format: Format, limits: &Limits) -> Orientation {
     match format {
         Format::Jpeg => jpeg::orientation(bytes),
-        Format::Tiff => tiff::orientation(bytes),
+        Format::Tiff => tiff::orientation(bytes, page),
         _ => plain::orientation(bytes, format, limits),
     }
 }
 
-fn pixels(bytes: &[u8], format: Format, layout: &Layout, limits: &Limits) -> Result<Raster, Error> {
+fn pixels(
+    bytes: &[u8],
+    page: u32,
+    format: Format,
+    layout: &Layout,
+    limits: &Limits,
+) -> Result<Raster, Error> {
     match format {
         Format::Jpeg => jpeg::pixels(bytes, layout, limits),
-        Format::Tiff => tiff::pixels(bytes, layout, limits),
+        Format::Tiff => tiff::pixels(bytes, page, layout, limits),
         _ => plain::pixels(bytes, format, limits),
     }
 }
@@ -178,13 +224,18 @@ fn guarded<T>(format: Format, decode: impl FnOnce() -> Result<T, Error>) -> Resu
     })
 }
 
-fn swaps_sides(orientation: Orientation) -> bool {
+pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// Turns and mirrors pixels upright; returns them with their new height and width.
-fn turn(raster: Raster, height: usize, width: usize, orientation: Orientation) -> (Raster, usize, usize) {
+pub(crate) fn turn(
+    raster: Raster,
+    height: usize,
+    width: usize,
+    orientation: Orientation,
+) -> (Raster, usize, usize) {
     if orientation == Orientation::NoTransforms {
         return (raster, height, width);
     }
@@ -207,5 +258,5 @@ fn turn(raster: Raster, height: usize, width: usize, orientation: Orientation) -
             pixels.extend_from_slice(&raster.pixels[at..at + channels]);
         }
     }
-    (Raster { pixels, channels }, rows, columns)
+    (Raster { pixels, channels, remarks: raster.remarks }, rows, columns)
 }

@@ -17,6 +17,7 @@ pub struct Error {
 pub(crate) enum Kind {
     Io,
     Format,
+    Unsupported,
     Limit,
     Pixels,
     Settings,
@@ -38,9 +39,15 @@ impl Error {
         self.kind == Kind::Io
     }
 
-    /// The content is not a readable image of a known format.
+    /// The content is not a readable image of a known format: it is damaged, something else, or
+    /// [not supported](Self::is_unsupported).
     pub fn is_format(&self) -> bool {
-        self.kind == Kind::Format
+        matches!(self.kind, Kind::Format | Kind::Unsupported)
+    }
+
+    /// The content may be whole, but is of a format, or a variant of one, that is not decoded.
+    pub fn is_unsupported(&self) -> bool {
+        self.kind == Kind::Unsupported
     }
 
     /// The content exceeds one of the [`Limits`](crate::Limits).

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ImageId;
+use crate::{ImageId, Remark};
 
 /// Decoded pixels, `[height, width, channels]` (row-major, channels last), and where they came from.
 ///
 /// Values are linear in the file's own: 8-bit files give 0 to 1 (value / 255), 16-bit files 0 to 1 (value / 65535),
 /// in general value / largest value of the type (signed types: -1 to 1); float files their stored values. Alpha is
-/// dropped after compositing over black. Palettes and CMYK become red, green, blue. EXIF orientation has been applied.
-/// Of a file with several pages or frames, this is the first.
+/// dropped after compositing over black, or at once if it is 0 everywhere. Palettes and CMYK become red, green, blue. EXIF
+/// orientation has been applied. Of a file with several pages this is one of full resolution, of an animation the first
+/// frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     /// `height * width * channels` values, all finite.
@@ -42,6 +43,13 @@ pub struct Source {
     pub color_mode: ColorMode,
     /// Bits per channel as stored, 1 to 64; of a palette, bits per index.
     pub bit_depth: u8,
+    /// How the file's pixels were turned to become upright, as EXIF numbers it: 1 to 8, 1 for not at all; 0 for an image
+    /// made in memory.
+    pub orientation: u8,
+    /// Compression may have changed the values: JPEG, lossy WebP.
+    pub is_lossy: bool,
+    /// What was decided while decoding that a person would want to know.
+    pub remarks: Vec<Remark>,
 }
 
 /// A file format, recognised by content.
@@ -175,14 +183,6 @@ impl Image {
             1 => self.pixels.clone(),
             _ => self.pixels.chunks_exact(3).map(luma).collect(),
         }
-    }
-
-    /// A mask, `[height, width]`: true where the grey value is above half of the image's largest. An image without a
-    /// positive value is an empty mask.
-    pub fn to_mask(&self) -> Vec<bool> {
-        let grey = self.to_grey();
-        let half = 0.5 * grey.iter().copied().fold(0.0, f32::max);
-        grey.into_iter().map(|value| value > half).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::error::Kind;
+use crate::mask::{is_same_aspect, other_aspect};
 use crate::resize::{Area, Plane, resize};
 
 /// Where in the image a preprocessed image came from: the square (or box) of the image, in image pixels, that it covers. It
@@ -104,11 +105,11 @@ impl Placement {
     }
 
     /// Brings a mask, `[height, width]`, to the preprocessed image, `[rows, columns]`: true where more than half of a
-    /// pixel's area is. A mask of another size than the image's is stretched to the image first (nearest pixel). Padding
+    /// pixel's area is. A mask of another size than the image's is resampled to the image first (nearest pixel). Padding
     /// is false.
     ///
     /// # Errors
-    /// `mask` is not `height * width` long or is empty, or this placement is not one that `Preprocessing::apply` made.
+    /// `mask` is not `height * width` long or is empty, has other proportions than the image, or this placement is not one that `Preprocessing::apply` made.
     pub fn project_mask(
         &self,
         mask: &[bool],
@@ -166,10 +167,10 @@ impl Placement {
     }
 }
 
-/// Stretches a mask, `[height, width]`, to an image's `[image_height, image_width]`, taking the nearest pixel.
+/// Resamples a mask, `[height, width]`, to an image's `[image_height, image_width]`, taking the nearest pixel.
 ///
 /// # Errors
-/// `mask` is not `height * width` long, or is empty.
+/// `mask` is not `height * width` long or is empty, or has other proportions than the image.
 pub fn fit_mask(
     mask: &[bool],
     height: usize,
@@ -183,6 +184,9 @@ pub fn fit_mask(
     }
     if (height, width) == (image_height, image_width) {
         return Ok(mask.to_vec());
+    }
+    if !is_same_aspect((height, width), (image_height, image_width)) {
+        return Err(other_aspect((height, width), (image_height, image_width)));
     }
     // The centre of the target pixel falls into this source pixel.
     let nearest = |index: usize, from: usize, to: usize| (2 * index + 1) * from / (2 * to);

@@ -11,7 +11,7 @@ use crate::foreground::{ForegroundCrop, foreground};
 use crate::percentile::percentiles;
 use crate::resize::{Area, Plane, resize};
 use crate::tiles::{Tiles, Tiling};
-use crate::{Error, Image, Placement, Region};
+use crate::{Error, Image, Placement, Region, Source};
 
 /// The steps from image to network input, in this order: grey or colour, foreground crop, square pad, resize,
 /// intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in the detector.
@@ -88,6 +88,8 @@ pub struct Input {
     pub channels: usize,
     /// Where in the image it came from.
     pub placement: Placement,
+    /// The image's own source.
+    pub source: Source,
 }
 
 impl Color {
@@ -201,7 +203,14 @@ impl Preprocessing {
             resized = resized.into_iter().flat_map(|value| [value; 3]).collect();
         }
         let channels = if self.color == Color::Rgb { 3 } else { 1 };
-        Ok(Input { pixels: resized, height: canvas.height_px, width: canvas.width_px, channels, placement })
+        Ok(Input {
+            pixels: resized,
+            height: canvas.height_px,
+            width: canvas.width_px,
+            channels,
+            placement,
+            source: image.source.clone(),
+        })
     }
 
     fn content_of(&self, grey: &[f32], image: &Image) -> Region {

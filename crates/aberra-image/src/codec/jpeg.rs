@@ -1,6 +1,10 @@
 //! JPEG, through `zune-jpeg` in its strict mode: a damaged or truncated file is an error, never a half-grey image.
 //!
-//! The `image` crate would decode leniently, so its JPEG decoder is not used.
+//! The `image` crate would decode leniently, so its JPEG decoder is not used. Strictness is about pixels: stray bytes between
+//! the segments of a header cost none, so they are taken out first.
+
+use std::borrow::Cow;
+use std::ops::Range;
 
 use image::metadata::Orientation;
 use zune_jpeg::JpegDecoder;
@@ -8,7 +12,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Layout, Raster, damaged, raster};
+use super::{Layout, Raster, damaged, raster, unsupported};
 use crate::{ColorMode, Error, Format, Limits};
 
 /// Reads the frame header.
@@ -16,6 +20,9 @@ pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Error> {
     let Some(frame) = scan(bytes).frame else {
         return Err(damaged(Format::Jpeg, "it has no frame header, or is truncated before it"));
     };
+    if let Some(variant) = frame.unsupported() {
+        return Err(unsupported(Format::Jpeg, variant));
+    }
     let (color_mode, channels) = match frame.components {
         1 => (ColorMode::Grey, 1),
         3 => (ColorMode::Rgb, 3),
@@ -35,7 +42,8 @@ pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Error> {
 
 /// EXIF orientation; upright where there is none.
 pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
-    let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
+    let bytes = without_stray_bytes(bytes);
+    let mut decoder = JpegDecoder::new(ZCursor::new(&*bytes));
     let exif = decoder.decode_headers().ok().and_then(|()| decoder.exif());
     exif.and_then(|exif| Orientation::from_exif_chunk(exif)).unwrap_or(Orientation::NoTransforms)
 }
@@ -55,7 +63,8 @@ pub(crate) fn pixels(bytes: &[u8], layout: &Layout, limits: &Limits) -> Result<R
         .set_max_width(limits.max_width_px as usize)
         .set_max_height(limits.max_height_px as usize)
         .jpeg_set_out_colorspace(color);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let bytes = without_stray_bytes(bytes);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&*bytes), options);
     let samples = decoder.decode().map_err(|error| damaged(Format::Jpeg, error))?;
     Ok(raster(&samples, channels, false))
 }
@@ -65,7 +74,30 @@ pub(crate) fn is_complete(bytes: &[u8]) -> bool {
     scan(bytes).ended
 }
 
+/// What the first frame of a JPEG is, if it is a variant that is not decoded.
+pub(crate) fn unsupported_variant(bytes: &[u8]) -> Option<String> {
+    scan(bytes).frame?.unsupported()
+}
+
+/// The file without what lies between the segments of its headers, which means nothing.
+fn without_stray_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let stray = scan(bytes).stray;
+    if stray.is_empty() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut clean = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for Range { start, end } in stray {
+        clean.extend_from_slice(&bytes[from..start]);
+        from = end;
+    }
+    clean.extend_from_slice(&bytes[from..]);
+    Cow::Owned(clean)
+}
+
 struct Frame {
+    /// The second byte of its marker.
+    marker: u8,
     bit_depth: u8,
     width: u16,
     height: u16,
@@ -73,37 +105,72 @@ struct Frame {
     progressive: bool,
 }
 
+impl Frame {
+    fn unsupported(&self) -> Option<String> {
+        match self.marker {
+            JPEG_LS => Some("JPEG-LS compression".to_owned()),
+            0xc3 => Some("lossless compression".to_owned()),
+            0xc5..=0xc7 | 0xcd..=0xcf => Some("hierarchical compression".to_owned()),
+            0xc9..=0xcb => Some("arithmetic coding".to_owned()),
+            _ if self.bit_depth != 8 => Some(format!("{} bits per sample", self.bit_depth)),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Scan {
     frame: Option<Frame>,
     ended: bool,
+    /// Bytes between the segments of headers, in order.
+    stray: Vec<Range<usize>>,
 }
+
+/// The marker of a frame of JPEG-LS.
+const JPEG_LS: u8 = 0xf7;
 
 /// Walks the markers: segments by their length, entropy-coded data byte by byte.
 fn scan(bytes: &[u8]) -> Scan {
     const START_OF_IMAGE: u8 = 0xd8;
     const END_OF_IMAGE: u8 = 0xd9;
+    const START_OF_SCAN: u8 = 0xda;
     let mut found = Scan::default();
-    let mut at = 0;
+    let (mut at, mut is_entropy_coded) = (0, false);
+    // Where the segment before ended.
+    let mut end = 0;
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         let Some(offset) = rest.iter().position(|&byte| byte == 0xff) else { return found };
         let Some(&marker) = rest.get(offset + 1) else { return found };
-        at += offset + 1;
+        let start = at + offset;
+        at = start + 1;
         match marker {
-            0xff => continue,                                   // a fill byte before a marker
-            0 | 0x01 | 0xd0..=0xd7 | START_OF_IMAGE => at += 1, // a stuffed byte, or a marker without a segment
+            0xff => continue, // a fill byte before a marker
+            0 | 0x01 | 0xd0..=0xd7 => {
+                // A stuffed byte, or a marker without a segment: stray between headers.
+                at += 1;
+                continue;
+            }
+            _ => {}
+        }
+        if !is_entropy_coded && start > end && bytes[end..start].iter().any(|&byte| byte != 0xff) {
+            found.stray.push(end..start);
+        }
+        match marker {
+            START_OF_IMAGE => at += 1,
             END_OF_IMAGE => {
                 found.ended = true;
                 return found;
             }
             _ => {
                 let Some(&[high, low]) = bytes.get(at + 1..at + 3) else { return found };
-                let is_frame = matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+                let is_frame = marker == JPEG_LS
+                    || matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
                 if let (true, Some(&[bit_depth, h0, h1, w0, w1, components])) =
                     (is_frame && found.frame.is_none(), bytes.get(at + 3..at + 9))
                 {
                     found.frame = Some(Frame {
+                        marker,
                         bit_depth,
                         width: u16::from_be_bytes([w0, w1]),
                         height: u16::from_be_bytes([h0, h1]),
@@ -112,7 +179,9 @@ fn scan(bytes: &[u8]) -> Scan {
                     });
                 }
                 at += 1 + usize::from(u16::from_be_bytes([high, low])).max(2);
+                is_entropy_coded = marker == START_OF_SCAN;
             }
         }
+        end = at;
     }
 }

@@ -6,8 +6,9 @@ use image::codecs::{bmp::BmpDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
-use super::{Layout, Raster, damaged, raster};
-use crate::{ColorMode, Error, Format, Limits};
+use super::{Layout, Raster, damaged, raster, unsupported};
+use crate::error::Kind;
+use crate::{ColorMode, Error, Format, Limits, Remark};
 
 /// Reads the header.
 pub(crate) fn layout(bytes: &[u8], format: Format) -> Result<Layout, Error> {
@@ -41,20 +42,64 @@ pub(crate) fn pixels(bytes: &[u8], format: Format, limits: &Limits) -> Result<Ra
     let (width, height) = decoder.dimensions();
     let samples = width as usize * height as usize * usize::from(color.channel_count());
     let stored = usize::from(color.channel_count());
-    match color {
+    let mut raster = match color {
         ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
             let mut buffer = vec![0_u8; samples];
             decoder.read_image_boxed(&mut buffer).map_err(|error| reason(format, error))?;
-            Ok(raster(&buffer, stored, false))
+            raster(&buffer, stored, false)
         }
         ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
             let mut buffer = vec![0_u16; samples];
             let target = bytemuck::cast_slice_mut(&mut buffer);
             decoder.read_image_boxed(target).map_err(|error| reason(format, error))?;
-            Ok(raster(&buffer, stored, false))
+            raster(&buffer, stored, false)
         }
-        other => Err(damaged(format, format!("pixels stored as {other:?} are not supported"))),
-    }
+        other => return Err(unsupported(format, format!("pixels stored as {other:?}"))),
+    };
+    raster.remarks.extend(frames(bytes, format).map(|frames| Remark::Animation { frames }));
+    Ok(raster)
+}
+
+/// The number of frames, if the file is an animation.
+fn frames(bytes: &[u8], format: Format) -> Option<u32> {
+    let frames = match format {
+        Format::Png => {
+            let animation = chunks(bytes, format).take_while(|(name, _)| name != b"IDAT");
+            let (_, at) = animation.into_iter().find(|(name, _)| name == b"acTL")?;
+            u32::from_be_bytes(four(bytes, at)?)
+        }
+        Format::Webp => chunks(bytes, format).filter(|(name, _)| name == b"ANMF").count() as u32,
+        _ => 0,
+    };
+    (frames > 1).then_some(frames)
+}
+
+/// Whether a WebP is compressed with loss, which only its file says.
+pub(crate) fn is_lossy_webp(bytes: &[u8]) -> bool {
+    !chunks(bytes, Format::Webp).any(|(name, _)| name == *b"VP8L")
+}
+
+/// Names of the chunks of a PNG or WebP, and where their data begin.
+fn chunks(bytes: &[u8], format: Format) -> impl Iterator<Item = ([u8; 4], usize)> {
+    let is_png = format == Format::Png;
+    let mut at = if is_png { 8 } else { 12 };
+    std::iter::from_fn(move || {
+        // PNG: length, name, data, checksum; RIFF: name, length, data, padding to an even length.
+        let (first, second) = (four(bytes, at)?, four(bytes, at + 4)?);
+        let data = at + 8;
+        let (name, length) = if is_png {
+            (second, u32::from_be_bytes(first) as usize)
+        } else {
+            (first, u32::from_le_bytes(second) as usize)
+        };
+        let after = if is_png { 4 } else { length % 2 };
+        at = data.checked_add(length)?.checked_add(after)?;
+        Some((name, data))
+    })
+}
+
+fn four(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
+    bytes.get(at..at.checked_add(4)?)?.try_into().ok()
 }
 
 fn open<'a>(
@@ -78,6 +123,14 @@ fn reason(format: Format, error: ImageError) -> Error {
     match error {
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             damaged(format, "it is truncated")
+        }
+        ImageError::Unsupported(error) => unsupported(format, format!("a variant of it ({error})")),
+        ImageError::Limits(error) => {
+            let message = format!(
+                "decoding the {format} takes more than allowed ({error}); if the image is what you expect, raise the \
+                 setting `max_alloc_bytes`"
+            );
+            Error::new(Kind::Limit, message)
         }
         error => damaged(format, error),
     }

@@ -1,29 +1,51 @@
 //! TIFF, through the `tiff` crate: grey, grey + alpha, palette, RGB, RGBA, CMYK, YCbCr; integers and floats of 1 to 64
 //! bits. The `image` crate knows neither grey floats nor palettes, so its TIFF decoder is not used.
+//!
+//! Of several pages one is decoded: by default the first of full resolution. A tag that changes pixels is honoured or
+//! refused; one that only asks for their values to be corrected is a remark.
 
-use std::borrow::Cow;
-use std::io::Cursor;
+pub(crate) mod pages;
+mod source;
+
+use std::ops::Range;
 
 use image::metadata::Orientation;
 use tiff::ColorType;
-use tiff::TiffError;
 use tiff::decoder::{Decoder, DecodingResult, Limits as TiffLimits};
 use tiff::tags::Tag;
+use tiff::{TiffError, TiffUnsupportedError};
 
-use super::{Layout, Raster, Sample, damaged, jpeg, raster};
+use self::pages::{Numbers, pages};
+use self::source::Source;
+use super::{Layout, Raster, Sample, damaged, jpeg, raster, unsupported};
 use crate::error::Kind;
-use crate::{ColorMode, Error, Format, Limits};
+use crate::{ColorMode, Error, Format, Limits, Remark};
 
-const PALETTE: u16 = 3;
-const BLACK_IS_ZERO: u16 = 1;
+const PALETTE: u64 = 3;
+const BLACK_IS_ZERO: u64 = 1;
 const PLANAR: u16 = 2;
 const JPEG_COMPRESSION: u16 = 7;
 const PREMULTIPLIED_ALPHA: u16 = 1;
 const STRAIGHT_ALPHA: u16 = 2;
+const LOWEST_BIT_FIRST: u16 = 2;
+const FILL_ORDER: Tag = Tag::Unknown(266);
+const GREY_RESPONSE_CURVE: Tag = Tag::Unknown(291);
+const TRANSFER_FUNCTION: Tag = Tag::Unknown(301);
+const INK_SET: Tag = Tag::Unknown(332);
+const OTHER_INKS: u16 = 2;
+const DECODE: Tag = Tag::Unknown(433);
+const YCBCR_COEFFICIENTS: Tag = Tag::Unknown(529);
+const REFERENCE_BLACK_WHITE: Tag = Tag::Unknown(532);
+const IMAGE_DEPTH: Tag = Tag::Unknown(32997);
 
-/// Reads the first page's directory.
-pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Error> {
-    let page = Page::open(bytes, &Limits::default())?;
+/// The number of pages of full resolution.
+pub(crate) fn count(bytes: &[u8]) -> Result<u32, Error> {
+    Ok(u32::try_from(pages(bytes)?.full.len()).unwrap_or(u32::MAX))
+}
+
+/// Reads a page's directory.
+pub(crate) fn layout(bytes: &[u8], page: u32) -> Result<Layout, Error> {
+    let page = Page::open(bytes, page, &Limits::default())?;
     let channels = if page.stored <= 2 { 1 } else { 3 };
     let mut decoder = page.decoder;
     let (width, height) = decoder.dimensions().map_err(reason)?;
@@ -40,14 +62,23 @@ pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Error> {
 }
 
 /// The orientation tag; upright where there is none.
-pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
-    let tag = Page::open(bytes, &Limits::default()).ok().and_then(|mut page| page.tag(Tag::Orientation));
+pub(crate) fn orientation(bytes: &[u8], page: u32) -> Orientation {
+    let tag =
+        Page::open(bytes, page, &Limits::default()).ok().and_then(|mut page| page.tag(Tag::Orientation));
     tag.and_then(|tag| Orientation::from_exif(u8::try_from(tag).ok()?)).unwrap_or(Orientation::NoTransforms)
 }
 
-/// Decodes the first page.
-pub(crate) fn pixels(bytes: &[u8], layout: &Layout, limits: &Limits) -> Result<Raster, Error> {
-    let mut page = Page::open(bytes, limits)?;
+/// Whether compression may have changed the values.
+pub(crate) fn is_lossy(bytes: &[u8], page: u32) -> bool {
+    let compression =
+        Page::open(bytes, page, &Limits::default()).ok().and_then(|mut page| page.tag(Tag::Compression));
+    compression == Some(JPEG_COMPRESSION)
+}
+
+/// Decodes a page.
+pub(crate) fn pixels(bytes: &[u8], page: u32, layout: &Layout, limits: &Limits) -> Result<Raster, Error> {
+    let mut page = Page::open(bytes, page, limits)?;
+    page.refuse_what_would_be_ignored()?;
     page.check_chunks(bytes)?;
     let mut result = DecodingResult::U8(Vec::new());
     page.decoder.read_image_to_buffer(&mut result).map_err(reason)?;
@@ -57,63 +88,96 @@ pub(crate) fn pixels(bytes: &[u8], layout: &Layout, limits: &Limits) -> Result<R
         let indices = indices(&result, page.color.bit_depth(), width, height)?;
         return page.look_up(&indices);
     }
+    let is_planar = page.stored > 1 && page.tag(Tag::PlanarConfiguration) == Some(PLANAR);
     let mut samples = match page.color.bit_depth() {
         bits @ 1..8 => {
             let largest = f32::from((1_u16 << bits) - 1);
-            indices(&result, bits, width, height)?.iter().map(|&index| f32::from(index) / largest).collect()
+            let (columns, rows) =
+                if is_planar { (width, height * page.stored) } else { (width * page.stored, height) };
+            indices(&result, bits, columns, rows)?.iter().map(|&index| f32::from(index) / largest).collect()
         }
         _ => values(&result),
     };
     refuse_not_finite(&samples)?;
-    if page.stored > 1 && page.tag(Tag::PlanarConfiguration) == Some(PLANAR) {
+    if is_planar {
         samples = interleave(&samples, page.stored);
     }
-    match page.color {
+    let mut remarks = std::mem::take(&mut page.remarks);
+    if page.has_extra_samples() {
+        remarks.push(Remark::ExtraSamples);
+    }
+    let mut raster = match page.color {
         ColorType::CMYK(_) => {
             let mut pixels = Vec::with_capacity(width * height * 3);
             for &[cyan, magenta, yellow, black] in samples.as_chunks().0 {
                 pixels.extend([cyan, magenta, yellow].map(|ink| (1.0 - ink) * (1.0 - black)));
             }
-            Ok(Raster { pixels, channels: 3 })
+            Raster { pixels, channels: 3, remarks: Vec::new() }
         }
         ColorType::YCbCr(_) => {
             samples.as_chunks_mut().0.iter_mut().for_each(ycbcr_to_rgb);
-            Ok(Raster { pixels: samples, channels: 3 })
+            Raster { pixels: samples, channels: 3, remarks: Vec::new() }
         }
         // An extra sample that is not said to be alpha is left out.
-        ColorType::Multiband { .. } if !page.has_alpha => Ok(Raster {
+        ColorType::Multiband { .. } if !page.has_alpha => Raster {
             pixels: samples.as_chunks::<2>().0.iter().map(|pair| pair[0]).collect(),
             channels: 1,
-        }),
+            remarks: Vec::new(),
+        },
         _ => {
             let premultiplied = page.tag(Tag::ExtraSamples) == Some(PREMULTIPLIED_ALPHA);
-            Ok(raster(&samples, page.stored, premultiplied))
+            raster(&samples, page.stored, premultiplied)
         }
-    }
+    };
+    raster.remarks.extend(remarks);
+    Ok(raster)
 }
 
-/// The first page of a file and how its pixels are stored.
+/// A page of a file and how its pixels are stored.
 struct Page<'a> {
-    decoder: Decoder<Cursor<Cow<'a, [u8]>>>,
+    decoder: Decoder<Source<'a>>,
     color: ColorType,
     color_mode: ColorMode,
     /// Samples per pixel in the decoder's output.
     stored: usize,
     has_alpha: bool,
+    remarks: Vec<Remark>,
 }
 
 impl<'a> Page<'a> {
-    fn open(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+    /// Opens page `number` of those of full resolution, from 0.
+    fn open(bytes: &'a [u8], number: u32, limits: &Limits) -> Result<Self, Error> {
         let mut bounds = TiffLimits::default();
         let alloc = usize::try_from(limits.max_alloc_bytes).unwrap_or(usize::MAX);
         bounds.decoding_buffer_size = alloc;
         bounds.intermediate_buffer_size = alloc;
 
-        // The decoder rejects palettes, so it is shown a copy that says "grey" and returns the indices.
-        let grey = palette_as_grey(bytes);
-        let is_palette = grey.is_some();
-        let source = grey.map_or(Cow::Borrowed(bytes), Cow::Owned);
-        let mut decoder = Decoder::new(Cursor::new(source)).map_err(reason)?.with_limits(bounds);
+        let pages = pages(bytes)?;
+        let of = u32::try_from(pages.full.len()).unwrap_or(u32::MAX);
+        let Some(&directory) = pages.full.get(number as usize) else {
+            let message = format!("expected page {} of the TIFF, found {of} of full resolution", number + 1);
+            return Err(Error::new(Kind::Format, message));
+        };
+        let mut remarks = Vec::new();
+        if of > 1 || pages.unlisted > 0 {
+            let of = of.saturating_add(pages.unlisted);
+            remarks.push(Remark::Page { page: number + 1, of });
+        }
+        if number == 0 && pages.begins_reduced {
+            remarks.push(Remark::ReducedCopy);
+        }
+
+        let numbers = Numbers::of(bytes);
+        let mut source = Source::new(bytes);
+        let (at, length) = numbers.first_offset();
+        source.patch(at, numbers.written(directory.at as u64, length));
+        // The decoder rejects palettes, so it is told "grey" and returns the indices.
+        let palette = directory.photometric.filter(|(_, value)| *value == PALETTE);
+        if let Some((at, _)) = palette {
+            source.patch(at, numbers.written(BLACK_IS_ZERO, 2));
+        }
+        let is_palette = palette.is_some();
+        let mut decoder = Decoder::new(source).map_err(reason)?.with_limits(bounds);
         let color = decoder.colortype().map_err(reason)?;
         let extra: Option<Vec<u16>> = decoder.find_tag_unsigned_vec(Tag::ExtraSamples).map_err(reason)?;
         let has_alpha = matches!(extra.as_deref(), Some([PREMULTIPLIED_ALPHA | STRAIGHT_ALPHA, ..]));
@@ -127,12 +191,60 @@ impl<'a> Page<'a> {
             ColorType::RGBA(_) => (ColorMode::Rgba, 4),
             ColorType::CMYK(_) => (ColorMode::Cmyk, 4),
             other => {
-                let found =
-                    format!("expected grey, palette, RGB, RGBA, CMYK or 8-bit YCbCr, found {other:?}");
-                return Err(damaged(Format::Tiff, found));
+                let found = format!("{other:?} (not grey, palette, RGB, RGBA, CMYK or 8-bit YCbCr)");
+                return Err(unsupported(Format::Tiff, found));
             }
         };
-        Ok(Self { decoder, color, color_mode, stored, has_alpha })
+        Ok(Self { decoder, color, color_mode, stored, has_alpha, remarks })
+    }
+
+    /// Whether pixels have samples that are neither colour nor alpha.
+    fn has_extra_samples(&mut self) -> bool {
+        let samples = self.tag(Tag::SamplesPerPixel).unwrap_or(1);
+        let used = if self.color_mode == ColorMode::Grey { 1 } else { self.stored };
+        usize::from(samples) > used
+    }
+
+    /// Tags that change what pixels show, and that the decoder does not know. A correction that no common program applies is
+    /// a remark; what would make another image is an error.
+    fn refuse_what_would_be_ignored(&mut self) -> Result<(), Error> {
+        if self.tag(IMAGE_DEPTH).is_some_and(|depth| depth > 1) {
+            return Err(unsupported(Format::Tiff, "several slices in one page (tag ImageDepth)"));
+        }
+        if self.color_mode == ColorMode::Cmyk && self.tag(INK_SET) == Some(OTHER_INKS) {
+            return Err(unsupported(Format::Tiff, "other inks than cyan, magenta, yellow and black"));
+        }
+        if matches!(self.color, ColorType::YCbCr(_)) {
+            const REC_601: [f32; 3] = [0.299, 0.587, 0.114];
+            const FULL_RANGE: [f32; 6] = [0.0, 255.0, 128.0, 255.0, 128.0, 255.0];
+            self.expect(YCBCR_COEFFICIENTS, &REC_601, "luma of other coefficients than Rec. 601's")?;
+            self.expect(REFERENCE_BLACK_WHITE, &FULL_RANGE, "YCbCr of a limited range")?;
+        }
+        let corrected = [GREY_RESPONSE_CURVE, TRANSFER_FUNCTION, DECODE];
+        let mut is_corrected = corrected.iter().any(|&tag| self.has(tag));
+        if matches!(self.color, ColorType::RGB(_) | ColorType::RGBA(_)) {
+            let largest = (2_f64.powi(self.color.bit_depth().into()) - 1.0) as f32;
+            let full = [0.0, largest, 0.0, largest, 0.0, largest];
+            is_corrected |= self.expect(REFERENCE_BLACK_WHITE, &full, "").is_err();
+        }
+        if is_corrected {
+            self.remarks.push(Remark::NotCorrected);
+        }
+        Ok(())
+    }
+
+    fn has(&mut self, tag: Tag) -> bool {
+        self.decoder.find_tag(tag).is_ok_and(|value| value.is_some())
+    }
+
+    /// Accepts a tag that is absent or has these values.
+    fn expect(&mut self, tag: Tag, values: &[f32], otherwise: &str) -> Result<(), Error> {
+        const TOLERANCE: f32 = 1e-3;
+        let Some(value) = self.decoder.find_tag(tag).map_err(reason)? else { return Ok(()) };
+        let found = value.into_f32_vec().unwrap_or_default();
+        let is_as_expected = found.len() == values.len()
+            && found.iter().zip(values).all(|(found, value)| (found - value).abs() < TOLERANCE);
+        if is_as_expected { Ok(()) } else { Err(unsupported(Format::Tiff, otherwise)) }
     }
 
     /// The first value of a tag.
@@ -153,6 +265,8 @@ impl<'a> Page<'a> {
         };
         let offsets = list(Tag::StripOffsets, Tag::TileOffsets)?;
         let lengths = list(Tag::StripByteCounts, Tag::TileByteCounts)?;
+        let is_reversed = !is_jpeg && self.tag(FILL_ORDER) == Some(LOWEST_BIT_FIRST);
+        let mut reversed: Vec<Range<usize>> = Vec::new();
         for (offset, length) in offsets.into_iter().zip(lengths) {
             let end = offset.saturating_add(length);
             let chunk = usize::try_from(offset)
@@ -163,10 +277,17 @@ impl<'a> Page<'a> {
                 let found = format!("it is truncated: data up to byte {end} in a file of {}", bytes.len());
                 return Err(damaged(Format::Tiff, found));
             };
+            if let Some(variant) = is_jpeg.then(|| jpeg::unsupported_variant(chunk)).flatten() {
+                return Err(unsupported(Format::Tiff, format!("a JPEG of {variant} in it")));
+            }
             if is_jpeg && !jpeg::is_complete(chunk) {
                 return Err(damaged(Format::Tiff, "a strip or tile of it is a truncated JPEG"));
             }
+            if is_reversed {
+                reversed.push(offset as usize..end as usize);
+            }
         }
+        self.decoder.inner().reverse(reversed);
         Ok(())
     }
 
@@ -185,43 +306,14 @@ impl<'a> Page<'a> {
             }
             pixels.extend([0, 1, 2].map(|channel| ((table[channel * colors + index] >> 8) as u8).value()));
         }
-        Ok(Raster { pixels, channels: 3 })
+        Ok(Raster { pixels, channels: 3, remarks: std::mem::take(&mut self.remarks) })
     }
-}
-
-/// A copy of a file whose first directory says "palette", saying "grey" instead; `None` for all others.
-fn palette_as_grey(bytes: &[u8]) -> Option<Vec<u8>> {
-    let is_little = bytes.starts_with(b"II");
-    let number = |at: usize, length: usize| -> Option<usize> {
-        let field = bytes.get(at..at.checked_add(length)?)?;
-        let shift = |value: u64, byte: &u8| (value << 8) | u64::from(*byte);
-        let value = if is_little { field.iter().rev().fold(0, shift) } else { field.iter().fold(0, shift) };
-        usize::try_from(value).ok()
-    };
-    let is_big_tiff = number(2, 2)? == 43;
-    let (directory, count_length, entry_length, value_at) = match is_big_tiff {
-        true => (number(8, 8)?, 8, 20, 12),
-        false => (number(4, 4)?, 2, 12, 8),
-    };
-    let count = number(directory, count_length)?.min(u16::MAX.into());
-    let first = directory.checked_add(count_length)?;
-    let entry = (0..count)
-        .map(|index| first + index * entry_length)
-        .find(|&at| number(at, 2) == Some(usize::from(Tag::PhotometricInterpretation.to_u16())))?;
-    let at = entry + value_at;
-    if number(at, 2)? != usize::from(PALETTE) {
-        return None;
-    }
-    let mut copy = bytes.to_vec();
-    let grey = if is_little { BLACK_IS_ZERO.to_le_bytes() } else { BLACK_IS_ZERO.to_be_bytes() };
-    copy.get_mut(at..at + 2)?.copy_from_slice(&grey);
-    Some(copy)
 }
 
 /// One integer per pixel out of rows that hold several to a byte, most significant first, and end on a byte.
 fn indices(result: &DecodingResult, bits: u8, width: usize, height: usize) -> Result<Vec<u8>, Error> {
     let DecodingResult::U8(bytes) = result else {
-        return Err(damaged(Format::Tiff, format!("expected unsigned integers of {bits} bits")));
+        return Err(unsupported(Format::Tiff, format!("signed values of {bits} bits")));
     };
     let bits = usize::from(bits);
     let row_bytes = (width * bits).div_ceil(8);
@@ -299,6 +391,15 @@ fn reason(error: TiffError) -> Error {
             "decoding the TIFF takes more memory than allowed; if the image is what you expect, raise the setting \
              `max_alloc_bytes`",
         ),
+        TiffError::UnsupportedError(TiffUnsupportedError::UnsupportedCompressionMethod(method)) => {
+            unsupported(Format::Tiff, format!("{method:?} compression"))
+        }
+        TiffError::UnsupportedError(TiffUnsupportedError::UnsupportedSampleDepth(bits)) => {
+            unsupported(Format::Tiff, format!("{bits} bits per sample"))
+        }
+        TiffError::UnsupportedError(error) => {
+            unsupported(Format::Tiff, format!("pixels of a rare kind ({error})"))
+        }
         error => damaged(Format::Tiff, error),
     }
 }
