@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Which class folders are normal.
+/// How a data set is read: which class folders are normal, and whether pages are images of their own.
 #[derive(Args, Default)]
 pub(crate) struct NormalArgs {
     /// Class folder of normal images; repeatable. By default, a usual name such as `good`, `normal` or `notumor` is
     /// looked for. `*` treats every image as normal.
     #[arg(long, value_name = "CLASS")]
     pub(crate) normal: Vec<String>,
+    /// Take every page of a TIFF as an image of its own; by default the first of full resolution is read.
+    #[arg(long)]
+    pub(crate) pages: bool,
 }
 
 /// The output format.

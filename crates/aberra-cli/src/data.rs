@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{Dataset, Inspection, OpenOptions, describe_marked_folders};
+use aberra::dataset::{Dataset, Inspection, OpenOptions, Remarks, Unsupported, describe_marked_folders};
 use aberra::image::{Format, Limits};
 
+use crate::args::NormalArgs;
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Counter;
@@ -13,13 +14,14 @@ use crate::progress::Counter;
 const NAMED: usize = 10;
 
 /// Opens the data set silently.
-pub(crate) fn list(path: &Path, normal: &[String]) -> Result<Dataset, CommandError> {
-    Ok(Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?)
+pub(crate) fn list(path: &Path, how: &NormalArgs) -> Result<Dataset, CommandError> {
+    let dataset = Dataset::open(path, &OpenOptions { normal: how.normal.clone() })?;
+    Ok(if how.pages { dataset.by_page(&Limits::default()) } else { dataset })
 }
 
 /// Opens the data set, and reports its layout and size.
-pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, CommandError> {
-    let dataset = list(path, normal)?;
+pub(crate) fn open(path: &Path, how: &NormalArgs) -> Result<Dataset, CommandError> {
+    let dataset = list(path, how)?;
     let (normal, anomalous) = dataset.counts();
     output::note(&format!("{}: {}", path.display(), dataset.layout));
     output::note(&format!(
@@ -28,6 +30,9 @@ pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, CommandErr
     ));
     for text in &dataset.notes {
         output::note(&format!("  {text}"));
+    }
+    for files in &dataset.skipped.unsupported {
+        output::warning(&format!("ignored {files}; convert them to PNG or TIFF first"));
     }
     let others: usize = dataset.skipped.other.values().sum();
     if others > 0 {
@@ -40,12 +45,13 @@ pub(crate) fn open(path: &Path, normal: &[String]) -> Result<Dataset, CommandErr
     Ok(dataset)
 }
 
-/// Inspects every image, and reports those that cannot be used.
+/// Inspects every image, and reports those that cannot be used and what was decided in reading the others.
 ///
 /// # Errors
 /// No image can be used.
 pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, CommandError> {
     let inspection = look(dataset, limits);
+    remark(&inspection.remarks(dataset));
     let reasons: Vec<&String> = inspection.images.iter().filter_map(|image| image.as_ref().err()).collect();
     name_some(&reasons, |reason| format!("skipped {reason}"));
     if reasons.len() == dataset.samples.len() {
@@ -69,10 +75,20 @@ pub(crate) fn look(dataset: &Dataset, limits: &Limits) -> Inspection {
     inspection
 }
 
-/// Says how many folders a listing of files passed over because Aberra wrote them.
-pub(crate) fn passed_over(marked_folders: &[PathBuf]) {
+/// Says what a listing of files passed over: folders that Aberra wrote, and images of formats that are not decoded.
+pub(crate) fn passed_over(marked_folders: &[PathBuf], unsupported: &[Unsupported]) {
+    for files in unsupported {
+        output::warning(&format!("passed over {files}; convert them to PNG or TIFF first"));
+    }
     if let Some(folders) = describe_marked_folders(marked_folders) {
         output::note(&format!("passed over {folders}"));
+    }
+}
+
+/// Says what was decided in reading images.
+pub(crate) fn remark(remarks: &Remarks) {
+    for line in remarks.lines() {
+        output::note(&line);
     }
 }
 

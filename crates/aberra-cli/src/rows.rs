@@ -159,6 +159,7 @@ mod tests {
             anomalous_share: None,
             width: 40,
             height: 30,
+            remarks: Vec::new(),
         };
         let row = Row::new(Path::new("a.png"), card, None);
         let line = |format: RowFormat| format.line(&row, false).unwrap_or_default();

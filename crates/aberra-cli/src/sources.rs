@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{ImageFiles, image_files};
+use aberra::dataset::{ImageFiles, Unsupported, image_files, listed_path};
 
 /// The path of an image file, or an error.
 pub(crate) type ListedPath = Result<PathBuf, String>;
@@ -20,6 +20,7 @@ pub(crate) struct Sources<'a> {
     is_listing: bool,
     within: Option<ImageFiles>,
     marked_folders: Vec<PathBuf>,
+    unsupported: Vec<Unsupported>,
 }
 
 impl<'a> Sources<'a> {
@@ -31,13 +32,14 @@ impl<'a> Sources<'a> {
             is_listing: false,
             within: None,
             marked_folders: Vec::new(),
+            unsupported: Vec::new(),
         }
     }
 
-    /// The folders passed over because Aberra wrote them.
-    pub(crate) fn marked_folders(mut self) -> Vec<PathBuf> {
+    /// What was passed over: folders that Aberra wrote, and images of formats that are not decoded.
+    pub(crate) fn passed_over(mut self) -> (Vec<PathBuf>, Vec<Unsupported>) {
         self.leave();
-        self.marked_folders
+        (self.marked_folders, self.unsupported)
     }
 
     fn enter(&mut self, path: &Path) {
@@ -48,6 +50,7 @@ impl<'a> Sources<'a> {
     fn leave(&mut self) {
         let left = self.within.take();
         self.marked_folders.extend(left.iter().flat_map(ImageFiles::marked_folders).cloned());
+        self.unsupported.extend(left.iter().flat_map(ImageFiles::unsupported).cloned());
     }
 }
 
@@ -94,7 +97,13 @@ fn listed(separator: u8) -> Option<ListedPath> {
         if separator == b'\n' && bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
-        if !bytes.is_empty() {
+        if separator == b'\n' {
+            // What editors and spreadsheets add to a list of lines is no part of a name.
+            let line = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+            if !line.trim_ascii().is_empty() {
+                return Some(Ok(listed_path(Path::new(""), line)));
+            }
+        } else if !bytes.is_empty() {
             return Some(path_of(bytes));
         }
     }

@@ -24,6 +24,8 @@ pub struct EvaluationSource {
     pub data: PathBuf,
     /// Class folders that are normal; if empty, a usual name is looked for.
     pub normal: Vec<String>,
+    /// Take every page of a file as an image of its own.
+    pub pages: bool,
     /// A split of the data: only its test part is evaluated.
     pub split: Option<PathBuf>,
     /// A saved evaluation on the data, used instead of a new one.
@@ -64,6 +66,13 @@ fn evaluate(
 ) -> Result<Bytes> {
     let detector = &served.detector;
     let dataset = Dataset::open(&data.data, &OpenOptions { normal: data.normal.clone() })?;
+    let dataset = if data.pages { dataset.by_page(&detector.config().limits) } else { dataset };
+    for note in &dataset.notes {
+        tracing::warn!(detector = served.name, "{}: {note}", data.data.display());
+    }
+    for files in &dataset.skipped.unsupported {
+        tracing::warn!(detector = served.name, "{}: passed over {files}", data.data.display());
+    }
     served.set_known_normals(known_normals(served, &dataset));
     let mut past = 0;
     let mut watch = |event: Event<'_>| {

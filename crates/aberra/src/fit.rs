@@ -66,6 +66,7 @@ impl Detector {
                 &inspected
             }
         };
+        inspection.check_normals(dataset)?;
         let divided;
         let split = match split {
             Some(split) => split,
@@ -167,7 +168,6 @@ impl Detector {
         let embeddings = embeddings(measured, members.all().len());
         let size =
             |members: &[usize]| PartSize { images: members.len(), groups: split.groups_among(members) };
-        let name = dataset.root.file_name().map(|name| name.to_string_lossy().into_owned());
         let document = Document {
             config: config.with_backbone_named(),
             measurements: members.descriptors().iter().map(|one| one.name.clone().into_owned()).collect(),
@@ -177,7 +177,7 @@ impl Detector {
             pixel_threshold,
             provenance: Provenance {
                 aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
-                dataset: name.unwrap_or_default(),
+                dataset: dataset.name(),
                 train: size(&split.train),
                 fit: size(&split.fit),
                 calibration: size(&split.calibration),
@@ -207,9 +207,9 @@ fn load<'a>(
 ) -> Result<Inputs<'a>> {
     let (preprocessing, limits): (&Preprocessing, &Limits) = (&config.preprocessing, &config.limits);
     let read = move |index: usize| {
-        let path = &dataset.samples[samples[index]].path;
-        let image = aberra_image::read(path, limits).map_err(of_image)?;
-        let input = preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))?;
+        let sample = &dataset.samples[samples[index]];
+        let image = sample.read(limits)?;
+        let input = preprocessing.apply(&image).map_err(|error| of_image(error.with_path(&sample.path)))?;
         Ok(input.pixels)
     };
     Inputs::new(samples.len(), shape, cache_bytes, read)

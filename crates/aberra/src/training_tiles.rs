@@ -27,9 +27,9 @@ pub(crate) fn settle_tiles(
         return Ok((config, false));
     }
     let content = |&sample: &usize| {
-        let path = &dataset.samples[sample].path;
-        let image = aberra_image::read(path, &config.limits).map_err(of_image)?;
-        config.preprocessing.content(&image).map_err(|error| of_image(error.with_path(path)))
+        let sample = &dataset.samples[sample];
+        let image = sample.read(&config.limits)?;
+        config.preprocessing.content(&image).map_err(|error| of_image(error.with_path(&sample.path)))
     };
     let step = train.len().div_ceil(LOOKED_AT).max(1);
     let looked_at: Vec<usize> = train.iter().copied().step_by(step).collect();

@@ -315,6 +315,7 @@ fn on_paper(normals: &[usize], anomalies: &[usize]) -> (Dataset, Inspection, Gro
             let index = folder.len();
             folder.push(aberra::dataset::Sample {
                 path: format!("{index:05}").into(),
+                page: None,
                 name: format!("{index:05}"),
                 label,
                 mask: None,

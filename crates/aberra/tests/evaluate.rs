@@ -602,3 +602,88 @@ fn pictures_of_verdicts_decode_at_their_size() {
     assert!(sheet_png(&[], 0.1, 2, 2).unwrap_err().is_settings());
     assert!(sheet_png(&[&verdict], 0.1, 1, usize::MAX).unwrap_err().is_settings());
 }
+
+/// Writes a grey picture of 8 bits as a TIFF that is turned by EXIF `orientation`.
+fn write_tiff(path: &Path, pixels: &[u8], width: usize, orientation: u32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let (width, height) = (width as u32, (pixels.len() / width) as u32);
+    let tags = [
+        (256, width),
+        (257, height),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 8 + 2 + 9 * 12 + 4),
+        (274, orientation),
+        (278, height),
+        (279, width * height),
+    ];
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    file.extend((tags.len() as u16).to_le_bytes());
+    for (tag, value) in tags {
+        file.extend([tag as u16, 4].iter().flat_map(|word: &u16| word.to_le_bytes()));
+        file.extend([1, value].iter().flat_map(|word| word.to_le_bytes()));
+    }
+    file.extend([0; 4]);
+    file.extend(pixels);
+    fs::write(path, file).unwrap();
+}
+
+/// Normals and anomalies of `rows` rows, turned by `orientation`, with masks written by `mask` at a path.
+fn evaluate_with_masks(rows: usize, orientation: u32, mask: impl Fn(&Path, &[u8])) -> Evaluation {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: String| folder.path().join(name);
+    for seed in 100..110 {
+        write_tiff(&at(format!("test/good/{seed}.tif")), &picture(seed)[..rows * SIDE], SIDE, orientation);
+        let (pixels, square) = anomaly(seed + 100, 8);
+        write_tiff(&at(format!("test/bad/{seed}.tif")), &pixels[..rows * SIDE], SIDE, orientation);
+        let path = at(format!("ground_truth/bad/{seed}_mask.tif"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        mask(&path, &square[..rows * SIDE]);
+    }
+    fixture().detector.evaluate_with(&open(folder.path()), quick()).unwrap()
+}
+
+#[test]
+fn masks_of_any_labels_and_sizes_give_the_same_figures_and_say_so() {
+    let binary = evaluate_with_masks(SIDE, 1, |path, mask| write_tiff(path, mask, SIDE, 1));
+    assert_eq!(binary.pixels.value().unwrap().masked, 10);
+    assert!(!binary.warnings.iter().any(|warning| warning.contains("mask")), "{:?}", binary.warnings);
+    // Labels 1 and 4, left and right.
+    let labels = evaluate_with_masks(SIDE, 1, |path, mask| {
+        let label = |(at, &value): (usize, &u8)| value.min(if at % SIDE < 15 { 1 } else { 4 });
+        write_tiff(path, &mask.iter().enumerate().map(label).collect::<Vec<_>>(), SIDE, 1);
+    });
+    assert_eq!(labels.pixels, binary.pixels);
+    let doubled = evaluate_with_masks(SIDE, 1, |path, mask| {
+        let rows =
+            mask.chunks_exact(SIDE).map(|row| row.iter().flat_map(|&value| [value; 2]).collect::<Vec<_>>());
+        write_tiff(path, &rows.flat_map(|row| [row.clone(), row].concat()).collect::<Vec<_>>(), 2 * SIDE, 1);
+    });
+    assert_eq!(doubled.pixels, binary.pixels);
+    let said =
+        "10 images: the mask has another size than its image and is resampled (such as test/bad/100.tif).";
+    assert!(doubled.warnings.iter().any(|warning| warning == said), "{:?}", doubled.warnings);
+    // Of other proportions: not used, and said.
+    let stretched = evaluate_with_masks(SIDE, 1, |path, mask| write_tiff(path, &mask[..16 * SIDE], SIDE, 1));
+    assert!(stretched.pixels.value().is_none_or(|pixels| pixels.masked == 0));
+    let said = stretched.warnings.iter().find(|warning| warning.starts_with("10 masks could not be used"));
+    assert!(said.unwrap().contains("found 32 x 16"), "{said:?}");
+}
+
+#[test]
+fn masks_that_lie_as_the_files_pixels_do_are_turned_with_the_image() {
+    const ROWS: usize = 24;
+    // Orientation 6: the first stored row is the last column.
+    let upright = evaluate_with_masks(ROWS, 6, |path, mask| {
+        let turned = (0..SIDE * ROWS).map(|at| mask[(ROWS - 1 - at % ROWS) * SIDE + at / ROWS]);
+        write_tiff(path, &turned.collect::<Vec<_>>(), ROWS, 1);
+    });
+    let stored = evaluate_with_masks(ROWS, 6, |path, mask| write_tiff(path, mask, SIDE, 1));
+    assert_eq!(upright.pixels.value().unwrap().masked, 10);
+    assert_eq!(stored.pixels, upright.pixels);
+    let turned = |evaluation: &Evaluation| {
+        evaluation.warnings.iter().any(|warning| warning.contains("is turned as its image"))
+    };
+    assert!(turned(&stored) && !turned(&upright), "{:?}", stored.warnings);
+}

@@ -8,6 +8,7 @@ use aberra::evaluate::{EvaluateOptions, Evaluation, ImageOutcome};
 use aberra::job::{Event, Job};
 use aberra::output::make_folder;
 
+use crate::args::NormalArgs;
 use crate::error::{CommandError, ExitStatus};
 use crate::progress::ImagesProgress;
 use crate::{data, output};
@@ -16,11 +17,16 @@ use crate::{data, output};
 pub(crate) fn measure(
     detector: &Detector,
     path: &Path,
-    normal: &[String],
+    how: &NormalArgs,
     split: Option<&Path>,
     masks: bool,
 ) -> Result<Evaluation, CommandError> {
-    let dataset = data::open(path, normal)?;
+    let dataset = data::open(path, how)?;
+    if dataset.counts().0 == 0 {
+        output::warning(
+            "there are no normal images: neither ranking nor false alarms can be measured, only how many anomalies are found",
+        );
+    }
     let split = match split {
         None => None,
         Some(file) => {

@@ -9,6 +9,7 @@ use aberra::job::{Event, Job};
 use aberra::report::{Report, ReportOptions, RunSource};
 
 use super::card::name_of;
+use crate::args::NormalArgs;
 use crate::data;
 use crate::error::CommandError;
 use crate::progress::ImagesProgress;
@@ -18,12 +19,12 @@ pub(crate) fn make(
     detector: &Detector,
     path: &Path,
     data: &Path,
-    normal: &[String],
+    how: &NormalArgs,
     evaluation: &Evaluation,
     run: RunSource<'_>,
     others: &[(String, Detector)],
 ) -> Result<Report, CommandError> {
-    let dataset = data::list(data, normal)?;
+    let dataset = data::list(data, how)?;
     let mut progress = ImagesProgress::new("drawing the images");
     let mut watch = |event: Event<'_>| progress.watch(event);
     let options = ReportOptions {

@@ -88,7 +88,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
     let after = match &args.data {
         None => before.calibrate(None, criterion)?,
         Some(data) => {
-            let evaluation = measure(&before, data, &args.normal.normal, args.split.as_deref(), false)?;
+            let evaluation = measure(&before, data, &args.normal, args.split.as_deref(), false)?;
             status = report_unusable(&evaluation);
             let scored = |row: &ImageRow| Some((row.scored()?.score, !row.label.is_normal()));
             let (scores, anomalous): (Vec<f64>, Vec<bool>) =

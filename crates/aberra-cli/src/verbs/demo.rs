@@ -20,7 +20,7 @@ use aberra::{CheckedConfig, Detector, Models, TrainConfig, Verdict};
 use clap::Args;
 use serde_json::json;
 
-use crate::args::JsonArgs;
+use crate::args::{JsonArgs, NormalArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::settings::{ModelArgs, SettingsArgs};
 use crate::steps::{card, evaluation, reporting, training};
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     };
     RunFolder::mark(&folder)?;
     write_dataset(&pictures, &phantoms)?;
-    let dataset = data::open(&pictures, &[])?;
+    let dataset = data::open(&pictures, &NormalArgs::default())?;
     let inspection = data::inspect(&dataset, &config.limits)?;
     let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
     let split = Split::of(&dataset, &inspection, &grouping, &config.split_settings())?;
@@ -90,13 +90,15 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     trained.save(&file)?;
     let detector = Detector::load(&file)?;
 
-    let evaluated = evaluation::measure(&detector, &pictures, &[], Some(&split_file), true)?;
+    let evaluated =
+        evaluation::measure(&detector, &pictures, &NormalArgs::default(), Some(&split_file), true)?;
     evaluation::write(&evaluated, &folder)?;
     let sheet = folder.join("pictures.png");
     aberra::output::write(&sheet, &draw(&detector, &dataset, &split)?)?;
     let page = folder.join("report.html");
     let source = RunSource::Given(run.path());
-    reporting::make(&detector, &file, &pictures, &[], &evaluated, source, &[])?.save(&page)?;
+    reporting::make(&detector, &file, &pictures, &NormalArgs::default(), &evaluated, source, &[])?
+        .save(&page)?;
     let seconds = started.elapsed().as_secs_f64();
 
     if args.json.json {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use aberra::dataset::{Dataset, GroupBy, Grouping, OpenOptions, SplitSettings, SplitSizes, doctor};
+use aberra::dataset::{Dataset, GroupBy, Grouping, SplitSettings, SplitSizes, doctor};
 use aberra::image::Limits;
 use aberra::models::measure::Want;
 use aberra::wire::VerdictCard;
@@ -58,7 +58,7 @@ struct Suspect {
 
 pub(crate) fn run(args: &DoctorArgs) -> CommandResult {
     let detector = args.detector.as_deref().map(Detector::load).transpose()?;
-    let dataset = Dataset::open(&args.data, &OpenOptions { normal: args.normal.normal.clone() })?;
+    let dataset = data::list(&args.data, &args.normal)?;
     let limits = detector.as_ref().map_or_else(Limits::default, |detector| detector.config().limits);
     let inspection = data::look(&dataset, &limits);
     let grouping = Grouping::of(&dataset, &inspection, args.group)?;
@@ -117,7 +117,10 @@ pub(crate) fn run(args: &DoctorArgs) -> CommandResult {
 
 /// The normals with the highest scores, in descending order.
 fn suspects(detector: &Detector, dataset: &Dataset, limits: &Limits) -> Vec<Suspect> {
-    let normals: Vec<_> = dataset.samples.iter().filter(|sample| sample.label.is_normal()).collect();
+    // Files are scored by their first pages.
+    let is_first = |page: Option<u32>| page.is_none_or(|page| page == 0);
+    let normals = dataset.samples.iter().filter(|sample| sample.label.is_normal() && is_first(sample.page));
+    let normals: Vec<_> = normals.collect();
     let counter = Counter::new("scoring normal images", normals.len());
     let mut suspects = Vec::new();
     let mut names = normals.iter().map(|sample| sample.name.clone());

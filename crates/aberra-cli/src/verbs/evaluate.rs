@@ -55,8 +55,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> CommandResult {
         }
     }
     interrupt::listen();
-    let evaluation =
-        measure(&detector, &args.data, &args.normal.normal, args.split.as_deref(), !args.no_masks)?;
+    let evaluation = measure(&detector, &args.data, &args.normal, args.split.as_deref(), !args.no_masks)?;
     let status = report_unusable(&evaluation);
     let written = args.out.as_ref().map_or(Ok(()), |folder| write(&evaluation, folder));
     let text = if args.json.json { evaluation.to_json() } else { evaluation.to_string() };

@@ -73,6 +73,9 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
     }
     let image = aberra::image::read(&args.image, &detector.config().limits).map_err(aberra::of_image)?;
     let story = detector.explain(&image)?;
+    for remark in &story.verdict.remarks {
+        output::note(&format!("{}: {remark}", args.image.display()));
+    }
     let near = match &args.data {
         Some(folder) => {
             if !folder.is_dir() {
@@ -81,7 +84,7 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
             }
             let mut listed = image_files(folder);
             let files: Vec<PathBuf> = listed.by_ref().filter_map(Result::ok).collect();
-            data::passed_over(listed.marked_folders());
+            data::passed_over(listed.marked_folders(), listed.unsupported());
             find_normals(&detector, &story.nearest, &files)
         }
         None => find_normals(&detector, &story.nearest, &[]),

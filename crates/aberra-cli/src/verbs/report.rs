@@ -14,7 +14,7 @@ use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::steps::card::name_of;
 use crate::steps::evaluation::{measure, report_unusable};
 use crate::steps::reporting::make;
-use crate::{interrupt, output};
+use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,13 +69,18 @@ pub(crate) fn run(args: &ReportArgs) -> CommandResult {
     }
     interrupt::listen();
     let evaluation = match &args.evaluation {
-        Some(file) => Evaluation::load(file)?,
-        None => measure(&detector, &args.data, &args.normal.normal, args.split.as_deref(), true)?,
+        Some(file) => {
+            let evaluation = Evaluation::load(file)?;
+            // A new evaluation says what the data are.
+            data::open(&args.data, &args.normal)?;
+            evaluation
+        }
+        None => measure(&detector, &args.data, &args.normal, args.split.as_deref(), true)?,
     };
     let status = report_unusable(&evaluation);
     let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let run = args.run.as_deref().map_or(RunSource::Perhaps(beside), RunSource::Given);
-    let report = make(&detector, path, &args.data, &args.normal.normal, &evaluation, run, &others)?;
+    let report = make(&detector, path, &args.data, &args.normal, &evaluation, run, &others)?;
     let bytes = report.save(&args.out)?;
     let (figures, missed) = match &args.png {
         Some(folder) => write_figures(&report, folder)?,

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use aberra::dataset::Remarks;
 use aberra::explain::heat_map_png;
 use aberra::image::Format;
 use aberra::models::measure::Want;
@@ -87,7 +88,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     detector.score_files(files, &detector.config().limits, FILES_CHUNK, want, |path, verdict| {
         let written = match verdict {
             Ok(verdict) => {
-                let number = tally.borrow_mut().count(&verdict);
+                let number = tally.borrow_mut().count(&verdict, &path);
                 let heatmap = args.heatmaps.as_deref().map(|folder| {
                     let file = heatmap_path(folder, number, &path);
                     let written = write_heatmap(&detector, folder, &file, &verdict);
@@ -112,8 +113,10 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     if let Some(failure) = failure {
         return Err(failure);
     }
-    data::passed_over(&sources.marked_folders());
+    let (marked_folders, unsupported) = sources.passed_over();
+    data::passed_over(&marked_folders, &unsupported);
     let tally = tally.into_inner();
+    data::remark(&tally.remarks);
     tally.conclude(rows, args.fail_on_anomaly)
 }
 
@@ -125,6 +128,7 @@ struct Tally {
     anomalous: usize,
     /// Heat maps that could not be written.
     missed: usize,
+    remarks: Remarks,
 }
 
 impl Tally {
@@ -135,7 +139,10 @@ impl Tally {
     }
 
     /// Counts a verdict; returns its number, starting from 1.
-    fn count(&mut self, verdict: &Verdict) -> usize {
+    fn count(&mut self, verdict: &Verdict, path: &Path) -> usize {
+        for remark in &verdict.remarks {
+            self.remarks.add(remark, &path.to_string_lossy());
+        }
         self.scored += 1;
         self.anomalous += usize::from(verdict.anomalous);
         self.scored
@@ -143,7 +150,7 @@ impl Tally {
 
     /// Finishes the output, and returns the exit code.
     fn conclude(&self, rows: Rows, fail_on_anomaly: bool) -> CommandResult {
-        let Self { scored, failed, anomalous, missed } = *self;
+        let Self { scored, failed, anomalous, missed, .. } = *self;
         if scored == 0 {
             return Err(match failed {
                 0 => CommandError::new("expected images, found none")

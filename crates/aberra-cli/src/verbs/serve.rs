@@ -151,7 +151,7 @@ pub(crate) fn run(args: &ServeArgs) -> CommandResult {
     let server = Server::new(detectors, options(args)?)?;
     if let Some(data) = &args.data {
         // Report a missing folder now, not in the web app.
-        crate::data::list(data, &args.normal.normal)?;
+        crate::data::list(data, &args.normal)?;
         server.evaluate(evaluation_data(args, data))?;
     }
     let server = server.listen()?;
@@ -199,6 +199,7 @@ fn evaluation_data(args: &ServeArgs, data: &Path) -> EvaluationSource {
     EvaluationSource {
         data: data.to_owned(),
         normal: args.normal.normal.clone(),
+        pages: args.normal.pages,
         split: args.split.clone(),
         evaluation: args.evaluation.clone(),
         runs: args

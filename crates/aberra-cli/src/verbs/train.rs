@@ -85,8 +85,11 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
     interrupt::listen();
     let reservation = RunFolder::reserve(folder, claim(args))?;
     reservation.refuse_data_within(path)?;
-    let dataset = data::open(path, &args.normal.normal)?;
+    let dataset = data::open(path, &args.normal)?;
     let inspection = data::inspect(&dataset, &config.limits)?;
+    for line in inspection.check_normals(&dataset)?.lines() {
+        output::warning(&line);
+    }
     let split = divide(args, &config, &dataset, &inspection)?;
     output::note(&split.display(&dataset).to_string());
     check_promise(&config, &split)?;
@@ -127,7 +130,7 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
             ("detector", file.display().to_string()),
             ("split", folder.split().display().to_string()),
         ]))?;
-        output::hint(&next(&dataset, path, &args.normal.normal, folder));
+        output::hint(&next(&dataset, path, &args.normal, folder));
     }
     if let Some(warning) = weak(&detector.scorer()?.weights()) {
         output::warning(&warning);
@@ -211,13 +214,16 @@ fn check_promise(config: &CheckedConfig, split: &Split) -> Result<(), CommandErr
 }
 
 /// The command that the user will want next.
-fn next(dataset: &Dataset, path: &Path, normal: &[String], folder: &RunFolder) -> String {
+fn next(dataset: &Dataset, path: &Path, how: &NormalArgs, folder: &RunFolder) -> String {
     let detector = output::typed(&folder.detector());
     if dataset.counts().1 == 0 {
         return format!("aberra score {detector} NEW_IMAGES");
     }
-    let normal: String =
-        normal.iter().map(|class| format!(" --normal {}", output::typed(Path::new(class)))).collect();
+    let mut normal: String =
+        how.normal.iter().map(|class| format!(" --normal {}", output::typed(Path::new(class)))).collect();
+    if how.pages {
+        normal += " --pages";
+    }
     let split = output::typed(&folder.split());
     format!("aberra evaluate {detector} {}{normal} --split {split}", output::typed(path))
 }

@@ -13,6 +13,7 @@ mod help;
 mod outputs;
 mod pictures;
 mod program;
+mod reading;
 mod reporting;
 mod run_folders;
 mod scoring;

@@ -179,6 +179,10 @@ impl<'a> Page<'a> {
         let is_palette = palette.is_some();
         let mut decoder = Decoder::new(source).map_err(reason)?.with_limits(bounds);
         let color = decoder.colortype().map_err(reason)?;
+        // Of other depths the decoder returns packed bits as if they were samples.
+        if !matches!(color.bit_depth(), 1..=8 | 16 | 32 | 64) {
+            return Err(unsupported(Format::Tiff, format!("{} bits per sample", color.bit_depth())));
+        }
         let extra: Option<Vec<u16>> = decoder.find_tag_unsigned_vec(Tag::ExtraSamples).map_err(reason)?;
         let has_alpha = matches!(extra.as_deref(), Some([PREMULTIPLIED_ALPHA | STRAIGHT_ALPHA, ..]));
         let (color_mode, stored) = match color {

@@ -13,6 +13,7 @@ use crate::compute;
 use crate::dataset::{Dataset, Fold, Inspection, Split};
 use crate::detector::Detector;
 use crate::evaluate::{CLASSIC_SCORER, EvaluateOptions, Evaluation, Metric};
+use crate::explain::sample_input;
 use crate::files::FILES_CHUNK;
 use crate::fit::TrainOptions;
 use crate::job::{Event, Job};
@@ -107,12 +108,11 @@ fn of<T, U>(metric: &Metric<T>, number: impl Fn(&T) -> U) -> Metric<U> {
 fn ms_per_image(detector: &Detector, dataset: &Dataset, test: &[usize]) -> Option<f64> {
     let every = test.len().div_ceil(MOST_TIMED_IMAGES).max(1);
     let timed: Vec<usize> = test.iter().copied().step_by(every).collect();
-    let limits = &detector.config().limits;
     let (mut elapsed, mut count) = (Duration::ZERO, 0);
     for (number, chunk) in timed.chunks(FILES_CHUNK).enumerate() {
         let inputs: Vec<_> = chunk
             .par_iter()
-            .filter_map(|&index| detector.read_input(&dataset.samples[index].path, limits).ok())
+            .filter_map(|&index| sample_input(detector, &dataset.samples[index]).ok())
             .collect();
         if number == 0 {
             detector.score_inputs(inputs.iter().cloned().map(Ok).collect(), Want::MEASUREMENTS);

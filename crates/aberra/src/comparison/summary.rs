@@ -40,11 +40,7 @@ pub(super) fn summarize(
     notes.extend(shortcut(dataset, inspection, &table));
     ComparisonData {
         aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
-        data_name: dataset
-            .root
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default(),
+        data_name: dataset.name(),
         folds: comparison.folds().to_vec(),
         seeds: comparison.seeds().to_vec(),
         normals,

@@ -23,7 +23,7 @@ pub struct DoctorReport {
     pub root: String,
     /// The layout, in words.
     pub layout: String,
-    /// What was decided on the user's behalf when listing.
+    /// What was decided on the user's behalf when listing and decoding.
     pub notes: Vec<String>,
     /// What was passed over.
     pub skipped: Skipped,
@@ -206,7 +206,7 @@ pub fn doctor(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping) -
     let misnamed = seen().filter(|(_, seen)| seen.is_misnamed);
     let empty = seen().filter_map(|(index, seen)| {
         let small = seen.width.min(seen.height) < SMALL_PX;
-        let found = match (small, seen.standard_deviation == 0.0) {
+        let found = match (small, seen.is_constant()) {
             (true, _) => format!("{} x {} pixels", seen.width, seen.height),
             (_, true) => "the same value in every pixel".to_owned(),
             _ => return None,
@@ -232,7 +232,7 @@ pub fn doctor(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping) -
     let mut report = DoctorReport {
         root: dataset.root.display().to_string(),
         layout: dataset.layout.to_string(),
-        notes: dataset.notes.clone(),
+        notes: dataset.notes.iter().cloned().chain(inspection.remarks(dataset).lines()).collect(),
         skipped: dataset.skipped.clone(),
         images: samples.len(),
         counts: counts(dataset, grouping),

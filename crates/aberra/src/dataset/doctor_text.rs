@@ -77,6 +77,9 @@ impl DoctorReport {
             });
             writeln!(f, "  passed over  {}", list(other.collect()))?;
         }
+        for files in &self.skipped.unsupported {
+            writeln!(f, "  passed over  {files}")?;
+        }
         if let Some(folders) = describe_marked_folders(&self.skipped.marked_folders) {
             writeln!(f, "  passed over  {folders}")?;
         }

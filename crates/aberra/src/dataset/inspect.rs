@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use aberra_image::{ColorMode, Format, Image, Limits};
+use aberra_image::{ColorMode, Format, Image, Limits, Remark};
 use rayon::prelude::*;
 
 use super::likeness::Detail;
-use super::{Dataset, Fingerprint};
+use super::{Dataset, Fingerprint, Remarks, Sample};
+use crate::{Error, Result, of_image};
 
 /// A pixel is dark below this share of the brightest value that the image's format can hold.
 const DARK: f32 = 0.04;
@@ -15,7 +16,7 @@ const DARK: f32 = 0.04;
 #[derive(Clone, Debug)]
 pub struct Inspection {
     /// Per sample: what was seen, or why its file cannot be used.
-    pub images: Vec<Result<Inspected, String>>,
+    pub images: Vec<std::result::Result<Inspected, String>>,
 }
 
 /// What was seen of one image.
@@ -46,6 +47,8 @@ pub struct Inspected {
     pub fingerprint: Fingerprint,
     /// What distinguishes copies from like things.
     pub(super) detail: Detail,
+    /// What was decided while decoding.
+    pub remarks: Vec<Remark>,
 }
 
 impl Dataset {
@@ -57,17 +60,15 @@ impl Dataset {
 
     /// As [`inspect`](Self::inspect), calling `done` after each image, on any thread.
     pub fn inspect_with(&self, limits: &Limits, done: impl Fn() + Sync) -> Inspection {
-        let look = |path: &Path| {
-            let seen = aberra_image::read(path, limits).and_then(|image| {
-                aberra_image::check(&image)?;
-                Ok(Inspected::of(&image, path))
+        let look = |sample: &Sample| {
+            let seen = sample.read(limits).and_then(|image| {
+                aberra_image::check(&image).map_err(of_image)?;
+                Ok(Inspected::of(&image, &sample.path))
             });
             done();
             seen.map_err(|error| error.to_string())
         };
-        Inspection {
-            images: self.samples.par_iter().with_max_len(1).map(|sample| look(&sample.path)).collect(),
-        }
+        Inspection { images: self.samples.par_iter().with_max_len(1).map(look).collect() }
     }
 }
 
@@ -77,6 +78,67 @@ impl Inspection {
         self.images.get(index)?.as_ref().ok()
     }
 
+    /// What was decided while decoding the samples of `dataset`.
+    pub fn remarks(&self, dataset: &Dataset) -> Remarks {
+        let mut remarks = Remarks::default();
+        for (sample, seen) in dataset.samples.iter().zip(&self.images) {
+            for remark in seen.iter().flat_map(|seen| &seen.remarks) {
+                remarks.add(remark, &sample.name);
+            }
+        }
+        remarks
+    }
+
+    /// Looks at whether the normals of `dataset` have any content to learn.
+    ///
+    /// # Errors
+    /// None of them can be read, each has the same value in every pixel, or all are the same image.
+    pub fn check_normals(&self, dataset: &Dataset) -> Result<Remarks> {
+        let normals = dataset.samples.iter().zip(&self.images).filter(|(sample, _)| sample.label.is_normal());
+        let seen: Vec<(&str, &Inspected)> = normals
+            .clone()
+            .filter_map(|(sample, seen)| Some((sample.name.as_str(), seen.as_ref().ok()?)))
+            .collect();
+        let wrong =
+            |text: String, hint: &str| Err(Error::data(text).with_path(&dataset.root).with_hint(hint));
+        let Some((example, first)) = seen.first() else {
+            let text = match normals.count() {
+                0 => {
+                    format!("expected normal images, found none: all {} are anomalous", dataset.samples.len())
+                }
+                count => format!("expected normal images, found {count} that cannot be read"),
+            };
+            return wrong(
+                text,
+                "a detector learns from normal images alone: add some, or name their class with --normal",
+            );
+        };
+        if seen.iter().all(|(_, seen)| seen.is_constant()) {
+            let text = format!(
+                "expected normal images with content, found {}, each of the same value in every pixel (such as {example})",
+                seen.len()
+            );
+            return wrong(text, "look at the images: they may be empty, or all transparent");
+        }
+        if seen.len() > 1 && seen.iter().all(|(_, seen)| seen.fingerprint.pixels == first.fingerprint.pixels)
+        {
+            let text = format!(
+                "expected different normal images, found {} that are equal in every pixel (such as {example})",
+                seen.len()
+            );
+            return wrong(
+                text,
+                "give images of different pieces: there is nothing to learn from copies of one",
+            );
+        }
+        let mut remarks = Remarks::default();
+        for (name, _) in seen.iter().filter(|(_, seen)| seen.is_constant()) {
+            remarks
+                .add("normal, but of the same value in every pixel: a detector would learn emptiness", name);
+        }
+        Ok(remarks)
+    }
+
     /// Numbers of the samples whose image cannot be used.
     pub fn unreadable(&self) -> Vec<usize> {
         (0..self.images.len()).filter(|&index| self.get(index).is_none()).collect()
@@ -84,6 +146,11 @@ impl Inspection {
 }
 
 impl Inspected {
+    /// Whether every pixel has the same value.
+    pub fn is_constant(&self) -> bool {
+        self.standard_deviation == 0.0
+    }
+
     /// Looks at a decoded image; `path` only for the format that its name promises.
     pub fn of(image: &Image, path: &Path) -> Self {
         let grey = image.to_grey();
@@ -105,6 +172,7 @@ impl Inspected {
             dark_fraction: dark / count,
             fingerprint: Fingerprint::with_grey(image, &grey),
             detail: Detail::of(&grey, image.height, image.width),
+            remarks: image.source.remarks.clone(),
         }
     }
 }

@@ -1,15 +1,23 @@
-//! CSV or JSONL rows -> samples.
+//! CSV or JSONL rows -> samples. What spreadsheets and data frames add is read (a byte order mark, semicolons, an index
+//! column, blanks, backslashes); what contradicts itself is an error with its line.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::listed::listed_path;
+use super::remarks::counted;
 use super::walk::{Skipped, extension};
+use super::words::{Meaning, meaning};
 use super::{Dataset, FolderSplit, Label, Layout, Sample};
 use crate::{Error, Result};
 
 const COLUMNS: [&str; 6] = ["path", "label", "kind", "group", "split", "mask"];
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// What a manifest looks like, for hints.
+const EXAMPLE: &str = "for example the lines `path,label,kind` and `photos/001.png,anomalous,crack`";
 
 /// Reads the manifest at `file`. Paths in it are relative to its folder.
 pub(super) fn open(file: &Path) -> Result<Dataset> {
@@ -17,33 +25,97 @@ pub(super) fn open(file: &Path) -> Result<Dataset> {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let rows = match extension(file).as_str() {
-        "csv" => csv_rows(file)?,
-        "jsonl" | "ndjson" => json_rows(file)?,
+    let read = match extension(file).as_str() {
+        "csv" | "tsv" => csv_rows,
+        "jsonl" | "ndjson" => json_rows,
         _ => {
             return Err(Error::data("expected a folder of images, or a manifest named .csv or .jsonl")
                 .with_path(file)
                 .with_hint("to look at one image, use `aberra score`"));
         }
     };
-    let samples = rows
-        .into_iter()
-        .map(|row| row.into_sample(&root).map_err(|error| error.with_path(file)))
-        .collect::<Result<Vec<_>>>()?;
-    if samples.is_empty() {
-        return Err(Error::data("expected a row per image, found none").with_path(file));
+    let content = fs::read(file).map_err(|error| Error::io(file, &error))?;
+    let opened = text_of(&content).and_then(read).and_then(|rows| samples_of(rows, &root));
+    let (samples, notes) = opened.map_err(|error| error.with_path(file))?;
+    Ok(Dataset { root, layout: Layout::Manifest, samples, skipped: Skipped::default(), notes })
+}
+
+/// The bytes without a byte order mark.
+fn text_of(content: &[u8]) -> Result<&[u8]> {
+    if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+        return Err(
+            Error::data("expected text in UTF-8, found UTF-16").with_hint("save the manifest as UTF-8")
+        );
     }
-    let missing = samples.iter().filter(|sample| !sample.path.is_file()).count();
-    if missing == samples.len() {
-        return Err(Error::data(format!("none of the {missing} files that the manifest names exists"))
-            .with_path(file)
-            .with_hint("paths are relative to the folder that holds the manifest"));
+    Ok(content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content))
+}
+
+fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)> {
+    let mut samples: Vec<Sample> = Vec::with_capacity(rows.len());
+    // By path: the line, and which sample.
+    let mut seen: BTreeMap<PathBuf, (u64, usize)> = BTreeMap::new();
+    let mut repeated = Vec::new();
+    let mut first_path = String::new();
+    for row in rows {
+        let line = row.line;
+        let written = String::from_utf8_lossy(&row.path).into_owned();
+        let sample = row.into_sample(root)?;
+        if samples.is_empty() {
+            first_path = format!("line {line}: `{written}`");
+        }
+        match seen.get(&sample.path) {
+            Some(&(_, index)) if samples[index] == sample => repeated.push(sample.name),
+            Some((earlier, _)) => {
+                return Err(Error::data(format!(
+                    "lines {earlier} and {line} say different things of {}",
+                    sample.name
+                ))
+                .with_hint("leave one of the two lines"));
+            }
+            None => {
+                seen.insert(sample.path.clone(), (line, samples.len()));
+                samples.push(sample);
+            }
+        }
+    }
+    if samples.is_empty() {
+        return Err(Error::data("expected a row per image, found none").with_hint(columns_hint()));
+    }
+    let missing: Vec<&str> =
+        samples.iter().filter(|sample| !sample.path.is_file()).map(|sample| sample.name.as_str()).collect();
+    if missing.len() == samples.len() {
+        let looked = samples[0].path.display();
+        return Err(Error::data(format!(
+            "none of the {} files that the manifest names exists; the first, {first_path}, would be {looked}",
+            missing.len()
+        ))
+        .with_hint("paths are relative to the folder that holds the manifest"));
     }
     let mut notes = Vec::new();
-    if missing > 0 {
-        notes.push(format!("{missing} files that the manifest names do not exist"));
-    }
-    Ok(Dataset { root, layout: Layout::Manifest, samples, skipped: Skipped::default(), notes })
+    let mut say = |names: &[&str], one: &str, many: &str| {
+        if !names.is_empty() {
+            notes.push(counted(names, one, many));
+        }
+    };
+    let of = |keep: &dyn Fn(&Sample) -> bool| -> Vec<&str> {
+        samples.iter().filter(|sample| keep(sample)).map(|sample| sample.name.as_str()).collect()
+    };
+    let repeated: Vec<&str> = repeated.iter().map(String::as_str).collect();
+    say(
+        &missing,
+        "file that the manifest names does not exist",
+        "files that the manifest names do not exist",
+    );
+    say(&repeated, "image has the same row twice", "rows are there twice, and count once");
+    let lost = of(&|sample| sample.mask.as_ref().is_some_and(|mask| !mask.is_file()));
+    say(&lost, "image whose mask does not exist", "images whose masks do not exist");
+    let unused = of(&|sample| sample.label.is_normal() && sample.mask.is_some());
+    say(
+        &unused,
+        "normal image has a mask, which is not used",
+        "normal images have masks, which are not used",
+    );
+    Ok((samples, notes))
 }
 
 /// The cells of a row, empty where there is nothing; `path` and `mask` as the file's own bytes.
@@ -72,30 +144,17 @@ impl Row {
             "kind" => self.kind = text()?,
             "group" => self.group = text()?,
             "split" => self.split = text()?,
-            _ => return Err(unknown_columns(&[column.to_owned()])),
+            _ => {}
         }
         Ok(())
     }
 
     fn into_sample(self, root: &Path) -> Result<Sample> {
         let line = self.line;
-        if self.path.is_empty() {
+        if self.path.trim_ascii().is_empty() {
             return Err(Error::data(format!("line {line}: expected a path, found none")));
         }
-        let anomalous = || Label::Anomalous {
-            kind: if self.kind.is_empty() { "anomalous".to_owned() } else { self.kind.clone() },
-        };
-        let label = match self.label.to_lowercase().as_str() {
-            "normal" | "0" => Label::Normal,
-            "anomalous" | "1" => anomalous(),
-            "" if self.kind.is_empty() => Label::Normal,
-            "" => anomalous(),
-            other => {
-                return Err(Error::data(format!(
-                    "line {line}: expected label normal or anomalous (0 or 1), found `{other}`"
-                )));
-            }
-        };
+        let label = self.label()?;
         let folder_split = match self.split.as_str() {
             "" => None,
             word => Some(FolderSplit::from_word(word).ok_or_else(|| {
@@ -104,94 +163,165 @@ impl Row {
                 ))
             })?),
         };
-        let relative = path_from_bytes(&self.path);
+        let relative = listed_path(root, &self.path);
+        let mask = (!self.mask.trim_ascii().is_empty()).then(|| root.join(listed_path(root, &self.mask)));
         Ok(Sample {
             path: root.join(&relative),
+            page: None,
             name: relative.to_string_lossy().replace('\\', "/"),
             label,
-            mask: (!self.mask.is_empty()).then(|| root.join(path_from_bytes(&self.mask))),
+            mask,
             group: (!self.group.is_empty()).then_some(self.group),
             folder_split,
         })
     }
+
+    /// What label and kind say together.
+    fn label(&self) -> Result<Label> {
+        let Self { line, label, kind, .. } = self;
+        let wrong =
+            |text: String, hint: &str| Err(Error::data(format!("line {line}: {text}")).with_hint(hint));
+        let is_normal_kind = meaning(kind) == Meaning::Normal;
+        let anomalous = |kind: &str| {
+            Ok(Label::Anomalous { kind: if kind.is_empty() { "anomalous" } else { kind }.to_owned() })
+        };
+        let is_anomalous = match label.to_lowercase().as_str() {
+            "normal" | "0" | "0.0" | "false" => false,
+            "anomalous" | "1" | "1.0" | "true" => true,
+            "" if kind.is_empty() || is_normal_kind => return Ok(Label::Normal),
+            "" if kind == "0" => {
+                return wrong(
+                    "kind `0` may mean normal, or a kind of anomaly".to_owned(),
+                    "say normal or anomalous in the column `label`",
+                );
+            }
+            "" => return anomalous(kind),
+            _ => match meaning(label) {
+                Meaning::Normal => false,
+                Meaning::Defect if kind.is_empty() => return anomalous(label),
+                Meaning::Defect => true,
+                _ => {
+                    return wrong(
+                        format!("expected label normal or anomalous (0 or 1), found `{label}`"),
+                        "what kind of anomaly an image shows goes to the column `kind`",
+                    );
+                }
+            },
+        };
+        let contradiction =
+            |text: &str| wrong(format!("label `{label}` and kind `{kind}` contradict each other"), text);
+        match is_anomalous {
+            false if kind.is_empty() || is_normal_kind => Ok(Label::Normal),
+            false => {
+                contradiction("a normal image has no kind; leave `kind` empty, or make the label anomalous")
+            }
+            true if is_normal_kind => contradiction("name the kind of anomaly, or make the label normal"),
+            true => anomalous(kind),
+        }
+    }
 }
 
-fn csv_rows(file: &Path) -> Result<Vec<Row>> {
-    let wrong = |error: csv::Error| match error.kind() {
-        csv::ErrorKind::Io(error) => Error::io(file, error),
-        _ => Error::data(error.to_string()).with_path(file),
+fn csv_rows(content: &[u8]) -> Result<Vec<Row>> {
+    let wrong = |error: csv::Error| {
+        let error = Error::data(error.to_string());
+        error.with_hint("a name that holds the separator or a quote stands in double quotes")
     };
-    let mut reader = csv::ReaderBuilder::new().from_path(file).map_err(wrong)?;
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(content)).from_reader(content);
     let header: Vec<String> = reader
         .byte_headers()
         .map_err(wrong)?
         .iter()
-        .map(|cell| String::from_utf8_lossy(cell).trim_start_matches('\u{feff}').trim().to_lowercase())
+        .map(|cell| column(&String::from_utf8_lossy(cell)))
         .collect();
-    let unknown: Vec<String> =
-        header.iter().filter(|name| !COLUMNS.contains(&name.as_str())).cloned().collect();
-    if !unknown.is_empty() {
-        return Err(unknown_columns(&unknown).with_path(file));
-    }
-    if !header.iter().any(|name| name == "path") {
-        return Err(Error::data("expected a column `path`").with_path(file).with_hint(columns_hint()));
-    }
+    check_columns(header.iter().map(String::as_str))?;
     let mut rows = Vec::new();
     for record in reader.byte_records() {
         let record = record.map_err(wrong)?;
         let mut row = Row { line: record.position().map_or(0, csv::Position::line), ..Row::default() };
         for (column, cell) in header.iter().zip(record.iter()) {
-            row.set(column, cell).map_err(|error| error.with_path(file))?;
+            row.set(column, cell)?;
         }
         rows.push(row);
     }
     Ok(rows)
 }
 
-fn json_rows(file: &Path) -> Result<Vec<Row>> {
-    let text = fs::read_to_string(file).map_err(|error| Error::io(file, &error))?;
+/// What separates the cells of the first line.
+fn delimiter(content: &[u8]) -> u8 {
+    let header = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let has = |delimiter: u8| header.contains(&delimiter);
+    [b',', b';', b'\t'].into_iter().find(|&delimiter| has(delimiter)).unwrap_or(b',')
+}
+
+/// The name of a column, without what surrounds it.
+fn column(name: &str) -> String {
+    name.trim().trim_matches(['"', '\'']).trim().to_lowercase()
+}
+
+/// A column of row numbers, as data frames write it.
+fn is_index(column: &str) -> bool {
+    column.is_empty() || column == "index" || column.starts_with("unnamed:")
+}
+
+fn check_columns<'a>(columns: impl Iterator<Item = &'a str>) -> Result<()> {
+    let columns: Vec<&str> = columns.filter(|name| !is_index(name)).collect();
+    let unknown: Vec<&str> = columns.iter().copied().filter(|name| !COLUMNS.contains(name)).collect();
+    let is_path = |name: &&str| name.contains(['/', '\\']) || Path::new(name).extension().is_some();
+    if !columns.contains(&"path") {
+        if let Some(name) = columns.iter().find(|name| is_path(name)) {
+            return Err(Error::data(format!(
+                "expected the names of columns in the first line, found `{name}`"
+            ))
+            .with_hint(format!("put a line with the names of columns before it, {EXAMPLE}")));
+        }
+        if unknown.is_empty() {
+            return Err(Error::data("expected a column `path`").with_hint(columns_hint()));
+        }
+    }
+    if !unknown.is_empty() {
+        let names = unknown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        return Err(Error::data(format!("unknown columns {names}")).with_hint(columns_hint()));
+    }
+    match COLUMNS.iter().find(|&name| columns.iter().filter(|column| *column == name).count() > 1) {
+        Some(name) => Err(Error::data(format!("expected one column `{name}`, found several"))),
+        None => Ok(()),
+    }
+}
+
+fn json_rows(content: &[u8]) -> Result<Vec<Row>> {
+    let text = std::str::from_utf8(content)
+        .map_err(|error| Error::data(format!("expected text in UTF-8, found other bytes: {error}")))?;
+    if text.trim_start().starts_with('[') {
+        return Err(Error::data("expected a JSON object on each line, found a list").with_hint(
+            "write one object per line, such as {\"path\": \"photos/001.png\", \"label\": \"normal\"}",
+        ));
+    }
     let mut rows = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong = |message: String| Error::data(format!("line {}: {message}", index + 1)).with_path(file);
+        let wrong = |message: String| Error::data(format!("line {}: {message}", index + 1));
         let value: serde_json::Map<String, Value> =
             serde_json::from_str(line).map_err(|error| wrong(format!("expected a JSON object: {error}")))?;
-        let unknown: Vec<String> =
-            value.keys().filter(|key| !COLUMNS.contains(&key.as_str())).cloned().collect();
-        if !unknown.is_empty() {
-            return Err(unknown_columns(&unknown).with_path(file));
-        }
+        let columns: Vec<String> = value.keys().map(|key| column(key)).collect();
+        // A row without a path is an error of its line.
+        let absent = (!columns.iter().any(|name| name == "path")).then_some("path");
+        check_columns(columns.iter().map(String::as_str).chain(absent))?;
         let mut row = Row { line: index as u64 + 1, ..Row::default() };
-        for (column, cell) in &value {
+        for (column, cell) in columns.iter().zip(value.values()) {
             let cell = match cell {
                 Value::Null => String::new(),
                 Value::String(text) => text.clone(),
                 Value::Bool(flag) if column == "label" => u8::from(*flag).to_string(),
                 Value::Number(number) => number.to_string(),
+                _ if is_index(column) => String::new(),
                 _ => return Err(wrong(format!("expected text or a number in `{column}`"))),
             };
-            row.set(column, cell.as_bytes()).map_err(|error| error.with_path(file))?;
+            row.set(column, cell.as_bytes())?;
         }
         rows.push(row);
     }
     Ok(rows)
 }
 
-fn unknown_columns(names: &[String]) -> Error {
-    let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    Error::data(format!("unknown columns {names}")).with_hint(columns_hint())
-}
-
 fn columns_hint() -> String {
-    format!("a manifest has the columns {}; all but `path` may be left out", COLUMNS.join(", "))
-}
-
-#[cfg(unix)]
-fn path_from_bytes(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-#[cfg(not(unix))]
-fn path_from_bytes(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+    format!("a manifest has the columns {}; all but `path` may be left out; {EXAMPLE}", COLUMNS.join(", "))
 }

@@ -11,8 +11,11 @@ mod group;
 mod inspect;
 mod layout;
 mod likeness;
+mod listed;
 mod manifest;
 mod near;
+mod pages;
+mod remarks;
 mod shortcut;
 mod sketch;
 mod split;
@@ -20,6 +23,7 @@ mod split_file;
 mod split_text;
 mod union;
 mod walk;
+mod words;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,12 +37,14 @@ pub use doctor::{
 pub use fingerprint::Fingerprint;
 pub use group::{DominatingGroup, GroupBy, Grouping};
 pub use inspect::{Inspected, Inspection};
+pub use listed::listed_path;
 pub use near::similarity_threshold;
+pub use remarks::Remarks;
 pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
 pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
 pub use split_text::Printed;
-pub use walk::{ImageFiles, Skipped, describe_marked_folders, image_files};
+pub use walk::{ImageFiles, Skipped, Unsupported, describe_marked_folders, image_files};
 
 use crate::{Error, Result};
 
@@ -62,6 +68,8 @@ pub struct Dataset {
 pub struct Sample {
     /// Where to open it.
     pub path: PathBuf,
+    /// Which page of full resolution of the file it is, from 0; `None` for the file's image.
+    pub page: Option<u32>,
     /// Path relative to the root, `/` separated; for people, since it is lossy where a name is not UTF-8.
     pub name: String,
     /// What it shows.
@@ -125,8 +133,8 @@ pub enum Layout {
 /// How to read a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenOptions {
-    /// Class folders that are normal. Empty: a class with a usual name is taken (`good`, `normal`, `notumor`,
-    /// `no_tumor`, `healthy`, `ok`). The one name `*` takes every image as normal, whatever its folder.
+    /// Class folders that are normal. Empty: a class with a usual name is taken (`good`, `normal`, `notumor`, `healthy`,
+    /// `ok`, `no_crack`, `defect-free`; if there is none, `negative`, `clean` and the like). The one name `*` takes every image as normal, whatever its folder.
     pub normal: Vec<String>,
 }
 
@@ -156,8 +164,19 @@ impl Dataset {
             }
             manifest::open(path)?
         };
+        if let (0, anomalous) = dataset.counts() {
+            let are = if anomalous == 1 { "the only image is anomalous" } else { "all images are anomalous" };
+            dataset.notes.push(format!("found no normal image: {are}"));
+        }
         dataset.samples.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
         Ok(dataset)
+    }
+
+    /// The name of the folder, also where it was given as `.`; empty for the root of the file system.
+    pub fn name(&self) -> String {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let real = || name(&std::fs::canonicalize(&self.root).ok()?);
+        name(&self.root).or_else(real).unwrap_or_default()
     }
 
     /// Numbers of normal and of anomalous samples.
@@ -216,6 +235,9 @@ impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain => f.write_str("a folder of normal images"),
+            Self::ClassFolders { normal, kinds } if normal.is_empty() => {
+                write!(f, "class folders (none normal; anomalous: {})", kinds.join(", "))
+            }
             Self::ClassFolders { normal, kinds } if kinds.is_empty() => {
                 write!(f, "class folders (normal: {})", normal.join(", "))
             }

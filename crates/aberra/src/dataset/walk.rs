@@ -1,9 +1,10 @@
 //! Folder -> files that are, or claim to be, images: the one walk behind every listing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use aberra_image::is_image_file;
+use aberra_image::{Claim, claim};
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
@@ -16,10 +17,46 @@ use crate::{Error, Result};
 pub struct Skipped {
     /// Files that are neither named like an image nor have the content of one, counted by extension (`""` for none).
     pub other: BTreeMap<String, usize>,
+    /// Images of formats that are not decoded: GIF, DICOM, raw files of cameras and others.
+    pub unsupported: Vec<Unsupported>,
     /// Folders that Aberra wrote (runs, heat maps, figures), relative to the root: what lies in them is no data.
     pub marked_folders: Vec<String>,
     /// What could not be entered or read while listing, symbolic link loops included: one line each.
     pub unreachable: Vec<String>,
+}
+
+/// Images of one format that is not decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Unsupported {
+    /// What they are: "a GIF".
+    pub format: &'static str,
+    /// How many.
+    pub files: usize,
+    /// One of them.
+    pub example: String,
+}
+
+impl Unsupported {
+    fn count(list: &mut Vec<Self>, format: &'static str, example: impl FnOnce() -> String) {
+        match list.iter_mut().find(|one| one.format == format) {
+            Some(one) => one.files += 1,
+            None => list.push(Self { format, files: 1, example: example() }),
+        }
+    }
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { format, files, example } = self;
+        match files {
+            1 => write!(f, "1 file that is {format}, which is not supported ({example})"),
+            _ => write!(
+                f,
+                "{files} files of which each is {format}, which is not supported (such as {example})"
+            ),
+        }
+    }
 }
 
 /// The folders that Aberra wrote and a listing passed over, for people: how many, and one of them. `None` for no folder.
@@ -71,10 +108,12 @@ pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
             continue;
         }
         let path = entry.path();
-        if is_image_file(path) {
-            found.push(Found { path: path.to_owned(), parts: parts(path) });
-        } else {
-            *skipped.other.entry(extension(path)).or_default() += 1;
+        match claim(path) {
+            Claim::Image => found.push(Found { path: path.to_owned(), parts: parts(path) }),
+            Claim::Unsupported(format) => {
+                Unsupported::count(&mut skipped.unsupported, format, || parts(path).join("/"));
+            }
+            Claim::Other => *skipped.other.entry(extension(path)).or_default() += 1,
         }
     }
     skipped.marked_folders = walk.marked_folders.iter().map(|path| parts(path).join("/")).collect();
@@ -86,17 +125,25 @@ pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
 /// folders that Aberra wrote are passed over, unless `path` itself is such a folder; links are followed, but not in
 /// circles. What cannot be entered is an error among the others.
 pub fn image_files(path: &Path) -> ImageFiles {
-    ImageFiles(Walk::new(path))
+    ImageFiles { walk: Walk::new(path), unsupported: Vec::new() }
 }
 
 /// The image files of [`image_files`].
 #[derive(Debug)]
-pub struct ImageFiles(Walk);
+pub struct ImageFiles {
+    walk: Walk,
+    unsupported: Vec<Unsupported>,
+}
 
 impl ImageFiles {
     /// The folders passed over so far because Aberra wrote them.
     pub fn marked_folders(&self) -> &[PathBuf] {
-        &self.0.marked_folders
+        &self.walk.marked_folders
+    }
+
+    /// The images passed over so far because their formats are not decoded.
+    pub fn unsupported(&self) -> &[Unsupported] {
+        &self.unsupported
     }
 }
 
@@ -105,18 +152,23 @@ impl Iterator for ImageFiles {
 
     fn next(&mut self) -> Option<Result<PathBuf>> {
         loop {
-            match self.0.next()? {
+            match self.walk.next()? {
                 Ok(entry) if entry.depth() == 0 && !entry.file_type().is_dir() => {
                     return Some(Ok(entry.into_path()));
                 }
-                Ok(entry) if entry.file_type().is_file() && is_image_file(entry.path()) => {
-                    return Some(Ok(entry.into_path()));
-                }
+                Ok(entry) if entry.file_type().is_file() => match claim(entry.path()) {
+                    Claim::Image => return Some(Ok(entry.into_path())),
+                    Claim::Unsupported(format) => {
+                        let example = || entry.path().display().to_string();
+                        Unsupported::count(&mut self.unsupported, format, example);
+                    }
+                    Claim::Other => {}
+                },
                 Ok(_) => {}
                 // What a loop leads back to is listed where it lies.
                 Err(error) if error.loop_ancestor().is_some() => {}
                 Err(error) => {
-                    let path = error.path().unwrap_or(&self.0.root).to_owned();
+                    let path = error.path().unwrap_or(&self.walk.root).to_owned();
                     let error =
                         error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
                     return Some(Err(Error::io(&path, &error)));

@@ -225,6 +225,7 @@ impl Detector {
             map,
             shape: self.canvas_shape(),
             placement: input.placement,
+            remarks: input.source.remarks,
             input: input.pixels,
             inferences,
         })

@@ -1,6 +1,6 @@
 //! The verdict on one image, with what it rests on.
 
-use aberra_image::Placement;
+use aberra_image::{Placement, Remark};
 use aberra_models::Shape;
 use aberra_models::measure::Inference;
 
@@ -34,6 +34,8 @@ pub struct Verdict {
     pub inferences: Vec<Inference>,
     /// The placement of the preprocessed image in the image.
     pub placement: Placement,
+    /// What was decided while decoding the image: that one page of several was read, or alpha ignored.
+    pub remarks: Vec<Remark>,
 }
 
 impl Verdict {

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use aberra_image::{Input, Limits, Placement};
+use aberra_image::{FittedMask, Input, Limits};
 use aberra_models::Shape;
 use aberra_models::measure::Want;
 
@@ -12,7 +12,7 @@ use super::beside::{PooledMaps, pooled};
 use super::content_window::ContentWindow;
 use super::evaluation::{ImageOutcome, ScoredImage};
 use super::leak::Known;
-use crate::dataset::{Dataset, Inspected, Inspection};
+use crate::dataset::{Dataset, Inspected, Inspection, Remarks};
 use crate::detector::{Detector, Verdict};
 use crate::files::{FILES_CHUNK, in_chunks};
 use crate::job::{Event, Job};
@@ -31,6 +31,8 @@ pub(super) struct Measured {
     pub(super) pixels: Option<PixelCounts>,
     /// Masks that could not be used, and why.
     pub(super) unusable_masks: Vec<String>,
+    /// What was done to masks so that they fit, and what is odd about them.
+    pub(super) mask_remarks: Remarks,
 }
 
 /// Pixels of error maps against their masks.
@@ -67,6 +69,7 @@ pub(super) fn measure(
         inspection: Inspection { images: dataset.samples.iter().map(|_| not_read()).collect() },
         pixels: masks.then(PixelCounts::default),
         unusable_masks: Vec::new(),
+        mask_remarks: Remarks::default(),
     };
     let mut failure = None;
     let ended = in_chunks(
@@ -112,7 +115,7 @@ enum Mask {
     Missing,
     Unusable(String),
     /// At the size of the preprocessed image.
-    Present(Vec<bool>),
+    Present(FittedMask),
 }
 
 struct Reader<'a> {
@@ -124,9 +127,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&self, index: usize) -> Read {
-        let path = &self.dataset.samples[index].path;
+        let sample = &self.dataset.samples[index];
+        let path = &sample.path;
         let config = self.detector.config();
-        let image = match aberra_image::read(path, &config.limits) {
+        let image = match sample.read(&config.limits) {
             Ok(image) => image,
             Err(error) => {
                 let reason = error.to_string();
@@ -159,9 +163,11 @@ impl Reader<'_> {
         }
         let shape = self.detector.canvas_shape();
         match &sample.mask {
-            _ if sample.label.is_normal() => Mask::Present(vec![false; shape.area()]),
+            _ if sample.label.is_normal() => {
+                Mask::Present(FittedMask { foreground: vec![false; shape.area()], remarks: Vec::new() })
+            }
             None => Mask::Missing,
-            Some(path) => match read_mask(path, limits, &input.placement, shape) {
+            Some(path) => match read_mask(path, sample.page, limits, input, shape) {
                 Ok(mask) => Mask::Present(mask),
                 Err(error) => Mask::Unusable(error.to_string()),
             },
@@ -169,17 +175,23 @@ impl Reader<'_> {
     }
 }
 
-/// A mask at the size of the preprocessed image.
+/// A mask at the size of the preprocessed image `input`.
 pub(crate) fn read_mask(
     path: &Path,
+    page: Option<u32>,
     limits: &Limits,
-    placement: &Placement,
+    input: &Input,
     shape: Shape,
-) -> Result<Vec<bool>> {
-    let mask = aberra_image::read(path, limits).map_err(of_image)?;
-    let projected =
-        placement.project_mask(&mask.to_mask(), mask.height, mask.width, (shape.height, shape.width));
-    projected.map_err(|error| of_image(error.with_path(path)))
+) -> Result<FittedMask> {
+    let placement = &input.placement;
+    let (height, width) = (placement.image_height, placement.image_width);
+    let mask = aberra_image::read_page(path, page.unwrap_or(0), limits).map_err(of_image)?;
+    let fitted = mask.into_mask_of(height, width, input.source.orientation).and_then(|mask| {
+        let size = (shape.height, shape.width);
+        let foreground = placement.project_mask(&mask.foreground, height, width, size)?;
+        Ok(FittedMask { foreground, ..mask })
+    });
+    fitted.map_err(|error| of_image(error.with_path(path)))
 }
 
 impl Measured {
@@ -223,7 +235,10 @@ impl Measured {
     fn compare(&mut self, detector: &Detector, verdict: &Verdict, mask: Mask, name: &str) -> Result<bool> {
         let (Some(pixels), Some(map)) = (&mut self.pixels, &verdict.map) else { return Ok(false) };
         let mask = match mask {
-            Mask::Present(mask) => mask,
+            Mask::Present(mask) => {
+                mask.remarks.iter().for_each(|remark| self.mask_remarks.add(remark, name));
+                mask.foreground
+            }
             Mask::Ignored => return Ok(false),
             Mask::Missing => {
                 pixels.without_mask += 1;

@@ -13,7 +13,7 @@ use super::evaluation::{
 };
 use super::measure::{Measured, PixelCounts};
 use super::warnings;
-use crate::dataset::{Dataset, GroupBy, Inspection, Label, Shortcut, Split, shortcuts_of};
+use crate::dataset::{Dataset, GroupBy, Inspection, Label, Remarks, Shortcut, Split, shortcuts_of};
 use crate::detector::{Detector, Part};
 use aberra_metrics::binomial::clopper_pearson;
 use aberra_metrics::bootstrap::{
@@ -48,7 +48,7 @@ pub(super) fn summarize(
     measured: Measured,
     request: Request<'_>,
 ) -> Evaluation {
-    let Measured { outcomes, inspection, pixels, unusable_masks } = measured;
+    let Measured { outcomes, inspection, pixels, unusable_masks, mask_remarks } = measured;
     let members: Vec<usize> = outcomes
         .iter()
         .filter(|(_, outcome)| matches!(outcome, ImageOutcome::Scored(_)))
@@ -79,11 +79,7 @@ pub(super) fn summarize(
         aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
         detector: evaluated_detector(detector),
         data: EvaluatedData {
-            name: dataset
-                .root
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default(),
+            name: dataset.name(),
             split: request.split.map(|split| EvaluatedSplit {
                 seed: split.seed,
                 policy: split.policy,
@@ -121,6 +117,8 @@ pub(super) fn summarize(
         images,
     };
     evaluation.warnings = warnings::of(&evaluation, &unusable_masks);
+    let remarks = [inspection.remarks(dataset), mask_remarks];
+    evaluation.warnings.extend(remarks.iter().flat_map(Remarks::lines).map(|line| format!("{line}.")));
     evaluation
 }
 

@@ -8,6 +8,7 @@ use aberra_image::{ImageId, Input, Limits};
 use rayon::prelude::*;
 
 use super::NearNormal;
+use crate::dataset::Sample;
 use crate::detector::Detector;
 use crate::thumbnail::shrink;
 use crate::{Result, of_image};
@@ -60,9 +61,16 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
 ///
 /// # Errors
 /// The file cannot be read or used.
-pub(crate) fn network_input(detector: &Detector, path: &Path) -> Result<Input> {
+fn network_input(detector: &Detector, path: &Path) -> Result<Input> {
     let image = aberra_image::read(path, &detector.config().limits).map_err(of_image)?;
     detector.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
+}
+
+/// A sample, preprocessed.
+pub(crate) fn sample_input(detector: &Detector, sample: &Sample) -> Result<Input> {
+    let image = sample.read(&detector.config().limits)?;
+    let apply = detector.config().preprocessing.apply(&image);
+    apply.map_err(|error| of_image(error.with_path(&sample.path)))
 }
 
 /// The identity of a file's first image, without decoding it.

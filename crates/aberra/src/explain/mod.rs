@@ -25,4 +25,4 @@ pub use sheet::sheet_png;
 pub use story::{Measurement, NEAREST, Story, anomalous_share};
 
 pub(crate) use embedding::decoder;
-pub(crate) use find::network_input;
+pub(crate) use find::sample_input;

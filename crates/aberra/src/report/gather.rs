@@ -13,7 +13,7 @@ use super::pictures::PictureFormat;
 use crate::dataset::Dataset;
 use crate::detector::{Detector, Verdict};
 use crate::evaluate::read_mask;
-use crate::explain::{NearNormal, anomalous_share, find_normals, network_input, outline};
+use crate::explain::{NearNormal, anomalous_share, find_normals, outline, sample_input};
 use crate::files::{FILES_CHUNK, in_chunks};
 use crate::job::{Event, Job};
 use crate::thumbnail::shrink;
@@ -87,13 +87,13 @@ impl Gather<'_> {
 
     fn read(&self, wanted: Wanted) -> (Wanted, Result<Input>, Option<String>) {
         let sample = &self.dataset.samples[wanted.sample];
-        let input = network_input(self.detector, &sample.path);
+        let input = sample_input(self.detector, sample);
         let mask = input.as_ref().ok().filter(|_| wanted.pictures).and_then(|input| {
             let path = sample.mask.as_deref().filter(|_| !sample.label.is_normal())?;
             // The evaluation has warned of masks that cannot be used.
-            read_mask(path, &self.limits(), &input.placement, self.detector.canvas_shape()).ok()
+            read_mask(path, sample.page, &self.limits(), input, self.detector.canvas_shape()).ok()
         });
-        (wanted, input, mask.map(|mask| outline(&mask, self.format.width)))
+        (wanted, input, mask.map(|mask| outline(&mask.foreground, self.format.width)))
     }
 
     fn draw(&self, chunk: Vec<(Wanted, Result<Input>, Option<String>)>) -> Result<Vec<Seen>> {
@@ -141,7 +141,10 @@ impl Gather<'_> {
         scored: &BTreeSet<usize>,
     ) -> BTreeMap<usize, (Option<String>, Option<Vec<f32>>)> {
         let samples = self.dataset.samples.iter().enumerate();
-        let others = samples.filter(|(index, _)| !scored.contains(index)).map(|(_, sample)| sample);
+        // Files are recognised by their first pages.
+        let others = samples
+            .filter(|(index, sample)| !scored.contains(index) && sample.page.is_none_or(|page| page == 0))
+            .map(|(_, sample)| sample);
         let names: HashMap<&Path, &str> =
             others.map(|sample| (sample.path.as_path(), sample.name.as_str())).collect();
         let mut files: Vec<PathBuf> = names.keys().map(|path| (*path).to_owned()).collect();

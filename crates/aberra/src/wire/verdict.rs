@@ -28,6 +28,11 @@ pub struct VerdictCard {
     pub width: usize,
     /// Height of the image, in pixels.
     pub height: usize,
+    /// What was decided while decoding the image, in plain words: that one page of several was judged, or alpha ignored.
+    /// Left out where there is nothing to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub remarks: Vec<String>,
 }
 
 /// A verdict with its evidence and what lies near.
@@ -81,6 +86,7 @@ impl VerdictCard {
             anomalous_share: anomalous_share(verdict, detector.pixel_threshold()),
             width: verdict.placement.image_width,
             height: verdict.placement.image_height,
+            remarks: verdict.remarks.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -1,0 +1,161 @@
+//! What every verb says of the data that it reads: guessed, passed over, read only in part.
+
+use std::fs;
+use std::path::Path;
+
+use image::{GrayImage, Luma, Rgba, RgbaImage};
+
+use crate::pictures::{SIDE, blobs, stripes};
+use crate::program::{QUICK, Room, detector};
+
+fn save(image: &GrayImage, path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image.save(path).unwrap();
+}
+
+/// Two pages of grey, as a TIFF.
+fn two_pages() -> Vec<u8> {
+    let mut file = b"II*\0\0\0\0\0".to_vec();
+    let mut link = 4;
+    for page in [blobs(1_000), stripes(1)] {
+        let strip = file.len() as u32;
+        file.extend(page.as_raw());
+        let directory = file.len() as u32;
+        file[link..link + 4].copy_from_slice(&directory.to_le_bytes());
+        let length = SIDE * SIDE;
+        let tags = [
+            (256, SIDE),
+            (257, SIDE),
+            (258, 8),
+            (259, 1),
+            (262, 1),
+            (273, strip),
+            (278, SIDE),
+            (279, length),
+        ];
+        file.extend((tags.len() as u16).to_le_bytes());
+        for (tag, value) in tags {
+            file.extend([tag as u16, 4].iter().flat_map(|word: &u16| word.to_le_bytes()));
+            file.extend([1, value].iter().flat_map(|word| word.to_le_bytes()));
+        }
+        link = file.len();
+        file.extend([0; 4]);
+    }
+    file
+}
+
+/// A picture whose alpha is 0 everywhere.
+fn without_alpha(seed: u64) -> RgbaImage {
+    let grey = blobs(seed);
+    RgbaImage::from_fn(SIDE, SIDE, |x, y| {
+        let value = grey.get_pixel(x, y)[0];
+        Rgba([value, value, value, 0])
+    })
+}
+
+#[test]
+fn score_says_what_was_read_in_part_or_passed_over() {
+    let room = Room::new();
+    save(&blobs(1_000), &room.path("in/plain.png"));
+    without_alpha(1_000).save(room.path("in/alpha.png")).unwrap();
+    fs::write(room.path("in/stack.tif"), two_pages()).unwrap();
+    fs::write(room.path("in/a.gif"), "GIF89a").unwrap();
+    let words = format!("score {} in --json", detector().display());
+    let ended = room.run(&words).done();
+    for expected in [
+        "1 image: alpha is 0 everywhere and ignored (in/alpha.png)",
+        "1 image: page 1 of 2 is read, the others are not (in/stack.tif)",
+        "warning: passed over 1 file that is a GIF, which is not supported (in/a.gif)",
+    ] {
+        assert!(ended.err.contains(expected), "{}", ended.err);
+    }
+    let rows = ended.json_lines();
+    let row = |name: &str| rows.iter().find(|row| row["path"].as_str().unwrap().ends_with(name)).unwrap();
+    // Ignored alpha and the first page are the plain picture.
+    for name in ["alpha.png", "stack.tif"] {
+        assert_eq!(row(name)["score"], row("plain.png")["score"], "{name}");
+        assert_eq!(row(name)["remarks"].as_array().unwrap().len(), 1);
+    }
+    assert!(row("plain.png").get("remarks").is_none());
+    let explained = room.run(&format!("explain {} in/stack.tif", detector().display())).done();
+    assert!(explained.err.contains("in/stack.tif: page 1 of 2 is read"), "{}", explained.err);
+}
+
+#[test]
+fn a_list_on_standard_input_may_come_from_a_spreadsheet() {
+    let room = Room::new();
+    save(&blobs(1_000), &room.path("in/a b.png"));
+    save(&blobs(1_001), &room.path("in/c.png"));
+    let list = b"\xef\xbb\xbfin/c.png\r\n\r\n  in\\c.png \n\"in/a b.png\"\n";
+    let ended = room.run_fed(&format!("score {} - --json", detector().display()), list).done();
+    assert_eq!(ended.json_lines().len(), 3, "{}", ended.err);
+}
+
+#[test]
+fn evaluate_says_first_that_there_are_no_normals() {
+    let room = Room::new();
+    for seed in 0..3 {
+        save(&stripes(seed), &room.path(format!("defects/bad/{seed}.png")));
+    }
+    let ended = room.run(&format!("evaluate {} defects", detector().display())).done();
+    let said = ended.err.find("warning: there are no normal images").expect(&ended.err);
+    assert!(
+        said < ended.err.len() && ended.err.contains("class folders (none normal; anomalous: bad)"),
+        "{}",
+        ended.err
+    );
+    let refused = room.run(&format!("train defects --out run {QUICK}"));
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.err.contains("expected normal images, found none: all 3 are anomalous"),
+        "{}",
+        refused.err
+    );
+}
+
+#[test]
+fn train_refuses_normals_without_content() {
+    let room = Room::new();
+    for index in 0..60 {
+        save(&GrayImage::from_pixel(SIDE, SIDE, Luma([index])), &room.path(format!("flat/{index}.png")));
+        save(&blobs(7), &room.path(format!("alike/{index}.png")));
+    }
+    for (name, expected) in [("flat", "the same value in every pixel"), ("alike", "equal in every pixel")] {
+        let ended = room.run(&format!("train {name} --out run-{name} {QUICK} --group none"));
+        assert_eq!((ended.code, ended.err.contains(expected)), (1, true), "{}", ended.err);
+    }
+}
+
+#[test]
+fn train_and_doctor_say_what_was_decided() {
+    let room = Room::new();
+    for index in 0..60 {
+        save(&blobs(index), &room.path(format!("set/archive/Training/notumor/{index}.png")));
+    }
+    for index in 0..5 {
+        without_alpha(100 + index)
+            .save(room.path(format!("set/archive/Training/notumor/a{index}.png")))
+            .unwrap();
+    }
+    save(&stripes(1), &room.path("set/archive/Training/glioma/1.png"));
+    save(&GrayImage::new(SIDE, SIDE), &room.path("set/archive/Training/glioma/1_mask.png"));
+    let mut command = room.command();
+    command.current_dir(room.path("set"));
+    let words = format!("train . --out ../run {QUICK} --epochs 1 --json");
+    let ended = crate::program::end(command.args(words.split_whitespace())).done();
+    let doctor = room.run("doctor set --group none").done();
+    for said in [&ended.err, &doctor.out] {
+        for expected in [
+            "read the folder `archive` as the data set",
+            "took class `notumor` as normal, by its usual name",
+            "5 images: alpha is 0 everywhere and ignored (such as archive/Training/notumor/a0.png)",
+        ] {
+            assert!(said.contains(expected), "{said}");
+        }
+    }
+    let info = room.run("info run/detector.aberra").done();
+    assert!(info.out.contains("set"), "{}", info.out);
+    // The empty mask is said where masks are looked at.
+    let evaluated = room.run("evaluate run/detector.aberra set").done();
+    assert!(evaluated.out.contains("the mask of an anomaly is empty"), "{}", evaluated.out);
+}

@@ -1,0 +1,242 @@
+//! Names and words by which data sets say what is normal, what is not, and what is a mask.
+
+use super::FolderSplit;
+
+/// What a word says of the images it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Normal, for certain.
+    Normal,
+    /// Normal, where nothing else is.
+    PerhapsNormal,
+    /// Anomalous.
+    Defect,
+    /// Nothing.
+    Open,
+}
+
+const NORMAL: [&str; 10] =
+    ["good", "normal", "normals", "notumor", "notumour", "healthy", "ok", "okay", "nofinding", "nofindings"];
+const PERHAPS_NORMAL: [&str; 12] = [
+    "negative",
+    "negatives",
+    "clean",
+    "intact",
+    "undamaged",
+    "uncracked",
+    "pass",
+    "passed",
+    "regular",
+    "flawless",
+    "perfect",
+    "nominal",
+];
+const DEFECT: [&str; 60] = [
+    "bad",
+    "ng",
+    "nok",
+    "notok",
+    "notgood",
+    "defect",
+    "defects",
+    "defective",
+    "defected",
+    "anomaly",
+    "anomalies",
+    "anomalous",
+    "abnormal",
+    "abnormality",
+    "abnormalities",
+    "broken",
+    "crack",
+    "cracks",
+    "cracked",
+    "scratch",
+    "scratches",
+    "scratched",
+    "damage",
+    "damages",
+    "damaged",
+    "fault",
+    "faults",
+    "faulty",
+    "fail",
+    "fails",
+    "failed",
+    "failure",
+    "reject",
+    "rejects",
+    "rejected",
+    "tumor",
+    "tumors",
+    "tumour",
+    "tumours",
+    "cancer",
+    "malignant",
+    "benign",
+    "lesion",
+    "lesions",
+    "disease",
+    "diseased",
+    "sick",
+    "unhealthy",
+    "infected",
+    "pathological",
+    "positive",
+    "positives",
+    "contaminated",
+    "contamination",
+    "glioma",
+    "meningioma",
+    "pituitary",
+    "stain",
+    "stained",
+    "outlier",
+];
+const NEGATIONS: [&str; 6] = ["no", "non", "not", "without", "free", "zero"];
+/// Folders that hold masks.
+const MASK_FOLDERS: [&str; 16] = [
+    "mask",
+    "masks",
+    "groundtruth",
+    "groundtruths",
+    "gt",
+    "gts",
+    "seg",
+    "segs",
+    "segmentation",
+    "segmentations",
+    "label",
+    "labels",
+    "annotation",
+    "annotations",
+    "labelmasks",
+    "binarymasks",
+];
+/// What ends the name of a mask beside an image, or of a folder of masks beside one of images.
+const MASK_ENDINGS: [&str; 9] =
+    ["mask", "masks", "gt", "seg", "segmentation", "groundtruth", "label", "labels", "annotation"];
+/// Folders that hold images, and say nothing else.
+const IMAGE_FOLDERS: [&str; 6] = ["image", "images", "img", "imgs", "jpegimages", "pngimages"];
+
+/// What the name of a class says.
+pub(super) fn meaning(name: &str) -> Meaning {
+    let (whole, words) = (plain(name), words(name));
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    if NORMAL.contains(&whole.as_str()) {
+        return Meaning::Normal;
+    }
+    if DEFECT.contains(&whole.as_str()) {
+        return Meaning::Defect;
+    }
+    let is_joined = |word: &&str| {
+        whole == format!("{word}free") || ["no", "non", "un"].iter().any(|no| whole == format!("{no}{word}"))
+    };
+    if has(&NEGATIONS) || DEFECT.iter().any(is_joined) {
+        return match (has(&DEFECT) || DEFECT.iter().any(is_joined), has(&NORMAL)) {
+            (true, false) => Meaning::Normal,
+            (false, true) => Meaning::Defect,
+            _ => Meaning::Open,
+        };
+    }
+    if PERHAPS_NORMAL.contains(&whole.as_str()) {
+        return Meaning::PerhapsNormal;
+    }
+    if has(&DEFECT) { Meaning::Defect } else { Meaning::Open }
+}
+
+/// Whether a folder of this name holds masks.
+pub(super) fn is_mask_folder(name: &str) -> bool {
+    MASK_FOLDERS.contains(&plain(name).as_str())
+}
+
+/// Whether a folder's name says no more than that images are in it.
+pub(super) fn is_image_folder(name: &str) -> bool {
+    IMAGE_FOLDERS.contains(&plain(name).as_str())
+}
+
+/// The name without what says that it is a mask's, if it ends so: `a (1)` of `a (1)_mask` and of `a (1)_mask_2`.
+pub(super) fn without_mask_ending(stem: &str) -> Option<&str> {
+    let is_separator = |c: char| matches!(c, '_' | '-' | '.' | ' ');
+    let (before, last) = stem.rsplit_once(is_separator)?;
+    let is_ending = |word: &str| MASK_ENDINGS.contains(&word.to_lowercase().as_str());
+    let name = if is_ending(last) {
+        before
+    } else if !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()) {
+        // One of several masks of an image.
+        let (before, word) = before.rsplit_once(is_separator)?;
+        is_ending(word).then_some(before)?
+    } else {
+        return None;
+    };
+    (!name.is_empty()).then_some(name)
+}
+
+/// Whether a folder of this name is a part of a split.
+pub(super) fn is_split(name: &str) -> bool {
+    FolderSplit::from_word(name).is_some()
+}
+
+/// Lower case, letters and digits only.
+pub(super) fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The words of a name, in lower case: separated by other characters than letters, or by a capital after a small letter.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for c in name.chars() {
+        if !c.is_alphabetic() || (c.is_uppercase() && was_lower) {
+            words.push(String::new());
+        }
+        was_lower = c.is_lowercase();
+        if let (true, Some(word)) = (c.is_alphabetic(), words.last_mut()) {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_they_mean() {
+        for (meaning_of, names) in [
+            (
+                Meaning::Normal,
+                &["good", "Normal", "no_tumor", "notumor", "OK", "defect-free", "non_defective", "NoCrack"][..],
+            ),
+            (Meaning::PerhapsNormal, &["negative", "Clean"]),
+            (
+                Meaning::Defect,
+                &["bad", "NG", "not_good", "Tumor", "brokenLarge", "crack_2", "unhealthy", "Positive"],
+            ),
+            (Meaning::Open, &["brain", "2024", "0", "goodyear", "badge", "no"]),
+        ] {
+            for name in names {
+                assert_eq!(meaning(name), meaning_of, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mask_is_told_by_its_ending() {
+        for (stem, image) in [
+            ("normal (1)_mask", Some("normal (1)")),
+            ("benign (100)_mask_1", Some("benign (100)")),
+            ("20000_GT", Some("20000")),
+            ("Part0_label", Some("Part0")),
+            ("x.seg", Some("x")),
+            ("mask", None),
+            ("_mask", None),
+            ("with_mask_off", None),
+            ("a_7", None),
+        ] {
+            assert_eq!(without_mask_ending(stem), image, "{stem}");
+        }
+    }
+}
