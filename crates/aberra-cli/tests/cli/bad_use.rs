@@ -34,7 +34,7 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--tiles many"), @r#"
-    error: preprocessing setting `tiles`: expected auto, none, or rows and columns such as 2x3, found "many"
+    error: preprocessing setting `tiles`: expected auto, none, or rows and columns such as 2x3, found "many" (in --tiles)
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--preset huge"), @r#"
@@ -54,11 +54,11 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--group colour"), @r"
-    error: unknown variant `colour`, expected one of `near`, `exact`, `manifest`, `none`
+    error: split.by: expected one of `near`, `exact`, `manifest`, `none`, found `colour` (in --group)
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--set train.epoch=3"), @r"
-    error: unknown field `epoch`, expected one of `epochs`, `batch_size`, `learning_rate`, `schedule`, `weight_decay`, `gradient_clip`, `check_every_epochs`, `patience`, `criterion`, `checkpoint_every_epochs`, `snapshots`, `cache_mib`, `augmentation`
+    error: train.epoch: expected one of `epochs`, `batch_size`, `learning_rate`, `schedule`, `weight_decay`, `gradient_clip`, `check_every_epochs`, `patience`, `criterion`, `checkpoint_every_epochs`, `snapshots`, `cache_mib`, `augmentation`, found `epoch` (in --set train.epoch=3)
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--set train.epochs"), @r#"error: expected a setting as section.name=value, found "train.epochs""#);

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::pictures::{blobs, write_data_set};
-use crate::program::{Room, detector, end, shared, stripes};
+use crate::program::{Room, detector, end, shared};
 
 /// A room with `a.png` and the detector `d.aberra`.
 fn room() -> Room {
@@ -165,6 +166,29 @@ fn a_heat_map_that_cannot_be_written_stops_nothing_and_is_remembered() {
 }
 
 #[test]
+fn an_interrupted_command_leaves_the_old_file_and_nothing_else() {
+    let room = room();
+    fs::write(room.path("rows.csv"), "old").unwrap();
+    for signal in ["-INT", "-TERM"] {
+        let before = room.everything();
+        let mut command = room.command();
+        command.args("score d.aberra - --out rows.csv".split(' '));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Its list does not end, so neither does it.
+        let mut child = command.spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while room.everything() == before {
+            assert!(Instant::now() < deadline, "it never began to write");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        let code = child.wait().unwrap().code();
+        assert_eq!(code, Some(130), "{signal}");
+        assert_eq!(room.everything(), before, "{signal}");
+    }
+}
+
+#[test]
 fn names_do_not_control_the_terminal() {
     let room = room();
     fs::create_dir(room.path("in")).unwrap();
@@ -182,5 +206,4 @@ fn names_do_not_control_the_terminal() {
     assert!(ended.json_lines()[0]["path"].as_str().unwrap().ends_with("\u{1b}[31m\u{9b}1m.png"));
     let said = room.run(&format!("info {hostile}")).refusal(&room);
     assert!(said.contains("owned") && !said.contains('\u{9b}'), "{said}");
-    let _ = stripes();
 }

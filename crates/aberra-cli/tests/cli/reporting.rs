@@ -63,8 +63,8 @@ fn report_takes_a_saved_evaluation_and_other_detectors() {
     let said = room.run(&format!("{words} --split s.json")).refusal(&room);
     assert!(said.contains("cannot be used with"), "{said}");
     insta::assert_snapshot!(room.run(&words.replace("--out r.html", "--out no/r.html")).refusal(&room), @r"
-    error: no/r.html: No such file or directory (os error 2)
-    hint: an older file of that name, if there was one, is still whole
+    error: no/r.html: expected a folder to write to, found none: no
+    hint: make the folder first, or give a file in another one
     ");
 }
 

@@ -5,7 +5,7 @@ use utoipa::openapi::schema::ArrayItems;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 /// Request types, in which a nullable field is optional.
-const REQUESTS: [&str; 3] = ["DecodeRequest", "ThresholdRequest", "WantedCriterion"];
+const REQUESTS: [&str; 4] = ["DecodeRequest", "ImageForm", "ThresholdRequest", "WantedCriterion"];
 
 /// Marks every field of a response as required.
 pub(super) fn require_fields_of_answers(description: &mut OpenApi) {
