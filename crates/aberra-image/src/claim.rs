@@ -9,7 +9,7 @@ use crate::codec::tiff::pages::RAW_EXTENSIONS;
 
 /// What a file claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum FileClaim {
     /// An image of a format that is decoded.
     Image,
     /// An image, or a container of some, of a format that is not decoded: "a GIF".
@@ -19,29 +19,29 @@ pub enum Claim {
 }
 
 /// What a file claims to be, by its name or its first bytes. A file that cannot be opened is judged by its name.
-pub fn claim(path: &Path) -> Claim {
+pub fn claim(path: &Path) -> FileClaim {
     if Format::of_name(path).is_some() {
-        return Claim::Image;
+        return FileClaim::Image;
     }
     if is_raw_name(path) {
-        return Claim::Unsupported(RAW);
+        return FileClaim::Unsupported(RAW);
     }
     let mut start = Vec::with_capacity(LONGEST_START);
     let read = File::open(path).and_then(|file| file.take(LONGEST_START as u64).read_to_end(&mut start));
     if read.is_err() {
-        return other_name(path).map_or(Claim::Other, Claim::Unsupported);
+        return other_name(path).map_or(FileClaim::Other, FileClaim::Unsupported);
     }
     if Format::of_content(&start).is_some() {
-        return Claim::Image;
+        return FileClaim::Image;
     }
     let named = other_format(&start).filter(|name| !ARCHIVES.contains(name)).or_else(|| other_name(path));
-    named.map_or(Claim::Other, Claim::Unsupported)
+    named.map_or(FileClaim::Other, FileClaim::Unsupported)
 }
 
 /// Whether the file is named like an image or begins like one, of a format that is decoded. A file that cannot be opened is
 /// judged by its name.
 pub fn is_image_file(path: &Path) -> bool {
-    claim(path) == Claim::Image
+    claim(path) == FileClaim::Image
 }
 
 impl Format {

@@ -5,7 +5,7 @@ use image::metadata::Orientation;
 use crate::codec::Raster;
 use crate::decode::{swaps_sides, turn};
 use crate::error::Kind;
-use crate::{Error, Image, Remark, fit_mask};
+use crate::{Error, Image, Remark};
 
 /// A mask that fits its image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +74,40 @@ impl Image {
     }
 }
 
+/// Resamples a mask, `[height, width]`, to an image's `[image_height, image_width]`, taking the nearest pixel.
+///
+/// # Errors
+/// `mask` is not `height * width` long or is empty, or has other proportions than the image.
+pub fn fit_mask(
+    mask: &[bool],
+    height: usize,
+    width: usize,
+    image_height: usize,
+    image_width: usize,
+) -> Result<Vec<bool>, Error> {
+    if mask.is_empty() || height.checked_mul(width) != Some(mask.len()) {
+        let message = format!("expected a mask of {height} x {width} values, found {} values", mask.len());
+        return Err(Error::new(Kind::Pixels, message));
+    }
+    if (height, width) == (image_height, image_width) {
+        return Ok(mask.to_vec());
+    }
+    if !is_same_aspect((height, width), (image_height, image_width)) {
+        return Err(other_aspect((height, width), (image_height, image_width)));
+    }
+    // The centre of the target pixel falls into this source pixel.
+    let nearest = |index: usize, from: usize, to: usize| (2 * index + 1) * from / (2 * to);
+    let columns: Vec<usize> = (0..image_width).map(|x| nearest(x, width, image_width)).collect();
+    let mut fitted = Vec::with_capacity(image_height * image_width);
+    for y in 0..image_height {
+        let row = &mask[nearest(y, height, image_height) * width..][..width];
+        fitted.extend(columns.iter().map(|&x| row[x]));
+    }
+    Ok(fitted)
+}
+
 /// Whether two sizes (rows, columns) have the same proportions: one is the other scaled, up to rounding to whole pixels.
-pub(crate) fn is_same_aspect(a: (usize, usize), b: (usize, usize)) -> bool {
+fn is_same_aspect(a: (usize, usize), b: (usize, usize)) -> bool {
     let (small, large) = if a.0 * a.1 <= b.0 * b.1 { (a, b) } else { (b, a) };
     let off = |rows: (usize, usize), columns: (usize, usize)| {
         let exact = columns.1 as f64 * rows.0 as f64 / rows.1.max(1) as f64;
@@ -86,7 +118,7 @@ pub(crate) fn is_same_aspect(a: (usize, usize), b: (usize, usize)) -> bool {
 }
 
 /// The error for a mask of other proportions than its image's.
-pub(crate) fn other_aspect(mask: (usize, usize), image: (usize, usize)) -> Error {
+fn other_aspect(mask: (usize, usize), image: (usize, usize)) -> Error {
     let message = format!(
         "expected a mask of {} x {} pixels (width x height) as its image has, or of the same proportions, found {} x {}; \
          export the mask at the image's size",

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::error::Kind;
-use crate::mask::{is_same_aspect, other_aspect};
+use crate::mask::fit_mask;
 use crate::resize::{Area, Plane, resize};
 
 /// Where in the image a preprocessed image came from: the square (or box) of the image, in image pixels, that it covers. It
@@ -165,38 +165,6 @@ impl Placement {
             || format!("expected a placement with its content within both image and square: {self:?}");
         if fits { Ok(()) } else { Err(Error::new(Kind::Pixels, message())) }
     }
-}
-
-/// Resamples a mask, `[height, width]`, to an image's `[image_height, image_width]`, taking the nearest pixel.
-///
-/// # Errors
-/// `mask` is not `height * width` long or is empty, or has other proportions than the image.
-pub fn fit_mask(
-    mask: &[bool],
-    height: usize,
-    width: usize,
-    image_height: usize,
-    image_width: usize,
-) -> Result<Vec<bool>, Error> {
-    if mask.is_empty() || height.checked_mul(width) != Some(mask.len()) {
-        let message = format!("expected a mask of {height} x {width} values, found {} values", mask.len());
-        return Err(Error::new(Kind::Pixels, message));
-    }
-    if (height, width) == (image_height, image_width) {
-        return Ok(mask.to_vec());
-    }
-    if !is_same_aspect((height, width), (image_height, image_width)) {
-        return Err(other_aspect((height, width), (image_height, image_width)));
-    }
-    // The centre of the target pixel falls into this source pixel.
-    let nearest = |index: usize, from: usize, to: usize| (2 * index + 1) * from / (2 * to);
-    let columns: Vec<usize> = (0..image_width).map(|x| nearest(x, width, image_width)).collect();
-    let mut fitted = Vec::with_capacity(image_height * image_width);
-    for y in 0..image_height {
-        let row = &mask[nearest(y, height, image_height) * width..][..width];
-        fitted.extend(columns.iter().map(|&x| row[x]));
-    }
-    Ok(fitted)
 }
 
 /// Start and length, in input pixels, of `length` image pixels that begin `offset` into `covered`.

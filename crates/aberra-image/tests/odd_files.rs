@@ -5,7 +5,9 @@ use std::fs;
 use std::io::Cursor;
 use std::path::PathBuf;
 
-use aberra_image::{Claim, Image, Limits, Remark, claim, count_pages, decode, decode_page, read, read_page};
+use aberra_image::{
+    FileClaim, Image, Limits, Remark, claim, count_pages, decode, decode_page, read, read_page,
+};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgba, RgbaImage};
 
 fn golden(name: &str) -> Vec<u8> {
@@ -190,13 +192,13 @@ fn raw_files_of_cameras_are_named() {
     let path = folder.path().join("DSC_1.NEF");
     fs::write(&path, tiff(&[flat(64, 1)])).unwrap();
     assert!(read(&path, &Limits::default()).unwrap_err().is_unsupported());
-    assert_eq!(claim(&path), Claim::Unsupported("a raw file of a camera"));
+    assert_eq!(claim(&path), FileClaim::Unsupported("a raw file of a camera"));
     for (name, start) in
         [("a.raf", &b"FUJIFILMCCD-RAW 0201"[..]), ("b", b"\0\0\0\x18ftypcrx "), ("c.orf", b"IIRO\x08\0\0\0")]
     {
         let path = folder.path().join(name);
         fs::write(&path, start).unwrap();
-        assert_eq!(claim(&path), Claim::Unsupported("a raw file of a camera"), "{name}");
+        assert_eq!(claim(&path), FileClaim::Unsupported("a raw file of a camera"), "{name}");
         assert!(read(&path, &Limits::default()).unwrap_err().is_unsupported(), "{name}");
     }
 }
@@ -205,13 +207,13 @@ fn raw_files_of_cameras_are_named() {
 fn what_a_file_claims_is_told_by_name_and_content() {
     let folder = tempfile::tempdir().unwrap();
     for (name, content, expected) in [
-        ("a.gif", &b"GIF89a"[..], Claim::Unsupported("a GIF")),
-        ("b.bin", b"GIF89a", Claim::Unsupported("a GIF")),
-        ("c.pgm", b"P5 1 1 255 ", Claim::Unsupported("a Netpbm image")),
-        ("big", b"II+\0\x08\0\0\0", Claim::Image),
-        ("d.png", b"words", Claim::Image),
-        ("e.zip", b"PK\x03\x04", Claim::Other),
-        ("f.txt", b"words", Claim::Other),
+        ("a.gif", &b"GIF89a"[..], FileClaim::Unsupported("a GIF")),
+        ("b.bin", b"GIF89a", FileClaim::Unsupported("a GIF")),
+        ("c.pgm", b"P5 1 1 255 ", FileClaim::Unsupported("a Netpbm image")),
+        ("big", b"II+\0\x08\0\0\0", FileClaim::Image),
+        ("d.png", b"words", FileClaim::Image),
+        ("e.zip", b"PK\x03\x04", FileClaim::Other),
+        ("f.txt", b"words", FileClaim::Other),
     ] {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();

@@ -486,7 +486,7 @@ impl<'a> Keeper<'a> {
     }
 }
 
-/// Training goes on without records and snapshots that cannot be written; the watcher is told.
+/// Training goes on without records and snapshots that cannot be written; the observer receives each.
 fn tell_unless_kept(kept: Result<()>, job: &mut Job<'_>) {
     if let Err(error) = kept {
         // Whether to stop is asked after every step.

@@ -1,4 +1,4 @@
-//! What every verb says of the data that it reads: guessed, passed over, read only in part.
+//! What every verb reports about the data that it reads: guessed, passed over, read only in part.
 
 use std::fs;
 use std::path::Path;

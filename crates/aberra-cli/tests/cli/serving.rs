@@ -19,7 +19,7 @@ impl Serving {
         Self::start_with(room, &[detector().display().to_string()], words).0
     }
 
-    /// Serves these files; returns also what standard output says of each.
+    /// Serves these files; returns also the lines of standard output about each.
     fn start_with(room: &Room, files: &[String], words: &str) -> (Self, Vec<String>) {
         let mut command = room.command();
         command.args(["serve"]).args(files).args(["--address", "127.0.0.1:0"]).args(words.split_whitespace());

@@ -171,7 +171,7 @@ impl<'a> Page<'a> {
         let mut source = Source::new(bytes);
         let (at, length) = numbers.first_offset();
         source.patch(at, numbers.written(directory.at as u64, length));
-        // The decoder rejects palettes, so it is told "grey" and returns the indices.
+        // The decoder rejects palettes, so it gets "grey" and returns the indices.
         let palette = directory.photometric.filter(|(_, value)| *value == PALETTE);
         if let Some((at, _)) = palette {
             source.patch(at, numbers.written(BLACK_IS_ZERO, 2));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use aberra_image::{Claim, claim};
+use aberra_image::{FileClaim, claim};
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
@@ -109,11 +109,11 @@ pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
         }
         let path = entry.path();
         match claim(path) {
-            Claim::Image => found.push(Found { path: path.to_owned(), parts: parts(path) }),
-            Claim::Unsupported(format) => {
+            FileClaim::Image => found.push(Found { path: path.to_owned(), parts: parts(path) }),
+            FileClaim::Unsupported(format) => {
                 Unsupported::count(&mut skipped.unsupported, format, || parts(path).join("/"));
             }
-            Claim::Other => *skipped.other.entry(extension(path)).or_default() += 1,
+            FileClaim::Other => *skipped.other.entry(extension(path)).or_default() += 1,
         }
     }
     skipped.marked_folders = walk.marked_folders.iter().map(|path| parts(path).join("/")).collect();
@@ -157,12 +157,12 @@ impl Iterator for ImageFiles {
                     return Some(Ok(entry.into_path()));
                 }
                 Ok(entry) if entry.file_type().is_file() => match claim(entry.path()) {
-                    Claim::Image => return Some(Ok(entry.into_path())),
-                    Claim::Unsupported(format) => {
+                    FileClaim::Image => return Some(Ok(entry.into_path())),
+                    FileClaim::Unsupported(format) => {
                         let example = || entry.path().display().to_string();
                         Unsupported::count(&mut self.unsupported, format, example);
                     }
-                    Claim::Other => {}
+                    FileClaim::Other => {}
                 },
                 Ok(_) => {}
                 // What a loop leads back to is listed where it lies.

@@ -2,7 +2,7 @@
 
 use super::FolderSplit;
 
-/// What a word says of the images it names.
+/// What a word means for the images it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// Normal, for certain.

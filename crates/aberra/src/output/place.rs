@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use aberra_image::is_image_file;
 use aberra_metrics::{Error, Result};
 
-use super::replace::{MINIMUM_AGE, sweep};
+use super::replace::{MINIMUM_AGE, folder_of, sweep};
 
 /// Links followed before a path counts as a circle of them; as in Linux.
 const MOST_LINKS: usize = 40;
@@ -144,11 +144,6 @@ pub(super) fn resolve(path: &Path) -> Result<Place> {
         }
     }
     Err(refuse(format!("expected a file to write to, found a chain of more than {MOST_LINKS} links")))
-}
-
-/// The folder that a file lies in.
-pub(super) fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The open file that a path such as `/dev/fd/3` names.

@@ -9,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::fault::{self, Operation};
-use super::place::folder_of;
 
 /// Names of unfinished files begin and end so. They are hidden, so listings pass over them, and short, so that any name of
 /// a target will do.
@@ -159,4 +158,9 @@ fn synchronise_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn synchronise_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// The folder that a file lies in.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
