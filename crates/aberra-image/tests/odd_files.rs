@@ -266,13 +266,12 @@ fn tags_that_change_pixels_are_honoured_or_refused() {
     let bytes = flat(8, 0b0000_0010).with(266, &[2]);
     assert!(decoded(&tiff(&[bytes])).pixels.iter().all(|&value| value == 64.0 / 255.0));
 
-    // Three planes of 4 bits, and the same interleaved.
-    let planes: Vec<u8> = [0x11_u8, 0x22, 0x33].iter().flat_map(|&value| vec![value; 8 * 4]).collect();
-    let offsets: Vec<u32> = vec![8, 40, 72];
-    let rgb = |page: Page| page.with(262, &[2]).with(277, &[3]).with(258, &[4, 4, 4]);
-    let planar = rgb(Page::new(8, 8, planes)).with(284, &[2]).with(273, &offsets).with(279, &[32, 32, 32]);
-    let packed = rgb(Page::new(8, 8, [0x12_u8, 0x31, 0x23].repeat(32)));
-    let expected: Vec<f32> = [1.0_f32, 2.0, 3.0].map(|value| value / 15.0).repeat(64);
+    // Colours in planes, and the same interleaved.
+    let planes: Vec<u8> = [10_u8, 20, 30].iter().flat_map(|&value| vec![value; 64]).collect();
+    let rgb = |data: Vec<u8>| Page::new(8, 8, data).with(262, &[2]).with(277, &[3]).with(258, &[8; 3]);
+    let planar = rgb(planes).with(284, &[2]).with(273, &[8, 72, 136]).with(279, &[64; 3]);
+    let packed = rgb([10, 20, 30].repeat(64));
+    let expected: Vec<f32> = [10.0_f32, 20.0, 30.0].map(|value| value / 255.0).repeat(64);
     assert_eq!(decoded(&tiff(&[planar])).pixels, expected);
     assert_eq!(decoded(&tiff(&[packed])).pixels, expected);
 
@@ -291,6 +290,8 @@ fn tags_that_change_pixels_are_honoured_or_refused() {
         (inks, "other inks"),
         (flat(8, 3).with(32997, &[4]), "several slices"),
         (flat(8, 3).with(258, &[12]), "12 bits per sample"),
+        (flat(8, 3).with(262, &[2]).with(277, &[3]).with(258, &[4; 3]), "RGB(4)"),
+        (flat(8, 3).with(277, &[2]).with(258, &[4; 2]), "not supported"),
         (flat(8, 3).with(339, &[5]), "rare kind"),
         (flat(8, 3).with(259, &[50000]), "ZSTD compression"),
         (flat(8, 3).with(259, &[50001]), "WebP compression"),

@@ -1134,6 +1134,8 @@ export interface components {
              * @description Share of normal images at least this anomalous, by the calibration; none where the detector has no scores of any.
              */
             p_value: number | null;
+            /** @description What was decided while decoding the image, in plain words: that one page of several was judged, or alpha ignored. */
+            remarks: string[];
             /**
              * Format: double
              * @description How anomalous the image is, in the scorer's own units; never clamped or rescaled.

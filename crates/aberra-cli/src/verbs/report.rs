@@ -69,18 +69,17 @@ pub(crate) fn run(args: &ReportArgs) -> CommandResult {
     }
     interrupt::listen();
     let evaluation = match &args.evaluation {
-        Some(file) => {
-            let evaluation = Evaluation::load(file)?;
-            // A new evaluation says what the data are.
-            data::open(&args.data, &args.normal)?;
-            evaluation
-        }
+        Some(file) => Evaluation::load(file)?,
         None => measure(&detector, &args.data, &args.normal, args.split.as_deref(), true)?,
     };
     let status = report_unusable(&evaluation);
     let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let run = args.run.as_deref().map_or(RunSource::Perhaps(beside), RunSource::Given);
     let report = make(&detector, path, &args.data, &args.normal, &evaluation, run, &others)?;
+    if args.evaluation.is_some() {
+        // A new evaluation has said what the data are.
+        data::open(&args.data, &args.normal)?;
+    }
     let bytes = report.save(&args.out)?;
     let (figures, missed) = match &args.png {
         Some(folder) => write_figures(&report, folder)?,

@@ -90,11 +90,13 @@ pub(crate) fn pixels(bytes: &[u8], page: u32, layout: &Layout, limits: &Limits) 
     }
     let is_planar = page.stored > 1 && page.tag(Tag::PlanarConfiguration) == Some(PLANAR);
     let mut samples = match page.color.bit_depth() {
-        bits @ 1..8 => {
+        bits @ 1..8 if page.stored == 1 => {
             let largest = f32::from((1_u16 << bits) - 1);
-            let (columns, rows) =
-                if is_planar { (width, height * page.stored) } else { (width * page.stored, height) };
-            indices(&result, bits, columns, rows)?.iter().map(|&index| f32::from(index) / largest).collect()
+            indices(&result, bits, width, height)?.iter().map(|&index| f32::from(index) / largest).collect()
+        }
+        bits @ 1..8 => {
+            let found = format!("{} samples of {bits} bits per pixel", page.stored);
+            return Err(unsupported(Format::Tiff, found));
         }
         _ => values(&result),
     };

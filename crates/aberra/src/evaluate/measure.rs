@@ -102,7 +102,7 @@ enum State {
     /// It needs no verdict: the detector's own, or not usable.
     Settled(ImageOutcome),
     Ready {
-        input: Input,
+        input: Box<Input>,
         leaked: bool,
         mask: Mask,
     },
@@ -148,7 +148,7 @@ impl Reader<'_> {
                 Ok(input) => State::Ready {
                     leaked: self.known.has_copy_of(&seen.fingerprint),
                     mask: self.mask(index, &input, &config.limits),
-                    input,
+                    input: Box::new(input),
                 },
                 Err(error) => State::Settled(ImageOutcome::Unusable(error.with_path(path).to_string())),
             },
@@ -204,7 +204,7 @@ impl Measured {
                 State::Settled(outcome) => settled.push((read.index, outcome)),
                 State::Ready { input, leaked, mask } => {
                     ready.push((read.index, leaked, mask));
-                    inputs.push(Ok(input));
+                    inputs.push(Ok(*input));
                 }
             }
         }

@@ -29,9 +29,6 @@ pub struct VerdictCard {
     /// Height of the image, in pixels.
     pub height: usize,
     /// What was decided while decoding the image, in plain words: that one page of several was judged, or alpha ignored.
-    /// Left out where there is nothing to say.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "openapi", schema(required = false))]
     pub remarks: Vec<String>,
 }
 
