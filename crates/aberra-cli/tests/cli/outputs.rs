@@ -174,8 +174,9 @@ fn an_interrupted_command_leaves_the_old_file_and_nothing_else() {
         let mut command = room.command();
         command.args("score d.aberra - --out rows.csv".split(' '));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Its list does not end, so neither does it.
         let mut child = command.spawn().unwrap();
+        // Its list does not end, so neither does it. Waiting for it would close an input that it still holds.
+        let list = child.stdin.take();
         let deadline = Instant::now() + Duration::from_secs(30);
         while room.everything() == before {
             assert!(Instant::now() < deadline, "it never began to write");
@@ -183,6 +184,7 @@ fn an_interrupted_command_leaves_the_old_file_and_nothing_else() {
         }
         Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         let code = child.wait().unwrap().code();
+        drop(list);
         assert_eq!(code, Some(130), "{signal}");
         assert_eq!(room.everything(), before, "{signal}");
     }

@@ -79,6 +79,14 @@ fn score_says_what_was_read_in_part_or_passed_over() {
     assert_eq!(row("plain.png")["remarks"], serde_json::json!([]));
     let explained = room.run(&format!("explain {} in/stack.tif", detector().display())).done();
     assert!(explained.err.contains("in/stack.tif: page 1 of 2 is read"), "{}", explained.err);
+    // Asked for, every page is an image.
+    let doctor = room.run("doctor in --pages --group none").done();
+    assert!(
+        doctor.out.contains("1 file of several pages, each an image of its own (stack.tif)"),
+        "{}",
+        doctor.out
+    );
+    assert!(doctor.out.contains("4 images"), "{}", doctor.out);
 }
 
 #[test]

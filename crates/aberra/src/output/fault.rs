@@ -11,6 +11,10 @@ use std::io;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Create,
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "named by planned faults alone")
+    )]
     Write,
     Synchronise,
     Rename,
