@@ -51,8 +51,14 @@ fn disc(pixels: &mut [f32], shape: Shape, (y, x): (usize, usize), amount: f32) -
         .collect()
 }
 
-fn fit(family: &dyn Family, backbone: BackboneSource, images: &[Vec<f32>]) -> SharedMember {
+fn fit(
+    family: &dyn Family,
+    own: &[(&str, usize)],
+    backbone: BackboneSource,
+    images: &[Vec<f32>],
+) -> SharedMember {
     let mut settings = preset(family, family.default_preset()).unwrap();
+    settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())));
     settings.entry("images").and_modify(|images| *images = 640.into());
     settings.entry("bank").and_modify(|bank| *bank = 512.into());
     let settings = family.resolve(&settings, SHAPE, Some(InstructionSet::widest())).unwrap();
@@ -77,14 +83,19 @@ fn fit(family: &dyn Family, backbone: BackboneSource, images: &[Vec<f32>]) -> Sh
 fn an_anomaly_raises_every_local_measurement_and_the_map_where_it_is() {
     let train = images(32);
     let (embedded, untrained) = (BackboneSource::Embedded, BackboneSource::Untrained);
-    for (name, measurement, backbone) in [
-        ("features", "patch_peak", &embedded),
-        ("features", "patch_peak", &untrained),
-        ("feature-vae", "peak_error", &embedded),
-        ("feature-vae", "peak_error", &untrained),
-        ("discriminator", "peak_logit", &embedded),
+    for (name, own, measurement, backbone) in [
+        ("features", &[][..], "patch_peak", &embedded),
+        ("features", &[], "patch_peak", &untrained),
+        ("feature-vae", &[], "peak_error", &embedded),
+        ("feature-vae", &[], "peak_error", &untrained),
+        ("discriminator", &[], "peak_logit", &embedded),
+        ("discriminator", &[("detail", 0)], "peak_logit", &embedded),
     ] {
-        let member = fit(find(FAMILIES, name).unwrap(), backbone.clone(), &train);
+        let member = fit(find(FAMILIES, name).unwrap(), own, backbone.clone(), &train);
+        if name == "discriminator" {
+            let looks_at_pixels = member.tensors().keys().any(|tensor| tensor.starts_with("detail"));
+            assert_eq!(looks_at_pixels, own.is_empty());
+        }
         let at = member.descriptors().iter().position(|one| one.name == measurement).unwrap();
         for normal in images(36).split_off(32) {
             let mut changed = normal.clone();

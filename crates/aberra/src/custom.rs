@@ -3,7 +3,7 @@
 
 use crate::detector::Part;
 use crate::evaluate::Evaluation;
-use crate::explain::{EvidenceRanks, find_normals, heat_map_png, sample_input, sheet_png, story_png};
+use crate::explain::{EvidenceRanks, find_normals, heat_map_png, sheet_png, story_png};
 use crate::image::{Limits, decode, read};
 use crate::report::{PictureFormat, ReportOptions};
 use crate::score::{ScorerInput, ScorerKind};
@@ -40,7 +40,7 @@ fn what_is_not_in_the_lists_goes_through_everything() {
     let explanation = Explanation::of(&detector, &story, 1.0);
     assert!(explanation.evidence.contains_key("grey.distance") && explanation.embedding.is_empty());
     assert_eq!(explanation.scores["far"], story.verdict.score);
-    assert!(sample_input(&detector, anomaly).is_ok());
+    assert!(detector.read_sample(anomaly).is_ok());
 
     let card = serde_json::to_value(DetectorCard::of(&detector, "it").unwrap()).unwrap();
     assert_eq!((&card["members"][0]["family"], &card["scorer"]), (&FAMILY.into(), &Far::NAME.into()));

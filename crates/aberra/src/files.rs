@@ -7,6 +7,7 @@ use aberra_image::{Input, Limits};
 use aberra_models::measure::Want;
 use rayon::prelude::*;
 
+use crate::dataset::Sample;
 use crate::detector::{Detector, Verdict};
 use crate::{Result, of_image};
 
@@ -45,6 +46,11 @@ impl Detector {
     pub(crate) fn read_input(&self, path: &Path, limits: &Limits) -> Result<Input> {
         let image = aberra_image::read(path, limits).map_err(of_image)?;
         self.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
+    }
+
+    /// The preprocessed image of a sample.
+    pub(crate) fn read_sample(&self, sample: &Sample) -> Result<Input> {
+        sample.preprocessed(&self.config().preprocessing, &self.config().limits)
     }
 }
 

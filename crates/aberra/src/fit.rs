@@ -2,32 +2,28 @@
 
 use std::time::Instant;
 
-use aberra_image::{Color, Limits, Preprocessing};
+use aberra_image::Color;
 use aberra_metrics::calibrate::{Calibration, Criterion, pixel_threshold};
 use aberra_metrics::weights::group_weights;
 use aberra_models::measure::Want;
 use aberra_models::train::{Checkpoints, Observe, Progress, SelectionCriterion};
-use aberra_models::{
-    BackboneSource, FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, Tensors, scaled,
-};
-use serde::{Deserialize, Serialize};
+use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, scaled};
 
 use crate::canvas::Canvas;
 use crate::checked_config::CheckedConfig;
 use crate::compute;
 use crate::config::TrainConfig;
 use crate::dataset::{Dataset, GroupBy, Grouping, Inspection, Sketch, Split, similarity_threshold};
-use crate::decode_error::of_image;
 use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
 use crate::job::{Event, Job};
 use crate::judge::{SyntheticJudge, draw_training_anomaly, synthetic_evidence};
 use crate::member_settings::MemberSettings;
 use crate::members::{Measured, Members, NamedMember};
-use crate::run::{CheckpointFile, History, RunFolder, Snapshots};
+use crate::resume::{self, KeptMember};
+use crate::run::{History, RunFolder, Snapshots};
 use crate::score::{Evidence, FittedScorer, Normals, ScorerInput};
-use crate::store::{self, FileKind};
 use crate::thumbnail::shrink;
-use crate::training_tiles::{Cache, TrainingTiles, settle_tiles};
+use crate::training_tiles::{Cache, Seen, TrainingTiles, settle_tiles};
 use crate::{Error, Result, output};
 
 /// Options of training besides data and settings.
@@ -95,8 +91,8 @@ impl Detector {
         // Every check has passed once the checkpoints have: from here on the run folder changes.
         if let Some(folder) = job.folder {
             match job.resume {
-                true => check_checkpoints(folder, config, &platform, learnt.get(), watched.get())?,
-                false => forget_checkpoints(folder, config)?,
+                true => resume::check(folder, config, &platform, learnt.get(), watched.get())?,
+                false => resume::forget(folder, config)?,
             }
             output::write(&folder.settings(), given.to_toml()?.as_bytes())?;
             split.write(&folder.split(), dataset, inspection)?;
@@ -205,51 +201,11 @@ fn load<'a>(
     shape: Shape,
     cache_bytes: usize,
 ) -> Result<Inputs<'a>> {
-    let (preprocessing, limits): (&Preprocessing, &Limits) = (&config.preprocessing, &config.limits);
     let read = move |index: usize| {
         let sample = &dataset.samples[samples[index]];
-        let image = sample.read(limits)?;
-        let input = preprocessing.apply(&image).map_err(|error| of_image(error.with_path(&sample.path)))?;
-        Ok(input.pixels)
+        Ok(sample.preprocessed(&config.preprocessing, &config.limits)?.pixels)
     };
     Inputs::new(samples.len(), shape, cache_bytes, read)
-}
-
-/// Makes sure that the checkpoints of a run folder are of these settings and data, member by member.
-fn check_checkpoints(
-    folder: &RunFolder,
-    config: &CheckedConfig,
-    platform: &Platform,
-    train: &Inputs<'_>,
-    held_out: &Inputs<'_>,
-) -> Result<()> {
-    let several = config.members().len() > 1;
-    for settings in config.members() {
-        let own = settings.shape(train.shape());
-        let seed = settings.seed.unwrap_or(config.seed);
-        let identity = match own == train.shape() {
-            true => identity(settings, config, &platform.backbone, seed, train, held_out),
-            false => {
-                let (train, held_out) = (train.at(own)?, held_out.at(own)?);
-                identity(settings, config, &platform.backbone, seed, &train, &held_out)
-            }
-        };
-        let finished = FinishedMember { path: folder.member(&settings.name), identity: identity.clone() };
-        if !(several && finished.is_there()?) {
-            let path = folder.checkpoint(several.then_some(settings.name.as_str()));
-            CheckpointFile { path, identity }.read()?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes what a run before this one left to go on from.
-fn forget_checkpoints(folder: &RunFolder, config: &CheckedConfig) -> Result<()> {
-    output::remove(&folder.checkpoint(None))?;
-    config.members().iter().try_for_each(|settings| {
-        output::remove(&folder.checkpoint(Some(&settings.name)))?;
-        output::remove(&folder.member(&settings.name))
-    })
 }
 
 /// Fits one member, with what a run folder keeps of it.
@@ -262,17 +218,13 @@ fn fit_member(
     job: &mut Job<'_>,
 ) -> Result<Fitted> {
     let family = settings.family;
-    let several = config.members().len() > 1;
-    let named = several.then_some(settings.name.as_str());
     let (folder, resume) = (job.folder, job.resume);
     let seed = settings.seed.unwrap_or(config.seed);
     let (outer, own) = (train.shape(), settings.shape(train.shape()));
-    let reduced = if own == outer { None } else { Some((train.at(own)?, held_out.at(own)?)) };
-    let (train, held_out) = reduced.as_ref().map_or((train, held_out), |(train, held_out)| (train, held_out));
-    let identity = identity(settings, config, &platform.backbone, seed, train, held_out);
-    let finished = folder
-        .filter(|_| several)
-        .map(|folder| FinishedMember { path: folder.member(&settings.name), identity: identity.clone() });
+    let (train, held_out) = (Seen::at(train, own)?, Seen::at(held_out, own)?);
+    let (train, held_out) = (train.get(), held_out.get());
+    let kept = folder.map(|folder| KeptMember::of(folder, settings, config, platform, train, held_out));
+    let finished = kept.as_ref().and_then(KeptMember::finished);
     if let (Some(finished), true) = (&finished, resume)
         && let Some(fitted) = finished.read(|tensors| settings.load(outer, tensors, platform))?
     {
@@ -282,8 +234,8 @@ fn fit_member(
     let judge = judged.then(|| SyntheticJudge::new(held_out, config.own_scorer(), seed)).transpose()?;
     let judge =
         judge.map(|judge| move |member: SharedMember| judge.shift(&settings.name, family.name(), member));
-    let mut checkpoints = folder.map(|folder| CheckpointFile { path: folder.checkpoint(named), identity });
-    let mut keeper = folder.map(|folder| Keeper::new(folder, named, config, held_out));
+    let mut checkpoints = kept.as_ref().map(KeptMember::checkpoint);
+    let mut keeper = kept.as_ref().map(|kept| Keeper::new(kept, config, held_out));
     let mut epoch_started: Option<Instant> = None;
     let mut steps = (0, 0);
     let mut observe = |progress: Progress<'_>| {
@@ -373,78 +325,14 @@ fn refit(
             draw_anomaly: Some(draw_training_anomaly),
         };
         let (outer, own) = (normals.shape(), settings.shape(normals.shape()));
-        let reduced = if own == outer { None } else { Some(normals.at(own)?) };
-        let normals = reduced.as_ref().unwrap_or(normals);
+        let normals = Seen::at(normals, own)?;
+        let normals = normals.get();
         let member = settings.family.fit(&settings.settings, &mut context, normals, normals)?.member;
         Ok(NamedMember { member: scaled(member, own, outer), ..named.clone() })
     };
     let refitted = members.all().iter().zip(config.members()).map(again).collect::<Result<_>>()?;
     let map_weights = members.map_weights().map(<[f64]>::to_vec);
     Ok(Members::new(refitted, canvas, map_weights))
-}
-
-/// Everything that determines the result of a member's fit, with names for messages.
-fn identity(
-    settings: &MemberSettings,
-    config: &TrainConfig,
-    backbone: &BackboneSource,
-    seed: u64,
-    train: &Inputs<'_>,
-    held_out: &Inputs<'_>,
-) -> serde_json::Map<String, serde_json::Value> {
-    let parts = [
-        ("model", serde_json::json!({ "family": settings.family.name(), "settings": settings.settings })),
-        ("train", serde_json::to_value(&config.train).unwrap_or_default()),
-        ("backbone", backbone.identity().into()),
-        ("scorer", config.scorer.clone().into()),
-        ("seed", seed.into()),
-        ("images", format!("{}-{}", train.digest(), held_out.digest()).into()),
-    ];
-    parts.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
-}
-
-/// A member that was fitted while others of its detector still are, so that a resumed run need not fit it again.
-struct FinishedMember {
-    path: std::path::PathBuf,
-    identity: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FinishedDocument {
-    identity: serde_json::Map<String, serde_json::Value>,
-    epoch: usize,
-    standardized_shift: Option<f64>,
-}
-
-const FINISHED: FileKind = FileKind { name: "member", version: 1, oldest: 1 };
-
-impl FinishedMember {
-    /// Whether it was fitted with the same data and settings.
-    fn is_there(&self) -> Result<bool> {
-        if !self.path.exists() {
-            return Ok(false);
-        }
-        Ok(store::read::<FinishedDocument>(&self.path, FINISHED)?.document.identity == self.identity)
-    }
-
-    /// The member, where it was fitted with the same data and settings.
-    fn read(&self, load: impl FnOnce(Tensors) -> Result<SharedMember>) -> Result<Option<Fitted>> {
-        if !self.is_there()? {
-            return Ok(None);
-        }
-        let stored = store::read::<FinishedDocument>(&self.path, FINISHED)?;
-        let FinishedDocument { epoch, standardized_shift, .. } = stored.document;
-        Ok(Some(Fitted { member: load(stored.tensors)?, epoch, standardized_shift }))
-    }
-
-    fn write(&self, fitted: &Fitted) -> Result<()> {
-        let document = FinishedDocument {
-            identity: self.identity.clone(),
-            epoch: fitted.epoch,
-            standardized_shift: fitted.standardized_shift,
-        };
-        store::write(&self.path, FINISHED, &document, &fitted.member.tensors()).map(drop)
-    }
 }
 
 /// The records of a member's training in a run folder: epochs and snapshots.
@@ -457,12 +345,8 @@ struct Keeper<'a> {
 }
 
 impl<'a> Keeper<'a> {
-    fn new(
-        folder: &'a RunFolder,
-        member: Option<&'a str>,
-        config: &'a TrainConfig,
-        held_out: &'a Inputs<'a>,
-    ) -> Self {
+    fn new(kept: &KeptMember<'a>, config: &'a TrainConfig, held_out: &'a Inputs<'a>) -> Self {
+        let (folder, member) = (kept.folder, kept.name);
         let color: Color = config.preprocessing.color;
         let snapshots = Snapshots { folder: folder.samples(member), settings: &config.train, color };
         Self { folder, member, history: None, snapshots, held_out }

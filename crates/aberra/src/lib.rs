@@ -88,6 +88,7 @@ mod members;
 pub mod output;
 pub mod phantom;
 pub mod report;
+mod resume;
 pub mod run;
 pub mod score;
 mod store;

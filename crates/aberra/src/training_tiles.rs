@@ -2,7 +2,7 @@
 
 use aberra_image::{Preprocessing, Region, Tiles};
 use aberra_metrics::random::{Stream, generator};
-use aberra_models::Inputs;
+use aberra_models::{Inputs, Shape};
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -94,28 +94,36 @@ impl<'a> TrainingTiles<'a> {
         'a: 'b,
     {
         if self.canvas.tiling().is_none() {
-            return Ok(Seen::Images(images));
+            return Ok(Seen::Given(images));
         }
         let (canvas, seen, seed, all) = (self.canvas, self.seen, self.seed, self.canvas.tiles());
         let cut = move |pixels: &[f32], image: usize, part: usize| {
             let first = generator(seed, Stream::Tiles, image as u64).random_range(0..all);
             canvas.cut(pixels, (first + part * all / seen) % all).into_owned()
         };
-        Ok(Seen::Tiles(images.parts(seen, canvas.input(), cache_bytes, cut)?))
+        Ok(Seen::Made(images.parts(seen, canvas.input(), cache_bytes, cut)?))
     }
 }
 
-/// What members are fitted to.
+/// Inputs that members are fitted to: those that were given, or others made of them.
 pub(crate) enum Seen<'a> {
-    Images(&'a Inputs<'a>),
-    Tiles(Inputs<'a>),
+    Given(&'a Inputs<'a>),
+    Made(Inputs<'a>),
 }
 
-impl Seen<'_> {
-    pub(crate) fn get(&self) -> &Inputs<'_> {
+impl<'a> Seen<'a> {
+    /// The inputs at this size.
+    ///
+    /// # Errors
+    /// As [`Inputs::at`].
+    pub(crate) fn at(inputs: &'a Inputs<'a>, shape: Shape) -> Result<Self> {
+        Ok(if inputs.shape() == shape { Self::Given(inputs) } else { Self::Made(inputs.at(shape)?) })
+    }
+
+    pub(crate) fn get(&self) -> &Inputs<'a> {
         match self {
-            Self::Images(images) => images,
-            Self::Tiles(tiles) => tiles,
+            Self::Given(inputs) => inputs,
+            Self::Made(inputs) => inputs,
         }
     }
 }

@@ -13,7 +13,6 @@ use crate::compute;
 use crate::dataset::{Dataset, Fold, Inspection, Split};
 use crate::detector::Detector;
 use crate::evaluate::{CLASSIC_SCORER, EvaluateOptions, Evaluation, Metric};
-use crate::explain::sample_input;
 use crate::files::FILES_CHUNK;
 use crate::fit::TrainOptions;
 use crate::job::{Event, Job};
@@ -112,7 +111,7 @@ fn ms_per_image(detector: &Detector, dataset: &Dataset, test: &[usize]) -> Optio
     for (number, chunk) in timed.chunks(FILES_CHUNK).enumerate() {
         let inputs: Vec<_> = chunk
             .par_iter()
-            .filter_map(|&index| sample_input(detector, &dataset.samples[index]).ok())
+            .filter_map(|&index| detector.read_sample(&dataset.samples[index]).ok())
             .collect();
         if number == 0 {
             detector.score_inputs(inputs.iter().cloned().map(Ok).collect(), Want::MEASUREMENTS);

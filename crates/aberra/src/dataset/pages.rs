@@ -1,6 +1,6 @@
-//! The pages of a file as samples of their own, where that is asked for.
+//! Reads samples; takes the pages of a file as samples of their own, where that is asked for.
 
-use aberra_image::{Image, Limits, Remark, count_pages, read_page};
+use aberra_image::{Image, Input, Limits, Preprocessing, Remark, count_pages, read_page};
 use rayon::prelude::*;
 
 use super::remarks::counted;
@@ -19,6 +19,15 @@ impl Sample {
             image.source.remarks.retain(|remark| !matches!(remark, Remark::Page { .. }));
         }
         Ok(image)
+    }
+
+    /// Its image, read and preprocessed.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); an image that cannot be preprocessed.
+    pub(crate) fn preprocessed(&self, preprocessing: &Preprocessing, limits: &Limits) -> Result<Input> {
+        let image = self.read(limits)?;
+        preprocessing.apply(&image).map_err(|error| of_image(error.with_path(&self.path)))
     }
 }
 

@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use aberra_image::{ImageId, Input, Limits};
+use aberra_image::{ImageId, Limits};
 use rayon::prelude::*;
 
 use super::NearNormal;
-use crate::dataset::Sample;
 use crate::detector::Detector;
 use crate::thumbnail::shrink;
-use crate::{Result, of_image};
 
 /// A training normal near an image, found.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +41,7 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
     let find = |near: &NearNormal| {
         let path = found.get(&normals[near.normal].sketch.id).copied();
         let own = kept.and_then(|kept| kept.chunks_exact(kept.len() / normals.len()).nth(near.normal));
-        let read = || network_input(detector, path?).ok();
+        let read = || detector.read_input(path?, &limits).ok();
         let thumbnail = own
             .map(<[f32]>::to_vec)
             .or_else(|| read().map(|input| shrink(&input.pixels, detector.canvas_shape())));
@@ -55,22 +53,6 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
         }
     };
     wanted.par_iter().map(find).collect()
-}
-
-/// The preprocessed image of a file.
-///
-/// # Errors
-/// The file cannot be read or used.
-fn network_input(detector: &Detector, path: &Path) -> Result<Input> {
-    let image = aberra_image::read(path, &detector.config().limits).map_err(of_image)?;
-    detector.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
-}
-
-/// A sample, preprocessed.
-pub(crate) fn sample_input(detector: &Detector, sample: &Sample) -> Result<Input> {
-    let image = sample.read(&detector.config().limits)?;
-    let apply = detector.config().preprocessing.apply(&image);
-    apply.map_err(|error| of_image(error.with_path(&sample.path)))
 }
 
 /// The identity of a file's first image, without decoding it.

@@ -25,4 +25,3 @@ pub use sheet::sheet_png;
 pub use story::{Measurement, NEAREST, Story, anomalous_share};
 
 pub(crate) use embedding::decoder;
-pub(crate) use find::sample_input;

@@ -74,12 +74,14 @@ impl OutputFile {
     /// The disk is full, a reader is gone, ...
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
         let written = match &mut self.sink {
-            Sink::Replacement(file) => file.write_all(bytes),
+            Sink::Replacement(file) => {
+                return file.write_all(bytes).map_err(|error| failed(&self.path, &error));
+            }
             Sink::Stream(file) => file.write_all(bytes),
             Sink::StandardOutput => flushed(&mut io::stdout().lock(), bytes),
             Sink::StandardError => flushed(&mut io::stderr().lock(), bytes),
         };
-        written.map_err(|error| failed(&self.path, &error))
+        written.map_err(|error| Error::io(&self.path, &error))
     }
 
     /// Puts a plain file in its place, durably.

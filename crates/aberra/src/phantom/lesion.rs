@@ -11,7 +11,7 @@ use crate::random::{Stream, generator};
 /// Share of the slice that a lesion may cover.
 const AREA: std::ops::RangeInclusive<f32> = 0.003..=0.08;
 
-/// Least mean change of a lesion's pixels, of values from 0 to 1: below it, noise and anatomy hide the lesion from any reader.
+/// Least mean change of a lesion's pixels, of values from 0 to 1: about twice the strongest noise.
 const LEAST_CHANGE: f32 = 0.05;
 
 /// Draws per lesion; the first that is seen and has an area in range is taken, else the one nearest to it.
@@ -359,4 +359,22 @@ fn pixel_of(scene: &Scene, [u, v]: [f32; 2]) -> (f32, f32) {
     let size = scene.size as f32;
     let to_pixel = |x: f32, centre: f32| (x * scene.anatomy.scale + centre) * size - 0.5;
     (to_pixel(x, scene.anatomy.centre[0]), to_pixel(y, scene.anatomy.centre[1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lesion_leaves_alone_stays_also_where_it_is_brighter_than_an_image() {
+        let mut brightest = 0.0_f32;
+        for index in 0..40 {
+            let (scene, _) = super::super::scene(17, index, 64);
+            let mut signal = scene.signal.clone();
+            paint(&scene, &mut signal, |_, _, value| value);
+            brightest = scene.signal.iter().copied().fold(brightest, f32::max);
+            assert!(signal.iter().zip(&scene.signal).all(|(after, before)| (after - before).abs() < 1e-6));
+        }
+        assert!(brightest > 1.0, "no signal is above 1: {brightest}");
+    }
 }

@@ -167,6 +167,23 @@ mod tests {
     }
 
     #[test]
+    fn lesions_show() {
+        let (mut shown, mut all) = (0, 0);
+        for &kind in LesionKind::ALL {
+            for index in 0..24 {
+                let (normal, phantom) = (slice(13, index, 96), lesion_slice(13, index, 96, kind));
+                let mask = phantom.mask.unwrap();
+                let inside: Vec<usize> = (0..mask.len()).filter(|&at| mask[at]).collect();
+                let change = |at: &usize| (phantom.pixels[*at] - normal.pixels[*at]).abs();
+                let mean = inside.iter().map(change).sum::<f32>() / inside.len() as f32;
+                shown += usize::from(mean >= 0.05);
+                all += 1;
+            }
+        }
+        assert!(shown * 20 >= all * 19, "{shown} of {all} show");
+    }
+
+    #[test]
     fn tiny_slices_get_lesions_too() {
         for &kind in LesionKind::ALL {
             for index in 0..6 {

@@ -13,7 +13,7 @@ use super::pictures::PictureFormat;
 use crate::dataset::Dataset;
 use crate::detector::{Detector, Verdict};
 use crate::evaluate::read_mask;
-use crate::explain::{NearNormal, anomalous_share, find_normals, outline, sample_input};
+use crate::explain::{NearNormal, anomalous_share, find_normals, outline};
 use crate::files::{FILES_CHUNK, in_chunks};
 use crate::job::{Event, Job};
 use crate::thumbnail::shrink;
@@ -87,7 +87,7 @@ impl Gather<'_> {
 
     fn read(&self, wanted: Wanted) -> (Wanted, Result<Input>, Option<String>) {
         let sample = &self.dataset.samples[wanted.sample];
-        let input = sample_input(self.detector, sample);
+        let input = self.detector.read_sample(sample);
         let mask = input.as_ref().ok().filter(|_| wanted.pictures).and_then(|input| {
             let path = sample.mask.as_deref().filter(|_| !sample.label.is_normal())?;
             // The evaluation has warned of masks that cannot be used.
