@@ -17,6 +17,9 @@ mod placement;
 mod preprocess;
 mod remark;
 mod resize;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 mod tiles;
 
 pub use claim::{FileClaim, claim, is_image_file};

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::PathBuf;
 
+use aberra_image::testing::{TiffPage, tiff};
 use aberra_image::{
     FileClaim, Image, Limits, Remark, claim, count_pages, decode, decode_page, read, read_page,
 };
@@ -31,92 +32,9 @@ fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A page of a hand-made TIFF: 8-bit grey unless its tags say otherwise.
-#[derive(Clone, Default)]
-struct Page {
-    width: u32,
-    height: u32,
-    data: Vec<u8>,
-    /// Tags with values of 16 bits (or 32 where they do not fit), beyond or instead of the usual ones.
-    tags: Vec<(u16, Vec<u32>)>,
-    below: Vec<Page>,
-}
-
-impl Page {
-    fn new(width: u32, height: u32, data: Vec<u8>) -> Self {
-        Self { width, height, data, ..Self::default() }
-    }
-
-    fn with(mut self, tag: u16, values: &[u32]) -> Self {
-        self.tags.push((tag, values.to_vec()));
-        self
-    }
-}
-
 /// A grey page of one value.
-fn flat(side: u32, value: u8) -> Page {
-    Page::new(side, side, vec![value; (side * side) as usize])
-}
-
-/// A little-endian TIFF of these pages.
-fn tiff(pages: &[Page]) -> Vec<u8> {
-    let mut file = b"II*\0\0\0\0\0".to_vec();
-    let mut link = 4;
-    for page in pages {
-        let (at, next) = append(&mut file, page);
-        file[link..link + 4].copy_from_slice(&(at as u32).to_le_bytes());
-        link = next;
-    }
-    file
-}
-
-/// Appends a page; returns where its directory is, and where the offset of the next one belongs.
-fn append(file: &mut Vec<u8>, page: &Page) -> (usize, usize) {
-    let below: Vec<u32> = page.below.iter().map(|page| append(file, page).0 as u32).collect();
-    let strip = file.len() as u32;
-    file.extend(&page.data);
-    let mut tags = page.tags.clone();
-    for (tag, values) in [
-        (256, vec![page.width]),
-        (257, vec![page.height]),
-        (258, vec![8]),
-        (259, vec![1]),
-        (262, vec![1]),
-        (273, vec![strip]),
-        (277, vec![1]),
-        (278, vec![page.height]),
-        (279, vec![page.data.len() as u32]),
-        (330, below),
-    ] {
-        if !values.is_empty() && tags.iter().all(|(own, _)| *own != tag) {
-            tags.push((tag, values));
-        }
-    }
-    tags.sort();
-    let mut entries = Vec::new();
-    for (tag, values) in &tags {
-        let is_long = matches!(tag, 273 | 279 | 330);
-        let bytes: Vec<u8> = match is_long {
-            true => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            false => values.iter().flat_map(|value| (*value as u16).to_le_bytes()).collect(),
-        };
-        entries.extend(tag.to_le_bytes());
-        entries.extend((if is_long { 4_u16 } else { 3 }).to_le_bytes());
-        entries.extend((values.len() as u32).to_le_bytes());
-        if bytes.len() <= 4 {
-            entries.extend(&bytes);
-            entries.extend(vec![0; 4 - bytes.len()]);
-        } else {
-            entries.extend((file.len() as u32).to_le_bytes());
-            file.extend(&bytes);
-        }
-    }
-    let at = file.len();
-    file.extend((tags.len() as u16).to_le_bytes());
-    file.extend(&entries);
-    let next = file.len();
-    file.extend([0; 4]);
-    (at, next)
+fn flat(side: u32, value: u8) -> TiffPage {
+    TiffPage::new(side, side, vec![value; (side * side) as usize])
 }
 
 const NEW_SUBFILE_TYPE: u16 = 254;
@@ -146,7 +64,7 @@ fn the_page_of_full_resolution_is_read_and_never_a_thumbnail() {
     let thumbnail = || flat(8, 1).with(NEW_SUBFILE_TYPE, &[1]);
     let image = || flat(64, 200).with(NEW_SUBFILE_TYPE, &[0]);
     let mask = || flat(64, 7).with(NEW_SUBFILE_TYPE, &[4]);
-    let below = Page { below: vec![image()], ..thumbnail() };
+    let below = TiffPage { below: vec![image()], ..thumbnail() };
     for (name, pages, remarks) in [
         ("marked", vec![thumbnail(), image()], vec![Remark::ReducedCopy]),
         ("after", vec![image(), thumbnail()], vec![]),
@@ -165,7 +83,7 @@ fn the_page_of_full_resolution_is_read_and_never_a_thumbnail() {
         assert_eq!((header.height, header.width), (64, 64), "{name}");
     }
     // Pages of other proportions are pages.
-    let wide = tiff(&[Page::new(16, 8, vec![3; 128]), flat(64, 200)]);
+    let wide = tiff(&[TiffPage::new(16, 8, vec![3; 128]), flat(64, 200)]);
     assert_eq!(decoded(&wide).source.remarks, [Remark::Page { page: 1, of: 2 }]);
 }
 
@@ -181,7 +99,7 @@ fn directories_that_run_in_circles_end() {
 #[test]
 fn raw_files_of_cameras_are_named() {
     let filter = tiff(&[flat(8, 1), flat(64, 2).with(262, &[32803])]);
-    let nikon = tiff(&[Page { below: vec![flat(64, 2).with(259, &[34713])], ..flat(8, 1) }]);
+    let nikon = tiff(&[TiffPage { below: vec![flat(64, 2).with(259, &[34713])], ..flat(8, 1) }]);
     let mut canon = tiff(&[flat(64, 1)]);
     canon.splice(8..8, *b"CR\x02\0");
     for bytes in [filter, nikon, canon] {
@@ -260,7 +178,7 @@ fn alpha_of_0_throughout_is_ignored_and_partial_alpha_is_said() {
 #[test]
 fn tags_that_change_pixels_are_honoured_or_refused() {
     // The lowest bit of each byte first: 1 bit and 8 bits a sample.
-    let bits = Page::new(16, 8, vec![0b0000_0001; 16]).with(258, &[1]).with(266, &[2]);
+    let bits = TiffPage::new(16, 8, vec![0b0000_0001; 16]).with(258, &[1]).with(266, &[2]);
     let found = decoded(&tiff(&[bits]));
     assert!(found.pixels.chunks(8).all(|byte| byte[0] == 1.0 && byte[1..].iter().all(|&bit| bit == 0.0)));
     let bytes = flat(8, 0b0000_0010).with(266, &[2]);
@@ -268,7 +186,7 @@ fn tags_that_change_pixels_are_honoured_or_refused() {
 
     // Colours in planes, and the same interleaved.
     let planes: Vec<u8> = [10_u8, 20, 30].iter().flat_map(|&value| vec![value; 64]).collect();
-    let rgb = |data: Vec<u8>| Page::new(8, 8, data).with(262, &[2]).with(277, &[3]).with(258, &[8; 3]);
+    let rgb = |data: Vec<u8>| TiffPage::new(8, 8, data).with(262, &[2]).with(277, &[3]).with(258, &[8; 3]);
     let planar = rgb(planes).with(284, &[2]).with(273, &[8, 72, 136]).with(279, &[64; 3]);
     let packed = rgb([10, 20, 30].repeat(64));
     let expected: Vec<f32> = [10.0_f32, 20.0, 30.0].map(|value| value / 255.0).repeat(64);
@@ -277,7 +195,7 @@ fn tags_that_change_pixels_are_honoured_or_refused() {
 
     // Samples beyond the colours are left out, and said.
     let extra =
-        Page::new(8, 8, [10, 20, 30, 77].repeat(64)).with(262, &[2]).with(277, &[4]).with(258, &[8; 4]);
+        TiffPage::new(8, 8, [10, 20, 30, 77].repeat(64)).with(262, &[2]).with(277, &[4]).with(258, &[8; 4]);
     let found = decoded(&tiff(&[extra.with(338, &[0])]));
     assert_eq!(found.source.remarks, [Remark::ExtraSamples]);
     assert_eq!(found.pixels[..3], [10.0 / 255.0, 20.0 / 255.0, 30.0 / 255.0]);
@@ -285,7 +203,7 @@ fn tags_that_change_pixels_are_honoured_or_refused() {
     assert_eq!(decoded(&tiff(&[curve])).source.remarks, [Remark::NotCorrected]);
 
     let inks =
-        Page::new(8, 8, vec![9; 256]).with(262, &[5]).with(277, &[4]).with(258, &[8; 4]).with(332, &[2]);
+        TiffPage::new(8, 8, vec![9; 256]).with(262, &[5]).with(277, &[4]).with(258, &[8; 4]).with(332, &[2]);
     for (page, what) in [
         (inks, "other inks"),
         (flat(8, 3).with(32997, &[4]), "several slices"),
@@ -348,7 +266,7 @@ fn variants_of_jpeg_that_are_not_decoded_are_named() {
         );
         // The same within a TIFF.
         let length = variant.len() as u32;
-        let page = Page { data: variant, ..flat(8, 0) };
+        let page = TiffPage { data: variant, ..flat(8, 0) };
         let text = unsupported(&tiff(&[page.with(259, &[7]).with(279, &[length])]));
         assert!(text.contains(what), "{text}");
     }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use aberra::dataset::{Dataset, Label, OpenOptions, image_files};
 use aberra::evaluate::{EvaluateOptions, Evaluation, ImageOutcome, Metric};
 use aberra::explain::{heat_map_png, sheet_png};
+use aberra::image::testing::{TiffPage, tiff};
 use aberra::image::{Image, ImageId, Limits, read};
 use aberra::job::{Event, Job};
 use aberra::metrics::bootstrap::{BootstrapInterval, BootstrapSettings};
@@ -606,27 +607,8 @@ fn pictures_of_verdicts_decode_at_their_size() {
 /// Writes a grey picture of 8 bits as a TIFF that is turned by EXIF `orientation`.
 fn write_tiff(path: &Path, pixels: &[u8], width: usize, orientation: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let (width, height) = (width as u32, (pixels.len() / width) as u32);
-    let tags = [
-        (256, width),
-        (257, height),
-        (258, 8),
-        (259, 1),
-        (262, 1),
-        (273, 8 + 2 + 9 * 12 + 4),
-        (274, orientation),
-        (278, height),
-        (279, width * height),
-    ];
-    let mut file = b"II*\0\x08\0\0\0".to_vec();
-    file.extend((tags.len() as u16).to_le_bytes());
-    for (tag, value) in tags {
-        file.extend([tag as u16, 4].iter().flat_map(|word: &u16| word.to_le_bytes()));
-        file.extend([1, value].iter().flat_map(|word| word.to_le_bytes()));
-    }
-    file.extend([0; 4]);
-    file.extend(pixels);
-    fs::write(path, file).unwrap();
+    let page = TiffPage::new(width as u32, (pixels.len() / width) as u32, pixels.to_vec());
+    fs::write(path, tiff(&[page.with(274, &[orientation])])).unwrap();
 }
 
 /// Normals and anomalies of `rows` rows, turned by `orientation`, with masks written by `mask` at a path.

@@ -10,6 +10,7 @@ use aberra::dataset::{
     Dataset, FolderSplit, GroupBy, Grouping, Label, Layout, OpenOptions, doctor, image_files,
 };
 use aberra::image::Limits;
+use aberra::image::testing::{TiffPage, tiff};
 use image::{GrayImage, Luma};
 use tempfile::TempDir;
 
@@ -389,33 +390,8 @@ fn normals_without_content_are_found_before_training() {
 
 /// A TIFF of small grey pages.
 fn tiff_of(pages: &[GrayImage]) -> Vec<u8> {
-    let mut file = b"II*\0\0\0\0\0".to_vec();
-    let mut link = 4;
-    for page in pages {
-        let strip = file.len() as u32;
-        file.extend(page.as_raw());
-        let directory = file.len() as u32;
-        file[link..link + 4].copy_from_slice(&directory.to_le_bytes());
-        let (width, height) = page.dimensions();
-        let tags = [
-            (256, width),
-            (257, height),
-            (258, 8),
-            (259, 1),
-            (262, 1),
-            (273, strip),
-            (278, height),
-            (279, width * height),
-        ];
-        file.extend((tags.len() as u16).to_le_bytes());
-        for (tag, value) in tags {
-            file.extend([tag as u16, 4].iter().flat_map(|word: &u16| word.to_le_bytes()));
-            file.extend([1, value].iter().flat_map(|word| word.to_le_bytes()));
-        }
-        link = file.len();
-        file.extend([0; 4]);
-    }
-    file
+    let page = |page: &GrayImage| TiffPage::new(page.width(), page.height(), page.as_raw().clone());
+    tiff(&pages.iter().map(page).collect::<Vec<_>>())
 }
 
 #[test]

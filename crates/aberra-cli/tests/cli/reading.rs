@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use aberra::image::testing::{TiffPage, tiff};
 use image::{GrayImage, Luma, Rgba, RgbaImage};
 
 use crate::pictures::{SIDE, blobs, stripes};
@@ -15,33 +16,7 @@ fn save(image: &GrayImage, path: &Path) {
 
 /// Two pages of grey, as a TIFF.
 fn two_pages() -> Vec<u8> {
-    let mut file = b"II*\0\0\0\0\0".to_vec();
-    let mut link = 4;
-    for page in [blobs(1_000), stripes(1)] {
-        let strip = file.len() as u32;
-        file.extend(page.as_raw());
-        let directory = file.len() as u32;
-        file[link..link + 4].copy_from_slice(&directory.to_le_bytes());
-        let length = SIDE * SIDE;
-        let tags = [
-            (256, SIDE),
-            (257, SIDE),
-            (258, 8),
-            (259, 1),
-            (262, 1),
-            (273, strip),
-            (278, SIDE),
-            (279, length),
-        ];
-        file.extend((tags.len() as u16).to_le_bytes());
-        for (tag, value) in tags {
-            file.extend([tag as u16, 4].iter().flat_map(|word: &u16| word.to_le_bytes()));
-            file.extend([1, value].iter().flat_map(|word| word.to_le_bytes()));
-        }
-        link = file.len();
-        file.extend([0; 4]);
-    }
-    file
+    tiff(&[blobs(1_000), stripes(1)].map(|page| TiffPage::new(SIDE, SIDE, page.into_raw())))
 }
 
 /// A picture whose alpha is 0 everywhere.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aberra::image::testing::{TiffPage, tiff};
 use aberra::image::{Limits, decode};
 use aberra_serve::{BATCH_TOLERANCE, Batching, ServeOptions, Server};
 use axum::http::{Request, header};
@@ -212,27 +213,8 @@ async fn what_was_decided_while_decoding_is_in_the_answer() {
     let side = IMAGE_PX as u32;
     let pixels: Vec<u8> =
         plain.to_grey().iter().flat_map(|value| [(value * 255.0).round() as u8, 0]).collect();
-    let mut tiff = b"II*\0\x08\0\0\0".to_vec();
-    let tags = [
-        (256_u16, 1_u32, side),
-        (257, 1, side),
-        (258, 2, 8 | 8 << 16),
-        (259, 1, 1),
-        (262, 1, 1),
-        (273, 1, 8 + 2 + 10 * 12 + 4),
-        (277, 1, 2),
-        (278, 1, side),
-        (279, 1, pixels.len() as u32),
-        (338, 1, 2),
-    ];
-    tiff.extend((tags.len() as u16).to_le_bytes());
-    for (tag, count, value) in tags {
-        tiff.extend(tag.to_le_bytes());
-        tiff.extend(if matches!(tag, 258 | 277 | 338) { 3_u16 } else { 4 }.to_le_bytes());
-        tiff.extend([count, value].iter().flat_map(|word| word.to_le_bytes()));
-    }
-    tiff.extend([0; 4]);
-    tiff.extend(&pixels);
+    let page = TiffPage::new(side, side, pixels).with(258, &[8, 8]).with(277, &[2]).with(338, &[2]);
+    let tiff = tiff(&[page]);
     let path = "/api/v1/detectors/first/score";
     let odd = client.post(path, tiff).await.done();
     let verdict = &odd["images"][0]["verdict"];
