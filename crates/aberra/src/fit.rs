@@ -237,7 +237,7 @@ fn fit_member(
     let mut checkpoints = kept.as_ref().map(KeptMember::checkpoint);
     let mut keeper = kept.as_ref().map(|kept| Keeper::new(kept, config, held_out));
     let mut epoch_started: Option<Instant> = None;
-    let mut steps = (0, 0);
+    let (mut steps, mut steps_per_epoch) = ((0, 0), 0);
     let mut observe = |progress: Progress<'_>| {
         let progress = match progress {
             Progress::Start(plan) => {
@@ -246,6 +246,7 @@ fn fit_member(
                 }
                 epoch_started = Some(Instant::now());
                 steps = (plan.steps_done, plan.steps_done);
+                steps_per_epoch = plan.steps_per_epoch;
                 Progress::Start(plan)
             }
             Progress::Step { epoch, step, loss } => {
@@ -254,7 +255,7 @@ fn fit_member(
             }
             Progress::Epoch { record, replaced, preview } => {
                 let elapsed = epoch_started.replace(Instant::now()).map(|started| started.elapsed());
-                let images = ((steps.1 - steps.0) * config.train.batch_size).min(train.len());
+                let images = train.len() * (steps.1 - steps.0) / steps_per_epoch.max(1);
                 steps.0 = steps.1;
                 let mut record = record.clone();
                 record.images_per_s = elapsed.map(|elapsed| images as f64 / elapsed.as_secs_f64());

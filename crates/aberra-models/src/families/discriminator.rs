@@ -2,8 +2,8 @@
 //! place by place, to tell normal images from the same with synthetic anomalies drawn in (after Li et al., *CutPaste*,
 //! 2021, and Schlüter et al., *Natural synthetic anomalies*, 2022, whose anomalies it meets in feature space).
 //!
-//! Every second image of a batch gets an anomaly; the loss is the cross-entropy of each place of the feature grid. No real
-//! anomaly is seen.
+//! Every image of a batch gets an anomaly, and what lies outside it is the example of what is normal; the loss is the
+//! cross-entropy of each place of the feature grid. No real anomaly is seen.
 
 use std::sync::Arc;
 
@@ -67,11 +67,13 @@ pub struct DiscriminatorSettings {
     pub detail: usize,
     /// Training images seen in all, rounded up to whole epochs, in place of `train.epochs`.
     pub images: usize,
+    /// Images of a training step, in place of `train.batch_size`: more steps bring more than larger ones.
+    pub batch: usize,
 }
 
 impl Default for DiscriminatorSettings {
     fn default() -> Self {
-        Self { width: 96, context: 64, detail: 16, images: 12_000 }
+        Self { width: 96, context: 64, detail: 16, images: 12_000, batch: 8 }
     }
 }
 
@@ -82,6 +84,7 @@ impl DiscriminatorSettings {
             ("context", self.context, 1024),
             ("detail", self.detail, 256),
             ("images", self.images, 100_000_000),
+            ("batch", self.batch, 4096),
         ] {
             let least = usize::from(name != "detail");
             if !(least..=most).contains(&found) {
@@ -96,7 +99,7 @@ impl DiscriminatorSettings {
 
 const PRESETS: &[Preset] = &[
     Preset { name: "base", about: "the default: 96 and 64 channels, 12,000 images", settings: base },
-    Preset { name: "quick", about: "as base, 5,000 images", settings: quick },
+    Preset { name: "quick", about: "as base, 10,000 images", settings: quick },
 ];
 
 fn base() -> Settings {
@@ -104,7 +107,7 @@ fn base() -> Settings {
 }
 
 fn quick() -> Settings {
-    to_settings(&DiscriminatorSettings { images: 5_000, ..DiscriminatorSettings::default() })
+    to_settings(&DiscriminatorSettings { images: 10_000, ..DiscriminatorSettings::default() })
 }
 
 /// The family.
@@ -147,6 +150,7 @@ impl Family for Discriminator {
         network.draw = Some(draw);
         network.scaling = Scaling::of(&network.backbone, inputs, &device)?;
         let own = context.train.with_epochs(settings.images.div_ceil(inputs.len().max(1)))?;
+        let own = own.with_batch_size(settings.batch)?;
         let finish = |network| Ok(Arc::new(DiscriminatorMember { network }) as SharedMember);
         context.with_training(own, |context| Fitted::by_training(network, context, inputs, held_out, &finish))
     }
@@ -306,7 +310,7 @@ impl Network {
         })
     }
 
-    /// The cross-entropy of a batch, into every second image of which an anomaly is drawn.
+    /// The cross-entropy of a batch, into every image of which an anomaly is drawn.
     fn cost(&self, input: Tensor<4>, seed: u64, first: u64) -> Loss {
         let device = input.device();
         let values: Vec<f32> = input.into_data().iter::<f32>().collect();
@@ -318,14 +322,14 @@ impl Network {
             .map(|(at, image)| {
                 let mut image = image.to_vec();
                 let target = match self.draw {
-                    Some(draw) if at % 2 == 1 => {
+                    Some(draw) => {
                         let mask = draw(&mut image, self.shape, seed, first + at as u64);
                         let mask: Vec<f32> =
                             mask.into_iter().map(|drawn| f32::from(u8::from(drawn))).collect();
                         let share = area_mean(&mask, plane, grid);
                         share.into_iter().map(|share| f32::from(u8::from(share > COVERED))).collect()
                     }
-                    _ => vec![0.0; grid.len()],
+                    None => vec![0.0; grid.len()],
                 };
                 (image, target)
             })

@@ -181,6 +181,14 @@ impl CheckedTrainSettings {
         TrainSettings { epochs, ..self.0.clone() }.check()
     }
 
+    /// The same with another number of images a step.
+    ///
+    /// # Errors
+    /// It is out of its range.
+    pub fn with_batch_size(&self, batch_size: usize) -> Result<Self> {
+        TrainSettings { batch_size, ..self.0.clone() }.check()
+    }
+
     /// The same with training images as they are.
     pub fn without_augmentation(self) -> Self {
         Self(TrainSettings { augmentation: Augmentation::OFF, ..self.0 })

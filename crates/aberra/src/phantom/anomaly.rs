@@ -8,7 +8,10 @@ use super::{MAX_SIZE_PX, changed};
 use crate::random::{Stream, generator};
 
 /// Share of the image that an anomaly may visibly cover.
-const AREA: std::ops::RangeInclusive<f32> = 0.003..=0.08;
+const AREA: std::ops::RangeInclusive<f32> = 0.0006..=0.08;
+
+/// Fewest pixels that it covers: fewer are noise.
+const LEAST_AREA_PX: f32 = 12.0;
 
 /// Draws per anomaly; the first with an area in range is taken, else the one nearest to it.
 const ATTEMPTS: u32 = 16;
@@ -24,6 +27,8 @@ pub enum SyntheticKind {
     BrightBlob,
     /// A smooth blob that is darker than it should be.
     DarkBlob,
+    /// An area filled with one tone: a hole, a drop, a foreign body.
+    Fill,
     /// A ring around an area that is a little off.
     Ring,
     /// An area whose detail is lost.
@@ -47,6 +52,7 @@ impl SyntheticKind {
     pub const ALL: &[Self] = &[
         Self::BrightBlob,
         Self::DarkBlob,
+        Self::Fill,
         Self::Ring,
         Self::Blur,
         Self::Texture,
@@ -62,6 +68,7 @@ impl SyntheticKind {
         match self {
             Self::BrightBlob => "bright_blob",
             Self::DarkBlob => "dark_blob",
+            Self::Fill => "fill",
             Self::Ring => "ring",
             Self::Blur => "blur",
             Self::Texture => "texture",
@@ -96,6 +103,7 @@ pub fn draw_anomaly(
         return vec![false; if area <= MAX_SIZE_PX * MAX_SIZE_PX { area } else { 0 }];
     }
     let canvas = Canvas::new(pixels, size_px, channels);
+    let least = AREA.start().max(LEAST_AREA_PX / area as f32);
     let mut random = generator(seed, Stream::Lesion, index);
     let mut best: Option<(f32, Vec<f32>, Vec<bool>)> = None;
     for attempt in 0..ATTEMPTS {
@@ -107,11 +115,8 @@ pub fn draw_anomaly(
         let after = canvas.anomaly(drawn, insistence, &mut random);
         let mask = changed(pixels, &after, channels);
         let share = mask.iter().filter(|&&m| m).count() as f32 / area as f32;
-        let miss = if share < *AREA.start() {
-            (*AREA.start() - share) / AREA.start()
-        } else {
-            (share - *AREA.end()).max(0.0) / AREA.end()
-        };
+        let miss =
+            if share < least { (least - share) / least } else { (share - *AREA.end()).max(0.0) / AREA.end() };
         if best.as_ref().is_none_or(|(least, ..)| miss < *least) {
             best = Some((miss, after, mask));
         }
@@ -132,6 +137,11 @@ pub fn draw_anomaly(
     mask
 }
 
+/// A size between `low` and `high`, each doubling as likely as the next.
+fn size(random: &mut impl Rng, low: f32, high: f32) -> f32 {
+    low * (high / low).powf(random.random())
+}
+
 impl Canvas<'_> {
     /// The pixels with one anomaly.
     fn anomaly(&self, kind: SyntheticKind, insistence: f32, random: &mut impl Rng) -> Vec<f32> {
@@ -141,7 +151,7 @@ impl Canvas<'_> {
         match kind {
             SyntheticKind::BrightBlob | SyntheticKind::DarkBlob => {
                 let softness = between(random, 0.1, 0.7);
-                let area = self.area(between(random, 0.045, 0.14) * insist.sqrt(), softness, random);
+                let area = self.area(size(random, 0.018, 0.14) * insist.sqrt(), softness, random);
                 let sign = if kind == SyntheticKind::BrightBlob { 1.0 } else { -1.0 };
                 let amount = sign * self.strength(&area, insistence, random);
                 let flatten = between(random, 0.0, 0.6);
@@ -152,8 +162,23 @@ impl Canvas<'_> {
                     lerp(value, level[channel], flatten) + amount * texture
                 })
             }
+            SyntheticKind::Fill => {
+                let softness = between(random, 0.0, 0.3);
+                let area = self.area(size(random, 0.018, 0.12) * insist.sqrt(), softness, random);
+                let amount = self.strength(&area, insistence, random)
+                    * between(random, 0.8, 2.0)
+                    * if random.random_bool(0.5) { 1.0 } else { -1.0 };
+                let tint: Vec<f32> = (0..self.channels).map(|_| between(random, 0.4, 1.0)).collect();
+                let grain = between(random, 0.0, 0.12);
+                let fine = between(random, 8.0, 24.0) / side;
+                let level = self.mean_in(&area);
+                self.change(&area.weight, |x, y, channel, _| {
+                    (level[channel] + amount * tint[channel])
+                        * (1.0 + grain * noise.rough(x * fine, y * fine))
+                })
+            }
             SyntheticKind::Ring => {
-                let area = self.area(between(random, 0.06, 0.13) * insist.sqrt(), 1.9, random);
+                let area = self.area(size(random, 0.04, 0.13) * insist.sqrt(), 1.9, random);
                 let amount = self.strength(&area, insistence, random)
                     * if random.random_bool(0.6) { 1.0 } else { -1.0 };
                 let inside = -between(random, 0.0, 0.6) * amount;
@@ -166,7 +191,7 @@ impl Canvas<'_> {
                 self.change_at(&|at, _, value| value + amount * ring[at] + inside * core[at])
             }
             SyntheticKind::Blur => {
-                let area = self.area(between(random, 0.08, 0.17) * insist.sqrt(), 0.25, random);
+                let area = self.area(size(random, 0.05, 0.17) * insist.sqrt(), 0.25, random);
                 let radius = ((between(random, 0.012, 0.03) * insist * side) as usize).max(1);
                 let mut smooth = self.finite();
                 for channel in 0..self.channels {
@@ -183,7 +208,7 @@ impl Canvas<'_> {
                 })
             }
             SyntheticKind::Texture => {
-                let area = self.area(between(random, 0.06, 0.15) * insist.sqrt(), 0.3, random);
+                let area = self.area(size(random, 0.03, 0.15) * insist.sqrt(), 0.3, random);
                 let amount = self.strength(&area, insistence, random);
                 let (fine, tilt) =
                     (between(random, 14.0, 34.0) / side, between(random, 0.0, std::f32::consts::PI));
@@ -197,7 +222,7 @@ impl Canvas<'_> {
                 })
             }
             SyntheticKind::PatchSwap => {
-                let area = self.area(between(random, 0.06, 0.14) * insist.sqrt(), 0.25, random);
+                let area = self.area(size(random, 0.03, 0.14) * insist.sqrt(), 0.25, random);
                 let from = self.far_from(&area, random);
                 let turn = random.random_bool(0.5);
                 // Shifting the copy's mean towards the brightness around it hides the seam, as Poisson blending does.
@@ -212,7 +237,7 @@ impl Canvas<'_> {
                 })
             }
             SyntheticKind::Deformation => {
-                let area = self.area(between(random, 0.09, 0.18) * insist.sqrt(), 2.0, random);
+                let area = self.area(size(random, 0.06, 0.18) * insist.sqrt(), 2.0, random);
                 let swelling = between(random, 0.35, 0.6)
                     * insist.sqrt()
                     * if random.random_bool(0.6) { 1.0 } else { -1.0 };
@@ -287,7 +312,7 @@ impl Canvas<'_> {
                 self.change(&area.weight, |_, _, _, value| value + amount)
             }
             SyntheticKind::Noise => {
-                let area = self.area(between(random, 0.06, 0.14) * insist.sqrt(), 0.4, random);
+                let area = self.area(size(random, 0.03, 0.14) * insist.sqrt(), 0.4, random);
                 let amount = 0.7 * self.strength(&area, insistence, random);
                 let grains: Vec<f32> = (0..self.pixels.len()).map(|_| between(random, -1.7, 1.7)).collect();
                 self.change_at(&|at, channel, value| {
@@ -353,7 +378,7 @@ mod tests {
                 prop_assert!(!masked || which != 1 || (x - 0.5).hypot(y - 0.5) < 0.3, "outside the disc");
             }
             let covered = share(&mask);
-            prop_assert!(covered > 0.001 && covered < 0.12, "{:?} covers {}", kind, covered);
+            prop_assert!(covered > 0.0004 && covered < 0.12, "{:?} covers {}", kind, covered);
             let mut again = before.clone();
             prop_assert_eq!(draw_anomaly(&mut again, size, channels, seed, index, kind), mask);
             prop_assert_eq!(again, after);
