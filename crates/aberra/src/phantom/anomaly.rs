@@ -404,6 +404,38 @@ mod tests {
     }
 
     #[test]
+    fn areas_are_small_as_often_as_large() {
+        for kind in [SyntheticKind::BrightBlob, SyntheticKind::DarkBlob, SyntheticKind::Fill] {
+            let shares: Vec<f32> = (0..60)
+                .map(|index| share(&draw_anomaly(&mut scene(2, 128, 1, index), 128, 1, 4, index, kind)))
+                .collect();
+            let below = |most: f32| shares.iter().filter(|&&share| share < most).count();
+            assert!((12..=48).contains(&below(0.005)), "{kind:?}: {shares:?}");
+            assert!(below(0.0025) >= 3 && below(0.02) <= 57, "{kind:?}: {shares:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_filled_has_lost_its_texture() {
+        let deviation = |values: &[f32]| {
+            let mean = values.iter().sum::<f32>() / values.len() as f32;
+            (values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / values.len() as f32).sqrt()
+        };
+        let (mut before_all, mut after_all) = (0.0, 0.0);
+        for index in 0..30 {
+            let before = scene(2, 128, 1, index);
+            let mut after = before.clone();
+            let mask = draw_anomaly(&mut after, 128, 1, 6, index, SyntheticKind::Fill);
+            let inside = |pixels: &[f32]| -> Vec<f32> {
+                pixels.iter().zip(&mask).filter(|(_, masked)| **masked).map(|(value, _)| *value).collect()
+            };
+            before_all += deviation(&inside(&before));
+            after_all += deviation(&inside(&after));
+        }
+        assert!(after_all < 0.75 * before_all, "{before_all} before, {after_all} after");
+    }
+
+    #[test]
     fn images_with_nothing_in_them_get_an_anomaly_all_the_same() {
         for value in [0.0, 0.5, 1.0] {
             for &kind in SyntheticKind::ALL {
