@@ -103,7 +103,7 @@ pub fn draw_anomaly(
         return vec![false; if area <= MAX_SIZE_PX * MAX_SIZE_PX { area } else { 0 }];
     }
     let canvas = Canvas::new(pixels, size_px, channels);
-    let least = AREA.start().max(LEAST_AREA_PX / area as f32);
+    let least = (LEAST_AREA_PX / area as f32).clamp(*AREA.start(), 0.25 * AREA.end());
     let mut random = generator(seed, Stream::Lesion, index);
     let mut best: Option<(f32, Vec<f32>, Vec<bool>)> = None;
     for attempt in 0..ATTEMPTS {
