@@ -9,7 +9,7 @@ pub struct TiffPage {
     pub height: u32,
     /// Its one strip, unless tags say otherwise.
     pub data: Vec<u8>,
-    /// Tags with values of 16 bits (or 32 where they do not fit), beyond or instead of the usual ones.
+    /// Tags beyond or instead of the usual ones: values of 16 bits, of 32 for offsets and lengths of strips and for pages below.
     pub tags: Vec<(u16, Vec<u32>)>,
     /// Pages below it: reduced copies and the like.
     pub below: Vec<TiffPage>,
