@@ -1,7 +1,7 @@
 //! Measurements. Of quality: `choose` compares recipes on synthetic anomalies, `detect` compares them on real ones and
 //! `look` writes down what `aberra bench` measured on those, `promise` measures the realised false-alarm rate. Of speed:
 //! `speed` compares with peers, `step` is Aberra's own part of that, `backbone` times the frozen features beside ONNX
-//! Runtime. `serve` measures the server and attacks it. Run them from the repository's root, in release.
+//! Runtime. `serve` measures the server and attacks it. `worlds` measures nothing: it draws what weights are learnt from. Run them from the repository's root, in release.
 
 mod backbone;
 mod choose;
@@ -14,6 +14,7 @@ mod promise;
 mod serve;
 mod speed;
 mod step;
+mod worlds;
 
 use clap::Parser;
 
@@ -37,6 +38,8 @@ enum Measurement {
     Speed(speed::Arguments),
     /// Time training steps and forward passes.
     Step(step::Arguments),
+    /// Write generated images with anomalies to standard output, for `discriminator/make.py`.
+    Worlds(worlds::Arguments),
 }
 
 fn main() -> grouped::Result<()> {
@@ -50,5 +53,6 @@ fn main() -> grouped::Result<()> {
         Measurement::Serve(arguments) => serve::run(&arguments),
         Measurement::Speed(arguments) => speed::run(&arguments),
         Measurement::Step(arguments) => step::run(&arguments),
+        Measurement::Worlds(arguments) => worlds::run(&arguments),
     }
 }

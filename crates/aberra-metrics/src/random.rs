@@ -36,6 +36,8 @@ pub enum Stream {
     Patches = 13,
     /// Tiles of an image: those that training sees, and those with a synthetic anomaly; index = image or anomaly.
     Tiles = 14,
+    /// A kind of generated images; index 0 = the kind, then its images.
+    World = 15,
 }
 
 /// The generator of `stream` at `index` under `seed`.

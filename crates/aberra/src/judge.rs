@@ -112,19 +112,10 @@ pub(crate) fn synthetic_evidence(
     Ok(evidence)
 }
 
-/// The kinds of synthetic anomalies that families train on: about half of all, so that the others show what training did not see.
-const TRAINING_KINDS: &[SyntheticKind] = &[
-    SyntheticKind::BrightBlob,
-    SyntheticKind::DarkBlob,
-    SyntheticKind::Fill,
-    SyntheticKind::Texture,
-    SyntheticKind::PatchSwap,
-    SyntheticKind::Scratch,
-];
-
 /// Draws an anomaly for families that train on them, the kinds in turn.
 pub(crate) fn draw_training_anomaly(pixels: &mut [f32], shape: Shape, seed: u64, index: u64) -> Vec<bool> {
-    let kind = TRAINING_KINDS[index as usize % TRAINING_KINDS.len()];
+    let kinds = SyntheticKind::TRAINING;
+    let kind = kinds[index as usize % kinds.len()];
     draw_anomaly(pixels, shape.width, shape.channels, seed, index, kind)
 }
 

@@ -63,6 +63,10 @@ impl SyntheticKind {
         Self::Noise,
     ];
 
+    /// The kinds that families train on: about half of all, so that the others show what training did not see.
+    pub const TRAINING: &[Self] =
+        &[Self::BrightBlob, Self::DarkBlob, Self::Fill, Self::Texture, Self::PatchSwap, Self::Scratch];
+
     /// The name: small letters and underscores.
     pub fn name(self) -> &'static str {
         match self {

@@ -38,6 +38,12 @@ impl Noise {
         lerp(upper, lower, wy) * 1.5
     }
 
+    /// The unit vector of a cell of the lattice.
+    pub(super) fn gradient(&self, column: i32, row: i32) -> [f32; 2] {
+        let wrap = |cell: i32| cell as usize & (LATTICE - 1);
+        self.gradients[wrap(row) * LATTICE + wrap(column)]
+    }
+
     /// Two octaves, about -1 to 1.
     pub(super) fn rough(&self, x: f32, y: f32) -> f32 {
         (self.at(x, y) + 0.5 * self.at(2.03 * x + 7.3, 2.03 * y + 3.1)) / 1.3

@@ -1,8 +1,8 @@
 //! Brain-like slices and lesions drawn by a program: for the demo, tests and the choice of checkpoints.
 //!
 //! [`slice()`] draws a normal axial slice, [`lesion_slice`] the same anatomy with a lesion and its exact mask,
-//! [`draw_anomaly`] a generic anomaly into any network input (real or phantom, brain or not), and [`write_dataset`] a
-//! whole data set as files. Everything is decided by `(seed, index)` alone, through [`crate::random::generator`].
+//! [`draw_anomaly`] a generic anomaly into any network input (real or phantom, brain or not), [`World`] images of any number of
+//! other kinds, and [`write_dataset`] a whole data set as files. Everything is decided by `(seed, index)` alone, through [`crate::random::generator`].
 //!
 //! The slices look like magnetic resonance images; they are not a simulation of one, and no clinical conclusion may
 //! be drawn from them. Recipes and checkpoints are chosen on anomalies drawn here, never on real ones.
@@ -16,10 +16,12 @@ mod foreground;
 mod lesion;
 mod skull_base;
 mod tissue;
+mod world;
 mod write;
 
 pub use anomaly::{SyntheticKind, draw_anomaly};
 pub use lesion::LesionKind;
+pub use world::World;
 pub use write::{PhantomDataset, write_dataset};
 
 use rand::RngExt;
