@@ -20,6 +20,8 @@ pub struct Inputs<'a> {
     shape: Shape,
     kept: Vec<Option<Vec<f32>>>,
     digest: blake3::Hash,
+    /// Of each input, which of them belong together; empty if none do.
+    groups: Vec<usize>,
 }
 
 impl<'a> Inputs<'a> {
@@ -63,7 +65,8 @@ impl<'a> Inputs<'a> {
             })
             .collect::<Result<_>>()?;
         let read = move |index: usize| Ok(cut(&self.get(index / parts)?, index / parts, index % parts));
-        Ok(Inputs::collected(all, shape, Box::new(read)))
+        let groups = (0..self.len() * parts).map(|index| self.group(index / parts)).collect();
+        Ok(Inputs { groups, ..Inputs::collected(all, shape, Box::new(read)) })
     }
 
     /// Checks inputs, the first of which has the number `first`, and keeps those that fit.
@@ -89,7 +92,7 @@ impl<'a> Inputs<'a> {
             hasher.update(hash.as_bytes());
             kept.push(pixels);
         }
-        Self { read, shape, kept, digest: hasher.finalize() }
+        Self { read, shape, kept, digest: hasher.finalize(), groups: Vec::new() }
     }
 
     /// Inputs that lie in memory.
@@ -105,9 +108,22 @@ impl<'a> Inputs<'a> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn at(&self, shape: Shape) -> Result<Inputs<'_>> {
-        Inputs::new(self.len(), shape, self.kept_bytes(), move |index| {
+        let resized = Inputs::new(self.len(), shape, self.kept_bytes(), move |index| {
             Ok(area_mean(&self.get(index)?, self.shape, shape))
-        })
+        })?;
+        Ok(Inputs { groups: self.groups.clone(), ..resized })
+    }
+
+    /// The same inputs, those of equal numbers in `groups` belonging together: of one patient, say, or copies of one image. A
+    /// family that compares inputs with others does not compare those. Without it, and for inputs beyond its length, each is
+    /// on its own.
+    pub fn with_groups(self, groups: Vec<usize>) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// The group of input `index`.
+    pub fn group(&self, index: usize) -> usize {
+        self.groups.get(index).copied().unwrap_or(index)
     }
 
     /// Number of images.

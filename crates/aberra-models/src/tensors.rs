@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use aberra_metrics::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData, bf16, f16};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 
 /// A tensor outside any device: shape and values, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +36,23 @@ impl Weight {
             _ => Err(Error::detector(format!("{name}: expected two axes, found the shape {:?}", self.shape))),
         }
     }
+}
+
+/// All tensors of a safetensors file, in single precision; `what` they are of is said in errors.
+///
+/// # Errors
+/// The bytes are no safetensors file, or a tensor is of another element type than F16, BF16 and F32.
+pub(crate) fn read_safetensors(what: &str, file: &[u8]) -> Result<Tensors> {
+    let file = SafeTensors::deserialize(file).map_err(|error| {
+        Error::settings(format!(
+            "{what}: expected a safetensors file, found one that is cut off or of another format ({error})"
+        ))
+    })?;
+    let weight = |(name, view): (String, TensorView<'_>)| {
+        let weight = Weight { shape: view.shape().to_vec(), values: safetensors_values(what, &name, &view)? };
+        Ok((name, weight))
+    };
+    file.tensors().into_iter().map(weight).collect()
 }
 
 /// The tensors whose name begins with `prefix`, without it; the others stay in `tensors`.
@@ -172,4 +191,16 @@ pub(crate) fn take(tensors: &mut Tensors, name: &str, shape: &[usize]) -> Result
         )));
     }
     Ok(weight.values)
+}
+
+fn safetensors_values(what: &str, name: &str, view: &TensorView<'_>) -> Result<Vec<f32>> {
+    let halves = view.data().as_chunks::<2>().0.iter().copied();
+    match view.dtype() {
+        Dtype::F16 => Ok(halves.map(|bytes| f16::from_le_bytes(bytes).to_f32()).collect()),
+        Dtype::BF16 => Ok(halves.map(|bytes| bf16::from_le_bytes(bytes).to_f32()).collect()),
+        Dtype::F32 => Ok(view.data().as_chunks().0.iter().copied().map(f32::from_le_bytes).collect()),
+        other => Err(Error::settings(format!(
+            "{what}: the weight {name}: expected elements of type F16, BF16 or F32, found {other}"
+        ))),
+    }
 }

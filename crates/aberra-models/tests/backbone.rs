@@ -56,15 +56,13 @@ fn backbone() -> Backbone {
 }
 
 #[test]
-fn untrained_features_are_always_the_same_and_neither_die_nor_explode() {
-    let backbone = Backbone::untrained(&Device::flex()).unwrap();
-    assert_eq!((backbone.hash(), backbone.own_weights()), ("untrained", None));
+fn features_learnt_from_generated_images_neither_die_nor_explode() {
+    let backbone = Backbone::generated(&Device::flex()).unwrap();
+    assert_eq!(backbone.own_weights(), None);
     let image = image([96, 128, 3]);
     let features = backbone.features_of(&[&image], shape([96, 128, 3])).unwrap();
-    let again = Backbone::untrained(&Device::flex()).unwrap().features_of(&[&image], shape([96, 128, 3]));
-    for (features, again) in features.iter().zip(again.unwrap()) {
-        let (found, channels) = (values(features), features.dims()[3]);
-        assert_eq!(found, values(&again));
+    for features in features {
+        let (found, channels) = (values(&features), features.dims()[3]);
         let places = (found.len() / channels) as f32;
         for channel in 0..channels {
             let own = || found.iter().skip(channel).step_by(channels);

@@ -82,13 +82,14 @@ fn fit(
 #[test]
 fn an_anomaly_raises_every_local_measurement_and_the_map_where_it_is() {
     let train = images(32);
-    let (embedded, untrained) = (BackboneSource::Embedded, BackboneSource::Untrained);
+    let (embedded, generated) = (BackboneSource::Embedded, BackboneSource::Generated);
     for (name, own, measurement, backbone) in [
         ("features", &[][..], "patch_peak", &embedded),
-        ("features", &[], "patch_peak", &untrained),
+        ("features", &[], "patch_peak", &generated),
         ("feature-vae", &[], "peak_error", &embedded),
-        ("feature-vae", &[], "peak_error", &untrained),
+        ("feature-vae", &[], "peak_error", &generated),
         ("discriminator", &[], "peak_logit", &embedded),
+        ("discriminator", &[], "peak_logit", &generated),
         ("discriminator", &[("detail", 0)], "peak_logit", &embedded),
     ] {
         let member = fit(find(FAMILIES, name).unwrap(), own, backbone.clone(), &train);

@@ -115,14 +115,14 @@ impl TrainConfig {
     pub(crate) fn platform(&self, device: &Device) -> Result<Platform> {
         let backbone = match self.backbone.as_str() {
             BackboneSource::EMBEDDED => BackboneSource::Embedded,
-            BackboneSource::UNTRAINED => BackboneSource::Untrained,
+            BackboneSource::GENERATED => BackboneSource::Generated,
             file => {
                 let path = Path::new(file);
                 let bytes = fs::read(path).map_err(|error| {
                     Error::io(path, &error).with_hint(format!(
                         "backbone: expected {}, {} or a file of weights",
                         BackboneSource::EMBEDDED,
-                        BackboneSource::UNTRAINED
+                        BackboneSource::GENERATED
                     ))
                 })?;
                 let own =

@@ -76,9 +76,9 @@ impl Detector {
         let (config, limited) = &settle_tiles(config, dataset, &split.train)?;
         let canvas = Canvas::of(&config.preprocessing)?;
         let cache = Cache::of(config, &canvas);
-        let train = load(dataset, &split.train, config, canvas.shape(), cache.images)?;
-        let held_out = load(dataset, &split.fit, config, canvas.shape(), cache.held_out)?;
-        let calibration = load(dataset, &split.calibration, config, canvas.shape(), cache.images)?;
+        let train = load(dataset, split, &split.train, config, canvas.shape(), cache.images)?;
+        let held_out = load(dataset, split, &split.fit, config, canvas.shape(), cache.held_out)?;
+        let calibration = load(dataset, split, &split.calibration, config, canvas.shape(), cache.images)?;
         let train_tiles = TrainingTiles::of(&canvas, train.len(), config.seed);
         let held_out_tiles = TrainingTiles::held_out(&canvas, held_out.len(), config.seed);
         let (learnt, watched) =
@@ -196,6 +196,7 @@ impl Detector {
 /// Some samples, preprocessed.
 fn load<'a>(
     dataset: &'a Dataset,
+    split: &Split,
     samples: &'a [usize],
     config: &'a TrainConfig,
     shape: Shape,
@@ -205,7 +206,8 @@ fn load<'a>(
         let sample = &dataset.samples[samples[index]];
         Ok(sample.preprocessed(&config.preprocessing, &config.limits)?.pixels)
     };
-    Inputs::new(samples.len(), shape, cache_bytes, read)
+    let groups = samples.iter().map(|&sample| split.group_of[sample]).collect();
+    Ok(Inputs::new(samples.len(), shape, cache_bytes, read)?.with_groups(groups))
 }
 
 /// Fits one member, with what a run folder keeps of it.
@@ -305,7 +307,7 @@ fn refit(
     }
     let samples = [&split.train[..], &split.fit[..]].concat();
     let canvas = *members.canvas();
-    let normals = load(dataset, &samples, config, canvas.shape(), cache.images)?;
+    let normals = load(dataset, split, &samples, config, canvas.shape(), cache.images)?;
     let seen = TrainingTiles::of(&canvas, normals.len(), config.seed).cut(&normals, cache.tiles)?;
     let normals = seen.get();
     let again = |(named, settings): (&NamedMember, &MemberSettings)| {

@@ -1,12 +1,12 @@
-//! A frozen feature extractor: EfficientNet-Lite0 up to block 10, trained on ImageNet. Its outputs are statistics of edges,
-//! textures and parts that no training on a user's images has to find first.
+//! A frozen feature extractor: EfficientNet-Lite0 up to block 10. Its outputs are statistics of edges, textures and parts that no
+//! training on a user's images has to find first.
 //!
-//! The weights lie in the crate, in the folder `backbone/` beside `src/`, with their origin and licence in `NOTICE` and the
-//! script that made them. A user's own weights of the same architecture can take their place.
+//! Two sets of weights lie in the crate, in the folder `backbone/` beside `src/`, with their origins and licences in `NOTICE` and
+//! the scripts that made them: those trained on ImageNet, and those that learnt from generated images alone. A user's own
+//! weights of the same architecture can take their place.
 
 mod architecture;
 mod source;
-mod untrained;
 mod weights;
 
 use std::sync::Arc;
@@ -18,10 +18,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use self::architecture::{BLOCKS, Block, STEM};
 pub use self::source::{BackboneSource, Platform};
 use crate::shape::Shape;
-use crate::tensors::Tensors;
+use crate::tensors::{Tensors, read_safetensors};
 
-/// The weights in this crate: see `backbone/NOTICE`.
+/// The weights trained on ImageNet: see `backbone/NOTICE`.
 const EMBEDDED: &[u8] = include_bytes!("../../backbone/efficientnet-lite0-10.safetensors");
+
+/// The weights that learnt from generated images: see `backbone/NOTICE`.
+const GENERATED: &[u8] = include_bytes!("../../backbone/generated-10.safetensors");
 
 /// Mean and deviation to which pixels were normalised in training, the same for all channels.
 const MEAN: f32 = 0.498;
@@ -65,7 +68,7 @@ impl Backbone {
     /// Least height and width of an image, in pixels.
     pub const LEAST_SIDE_PX: usize = 32;
 
-    /// With the weights in this crate.
+    /// With the weights in this crate that were trained on ImageNet.
     ///
     /// # Errors
     /// As [`from_safetensors`](Self::from_safetensors); the tests show that there are none.
@@ -73,12 +76,12 @@ impl Backbone {
         Self::from_safetensors(EMBEDDED, device)
     }
 
-    /// With random filters, always the same ones, in place of trained weights.
+    /// With the weights in this crate that learnt from generated images alone: nothing in them comes from elsewhere.
     ///
     /// # Errors
     /// As [`from_safetensors`](Self::from_safetensors); the tests show that there are none.
-    pub fn untrained(device: &Device) -> Result<Self> {
-        Self::from_weights(untrained::weights(), "untrained", device)
+    pub fn generated(device: &Device) -> Result<Self> {
+        Self::from_safetensors(GENERATED, device)
     }
 
     /// With the weights in the bytes of a safetensors file: those of the same architecture, of element type F16, BF16 or
@@ -91,8 +94,8 @@ impl Backbone {
     /// A settings error: the bytes are no safetensors file, or a weight is missing, left over, of another shape or element
     /// type, or not finite.
     pub fn from_safetensors(file: &[u8], device: &Device) -> Result<Self> {
-        let tensors = weights::read(file)?;
-        let own = (file != EMBEDDED).then(|| Arc::new(tensors.clone()));
+        let tensors = read_safetensors("backbone", file)?;
+        let own = (file != EMBEDDED && file != GENERATED).then(|| Arc::new(tensors.clone()));
         Ok(Self { own, ..Self::from_weights(tensors, &blake3::hash(file).to_hex(), device)? })
     }
 
@@ -123,7 +126,7 @@ impl Backbone {
         self.own.as_deref()
     }
 
-    /// Hash of the file of weights (BLAKE3, hexadecimal), or `untrained`, for the provenance of what was fitted to the features.
+    /// Hash of the file of weights (BLAKE3, hexadecimal), for the provenance of what was fitted to the features.
     pub fn hash(&self) -> &str {
         &self.hash
     }

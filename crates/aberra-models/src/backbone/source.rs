@@ -13,23 +13,23 @@ pub enum BackboneSource {
     /// From this crate: trained on ImageNet.
     #[default]
     Embedded,
-    /// From nowhere: random filters.
-    Untrained,
+    /// From this crate: learnt from generated images alone.
+    Generated,
     /// From the user.
     Own(Arc<Backbone>),
 }
 
 impl BackboneSource {
-    /// The name of the weights in this crate in settings.
+    /// The name of the weights trained on ImageNet in settings.
     pub const EMBEDDED: &'static str = "efficientnet-lite0";
-    /// The name of random filters in settings.
-    pub const UNTRAINED: &'static str = "none";
+    /// The name of the weights learnt from generated images in settings: none from elsewhere.
+    pub const GENERATED: &'static str = "none";
 
     /// The name of the weights in settings or, of a user's own, their hash: it changes with them.
     pub fn identity(&self) -> &str {
         match self {
             Self::Embedded => Self::EMBEDDED,
-            Self::Untrained => Self::UNTRAINED,
+            Self::Generated => Self::GENERATED,
             Self::Own(backbone) => backbone.hash(),
         }
     }
@@ -40,10 +40,10 @@ impl BackboneSource {
     /// As [`Backbone::embedded`].
     pub(crate) fn get(&self, device: &Device) -> Result<Arc<Backbone>> {
         static EMBEDDED: OnceLock<Arc<Backbone>> = OnceLock::new();
-        static UNTRAINED: OnceLock<Arc<Backbone>> = OnceLock::new();
+        static GENERATED: OnceLock<Arc<Backbone>> = OnceLock::new();
         let (shared, make): (_, fn(&Device) -> Result<Backbone>) = match self {
             Self::Embedded => (&EMBEDDED, Backbone::embedded),
-            Self::Untrained => (&UNTRAINED, Backbone::untrained),
+            Self::Generated => (&GENERATED, Backbone::generated),
             Self::Own(backbone) => return Ok(backbone.clone()),
         };
         if *device != Device::flex() {
@@ -67,7 +67,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// A device, and the backbone with the weights in this crate.
+    /// A device, and the backbone with the weights trained on ImageNet.
     pub fn new(device: Device) -> Self {
         Self { device, backbone: BackboneSource::Embedded }
     }

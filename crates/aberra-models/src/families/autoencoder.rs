@@ -134,7 +134,7 @@ impl Model {
 }
 
 impl Trainable for Model {
-    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss {
+    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
         let seen = match self.settings.noise {
             0.0 => input.clone(),
             _ => input.clone() + coarse_noise(&self.settings, step, input.dims(), &input.device()),
@@ -163,7 +163,7 @@ impl Trainable for Model {
 /// `[batch, height, width, channels]`.
 fn coarse_noise(
     settings: &AutoencoderSettings,
-    step: &Step,
+    step: &Step<'_>,
     [batch, height, width, channels]: [usize; 4],
     device: &Device,
 ) -> Tensor<4> {

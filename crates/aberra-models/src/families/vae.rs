@@ -219,7 +219,7 @@ impl VariationalAutoencoder {
 }
 
 impl Trainable for VariationalAutoencoder {
-    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss {
+    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
         let posterior = self.posterior(input.clone());
         let noise = noise(step, posterior.mean.dims(), &input.device());
         let z = posterior.mean.clone() + noise * (posterior.log_variance.clone() * 0.5).exp();
@@ -345,7 +345,7 @@ impl Prior for VariationalAutoencoder {
 }
 
 /// Standard normal noise for the reparameterised sample.
-pub(super) fn noise(step: &Step, shape: [usize; 2], device: &Device) -> Tensor<2> {
+pub(super) fn noise(step: &Step<'_>, shape: [usize; 2], device: &Device) -> Tensor<2> {
     let mut random = generator(step.seed, Stream::Latent, step.step as u64);
     let values: Vec<f32> = StandardNormal.sample_iter(&mut random).take(shape[0] * shape[1]).collect();
     Tensor::from_data(TensorData::new(values, shape), device)

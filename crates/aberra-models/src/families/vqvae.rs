@@ -201,7 +201,7 @@ impl Model {
 }
 
 impl Trainable for Model {
-    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss {
+    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
         let grid = self.encode(input.clone());
         let embeddings: Vec<f32> = grid.clone().into_data().iter::<f32>().collect();
         let mut random = generator(step.seed, Stream::Codebook, step.step as u64);

@@ -18,7 +18,8 @@ const BATCHES_AHEAD: usize = 2;
 /// One step's images, `[images, height, width, channels]` flattened.
 pub(super) struct Batch {
     pub(super) pixels: Vec<f32>,
-    pub(super) images: usize,
+    /// Their numbers among the inputs.
+    pub(super) images: Vec<usize>,
 }
 
 /// The batches of `epoch` from the one numbered `first` on, made ahead on a thread of `scope`. Which images, in which
@@ -61,5 +62,5 @@ fn batch(
         augment(&inputs.get(index)?, shape, augmentation, &mut random, output);
         Ok(())
     })?;
-    Ok(Batch { pixels, images: members.len() })
+    Ok(Batch { pixels, images: members.to_vec() })
 }

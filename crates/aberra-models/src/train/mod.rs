@@ -84,10 +84,12 @@ pub fn train<M: Trainable>(
                 let batch = batch?;
                 let step = optimizer.step as usize;
                 let learning_rate = schedule::learning_rate(settings, step, steps);
-                let dims = [batch.images, shape.height, shape.width, shape.channels];
+                let images = batch.images.len();
+                let dims = [images, shape.height, shape.width, shape.channels];
                 let input = Tensor::from_data(TensorData::new(batch.pixels, dims), &device);
 
-                let loss = model.loss(input, &Step { seed: context.seed, step, epoch });
+                let loss =
+                    model.loss(input, &Step { seed: context.seed, step, epoch, images: &batch.images });
                 let (total, means) = (loss.total(), loss.means());
                 term_weights = loss.weights();
                 let value = record::LossRecord::new(&term_weights, &means).total;
@@ -100,7 +102,7 @@ pub fn train<M: Trainable>(
                 model = optimizer.step(model, &mut gradients, learning_rate, decay, largest_norm);
 
                 position.step_in_epoch += 1;
-                position.sums.add(&means, batch.images);
+                position.sums.add(&means, images);
                 let told = Progress::Step { epoch: epoch + 1, step: step + 1, loss: value };
                 if (context.observe)(told)?.is_break() {
                     save(context, &position, &optimizer, &model, &best)?;

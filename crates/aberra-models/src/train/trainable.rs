@@ -11,13 +11,15 @@ use crate::tensors::scalar;
 
 /// Where in a run a loss is computed: every draw is indexed by it.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
+pub struct Step<'a> {
     /// The run's seed.
     pub seed: u64,
     /// Steps taken before, over all epochs.
     pub step: usize,
     /// Epochs finished before.
     pub epoch: usize,
+    /// Of each image of the batch, its number among the training inputs.
+    pub images: &'a [usize],
 }
 
 /// A term of a loss.
@@ -63,7 +65,7 @@ impl Loss {
 pub trait Trainable: Module {
     /// The loss of a batch of augmented training images, `[batch, height, width, channels]`. It may draw (from
     /// [`generator`](aberra_metrics::random::generator), by `step`) and may update running statistics.
-    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss;
+    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss;
 
     /// The loss of a batch of held-out normals, without drawing and without updating anything.
     fn held_out_loss(&self, input: Tensor<4>, epoch: usize) -> Loss;

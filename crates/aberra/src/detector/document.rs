@@ -70,7 +70,7 @@ pub struct Provenance {
     pub calibration: PartSize,
     /// The device of fitting; `None` in files older than the entry.
     pub device: Option<String>,
-    /// Hash of the weights of the backbone whose features members work on, or `untrained`; `None` without one, and in files
+    /// Hash of the weights of the backbone whose features members work on; `None` without one, and in files
     /// older than the entry.
     #[serde(default)]
     pub backbone: Option<String>,

@@ -78,7 +78,7 @@ impl Network {
         Self { down, posterior, latent, up, settings: settings.clone(), grid }
     }
 
-    pub(super) fn run(&self, input: Tensor<4>, step: Option<&Step>) -> Outputs {
+    pub(super) fn run(&self, input: Tensor<4>, step: Option<&Step<'_>>) -> Outputs {
         let encoded = self.down.iter().fold(input, |hidden, layer| layer.forward(hidden));
         let posterior = self.posterior.forward(encoded);
         let [batch, height, width, _] = posterior.dims();
@@ -100,7 +100,7 @@ impl Network {
     }
 
     /// The negative evidence lower bound, in nats of a feature, over all places.
-    fn bound(&self, input: Tensor<4>, step: Option<&Step>, epoch: usize) -> Loss {
+    fn bound(&self, input: Tensor<4>, step: Option<&Step<'_>>, epoch: usize) -> Loss {
         let Outputs { posterior: [mean, log_variance], features } = self.run(input.clone(), step);
         let places = self.grid.area() as f64;
         let directions = self.settings.directions;
@@ -129,7 +129,7 @@ impl Network {
 }
 
 impl Trainable for Network {
-    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss {
+    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
         self.bound(input, Some(step), step.epoch)
     }
 

@@ -1,25 +1,31 @@
-//! The family `discriminator`: a small convolutional network on frozen features and on the pixels themselves that learns,
-//! place by place, to tell normal images from the same with synthetic anomalies drawn in (after Li et al., *CutPaste*,
-//! 2021, and Schlüter et al., *Natural synthetic anomalies*, 2022, whose anomalies it meets in feature space).
+//! The family `discriminator`: a small convolutional network on frozen features, on how they differ from the nearest of the
+//! normals', and on the pixels themselves, that learns, place by place, to tell normal images from the same with synthetic
+//! anomalies drawn in (after Li et al., *CutPaste*, 2021; Schlüter et al., *Natural synthetic anomalies*, 2022; Yao et al.,
+//! *ResAD*, 2024, for what differs from normal features alike in all kinds of images).
 //!
-//! Every image of a batch gets an anomaly, and what lies outside it is the example of what is normal; the loss is the
-//! cross-entropy of each place of the feature grid. No real anomaly is seen.
+//! It starts from weights that have learnt that on generated images of many kinds. Every image of a batch gets an anomaly, and
+//! what lies outside it is the example of what is normal; the loss is the cross-entropy of each place of the feature grid. No
+//! real anomaly is seen.
+
+mod reference;
+mod start;
 
 use std::sync::Arc;
 
 use aberra_kernels::{ActivationFunction, InstructionSet, OperandPrecision};
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::{Error, Result};
-use burn::module::{Module, RunningState};
+use burn::module::Module;
 use burn::tensor::activation::softplus;
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::reference::{COMPARED, Reference};
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{FeatureCache, Features, GRID_CHANNELS, GRID_STRIDE_PX, extract, grid_shape};
+use crate::features::{FeatureCache, Features, GRID_STRIDE_PX, extract, grid_shape};
 use crate::inputs::Inputs;
 use crate::measure::pooling::peak_top_and_mean;
 use crate::measure::{Descriptor, Inference, Want};
@@ -52,9 +58,6 @@ const ANOMALY_WEIGHT: f64 = 3.0;
 /// Share of a place that an anomaly must cover to count.
 const COVERED: f32 = 0.15;
 
-/// Training normals from which the channels' means and deviations are taken.
-const SCALING_IMAGES: usize = 128;
-
 /// Settings of a discriminator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -65,15 +68,33 @@ pub struct DiscriminatorSettings {
     pub context: usize,
     /// Channels of the layers that look at the pixels themselves, doubled from layer to layer; 0 leaves them out.
     pub detail: usize,
+    /// Patches of normals with which those of an image are compared.
+    pub bank: usize,
+    /// The weights that training begins with.
+    pub start: Start,
     /// Training images seen in all, rounded up to whole epochs, in place of `train.epochs`.
     pub images: usize,
     /// Images of a training step, in place of `train.batch_size`: more steps bring more than larger ones.
     pub batch: usize,
 }
 
+/// The weights that a discriminator's training begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Start {
+    /// Those that have learnt from generated images of many kinds, for layers of the default sizes on a backbone of this crate;
+    /// random ones for others.
+    #[default]
+    Generated,
+    /// Random ones.
+    Random,
+}
+
 impl Default for DiscriminatorSettings {
     fn default() -> Self {
-        Self { width: 96, context: 64, detail: 16, images: 12_000, batch: 8 }
+        let start = Start::default();
+        Self { width: 96, context: 64, detail: 16, bank: 1024, start, images: 12_000, batch: 8 }
     }
 }
 
@@ -83,6 +104,7 @@ impl DiscriminatorSettings {
             ("width", self.width, 1024),
             ("context", self.context, 1024),
             ("detail", self.detail, 256),
+            ("bank", self.bank, 32_768),
             ("images", self.images, 100_000_000),
             ("batch", self.batch, 4096),
         ] {
@@ -146,9 +168,11 @@ impl Family for Discriminator {
             Error::settings("the family discriminator expects synthetic anomalies to train on, found none")
         })?;
         let (backbone, device) = (context.backbone.get(&context.device)?, context.device.clone().autodiff());
-        let mut network = Network::init(&settings, inputs.shape(), context.seed, backbone, &device);
-        network.draw = Some(draw);
-        network.scaling = Scaling::of(&network.backbone, inputs, &device)?;
+        let reference = Reference::of(&backbone, inputs, settings.bank, context.seed, &context.device)?;
+        let known = Arc::new(reference.known(inputs));
+        let network = Network::init(&settings, inputs.shape(), context.seed, backbone, reference, &device);
+        let network = start::begin(network, settings.start, &context.backbone)?;
+        let network = Network { training: Some(Training { draw, known }), ..network };
         let own = context.train.with_epochs(settings.images.div_ceil(inputs.len().max(1)))?;
         let own = own.with_batch_size(settings.batch)?;
         let finish = |network| Ok(Arc::new(DiscriminatorMember { network }) as SharedMember);
@@ -163,7 +187,9 @@ impl Family for Discriminator {
         platform: &Platform,
     ) -> Result<SharedMember> {
         let settings = checked(settings, shape)?;
-        let network = Network::init(&settings, shape, 0, platform.backbone()?, &platform.device);
+        let (mut tensors, device) = (tensors, &platform.device);
+        let reference = Reference::read(&mut tensors, device)?;
+        let network = Network::init(&settings, shape, 0, platform.backbone()?, reference, device);
         Ok(Arc::new(DiscriminatorMember { network: load_weights(network, tensors)? }))
     }
 }
@@ -172,54 +198,6 @@ fn checked(settings: &Settings, shape: Shape) -> Result<DiscriminatorSettings> {
     let settings: DiscriminatorSettings = parse(settings)?;
     settings.check(shape)?;
     Ok(settings)
-}
-
-/// Brings each channel of the features to mean 0 and deviation 1.
-#[derive(Module, Debug)]
-struct Scaling {
-    running_mean: RunningState<Tensor<1>>,
-    running_factor: RunningState<Tensor<1>>,
-}
-
-impl Scaling {
-    fn new(mean: Vec<f32>, factor: Vec<f32>, device: &Device) -> Self {
-        let tensor = |values: Vec<f32>| {
-            let length = values.len();
-            RunningState::new(Tensor::from_data(TensorData::new(values, [length]), device))
-        };
-        Self { running_mean: tensor(mean), running_factor: tensor(factor) }
-    }
-
-    /// # Errors
-    /// Inputs that cannot be read.
-    fn of(backbone: &Backbone, inputs: &Inputs<'_>, device: &Device) -> Result<Self> {
-        let step = inputs.len().div_ceil(SCALING_IMAGES).max(1);
-        let (mut sums, mut squares, mut count) =
-            (vec![0.0_f64; GRID_CHANNELS], vec![0.0_f64; GRID_CHANNELS], 0.0);
-        for index in (0..inputs.len()).step_by(step) {
-            let input = inputs.get(index)?;
-            for features in extract(backbone, &[&input], inputs.shape())? {
-                for place in features.grid.chunks_exact(GRID_CHANNELS) {
-                    for (channel, &value) in place.iter().enumerate() {
-                        sums[channel] += f64::from(value);
-                        squares[channel] += f64::from(value).powi(2);
-                    }
-                    count += 1.0;
-                }
-            }
-        }
-        let mean: Vec<f32> = sums.iter().map(|sum| (sum / count) as f32).collect();
-        let factor = sums.iter().zip(&squares).map(|(sum, square)| {
-            let variance = (square / count - (sum / count).powi(2)).max(0.0);
-            if variance > 1e-12 { (1.0 / variance.sqrt()) as f32 } else { 0.0 }
-        });
-        Ok(Self::new(mean, factor.collect(), device))
-    }
-
-    fn apply(&self, grid: Tensor<4>) -> Tensor<4> {
-        let along = |state: &RunningState<Tensor<1>>| state.value().reshape([1, 1, 1, GRID_CHANNELS]);
-        (grid - along(&self.running_mean)) * along(&self.running_factor)
-    }
 }
 
 /// The layers that look at the pixels, down to the grid of features.
@@ -258,7 +236,6 @@ impl Detail {
 /// The trained layers, with the frozen ones below them.
 #[derive(Module, Debug)]
 struct Network {
-    scaling: Scaling,
     places: Conv,
     context: Conv,
     detail: Option<Detail>,
@@ -268,7 +245,17 @@ struct Network {
     #[module(skip)]
     shape: Shape,
     #[module(skip)]
-    draw: Option<DrawAnomaly>,
+    reference: Reference,
+    #[module(skip)]
+    training: Option<Training>,
+}
+
+/// What only training needs.
+#[derive(Clone, Debug)]
+struct Training {
+    draw: DrawAnomaly,
+    /// Of each training input, the patches of the reference that are its own or its group's.
+    known: Arc<Vec<Vec<usize>>>,
 }
 
 impl Network {
@@ -277,6 +264,7 @@ impl Network {
         shape: Shape,
         seed: u64,
         backbone: Arc<Backbone>,
+        reference: Reference,
         device: &Device,
     ) -> Self {
         let mut random = generator(seed, Stream::Weights, 0);
@@ -285,20 +273,29 @@ impl Network {
         let mut layer = |ends: (usize, usize), window: Window, normalized: bool, activation| {
             Conv::init(&mut init, Direction::Down, ends, window, normalized, activation)
         };
-        let places = layer((GRID_CHANNELS, settings.width), Window(1, 1, 0), true, relu);
+        let places = layer((COMPARED, settings.width), Window(1, 1, 0), true, relu);
         let context = layer((settings.width, settings.context), Window(3, 1, 1), true, relu);
         let detail = (settings.detail > 0).then(|| Detail::init(settings, shape.channels, &mut layer));
         let logit = layer((settings.context, 1), Window(1, 1, 0), false, ActivationFunction::Identity);
-        let scaling = Scaling::new(vec![0.0; GRID_CHANNELS], vec![1.0; GRID_CHANNELS], device);
-        Self { scaling, places, context, detail, logit, backbone, shape, draw: None }
+        Self { places, context, detail, logit, backbone, shape, reference, training: None }
     }
 
-    /// Log odds of an anomaly at each place of `images`, whose `features` are given, `[batch, rows, columns, 1]`.
-    fn logits(&self, images: &[&[f32]], features: &[Features], device: &Device) -> Tensor<4> {
+    /// Log odds of an anomaly at each place of `images`, whose `features` are given, `[batch, rows, columns, 1]`; `without` are,
+    /// of each, the patches of the reference that it is not compared with.
+    fn logits(
+        &self,
+        images: &[&[f32]],
+        features: &[Features],
+        without: &[&[usize]],
+        device: &Device,
+    ) -> Tensor<4> {
         let grid = grid_shape(self.shape);
-        let values: Vec<f32> = features.iter().flat_map(|one| one.grid.iter().copied()).collect();
-        let dims = [features.len(), grid.height, grid.width, GRID_CHANNELS];
-        let input = self.scaling.apply(Tensor::from_data(TensorData::new(values, dims), device));
+        let compare = |(image, features): (usize, &Features)| {
+            self.reference.compare(&features.grid, without.get(image).copied().unwrap_or_default())
+        };
+        let values: Vec<f32> = features.iter().enumerate().flat_map(compare).collect();
+        let dims = [features.len(), grid.height, grid.width, COMPARED];
+        let input = Tensor::from_data(TensorData::new(values, dims), device);
         let context = self.context.forward(self.places.forward(input));
         self.logit.forward(match &self.detail {
             Some(detail) => {
@@ -310,8 +307,9 @@ impl Network {
         })
     }
 
-    /// The cross-entropy of a batch, into every image of which an anomaly is drawn.
-    fn cost(&self, input: Tensor<4>, seed: u64, first: u64) -> Loss {
+    /// The cross-entropy of a batch, into every image of which an anomaly is drawn; `images` are the numbers of those among the
+    /// training inputs, none for others.
+    fn cost(&self, input: Tensor<4>, seed: u64, first: u64, images: &[usize]) -> Loss {
         let device = input.device();
         let values: Vec<f32> = input.into_data().iter::<f32>().collect();
         let grid = Shape { channels: 1, ..grid_shape(self.shape) };
@@ -321,9 +319,9 @@ impl Network {
             .enumerate()
             .map(|(at, image)| {
                 let mut image = image.to_vec();
-                let target = match self.draw {
-                    Some(draw) => {
-                        let mask = draw(&mut image, self.shape, seed, first + at as u64);
+                let target = match &self.training {
+                    Some(training) => {
+                        let mask = (training.draw)(&mut image, self.shape, seed, first + at as u64);
                         let mask: Vec<f32> =
                             mask.into_iter().map(|drawn| f32::from(u8::from(drawn))).collect();
                         let share = area_mean(&mask, plane, grid);
@@ -334,11 +332,13 @@ impl Network {
                 (image, target)
             })
             .collect();
-        let (images, targets): (Vec<Vec<f32>>, Vec<Vec<f32>>) = drawn.into_iter().unzip();
-        let slices: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
+        let (drawn, targets): (Vec<Vec<f32>>, Vec<Vec<f32>>) = drawn.into_iter().unzip();
+        let slices: Vec<&[f32]> = drawn.iter().map(Vec::as_slice).collect();
         // The inputs fit the shape, and the shape was checked.
         let features = extract(&self.backbone, &slices, self.shape).unwrap_or_default();
-        let logits = self.logits(&slices, &features, &device);
+        let known =
+            self.training.iter().flat_map(|training| images.iter().map(|&image| &training.known[image][..]));
+        let logits = self.logits(&slices, &features, &known.collect::<Vec<_>>(), &device);
         let target = Tensor::from_data(TensorData::new(targets.concat(), logits.dims()), &device);
         let missed = softplus(logits.clone().neg(), 1.0) * target.clone() * ANOMALY_WEIGHT;
         let false_alarms = softplus(logits, 1.0) * (target.neg() + 1.0);
@@ -348,15 +348,15 @@ impl Network {
 }
 
 impl Trainable for Network {
-    fn loss(&self, input: Tensor<4>, step: &Step) -> Loss {
+    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
         let first = (step.step * input.dims()[0]) as u64;
-        self.cost(input, step.seed, first)
+        self.cost(input, step.seed, first, step.images)
     }
 
     fn held_out_loss(&self, input: Tensor<4>, _: usize) -> Loss {
         /// Beyond the draws of any training.
         const HELD_OUT: u64 = 1 << 40;
-        self.cost(input, 0, HELD_OUT)
+        self.cost(input, 0, HELD_OUT, &[])
     }
 
     fn reconstruct(&self, _: &[&[f32]]) -> Result<Option<Vec<Vec<f32>>>> {
@@ -365,7 +365,7 @@ impl Trainable for Network {
 
     fn activations_per_image(&self) -> usize {
         // The features, and each layer's output forward and backward; the frozen layers keep nothing.
-        const OF_A_PLACE: usize = 4 * GRID_CHANNELS;
+        const OF_A_PLACE: usize = 4 * COMPARED;
         // The layers on pixels: a quarter of the places and twice the channels from one to the next.
         let widest = self.detail.as_ref().map_or(0, |detail| detail.channels * self.shape.area() / 4);
         grid_shape(self.shape).area() * OF_A_PLACE + 2 * 2 * widest
@@ -394,7 +394,7 @@ impl Member for DiscriminatorMember {
     fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
         let network = &self.network;
         let features = cache.features(&network.backbone, inputs, network.shape)?;
-        let logits = network.logits(inputs, &features, network.backbone.device());
+        let logits = network.logits(inputs, &features, &[], network.backbone.device());
         let grid = Shape { channels: 1, ..grid_shape(network.shape) };
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let infer = |(features, logits): (&Features, &[f32])| {
@@ -417,7 +417,9 @@ impl Member for DiscriminatorMember {
     }
 
     fn tensors(&self) -> Tensors {
-        weights(&self.network)
+        let mut tensors = weights(&self.network);
+        self.network.reference.write(&mut tensors);
+        tensors
     }
 
     fn parameter_count(&self) -> usize {

@@ -1,0 +1,136 @@
+//! The reference that a discriminator compares images with: patches of the normals, and each channel's mean and deviation.
+
+use std::sync::Arc;
+
+use aberra_metrics::{Error, Result};
+use burn::tensor::Device;
+
+use crate::backbone::Backbone;
+use crate::bank::{Bank, coreset};
+use crate::features::{GRID_CHANNELS, extract, grid_shape};
+use crate::inputs::Inputs;
+use crate::tensors::{Tensors, Weight, take};
+use crate::whitening::PatchSample;
+
+/// Numbers of a compared place: its channels, how far each is from that of the nearest normal patch, and how far all are.
+pub(super) const COMPARED: usize = 2 * GRID_CHANNELS + 1;
+
+/// Patches from which the bank is chosen, over all training images.
+const CANDIDATES: usize = 32_768;
+
+/// Training images held in memory at once.
+const CHUNK: usize = 32;
+
+/// Added to the variance of each channel.
+const LEAST_VARIANCE: f64 = 1e-6;
+
+const MEAN: &str = "reference.mean";
+const FACTOR: &str = "reference.factor";
+const BANK: &str = "reference.bank";
+
+/// Patches of the normals, each channel brought to mean 0 and deviation 1.
+#[derive(Clone, Debug)]
+pub(super) struct Reference {
+    mean: Vec<f32>,
+    /// One over the deviation.
+    factor: Vec<f32>,
+    bank: Arc<Bank>,
+    /// Of each patch of the bank, the training input that it comes from; empty once training has ended.
+    origins: Vec<usize>,
+}
+
+impl Reference {
+    /// That of the training inputs.
+    ///
+    /// # Errors
+    /// Inputs that cannot be read.
+    pub(super) fn of(
+        backbone: &Backbone,
+        inputs: &Inputs<'_>,
+        most: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut sample = PatchSample::new(seed, CANDIDATES, inputs.len(), grid_shape(inputs.shape()));
+        inputs.chunks(CHUNK, |some| {
+            extract(backbone, some, inputs.shape())?.iter().for_each(|features| sample.add(features));
+            Ok(())
+        })?;
+        let count = sample.patches.len().max(1) as f64;
+        let moment = |channel: usize, middle: f64, power: i32| {
+            sample.patches.iter().map(|patch| (f64::from(patch[channel]) - middle).powi(power)).sum::<f64>()
+                / count
+        };
+        let mean: Vec<f32> = (0..GRID_CHANNELS).map(|channel| moment(channel, 0.0, 1) as f32).collect();
+        let factor: Vec<f32> = (0..GRID_CHANNELS)
+            .map(|channel| {
+                let variance = moment(channel, f64::from(mean[channel]), 2);
+                (1.0 / (variance + LEAST_VARIANCE).sqrt()) as f32
+            })
+            .collect();
+        let candidates = scaled(&sample.patches.concat(), &mean, &factor);
+        let chosen = coreset(&candidates, GRID_CHANNELS, most, seed);
+        let patches = chosen.iter().flat_map(|index| &candidates[index * GRID_CHANNELS..][..GRID_CHANNELS]);
+        let bank = Arc::new(Bank::new(patches.copied().collect(), GRID_CHANNELS, device));
+        let origins = chosen.iter().map(|&index| sample.origins[index]).collect();
+        Ok(Self { mean, factor, bank, origins })
+    }
+
+    /// Of each of the inputs that it was made of, the positions in the bank of the patches of its group.
+    pub(super) fn known(&self, inputs: &Inputs<'_>) -> Vec<Vec<usize>> {
+        let own = |input: usize| {
+            let positions = self.origins.iter().enumerate();
+            let same = positions.filter(|(_, origin)| inputs.group(**origin) == inputs.group(input));
+            same.map(|(position, _)| position).collect()
+        };
+        (0..inputs.len()).map(own).collect()
+    }
+
+    /// The places `[places, GRID_CHANNELS]` of an image's features compared with the nearest patches of normals, but for those
+    /// at the positions `without`: `[places, COMPARED]`.
+    pub(super) fn compare(&self, places: &[f32], without: &[usize]) -> Vec<f32> {
+        let places = scaled(places, &self.mean, &self.factor);
+        let nearest = self.bank.nearest(&places, without);
+        let mut compared = Vec::with_capacity(nearest.len() * COMPARED);
+        for (place, nearest) in places.chunks_exact(GRID_CHANNELS).zip(nearest) {
+            compared.extend_from_slice(place);
+            let normal = self.bank.patch(nearest.index);
+            compared.extend(place.iter().zip(normal).map(|(own, normal)| (own - normal).abs()));
+            compared.push(nearest.distance / (GRID_CHANNELS as f32).sqrt());
+        }
+        compared
+    }
+
+    /// Adds its tensors.
+    pub(super) fn write(&self, tensors: &mut Tensors) {
+        let mut add = |name: &str, shape: Vec<usize>, values: &[f32]| {
+            tensors.insert(name.to_owned(), Weight { shape, values: values.to_vec() });
+        };
+        add(MEAN, vec![GRID_CHANNELS], &self.mean);
+        add(FACTOR, vec![GRID_CHANNELS], &self.factor);
+        add(BANK, vec![self.bank.count(), GRID_CHANNELS], self.bank.patches());
+    }
+
+    /// Takes its tensors.
+    ///
+    /// # Errors
+    /// One that is missing, of another shape, empty or not finite.
+    pub(super) fn read(tensors: &mut Tensors, device: &Device) -> Result<Self> {
+        let count = tensors.get(BANK).map_or(0, |weight| weight.values.len() / GRID_CHANNELS);
+        let mean = take(tensors, MEAN, &[GRID_CHANNELS])?;
+        let factor = take(tensors, FACTOR, &[GRID_CHANNELS])?;
+        let patches = take(tensors, BANK, &[count, GRID_CHANNELS])?;
+        if patches.is_empty() {
+            return Err(Error::detector(format!("{BANK}: expected at least one patch, found none")));
+        }
+        let bank = Arc::new(Bank::new(patches, GRID_CHANNELS, device));
+        Ok(Self { mean, factor, bank, origins: Vec::new() })
+    }
+}
+
+fn scaled(places: &[f32], mean: &[f32], factor: &[f32]) -> Vec<f32> {
+    let scale = |place: &[f32]| -> Vec<f32> {
+        place.iter().zip(mean).zip(factor).map(|((value, mean), factor)| (value - mean) * factor).collect()
+    };
+    places.chunks_exact(GRID_CHANNELS).flat_map(scale).collect()
+}
