@@ -84,6 +84,28 @@ fn huge_sizes_in_other_formats() {
     assert!(error.is_limit(), "{error}");
 }
 
+/// Lengths within a file that decoders would take memory for, by what they state alone.
+#[test]
+fn lengths_beyond_the_file_are_refused_before_memory_is_taken() {
+    let mut webp = fs::read(golden("orientation3.webp")).unwrap();
+    let exif = webp.windows(4).position(|name| name == b"EXIF").unwrap();
+    assert!(decode(&webp, &Limits::default()).is_ok());
+    webp[exif + 4..exif + 8].copy_from_slice(&0xd900_001a_u32.to_le_bytes());
+    let error = decode(&webp, &Limits::default()).unwrap_err();
+    assert!(error.to_string().contains("it is truncated"), "{error}");
+    assert!(header(&webp, &Limits::default()).is_err());
+
+    // Seven million offsets of strips, as whole numbers and as fractions.
+    for kind in [4, 5] {
+        let mut tiff = fs::read(golden("grey8.tif")).unwrap();
+        let entry = tiff.windows(4).position(|tag| tag == [0x11, 1, 3, 0] || tag == [0x11, 1, 4, 0]).unwrap();
+        tiff[entry + 2] = kind;
+        tiff[entry + 4..entry + 8].copy_from_slice(&0x70_0001_u32.to_le_bytes());
+        let error = decode(&tiff, &Limits::default()).unwrap_err();
+        assert!(error.to_string().contains("no whole directory of tags"), "{error}");
+    }
+}
+
 #[test]
 fn each_limit_is_named() {
     let path = golden("rgb8.png");

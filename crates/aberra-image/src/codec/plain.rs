@@ -16,6 +16,7 @@ pub(crate) fn layout(bytes: &[u8], format: Format) -> Result<Layout, Error> {
         Format::Png => png_layout(bytes),
         Format::Bmp => bmp_layout(bytes),
         _ => {
+            check_webp_chunks(bytes)?;
             let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| reason(format, error))?;
             let (width, height) = decoder.dimensions();
             let color_mode = if decoder.color_type().has_alpha() { ColorMode::Rgba } else { ColorMode::Rgb };
@@ -146,6 +147,23 @@ fn check_webp_length(bytes: &[u8]) -> Result<(), Error> {
     if (bytes.len() as u64) < expected {
         let found = format!("it is truncated: {} of its {expected} bytes are there", bytes.len());
         return Err(damaged(Format::Webp, found));
+    }
+    Ok(())
+}
+
+/// The decoder takes memory for a chunk by the length that the chunk states, up to 4 GB, before it reads it.
+fn check_webp_chunks(bytes: &[u8]) -> Result<(), Error> {
+    let length = |at: usize| Some(u32::from_le_bytes(four(bytes, at)?) as usize);
+    let content_end = length(4).map_or(0, |length| length.saturating_add(8));
+    let mut at = 12;
+    while at < content_end {
+        let Some(length) = length(at + 4) else { break };
+        let end = at.saturating_add(8).saturating_add(length);
+        if end > bytes.len() {
+            let found = format!("it is truncated: {} of its {end} bytes are there", bytes.len());
+            return Err(damaged(Format::Webp, found));
+        }
+        at = end + length % 2;
     }
     Ok(())
 }

@@ -83,6 +83,18 @@ impl<'a> Numbers<'a> {
         if self.is_big_tiff { (8, 8) } else { (4, 4) }
     }
 
+    /// Whether an entry states more values than the file has room for: the decoder takes memory for them before it reads.
+    fn has_no_room(&self, entry: usize) -> bool {
+        let length = match self.number(entry + 2, 2) {
+            Some(1 | 2 | 6 | 7) => 1,
+            Some(3 | 8) => 2,
+            Some(5 | 10 | 12 | 16..=18) => 8,
+            _ => 4,
+        };
+        let count = self.number(entry + 4, if self.is_big_tiff { 8 } else { 4 }).unwrap_or(u64::MAX);
+        count.saturating_mul(length) > self.bytes.len() as u64
+    }
+
     /// Where the values of an entry are, how long each is, and how many there are.
     fn values(&self, entry: usize) -> Option<(usize, usize, usize)> {
         let (count_length, inline) = if self.is_big_tiff { (8, 8) } else { (4, 4) };
@@ -175,7 +187,7 @@ struct Read {
 }
 
 impl Listing<'_> {
-    /// `None` for a directory that is not whole, or was read before.
+    /// `None` for a directory that is not whole, states more values than there are bytes, or was read before.
     fn read(&mut self, at: usize) -> Option<Read> {
         let numbers = self.numbers;
         let (count_length, entry_length) = if numbers.is_big_tiff { (8, 20) } else { (2, 12) };
@@ -192,7 +204,11 @@ impl Listing<'_> {
         let mut directory =
             Directory { at, width: 0, height: 0, is_reduced: false, is_mask: false, photometric: None };
         let (mut sub_directories, mut images) = (Vec::new(), None);
-        for entry in (first..end).step_by(entry_length) {
+        let entries = (first..end).step_by(entry_length);
+        if entries.clone().any(|entry| numbers.has_no_room(entry)) {
+            return None;
+        }
+        for entry in entries {
             let (Some(tag), Some((value_at, length, values))) =
                 (numbers.number(entry, 2), numbers.values(entry))
             else {
