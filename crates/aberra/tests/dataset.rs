@@ -444,6 +444,24 @@ fn a_split_file_comes_back_and_must_fit() {
     split.write(&file, &dataset, &inspection).unwrap();
     assert_eq!(Split::read(&file, &dataset, &inspection).unwrap(), split);
 
+    let written: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let other = folder.path().join("other.json");
+    for (field, value, expected) in [
+        ("rate", serde_json::json!(1.1), "expected a false-alarm rate above 0 and at most 0.5, found 1.1"),
+        ("fold", serde_json::json!({"index": 2, "of": 2}), "expected a fold from 0"),
+        (
+            "leak",
+            serde_json::json!({"normal": 1, "normal_leaked": 2, "anomalous": 0, "anomalous_leaked": 0}),
+            "expected at most as many leaked images as there are",
+        ),
+    ] {
+        let mut changed = written.clone();
+        changed[field] = value;
+        fs::write(&other, changed.to_string()).unwrap();
+        let error = Split::read(&other, &dataset, &inspection).unwrap_err();
+        assert!(error.is_data() && error.to_string().contains(expected), "{error}");
+    }
+
     let refused = |expected: &str| {
         let dataset = open(&root, &[]).unwrap();
         let error = Split::read(&file, &dataset, &dataset.inspect(&Limits::default())).unwrap_err();

@@ -416,6 +416,8 @@ fn the_evaluation_file_reads_back_as_it_was() {
         ("\"version\": 2", "\"version\": 3", "found version 3"),
         ("aberra evaluation", "aberra detector", "kind"),
         ("\"ranking\"", "\"rankings\"", "changed"),
+        ("\"evidence\": [", "\"evidence\": [0.5,", "measurements"),
+        ("\"anomalous\": false", "\"anomalous\": true", "is not that of its score"),
     ] {
         let other = fixture().folder.path().join("other.json");
         fs::write(&other, text.replacen(from, to, 1)).unwrap();

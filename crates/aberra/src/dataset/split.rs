@@ -127,7 +127,7 @@ impl Default for SplitSettings {
 }
 
 impl SplitSettings {
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         if !(self.rate > 0.0 && self.rate <= 0.5) {
             return Err(Error::settings(format!(
                 "expected a false-alarm rate above 0 and at most 0.5, found {}",

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Fold, GroupBy, Inspection, Leak, Split, SplitPolicy};
+use super::{Dataset, Fold, GroupBy, Inspection, Leak, Split, SplitPolicy, SplitSettings};
 use crate::{Error, Result, output};
 
 const FORMAT: &str = "aberra split";
@@ -157,8 +157,31 @@ impl Split {
             return Err(wrong(format!("the data set has {} that the split does not name", some(&new))));
         }
         let split = Self { group_of, ..split };
+        split.check_numbers().map_err(wrong)?;
         split.check_parts(dataset).map_err(wrong)?;
         Ok(split)
+    }
+
+    /// Whether the numbers could be those of a split that was made.
+    fn check_numbers(&self) -> std::result::Result<(), String> {
+        let settings = SplitSettings { rate: self.rate, ..SplitSettings::default() };
+        settings.check().map_err(|error| error.to_string())?;
+        if let Some(Fold { index, of }) = self.fold
+            && (of < 2 || index >= of)
+        {
+            return Err(format!(
+                "expected a fold from 0 and below the number of folds, found {index} of {of}"
+            ));
+        }
+        if let Some(Leak { normal, normal_leaked, anomalous, anomalous_leaked }) = self.leak
+            && (normal_leaked > normal || anomalous_leaked > anomalous)
+        {
+            return Err(format!(
+                "expected at most as many leaked images as there are, found {normal_leaked} of {normal} normal and \
+                 {anomalous_leaked} of {anomalous} anomalous"
+            ));
+        }
+        Ok(())
     }
 
     fn check_parts(&self, dataset: &Dataset) -> std::result::Result<(), String> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::evaluation::{Evaluation, ImageOutcome, ImageRow};
+use crate::calibrate::is_anomalous;
 use crate::detector::Part;
 use crate::output;
 use crate::{Error, Result};
@@ -58,8 +59,25 @@ impl Evaluation {
         if envelope.version != VERSION {
             return Err(refuse(format!("version {}", envelope.version)));
         }
-        serde_json::from_value(envelope.evaluation)
-            .map_err(|error| refuse(format!("one that was changed ({error})")))
+        let evaluation: Self = serde_json::from_value(envelope.evaluation)
+            .map_err(|error| refuse(format!("one that was changed ({error})")))?;
+        evaluation.check().map_err(|error| refuse(format!("one that was changed ({error})")))?;
+        Ok(evaluation)
+    }
+
+    /// Whether the rows are of this evaluation: tables and reports rely on it.
+    fn check(&self) -> Result<(), String> {
+        for row in &self.images {
+            let Some(scored) = row.scored() else { continue };
+            let (found, expected) = (scored.evidence.0.len(), self.measurements.len());
+            if found != expected {
+                return Err(format!("{:?} has {found} of {expected} measurements", row.name));
+            }
+            if scored.anomalous != is_anomalous(scored.score, self.detector.threshold) {
+                return Err(format!("the verdict on {:?} is not that of its score", row.name));
+            }
+        }
+        Ok(())
     }
 
     /// One row per image, as CSV with a header: name, label, kind, group, state (`scored`, `own_train`, `own_fit`,
