@@ -1,8 +1,9 @@
 //! Fault points: in tests the n-th operation of a kind fails, or ends the process, as a full or broken disk or a power cut
 //! would. In the program that users get there are none.
 //!
-//! `ABERRA_FAULT=write:3:ENOSPC` fails the third write of a process, `rename:1+:EIO` every rename, and `sync:2:abort` ends
-//! the process before its second synchronisation.
+//! `ABERRA_FAULT=write:3:ENOSPC` fails the third write of a process, `rename:1+:EIO` every rename, `sync:2:abort` ends the
+//! process before its second synchronisation, and `any:17:kill` kills it (SIGKILL) at its 17th operation of whatever kind.
+//! A write that fails has written half of its bytes; `write:1@3/8:kill` has written three eighths.
 
 use std::fs::File;
 use std::io;
@@ -56,8 +57,11 @@ mod planned {
     const VARIABLE: &str = "ABERRA_FAULT";
 
     pub(crate) struct Plan {
-        operation: Operation,
+        /// Of any kind if it is `None`.
+        operation: Option<Operation>,
         number: usize,
+        /// Share of a write's bytes that are written before it fails, as numerator and denominator.
+        written: (usize, usize),
         /// Whether all later ones fail as well.
         and_later: bool,
         outcome: Outcome,
@@ -68,6 +72,7 @@ mod planned {
     enum Outcome {
         Errno(i32),
         Abort,
+        Kill,
     }
 
     thread_local! {
@@ -78,24 +83,33 @@ mod planned {
         fn parse(text: &str) -> Option<Self> {
             let mut parts = text.split(':');
             let operation = match parts.next()? {
-                "create" => Operation::Create,
-                "write" => Operation::Write,
-                "sync" => Operation::Synchronise,
-                "rename" => Operation::Rename,
-                "sync-folder" => Operation::SynchroniseFolder,
-                "append" => Operation::Append,
+                "any" => None,
+                "create" => Some(Operation::Create),
+                "write" => Some(Operation::Write),
+                "sync" => Some(Operation::Synchronise),
+                "rename" => Some(Operation::Rename),
+                "sync-folder" => Some(Operation::SynchroniseFolder),
+                "append" => Some(Operation::Append),
                 _ => return None,
             };
-            let number = parts.next()?;
+            let (number, written) = match parts.next()?.split_once('@') {
+                Some((number, share)) => {
+                    let (part, of) = share.split_once('/')?;
+                    (number, (part.parse().ok()?, of.parse().ok()?))
+                }
+                None => (text.split(':').nth(1)?, (1, 2)),
+            };
             let outcome = match parts.next()? {
                 "ENOSPC" => Outcome::Errno(28),
                 "EIO" => Outcome::Errno(5),
                 "EACCES" => Outcome::Errno(13),
                 "abort" => Outcome::Abort,
+                "kill" => Outcome::Kill,
                 _ => return None,
             };
             Some(Self {
                 operation,
+                written,
                 number: number.trim_end_matches('+').parse().ok()?,
                 and_later: number.ends_with('+'),
                 outcome,
@@ -105,7 +119,7 @@ mod planned {
 
         /// Counts an operation; what happens to it, if it is not done.
         fn next(&self, operation: Operation) -> Option<Outcome> {
-            if operation != self.operation {
+            if self.operation.is_some_and(|planned| planned != operation) {
                 return None;
             }
             let seen = self.seen.fetch_add(1, Ordering::SeqCst) + 1;
@@ -114,36 +128,46 @@ mod planned {
         }
     }
 
-    fn due(operation: Operation) -> Option<Outcome> {
+    /// What is due at this operation, and how much of a write is written before it.
+    fn due(operation: Operation) -> Option<(Outcome, (usize, usize))> {
         static OF_PROCESS: OnceLock<Option<Plan>> = OnceLock::new();
         let of_thread = OF_THREAD.with_borrow(Clone::clone);
         if let Some(plan) = of_thread {
-            return plan.next(operation);
+            return plan.next(operation).map(|outcome| (outcome, plan.written));
         }
         let plan = OF_PROCESS.get_or_init(|| {
             std::env::var(VARIABLE)
                 .ok()
                 .map(|text| Plan::parse(&text).expect("a plan such as write:3:ENOSPC"))
         });
-        plan.as_ref()?.next(operation)
+        let plan = plan.as_ref()?;
+        plan.next(operation).map(|outcome| (outcome, plan.written))
     }
 
     fn end(outcome: Outcome) -> io::Error {
         match outcome {
             Outcome::Errno(code) => io::Error::from_raw_os_error(code),
             Outcome::Abort => std::process::abort(),
+            Outcome::Kill => {
+                let own = std::process::id().to_string();
+                std::process::Command::new("kill").args(["-KILL", &own]).status().unwrap();
+                // The signal may take a moment.
+                loop {
+                    std::thread::park();
+                }
+            }
         }
     }
 
     /// The error that is due at this operation, if any.
     pub(crate) fn check(operation: Operation) -> io::Result<()> {
-        due(operation).map_or(Ok(()), |outcome| Err(end(outcome)))
+        due(operation).map_or(Ok(()), |(outcome, _)| Err(end(outcome)))
     }
 
-    /// The error that is due at this write, if any; half of the bytes are written before it.
+    /// The error that is due at this write, if any; some of the bytes are written before it.
     pub(crate) fn check_write(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        let Some(outcome) = due(Operation::Write) else { return Ok(()) };
-        file.write_all(&bytes[..bytes.len() / 2])?;
+        let Some((outcome, (part, of))) = due(Operation::Write) else { return Ok(()) };
+        file.write_all(&bytes[..bytes.len() * part / of])?;
         Err(end(outcome))
     }
 
