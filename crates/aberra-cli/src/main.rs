@@ -13,6 +13,7 @@ mod rows;
 mod settings;
 mod sources;
 mod steps;
+mod usage;
 mod verbs;
 
 use std::process::ExitCode;
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => {
+            if let Some(error) = usage::wrong_value(&answer) {
+                return output::report(error).into();
+            }
             // Help and version go to standard output, usage errors to standard error. A closed pipe is no error.
             let _ = answer.print();
             return if answer.use_stderr() { ExitStatus::NothingDone } else { ExitStatus::Done }.into();

@@ -146,3 +146,48 @@ pub(crate) fn environment() -> Result<Vec<SettingsLayer>, CommandError> {
 fn word(name: &str, value: &Option<String>) -> Option<String> {
     value.as_ref().map(|value| format!("{name}={}", serde_json::Value::from(value.as_str())))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::*;
+
+    /// Texts that may be anything.
+    const FREE: &[&str] = &["config", "set", "backbone"];
+
+    /// What is said of a flag with a value that is none of its own.
+    fn refusal(command: &Command, words: &[String]) -> Option<String> {
+        let matches = match command.clone().try_get_matches_from(words) {
+            Ok(matches) => matches,
+            // Of another type than the flag's: see `usage`.
+            Err(error) => return Some(error.to_string()),
+        };
+        let model = ModelArgs::from_arg_matches(&matches).unwrap();
+        let settings = SettingsArgs::from_arg_matches(&matches).unwrap();
+        settings.over(&model, Vec::new()).err().map(|error| match error {
+            CommandError::Own { message, .. } => message,
+            CommandError::Library(error) => error.to_string(),
+            CommandError::ClosedPipe => String::new(),
+        })
+    }
+
+    #[test]
+    fn every_flag_names_itself_and_what_it_expects_if_its_value_is_wrong() {
+        let command = ModelArgs::augment_args(SettingsArgs::augment_args(Command::new("x")));
+        let mut tried = 0;
+        for arg in command.get_arguments() {
+            let name = arg.get_id().as_str();
+            let Some(long) = arg.get_long().filter(|_| arg.get_action().takes_values()) else { continue };
+            if FREE.contains(&name) {
+                continue;
+            }
+            let wrong = ["x".to_owned(), format!("--{long}"), "nonsense".to_owned()];
+            let said = refusal(&command, &wrong).unwrap_or_else(|| panic!("--{long} takes nonsense"));
+            assert!(said.contains(&format!("--{long}")) && said.contains("nonsense"), "{said}");
+            assert!(said.contains("expected") || said.contains("invalid value"), "{said}");
+            tried += 1;
+        }
+        assert!(tried >= 12, "{tried}");
+    }
+}

@@ -144,7 +144,7 @@ pub(crate) fn lay_over_defaults(layers: &[SettingsLayer]) -> Result<TrainConfig>
     })
 }
 
-/// The error of checked settings, with the file or the environment variable that holds the setting it names.
+/// The error of checked settings, with where the setting comes from that it names.
 pub(crate) fn with_origin(error: Error, layers: &[SettingsLayer]) -> Error {
     let text = error.to_string();
     let words = in_words(&text);
@@ -155,9 +155,8 @@ pub(crate) fn with_origin(error: Error, layers: &[SettingsLayer]) -> Error {
     };
     let origin = layers.iter().rev().find(|layer| holds(layer)).and_then(|layer| layer.origin.as_ref());
     let from = match origin {
-        // The flag was typed just now.
-        None | Some(SettingsOrigin::Flag(_)) if words == text => return error,
-        None | Some(SettingsOrigin::Flag(_)) => String::new(),
+        None if words == text => return error,
+        None => String::new(),
         Some(origin) => format!(" ({origin})"),
     };
     let named = Error::settings(words + &from);

@@ -14,19 +14,19 @@ fn refused_settings(flags: &str) -> String {
 #[test]
 fn settings_out_of_range() {
     insta::assert_snapshot!(refused_settings("--epochs 0"), @r"
-    error: train.epochs: expected 1 to 1000000, found 0
+    error: train.epochs: expected 1 to 1000000, found 0 (in --epochs)
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--rate 5"), @r"
-    error: promise.false_alarm_rate: expected above 0 and below 1, found 5
+    error: promise.false_alarm_rate: expected above 0 and below 1, found 5 (in --rate)
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--rate=-0.1"), @r"
-    error: promise.false_alarm_rate: expected above 0 and below 1, found -0.1
+    error: promise.false_alarm_rate: expected above 0 and below 1, found -0.1 (in --rate)
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--preset base --size 100"), @r"
-    error: preprocessing.size_px: expected a multiple of 32 for 5 stages, found 100
+    error: preprocessing.size_px: expected a multiple of 32 for 5 stages, found 100 (in --size)
     hint: choose another size or another number of model.channels
     ");
     insta::assert_snapshot!(refused_settings("--tiles 9x9"), @r"
@@ -38,19 +38,19 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--preset huge"), @r#"
-    error: model.preset: expected one of small, base, peer, reference for the family vae, found "huge"
+    error: model.preset: expected one of small, base, peer, reference for the family vae, found "huge" (in --preset)
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--family gan"), @r#"
-    error: model.family: expected one of vae, autoencoder, vqvae, features, feature-vae, discriminator, found "gan"
+    error: model.family: expected one of vae, autoencoder, vqvae, features, feature-vae, discriminator, found "gan" (in --family)
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--family vqvae --set model.beta=2"), @r#"
-    error: model.beta: expected one of the settings channels, codes, code_dimensions, commitment, loss, normalization, precision, found "beta"
+    error: model.beta: expected one of the settings channels, codes, code_dimensions, commitment, loss, normalization, precision, found "beta" (in --set model.beta=2)
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--scorer best"), @r#"
-    error: scorer: expected one of mse, ssim, uncertainty, peak, latent, residual, typicality, fusion, combined, found "best"
+    error: scorer: expected one of mse, ssim, uncertainty, peak, latent, residual, typicality, fusion, combined, found "best" (in --scorer)
     hint: `aberra train --print-config` prints every setting and its value
     "#);
     insta::assert_snapshot!(refused_settings("--group colour"), @r"
@@ -256,7 +256,7 @@ fn a_setting_of_the_wrong_type_says_which_whence_and_what_was_expected() {
         (
             "--family vae --set model.latent=many",
             None,
-            "error: model.latent: expected a whole number, found the text \"many\"",
+            "error: model.latent: expected a whole number, found the text \"many\" (in --set model.latent=many)",
         ),
     ] {
         assert_eq!(refused(flags, variable), expected);
