@@ -26,6 +26,9 @@ pub(crate) struct Row {
     card: VerdictCard,
     verdict: &'static str,
     path: String,
+    /// Number of the page from 1, where pages are images of their own; `Some(None)` for a file that is one image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<Option<u32>>,
     /// Path of the heat map where heat maps are asked for; `Some(None)` is one that could not be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     heatmap: Option<Option<String>>,
@@ -40,12 +43,15 @@ struct Columns<'a> {
     verdict: &'a str,
     path: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<Option<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     heatmap: Option<Option<&'a str>>,
 }
 
 impl Row {
     pub(crate) fn new(path: &Path, card: VerdictCard, heatmap: Option<Option<&Path>>) -> Self {
         Self {
+            page: None,
             verdict: output::verdict(card.anomalous),
             card,
             path: path.to_string_lossy().into_owned(),
@@ -53,10 +59,16 @@ impl Row {
         }
     }
 
+    /// The same of a page from 0, or of a file that is one image, among rows of pages.
+    pub(crate) fn with_page(self, page: Option<u32>) -> Self {
+        Self { page: Some(page.map(|page| page + 1)), ..self }
+    }
+
     fn columns(&self) -> Columns<'_> {
         let VerdictCard { score, p_value, threshold, .. } = self.card;
         let heatmap = self.heatmap.as_ref().map(Option::as_deref);
-        Columns { score, p_value, threshold, verdict: self.verdict, path: &self.path, heatmap }
+        let page = self.page;
+        Columns { score, p_value, threshold, verdict: self.verdict, path: &self.path, page, heatmap }
     }
 }
 
@@ -131,12 +143,13 @@ impl RowFormat {
                     let [score, p_value, threshold, verdict, path] = cells;
                     format!("{score:>12}  {p_value:>8}  {threshold:>12}  {verdict:<9}  {path}\n")
                 };
+                let page = row.page.flatten().map_or_else(String::new, |page| format!(", page {page}"));
                 let line = cells([
                     &output::number(row.card.score),
                     &output::p_value(row.card.p_value),
                     &output::number(row.card.threshold),
                     row.verdict,
-                    &printable(&row.path),
+                    &(printable(&row.path) + &*page),
                 ]);
                 let heading = cells(["score", "p-value", "threshold", "verdict", "path"]);
                 Ok(if is_first { heading + &line } else { line })
@@ -169,5 +182,9 @@ mod tests {
             line(RowFormat::Table).split_whitespace().collect::<Vec<_>>(),
             ["1.50000", "-", "2.00000", "normal", "a.png"]
         );
+        let page = row.with_page(Some(1));
+        let line = |format: RowFormat| format.line(&page, false).unwrap_or_default();
+        assert_eq!(line(RowFormat::Csv), "1.5,,2.0,normal,a.png,2\n");
+        assert!(line(RowFormat::Table).ends_with("  a.png, page 2\n"));
     }
 }

@@ -7,7 +7,7 @@ use aberra_image::{Input, Limits};
 use aberra_models::measure::Want;
 use rayon::prelude::*;
 
-use crate::dataset::Sample;
+use crate::dataset::{Sample, read_image};
 use crate::detector::{Detector, Verdict};
 use crate::{Result, of_image};
 
@@ -29,22 +29,36 @@ impl Detector {
         want: Want,
         mut each: impl FnMut(PathBuf, Result<Verdict>) -> ControlFlow<()>,
     ) {
-        let prepare = |path: PathBuf| {
-            let input = self.read_input(&path, limits);
-            (path, input)
+        let images = paths.map(|path| (path, None));
+        self.score_pages(images, limits, chunk, want, |(path, _), verdict| each(path, verdict));
+    }
+
+    /// Scores pages of image files as [`score_files`](Self::score_files) scores files: each is a path, and the number of a
+    /// page from 0, or `None` for the file's image (see [`count_pages`](crate::image::count_pages)).
+    pub fn score_pages(
+        &self,
+        images: impl Iterator<Item = (PathBuf, Option<u32>)>,
+        limits: &Limits,
+        chunk: usize,
+        want: Want,
+        mut each: impl FnMut((PathBuf, Option<u32>), Result<Verdict>) -> ControlFlow<()>,
+    ) {
+        let prepare = |(path, page): (PathBuf, Option<u32>)| {
+            let input = self.read_input(&path, page, limits);
+            ((path, page), input)
         };
-        let _stopped = in_chunks(paths, self.members.canvas().images(chunk), prepare, |chunk| {
-            let (paths, inputs): (Vec<PathBuf>, Vec<Result<Input>>) = chunk.into_iter().unzip();
-            for (path, verdict) in paths.into_iter().zip(self.score_inputs(inputs, want)) {
-                each(path, verdict)?;
+        let _stopped = in_chunks(images, self.members.canvas().images(chunk), prepare, |chunk| {
+            let (images, inputs): (Vec<_>, Vec<Result<Input>>) = chunk.into_iter().unzip();
+            for (image, verdict) in images.into_iter().zip(self.score_inputs(inputs, want)) {
+                each(image, verdict)?;
             }
             ControlFlow::Continue(())
         });
     }
 
-    /// The preprocessed image of a file.
-    pub(crate) fn read_input(&self, path: &Path, limits: &Limits) -> Result<Input> {
-        let image = aberra_image::read(path, limits).map_err(of_image)?;
+    /// The preprocessed image of a file, or of a page of it.
+    pub(crate) fn read_input(&self, path: &Path, page: Option<u32>, limits: &Limits) -> Result<Input> {
+        let image = read_image(path, page, limits)?;
         self.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
     }
 

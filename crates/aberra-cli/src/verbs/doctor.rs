@@ -117,15 +117,12 @@ pub(crate) fn run(args: &DoctorArgs) -> CommandResult {
 
 /// The normals with the highest scores, in descending order.
 fn suspects(detector: &Detector, dataset: &Dataset, limits: &Limits) -> Vec<Suspect> {
-    // Files are scored by their first pages.
-    let is_first = |page: Option<u32>| page.is_none_or(|page| page == 0);
-    let normals = dataset.samples.iter().filter(|sample| sample.label.is_normal() && is_first(sample.page));
-    let normals: Vec<_> = normals.collect();
+    let normals: Vec<_> = dataset.samples.iter().filter(|sample| sample.label.is_normal()).collect();
     let counter = Counter::new("scoring normal images", normals.len());
     let mut suspects = Vec::new();
     let mut names = normals.iter().map(|sample| sample.name.clone());
-    let paths = normals.iter().map(|sample| sample.path.clone());
-    detector.score_files(paths, limits, FILES_CHUNK, Want::MEASUREMENTS, |path, verdict| {
+    let images = normals.iter().map(|sample| (sample.path.clone(), sample.page));
+    detector.score_pages(images, limits, FILES_CHUNK, Want::MEASUREMENTS, |(path, _), verdict| {
         counter.advance();
         let name = names.next().unwrap_or_default();
         match verdict.map(|verdict| VerdictCard::of(detector, &verdict, verdict.threshold)) {

@@ -1,6 +1,7 @@
 //! `aberra explain`: explains the score of an image, as text, JSON and a figure.
 
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use aberra::Detector;
@@ -30,6 +31,9 @@ pub(crate) struct ExplainArgs {
     detector: DetectorArgs,
     /// Image file.
     image: PathBuf,
+    /// Explain this page of a TIFF, from 1; by default the first of full resolution.
+    #[arg(long, value_name = "N")]
+    page: Option<NonZeroU32>,
     /// Write the figure to this file.
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
@@ -71,7 +75,9 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
                 .collect::<Vec<_>>(),
         )?;
     }
-    let image = aberra::image::read(&args.image, &detector.config().limits).map_err(aberra::of_image)?;
+    let page = args.page.map_or(0, |page| page.get() - 1);
+    let image = aberra::image::read_page(&args.image, page, &detector.config().limits);
+    let image = image.map_err(aberra::of_image)?;
     let story = detector.explain(&image)?;
     for remark in &story.verdict.remarks {
         output::note(&format!("{}: {remark}", args.image.display()));
@@ -215,6 +221,7 @@ mod tests {
         let args = ExplainArgs {
             detector: DetectorArgs { detector: "bare.aberra".into() },
             image,
+            page: None,
             out: None,
             data: None,
             json: JsonArgs { json: true },

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use aberra::dataset::Remarks;
 use aberra::explain::heat_map_png;
-use aberra::image::Format;
+use aberra::image::{Format, Limits, count_pages};
 use aberra::models::measure::Want;
 use aberra::output::{file_name, write};
 use aberra::run::RunFolder;
@@ -42,6 +42,9 @@ pub(crate) struct ScoreArgs {
     /// Paths on standard input are separated by NUL characters instead of newlines.
     #[arg(short = '0', long = "null")]
     null: bool,
+    /// Score every page of a TIFF as an image of its own; by default the first of full resolution is read.
+    #[arg(long)]
+    pages: bool,
     #[command(flatten)]
     json: JsonArgs,
     /// Print CSV instead of a table.
@@ -85,7 +88,9 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     let files = sources.by_ref().filter_map(|source| source.inspect_err(|reason| skip(reason)).ok());
     let want = if args.heatmaps.is_some() { Want::MAP } else { Want::MEASUREMENTS };
     let mut failure = None;
-    detector.score_files(files, &detector.config().limits, FILES_CHUNK, want, |path, verdict| {
+    let limits = &detector.config().limits;
+    let images = files.flat_map(|path| pages(path, args.pages, limits));
+    detector.score_pages(images, limits, FILES_CHUNK, want, |(path, page), verdict| {
         let written = match verdict {
             Ok(verdict) => {
                 let number = tally.borrow_mut().count(&verdict, &path);
@@ -95,7 +100,8 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
                     written.inspect_err(|reason| tally.borrow_mut().miss(reason)).ok().map(|()| file)
                 });
                 let card = VerdictCard::of(&detector, &verdict, verdict.threshold);
-                rows.write(&Row::new(&path, card, heatmap.as_ref().map(Option::as_deref)))
+                let row = Row::new(&path, card, heatmap.as_ref().map(Option::as_deref));
+                rows.write(&if args.pages { row.with_page(page) } else { row })
             }
             Err(error) => {
                 skip(&with_path(&path, &error));
@@ -118,6 +124,15 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     let tally = tally.into_inner();
     data::remark(&tally.remarks);
     tally.conclude(rows, args.fail_on_anomaly)
+}
+
+/// The images of a file: one, or its pages where each is one and there are several.
+fn pages(path: PathBuf, are_images: bool, limits: &Limits) -> Vec<(PathBuf, Option<u32>)> {
+    // What cannot be read says so when it is scored.
+    match are_images.then(|| count_pages(&path, limits)) {
+        Some(Ok(count)) if count > 1 => (0..count).map(|page| (path.clone(), Some(page))).collect(),
+        _ => vec![(path, None)],
+    }
 }
 
 /// Counts of results.

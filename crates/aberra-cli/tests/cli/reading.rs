@@ -65,6 +65,46 @@ fn score_says_what_was_read_in_part_or_passed_over() {
 }
 
 #[test]
+fn pages_are_judged_one_by_one_where_that_is_asked_for() {
+    let room = Room::new();
+    save(&blobs(1_000), &room.path("in/first.png"));
+    save(&stripes(1), &room.path("in/second.png"));
+    fs::write(room.path("in/stack.tif"), two_pages()).unwrap();
+    let detector = detector();
+    let detector = detector.display();
+    let ended = room.run(&format!("score {detector} in --pages --json --heatmaps maps")).done();
+    let rows = ended.json_lines();
+    assert_eq!(rows.len(), 4, "{}", ended.err);
+    let score = |name: &str, page: Option<u32>| {
+        let found = rows.iter().find(|row| {
+            row["path"].as_str().unwrap().ends_with(name) && row["page"] == serde_json::json!(page)
+        });
+        found.unwrap_or_else(|| panic!("{name} {page:?}: {rows:?}"))["score"].clone()
+    };
+    assert_eq!(score("stack.tif", Some(1)), score("first.png", None));
+    assert_eq!(score("stack.tif", Some(2)), score("second.png", None));
+    assert!(!ended.err.contains("page 1 of 2"), "{}", ended.err);
+    assert_eq!(fs::read_dir(room.path("maps")).unwrap().count(), 4 + 1, "maps and the folder's mark");
+    let table = room.run(&format!("score {detector} in/stack.tif --pages")).done();
+    assert!(table.out.contains("in/stack.tif, page 2\n"), "{}", table.out);
+    let csv = room.run(&format!("score {detector} in/stack.tif --pages --csv")).done();
+    assert!(csv.out.starts_with("score,p_value,threshold,verdict,path,page\n"), "{}", csv.out);
+    // The others take the same pages.
+    let explained = room.run(&format!("explain {detector} in/stack.tif --page 2 --json")).done();
+    assert_eq!(explained.json()["verdict"]["score"], score("second.png", None));
+    assert!(explained.err.contains("in/stack.tif: page 2 of 2 is read"), "{}", explained.err);
+    let refused = room.run(&format!("explain {detector} in/stack.tif --page 3")).refusal(&room);
+    assert!(refused.contains("expected page 3 of the TIFF, found 2 of full resolution"), "{refused}");
+    let doctor = room.run(&format!("doctor in --normal * --pages --group none --json --detector {detector}"));
+    let doctor = doctor.done().json();
+    let suspects = doctor["least_normal"].as_array().unwrap();
+    let named = |name: &str| suspects.iter().find(|row| row["name"] == name).unwrap()["score"].clone();
+    assert_eq!(named("stack.tif, page 2"), score("second.png", None));
+    let doctor = room.run(&format!("doctor in --normal * --group none --detector {detector}")).done();
+    assert!(doctor.out.contains("page 1 of 2 is read, the others are not (stack.tif)"), "{}", doctor.out);
+}
+
+#[test]
 fn a_list_on_standard_input_may_come_from_a_spreadsheet() {
     let room = Room::new();
     save(&blobs(1_000), &room.path("in/a b.png"));

@@ -22,8 +22,8 @@ use super::generated::model_infer_request::{InferInputTensor, InferRequestedOutp
 use super::generated::model_infer_response::InferOutputTensor;
 use super::generated::*;
 use super::infer::{
-    InferRequest, Parameter, Parameters, check_is_sent, default_outputs, infer, offload_input,
-    offload_output, output, threshold,
+    InferAnswer, InferRequest, Parameter, Parameters, REMARKS, check_is_sent, default_outputs, infer,
+    offload_input, offload_output, output, threshold,
 };
 use super::model::{self, Output, VERSION};
 use super::tensors::{Datatype, Tensor, Values, shape};
@@ -226,9 +226,9 @@ async fn answer(shared: &ServerState, request: ModelInferRequest) -> Result<Mode
     let bytes = if is_pixels { raw + bytes } else { bytes };
     let outputs = Output::of(&served.detector);
     let request = offload_input(shared, bytes, move || read(request, &outputs)).await?;
-    let tensors = infer(shared, &served, request).await?;
-    let elements = tensors.iter().map(|tensor| tensor.values.len()).sum();
-    offload_output(shared, elements, move || Ok(response(&served.name, id, &tensors))).await
+    let answer = infer(shared, &served, request).await?;
+    let elements = answer.tensors.iter().map(|tensor| tensor.values.len()).sum();
+    offload_output(shared, elements, move || Ok(response(&served.name, id, answer))).await
 }
 
 fn read(request: ModelInferRequest, of: &[Output]) -> Result<InferRequest, Problem> {
@@ -304,7 +304,12 @@ fn from_contents(datatype: Datatype, count: usize, contents: InferTensorContents
     Ok(values)
 }
 
-fn response(model: &str, id: String, tensors: &[Tensor]) -> ModelInferResponse {
+fn response(model: &str, id: String, answer: InferAnswer) -> ModelInferResponse {
+    let InferAnswer { tensors, remarks } = answer;
+    let remarks = remarks.map(|remarks| {
+        let text = InferParameter { parameter_choice: Some(ParameterChoice::StringParam(remarks)) };
+        (REMARKS.to_owned(), text)
+    });
     let described = tensors.iter().map(|tensor| InferOutputTensor {
         name: tensor.name.clone(),
         datatype: tensor.values.datatype().name().to_owned(),
@@ -315,8 +320,8 @@ fn response(model: &str, id: String, tensors: &[Tensor]) -> ModelInferResponse {
         model_name: model.to_owned(),
         model_version: VERSION.to_owned(),
         id,
+        parameters: remarks.into_iter().collect(),
         outputs: described.collect(),
         raw_output_contents: tensors.iter().map(|tensor| tensor.values.to_raw()).collect(),
-        ..ModelInferResponse::default()
     }
 }

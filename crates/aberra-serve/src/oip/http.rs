@@ -132,10 +132,10 @@ async fn answer(
     body: Bytes,
 ) -> OipResult<Response> {
     let ParsedRequest { id, request, is_binary } = read(&shared, &served, &headers, body).await?;
-    let tensors = infer(&shared, &served, request).await?;
-    let elements = tensors.iter().map(|tensor| tensor.values.len()).sum();
+    let answer = infer(&shared, &served, request).await?;
+    let elements = answer.tensors.iter().map(|tensor| tensor.values.len()).sum();
     let name = served.name.clone();
-    let write = move || json::write(&name, id.as_deref(), &tensors, &is_binary);
+    let write = move || json::write(&name, id.as_deref(), &answer, &is_binary);
     let (head, behind) = offload_output(&shared, elements, write).await?;
     let Some(behind) = behind else {
         return Ok(([(header::CONTENT_TYPE, "application/json")], head).into_response());

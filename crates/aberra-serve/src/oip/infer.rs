@@ -87,7 +87,17 @@ pub(super) fn default_outputs(of: &[Output]) -> Vec<Output> {
 /// Work on fewer bytes runs inline in the handler; work on more runs on a worker thread.
 const INLINE_BYTES: usize = 256 << 10;
 
-/// Scores the images of a request; returns the requested outputs, with one row per image.
+/// The answer to a request: the requested outputs, with one row per image, and what was decided while decoding.
+pub(super) struct InferAnswer {
+    pub(super) tensors: Vec<Tensor>,
+    /// In plain words, with the numbers of the images.
+    pub(super) remarks: Option<String>,
+}
+
+/// The parameter of an answer that holds remarks.
+pub(super) const REMARKS: &str = "remarks";
+
+/// Scores the images of a request.
 ///
 /// # Errors
 /// The inputs are not the model's, an image cannot be scored (its index is named), or the queue is full.
@@ -95,7 +105,7 @@ pub(super) async fn infer(
     shared: &ServerState,
     served: &Arc<ServedDetector>,
     request: InferRequest,
-) -> Result<Vec<Tensor>, Problem> {
+) -> Result<InferAnswer, Problem> {
     let InferRequest { inputs, outputs, threshold } = request;
     let threshold = threshold.unwrap_or(served.detector.calibration().threshold);
     let limits = shared.limits;
@@ -108,7 +118,17 @@ pub(super) async fn infer(
     let started = Instant::now();
     let tensors = output_tensors(served, &verdicts, &outputs, threshold)?;
     served.statistics.compute_output.record(started.elapsed());
-    Ok(tensors)
+    Ok(InferAnswer { tensors, remarks: remarks(&verdicts) })
+}
+
+/// What was decided while decoding, if anything was: `image 0: page 1 of 3 is read, the others are not`.
+fn remarks(verdicts: &[Verdict]) -> Option<String> {
+    let of = |(at, verdict): (usize, &Verdict)| {
+        let remarks: Vec<String> = verdict.remarks.iter().map(ToString::to_string).collect();
+        (!remarks.is_empty()).then(|| format!("image {at}: {}", remarks.join("; ")))
+    };
+    let said: Vec<String> = verdicts.iter().enumerate().filter_map(of).collect();
+    (!said.is_empty()).then(|| said.join("\n"))
 }
 
 /// Runs work on so many bytes of a request: inline if they are few, else on a worker thread with a place in the queue.

@@ -12,7 +12,10 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::infer::{InferRequest, Parameter, Parameters, check_is_sent, default_outputs, output, threshold};
+use super::infer::{
+    InferAnswer, InferRequest, Parameter, Parameters, REMARKS, check_is_sent, default_outputs, output,
+    threshold,
+};
 use super::model::{IMAGE, Output, VERSION};
 use super::tensors::{Datatype, MOST_STRINGS, Tensor, Values, shape};
 use crate::problem::Problem;
@@ -76,11 +79,11 @@ pub(super) fn image(bytes: Bytes, of: &[Output]) -> ParsedRequest {
 pub(super) fn write(
     model: &str,
     id: Option<&str>,
-    tensors: &[Tensor],
+    answer: &InferAnswer,
     is_binary: &[bool],
 ) -> Result<(Vec<u8>, Option<Vec<u8>>), Problem> {
     let mut behind = Vec::new();
-    let outputs = tensors.iter().zip(is_binary).map(|(tensor, &is_binary)| {
+    let outputs = answer.tensors.iter().zip(is_binary).map(|(tensor, &is_binary)| {
         let mut size = None;
         if is_binary {
             let raw = tensor.values.to_raw();
@@ -96,7 +99,8 @@ pub(super) fn write(
         }
     });
     let outputs = outputs.collect();
-    let answer = JsonResponse { id, model_name: model, model_version: VERSION, outputs };
+    let parameters = answer.remarks.as_deref().map(|remarks| BTreeMap::from([(REMARKS, remarks)]));
+    let answer = JsonResponse { id, model_name: model, model_version: VERSION, parameters, outputs };
     let head = serde_json::to_vec(&answer).map_err(|_| Problem::internal())?;
     Ok((head, is_binary.contains(&true).then_some(behind)))
 }
@@ -135,6 +139,8 @@ struct JsonResponse<'a> {
     id: Option<&'a str>,
     model_name: &'a str,
     model_version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<BTreeMap<&'static str, &'a str>>,
     outputs: Vec<OutputTensor<'a>>,
 }
 

@@ -1,5 +1,7 @@
 //! Reads samples; takes the pages of a file as samples of their own, where that is asked for.
 
+use std::path::Path;
+
 use aberra_image::{Image, Input, Limits, Preprocessing, Remark, count_pages, read_page};
 use rayon::prelude::*;
 
@@ -13,12 +15,7 @@ impl Sample {
     /// # Errors
     /// As [`aberra_image::read_page`].
     pub fn read(&self, limits: &Limits) -> Result<Image> {
-        let mut image = read_page(&self.path, self.page.unwrap_or(0), limits).map_err(of_image)?;
-        if self.page.is_some() {
-            // The other pages are samples, too.
-            image.source.remarks.retain(|remark| !matches!(remark, Remark::Page { .. }));
-        }
-        Ok(image)
+        read_image(&self.path, self.page, limits)
     }
 
     /// Its image, read and preprocessed.
@@ -29,6 +26,16 @@ impl Sample {
         let image = self.read(limits)?;
         preprocessing.apply(&image).map_err(|error| of_image(error.with_path(&self.path)))
     }
+}
+
+/// Reads the image of a file, or that of a page of it, from 0.
+pub(crate) fn read_image(path: &Path, page: Option<u32>, limits: &Limits) -> Result<Image> {
+    let mut image = read_page(path, page.unwrap_or(0), limits).map_err(of_image)?;
+    if page.is_some() {
+        // The other pages are images of their own.
+        image.source.remarks.retain(|remark| !matches!(remark, Remark::Page { .. }));
+    }
+    Ok(image)
 }
 
 impl Dataset {

@@ -41,7 +41,7 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
     let find = |near: &NearNormal| {
         let path = found.get(&normals[near.normal].sketch.id).copied();
         let own = kept.and_then(|kept| kept.chunks_exact(kept.len() / normals.len()).nth(near.normal));
-        let read = || detector.read_input(path?, &limits).ok();
+        let read = || detector.read_input(path?, None, &limits).ok();
         let thumbnail = own
             .map(<[f32]>::to_vec)
             .or_else(|| read().map(|input| shrink(&input.pixels, detector.canvas_shape())));

@@ -1,7 +1,10 @@
 //! The protocol over gRPC: agreement with HTTP, streams, compression, and memory limits.
 
+use aberra::image::testing::{TiffPage, tiff};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use serde_json::json;
@@ -114,6 +117,25 @@ async fn grpc_describes_what_http_does() {
     let asked = ModelReadyRequest { name: "second".to_owned(), version: String::new() };
     let ready: ModelReadyResponse = ask(&shared, "ModelReady", asked).await.unwrap();
     assert!(!ready.ready);
+}
+
+#[tokio::test]
+async fn what_was_decided_in_decoding_is_a_parameter_of_the_answer() {
+    let shared = shared();
+    let page = || TiffPage::new(32, 32, grey(2));
+    let stack = tiff(&[page(), page(), page()]);
+    let expected = "image 1: page 1 of 3 is read, the others are not";
+    let data = [png(2).to_vec(), stack.clone()].map(|file| STANDARD.encode(file));
+    let input = json!({"name": "image", "shape": [2], "datatype": "BYTES", "data": data});
+    let http = infer(&shared, &json!({"inputs": [input]})).await.json();
+    assert_eq!(http["parameters"], json!({"remarks": expected}));
+    let contents = InferTensorContents { bytes_contents: vec![png(2), stack.into()], ..Default::default() };
+    let asked = request(vec![tensor("image", "BYTES", &[2], contents)]);
+    let answer: ModelInferResponse = ask(&shared, "ModelInfer", asked).await.unwrap();
+    let said = answer.parameters["remarks"].parameter_choice.clone();
+    assert_eq!(said, Some(infer_parameter::ParameterChoice::StringParam(expected.to_owned())));
+    let plain = infer(&shared, &json!({"inputs": [image(2)]})).await.json();
+    assert!(plain.get("parameters").is_none());
 }
 
 #[tokio::test]
