@@ -3,6 +3,7 @@
 
 mod dependencies;
 mod examples;
+mod fuzz;
 mod server;
 mod suite;
 mod tally;
@@ -21,6 +22,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test    Run every check that continuous integration runs, the cheapest first; nothing is edited
   server  Run only its checks of the server in use: the app in a browser, other programs, a crowd
+  fuzz    Fuzz every parser of foreign bytes for a minute each, or one: fuzz [--seconds N] [--seed N] [TARGET]. Repeat an
+          input: fuzz TARGET --input FILE. Kill and fail the writing of files at every point: fuzz --kills
   tidy    Run only the project's own rules: crate table, circles of modules, unsafe, leftovers (in seconds)
   help    Print this";
 
@@ -35,6 +38,13 @@ fn main() -> ExitCode {
         ["test"] => suite::test(&root()),
         ["server"] => suite::server(&root()),
         ["tidy"] => suite::tidy(&root()),
+        ["fuzz", options @ ..] => match fuzz::run(&root(), options) {
+            Ok(succeeded) => succeeded,
+            Err(why) => {
+                eprintln!("error: {why}\n\n{HELP}");
+                return ExitCode::from(2);
+            }
+        },
         _ => {
             eprintln!("error: expected one command, found `{}`\n\n{HELP}", words.join(" "));
             return ExitCode::from(2);

@@ -2,16 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::collections::{BTreeMap, HashMap};
+mod detector_file;
+
 use std::fs;
 use std::path::PathBuf;
 
 use aberra::dataset::{Dataset, OpenOptions};
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::{Detector, TrainConfig};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
+
+use self::detector_file::{Parts, parts, with_right_hash};
 
 const SETTINGS: &str = "preprocessing.size_px = 32
 train.epochs = 1
@@ -30,8 +32,6 @@ struct Fixture {
     bytes: Vec<u8>,
     hash: String,
 }
-
-type Parts = (Value, BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>);
 
 impl Fixture {
     fn new() -> Self {
@@ -66,37 +66,12 @@ impl Fixture {
 
     /// The envelope and the tensors.
     fn parts(&self) -> Parts {
-        let (_, header) = SafeTensors::read_metadata(&self.bytes).unwrap();
-        let envelope = header.metadata().as_ref().unwrap()["aberra"].clone();
-        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
-        let tensors = tensors
-            .tensors()
-            .into_iter()
-            .map(|(name, view)| (name, (view.dtype(), view.shape().to_vec(), view.data().to_vec())));
-        (serde_json::from_str(&envelope).unwrap(), tensors.collect())
+        parts(&self.bytes).unwrap()
     }
 
-    /// A file of these parts with the hash that belongs to them, written by the format's description alone.
-    fn with_right_hash(&self, (mut envelope, tensors): Parts) -> Vec<u8> {
-        let mut hasher = blake3::Hasher::new();
-        let mut part = |bytes: &[u8]| {
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        };
-        part(envelope["kind"].as_str().unwrap().as_bytes());
-        part(&u32::try_from(envelope["version"].as_u64().unwrap()).unwrap().to_le_bytes());
-        part(envelope["document"].to_string().as_bytes());
-        for (name, (_, shape, data)) in &tensors {
-            part(name.as_bytes());
-            shape.iter().for_each(|side| part(&(*side as u64).to_le_bytes()));
-            part(data);
-        }
-        envelope["hash"] = hasher.finalize().to_hex().to_string().into();
-        let views = tensors.iter().map(|(name, (dtype, shape, data))| {
-            (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
-        });
-        let metadata = HashMap::from([("aberra".to_owned(), envelope.to_string())]);
-        safetensors::serialize(views, Some(metadata)).unwrap()
+    /// A file of these parts with the hash that belongs to them.
+    fn with_right_hash(&self, parts: Parts) -> Vec<u8> {
+        with_right_hash(parts).unwrap()
     }
 }
 
