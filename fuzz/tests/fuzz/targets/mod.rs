@@ -29,7 +29,7 @@ pub(crate) const TARGETS: &[Target] = &[
         mutate: manifest::mutate_csv,
         run: manifest::run_csv,
         memory_bytes: 32 * MB,
-        executions_in_test: 3_000,
+        executions_in_test: 1_500,
     },
     Target {
         name: "manifest-jsonl",
@@ -37,7 +37,7 @@ pub(crate) const TARGETS: &[Target] = &[
         mutate: manifest::mutate_jsonl,
         run: manifest::run_jsonl,
         memory_bytes: 32 * MB,
-        executions_in_test: 3_000,
+        executions_in_test: 1_500,
     },
     Target {
         name: "list",
@@ -53,7 +53,7 @@ pub(crate) const TARGETS: &[Target] = &[
         mutate: split::mutate,
         run: split::run,
         memory_bytes: 32 * MB,
-        executions_in_test: 1_000,
+        executions_in_test: 500,
     },
     Target {
         name: "settings",
@@ -61,7 +61,7 @@ pub(crate) const TARGETS: &[Target] = &[
         mutate: settings::mutate,
         run: settings::run,
         memory_bytes: 32 * MB,
-        executions_in_test: 2_000,
+        executions_in_test: 1_000,
     },
     Target {
         name: "detector",
@@ -69,7 +69,7 @@ pub(crate) const TARGETS: &[Target] = &[
         mutate: detector::mutate,
         run: detector::run,
         memory_bytes: 256 * MB,
-        executions_in_test: 500,
+        executions_in_test: 300,
     },
     Target {
         name: "evaluation",
@@ -77,7 +77,7 @@ pub(crate) const TARGETS: &[Target] = &[
         mutate: evaluation::mutate,
         run: evaluation::run,
         memory_bytes: 64 * MB,
-        executions_in_test: 500,
+        executions_in_test: 300,
     },
     Target {
         name: "oip-json",
