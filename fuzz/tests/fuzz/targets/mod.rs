@@ -36,7 +36,8 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: manifest::jsonl_seeds,
         mutate: manifest::mutate_jsonl,
         run: manifest::run_jsonl,
-        memory_bytes: 32 * MB,
+        // Inputs have up to 1 MB, and JSON in memory takes some forty times its text.
+        memory_bytes: 96 * MB,
         executions_in_test: 1_500,
     },
     Target {
@@ -76,7 +77,7 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: evaluation::seeds,
         mutate: evaluation::mutate,
         run: evaluation::run,
-        memory_bytes: 64 * MB,
+        memory_bytes: 128 * MB,
         executions_in_test: 300,
     },
     Target {
