@@ -75,15 +75,14 @@ pub fn decode_page(bytes: &[u8], page: u32, limits: &Limits) -> Result<Image, Er
         return Err(Error::new(Kind::Format, message));
     }
     let (layout, orientation, raster) = guarded(format, || {
-        let layout = checked_layout(bytes, page, format, limits)?;
-        let raster = pixels(bytes, page, format, &layout, limits)?;
-        Ok((layout, orientation(bytes, page, format, limits), raster))
+        let (layout, orientation) = checked_layout(bytes, page, format, limits)?;
+        let raster = pixels(bytes, page, format, (&layout, orientation), limits)?;
+        Ok((layout, orientation, raster))
     })?;
-    let (height, width) = (layout.height as usize, layout.width as usize);
+    let (height, width) = upright((layout.height as usize, layout.width as usize), orientation);
     if raster.pixels.len() != height * width * raster.channels {
-        return Err(damaged(format, "its decoder returned another number of pixels than its header says"));
+        return Err(miscounted(format));
     }
-    let (raster, height, width) = turn(raster, height, width, orientation);
     Ok(Image {
         channels: raster.channels,
         pixels: raster.pixels,
@@ -122,10 +121,8 @@ pub fn header(bytes: &[u8], limits: &Limits) -> Result<Header, Error> {
     limits.check_bytes(bytes.len() as u64)?;
     let format = recognise(bytes)?;
     guarded(format, || {
-        let layout = checked_layout(bytes, 0, format, limits)?;
-        let (height, width) = (layout.height as usize, layout.width as usize);
-        let is_turned = swaps_sides(orientation(bytes, 0, format, limits));
-        let (height, width) = if is_turned { (width, height) } else { (height, width) };
+        let (layout, orientation) = checked_layout(bytes, 0, format, limits)?;
+        let (height, width) = upright((layout.height as usize, layout.width as usize), orientation);
         let (color_mode, bit_depth) = (layout.color_mode, layout.bit_depth);
         Ok(Header { format, color_mode, bit_depth, height, width, bytes: bytes.len() as u64 })
     })
@@ -182,15 +179,25 @@ fn is_lossy(bytes: &[u8], page: u32, format: Format) -> bool {
     }
 }
 
-/// The layout, once its size is known to be within the limits.
-fn checked_layout(bytes: &[u8], page: u32, format: Format, limits: &Limits) -> Result<Layout, Error> {
+/// The layout and the orientation, once the size is known to be within the limits.
+fn checked_layout(
+    bytes: &[u8],
+    page: u32,
+    format: Format,
+    limits: &Limits,
+) -> Result<(Layout, Orientation), Error> {
     let layout = match format {
         Format::Jpeg => jpeg::layout(bytes),
         Format::Tiff => tiff::layout(bytes, page),
         _ => plain::layout(bytes, format),
     }?;
     limits.check_size(layout.width, layout.height, layout.bytes_per_pixel)?;
-    Ok(layout)
+    let orientation = orientation(bytes, page, format, limits);
+    if orientation != Orientation::NoTransforms {
+        let bytes_per_pixel = layout.bytes_per_pixel + layout.turning_bytes_per_pixel;
+        limits.check_size(layout.width, layout.height, bytes_per_pixel)?;
+    }
+    Ok((layout, orientation))
 }
 
 fn orientation(bytes: &[u8], page: u32, format: Format, limits: &Limits) -> Orientation {
@@ -201,18 +208,30 @@ fn orientation(bytes: &[u8], page: u32, format: Format, limits: &Limits) -> Orie
     }
 }
 
+/// The pixels, upright.
 fn pixels(
     bytes: &[u8],
     page: u32,
     format: Format,
-    layout: &Layout,
+    (layout, orientation): (&Layout, Orientation),
     limits: &Limits,
 ) -> Result<Raster, Error> {
     match format {
-        Format::Jpeg => jpeg::pixels(bytes, layout, limits),
-        Format::Tiff => tiff::pixels(bytes, page, layout, limits),
-        _ => plain::pixels(bytes, format, limits),
+        Format::Jpeg => jpeg::pixels(bytes, layout, orientation, limits),
+        Format::Tiff => {
+            let raster = tiff::pixels(bytes, page, layout, limits)?;
+            let (height, width) = (layout.height as usize, layout.width as usize);
+            if raster.pixels.len() != height * width * raster.channels {
+                return Err(miscounted(format));
+            }
+            Ok(turn(raster, height, width, orientation))
+        }
+        _ => plain::pixels(bytes, format, orientation, limits),
     }
+}
+
+fn miscounted(format: Format) -> Error {
+    damaged(format, "its decoder returned another number of pixels than its header says")
 }
 
 /// Runs third-party decoders: a panic becomes an error of the file.
@@ -229,34 +248,43 @@ pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
-/// Turns and mirrors pixels upright; returns them with their new height and width.
-pub(crate) fn turn(
-    raster: Raster,
-    height: usize,
-    width: usize,
+/// Height and width once an image lies upright.
+pub(crate) fn upright((height, width): (usize, usize), orientation: Orientation) -> (usize, usize) {
+    if swaps_sides(orientation) { (width, height) } else { (height, width) }
+}
+
+/// The row and column, in a file of `height` x `width` pixels, of the pixel that comes to lie at row `y`, column `x`.
+pub(crate) fn origin(
     orientation: Orientation,
-) -> (Raster, usize, usize) {
+    (y, x): (usize, usize),
+    (height, width): (usize, usize),
+) -> (usize, usize) {
+    match orientation {
+        Orientation::NoTransforms => (y, x),
+        Orientation::FlipHorizontal => (y, width - 1 - x),
+        Orientation::Rotate180 => (height - 1 - y, width - 1 - x),
+        Orientation::FlipVertical => (height - 1 - y, x),
+        Orientation::Rotate90FlipH => (x, y),
+        Orientation::Rotate90 => (height - 1 - x, y),
+        Orientation::Rotate270FlipH => (height - 1 - x, width - 1 - y),
+        Orientation::Rotate270 => (x, width - 1 - y),
+    }
+}
+
+/// Turns and mirrors pixels upright.
+pub(crate) fn turn(raster: Raster, height: usize, width: usize, orientation: Orientation) -> Raster {
     if orientation == Orientation::NoTransforms {
-        return (raster, height, width);
+        return raster;
     }
     let channels = raster.channels;
-    let (rows, columns) = if swaps_sides(orientation) { (width, height) } else { (height, width) };
+    let (rows, columns) = upright((height, width), orientation);
     let mut pixels = Vec::with_capacity(raster.pixels.len());
     for y in 0..rows {
         for x in 0..columns {
-            let (from_y, from_x) = match orientation {
-                Orientation::NoTransforms => (y, x),
-                Orientation::FlipHorizontal => (y, width - 1 - x),
-                Orientation::Rotate180 => (height - 1 - y, width - 1 - x),
-                Orientation::FlipVertical => (height - 1 - y, x),
-                Orientation::Rotate90FlipH => (x, y),
-                Orientation::Rotate90 => (height - 1 - x, y),
-                Orientation::Rotate270FlipH => (height - 1 - x, width - 1 - y),
-                Orientation::Rotate270 => (x, width - 1 - y),
-            };
-            let at = (from_y * width + from_x) * channels;
+            let (y, x) = origin(orientation, (y, x), (height, width));
+            let at = (y * width + x) * channels;
             pixels.extend_from_slice(&raster.pixels[at..at + channels]);
         }
     }
-    (Raster { pixels, channels, remarks: raster.remarks }, rows, columns)
+    Raster { pixels, ..raster }
 }

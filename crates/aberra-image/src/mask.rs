@@ -3,7 +3,7 @@
 use image::metadata::Orientation;
 
 use crate::codec::Raster;
-use crate::decode::{swaps_sides, turn};
+use crate::decode::{swaps_sides, turn, upright};
 use crate::error::Kind;
 use crate::{Error, Image, Remark};
 
@@ -69,7 +69,8 @@ impl Image {
 
     fn turned(self, orientation: Orientation) -> Self {
         let raster = Raster { pixels: self.pixels, channels: self.channels, remarks: Vec::new() };
-        let (raster, height, width) = turn(raster, self.height, self.width, orientation);
+        let raster = turn(raster, self.height, self.width, orientation);
+        let (height, width) = upright((self.height, self.width), orientation);
         Self { pixels: raster.pixels, height, width, ..self }
     }
 }

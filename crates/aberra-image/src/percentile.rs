@@ -6,6 +6,17 @@ pub(crate) fn percentiles<'a>(
     rows: impl Iterator<Item = &'a [f32]> + Clone,
     percentiles: [f64; 2],
 ) -> Option<[f32; 2]> {
+    /// 16 MB.
+    const MOST_COPIED: usize = 4 << 20;
+    percentiles_copying(rows, percentiles, MOST_COPIED)
+}
+
+/// The same, copying at most that many values for each percentile.
+fn percentiles_copying<'a>(
+    rows: impl Iterator<Item = &'a [f32]> + Clone,
+    percentiles: [f64; 2],
+    most_copied: usize,
+) -> Option<[f32; 2]> {
     // Two tables in turn: neighbours are often equal, and one count would wait for the other.
     let mut tables = [vec![0_usize; 1 << BIN_BITS], vec![0_usize; 1 << BIN_BITS]];
     let [even, odd] = &mut tables;
@@ -28,11 +39,17 @@ pub(crate) fn percentiles<'a>(
     let positions = percentiles.map(|percentile| (percentile / 100.0).clamp(0.0, 1.0) * (total - 1) as f64);
     let ranks = positions.map(|position| (position.floor() as usize).min(total - 1));
     let places = ranks.map(|rank| place(&counts, rank));
-    let members = members(rows.clone(), places.map(|(bin, _)| bin), &counts);
+    // What few values lie in a bin is copied and looked at; many are counted once more, which takes no memory.
+    let is_small = |bin: usize| counts[bin] <= most_copied;
+    let copied = places.map(|(bin, _)| is_small(bin).then_some(bin));
+    let members = members(rows.clone(), copied, &counts);
     let mut found = [0.0; 2];
     for (index, mut members) in members.into_iter().enumerate() {
         let (wanted, rank) = places[index];
-        let (value, next) = order_statistics(&mut members, rank);
+        let (value, next) = match copied[index] {
+            Some(_) => order_statistics(&mut members, rank),
+            None => counted(rows.clone(), wanted, rank),
+        };
         let next = next.unwrap_or_else(|| {
             let higher = rows.clone().flatten().copied().filter(|&value| bin(value) > wanted);
             higher.min_by(f32::total_cmp).unwrap_or(value)
@@ -48,9 +65,17 @@ const BIN_BITS: u32 = 12;
 
 /// Bins in the order of the values in them.
 fn bin(value: f32) -> usize {
+    (key(value) >> (u32::BITS - BIN_BITS)) as usize
+}
+
+/// A number in the order of the values.
+fn key(value: f32) -> u32 {
     let bits = value.to_bits();
-    let ordered = if bits >> 31 == 1 { !bits } else { bits | (1 << 31) };
-    (ordered >> (u32::BITS - BIN_BITS)) as usize
+    if bits >> 31 == 1 { !bits } else { bits | (1 << 31) }
+}
+
+fn value_of(key: u32) -> f32 {
+    f32::from_bits(if key >> 31 == 1 { key ^ (1 << 31) } else { !key })
 }
 
 /// The bin that the value of a rank, counted from 0, lies in, and its rank there.
@@ -65,10 +90,18 @@ fn place(counts: &[usize], rank: usize) -> (usize, usize) {
     (0, 0)
 }
 
-/// The values in each of two bins.
-fn members<'a>(rows: impl Iterator<Item = &'a [f32]>, bins: [usize; 2], counts: &[usize]) -> [Vec<f32>; 2] {
+/// The values in each of two bins, where wanted.
+fn members<'a>(
+    rows: impl Iterator<Item = &'a [f32]>,
+    bins: [Option<usize>; 2],
+    counts: &[usize],
+) -> [Vec<f32>; 2] {
+    if bins == [None; 2] {
+        return [Vec::new(), Vec::new()];
+    }
     // Every value is written, and stays only where it belongs: a branch would be guessed wrongly too often.
-    let [mut first, mut second] = bins.map(|bin| vec![0.0; counts[bin] + 1]);
+    let [mut first, mut second] = bins.map(|bin| vec![0.0; bin.map_or(0, |bin| counts[bin]) + 1]);
+    let bins = bins.map(|bin| bin.unwrap_or(usize::MAX));
     let (mut in_first, mut in_second) = (0, 0);
     for row in rows {
         for &value in row {
@@ -89,6 +122,26 @@ fn order_statistics(members: &mut [f32], rank: usize) -> (f32, Option<f32>) {
     let Some(last) = members.len().checked_sub(1) else { return (0.0, None) };
     let (_, &mut value, above) = members.select_nth_unstable_by(rank.min(last), f32::total_cmp);
     (value, above.iter().copied().min_by(f32::total_cmp))
+}
+
+/// As [`order_statistics`] of all values in a bin, which are counted in finer and finer bins.
+fn counted<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone, bin: usize, rank: usize) -> (f32, Option<f32>) {
+    const STEP: u32 = (u32::BITS - BIN_BITS) / 2;
+    let keys = || rows.clone().flatten().map(|&value| key(value));
+    let (mut prefix, mut rank, mut count) = (bin as u32, rank, 0);
+    for shift in [STEP, 0] {
+        let mut counts = vec![0_usize; 1 << STEP];
+        for key in keys().filter(|key| key >> (shift + STEP) == prefix) {
+            counts[(key >> shift) as usize & ((1 << STEP) - 1)] += 1;
+        }
+        let (finer, within) = place(&counts, rank);
+        (prefix, rank, count) = ((prefix << STEP) | finer as u32, within, counts[finer]);
+    }
+    let next = match rank + 1 < count {
+        true => Some(prefix),
+        false => keys().filter(|&key| key > prefix && key >> (2 * STEP) == bin as u32).min(),
+    };
+    (value_of(prefix), next.map(value_of))
 }
 
 #[cfg(test)]
@@ -116,6 +169,22 @@ mod tests {
             let expected = [first, second].map(|percentile| sorted_reference(&values, percentile));
             for (found, expected) in found.into_iter().zip(expected) {
                 prop_assert!((found - expected).abs() <= 1e-6 * expected.abs().max(1e-3), "{found} {expected}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Of many equal values as well, and across 0.
+        #[test]
+        fn counting_finds_what_copying_finds(
+            values in prop::collection::vec(prop_oneof![-2.0_f32..2.0, 0.5_f32..0.500_01, Just(0.5), Just(0.0), Just(-0.0)], 1..300),
+            first in 0.0..=100.0_f64,
+            second in 0.0..=100.0_f64,
+        ) {
+            let copied = percentiles(values.chunks(7), [first, second]).unwrap();
+            for most_copied in [0, 3, 30] {
+                let counted = percentiles_copying(values.chunks(7), [first, second], most_copied).unwrap();
+                prop_assert_eq!(copied.map(f32::to_bits), counted.map(f32::to_bits));
             }
         }
     }

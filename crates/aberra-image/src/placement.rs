@@ -93,7 +93,7 @@ impl Placement {
         }
         let (top, height) = span(self.offset_top(), self.content.height, self.height, rows);
         let (left, width) = span(self.offset_left(), self.content.width, self.width, columns);
-        let plane = Plane { pixels: map, height: rows, width: columns, channels: 1 };
+        let plane = Plane::whole(map, rows, columns, 1);
         let area = Area { top, left, height, width };
         let content = resize(&plane, area, self.content.height, self.content.width)?;
         let mut restored = vec![0.0; self.image_height * self.image_width];

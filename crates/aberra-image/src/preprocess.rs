@@ -1,6 +1,5 @@
 //! Image -> canvas, which is a network input or several: the ordered, recorded steps, the same in training and in scoring.
 
-use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use schemars::JsonSchema;
@@ -190,13 +189,11 @@ impl Preprocessing {
             Color::Rgb if image.channels == 3 => (&image.pixels[..], 3),
             _ => (grey_or_pixels, 1),
         };
-        let pixels = cut(pixels, image.width, channels, &content);
+        let plane = Plane::part(pixels, image.width, channels, content);
         // Percentiles over the content, of all channels together.
         let wanted = [self.intensity.low_percentile, self.intensity.high_percentile].map(f64::from);
-        let rows = pixels.chunks_exact(content.width * channels);
-        let range = percentiles(rows, wanted).unwrap_or_default();
+        let range = percentiles(plane.rows(), wanted).unwrap_or_default();
 
-        let plane = Plane { pixels: &pixels, height: content.height, width: content.width, channels };
         let mut resized = resize_padded(&plane, &placement, (canvas.height_px, canvas.width_px), range[0])?;
         scale(&mut resized, range);
         if self.color == Color::Rgb && channels == 1 {
@@ -258,20 +255,6 @@ pub fn check(image: &Image) -> Result<(), Error> {
     Ok(())
 }
 
-/// The pixels of a region.
-fn cut<'a>(pixels: &'a [f32], width: usize, channels: usize, region: &Region) -> Cow<'a, [f32]> {
-    if region.width == width {
-        let row = width * channels;
-        return Cow::Borrowed(&pixels[region.top * row..(region.top + region.height) * row]);
-    }
-    let mut cut = Vec::with_capacity(region.height * region.width * channels);
-    for y in region.top..region.top + region.height {
-        let at = (y * width + region.left) * channels;
-        cut.extend_from_slice(&pixels[at..at + region.width * channels]);
-    }
-    Cow::Owned(cut)
-}
-
 /// Resamples the content to the square (or box) that its placement covers, as `rows` x `columns` pixels; padding has the
 /// value `fill`.
 ///
@@ -302,7 +285,7 @@ fn resize_padded(
             padded[at..at + row.len()].copy_from_slice(row);
         }
     }
-    let padded = Plane { pixels: &padded, height: padded_rows, width: padded_columns, channels };
+    let padded = Plane::whole(&padded, padded_rows, padded_columns, channels);
     resize(&padded, Area::of(&padded), rows, columns)
 }
 

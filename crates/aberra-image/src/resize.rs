@@ -1,10 +1,10 @@
 //! The one resampler: a triangle filter, widened when it reduces so that nothing aliases (Pillow's `BILINEAR`).
 
-use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use crate::Error;
 use crate::error::Kind;
+use crate::{Error, Region};
 
 /// A box of a plane, in pixels; may begin and end within a pixel.
 #[derive(Clone, Copy)]
@@ -15,13 +15,36 @@ pub(crate) struct Area {
     pub width: f64,
 }
 
-/// Pixels with their size, `[height, width, channels]`.
+/// Pixels with their size, `[height, width, channels]`: a whole image, or a part of one that is not copied out of it.
 pub(crate) struct Plane<'a> {
-    pub pixels: &'a [f32],
+    /// From the part's first row to its last, of the image's whole width.
+    pixels: &'a [f32],
+    image_width: usize,
+    left: usize,
     pub height: usize,
     pub width: usize,
     /// 1 or 3.
     pub channels: usize,
+}
+
+impl<'a> Plane<'a> {
+    pub(crate) fn whole(pixels: &'a [f32], height: usize, width: usize, channels: usize) -> Self {
+        Self { pixels, image_width: width, left: 0, height, width, channels }
+    }
+
+    /// A region of an image that is `image_width` wide.
+    pub(crate) fn part(pixels: &'a [f32], image_width: usize, channels: usize, region: Region) -> Self {
+        let Region { top, left, height, width } = region;
+        let row = image_width * channels;
+        Self { pixels: &pixels[top * row..(top + height) * row], image_width, left, height, width, channels }
+    }
+
+    /// Rows of values.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &'a [f32]> + Clone {
+        let from = self.left * self.channels;
+        let to = from + self.width * self.channels;
+        self.pixels.chunks_exact(self.image_width * self.channels).map(move |row| &row[from..to])
+    }
 }
 
 impl Area {
@@ -35,9 +58,11 @@ impl Area {
 pub(crate) fn resize(plane: &Plane<'_>, area: Area, height: usize, width: usize) -> Result<Vec<f32>, Error> {
     let mut resized = vec![0.0_f32; height * width * plane.channels];
     let kind = if plane.channels == 3 { PixelType::F32x3 } else { PixelType::F32 };
-    let source =
-        ImageRef::new(side(plane.width)?, side(plane.height)?, bytemuck::cast_slice(plane.pixels), kind)
-            .map_err(cannot_resize)?;
+    let (image_width, height_px) = (side(plane.image_width)?, side(plane.height)?);
+    let source = ImageRef::new(image_width, height_px, bytemuck::cast_slice(plane.pixels), kind)
+        .map_err(cannot_resize)?;
+    let source = CroppedImage::new(&source, side(plane.left)?, 0, side(plane.width)?, height_px)
+        .map_err(cannot_resize)?;
     let target = bytemuck::cast_slice_mut(&mut resized);
     let mut target =
         Image::from_slice_u8(side(width)?, side(height)?, target, kind).map_err(cannot_resize)?;

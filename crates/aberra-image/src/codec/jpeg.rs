@@ -12,7 +12,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Layout, Raster, damaged, raster, unsupported};
+use super::{Layout, Raster, damaged, decoded, unsupported};
 use crate::{ColorMode, Error, Format, Limits};
 
 /// Reads the frame header.
@@ -29,14 +29,15 @@ pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Error> {
         4 => (ColorMode::Cmyk, 3),
         other => return Err(damaged(Format::Jpeg, format!("expected 1, 3 or 4 components, found {other}"))),
     };
-    // 8-bit output and f32 pixels; a progressive file also keeps all its 16-bit coefficients.
+    // A progressive file keeps all its 16-bit coefficients.
     let coefficients = if frame.progressive { 2 * u64::from(frame.components) } else { 0 };
     Ok(Layout {
         color_mode,
         bit_depth: frame.bit_depth,
         width: frame.width.into(),
         height: frame.height.into(),
-        bytes_per_pixel: channels + 4 * channels + coefficients,
+        bytes_per_pixel: 4 * channels + coefficients,
+        turning_bytes_per_pixel: channels,
     })
 }
 
@@ -48,8 +49,13 @@ pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
     exif.and_then(|exif| Orientation::from_exif_chunk(exif)).unwrap_or(Orientation::NoTransforms)
 }
 
-/// Decodes the pixels.
-pub(crate) fn pixels(bytes: &[u8], layout: &Layout, limits: &Limits) -> Result<Raster, Error> {
+/// Decodes the pixels and turns them upright.
+pub(crate) fn pixels(
+    bytes: &[u8],
+    layout: &Layout,
+    orientation: Orientation,
+    limits: &Limits,
+) -> Result<Raster, Error> {
     if !is_complete(bytes) {
         let found = format!("it is truncated: no end-of-image marker in its {} bytes", bytes.len());
         return Err(damaged(Format::Jpeg, found));
@@ -65,8 +71,17 @@ pub(crate) fn pixels(bytes: &[u8], layout: &Layout, limits: &Limits) -> Result<R
         .jpeg_set_out_colorspace(color);
     let bytes = without_stray_bytes(bytes);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&*bytes), options);
-    let samples = decoder.decode().map_err(|error| damaged(Format::Jpeg, error))?;
-    Ok(raster(&samples, channels, false))
+    let size = (layout.height as usize, layout.width as usize);
+    decoded::<u8>(size, channels, orientation, |samples| {
+        decoder.decode_headers().map_err(|error| damaged(Format::Jpeg, error))?;
+        if decoder.output_buffer_size() != Some(samples.len()) {
+            return Err(damaged(
+                Format::Jpeg,
+                "its decoder finds another number of pixels than its header says",
+            ));
+        }
+        decoder.decode_into(samples).map_err(|error| damaged(Format::Jpeg, error))
+    })
 }
 
 /// Whether an end-of-image marker follows the last scan.

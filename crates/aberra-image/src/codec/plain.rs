@@ -6,7 +6,7 @@ use image::codecs::{bmp::BmpDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
-use super::{Layout, Raster, damaged, raster, unsupported};
+use super::{Layout, Raster, damaged, decoded, unsupported};
 use crate::error::Kind;
 use crate::{ColorMode, Error, Format, Limits, Remark};
 
@@ -20,8 +20,15 @@ pub(crate) fn layout(bytes: &[u8], format: Format) -> Result<Layout, Error> {
             let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| reason(format, error))?;
             let (width, height) = decoder.dimensions();
             let color_mode = if decoder.color_type().has_alpha() { ColorMode::Rgba } else { ColorMode::Rgb };
-            // The lossy decoder keeps three planes, the lossless one four bytes a pixel, besides the 8-bit output.
-            Ok(Layout { color_mode, bit_depth: 8, width, height, bytes_per_pixel: 4 + 4 + 12 })
+            // The lossy decoder keeps three planes, the lossless one four bytes a pixel.
+            Ok(Layout {
+                color_mode,
+                bit_depth: 8,
+                width,
+                height,
+                bytes_per_pixel: 4 + 12,
+                turning_bytes_per_pixel: 4,
+            })
         }
     }
 }
@@ -33,27 +40,28 @@ pub(crate) fn orientation(bytes: &[u8], format: Format, limits: &Limits) -> Orie
         .unwrap_or(Orientation::NoTransforms)
 }
 
-/// Decodes the pixels.
-pub(crate) fn pixels(bytes: &[u8], format: Format, limits: &Limits) -> Result<Raster, Error> {
+/// Decodes the pixels and turns them upright.
+pub(crate) fn pixels(
+    bytes: &[u8],
+    format: Format,
+    orientation: Orientation,
+    limits: &Limits,
+) -> Result<Raster, Error> {
     if format == Format::Webp {
         check_webp_length(bytes)?;
     }
     let decoder = open(bytes, format, limits).map_err(|error| reason(format, error))?;
     let color = decoder.color_type();
     let (width, height) = decoder.dimensions();
-    let samples = width as usize * height as usize * usize::from(color.channel_count());
+    let size = (height as usize, width as usize);
     let stored = usize::from(color.channel_count());
+    let read = |samples: &mut [u8]| decoder.read_image_boxed(samples).map_err(|error| reason(format, error));
     let mut raster = match color {
         ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
-            let mut buffer = vec![0_u8; samples];
-            decoder.read_image_boxed(&mut buffer).map_err(|error| reason(format, error))?;
-            raster(&buffer, stored, false)
+            decoded::<u8>(size, stored, orientation, read)?
         }
         ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
-            let mut buffer = vec![0_u16; samples];
-            let target = bytemuck::cast_slice_mut(&mut buffer);
-            decoder.read_image_boxed(target).map_err(|error| reason(format, error))?;
-            raster(&buffer, stored, false)
+            decoded::<u16>(size, stored, orientation, read)?
         }
         other => return Err(unsupported(format, format!("pixels stored as {other:?}"))),
     };
@@ -189,7 +197,8 @@ fn png_layout(bytes: &[u8]) -> Result<Layout, Error> {
         bit_depth: *bit_depth,
         width: u32::from_be_bytes([*w0, *w1, *w2, *w3]),
         height: u32::from_be_bytes([*h0, *h1, *h2, *h3]),
-        bytes_per_pixel: samples * if *bit_depth == 16 { 2 } else { 1 } + channels * 4,
+        bytes_per_pixel: channels * 4,
+        turning_bytes_per_pixel: samples * if *bit_depth == 16 { 2 } else { 1 },
     })
 }
 
@@ -205,5 +214,5 @@ fn bmp_layout(bytes: &[u8]) -> Result<Layout, Error> {
         _ if decoder.color_type().has_alpha() => (ColorMode::Rgba, 8),
         _ => (ColorMode::Rgb, 8),
     };
-    Ok(Layout { color_mode, bit_depth, width, height, bytes_per_pixel: 4 + 12 })
+    Ok(Layout { color_mode, bit_depth, width, height, bytes_per_pixel: 12, turning_bytes_per_pixel: 4 })
 }

@@ -45,19 +45,25 @@ pub(crate) fn count(bytes: &[u8]) -> Result<u32, Error> {
 
 /// Reads a page's directory.
 pub(crate) fn layout(bytes: &[u8], page: u32) -> Result<Layout, Error> {
-    let page = Page::open(bytes, page, &Limits::default())?;
-    let channels = if page.stored <= 2 { 1 } else { 3 };
-    let mut decoder = page.decoder;
-    let (width, height) = decoder.dimensions().map_err(reason)?;
+    let mut page = Page::open(bytes, page, &Limits::default())?;
+    let (stored, channels) = (page.stored as u64, if page.stored <= 2 { 1 } else { 3 });
+    let sample_bytes = u64::from(page.color.bit_depth().div_ceil(8));
+    let is_planar = page.stored > 1 && page.tag(Tag::PlanarConfiguration) == Some(PLANAR);
+    let arranged = match stored {
+        _ if page.color_mode == ColorMode::Palette => 4 * 3,
+        _ if is_planar => 4 * stored,
+        1 | 3 => 0,
+        _ => 4 * channels,
+    };
+    let (width, height) = page.decoder.dimensions().map_err(reason)?;
     Ok(Layout {
         color_mode: page.color_mode,
         bit_depth: page.color.bit_depth(),
         width,
         height,
-        // Samples as stored, as f32, and the pixels.
-        bytes_per_pixel: u64::from(page.color.bit_depth().div_ceil(8)) * page.stored as u64
-            + 4 * page.stored as u64
-            + 4 * channels,
+        // Samples as stored beside the same as f32, then these beside the pixels that are made of them.
+        bytes_per_pixel: 4 * stored + arranged.max(sample_bytes * stored),
+        turning_bytes_per_pixel: 4 * channels,
     })
 }
 
@@ -75,7 +81,7 @@ pub(crate) fn is_lossy(bytes: &[u8], page: u32) -> bool {
     compression == Some(JPEG_COMPRESSION)
 }
 
-/// Decodes a page.
+/// Decodes a page, as it lies in the file.
 pub(crate) fn pixels(bytes: &[u8], page: u32, layout: &Layout, limits: &Limits) -> Result<Raster, Error> {
     let mut page = Page::open(bytes, page, limits)?;
     page.refuse_what_would_be_ignored()?;
@@ -100,6 +106,7 @@ pub(crate) fn pixels(bytes: &[u8], page: u32, layout: &Layout, limits: &Limits) 
         }
         _ => values(&result),
     };
+    drop(result);
     refuse_not_finite(&samples)?;
     if is_planar {
         samples = interleave(&samples, page.stored);
@@ -128,7 +135,7 @@ pub(crate) fn pixels(bytes: &[u8], page: u32, layout: &Layout, limits: &Limits) 
         },
         _ => {
             let premultiplied = page.tag(Tag::ExtraSamples) == Some(PREMULTIPLIED_ALPHA);
-            raster(&samples, page.stored, premultiplied)
+            raster(samples, page.stored, premultiplied)
         }
     };
     raster.remarks.extend(remarks);

@@ -1,0 +1,248 @@
+//! Samples as decoders write them -> upright pixels with the values of an image.
+
+use bytemuck::Pod;
+use image::metadata::Orientation;
+
+use crate::decode::{origin, upright};
+use crate::{Error, Remark};
+
+/// Pixels as values of [`Image`](crate::Image): `channels` is 1 or 3.
+pub(crate) struct Raster {
+    pub pixels: Vec<f32>,
+    pub channels: usize,
+    /// What was decided while decoding.
+    pub remarks: Vec<Remark>,
+}
+
+/// Integers or floats as a file stores them.
+pub(crate) trait Sample: Pod {
+    /// The value in an image.
+    fn value(self) -> f32;
+}
+
+macro_rules! integer_sample {
+    ($($integer:ty),*) => {$(
+        impl Sample for $integer {
+            fn value(self) -> f32 {
+                (self as f64 / <$integer>::MAX as f64) as f32
+            }
+        }
+    )*};
+}
+integer_sample!(u32, u64, i8, i16, i32, i64);
+
+impl Sample for u8 {
+    fn value(self) -> f32 {
+        f32::from(self) / 255.0
+    }
+}
+
+impl Sample for u16 {
+    fn value(self) -> f32 {
+        f32::from(self) / 65535.0
+    }
+}
+
+impl Sample for f32 {
+    fn value(self) -> f32 {
+        self
+    }
+}
+
+/// Interleaved samples, `stored` to a pixel (1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha), composited over black.
+/// `premultiplied` says that the colours are composited already. Alpha that is 0 everywhere says nothing (cameras and
+/// Windows write it so), and is ignored.
+pub(crate) fn raster(samples: Vec<f32>, stored: usize, premultiplied: bool) -> Raster {
+    let alpha = Alpha::of(stored, || samples.iter().skip(stored - 1).step_by(stored).copied());
+    let channels = channels(stored);
+    if matches!(stored, 1 | 3) {
+        return Raster { pixels: samples, channels, remarks: Vec::new() };
+    }
+    let mut pixels = vec![0.0; samples.len() / stored * channels];
+    convert(&samples, stored, alpha.counts() && !premultiplied, &mut pixels);
+    Raster { pixels, channels, remarks: alpha.remarks() }
+}
+
+/// The same of integers that `decode` writes, in native byte order, for `height` x `width` pixels, turned upright. Where
+/// nothing is turned they are written into the memory of the result, so that a large image never exists twice.
+///
+/// # Errors
+/// Those of `decode`.
+pub(crate) fn decoded<S: Sample>(
+    (height, width): (usize, usize),
+    stored: usize,
+    orientation: Orientation,
+    decode: impl FnOnce(&mut [u8]) -> Result<(), Error>,
+) -> Result<Raster, Error> {
+    let channels = channels(stored);
+    if orientation == Orientation::NoTransforms {
+        let mut pixels = vec![0.0_f32; height * width * channels];
+        let remarks = decoded_in_place::<S>(&mut pixels, stored, decode)?;
+        return Ok(Raster { pixels, channels, remarks });
+    }
+    let mut samples = vec![S::zeroed(); height * width * stored];
+    decode(bytemuck::cast_slice_mut(&mut samples))?;
+    let alpha = Alpha::of(stored, || samples.iter().skip(stored - 1).step_by(stored).copied());
+    let (_, columns) = upright((height, width), orientation);
+    let (mut pixels, mut row) = (vec![0.0_f32; height * width * channels], Vec::new());
+    for (y, pixels) in pixels.chunks_exact_mut((columns * channels).max(1)).enumerate() {
+        row.clear();
+        for x in 0..columns {
+            let (y, x) = origin(orientation, (y, x), (height, width));
+            let at = (y * width + x) * stored;
+            row.extend_from_slice(&samples[at..at + stored]);
+        }
+        convert(&row, stored, alpha.counts(), pixels);
+    }
+    Ok(Raster { pixels, channels, remarks: alpha.remarks() })
+}
+
+/// Samples take no more bytes than the values of their pixels. They are written to the end of `pixels`; from the first
+/// on, a block of them is copied out and its values are written, which lie before all samples that are still to come.
+fn decoded_in_place<S: Sample>(
+    pixels: &mut [f32],
+    stored: usize,
+    decode: impl FnOnce(&mut [u8]) -> Result<(), Error>,
+) -> Result<Vec<Remark>, Error> {
+    /// Pixels.
+    const BLOCK: usize = 512;
+    let channels = channels(stored);
+    let (count, pixel_bytes) = (pixels.len() / channels, stored * size_of::<S>());
+    let first = size_of_val(pixels) - count * pixel_bytes;
+    let samples: &mut [u8] = &mut bytemuck::cast_slice_mut(pixels)[first..];
+    decode(samples)?;
+    let alpha_at = pixel_bytes - size_of::<S>();
+    let alpha = Alpha::of(stored, || {
+        samples.chunks_exact(pixel_bytes).map(|pixel| bytemuck::pod_read_unaligned::<S>(&pixel[alpha_at..]))
+    });
+    let mut block = vec![S::zeroed(); BLOCK * stored];
+    for start in (0..count).step_by(BLOCK) {
+        let block = &mut block[..BLOCK.min(count - start) * stored];
+        let from = first + start * pixel_bytes;
+        let bytes: &[u8] = bytemuck::cast_slice(pixels);
+        let length = size_of_val(block);
+        bytemuck::cast_slice_mut(block).copy_from_slice(&bytes[from..from + length]);
+        convert(block, stored, alpha.counts(), &mut pixels[start * channels..]);
+    }
+    Ok(alpha.remarks())
+}
+
+fn channels(stored: usize) -> usize {
+    if stored <= 2 { 1 } else { 3 }
+}
+
+/// The values of samples, times their alpha where `over_black`.
+fn convert<S: Sample>(samples: &[S], stored: usize, over_black: bool, pixels: &mut [f32]) {
+    let over_black = |value: S, alpha: S| {
+        if over_black { value.value() * alpha.value() } else { value.value() }
+    };
+    match stored {
+        2 => {
+            for (pixel, &[grey, alpha]) in pixels.iter_mut().zip(samples.as_chunks().0) {
+                *pixel = over_black(grey, alpha);
+            }
+        }
+        4 => {
+            for (pixel, &[red, green, blue, alpha]) in
+                pixels.as_chunks_mut().0.iter_mut().zip(samples.as_chunks().0)
+            {
+                *pixel = [red, green, blue].map(|value| over_black(value, alpha));
+            }
+        }
+        _ => pixels.iter_mut().zip(samples).for_each(|(pixel, sample)| *pixel = sample.value()),
+    }
+}
+
+/// What the alpha of an image says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alpha {
+    /// There is none, or it is 1 everywhere.
+    Opaque,
+    /// It is 0 everywhere, which says nothing.
+    Ignored,
+    Transparent,
+}
+
+impl Alpha {
+    fn of<S: Sample, A: Iterator<Item = S>>(stored: usize, alpha: impl Fn() -> A) -> Self {
+        if !matches!(stored, 2 | 4) || alpha().next().is_none() {
+            Self::Opaque
+        } else if alpha().all(|alpha| alpha.value() == 0.0) {
+            Self::Ignored
+        } else if alpha().any(|alpha| alpha.value() < 1.0) {
+            Self::Transparent
+        } else {
+            Self::Opaque
+        }
+    }
+
+    /// Whether colours have to be multiplied by it. (Where it is opaque that changes only floats beyond 1.)
+    fn counts(self) -> bool {
+        self != Self::Ignored
+    }
+
+    fn remarks(self) -> Vec<Remark> {
+        match self {
+            Self::Opaque => Vec::new(),
+            Self::Ignored => vec![Remark::AlphaIgnored],
+            Self::Transparent => vec![Remark::Transparent],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The value of a pixel, slowly and by the definition.
+    fn expected(pixel: &[u16], is_ignored: bool) -> Vec<f32> {
+        let value = |sample: u16| f32::from(sample) / 65535.0;
+        match *pixel {
+            [ref colors @ .., alpha] if matches!(pixel.len(), 2 | 4) && !is_ignored => {
+                colors.iter().map(|&color| value(color) * value(alpha)).collect()
+            }
+            [ref colors @ .., _] if matches!(pixel.len(), 2 | 4) => {
+                colors.iter().map(|&color| value(color)).collect()
+            }
+            _ => pixel.iter().map(|&color| value(color)).collect(),
+        }
+    }
+
+    proptest! {
+        /// Whatever the number of samples, and across several blocks: where samples and values share memory, none is
+        /// overwritten before it is read.
+        #[test]
+        fn pixels_are_the_samples_values_in_place_and_turned(
+            height in 1..40_usize,
+            width in 1..60_usize,
+            stored in 1..=4_usize,
+            has_alpha in any::<bool>(),
+            exif in 1..=8_u8,
+            seed in any::<u32>(),
+        ) {
+            let mut state = seed;
+            let mut samples: Vec<u16> = (0..height * width * stored).map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 16) as u16
+            }).collect();
+            if !has_alpha && matches!(stored, 2 | 4) {
+                samples.iter_mut().skip(stored - 1).step_by(stored).for_each(|alpha| *alpha = 0);
+            }
+            let orientation = Orientation::from_exif(exif).unwrap();
+            let raster = decoded::<u16>((height, width), stored, orientation, |bytes| {
+                bytes.copy_from_slice(bytemuck::cast_slice(&samples));
+                Ok(())
+            }).unwrap();
+            let (_, columns) = upright((height, width), orientation);
+            let all = samples.iter().skip(stored - 1).step_by(stored).all(|&alpha| alpha == 0);
+            for (index, pixel) in raster.pixels.chunks_exact(raster.channels).enumerate() {
+                let (y, x) = origin(orientation, (index / columns, index % columns), (height, width));
+                let at = (y * width + x) * stored;
+                prop_assert_eq!(pixel, &expected(&samples[at..at + stored], all && matches!(stored, 2 | 4))[..]);
+            }
+            prop_assert_eq!(raster.pixels.len(), height * width * raster.channels);
+        }
+    }
+}
