@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::detectors::ServedDetector;
 use crate::metrics::Metrics;
-use crate::options::{Batching, ServeLimits};
+use crate::options::{Batching, DECODING_BYTES_PER_PIXEL, ServeLimits};
 use crate::problem::{ImageProblem, Problem};
 
 /// Tolerance of scores under batching: how far a score may differ from the same image's score in a batch of its own,
@@ -64,6 +64,8 @@ pub(crate) struct Engine {
     workers: Arc<Semaphore>,
     /// Held while a large image is decoded: that takes hundreds of megabytes, so only one is decoded at a time.
     large: Arc<Semaphore>,
+    /// A permit per KiB that decoding the other images may take together, however many workers there are.
+    small_kib: Arc<Semaphore>,
     queue: Sender<QueuedImage>,
     limits: ServeLimits,
     metrics: Metrics,
@@ -97,6 +99,7 @@ impl Engine {
             places,
             workers: Arc::new(Semaphore::new(workers)),
             large: Arc::new(Semaphore::new(1)),
+            small_kib: Arc::new(Semaphore::new(SMALL_KIB)),
             queue,
             limits,
             metrics,
@@ -183,15 +186,21 @@ impl Engine {
         want: Want,
         place: OwnedSemaphorePermit,
     ) -> Result<Verdict, ImageProblem> {
-        let limits = image::Limits { max_pixels: self.limits.pixels, ..served.detector.config().limits };
-        let large = match is_large(&image, &limits) {
-            true => Some(self.large.clone().acquire_owned().await),
-            false => None,
+        let own = served.detector.config().limits;
+        let limits = image::Limits {
+            max_pixels: self.limits.pixels,
+            max_alloc_bytes: own.max_alloc_bytes.min(self.limits.decoding_bytes()),
+            ..own
+        };
+        let memory = match pixels(&image, &limits) {
+            0 => None,
+            pixels if pixels > LARGE => Some(self.large.clone().acquire_owned().await),
+            pixels => Some(self.small_kib.clone().acquire_many_owned(kib(pixels)).await),
         };
         let worker = self.workers.clone().acquire_owned().await;
         let started = Instant::now();
         let (input, served, place) = tokio::task::spawn_blocking(move || {
-            let (_large, _worker) = (large, worker);
+            let (_memory, _worker) = (memory, worker);
             let input = guarded(|| {
                 let image = match image {
                     ImageSource::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::of_image)?,
@@ -212,16 +221,24 @@ impl Engine {
     }
 }
 
-/// Whether decoding an image takes much memory and time. An image whose header cannot be read does not.
-fn is_large(image: &ImageSource, limits: &image::Limits) -> bool {
-    /// Pixels (height x width).
-    const LARGE: usize = 4 << 20;
+/// An image of more pixels is decoded alone.
+const LARGE: usize = 4 << 20;
+/// Memory for decoding the others at a time: 128 MiB, twice what the largest of them takes.
+const SMALL_KIB: usize = 2 * LARGE * DECODING_BYTES_PER_PIXEL as usize / 1024;
+
+/// Pixels that have to be decoded; none of an image whose header cannot be read.
+fn pixels(image: &ImageSource, limits: &image::Limits) -> usize {
     match image {
         ImageSource::Encoded(bytes) => {
-            header(bytes, limits).is_ok_and(|header| header.height.saturating_mul(header.width) > LARGE)
+            header(bytes, limits).map_or(0, |header| header.height.saturating_mul(header.width))
         }
-        ImageSource::Decoded(_) => false,
+        ImageSource::Decoded(_) => 0,
     }
+}
+
+/// Memory for decoding an image that is not large.
+fn kib(pixels: usize) -> u32 {
+    (pixels.min(LARGE) * DECODING_BYTES_PER_PIXEL as usize).div_ceil(1024) as u32
 }
 
 /// Runs the work on one image; a panic becomes the problem of that image alone.

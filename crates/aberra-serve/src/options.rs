@@ -73,6 +73,18 @@ pub struct ServeLimits {
     pub drain_time: Duration,
 }
 
+/// Memory for decoding an image, as bytes for each pixel that it may have: enough for all but rare kinds of TIFF and WebP, of
+/// which fewer pixels are read.
+pub(crate) const DECODING_BYTES_PER_PIXEL: u64 = 15;
+
+impl ServeLimits {
+    /// Bytes that decoding an image may take; small images of every kind are read.
+    pub(crate) fn decoding_bytes(&self) -> u64 {
+        const AT_LEAST: u64 = 64 << 20;
+        self.pixels.saturating_mul(DECODING_BYTES_PER_PIXEL).max(AT_LEAST)
+    }
+}
+
 impl Default for ServeLimits {
     fn default() -> Self {
         Self {
