@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aberra::Detector;
 use axum::Router;
@@ -16,6 +16,7 @@ use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
 use secrecy::SecretString;
+use tokio::time::timeout;
 
 use crate::detectors::Detectors;
 use crate::engine::Engine;
@@ -158,8 +159,9 @@ impl Listening {
         self.listener.local_addr()
     }
 
-    /// Serves requests until SIGTERM or Ctrl-C, then shuts down gracefully: the readiness probe fails, new connections
-    /// are refused, and in-flight requests have the drain time to finish. A second signal ends the server at once.
+    /// Serves requests until SIGTERM or Ctrl-C, then shuts down gracefully: in-flight requests have the drain time to
+    /// finish; meanwhile probes are answered, the readiness probe with 503, and so is new work. A second signal ends the
+    /// server at once.
     ///
     /// # Errors
     /// The runtime cannot be started, or listening fails.
@@ -215,10 +217,18 @@ async fn shut_down_on_signal(handle: Handle<SocketAddr>, shared: ServerState, dr
     }
     tracing::info!(seconds = drain.as_secs(), "shutting down: in-flight requests may finish");
     shared.begin_shutdown();
+    let (began, mut running) = (Instant::now(), shared.running());
     drop(shared);
-    handle.graceful_shutdown(Some(drain));
-    if termination_signal().await.is_ok() {
-        handle.shutdown();
+    let ended = async {
+        // Connections are accepted meanwhile: a probe that cannot connect learns nothing.
+        let _ = timeout(drain, running.wait_for(|&running| running == 0)).await;
+        // What is left of connections: responses under way, and streams.
+        handle.graceful_shutdown(Some(drain.saturating_sub(began.elapsed())));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = ended => {}
+        again = termination_signal() => if again.is_ok() { handle.shutdown() },
     }
 }
 

@@ -1,8 +1,9 @@
-//! Middleware in front of every handler: access control, limits on body size and time, panic isolation, compression,
+//! Middleware in front of every handler: access control, limits on body size and time, the end, panic isolation, compression,
 //! security headers, metrics and request logs.
 
 mod body;
 mod connections;
+mod ending;
 mod hosts;
 mod key;
 
@@ -63,6 +64,7 @@ pub(crate) fn guarded(router: Router, shared: &ServerState, options: &ServeOptio
     router
         .layer(from_fn(catch_panics))
         .layer(from_fn_with_state(bodies, body::buffer_bodies))
+        .layer(from_fn_with_state(shared.clone(), ending::refuse_new_work))
         .layer(from_fn_with_state(policy, admit))
         .layer(from_fn(translate_problems))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(SMALL))))

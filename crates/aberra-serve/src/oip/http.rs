@@ -77,13 +77,8 @@ impl FromRequestParts<ServerState> for NamedDetector {
     }
 }
 
-/// The problem for readiness probes during graceful shutdown.
-fn shutting_down() -> OipProblem {
-    OipProblem(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down"))
-}
-
 async fn ready(State(shared): State<ServerState>) -> OipResult<StatusCode> {
-    if shared.is_ready() { Ok(StatusCode::OK) } else { Err(shutting_down()) }
+    if shared.is_ready() { Ok(StatusCode::OK) } else { Err(OipProblem(Problem::shutting_down())) }
 }
 
 async fn model_ready(NamedDetector(_): NamedDetector, state: State<ServerState>) -> OipResult<StatusCode> {

@@ -73,6 +73,14 @@ impl Problem {
             .with_hint("try again in a second")
     }
 
+    pub(crate) fn shutting_down() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server is shutting down: it finishes what it has begun and takes nothing new",
+        )
+        .with_hint("send the request to another server, or again in a while")
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
     }
