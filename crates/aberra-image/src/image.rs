@@ -184,6 +184,20 @@ impl Image {
             _ => self.pixels.chunks_exact(3).map(luma).collect(),
         }
     }
+
+    /// The image in [grey](Self::to_grey), in the memory of its colours.
+    #[must_use]
+    pub fn into_grey(mut self) -> Self {
+        if self.channels != 1 {
+            let count = self.pixels.len() / 3;
+            for pixel in 0..count {
+                self.pixels[pixel] = luma(&self.pixels[3 * pixel..3 * pixel + 3]);
+            }
+            self.pixels.truncate(count);
+            self.channels = 1;
+        }
+        self
+    }
 }
 
 fn luma(rgb: &[f32]) -> f32 {

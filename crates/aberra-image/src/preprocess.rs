@@ -210,6 +210,19 @@ impl Preprocessing {
         })
     }
 
+    /// The same of an image that is not needed any more, which takes less memory where colours become grey.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn apply_owned(&self, image: Image) -> Result<Input, Error> {
+        // What is refused is refused by its colours.
+        check(&image)?;
+        match self.color {
+            Color::Grey => self.apply(&image.into_grey()),
+            Color::Rgb => self.apply(&image),
+        }
+    }
+
     fn content_of(&self, grey: &[f32], image: &Image) -> Region {
         let whole = Region { top: 0, left: 0, height: image.height, width: image.width };
         self.foreground_crop.map_or(whole, |crop| foreground(grey, image.height, image.width, &crop))

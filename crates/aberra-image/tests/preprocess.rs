@@ -31,6 +31,18 @@ fn golden(name: &str) -> PathBuf {
 }
 
 #[test]
+fn an_image_given_away_becomes_the_same_input() {
+    let pixels: Vec<f32> = (0..40 * 30 * 3).map(|at| (at * 37 % 251) as f32 / 250.0).collect();
+    let colored = Image::from_pixels(pixels, 40, 30, 3).unwrap();
+    for color in [Color::Grey, Color::Rgb] {
+        let steps = Preprocessing { color, size_px: 16, ..Preprocessing::default() };
+        assert_eq!(steps.apply_owned(colored.clone()).unwrap(), steps.apply(&colored).unwrap());
+    }
+    let huge = Image::from_pixels(vec![2e30; 40 * 30 * 3], 40, 30, 3).unwrap();
+    assert!(Preprocessing::default().apply_owned(huge).is_err());
+}
+
+#[test]
 fn agrees_with_pillow_and_numpy() {
     let cases: Vec<Case> =
         serde_json::from_slice(&std::fs::read(golden("preprocess.json")).unwrap()).unwrap();

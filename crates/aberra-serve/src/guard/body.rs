@@ -30,6 +30,8 @@ pub(super) struct BodyBudget {
     limits: ServeLimits,
     engine: Engine,
     held: Arc<Semaphore>,
+    /// Bodies that may be decompressed at a time: each may become as large as a body may be.
+    decompressing: Arc<Semaphore>,
 }
 
 /// A buffered body. Dropping it returns its memory to the budget.
@@ -40,7 +42,10 @@ struct HeldBody {
 
 impl BodyBudget {
     pub(super) fn new(limits: ServeLimits, engine: Engine) -> Self {
-        Self { limits, engine, held: Arc::new(Semaphore::new(limits.held_bytes)) }
+        /// More would only take more memory: it is work for a processor.
+        const DECOMPRESSING: usize = 2;
+        let held = Arc::new(Semaphore::new(limits.held_bytes));
+        Self { limits, engine, held, decompressing: Arc::new(Semaphore::new(DECOMPRESSING)) }
     }
 
     /// Takes `more` bytes from the memory budget of all bodies.
@@ -113,7 +118,11 @@ impl BodyBudget {
         })??;
         let Some(encoding) = encoding else { return Ok(sent) };
         let bodies = self.clone();
-        let work = tokio::task::spawn_blocking(move || bodies.decompress(&sent.bytes, encoding));
+        let permit = self.decompressing.clone().acquire_owned().await;
+        let work = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            bodies.decompress(&sent.bytes, encoding)
+        });
         work.await.map_err(|_| Problem::internal())?
     }
 }

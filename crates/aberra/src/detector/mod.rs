@@ -183,6 +183,14 @@ impl Detector {
         self.document.config.preprocessing.apply(image).map_err(of_image)
     }
 
+    /// The same of an image that is not needed any more, which takes less memory.
+    ///
+    /// # Errors
+    /// As [`preprocess`](Self::preprocess).
+    pub fn preprocess_owned(&self, image: Image) -> Result<Input> {
+        self.document.config.preprocessing.apply_owned(image).map_err(of_image)
+    }
+
     /// Verdicts on [preprocessed](Self::preprocess) images, one each, in order; an error stays where it is. Maps and
     /// reconstructions are computed on request.
     pub fn score_inputs(&self, inputs: Vec<Result<Input>>, want: Want) -> Vec<Result<Verdict>> {
