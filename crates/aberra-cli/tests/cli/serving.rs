@@ -44,9 +44,18 @@ impl Serving {
     }
 
     /// Sends SIGTERM; returns the exit code and standard error.
-    fn end(mut self) -> (Option<i32>, String) {
+    fn end(self) -> (Option<i32>, String) {
+        self.terminate();
+        self.ended()
+    }
+
+    fn terminate(&self) {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
+    }
+
+    /// Waits for the end; returns the exit code and standard error.
+    fn ended(mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "the server does not end");
@@ -110,12 +119,61 @@ fn names_of_any_script_are_given_on_the_command_line_and_said_with_their_files()
     }
 }
 
-#[cfg(unix)]
+/// A PNG of a few hundred kilobytes whose pixels take all the memory that an image may take: 16-bit colour with alpha, black.
+#[cfg(target_os = "linux")]
+fn largest_png() -> Vec<u8> {
+    const SIDE: u32 = 5_700;
+    let mut pixels = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    let row = vec![0; 1 + SIDE as usize * 8];
+    for _ in 0..SIDE {
+        pixels.write_all(&row).unwrap();
+    }
+    let head = [&SIDE.to_be_bytes()[..], &SIDE.to_be_bytes(), &[16, 6, 0, 0, 0]].concat();
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (kind, data) in [(b"IHDR", head), (b"IDAT", pixels.finish().unwrap()), (b"IEND", Vec::new())] {
+        let mut crc = flate2::Crc::new();
+        crc.update(kind);
+        crc.update(&data);
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend([&kind[..], &data, &crc.sum().to_be_bytes()].concat());
+    }
+    png
+}
+
+/// A line of the process's status, in MB.
+#[cfg(target_os = "linux")]
+fn megabytes(serving: &Serving, name: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", serving.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
+
+/// Three at once: they are decoded one after the other.
+#[cfg(target_os = "linux")]
 #[test]
-fn running_requests_finish_before_the_end() {
+fn the_largest_images_take_bounded_memory_which_is_given_back() {
     let room = Room::new();
     let serving = Serving::start(&room, "--log off");
-    let bytes = fs::read(stripes()).unwrap();
+    let (largest, usual) = (largest_png(), fs::read(stripes()).unwrap());
+    std::thread::scope(|scope| {
+        for bytes in [&largest, &usual, &largest, &usual, &largest] {
+            scope.spawn(|| {
+                let answer = serving.ask("POST /api/v1/detectors/run/score", bytes);
+                assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+            });
+        }
+    });
+    let peak = megabytes(&serving, "VmHWM:");
+    assert!(peak > 300.0 && peak < 600.0, "at most {peak} MB");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while megabytes(&serving, "VmRSS:") >= 150.0 {
+        assert!(Instant::now() < deadline, "{} MB are still held", megabytes(&serving, "VmRSS:"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A request of which only the head and the beginning of the body are sent: it is running.
+fn half_sent(serving: &Serving, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(&serving.address).unwrap();
     let head = format!(
         "POST /api/v1/detectors/run/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
@@ -123,17 +181,54 @@ fn running_requests_finish_before_the_end() {
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&bytes[..20]).unwrap();
-    // The request is in flight: its body is incomplete.
     std::thread::sleep(Duration::from_millis(200));
-    let address = serving.address.clone();
-    let ending = std::thread::spawn(move || serving.end());
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(TcpStream::connect(&address).is_err(), "no new connection is accepted");
-    stream.write_all(&bytes[20..]).unwrap();
+    stream
+}
+
+#[cfg(unix)]
+#[test]
+fn probes_see_503_and_new_work_is_refused_while_running_requests_finish() {
+    let room = Room::new();
+    let serving = Serving::start(&room, "--log off");
+    let bytes = fs::read(stripes()).unwrap();
+    let mut running = half_sent(&serving, &bytes);
+    assert!(serving.ask("GET /v2/health/ready", b"").starts_with("HTTP/1.1 200 OK"));
+    serving.terminate();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while serving.ask("GET /v2/health/ready", b"").starts_with("HTTP/1.1 200 OK") {
+        assert!(Instant::now() < deadline, "it stays ready");
+    }
+    for path in ["/v2/health/ready", "/v2/models/run/ready"] {
+        let answer = serving.ask(&format!("GET {path}"), b"");
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    }
+    assert!(serving.ask("GET /v2/health/live", b"").starts_with("HTTP/1.1 200 OK"));
+    let refused = serving.ask("POST /api/v1/detectors/run/score", &bytes);
+    let (head, document) = refused.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("application/problem+json"), "{refused}");
+    assert!(head.to_ascii_lowercase().contains("retry-after: "), "{refused}");
+    let document: serde_json::Value = serde_json::from_str(document).unwrap();
+    assert!(document["detail"].as_str().unwrap().contains("shutting down"), "{document}");
+    let refused = serving.ask("POST /v2/models/run/infer", b"{}");
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\"error\":\"the server is shutting"));
+    running.write_all(&bytes[20..]).unwrap();
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
+    running.read_to_end(&mut answer).unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&answer));
-    assert_eq!(ending.join().unwrap().0, Some(0));
+    assert_eq!(serving.ended().0, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn who_does_not_finish_is_waited_for_as_long_as_was_said() {
+    let room = Room::new();
+    let serving = Serving::start(&room, "--log off --drain 1");
+    let _running = half_sent(&serving, &fs::read(stripes()).unwrap());
+    let at = Instant::now();
+    serving.terminate();
+    assert_eq!(serving.ended().0, Some(0));
+    let took = at.elapsed();
+    assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(10), "{took:?}");
 }
 
 #[test]
