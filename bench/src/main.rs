@@ -1,7 +1,8 @@
 //! Measurements. Of quality: `choose` compares recipes on synthetic anomalies, `detect` compares them on real ones and
 //! `look` writes down what `aberra bench` measured on those, `promise` measures the realised false-alarm rate. Of speed:
 //! `speed` compares with peers, `step` is Aberra's own part of that, `backbone` times the frozen features beside ONNX
-//! Runtime. `serve` measures the server and attacks it. `worlds` measures nothing: it draws what weights are learnt from. Run them from the repository's root, in release.
+//! Runtime. `serve` measures the server and attacks it, `soak` watches its memory for minutes. `worlds` measures nothing: it draws
+//! what weights are learnt from. Run them from the repository's root, in release.
 
 mod backbone;
 mod choose;
@@ -34,6 +35,9 @@ enum Measurement {
     /// Measure `aberra serve`: start, latency, throughput, memory, attacks, the end.
     #[cfg(target_os = "linux")]
     Serve(serve::Arguments),
+    /// Serve a mixture of good and bad clients for minutes, then attack: memory.
+    #[cfg(target_os = "linux")]
+    Soak(serve::soak::Arguments),
     /// Measure speed beside PyTorch, ONNX Runtime and OpenVINO.
     Speed(speed::Arguments),
     /// Time training steps and forward passes.
@@ -51,6 +55,8 @@ fn main() -> grouped::Result<()> {
         Measurement::Promise(arguments) => promise::run(&arguments),
         #[cfg(target_os = "linux")]
         Measurement::Serve(arguments) => serve::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Measurement::Soak(arguments) => serve::soak::run(&arguments),
         Measurement::Speed(arguments) => speed::run(&arguments),
         Measurement::Step(arguments) => step::run(&arguments),
         Measurement::Worlds(arguments) => worlds::run(&arguments),

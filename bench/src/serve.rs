@@ -8,8 +8,10 @@ mod end;
 mod findings;
 mod hostile;
 mod load;
+mod mixture;
 mod program;
 mod questions;
+pub(crate) mod soak;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -123,10 +125,7 @@ const WARM_UP: Duration = Duration::from_secs(2);
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let plan = Plan::of(arguments);
     let folder = tempfile::tempdir()?;
-    let program = match &arguments.program {
-        Some(program) => program.clone(),
-        None => std::env::current_exe()?.with_file_name("aberra"),
-    };
+    let program = program_or_beside(arguments.program.as_deref())?;
     let detector = Detector::load(&arguments.detector)?;
     let phantoms = folder.path().join("phantoms");
     let train_normals = if arguments.quick { IMAGES / 4 } else { IMAGES };
@@ -140,8 +139,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     write_dataset(&phantoms, &drawn)?;
     let phantoms = images(&phantoms)?;
     let files = arguments.images.as_deref().map_or_else(|| Ok(phantoms.clone()), images)?;
-    let start =
-        || Program::start(&program, &arguments.detector, &arguments.options, &folder.path().join("log"));
+    let served = std::slice::from_ref(&arguments.detector);
+    let start = || Program::start(&program, served, &arguments.options, &folder.path().join("log"));
     let mut findings = Findings::default();
 
     let mut server = measure_start(&plan, &phantoms[0], &start, &mut findings)?;
@@ -168,8 +167,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     findings.broken.extend(server.panics().into_iter().map(|panic| format!("end: {panic}")));
     findings.keep("end", end.json);
 
-    record(arguments, &version, &findings)?;
+    let recorded = Recorded { date: arguments.date.as_deref(), is_kept: !arguments.quick, version: &version };
+    record(recorded, &findings)?;
     findings.judged()
+}
+
+/// The program under measurement: `given`, or `aberra` beside this one.
+fn program_or_beside(given: Option<&Path>) -> Result<PathBuf> {
+    Ok(match given {
+        Some(program) => program.to_owned(),
+        None => std::env::current_exe()?.with_file_name("aberra"),
+    })
 }
 
 /// From the program's start to its first score; leaves the last server running.
@@ -371,27 +379,46 @@ fn attack(
     Ok(())
 }
 
-/// The detector's name on the server, and the program's version.
+/// The first detector's name on the server, and the program's version.
 fn named(address: SocketAddr) -> Result<(String, String)> {
+    let (mut names, version) = listed(address)?;
+    Ok((names.swap_remove(0), version))
+}
+
+/// The detectors' names on the server, at least one, and the program's version.
+fn listed(address: SocketAddr) -> Result<(Vec<String>, String)> {
     let answer = client::ask(address, &client::get(address, "/api/v1/detectors"))?;
     let list: Value = serde_json::from_slice(&answer.body)?;
-    let name = list["detectors"][0]["name"].as_str().ok_or("the server has no detector")?;
-    Ok((name.to_owned(), list["aberra_version"].as_str().unwrap_or_default().to_owned()))
+    let detectors = list["detectors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names: Vec<String> =
+        detectors.iter().filter_map(|one| Some(one["name"].as_str()?.to_owned())).collect();
+    if names.is_empty() {
+        return Err("the server has no detector".into());
+    }
+    Ok((names, list["aberra_version"].as_str().unwrap_or_default().to_owned()))
+}
+
+/// What is written down beside what was found.
+struct Recorded<'a> {
+    date: Option<&'a str>,
+    version: &'a str,
+    /// Whether the line is kept.
+    is_kept: bool,
 }
 
 /// Prints what was found as a JSON line and keeps it.
-fn record(arguments: &Arguments, version: &str, findings: &Findings) -> Result<()> {
+fn record(Recorded { date, version, is_kept }: Recorded<'_>, findings: &Findings) -> Result<()> {
     // Paths of the machine are not recorded.
     let command: Vec<String> = std::env::args_os()
         .map(|argument| Path::new(&argument).file_name().unwrap_or(&argument).to_string_lossy().into_owned())
         .collect();
     let line = json!({
-        "date": arguments.date, "command": command.join(" "), "aberra": version, "processor": processor(),
+        "date": date, "command": command.join(" "), "aberra": version, "processor": processor(),
         "cores": thread::available_parallelism().map_or(0, usize::from), "measured": findings.json,
         "broken": findings.broken,
     });
     result(&line.to_string());
-    if !arguments.quick {
+    if is_kept {
         let mut file = OpenOptions::new().create(true).append(true).open("bench/serve.jsonl")?;
         writeln!(file, "{line}")?;
     }

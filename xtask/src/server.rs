@@ -192,12 +192,16 @@ fn install(environment: &Path, python: &Path, requirements: &Path) -> Result<(),
     if succeeds(&mut pip) { Ok(()) } else { Err("pip could not install what it needs".to_owned()) }
 }
 
-/// Well-behaved, vanishing, hostile and slow clients, in a short run of the benchmark.
+/// Well-behaved, vanishing, hostile and slow clients, in short runs of the benchmark and of the soak.
 fn crowd(root: &Path, program: &Path, folder: &Path) -> Tally {
     let bench = program.with_file_name(if cfg!(windows) { "aberra-bench.exe" } else { "aberra-bench" });
-    let mut command = Command::new(bench);
-    command.arg("serve").arg(detector(folder)).arg("--program").arg(program).arg("--quick").current_dir(root);
-    if succeeds(&mut command) { PASSED } else { FAILED }
+    let mut tally = Tally::default();
+    for measurement in ["serve", "soak"] {
+        let mut command = Command::new(&bench);
+        command.arg(measurement).arg(detector(folder)).arg("--program").arg(program).arg("--quick");
+        tally.add(if succeeds(command.current_dir(root)) { PASSED } else { FAILED });
+    }
+    tally
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -159,15 +159,10 @@ pub(super) fn send_hostile(
     let fates = Mutex::new((BTreeMap::<String, usize>::new(), Vec::new(), (0.0, "")));
     let attack = || {
         each(requests.len(), |index| {
-            let Hostile { name, allowed, .. } = &requests[index];
+            let Hostile { name, .. } = &requests[index];
             let started = Instant::now();
-            let fate = fate(address, &requests[index]);
+            let (told, is_allowed) = told(address, &requests[index]);
             let took = started.elapsed().as_secs_f64();
-            let (told, is_allowed) = match &fate {
-                Fate::Answered(answer) => (answer.status.to_string(), is_allowed(answer, *allowed)),
-                Fate::Closed => ("closed".to_owned(), *allowed == Allowed::Close),
-                Fate::Silent => ("silent".to_owned(), false),
-            };
             let Ok(mut fates) = fates.lock() else { return };
             if !is_allowed && fates.1.len() < TOLD {
                 fates.1.push(format!("{name}: {told}"));
@@ -193,6 +188,21 @@ pub(super) fn send_hostile(
         broken,
         behaved,
     })
+}
+
+/// Sends one hostile request; what must not happen and did.
+pub(super) fn send_one(address: SocketAddr, request: &Hostile) -> Option<String> {
+    let (told, is_allowed) = told(address, request);
+    (!is_allowed).then(|| format!("{}: {told}", request.name))
+}
+
+/// What came of a request in words, and whether it may.
+fn told(address: SocketAddr, request: &Hostile) -> (String, bool) {
+    match fate(address, request) {
+        Fate::Answered(answer) => (answer.status.to_string(), is_allowed(&answer, request.allowed)),
+        Fate::Closed => ("closed".to_owned(), request.allowed == Allowed::Close),
+        Fate::Silent => ("silent".to_owned(), false),
+    }
 }
 
 fn is_allowed(answer: &Answer, allowed: Allowed) -> bool {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::client::{self, Connection, post};
+use super::client::{self, Connection};
 use super::load::{Question, rounded};
+use super::mixture::form;
 use super::program::Program;
 use crate::grouped::Result;
 
@@ -40,7 +41,7 @@ type Told = (Instant, Instant, Result<u16, String>);
 /// The server is gone before.
 pub(super) fn end(program: &mut Program, questions: &[Question], path: &str) -> Result<End> {
     let address = program.address;
-    let form = form(address, questions, path);
+    let form = form(address, path, questions.iter().cycle().take(IMAGES));
     let over = AtomicBool::new(false);
     let mut broken = Vec::new();
     let ready = client::get(address, "/v2/health/ready");
@@ -103,19 +104,6 @@ pub(super) fn end(program: &mut Program, questions: &[Question], path: &str) -> 
         ),
         broken,
     })
-}
-
-/// A form of several images.
-fn form(address: SocketAddr, questions: &[Question], path: &str) -> Vec<u8> {
-    let mut body = Vec::new();
-    for question in questions.iter().cycle().take(IMAGES) {
-        let start = client::find(&question.request, b"\r\n\r\n").map_or(0, |end| end + 4);
-        body.extend(b"--edge\r\nContent-Disposition: form-data; name=\"image\"; filename=\"image\"\r\n\r\n");
-        body.extend(&question.request[start..]);
-        body.extend(b"\r\n");
-    }
-    body.extend(b"--edge--\r\n");
-    post(address, path, "Content-Type: multipart/form-data; boundary=edge\r\n", &body)
 }
 
 /// Asks again and again until the server is gone.

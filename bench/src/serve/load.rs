@@ -25,7 +25,7 @@ pub(super) const TOLERANCE: f64 = 1e-4;
 /// What a thread of a client needs.
 const STACK_BYTES: usize = 128 << 10;
 /// Before a client whose connection failed opens another.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 /// Maximum number of failures that are described.
 const TOLD: usize = 3;
 
@@ -64,7 +64,7 @@ impl Load {
         })
     }
 
-    fn fail(&mut self, why: String) {
+    pub(super) fn fail(&mut self, why: String) {
         self.failures += 1;
         if self.told.len() < TOLD {
             self.told.push(why);
@@ -72,7 +72,7 @@ impl Load {
     }
 
     /// Puts what another client saw to this.
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.latencies_ms.extend(other.latencies_ms);
         self.failures += other.failures;
         self.refused += other.refused;
@@ -154,7 +154,15 @@ fn one(address: SocketAddr, questions: &[Question], first: usize, until: Until<'
     seen
 }
 
-fn ask(address: SocketAddr, connection: &mut Option<Connection>, request: &[u8]) -> io::Result<Answer> {
+/// Asks on a connection, which is opened where there is none and closed where the answer says so.
+///
+/// # Errors
+/// As for [`Connection::ask`].
+pub(super) fn ask(
+    address: SocketAddr,
+    connection: &mut Option<Connection>,
+    request: &[u8],
+) -> io::Result<Answer> {
     let open = match connection {
         Some(open) => open,
         None => connection.insert(Connection::open(address)?),

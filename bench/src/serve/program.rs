@@ -31,11 +31,16 @@ impl Program {
     ///
     /// # Errors
     /// It cannot be started, or does not say where it listens.
-    pub(super) fn start(program: &Path, detector: &Path, options: &[String], log: &Path) -> Result<Self> {
+    pub(super) fn start(
+        program: &Path,
+        detectors: &[PathBuf],
+        options: &[String],
+        log: &Path,
+    ) -> Result<Self> {
         let started = Instant::now();
         let mut child = Command::new(program)
             .arg("serve")
-            .arg(detector)
+            .args(detectors)
             .args(["--address", "127.0.0.1:0"])
             .args(options)
             .stdin(Stdio::null())
