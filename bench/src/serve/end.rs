@@ -65,10 +65,13 @@ pub(super) fn end(program: &mut Program, questions: &[Question], path: &str) -> 
         let ready_off = thread::spawn({
             let ready = ready.clone();
             move || {
-                while client::ask(address, &ready).is_ok_and(|answer| answer.status == 200) {
+                loop {
+                    let status = client::ask(address, &ready).ok().map(|answer| answer.status);
+                    if status != Some(200) {
+                        return (at.elapsed(), status);
+                    }
                     thread::sleep(Duration::from_millis(1));
                 }
-                at.elapsed()
             }
         });
         let status = program.wait(PATIENCE)?;
@@ -93,11 +96,15 @@ pub(super) fn end(program: &mut Program, questions: &[Question], path: &str) -> 
     }
     let secs = status.map_or(f64::NAN, |(_, secs)| secs.as_secs_f64());
     let running = running.len();
+    let (ready_off, probed) = ready_off;
     let ready_off_ms = ready_off.as_secs_f64() * 1e3;
+    if running > 0 && probed != Some(503) {
+        broken.push(format!("while requests ran, /v2/health/ready came to {probed:?}, not 503"));
+    }
     Ok(End {
         json: json!({
             "secs": rounded(secs), "exit_code": status.and_then(|(status, _)| status.code()), "running": running,
-            "lost": lost, "sent_later": late, "ready_off_ms": rounded(ready_off_ms),
+            "lost": lost, "sent_later": late, "ready_off_ms": rounded(ready_off_ms), "ready_status": probed,
         }),
         words: format!(
             "{secs:.2} s, {running} requests running, {lost} lost, not ready after {ready_off_ms:.0} ms"

@@ -12,6 +12,7 @@ use crate::claim::{is_raw_name, other_format};
 use crate::codec::tiff::pages;
 use crate::codec::{Layout, Raster, damaged, jpeg, plain, tiff};
 use crate::error::Kind;
+use crate::turn::{turn, upright};
 use crate::{Error, Format, Header, Image, ImageId, Limits, Source};
 
 /// Reads and decodes a file. The format is recognised by content, not by name. Of several pages it is the first of full
@@ -224,7 +225,8 @@ fn pixels(
             if raster.pixels.len() != height * width * raster.channels {
                 return Err(miscounted(format));
             }
-            Ok(turn(raster, height, width, orientation))
+            let pixels = turn(raster.pixels, (height, width), raster.channels, orientation);
+            Ok(Raster { pixels, ..raster })
         }
         _ => plain::pixels(bytes, format, orientation, limits),
     }
@@ -241,50 +243,4 @@ fn guarded<T>(format: Format, decode: impl FnOnce() -> Result<T, Error>) -> Resu
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
         Err(damaged(format, format!("its decoder gave up ({text})")))
     })
-}
-
-pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
-    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
-}
-
-/// Height and width once an image lies upright.
-pub(crate) fn upright((height, width): (usize, usize), orientation: Orientation) -> (usize, usize) {
-    if swaps_sides(orientation) { (width, height) } else { (height, width) }
-}
-
-/// The row and column, in a file of `height` x `width` pixels, of the pixel that comes to lie at row `y`, column `x`.
-pub(crate) fn origin(
-    orientation: Orientation,
-    (y, x): (usize, usize),
-    (height, width): (usize, usize),
-) -> (usize, usize) {
-    match orientation {
-        Orientation::NoTransforms => (y, x),
-        Orientation::FlipHorizontal => (y, width - 1 - x),
-        Orientation::Rotate180 => (height - 1 - y, width - 1 - x),
-        Orientation::FlipVertical => (height - 1 - y, x),
-        Orientation::Rotate90FlipH => (x, y),
-        Orientation::Rotate90 => (height - 1 - x, y),
-        Orientation::Rotate270FlipH => (height - 1 - x, width - 1 - y),
-        Orientation::Rotate270 => (x, width - 1 - y),
-    }
-}
-
-/// Turns and mirrors pixels upright.
-pub(crate) fn turn(raster: Raster, height: usize, width: usize, orientation: Orientation) -> Raster {
-    if orientation == Orientation::NoTransforms {
-        return raster;
-    }
-    let channels = raster.channels;
-    let (rows, columns) = upright((height, width), orientation);
-    let mut pixels = Vec::with_capacity(raster.pixels.len());
-    for y in 0..rows {
-        for x in 0..columns {
-            let (y, x) = origin(orientation, (y, x), (height, width));
-            let at = (y * width + x) * channels;
-            pixels.extend_from_slice(&raster.pixels[at..at + channels]);
-        }
-    }
-    Raster { pixels, ..raster }
 }

@@ -21,6 +21,7 @@ mod resize;
 #[doc(hidden)]
 pub mod testing;
 mod tiles;
+mod turn;
 
 pub use claim::{FileClaim, claim, is_image_file};
 pub use decode::{count_pages, decode, decode_page, header, probe, read, read_page};

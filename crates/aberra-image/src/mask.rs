@@ -2,9 +2,8 @@
 
 use image::metadata::Orientation;
 
-use crate::codec::Raster;
-use crate::decode::{swaps_sides, turn, upright};
 use crate::error::Kind;
+use crate::turn::{swaps_sides, turn, upright};
 use crate::{Error, Image, Remark};
 
 /// A mask that fits its image.
@@ -68,10 +67,9 @@ impl Image {
     }
 
     fn turned(self, orientation: Orientation) -> Self {
-        let raster = Raster { pixels: self.pixels, channels: self.channels, remarks: Vec::new() };
-        let raster = turn(raster, self.height, self.width, orientation);
+        let pixels = turn(self.pixels, (self.height, self.width), self.channels, orientation);
         let (height, width) = upright((self.height, self.width), orientation);
-        Self { pixels: raster.pixels, height, width, ..self }
+        Self { pixels, height, width, ..self }
     }
 }
 

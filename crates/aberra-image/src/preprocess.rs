@@ -189,7 +189,13 @@ impl Preprocessing {
             Color::Rgb if image.channels == 3 => (&image.pixels[..], 3),
             _ => (grey_or_pixels, 1),
         };
-        let plane = Plane::part(pixels, image.width, channels, content);
+        let plane = Plane::part(
+            pixels,
+            image.width,
+            channels,
+            (content.top, content.left),
+            (content.height, content.width),
+        );
         // Percentiles over the content, of all channels together.
         let wanted = [self.intensity.low_percentile, self.intensity.high_percentile].map(f64::from);
         let range = percentiles(plane.rows(), wanted).unwrap_or_default();

@@ -3,8 +3,8 @@
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
+use crate::Error;
 use crate::error::Kind;
-use crate::{Error, Region};
 
 /// A box of a plane, in pixels; may begin and end within a pixel.
 #[derive(Clone, Copy)]
@@ -32,9 +32,14 @@ impl<'a> Plane<'a> {
         Self { pixels, image_width: width, left: 0, height, width, channels }
     }
 
-    /// A region of an image that is `image_width` wide.
-    pub(crate) fn part(pixels: &'a [f32], image_width: usize, channels: usize, region: Region) -> Self {
-        let Region { top, left, height, width } = region;
+    /// `height` x `width` pixels, from row `top` and column `left` on, of an image that is `image_width` wide.
+    pub(crate) fn part(
+        pixels: &'a [f32],
+        image_width: usize,
+        channels: usize,
+        (top, left): (usize, usize),
+        (height, width): (usize, usize),
+    ) -> Self {
         let row = image_width * channels;
         Self { pixels: &pixels[top * row..(top + height) * row], image_width, left, height, width, channels }
     }

@@ -135,7 +135,7 @@ fn largest_png() -> Vec<u8> {
         crc.update(kind);
         crc.update(&data);
         png.extend((data.len() as u32).to_be_bytes());
-        png.extend([&kind[..], &data, &crc.sum().to_be_bytes()].concat());
+        png.extend([&kind[..], &data[..], &crc.sum().to_be_bytes()].concat());
     }
     png
 }
@@ -157,7 +157,8 @@ fn the_largest_images_take_bounded_memory_which_is_given_back() {
     let (largest, usual) = (largest_png(), fs::read(stripes()).unwrap());
     std::thread::scope(|scope| {
         for bytes in [&largest, &usual, &largest, &usual, &largest] {
-            scope.spawn(|| {
+            let serving = &serving;
+            scope.spawn(move || {
                 let answer = serving.ask("POST /api/v1/detectors/run/score", bytes);
                 assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
             });
@@ -173,6 +174,7 @@ fn the_largest_images_take_bounded_memory_which_is_given_back() {
 }
 
 /// A request of which only the head and the beginning of the body are sent: it is running.
+#[cfg(unix)]
 fn half_sent(serving: &Serving, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(&serving.address).unwrap();
     let head = format!(

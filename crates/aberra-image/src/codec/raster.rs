@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 use image::metadata::Orientation;
 
-use crate::decode::{origin, upright};
+use crate::turn::{origin, upright};
 use crate::{Error, Remark};
 
 /// Pixels as values of [`Image`](crate::Image): `channels` is 1 or 3.
