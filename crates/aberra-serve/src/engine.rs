@@ -206,7 +206,7 @@ impl Engine {
                     ImageSource::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::of_image)?,
                     ImageSource::Decoded(image) => image,
                 };
-                served.detector.preprocess(&image)
+                served.detector.preprocess_owned(image)
             });
             (input, served, place)
         })

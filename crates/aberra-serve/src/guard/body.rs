@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tonic::Status;
 
+use super::ending::closing;
 use crate::engine::Engine;
 use crate::options::ServeLimits;
 use crate::problem::Problem;
@@ -186,13 +187,14 @@ pub(super) async fn buffer_bodies(
     next: Next,
 ) -> Response {
     let limit = bodies.limits.request_time;
+    let is_http1 = request.version() < Version::HTTP_2;
     if is_grpc(request.headers()) && request.uri().path().ends_with("/ModelStreamInfer") {
         return within(limit, next.run(bodies.metered(request))).await;
     }
     let (mut parts, body) = request.into_parts();
     let expected = body.size_hint();
     if expected.lower() > bodies.limits.body_bytes as u64 {
-        return bodies.too_large().into_response();
+        return closing(bodies.too_large().into_response(), is_http1);
     }
     let held = if expected.exact() == Some(0) {
         Ok(HeldBody { bytes: Bytes::new(), _budget: None })
@@ -204,7 +206,7 @@ pub(super) async fn buffer_bodies(
     };
     let held = match held {
         Ok(held) => held,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => return closing(problem.into_response(), is_http1),
     };
     parts.headers.remove(header::CONTENT_ENCODING);
     parts.headers.insert(header::CONTENT_LENGTH, held.bytes.len().into());

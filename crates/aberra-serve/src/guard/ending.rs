@@ -20,14 +20,17 @@ pub(super) async fn refuse_new_work(
     let is_http1 = request.version() < Version::HTTP_2;
     match shared.start_request() {
         Some(_running) => next.run(request).await,
-        None => {
-            let mut response = Problem::shutting_down().into_response();
-            if is_http1 {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            response
-        }
+        None => closing(Problem::shutting_down().into_response(), is_http1),
     }
+}
+
+/// A response to a request whose body is not read to its end: over HTTP/1 the connection cannot be used again, and
+/// `Connection: close` says so.
+pub(super) fn closing(mut response: Response, is_http1: bool) -> Response {
+    if is_http1 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Whether a path asks how the server is, over HTTP or gRPC.
