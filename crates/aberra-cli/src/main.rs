@@ -25,7 +25,7 @@ use crate::error::{CommandError, CommandResult, ExitStatus};
 
 /// It gives memory back to the system within seconds of its last use, whatever the threads: a server that has decoded large
 /// images is small again.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "jemalloc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
