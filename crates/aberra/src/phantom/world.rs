@@ -152,12 +152,12 @@ impl World {
         let random = &mut generator(self.seed, Stream::World, number.wrapping_add(1));
         let view = View::draw(self.pose, random);
         let background = Placed::new(&self.background, random);
-        let parts: Vec<Seen<'_>> = self
-            .parts
-            .iter()
-            .filter_map(|part| random.random_bool(part.present).then(|| Seen::of(part, random)))
-            .flatten()
-            .collect();
+        let mut parts = Vec::new();
+        for part in &self.parts {
+            if random.random_bool(part.present) {
+                parts.extend(Seen::of(part, random));
+            }
+        }
         let mut pixels = Vec::with_capacity(size * size * CHANNELS);
         for at in 0..size * size {
             let side = size as f32 / 2.0;
@@ -475,7 +475,7 @@ impl View {
 }
 
 impl Camera {
-    fn take(self, pixels: &mut Vec<f32>, size: usize, random: &mut impl Rng) {
+    fn take(self, pixels: &mut [f32], size: usize, random: &mut impl Rng) {
         let radius = (self.blur * size as f32).round() as usize;
         for channel in 0..if radius > 0 { CHANNELS } else { 0 } {
             let mut plane: Vec<f32> = pixels.iter().skip(channel).step_by(CHANNELS).copied().collect();

@@ -94,7 +94,7 @@ pub enum Start {
 impl Default for DiscriminatorSettings {
     fn default() -> Self {
         let start = Start::default();
-        Self { width: 96, context: 64, detail: 16, bank: 1024, start, images: 12_000, batch: 8 }
+        Self { width: 96, context: 64, detail: 16, bank: 1024, start, images: 6_000, batch: 8 }
     }
 }
 
@@ -120,8 +120,8 @@ impl DiscriminatorSettings {
 }
 
 const PRESETS: &[Preset] = &[
-    Preset { name: "base", about: "the default: 96 and 64 channels, 12,000 images", settings: base },
-    Preset { name: "quick", about: "as base, 10,000 images", settings: quick },
+    Preset { name: "base", about: "the default: 96 and 64 channels, 6,000 images", settings: base },
+    Preset { name: "quick", about: "as base, 4,000 images", settings: quick },
 ];
 
 fn base() -> Settings {
@@ -129,7 +129,7 @@ fn base() -> Settings {
 }
 
 fn quick() -> Settings {
-    to_settings(&DiscriminatorSettings { images: 10_000, ..DiscriminatorSettings::default() })
+    to_settings(&DiscriminatorSettings { images: 4_000, ..DiscriminatorSettings::default() })
 }
 
 /// The family.

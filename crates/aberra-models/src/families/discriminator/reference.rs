@@ -134,3 +134,55 @@ fn scaled(places: &[f32], mean: &[f32], factor: &[f32]) -> Vec<f32> {
     };
     places.chunks_exact(GRID_CHANNELS).flat_map(scale).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::Shape;
+
+    const SHAPE: Shape = Shape { height: 32, width: 32, channels: 1 };
+
+    fn images() -> Vec<Vec<f32>> {
+        let pixel = |image: usize, at: usize| ((at * (7 + image) + at / 32 * 13 * image) % 97) as f32 / 97.0;
+        (0..4).map(|image| (0..SHAPE.area()).map(|at| pixel(image, at)).collect()).collect()
+    }
+
+    #[test]
+    fn training_inputs_are_not_compared_with_their_own_group() {
+        let (images, device) = (images(), Device::flex());
+        let inputs = Inputs::of_pixels(SHAPE, &images).unwrap().with_groups(vec![0, 1, 1, 2]);
+        let backbone = Backbone::generated(&device).unwrap();
+        let reference = Reference::of(&backbone, &inputs, 1000, 1, &device).unwrap();
+        let known = reference.known(&inputs);
+        assert_eq!(known[1], known[2]);
+        let parts = [&known[0][..], &known[1], &known[3]].concat();
+        let mut sorted = parts.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!((sorted.len(), sorted.len()), (parts.len(), reference.bank.count()));
+        let grid = &extract(&backbone, &[&images[0]], SHAPE).unwrap()[0].grid;
+        let furthest = |without: &[usize]| {
+            let compared = reference.compare(grid, without);
+            assert_eq!(compared.len(), grid.len() / GRID_CHANNELS * COMPARED);
+            compared.chunks_exact(COMPARED).map(|place| place[COMPARED - 1]).fold(0.0, f32::max)
+        };
+        let (with, without) = (furthest(&[]), furthest(&known[0]));
+        assert!(without > 2.0 * with, "{with} with its own patches, {without} without");
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (images, device) = (images(), Device::flex());
+        let inputs = Inputs::of_pixels(SHAPE, &images).unwrap();
+        let backbone = Backbone::generated(&device).unwrap();
+        let reference = Reference::of(&backbone, &inputs, 50, 1, &device).unwrap();
+        let mut tensors = Tensors::new();
+        reference.write(&mut tensors);
+        let read = Reference::read(&mut tensors.clone(), &device).unwrap();
+        let grid = &extract(&backbone, &[&images[1]], SHAPE).unwrap()[0].grid;
+        assert_eq!(reference.compare(grid, &[]), read.compare(grid, &[]));
+        tensors.get_mut(BANK).unwrap().values[0] = f32::NAN;
+        assert!(Reference::read(&mut tensors, &device).is_err());
+        assert!(Reference::read(&mut Tensors::new(), &device).is_err());
+    }
+}

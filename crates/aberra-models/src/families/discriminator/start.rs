@@ -51,3 +51,47 @@ fn of_grey(weight: Weight) -> Weight {
     }
     Weight { shape: vec![height, width, 1, outputs], values }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::super::{DiscriminatorSettings, Reference};
+    use super::*;
+    use crate::backbone::Platform;
+    use crate::inputs::Inputs;
+    use crate::shape::Shape;
+    use crate::tensors::Tensors;
+
+    fn begun(source: &BackboneSource, channels: usize, detail: usize, start: Start) -> (Tensors, Tensors) {
+        let (shape, device) = (Shape { height: 32, width: 32, channels }, Device::flex());
+        let platform = Platform { device: device.clone(), backbone: source.clone() };
+        let backbone = platform.backbone().unwrap();
+        let pixels = vec![(0..shape.len()).map(|at| (at % 7) as f32 / 7.0).collect()];
+        let inputs = Inputs::of_pixels(shape, &pixels).unwrap();
+        let reference = Reference::of(&backbone, &inputs, 8, 0, &device).unwrap();
+        let settings = DiscriminatorSettings { detail, ..DiscriminatorSettings::default() };
+        let random = Network::init(&settings, shape, 0, backbone, reference, &device);
+        (weights(&random), weights(&begin(random, start, source).unwrap()))
+    }
+
+    #[test]
+    fn networks_of_the_default_sizes_begin_with_what_was_learnt() {
+        for source in [BackboneSource::Embedded, BackboneSource::Generated] {
+            for channels in [1, 3] {
+                let (random, found) = begun(&source, channels, 16, Start::Generated);
+                assert!(random.iter().all(|(name, weight)| found[name] != *weight), "{source:?}, {channels}");
+                assert_eq!(begun(&source, channels, 16, Start::Random).1, random);
+            }
+        }
+        let (random, found) = begun(&BackboneSource::Embedded, 1, 8, Start::Generated);
+        assert_eq!(found, random);
+    }
+
+    #[test]
+    fn a_layer_on_grey_is_the_sum_of_those_on_colours() {
+        let weight = Weight { shape: vec![1, 2, 3, 2], values: (0..12).map(|at| at as f32).collect() };
+        let grey = of_grey(weight);
+        assert_eq!((grey.shape, grey.values), (vec![1, 2, 1, 2], vec![6.0, 9.0, 24.0, 27.0]));
+    }
+}
