@@ -43,15 +43,22 @@ use crate::step::median;
 pub(crate) struct Arguments {
     /// The detector that it serves.
     detector: PathBuf,
-    /// The program [default: `aberra` beside this one].
-    #[arg(long)]
-    program: Option<PathBuf>,
     /// A folder of JPEG and PNG files to ask about; built-in phantoms of 128 x 128 pixels otherwise.
     #[arg(long)]
     images: Option<PathBuf>,
     /// Of each round of throughput.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every measurement of a server asks for.
+#[derive(Args)]
+struct Common {
+    /// The program [default: `aberra` beside this one].
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// Everything smaller, in about 20 seconds; writes no record.
     #[arg(long)]
     quick: bool,
@@ -80,7 +87,7 @@ struct Plan {
 impl Plan {
     fn of(arguments: &Arguments) -> Self {
         let round = Duration::from_secs(arguments.seconds);
-        if arguments.quick {
+        if arguments.common.quick {
             return Self {
                 starts: 2,
                 latencies: 50,
@@ -125,10 +132,10 @@ const WARM_UP: Duration = Duration::from_secs(2);
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let plan = Plan::of(arguments);
     let folder = tempfile::tempdir()?;
-    let program = program_or_beside(arguments.program.as_deref())?;
+    let program = program_or_beside(arguments.common.program.as_deref())?;
     let detector = Detector::load(&arguments.detector)?;
     let phantoms = folder.path().join("phantoms");
-    let train_normals = if arguments.quick { IMAGES / 4 } else { IMAGES };
+    let train_normals = if arguments.common.quick { IMAGES / 4 } else { IMAGES };
     let drawn = PhantomDataset {
         seed: 11,
         size_px: PHANTOM_PX,
@@ -140,7 +147,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let phantoms = images(&phantoms)?;
     let files = arguments.images.as_deref().map_or_else(|| Ok(phantoms.clone()), images)?;
     let served = std::slice::from_ref(&arguments.detector);
-    let start = || Program::start(&program, served, &arguments.options, &folder.path().join("log"));
+    let start = || Program::start(&program, served, &arguments.common.options, &folder.path().join("log"));
     let mut findings = Findings::default();
 
     let mut server = measure_start(&plan, &phantoms[0], &start, &mut findings)?;
@@ -167,7 +174,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     findings.broken.extend(server.panics().into_iter().map(|panic| format!("end: {panic}")));
     findings.keep("end", end.json);
 
-    let recorded = Recorded { date: arguments.date.as_deref(), is_kept: !arguments.quick, version: &version };
+    let recorded = Recorded {
+        date: arguments.common.date.as_deref(),
+        is_kept: !arguments.common.quick,
+        version: &version,
+    };
     record(recorded, &findings)?;
     findings.judged()
 }

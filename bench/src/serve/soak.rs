@@ -19,7 +19,7 @@ use super::load::{Load, Question, Until, load, rounded};
 use super::mixture::{Asked, ask_mixture, mixture, slowly, vanish};
 use super::program::Program;
 use super::questions::{images, questions};
-use super::{Recorded, listed, program_or_beside, record};
+use super::{Common, Recorded, listed, program_or_beside, record};
 use crate::grouped::{Result, note};
 use crate::step::median;
 
@@ -29,24 +29,14 @@ pub(crate) struct Arguments {
     /// The detectors that it serves; all are asked.
     #[arg(required = true)]
     detectors: Vec<PathBuf>,
-    /// The program [default: `aberra` beside this one].
-    #[arg(long)]
-    program: Option<PathBuf>,
     /// Of the mixture, before the attacks.
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
     /// At a time: two thirds of them ask well.
     #[arg(long, default_value_t = 20)]
     clients: usize,
-    /// Everything smaller, in about 20 seconds; writes no record.
-    #[arg(long)]
-    quick: bool,
-    /// The date, written down.
-    #[arg(long, required_unless_present = "quick")]
-    date: Option<String>,
-    /// More options of the server, after `--`.
-    #[arg(last = true)]
-    options: Vec<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// How much of everything.
@@ -82,7 +72,7 @@ const HEAVY: [&str; 3] = ["largest", "unpack", "gzip in gzip"];
 
 /// Runs it: a table, and with a date a JSON line that is kept in `bench/serve.jsonl`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let plan = match arguments.quick {
+    let plan = match arguments.common.quick {
         true => Plan {
             mixture: Duration::from_secs(8),
             warm_up: Duration::from_secs(3),
@@ -101,9 +91,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         },
     };
     let folder = tempfile::tempdir()?;
-    let program = program_or_beside(arguments.program.as_deref())?;
-    let mut server =
-        Program::start(&program, &arguments.detectors, &arguments.options, &folder.path().join("log"))?;
+    let program = program_or_beside(arguments.common.program.as_deref())?;
+    let mut server = Program::start(
+        &program,
+        &arguments.detectors,
+        &arguments.common.options,
+        &folder.path().join("log"),
+    )?;
     let mut findings = Findings::default();
     let idle = server.memory_mb();
 
@@ -144,7 +138,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     findings.keep("idle_mb", json!(idle));
     findings.keep("peak_mb", json!(server.peak_memory_mb()));
     record(
-        Recorded { date: arguments.date.as_deref(), is_kept: !arguments.quick, version: &version },
+        Recorded {
+            date: arguments.common.date.as_deref(),
+            is_kept: !arguments.common.quick,
+            version: &version,
+        },
         &findings,
     )?;
     findings.judged()

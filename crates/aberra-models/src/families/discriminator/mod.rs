@@ -83,8 +83,8 @@ pub struct DiscriminatorSettings {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Start {
-    /// Those that have learnt from generated images of many kinds, for layers of the default sizes on a backbone of this crate;
-    /// random ones for others.
+    /// Those that have learnt from generated images of many kinds. There are some for layers of the default sizes (settings of
+    /// others become `random`) on the backbones of this crate; on another backbone training begins with random ones.
     #[default]
     Generated,
     /// Random ones.
@@ -99,6 +99,12 @@ impl Default for DiscriminatorSettings {
 }
 
 impl DiscriminatorSettings {
+    /// Whether its layers are of the sizes of those that were learnt from generated images.
+    fn has_default_sizes(&self) -> bool {
+        let default = Self::default();
+        (self.width, self.context, self.detail) == (default.width, default.context, default.detail)
+    }
+
     fn check(&self, shape: Shape) -> Result<()> {
         for (name, found, most) in [
             ("width", self.width, 1024),
@@ -195,8 +201,12 @@ impl Family for Discriminator {
 }
 
 fn checked(settings: &Settings, shape: Shape) -> Result<DiscriminatorSettings> {
-    let settings: DiscriminatorSettings = parse(settings)?;
+    let mut settings: DiscriminatorSettings = parse(settings)?;
     settings.check(shape)?;
+    if !settings.has_default_sizes() {
+        // Resolved settings say what training begins with.
+        settings.start = Start::Random;
+    }
     Ok(settings)
 }
 

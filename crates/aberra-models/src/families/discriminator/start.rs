@@ -6,7 +6,7 @@ use aberra_metrics::Result;
 
 use super::{Network, Start};
 use crate::backbone::BackboneSource;
-use crate::tensors::{Weight, load_weights, read_safetensors, weights};
+use crate::tensors::{Weight, load_weights, read_safetensors};
 
 /// For features by the weights trained on ImageNet.
 const ON_IMAGENET: &[u8] = include_bytes!("../../../discriminator/start.safetensors");
@@ -17,7 +17,7 @@ const ON_GENERATED: &[u8] = include_bytes!("../../../discriminator/start-generat
 /// The weights of the first layer on pixels.
 const FIRST: &str = "detail.halve.0.weight";
 
-/// A network with the weights that training begins with.
+/// A network with the weights that training begins with; on a user's own backbone they stay random.
 ///
 /// # Errors
 /// None: the tests show that the weights fit.
@@ -32,12 +32,6 @@ pub(super) fn begin(network: Network, start: Start, backbone: &BackboneSource) -
         && let Some(first) = generated.remove(FIRST)
     {
         generated.insert(FIRST.to_owned(), of_grey(first));
-    }
-    let random = weights(&network);
-    let fits =
-        |(name, weight): (&String, &Weight)| generated.get(name).is_some_and(|own| own.shape == weight.shape);
-    if generated.len() != random.len() || !random.iter().all(fits) {
-        return Ok(network);
     }
     load_weights(network, generated)
 }
@@ -56,36 +50,44 @@ fn of_grey(weight: Weight) -> Weight {
 mod tests {
     use burn::tensor::Device;
 
-    use super::super::{DiscriminatorSettings, Reference};
+    use super::super::{Discriminator, DiscriminatorSettings, Reference};
     use super::*;
     use crate::backbone::Platform;
+    use crate::family::{Family, to_settings};
     use crate::inputs::Inputs;
     use crate::shape::Shape;
-    use crate::tensors::Tensors;
+    use crate::tensors::{Tensors, weights};
 
-    fn begun(source: &BackboneSource, channels: usize, detail: usize, start: Start) -> (Tensors, Tensors) {
+    fn begun(source: &BackboneSource, channels: usize, start: Start) -> (Tensors, Tensors) {
         let (shape, device) = (Shape { height: 32, width: 32, channels }, Device::flex());
         let platform = Platform { device: device.clone(), backbone: source.clone() };
         let backbone = platform.backbone().unwrap();
         let pixels = vec![(0..shape.len()).map(|at| (at % 7) as f32 / 7.0).collect()];
         let inputs = Inputs::of_pixels(shape, &pixels).unwrap();
         let reference = Reference::of(&backbone, &inputs, 8, 0, &device).unwrap();
-        let settings = DiscriminatorSettings { detail, ..DiscriminatorSettings::default() };
+        let settings = DiscriminatorSettings::default();
         let random = Network::init(&settings, shape, 0, backbone, reference, &device);
         (weights(&random), weights(&begin(random, start, source).unwrap()))
     }
 
     #[test]
-    fn networks_of_the_default_sizes_begin_with_what_was_learnt() {
+    fn networks_begin_with_what_was_learnt() {
         for source in [BackboneSource::Embedded, BackboneSource::Generated] {
             for channels in [1, 3] {
-                let (random, found) = begun(&source, channels, 16, Start::Generated);
+                let (random, found) = begun(&source, channels, Start::Generated);
                 assert!(random.iter().all(|(name, weight)| found[name] != *weight), "{source:?}, {channels}");
-                assert_eq!(begun(&source, channels, 16, Start::Random).1, random);
+                assert_eq!(begun(&source, channels, Start::Random).1, random);
             }
         }
-        let (random, found) = begun(&BackboneSource::Embedded, 1, 8, Start::Generated);
-        assert_eq!(found, random);
+    }
+
+    #[test]
+    fn settings_of_other_sizes_say_that_training_begins_with_random_weights() {
+        let (shape, family) = (Shape { height: 32, width: 32, channels: 1 }, Discriminator);
+        for (width, start) in [(96, "generated"), (32, "random")] {
+            let settings = to_settings(&DiscriminatorSettings { width, ..DiscriminatorSettings::default() });
+            assert_eq!(family.resolve(&settings, shape, None).unwrap()["start"], start);
+        }
     }
 
     #[test]
