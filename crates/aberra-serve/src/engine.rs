@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::detectors::ServedDetector;
 use crate::metrics::Metrics;
 use crate::options::{Batching, DECODING_BYTES_PER_PIXEL, ServeLimits};
+use crate::priority;
 use crate::problem::{ImageProblem, Problem};
 
 /// Tolerance of scores under batching: how far a score may differ from the same image's score in a batch of its own,
@@ -173,6 +174,7 @@ impl Engine {
     ) -> Result<T, Problem> {
         let worker = self.workers.clone().acquire_owned().await;
         let done = tokio::task::spawn_blocking(move || {
+            priority::compute();
             let _worker = worker;
             work()
         });
@@ -200,6 +202,7 @@ impl Engine {
         let worker = self.workers.clone().acquire_owned().await;
         let started = Instant::now();
         let (input, served, place) = tokio::task::spawn_blocking(move || {
+            priority::compute();
             let (_memory, _worker) = (memory, worker);
             let input = guarded(|| {
                 let image = match image {
@@ -260,6 +263,8 @@ struct Batcher {
 
 impl Batcher {
     fn run(self) {
+        priority::compute();
+        priority::compute_side_by_side();
         while let Ok(first) = self.queue.recv() {
             let mut batch = self.collect_batch(first);
             // Skip the images of clients that have disconnected.

@@ -22,6 +22,7 @@ mod log;
 mod metrics;
 mod oip;
 mod options;
+mod priority;
 mod problem;
 mod server;
 mod state;
