@@ -23,8 +23,10 @@ pub(crate) struct PatchSample {
     pub(crate) seed: u64,
     of_each: usize,
     images: usize,
-    grid: Shape,
+    pub(crate) grid: Shape,
     pub(crate) patches: Vec<Vec<f32>>,
+    /// Of each patch, its place of the grid.
+    pub(crate) places: Vec<usize>,
     /// Of each patch, the number of its image in the order in which they were added.
     pub(crate) origins: Vec<usize>,
 }
@@ -33,7 +35,7 @@ impl PatchSample {
     /// For about `wanted` patches of so many `images`.
     pub(crate) fn new(seed: u64, wanted: usize, images: usize, grid: Shape) -> Self {
         let of_each = wanted.div_ceil(images.max(1)).clamp(1, grid.area());
-        Self { seed, of_each, images: 0, grid, patches: Vec::new(), origins: Vec::new() }
+        Self { seed, of_each, images: 0, grid, patches: Vec::new(), places: Vec::new(), origins: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, features: &Features) {
@@ -41,6 +43,7 @@ impl PatchSample {
         for _ in 0..self.of_each {
             let place = random.random_range(0..self.grid.area());
             self.patches.push(features.grid[place * GRID_CHANNELS..][..GRID_CHANNELS].to_vec());
+            self.places.push(place);
             self.origins.push(self.images);
         }
         self.images += 1;

@@ -3,7 +3,7 @@
 //! Two views. The whole image: Mahalanobis distances of each block's channel means and deviations, under a Ledoit-Wolf
 //! covariance (Rippel et al., *Modeling the distribution of normal data in pre-trained deep features*, 2021). Its patches:
 //! distances to the nearest of a bank of the normals' patches, whitened (Roth et al., *Towards total recall in industrial
-//! anomaly detection*, 2022), which are also the map.
+//! anomaly detection*, 2022) and a little in their positions, which are also the map.
 
 mod patches;
 
@@ -311,7 +311,7 @@ impl Member for Statistics {
         let features = cache.features(&self.backbone, inputs, self.shape)?;
         let grid = Shape { channels: 1, ..grid_shape(self.shape) };
         let infer = |features: &Features| {
-            let distances = self.patches.distances(&features.grid);
+            let distances = self.patches.distances(&features.grid, grid);
             let whole =
                 self.whole.iter().zip(global_of(features)).map(|(whole, point)| whole.measure(&point));
             let patches = peak_top_and_mean(&distances, &features.foreground);
