@@ -96,23 +96,31 @@ fn compare(detector: &Detector, normals: &[Input]) -> Result<BTreeMap<String, BT
     let mut table = BTreeMap::new();
     for scorer in detector.fitted_scorers() {
         let scores: Vec<f64> = evidence.iter().map(|evidence| detector.score_by(scorer, evidence)).collect();
-        let (without, changed) = scores.split_at(normals.len());
-        let kinds: Vec<&[f64]> = changed.chunks_exact(normals.len()).collect();
-        let (drawn, disturbed) = kinds.split_at(SyntheticKind::ALL.len());
-        let found = |kind: &[f64]| {
-            let labels: Vec<bool> = (0..2 * kind.len()).map(|index| index >= kind.len()).collect();
-            auroc(&[without, kind].concat(), &labels, None).unwrap_or(f64::NAN)
-        };
-        let mean = |kinds: &[&[f64]]| kinds.iter().map(|kind| found(kind)).sum::<f64>() / kinds.len() as f64;
-        let rises = drawn.iter().map(|kind| standardized_rise(without, kind).unwrap_or(f64::NAN));
-        let mut row = vec![
-            ("rise", rises.sum::<f64>() / drawn.len() as f64),
-            ("drawn", mean(drawn)),
-            ("mean", mean(&kinds)),
-        ];
-        row.extend(Disturbance::ALL.iter().zip(disturbed).map(|(kind, scores)| (kind.name(), found(scores))));
-        let rounded = row.into_iter().map(|(name, value)| (name.to_owned(), (value * 1e3).round() / 1e3));
-        table.insert(scorer.name().to_owned(), rounded.collect());
+        table.insert(scorer.name().to_owned(), row(&scores, normals.len()));
+    }
+    for (at, descriptor) in detector.descriptors().iter().enumerate() {
+        let values: Vec<f64> = evidence.iter().map(|evidence| evidence.0[at]).collect();
+        table.insert(descriptor.name.to_string(), row(&values, normals.len()));
     }
     Ok(table)
+}
+
+/// Results of the scores of so many normals, of these with each kind of anomaly drawn in, and of these under each disturbance.
+fn row(scores: &[f64], normals: usize) -> BTreeMap<String, f64> {
+    let (without, changed) = scores.split_at(normals);
+    let kinds: Vec<&[f64]> = changed.chunks_exact(normals).collect();
+    let (drawn, disturbed) = kinds.split_at(SyntheticKind::ALL.len());
+    let found = |kind: &[f64]| {
+        let labels: Vec<bool> = (0..2 * kind.len()).map(|index| index >= kind.len()).collect();
+        auroc(&[without, kind].concat(), &labels, None).unwrap_or(f64::NAN)
+    };
+    let mean = |kinds: &[&[f64]]| kinds.iter().map(|kind| found(kind)).sum::<f64>() / kinds.len() as f64;
+    let rises = drawn.iter().map(|kind| standardized_rise(without, kind).unwrap_or(f64::NAN));
+    let mut row = vec![
+        ("rise", rises.sum::<f64>() / drawn.len() as f64),
+        ("drawn", mean(drawn)),
+        ("mean", mean(&kinds)),
+    ];
+    row.extend(Disturbance::ALL.iter().zip(disturbed).map(|(kind, scores)| (kind.name(), found(scores))));
+    row.into_iter().map(|(name, value)| (name.to_owned(), (value * 1e3).round() / 1e3)).collect()
 }
