@@ -44,7 +44,7 @@ pub(crate) struct SettingsArgs {
     /// from elsewhere) or a safetensors file of your own weights of that architecture.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) backbone: Option<String>,
-    /// Precision of matrix products: f32, bf16 or auto (the default: bf16 on processors with AVX512_BF16).
+    /// Precision of matrix products: f32, bf16 or auto (the default: bf16 on processors that multiply it faster).
     #[arg(long, value_name = "NAME")]
     pub(crate) precision: Option<String>,
     #[arg(long, value_name = "NAME", help = choices::scorers())]
