@@ -49,6 +49,7 @@ mod operand;
 mod optimise;
 #[cfg(test)]
 mod parity;
+mod peak;
 mod pool;
 mod precision;
 mod product;
@@ -71,6 +72,7 @@ pub use instructions::{InstructionSet, UnusableInstructionSet, select};
 pub use inverted_residual::{PackedLayers, Strides};
 pub use norm::BatchNormalization;
 pub use optimise::AdamStep;
+pub use peak::peak_gflops;
 pub use precision::OperandPrecision;
 pub use similarity::Similarity;
 

@@ -1,29 +1,43 @@
-//! `aberra info`: describes a detector.
+//! `aberra info`: describes a detector, or the machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aberra::score::EvidenceWeight;
-use aberra::wire::{DetectorCard, MemberCard, TilesCard};
+use aberra::wire::{DetectorCard, MachineCard, MemberCard, TilesCard};
 use aberra::{Detector, PartSize};
 use clap::Args;
 
-use crate::args::{DetectorArgs, JsonArgs};
+use crate::args::JsonArgs;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
 use crate::steps::card::{bytes, describe, name_of, weights};
 
 /// Describes a detector: training data, settings, coverage guarantee and hash.
 #[derive(Args)]
-#[command(after_help = "Example:\n  aberra info runs/first/detector.aberra --json")]
+#[command(after_help = "Examples:\n  aberra info runs/first/detector.aberra --json\n  aberra info --machine")]
 pub(crate) struct InfoArgs {
-    #[command(flatten)]
-    detector: DetectorArgs,
+    /// Detector file.
+    #[arg(value_name = "DETECTOR", required_unless_present = "machine")]
+    detector: Option<PathBuf>,
+
+    /// Describe this machine instead: instruction set, what the precision `auto` means here and why, measured peaks.
+    #[arg(long, conflicts_with = "detector")]
+    machine: bool,
+
     #[command(flatten)]
     json: JsonArgs,
 }
 
 pub(crate) fn run(args: &InfoArgs) -> CommandResult {
-    let path = &args.detector.detector;
+    let Some(path) = &args.detector else {
+        let card = MachineCard::measure()?;
+        if args.json.json {
+            output::json(&card)?
+        } else {
+            output::data(&machine(&card))?
+        }
+        return Ok(ExitStatus::Done);
+    };
     let detector = Detector::load(path)?;
     if args.json.json {
         output::json(&describe(path, &detector)?)?;
@@ -31,6 +45,16 @@ pub(crate) fn run(args: &InfoArgs) -> CommandResult {
         output::data(&words(path, &detector)?)?;
     }
     Ok(ExitStatus::Done)
+}
+
+fn machine(card: &MachineCard) -> String {
+    output::aligned(&[
+        ("instructions", card.instructions.clone()),
+        ("cores", card.cores.to_string()),
+        ("precision auto", format!("{}: {}", card.auto_precision, card.why)),
+        ("peak of a core, f32", format!("{:.0} GFLOP/s", card.f32_gflops)),
+        ("peak of a core, bf16", format!("{:.0} GFLOP/s", card.bf16_gflops)),
+    ])
 }
 
 fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {

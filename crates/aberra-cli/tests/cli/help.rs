@@ -95,3 +95,15 @@ fn help_lists_every_family_preset_and_scorer() {
         assert!(help.contains(&format!("- {}: {}", scorer.name(), scorer.about())), "{help}");
     }
 }
+
+#[test]
+fn info_describes_the_machine_where_that_is_asked_for() {
+    let room = Room::new();
+    let card = room.run("info --machine --json").done().json();
+    assert_eq!(room.run("info --machine").done().out.lines().count(), 5);
+    let (auto, why) = (card["auto_precision"].as_str().unwrap(), card["why"].as_str().unwrap());
+    assert_eq!(auto == "bf16", why.ends_with("at full rate"), "{card}");
+    assert!(card["f32_gflops"].as_f64().unwrap() > 0.1, "{card}");
+    assert!(room.run("info").refusal(&room).contains("DETECTOR"));
+    assert!(room.run("info --machine d.aberra").refusal(&room).contains("--machine"));
+}

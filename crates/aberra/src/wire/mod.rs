@@ -5,10 +5,12 @@
 
 mod comparison;
 mod detector;
+mod machine;
 mod report;
 mod verdict;
 
 pub use self::comparison::{ComparisonCell, ComparisonData, ComparisonRow};
 pub use self::detector::{DetectorCard, MemberCard, PromiseCard, TilesCard};
+pub use self::machine::MachineCard;
 pub use self::report::*;
 pub use self::verdict::{Explanation, NearNormalCard, VerdictCard};
