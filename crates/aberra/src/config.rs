@@ -46,7 +46,7 @@ pub struct TrainConfig {
     /// fitted, `preset` the settings that the others change.
     pub model: Models,
     /// The frozen backbone of the models that work on features of images: `efficientnet-lite0` (trained on ImageNet), `none`
-    /// (random filters: no weights from elsewhere), or a safetensors file of the user's own weights of the same architecture.
+    /// (learnt from generated images: no weights from elsewhere), or a safetensors file of the user's own weights of the same architecture.
     pub backbone: String,
     /// Training.
     pub train: TrainSettings,

@@ -4,8 +4,11 @@
 //! Which evidence an anomaly raises depends on the data: an area that is too bright shows in the peak of a VAE's error on
 //! aligned brains, and in the features of the whole image on a textured surface. A plain mean lets evidence that does not see
 //! an anomaly bury the evidence that does. Here evidence that synthetic anomalies do not raise has no weight; like pieces of
-//! evidence share theirs; and each counts one-sidedly, as log(1 + exp(z)) of its value z in standard deviations of normals, so
-//! that what looks more normal than usual takes nothing away.
+//! evidence share theirs; a part of the weight is every member's, because real anomalies differ from the synthetic ones; and each
+//! counts one-sidedly, as log(1 + exp(z)) of its value z in standard deviations of normals, so that what looks more normal than
+//! usual takes nothing away.
+
+use std::collections::BTreeMap;
 
 use aberra_metrics::ranking::auroc;
 use aberra_metrics::{Error, Result};
@@ -23,6 +26,10 @@ const SHARPNESS: i32 = 3;
 
 /// AUROC above which evidence weighs no more: real anomalies are not the synthetic ones, on which some families are trained.
 const ENOUGH: f64 = 0.75;
+
+/// Share of the weight that members have evenly, if synthetic anomalies raise any of their evidence: some learn from such
+/// anomalies, and would have nearly all of it where the others hardly see them.
+const EVEN: f64 = 0.3;
 
 /// Factor from the median absolute deviation to the standard deviation of a normal distribution.
 const DEVIATIONS: f64 = 1.4826;
@@ -53,6 +60,11 @@ struct Term {
 }
 
 impl Term {
+    /// The name of the member that measures it.
+    fn member(&self) -> &str {
+        self.measurement.rsplit_once('.').map_or("", |(member, _)| member)
+    }
+
     /// In standard deviations of normals.
     fn value(&self, sample: &ScorerInput<'_>) -> f64 {
         let value = sample.get(&self.measurement);
@@ -140,6 +152,7 @@ impl ScorerKind for Combined {
         }
         terms.iter_mut().for_each(|term| term.weight /= sum);
         terms.retain(|term| term.weight > 0.0);
+        even_out(&mut terms);
         Ok(CombinedParameters { terms })
     }
 
@@ -156,6 +169,18 @@ impl ScorerKind for Combined {
         let mut weights: Vec<EvidenceWeight> = parameters.terms.iter().map(weight).collect();
         weights.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         weights
+    }
+}
+
+/// Moves the share [`EVEN`] of the weight so that members have it evenly; within a member, pieces of evidence keep their ratios.
+fn even_out(terms: &mut [Term]) {
+    let mut members: BTreeMap<String, f64> = BTreeMap::new();
+    for term in terms.iter() {
+        *members.entry(term.member().to_owned()).or_default() += term.weight;
+    }
+    for term in terms {
+        let of_member = members.get(term.member()).copied().unwrap_or(1.0);
+        term.weight *= 1.0 - EVEN + EVEN / (members.len() as f64 * of_member);
     }
 }
 
@@ -222,6 +247,24 @@ mod tests {
 
     fn weight(parameters: &CombinedParameters, name: &str) -> f64 {
         parameters.terms.iter().find(|term| term.measurement == name).map_or(0.0, |term| term.weight)
+    }
+
+    #[test]
+    fn every_member_has_a_part_of_the_weight() {
+        let term = |measurement: &str, weight| Term {
+            measurement: measurement.to_owned(),
+            log: false,
+            middle: 0.0,
+            spread: 1.0,
+            weight,
+            synthetic_auroc: 0.6,
+        };
+        let mut terms = [term("a.peak", 0.6), term("a.mean", 0.3), term("b.c.peak", 0.1)];
+        even_out(&mut terms);
+        let found = terms.map(|term| term.weight);
+        for (found, expected) in found.into_iter().zip([0.52, 0.26, 0.22]) {
+            assert!((found - expected).abs() < 1e-12, "{found}, {expected}");
+        }
     }
 
     #[test]
