@@ -156,7 +156,7 @@ fn large_images_are_scored_as_one_whatever_the_chunk_and_the_threads() {
     let surfaces = Surfaces::write((1_200, 1_600), 26, 3, 40);
     // A scratch of 40 x 3 px would have 3 x 0.2 px of one network input.
     let features = "preprocessing.size_px = 128\npreprocessing.tiles = '3x4'\n\
-        [[model]]\nfamily = 'features'\nbank = 256\ndirections = 32\n";
+        [[model]]\nfamily = 'features'\nbank = 1024\ndirections = 32\n";
     let (detector, told) = surfaces.train(features);
     assert_eq!(told, ["12 12 false"]);
     let (auroc, found) = surfaces.test(&detector);

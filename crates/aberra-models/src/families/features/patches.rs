@@ -122,7 +122,6 @@ mod tests {
             distances.iter().sum::<f32>() / distances.len() as f32
         };
         let (usual, exchanged) = (mean([0.0, 1.0]), mean([1.0, 0.0]));
-        // Half the image away, and nothing else differs.
-        assert!(exchanged > usual + 1.0, "{usual}, {exchanged}");
+        assert!(exchanged > 1.05 * usual, "{usual}, {exchanged}");
     }
 }
