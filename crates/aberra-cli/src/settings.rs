@@ -40,8 +40,8 @@ pub(crate) struct SettingsArgs {
     /// Seed of the random number generators.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Frozen backbone of the models that work on features: efficientnet-lite0 (the default), none (random filters: no weights
-    /// from elsewhere) or a safetensors file of your own weights of that architecture.
+    /// Frozen backbone of the models that work on features: efficientnet-lite0 (the default), none (learnt from generated
+    /// images: no weights from elsewhere) or a safetensors file of your own weights of that architecture.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) backbone: Option<String>,
     /// Precision of matrix products: f32, bf16 or auto (the default: bf16 on processors that multiply it faster).
