@@ -64,7 +64,7 @@ const BACK_MB: f64 = 150.0;
 /// ... within this time.
 const BACK: Duration = Duration::from_secs(60);
 /// Beyond so many times a target of memory, on whatever machine, the soak fails; up to it the target is missed.
-const FAILS_AT: f64 = 2.0;
+const FAILS_AT: f64 = 1.5;
 /// Between two looks at memory.
 const LOOK: Duration = Duration::from_secs(1);
 /// Hostile requests that take much memory or time by themselves: they are attacks, and no part of the mixture.
