@@ -1,4 +1,4 @@
-//! Compares recipes without seeing a real anomaly: trains on a data set's normals and reports, for each scorer, how well
+//! Compares recipes without seeing a real anomaly: trains on a data set's normals and reports, for each scorer and measurement, how well
 //! it tells test normals that training never saw from the same images with synthetic anomalies drawn in, and from the
 //! same images disturbed as a whole.
 

@@ -60,8 +60,8 @@ impl InstructionSet {
     }
 
     /// Whether products of bfloat16 are faster with it than those of `f32` on this processor. To have the instructions is not
-    /// enough: AMD's cores (from Zen 4 on) run them at full rate, twice as fast as `f32`, Intel's at half of that, slower than
-    /// `f32`. Of others nothing is known, so the answer is no. It follows from the processor's maker alone: a machine always
+    /// enough: AMD's cores (from Zen 4 on) run them at full rate, faster than `f32`, Intel's at half of that, slower than `f32`.
+    /// Of others nothing is known, so the answer is no. It follows from the processor's maker alone: a machine always
     /// answers alike.
     pub fn has_fast_bf16(self) -> bool {
         runs_bf16_fast(self, &maker())

@@ -20,7 +20,7 @@ const CANDIDATES: usize = 32_768;
 const POSITION: usize = 2;
 
 /// From one side of the image to the other it is as far as so many standard deviations in every direction. Of 0, 2 and 4, chosen
-/// on synthetic anomalies in held-out normals of four data sets: with 0 fewer were found on each, with 4 fewer on a texture.
+/// on synthetic anomalies in held-out normals of four data sets: with 0 peaks found fewer on each, with 4 means on a texture.
 const ACROSS: f32 = 2.0;
 
 /// Whitened patches of normals.
