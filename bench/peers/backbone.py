@@ -2,8 +2,8 @@
 
     python backbone.py WEIGHTS SIZE BATCH THREADS REPEATS ROUND
 
-Builds the graph from the same weights and prints one JSON line with milliseconds an image. Made with onnxruntime 1.32.0,
-onnx 1.23.2, safetensors 0.8.0 and numpy 2.4.6.
+Builds the graph from the same weights and prints one JSON line with milliseconds an image.
+Needs what `requirements.txt` beside it lists.
 """
 
 import json

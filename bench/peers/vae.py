@@ -4,7 +4,7 @@
 
 Prints one JSON line: median milliseconds and images per second of a training step (forward, backward, Adam; PyTorch
 only) and of a forward pass without gradients. `aberra-bench speed` runs every mode in turn with Aberra.
-Made with torch 2.15.0, onnx 1.23.2, onnxscript 0.7.2, onnxruntime 1.32.0, openvino 2026.4.1 and numpy 2.4.6.
+Needs what `requirements.txt` beside it lists.
 """
 
 import argparse

@@ -1,5 +1,5 @@
 //! Speed beside PyTorch, ONNX Runtime and OpenVINO: the same work, in turn, in one run. Needs a Python with the packages
-//! that `bench/peers/vae.py` names; run it on a quiet machine.
+//! that `bench/peers/requirements.txt` lists; run it on a quiet machine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,9 +46,13 @@ pub(crate) struct Arguments {
     /// A folder of JPEG files: scoring it is measured too.
     #[arg(long, requires_all = ["detector", "program"])]
     folder: Option<PathBuf>,
-    /// A detector of the preset `peer`, for the folder.
+    /// The detector that scores the folder.
     #[arg(long)]
     detector: Option<PathBuf>,
+    /// Peers that score the folder: `pillow` and `torchvision` beside the preset `peer`, `patchcore` and
+    /// `patchcore_openvino` beside the default detector.
+    #[arg(long, value_delimiter = ',', default_value = "pillow,torchvision")]
+    folder_peers: Vec<String>,
     /// The program `aberra`, for the folder.
     #[arg(long)]
     program: Option<PathBuf>,
@@ -126,9 +130,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Scores a folder with Aberra, its start included, and with PyTorch and Pillow, in turn.
+/// Scores a folder with Aberra, its start included, and with each peer, in turn: medians of images per second.
 fn score(arguments: &Arguments, folder: &PathBuf) -> Result<Value> {
-    let (mut own, mut peer) = (Vec::new(), Vec::new());
+    let mut rates = BTreeMap::<&str, Vec<f64>>::new();
     for _ in 0..arguments.rounds {
         let (Some(program), Some(detector)) = (&arguments.program, &arguments.detector) else { break };
         let started = Instant::now();
@@ -139,18 +143,25 @@ fn score(arguments: &Arguments, folder: &PathBuf) -> Result<Value> {
             .output()?;
         let secs = started.elapsed().as_secs_f64();
         let images = output.stdout.iter().filter(|&&byte| byte == b'\n').count().saturating_sub(1);
-        own.push(images as f64 / secs);
-        let mut command = Command::new(&arguments.python);
-        command.arg(format!("{PEERS}/score_folder.py")).arg(folder);
-        command.args(["--threads", &arguments.threads.to_string()]);
-        peer.push(last_line(&mut command)?["images_per_s"].as_f64().unwrap_or(f64::NAN));
+        rates.entry("aberra").or_default().push(images as f64 / secs);
+        for peer in &arguments.folder_peers {
+            let mut command = Command::new(&arguments.python);
+            command.arg(format!("{PEERS}/score_folder.py")).arg(peer).arg(folder);
+            command.args(["--threads", &arguments.threads.to_string()]);
+            match last_line(&mut command) {
+                Ok(line) => {
+                    rates.entry(peer).or_default().push(line["images_per_s"].as_f64().unwrap_or(f64::NAN));
+                }
+                Err(error) => note(&error.to_string()),
+            }
+        }
     }
-    let (own, peer) = (median(own), median(peer));
-    result(&format!(
-        "scoring a folder: aberra {own:.0} images/s, pytorch + pillow {peer:.0}, ratio {:.2}",
-        own / peer
-    ));
-    Ok(json!({ "aberra": own, "pytorch + pillow": peer }))
+    let rates: BTreeMap<&str, f64> = rates.into_iter().map(|(name, rates)| (name, median(rates))).collect();
+    let own = rates.get("aberra").copied().unwrap_or(f64::NAN);
+    for (name, rate) in &rates {
+        result(&format!("scoring a folder: {name:<20} {rate:>7.1} images/s  ratio {:>6.2}", own / rate));
+    }
+    Ok(json!(rates))
 }
 
 /// The last line that a program prints, as JSON.
@@ -159,8 +170,18 @@ fn last_line(command: &mut Command) -> Result<Value> {
     let text = String::from_utf8_lossy(&output.stdout);
     match text.lines().last().filter(|_| output.status.success()) {
         Some(line) => Ok(serde_json::from_str(line)?),
-        None => Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)).into()),
+        None => {
+            Err(format!("left out: {} (bench/peers/requirements.txt)", reason(command, &output.stderr))
+                .into())
+        }
     }
+}
+
+/// Why a program failed, in a line: which it was, and the last line that it wrote.
+fn reason(command: &Command, stderr: &[u8]) -> String {
+    let words: Vec<_> = command.get_args().take(2).map(|word| word.to_string_lossy()).collect();
+    let last = String::from_utf8_lossy(stderr);
+    format!("{}: {}", words.join(" "), last.trim_end().lines().last().unwrap_or("no message"))
 }
 
 /// The processor's name and what it can do, on Linux.

@@ -11,7 +11,7 @@ use crate::precision::OperandPrecision;
 use crate::product::{Panels, Product, RowBlocks};
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
-use crate::tile::{DEPTH_BLOCK, LANES, Left, ROWS, Runs, Sums, multiply};
+use crate::tile::{DEPTH_BLOCK, LANES, Left, PANELS, ROWS, Right, Runs, Sums, multiply};
 use rayon::prelude::*;
 
 /// Inputs per task (split-K); partial sums are added in order.
@@ -63,19 +63,22 @@ fn forward_operands<O: Operands>(
             O::Value::with_scratch(|scratch| {
                 for from in (0..depth).step_by(FORWARD_BLOCK) {
                     let block = FORWARD_BLOCK.min(depth - from);
-                    let begin = (from == 0).then_some(&[0.0; LANES]);
+                    let begin = (from == 0).then_some(&[[0.0; LANES]; PANELS]);
                     let matrix = weight[(first_input + from) * outputs..].chunks_exact(outputs).take(block);
                     let matrix = matrix.map(|row| &row[first_output..first_output + columns]);
                     let runs = Runs::one(block / O::DEPTH);
                     let length = columns.div_ceil(LANES) * runs.length * LANES;
                     let packed = at_least(&mut scratch.packed, length);
                     O::pack(packed, LANES, &mut scratch.plain, |packed| pack_rows(matrix, block, packed));
-                    let panels = packed.chunks_exact(runs.length * LANES);
+                    let apart = runs.length * LANES;
                     let offset = (first_input + from) / O::DEPTH;
-                    for (panel, sums) in panels.zip(sums.chunks_exact_mut(rows * LANES)) {
+                    for (values, sums) in
+                        packed.chunks(PANELS * apart).zip(sums.chunks_mut(PANELS * rows * LANES))
+                    {
                         let left = Left { values: input, starts: &starts, offset, runs };
-                        let sums = Sums { values: sums, places: &places, offset: 0 };
-                        multiply(left, panel, begin, Epilogue::Identity, sums);
+                        let right = Right { values, count: values.len() / apart, apart };
+                        let sums = Sums { values: sums, places: &places, offset: 0, apart: rows * LANES };
+                        multiply(left, right, begin, Epilogue::Identity, sums);
                     }
                 }
             });
@@ -140,23 +143,15 @@ fn input_gradient_operands<O: Operands>(
     let rows = gradient.len() / outputs.max(1);
     let row_panels = rows.div_ceil(LANES);
     let depth = outputs / O::DEPTH;
-    // The gradient transposed and packed, `[panel of rows][outputs][LANES]`.
-    let panels: Vec<Vec<O::Value>> = (0..row_panels)
-        .into_par_iter()
-        .map(|panel| {
-            let mut values = vec![O::Value::default(); depth * LANES];
-            let part = &gradient[panel * LANES * outputs..rows.min((panel + 1) * LANES) * outputs];
-            O::pack(&mut values, LANES, &mut Vec::new(), |values| {
-                values.fill(0.0);
-                for (lane, row) in part.chunks_exact(outputs).enumerate() {
-                    for (target, &value) in values.iter_mut().skip(lane).step_by(LANES).zip(row) {
-                        *target = value;
-                    }
-                }
-            });
-            values
-        })
-        .collect();
+    // The gradient transposed.
+    let panels = Panels::pack::<O>(outputs, rows, |first, values| {
+        let part = &gradient[first * outputs..rows.min(first + LANES) * outputs];
+        for (lane, row) in part.chunks_exact(outputs).enumerate() {
+            for (target, &value) in values.iter_mut().skip(lane).step_by(LANES).zip(row) {
+                *target = value;
+            }
+        }
+    });
     // Result of each task: `[panel of rows][input of the chunk][LANES]`.
     let chunk = if inputs > 2 * SMALL_INPUTS { GRADIENT_CHUNK } else { 4 * ROWS };
     let pieces: Vec<Vec<f32>> = (0..inputs.div_ceil(chunk))
@@ -172,10 +167,12 @@ fn input_gradient_operands<O: Operands>(
                 let values = O::read(weight, &mut scratch.window);
                 for from in (0..depth).step_by(DEPTH_BLOCK) {
                     let runs = Runs::one(DEPTH_BLOCK.min(depth - from));
-                    for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(count * LANES)) {
+                    let sums = sums.chunks_mut(PANELS * count * LANES);
+                    for ((_, right), sums) in panels.view().groups().zip(sums) {
                         let left = Left { values, starts: &starts, offset: from, runs };
-                        let sums = Sums { values: sums, places: &places, offset: 0 };
-                        multiply(left, &panel[from * LANES..], None, Epilogue::Identity, sums);
+                        let right = Right { values: &right.values[from * LANES..], ..right };
+                        let sums = Sums { values: sums, places: &places, offset: 0, apart: count * LANES };
+                        multiply(left, right, None, Epilogue::Identity, sums);
                     }
                 }
             });

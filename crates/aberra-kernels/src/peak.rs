@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::epilogue::Epilogue;
 use crate::operand::{Operands, with_operands};
 use crate::precision::OperandPrecision;
-use crate::tile::{DEPTH_BLOCK, LANES, Left, Runs, Sums, multiply};
+use crate::tile::{DEPTH_BLOCK, LANES, Left, PANELS, Right, Runs, Sums, multiply};
 
 /// Rows of the left operand: whole tiles on every instruction set, and small enough for the cache beside a panel.
 const TILE_ROWS: usize = 12;
@@ -29,20 +29,21 @@ pub fn peak_gflops(precision: OperandPrecision) -> f64 {
 
 fn measured<O: Operands>() -> f64 {
     let values = vec![O::Value::default(); TILE_ROWS * DEPTH_BLOCK];
-    let panel = vec![O::Value::default(); DEPTH_BLOCK * LANES];
-    let mut sums = vec![0.0; TILE_ROWS * LANES];
+    let panels = vec![O::Value::default(); PANELS * DEPTH_BLOCK * LANES];
+    let mut sums = vec![0.0; TILE_ROWS * PANELS * LANES];
     let starts: [usize; TILE_ROWS] = std::array::from_fn(|row| row * DEPTH_BLOCK);
-    let places: [usize; TILE_ROWS] = std::array::from_fn(|row| row * LANES);
+    let places: [usize; TILE_ROWS] = std::array::from_fn(|row| row * PANELS * LANES);
     let left = Left { values: &values, starts: &starts, offset: 0, runs: Runs::one(DEPTH_BLOCK) };
+    let right = Right { values: &panels, count: PANELS, apart: DEPTH_BLOCK * LANES };
     let mut round = || {
         let begun = Instant::now();
         for _ in 0..PRODUCTS {
-            let sums = Sums { values: &mut sums, places: &places, offset: 0 };
-            multiply(black_box(left), &panel, None, Epilogue::Identity, sums);
+            let sums = Sums { values: &mut sums, places: &places, offset: 0, apart: LANES };
+            multiply(black_box(left), right, None, Epilogue::Identity, sums);
         }
         begun.elapsed()
     };
     let fastest = (0..ROUNDS).map(|_| round()).min().unwrap_or_default().max(Duration::from_nanos(1));
-    let operations = 2 * PRODUCTS * TILE_ROWS * DEPTH_BLOCK * O::DEPTH * LANES;
+    let operations = 2 * PRODUCTS * TILE_ROWS * DEPTH_BLOCK * O::DEPTH * PANELS * LANES;
     operations as f64 / fastest.as_secs_f64() / 1e9
 }

@@ -4,7 +4,7 @@
 use crate::epilogue::Epilogue;
 use crate::operand::{OperandValue, Operands};
 use crate::pool;
-use crate::tile::{DEPTH_BLOCK, LANES, Left, ROWS, Runs, Sums, multiply};
+use crate::tile::{DEPTH_BLOCK, LANES, Left, PANELS, ROWS, Right, Runs, Sums, multiply};
 use rayon::prelude::*;
 
 /// Rows per block, so that what they read stays in the L2 cache.
@@ -72,12 +72,13 @@ pub(crate) struct PanelView<'a, V> {
 }
 
 impl<'a, V> PanelView<'a, V> {
-    /// First column and values of each panel.
-    fn panels(&self) -> impl Iterator<Item = (usize, &'a [V])> {
-        let (values, size) = (self.values, (self.depth * LANES).max(1));
-        (0..self.columns.div_ceil(LANES)).map(move |panel| {
-            let begin = (panel * size).min(values.len());
-            (panel * LANES, &values[begin..(begin + size).min(values.len())])
+    /// The panels that are multiplied at once, with the first column of each group.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (usize, Right<'a, V>)> {
+        let (values, apart) = (self.values, self.depth * LANES);
+        let panels = self.columns.div_ceil(LANES);
+        (0..panels).step_by(PANELS).map(move |panel| {
+            let right = Right { values: &values[panel * apart..], count: PANELS.min(panels - panel), apart };
+            (panel * LANES, right)
         })
     }
 }
@@ -122,12 +123,15 @@ impl RowBlocks {
     }
 }
 
+/// Columns that are multiplied at once.
+const WIDTH: usize = PANELS * LANES;
+
 /// Where the rows of a block lie in scratch memory.
 const BLOCK_PLACES: [usize; ROW_BLOCK] = {
     let mut places = [0; ROW_BLOCK];
     let mut row = 0;
     while row < ROW_BLOCK {
-        places[row] = row * LANES;
+        places[row] = row * WIDTH;
         row += 1;
     }
     places
@@ -147,26 +151,22 @@ pub(crate) struct Product<'a, V: OperandValue> {
 impl<V: OperandValue> Product<'_, V> {
     /// Writes row `i` of the product to `output[places[i]..]`. `sums` is scratch.
     pub(crate) fn write_to(&self, output: &mut [f32], places: &[usize], sums: &mut Vec<f32>) {
-        sums.resize(ROW_BLOCK * LANES, 0.0);
+        sums.resize(ROW_BLOCK * WIDTH, 0.0);
         for (starts, places) in self.starts.chunks(ROW_BLOCK).zip(places.chunks(ROW_BLOCK)) {
-            for (first, panel) in self.panels.panels() {
-                let width = LANES.min(self.panels.columns - first);
-                let mut begin = [0.0; LANES];
+            for (first, right) in self.panels.groups() {
+                let width = WIDTH.min(self.panels.columns - first);
+                let mut begin = [[0.0; LANES]; PANELS];
                 if let Some(bias) = self.bias {
-                    begin[..width].copy_from_slice(&bias[first..first + width]);
+                    begin.as_flattened_mut()[..width].copy_from_slice(&bias[first..first + width]);
                 }
-                if width == LANES {
-                    let sums = Sums { values: output, places, offset: first };
-                    self.multiply_panel(starts, panel, &begin, sums);
+                if width.is_multiple_of(LANES) {
+                    let sums = Sums { values: output, places, offset: first, apart: LANES };
+                    self.multiply_panels(starts, right, &begin, sums);
                 } else {
                     let block = &BLOCK_PLACES[..starts.len()];
-                    self.multiply_panel(
-                        starts,
-                        panel,
-                        &begin,
-                        Sums { values: sums, places: block, offset: 0 },
-                    );
-                    for (&place, sums) in places.iter().zip(sums.as_chunks::<LANES>().0) {
+                    let padded = Sums { values: sums, places: block, offset: 0, apart: LANES };
+                    self.multiply_panels(starts, right, &begin, padded);
+                    for (&place, sums) in places.iter().zip(sums.as_chunks::<WIDTH>().0) {
                         output[place + first..][..width].copy_from_slice(&sums[..width]);
                     }
                 }
@@ -174,17 +174,22 @@ impl<V: OperandValue> Product<'_, V> {
         }
     }
 
-    fn multiply_panel(&self, starts: &[usize], panel: &[V], begin: &[f32; LANES], sums: Sums<'_>) {
-        let Sums { values, places, offset: shift } = sums;
+    fn multiply_panels(
+        &self,
+        starts: &[usize],
+        right: Right<'_, V>,
+        begin: &[[f32; LANES]; PANELS],
+        sums: Sums<'_>,
+    ) {
         let last = self.rows.blocks.len() - 1;
-        let mut rest = panel;
+        let mut done = 0;
         for (number, &(offset, runs)) in self.rows.blocks.iter().enumerate() {
-            let (part, after) = rest.split_at(runs.depth() * LANES);
-            rest = after;
+            let right = Right { values: &right.values[done * LANES..], ..right };
+            done += runs.depth();
             let begin = (number == 0).then_some(begin);
             let epilogue = if number == last { self.epilogue } else { Epilogue::Identity };
             let left = Left { values: self.values, starts, offset, runs };
-            multiply(left, part, begin, epilogue, Sums { values: &mut *values, places, offset: shift });
+            multiply(left, right, begin, epilogue, Sums { values: &mut *sums.values, ..sums });
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::pool;
 use crate::precision::OperandPrecision;
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
-use crate::tile::{LANES, Left, ROWS, Runs, Sums, multiply};
+use crate::tile::{Begin, LANES, Left, PANELS, ROWS, Right, Runs, Sums, multiply};
 use crate::window::{Region, fill_window};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -57,7 +57,7 @@ fn sum_shards<O: Operands>(large: Signal<'_>, small: Signal<'_>, sizes: &Sizes) 
             }
             for (number, block) in blocks(first_image..last_image, sizes).enumerate() {
                 // The first block initialises the accumulators, the others add to them.
-                let begin = (number == 0).then_some(&[0.0; LANES]);
+                let begin = (number == 0).then_some(&[[0.0; LANES]; PANELS]);
                 add_block::<O>(large, small, sizes, block, first_panel, begin, &mut sums);
             }
             sums
@@ -164,7 +164,7 @@ fn add_block<O: Operands>(
     sizes: &Sizes,
     block: PixelBlock,
     first_panel: usize,
-    begin: Option<&[f32; LANES]>,
+    begin: Begin<'_>,
     sums: &mut [f32],
 ) {
     let (stride, padding) = (sizes.geometry.stride, sizes.geometry.padding as isize);
@@ -195,23 +195,22 @@ fn add_block<O: Operands>(
         scratch.starts.extend((0..columns).map(|column| column / ROWS * depth * ROWS + column % ROWS));
         scratch.places.clear();
         scratch.places.extend((0..columns).map(|column| column * LANES));
-        let panel = at_least(&mut scratch.panel, depth * LANES);
-        for (number, sums) in sums.chunks_exact_mut(columns * LANES).enumerate() {
-            let first = (first_panel + number) * LANES;
-            O::pack(panel, LANES, &mut scratch.plain, |panel| {
-                let (panel, rest) = panel.split_at_mut(pixels * LANES);
-                pack_taps(windows, sizes, region, block.height, first, panel);
-                rest.fill(0.0);
-            });
+        let panels = at_least(&mut scratch.panel, PANELS * depth * LANES);
+        for (group, sums) in sums.chunks_mut(PANELS * columns * LANES).enumerate() {
+            let count = sums.len() / (columns * LANES);
+            for (number, panel) in panels.chunks_exact_mut(depth * LANES).take(count).enumerate() {
+                let first = (first_panel + group * PANELS + number) * LANES;
+                O::pack(panel, LANES, &mut scratch.plain, |panel| {
+                    let (panel, rest) = panel.split_at_mut(pixels * LANES);
+                    pack_taps(windows, sizes, region, block.height, first, panel);
+                    rest.fill(0.0);
+                });
+            }
             let runs = Runs { step: ROWS, ..Runs::one(depth) };
             let left = Left { values: &*packed, starts: &scratch.starts, offset: 0, runs };
-            multiply(
-                left,
-                panel,
-                begin,
-                Epilogue::Identity,
-                Sums { values: sums, places: &scratch.places, offset: 0 },
-            );
+            let right = Right { values: &*panels, count, apart: depth * LANES };
+            let sums = Sums { values: sums, places: &scratch.places, offset: 0, apart: columns * LANES };
+            multiply(left, right, begin, Epilogue::Identity, sums);
         }
     });
 }

@@ -32,7 +32,7 @@ use crate::pool;
 use crate::precision::OperandPrecision;
 use crate::scratch::{Scratched, at_least};
 use crate::signal::Signal;
-use crate::tile::{DEPTH_BLOCK, LANES, Left, Runs, Sums, multiply};
+use crate::tile::{DEPTH_BLOCK, LANES, Left, PANELS, Right, Runs, Sums, multiply};
 use crate::window::{Region, fill_window};
 use rayon::prelude::*;
 
@@ -254,21 +254,18 @@ impl Weights {
         starts.extend((0..count).map(|tile| tile * PRODUCTS * depth));
         places.clear();
         places.extend((0..count).map(|tile| tile * PRODUCTS * columns));
+        let (panels, apart) = (columns / LANES, LANES * PRODUCTS * depth);
         for product in 0..PRODUCTS {
-            for (number, panel) in self.values.chunks_exact(LANES * PRODUCTS * depth).enumerate() {
+            for panel in (0..panels).step_by(PANELS) {
                 for from in (0..depth).step_by(DEPTH_BLOCK) {
-                    let begin = (from == 0).then_some(&[0.0; LANES]);
+                    let begin = (from == 0).then_some(&[[0.0; LANES]; PANELS]);
                     let runs = Runs::one(DEPTH_BLOCK.min(depth - from));
                     let left = Left { values: split, starts, offset: product * depth + from, runs };
-                    let panel = &panel[(product * depth + from) * LANES..];
-                    let offset = product * columns + number * LANES;
-                    multiply(
-                        left,
-                        panel,
-                        begin,
-                        Epilogue::Identity,
-                        Sums { values: products, places, offset },
-                    );
+                    let values = &self.values[panel * apart + (product * depth + from) * LANES..];
+                    let right = Right { values, count: PANELS.min(panels - panel), apart };
+                    let offset = product * columns + panel * LANES;
+                    let sums = Sums { values: products, places, offset, apart: LANES };
+                    multiply(left, right, begin, Epilogue::Identity, sums);
                 }
             }
         }

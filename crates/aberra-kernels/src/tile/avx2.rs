@@ -3,7 +3,7 @@
 
 use super::lines::{self, ChannelRegisters, Taps};
 use super::registers::{self, Registers};
-use super::shape::{LANES, Left, Sums};
+use super::shape::{Begin, LANES, Left, Right, Sums};
 use crate::epilogue::Epilogue;
 use std::arch::x86_64::{
     __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_broadcast_ss, _mm256_cmp_ps,
@@ -19,13 +19,13 @@ struct Avx2;
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn rows(
     left: Left<'_, f32>,
-    panel: &[f32],
-    begin: Option<&[f32; LANES]>,
+    right: Right<'_, f32>,
+    begin: Begin<'_>,
     epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
     // SAFETY: the caller's contract.
-    unsafe { registers::rows::<Avx2>(left, panel, begin, epilogue, sums) }
+    unsafe { registers::rows::<Avx2>(left, right, begin, epilogue, sums) }
 }
 
 /// # Safety
@@ -43,6 +43,7 @@ impl Registers for Avx2 {
     type Columns = [__m256; 2];
     type Sums = [__m256; 2];
     const ROWS: usize = 6;
+    const PANELS: usize = 1;
 
     #[inline(always)]
     unsafe fn columns(panel: *const f32) -> [__m256; 2] {

@@ -1,10 +1,10 @@
-//! The micro-kernels for AVX-512: one 16-lane register of columns times up to twelve broadcast rows, with twelve
-//! accumulator registers. In `f32` each accumulator is the same chain of fused multiply-adds as in the AVX2 version,
+//! The micro-kernels for AVX-512: two 16-lane registers of columns, of one panel each, times up to twelve broadcast rows, with
+//! twenty-four accumulator registers: a load is shared by two multiply-adds, and their latency is hidden. In `f32` each accumulator is the same chain of fused multiply-adds as in the AVX2 version,
 //! with identical bits. Pairs of bfloat16 use the dot-product instruction, which flushes subnormal numbers to 0.
 
 use super::lines::{self, ChannelRegisters, Taps};
 use super::registers::{self, Registers};
-use super::shape::{LANES, Left, Sums};
+use super::shape::{Begin, LANES, Left, Right, Sums};
 use crate::bfloat16::Pair;
 use crate::epilogue::Epilogue;
 use std::arch::x86_64::{
@@ -23,13 +23,13 @@ struct Avx512Bf16;
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn rows(
     left: Left<'_, f32>,
-    panel: &[f32],
-    begin: Option<&[f32; LANES]>,
+    right: Right<'_, f32>,
+    begin: Begin<'_>,
     epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
     // SAFETY: the caller's contract.
-    unsafe { registers::rows::<Avx512>(left, panel, begin, epilogue, sums) }
+    unsafe { registers::rows::<Avx512>(left, right, begin, epilogue, sums) }
 }
 
 /// # Safety
@@ -38,13 +38,13 @@ pub(super) unsafe fn rows(
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn pairs(
     left: Left<'_, Pair>,
-    panel: &[Pair],
-    begin: Option<&[f32; LANES]>,
+    right: Right<'_, Pair>,
+    begin: Begin<'_>,
     epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
     // SAFETY: the caller's contract.
-    unsafe { registers::rows::<Avx512Bf16>(left, panel, begin, epilogue, sums) }
+    unsafe { registers::rows::<Avx512Bf16>(left, right, begin, epilogue, sums) }
 }
 
 /// # Safety
@@ -62,6 +62,7 @@ impl Registers for Avx512 {
     type Columns = __m512;
     type Sums = __m512;
     const ROWS: usize = 12;
+    const PANELS: usize = 2;
 
     #[inline(always)]
     unsafe fn columns(panel: *const f32) -> __m512 {
@@ -126,6 +127,7 @@ impl Registers for Avx512Bf16 {
     type Columns = __m512i;
     type Sums = __m512;
     const ROWS: usize = 12;
+    const PANELS: usize = 2;
 
     #[inline(always)]
     unsafe fn columns(panel: *const Pair) -> __m512i {

@@ -2,7 +2,7 @@
 
 use super::lines::{self, ChannelRegisters, Taps};
 use super::registers::{self, Registers};
-use super::shape::{LANES, Left, Sums};
+use super::shape::{Begin, LANES, Left, Right, Sums};
 use crate::epilogue::Epilogue;
 use std::arch::aarch64::{
     float32x4_t, vbicq_u32, vbslq_f32, vcgtq_f32, vcltq_f32, vdupq_n_f32, vfmaq_f32, vld1q_dup_f32,
@@ -17,13 +17,13 @@ struct Neon;
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn rows(
     left: Left<'_, f32>,
-    panel: &[f32],
-    begin: Option<&[f32; LANES]>,
+    right: Right<'_, f32>,
+    begin: Begin<'_>,
     epilogue: Epilogue,
     sums: Sums<'_>,
 ) {
     // SAFETY: the caller's contract.
-    unsafe { registers::rows::<Neon>(left, panel, begin, epilogue, sums) }
+    unsafe { registers::rows::<Neon>(left, right, begin, epilogue, sums) }
 }
 
 /// # Safety
@@ -41,6 +41,7 @@ impl Registers for Neon {
     type Columns = [float32x4_t; 4];
     type Sums = [float32x4_t; 4];
     const ROWS: usize = 6;
+    const PANELS: usize = 1;
 
     #[inline(always)]
     unsafe fn columns(panel: *const f32) -> [float32x4_t; 4] {

@@ -4,6 +4,8 @@
 pub(crate) const ROWS: usize = 6;
 /// Columns of a tile, and the width of a packed panel.
 pub(crate) const LANES: usize = 16;
+/// Panels that are multiplied at once where the registers suffice: each value of the left operand is loaded for all of them.
+pub(crate) const PANELS: usize = 2;
 /// Depth of a block, in stored values: a panel of this depth (16 KiB) stays in the L1 cache.
 pub(crate) const DEPTH_BLOCK: usize = 256;
 
@@ -43,9 +45,22 @@ pub(crate) struct Left<'a, V> {
     pub(crate) runs: Runs,
 }
 
-/// The accumulators: the [`LANES`] sums of row `i` lie at `places[i] + offset` in `values`.
+/// The right operand: some panels `[depth][LANES]`, which begin `apart` values from each other.
+#[derive(Clone, Copy)]
+pub(crate) struct Right<'a, V> {
+    pub(crate) values: &'a [V],
+    /// From 1 to [`PANELS`].
+    pub(crate) count: usize,
+    pub(crate) apart: usize,
+}
+
+/// The accumulators: the [`LANES`] sums of row `i` and panel `p` lie at `places[i] + offset + p apart` in `values`.
 pub(crate) struct Sums<'a> {
     pub(crate) values: &'a mut [f32],
     pub(crate) places: &'a [usize],
     pub(crate) offset: usize,
+    pub(crate) apart: usize,
 }
+
+/// What the accumulators of each panel begin with.
+pub(crate) type Begin<'a> = Option<&'a [[f32; LANES]; PANELS]>;
