@@ -38,6 +38,8 @@ pub enum Stream {
     Tiles = 14,
     /// A kind of generated images; index 0 = the kind, then its images.
     World = 15,
+    /// Directions by which images are divided to find those that look alike; index = tree.
+    Neighbours = 16,
 }
 
 /// The generator of `stream` at `index` under `seed`.

@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::likeness::likeness;
-use super::near::{Views, likely_orientations};
+use super::near::{likely_orientations, most_similar};
 use super::union::Union;
-use super::{Inspected, Inspection};
+use super::{Fingerprint, Inspected, Inspection};
 
 /// Images with thumbnails of near-duplicates are copies if they share more than this of their fine structure, or have
 /// none.
@@ -83,12 +83,8 @@ fn are_copies(inspection: &Inspection, a: usize, b: usize) -> bool {
 
 /// Pairs of the images `alone` that are each other's best match.
 fn matches(inspection: &Inspection, alone: &[usize]) -> Vec<(usize, usize)> {
-    let (images, views): (Vec<&Inspected>, Vec<Views>) = alone
-        .par_iter()
-        .filter_map(|&index| inspection.get(index))
-        .map(|image| (image, Views::of(&image.fingerprint)))
-        .unzip();
-    let candidates = candidates(&views);
+    let images: Vec<&Inspected> = alone.iter().filter_map(|&index| inspection.get(index)).collect();
+    let candidates = candidates(&images);
     let shares: Vec<f32> = candidates
         .par_iter()
         .with_max_len(1)
@@ -112,19 +108,11 @@ fn matches(inspection: &Inspection, alone: &[usize]) -> Vec<(usize, usize)> {
 }
 
 /// Pairs of images that may be copies, the smaller first, sorted.
-fn candidates(views: &[Views]) -> Vec<(usize, usize)> {
-    let of_image = |a: usize| {
-        let mut nearest: Vec<(f32, usize)> = (0..views.len())
-            .filter(|&b| b != a)
-            .map(|b| (views[a].similarity(&views[b], SIMILARITY), b))
-            .filter(|&(similarity, _)| similarity > SIMILARITY)
-            .collect();
-        nearest.sort_by(|(s, a), (t, b)| t.total_cmp(s).then(a.cmp(b)));
-        nearest.truncate(CANDIDATES);
-        nearest.into_iter().map(move |(_, b)| (a.min(b), a.max(b)))
-    };
+fn candidates(images: &[&Inspected]) -> Vec<(usize, usize)> {
+    let fingerprints: Vec<&Fingerprint> = images.iter().map(|image| &image.fingerprint).collect();
+    let lists = most_similar(&fingerprints, SIMILARITY, CANDIDATES).into_iter().enumerate();
     let mut pairs: Vec<(usize, usize)> =
-        (0..views.len()).into_par_iter().with_max_len(1).flat_map_iter(of_image).collect();
+        lists.flat_map(|(a, list)| list.into_iter().map(move |(_, b)| (a.min(b), a.max(b)))).collect();
     pairs.sort_unstable();
     pairs.dedup();
     pairs

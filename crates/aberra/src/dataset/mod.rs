@@ -7,6 +7,7 @@ mod closely;
 mod doctor;
 mod doctor_text;
 mod fingerprint;
+mod forest;
 mod group;
 mod inspect;
 mod layout;

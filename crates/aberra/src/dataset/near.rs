@@ -9,6 +9,7 @@
 use rayon::prelude::*;
 
 use super::fingerprint::{THUMBNAIL_PX, oriented};
+use super::forest::{self, Neighbours, dot};
 use super::{Fingerprint, Inspection};
 
 /// Near-duplicates differ by less than this in the stretched foreground ...
@@ -31,6 +32,10 @@ const COARSE: f32 = 0.1;
 const COARSE_PX: usize = 8;
 /// Images compared at a time, so that their thumbnails stay in the cache.
 const BLOCK: usize = 16;
+/// More images than this are not all compared with each other, but each with the most similar that a forest finds ...
+const ALL_PAIRS: usize = 4096;
+/// ... which are at most so many.
+const NEIGHBOURS: usize = 32;
 
 /// Pairs whose thumbnails are those of near-duplicates, and the similarity above which they are.
 pub(super) struct NearCopies {
@@ -69,12 +74,9 @@ pub(super) fn copies(inspection: &Inspection) -> NearCopies {
 fn alike(inspection: &Inspection, samples: &[usize]) -> NearCopies {
     let samples: Vec<usize> =
         samples.iter().copied().filter(|&index| inspection.get(index).is_some()).collect();
-    let views: Vec<Views> = samples
-        .par_iter()
-        .filter_map(|&index| inspection.get(index))
-        .map(|seen| Views::of(&seen.fingerprint))
-        .collect();
-    let scale = (average_difference(&views) / USUAL_AVERAGE).min(1.0);
+    let fingerprints: Vec<&Fingerprint> =
+        samples.iter().filter_map(|&index| Some(&inspection.get(index)?.fingerprint)).collect();
+    let scale = (average_difference(&fingerprints) / USUAL_AVERAGE).min(1.0);
     let is_copy = |a: &Views, b: &Views| {
         let differ = |view: fn(&Views) -> &Vec<Vec<f32>>| 1.0 - best(view(a), &view(b)[0]);
         (differ(|views| &views.coarse_stretched) < COARSE
@@ -83,29 +85,94 @@ fn alike(inspection: &Inspection, samples: &[usize]) -> NearCopies {
             || (differ(|views| &views.coarse_frame) < COARSE * scale
                 && differ(|views| &views.frame) < FRAME * scale)
     };
-    let blocks = samples.len().div_ceil(BLOCK);
-    let mut pairs: Vec<(usize, usize)> = (0..blocks)
-        .into_par_iter()
-        .with_max_len(1)
-        .flat_map_iter(|block| {
-            let rows = block * BLOCK..((block + 1) * BLOCK).min(samples.len());
-            let mut pairs = Vec::new();
-            for b in rows.start + 1..samples.len() {
-                for a in rows.start..rows.end.min(b) {
-                    if is_copy(&views[a], &views[b]) {
-                        pairs.push((samples[a], samples[b]));
-                    }
-                }
-            }
-            pairs
-        })
-        .collect();
+    let mut pairs = match samples.len() <= ALL_PAIRS {
+        true => all_pairs(&fingerprints, is_copy),
+        false => neighbouring_pairs(&fingerprints, is_copy),
+    };
+    pairs.iter_mut().for_each(|(a, b)| (*a, *b) = (samples[*a], samples[*b]));
     pairs.sort_unstable();
     NearCopies { pairs, threshold: 1.0 - STRETCHED * scale }
 }
 
-/// Thumbnails with mean 0 and length 1, in the eight orientations.
-pub(super) struct Views {
+/// The pairs that `is_copy` holds for, the smaller first.
+fn all_pairs(
+    fingerprints: &[&Fingerprint],
+    is_copy: impl Fn(&Views, &Views) -> bool + Sync,
+) -> Vec<(usize, usize)> {
+    let views: Vec<Views> = fingerprints.par_iter().map(|fingerprint| Views::of(fingerprint)).collect();
+    let blocks = views.len().div_ceil(BLOCK);
+    let of_block = |block: usize| {
+        let rows = block * BLOCK..((block + 1) * BLOCK).min(views.len());
+        let mut pairs = Vec::new();
+        for b in rows.start + 1..views.len() {
+            for a in rows.start..rows.end.min(b) {
+                if is_copy(&views[a], &views[b]) {
+                    pairs.push((a, b));
+                }
+            }
+        }
+        pairs
+    };
+    (0..blocks).into_par_iter().with_max_len(1).flat_map_iter(of_block).collect()
+}
+
+/// As [`all_pairs`], of each image and the most similar others alone.
+fn neighbouring_pairs(
+    fingerprints: &[&Fingerprint],
+    is_copy: impl Fn(&Views, &Views) -> bool + Sync,
+) -> Vec<(usize, usize)> {
+    let lists = neighbours(fingerprints, 1.0 - COARSE, NEIGHBOURS);
+    let mut pairs: Vec<(usize, usize)> = lists
+        .par_iter()
+        .enumerate()
+        .flat_map_iter(|(a, list)| {
+            let views = Views::of(fingerprints[a]);
+            let copies = list.iter().filter(|&&(_, b)| is_copy(&views, &Views::upright(fingerprints[b])));
+            copies.map(|&(_, b)| (a.min(b), a.max(b))).collect::<Vec<_>>()
+        })
+        .collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
+}
+
+/// For each image the most similar others, by coarse thumbnails of foreground and frame.
+fn neighbours(fingerprints: &[&Fingerprint], least: f32, count: usize) -> Vec<Neighbours> {
+    let thumbnails = |of: fn(&Fingerprint) -> &Vec<u8>| -> Vec<Vec<f32>> {
+        fingerprints.par_iter().map(|fingerprint| normalised(coarse(of(fingerprint)))).collect()
+    };
+    let kinds =
+        [thumbnails(|fingerprint| &fingerprint.stretched), thumbnails(|fingerprint| &fingerprint.frame)];
+    forest::neighbours(&kinds, COARSE_PX, least, count)
+}
+
+/// For each image at most `count` others whose foreground or frame is more similar than `least`, the most similar first.
+pub(super) fn most_similar(fingerprints: &[&Fingerprint], least: f32, count: usize) -> Vec<Neighbours> {
+    let sorted = |mut list: Neighbours| {
+        list.retain(|&(similarity, _)| similarity > least);
+        list.sort_by(|(s, a), (t, b)| t.total_cmp(s).then(a.cmp(b)));
+        list.truncate(count);
+        list
+    };
+    if fingerprints.len() > ALL_PAIRS {
+        let lists = neighbours(fingerprints, least, NEIGHBOURS.max(count)).into_par_iter().enumerate();
+        let compared = |(a, list): (usize, Neighbours)| {
+            let views = Views::of(fingerprints[a]);
+            let similarity = |b: usize| views.similarity(&Views::upright(fingerprints[b]), least);
+            sorted(list.into_iter().map(|(_, b)| (similarity(b), b)).collect())
+        };
+        return lists.map(compared).collect();
+    }
+    let views: Vec<Views> = fingerprints.par_iter().map(|fingerprint| Views::of(fingerprint)).collect();
+    let compared = |a: usize| {
+        let others = (0..views.len()).filter(|&b| b != a);
+        sorted(others.map(|b| (views[a].similarity(&views[b], least), b)).collect())
+    };
+    (0..views.len()).into_par_iter().with_max_len(1).map(compared).collect()
+}
+
+/// Thumbnails with mean 0 and length 1, upright and, of one of two images that are compared, in the seven other orientations.
+struct Views {
     stretched: Vec<Vec<f32>>,
     padded: Vec<Vec<f32>>,
     frame: Vec<Vec<f32>>,
@@ -114,18 +181,33 @@ pub(super) struct Views {
 }
 
 impl Views {
-    pub(super) fn of(fingerprint: &Fingerprint) -> Self {
+    /// In all orientations.
+    fn of(fingerprint: &Fingerprint) -> Self {
+        Self::turned(fingerprint, forest::ORIENTATIONS)
+    }
+
+    /// Upright alone, for the other image.
+    fn upright(fingerprint: &Fingerprint) -> Self {
+        Self::turned(fingerprint, 1)
+    }
+
+    fn turned(fingerprint: &Fingerprint, orientations: usize) -> Self {
+        let fine = |thumbnail: &[u8]| {
+            let values = thumbnail.iter().map(|&value| f32::from(value)).collect();
+            first_orientations(values, THUMBNAIL_PX, orientations)
+        };
+        let coarse = |thumbnail: &[u8]| first_orientations(coarse(thumbnail), COARSE_PX, orientations);
         Self {
-            stretched: orientations(&fingerprint.stretched),
-            padded: orientations(&fingerprint.padded),
-            frame: orientations(&fingerprint.frame),
-            coarse_stretched: all_orientations(coarse(&fingerprint.stretched), COARSE_PX),
-            coarse_frame: all_orientations(coarse(&fingerprint.frame), COARSE_PX),
+            stretched: fine(&fingerprint.stretched),
+            padded: fine(&fingerprint.padded),
+            frame: fine(&fingerprint.frame),
+            coarse_stretched: coarse(&fingerprint.stretched),
+            coarse_frame: coarse(&fingerprint.frame),
         }
     }
 
     /// The greater of the similarities of foreground and frame to another's; 0 if both are below `least` when coarse.
-    pub(super) fn similarity(&self, other: &Self, least: f32) -> f32 {
+    fn similarity(&self, other: &Self, least: f32) -> f32 {
         let mut similarity = 0.0f32;
         if best(&self.coarse_stretched, &other.coarse_stretched[0]) > least {
             similarity = similarity.max(best(&self.stretched, &other.stretched[0]));
@@ -157,12 +239,13 @@ pub(super) fn likely_orientations(a: &Fingerprint, b: &Fingerprint, slack: f32) 
 
 /// A thumbnail with mean 0 and length 1 (all zero if flat), upright first, then in the seven other orientations.
 pub(super) fn orientations(thumbnail: &[u8]) -> Vec<Vec<f32>> {
-    all_orientations(thumbnail.iter().map(|&value| f32::from(value)).collect(), THUMBNAIL_PX)
+    let values = thumbnail.iter().map(|&value| f32::from(value)).collect();
+    first_orientations(values, THUMBNAIL_PX, forest::ORIENTATIONS)
 }
 
-fn all_orientations(values: Vec<f32>, side: usize) -> Vec<Vec<f32>> {
+fn first_orientations(values: Vec<f32>, side: usize, count: usize) -> Vec<Vec<f32>> {
     let upright = normalised(values);
-    (0..8).map(|orientation| oriented(&upright, side, orientation)).collect()
+    (0..count).map(|orientation| oriented(&upright, side, orientation)).collect()
 }
 
 /// Sums over squares of a thumbnail.
@@ -177,13 +260,14 @@ fn coarse(thumbnail: &[u8]) -> Vec<f32> {
 }
 
 /// Average difference of two images' stretched foregrounds, over an evenly spaced sample of the images.
-fn average_difference(views: &[Views]) -> f32 {
-    let step = views.len().div_ceil(SAMPLED_IMAGES).max(1);
-    let sampled: Vec<&Views> = views.iter().step_by(step).collect();
-    let difference = |a: &Views, b: &Views| f64::from(1.0 - best(&a.stretched, &b.stretched[0]));
+fn average_difference(fingerprints: &[&Fingerprint]) -> f32 {
+    let step = fingerprints.len().div_ceil(SAMPLED_IMAGES).max(1);
+    let sampled: Vec<Vec<Vec<f32>>> =
+        fingerprints.iter().step_by(step).map(|fingerprint| orientations(&fingerprint.stretched)).collect();
+    let difference = |a: &[Vec<f32>], b: &[Vec<f32>]| f64::from(1.0 - best(a, &b[0]));
     let sums: Vec<f64> = (0..sampled.len())
         .into_par_iter()
-        .map(|a| sampled[..a].iter().map(|b| difference(sampled[a], b)).sum())
+        .map(|a| sampled[..a].iter().map(|b| difference(&sampled[a], b)).sum())
         .collect();
     let pairs = sampled.len() * sampled.len().saturating_sub(1) / 2;
     (sums.iter().sum::<f64>() / pairs.max(1) as f64) as f32
@@ -201,17 +285,6 @@ fn normalised(mut values: Vec<f32>) -> Vec<f32> {
     let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
     values.iter_mut().for_each(|value| *value *= scale);
     values
-}
-
-/// Sum of products, in sixteen interleaved sums so that the order does not depend on the machine.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 16];
-    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum()
 }
 
 #[cfg(test)]
