@@ -9,6 +9,7 @@ mod inline;
 mod interrupt;
 mod output;
 mod progress;
+mod row_keys;
 mod rows;
 mod settings;
 mod sources;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::output;
+use crate::row_keys::RowKeys;
 
 /// The format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub(crate) struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     heatmap: Option<Option<String>>,
 }
+
+/// The columns of CSV, without heat maps.
+const COLUMNS: &str = "score,p_value,threshold,verdict,path";
+const COLUMNS_OF_PAGES: &str = "score,p_value,threshold,verdict,path,page";
 
 /// The columns of CSV.
 #[derive(Serialize)]
@@ -99,6 +104,20 @@ impl Rows {
             Some(path) => Sink::File(OutputFile::create(path)?),
         };
         Ok(Self { format, sink, is_first: true })
+    }
+
+    /// Opens the file at `out` to append to the rows that a detector with this threshold wrote before, of `pages` or of whole
+    /// files; and says which images these are of.
+    pub(crate) fn resume(
+        format: RowFormat,
+        out: &Path,
+        pages: bool,
+        threshold: f64,
+    ) -> Result<(Self, RowKeys), CommandError> {
+        let columns = if pages { COLUMNS_OF_PAGES } else { COLUMNS };
+        let (keys, length) = RowKeys::read(out, format, columns, threshold)?;
+        let sink = Sink::File(OutputFile::append(out, length)?);
+        Ok((Self { format, sink, is_first: length == 0 }, keys))
     }
 
     /// Writes a row. A reader of a stream gets each as soon as it is done.
@@ -177,6 +196,7 @@ mod tests {
         let row = Row::new(Path::new("a.png"), card, None);
         let line = |format: RowFormat| format.line(&row, false).unwrap_or_default();
         assert_eq!(line(RowFormat::Csv), "1.5,,2.0,normal,a.png\n");
+        assert!(RowFormat::Csv.line(&row, true).unwrap_or_default().starts_with(&format!("{COLUMNS}\n")));
         assert!(line(RowFormat::Json).starts_with("{\"score\":1.5,\"p_value\":null,"));
         assert_eq!(
             line(RowFormat::Table).split_whitespace().collect::<Vec<_>>(),
@@ -185,6 +205,8 @@ mod tests {
         let page = row.with_page(Some(1));
         let line = |format: RowFormat| format.line(&page, false).unwrap_or_default();
         assert_eq!(line(RowFormat::Csv), "1.5,,2.0,normal,a.png,2\n");
+        let first = |row: &Row| RowFormat::Csv.line(row, true).unwrap_or_default();
+        assert!(first(&page).starts_with(&format!("{COLUMNS_OF_PAGES}\n")));
         assert!(line(RowFormat::Table).ends_with("  a.png, page 2\n"));
     }
 }

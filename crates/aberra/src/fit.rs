@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use aberra_image::Color;
-use aberra_metrics::calibrate::{Calibration, Criterion, pixel_threshold};
+use aberra_metrics::calibrate::Criterion;
 use aberra_metrics::weights::group_weights;
 use aberra_models::measure::Want;
 use aberra_models::train::{Checkpoints, Observe, Progress, SelectionCriterion};
 use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, scaled};
 
+use crate::calibrating::Calibrated;
 use crate::canvas::Canvas;
 use crate::checked_config::CheckedConfig;
 use crate::compute;
@@ -21,7 +22,7 @@ use crate::member_settings::MemberSettings;
 use crate::members::{Measured, Members, NamedMember};
 use crate::resume::{self, KeptMember};
 use crate::run::{History, RunFolder, Snapshots};
-use crate::score::{Evidence, FittedScorer, Normals, ScorerInput};
+use crate::score::{Evidence, FittedScorer, Normals};
 use crate::thumbnail::shrink;
 use crate::training_tiles::{Cache, Seen, TrainingTiles, settle_tiles};
 use crate::{Error, Result, output};
@@ -76,9 +77,10 @@ impl Detector {
         let (config, limited) = &settle_tiles(config, dataset, &split.train)?;
         let canvas = Canvas::of(&config.preprocessing)?;
         let cache = Cache::of(config, &canvas);
-        let train = load(dataset, split, &split.train, config, canvas.shape(), cache.images)?;
-        let held_out = load(dataset, split, &split.fit, config, canvas.shape(), cache.held_out)?;
-        let calibration = load(dataset, split, &split.calibration, config, canvas.shape(), cache.images)?;
+        let train = load(dataset, &split.group_of, &split.train, config, canvas.shape(), cache.images)?;
+        let held_out = load(dataset, &split.group_of, &split.fit, config, canvas.shape(), cache.held_out)?;
+        let calibration =
+            load(dataset, &split.group_of, &split.calibration, config, canvas.shape(), cache.images)?;
         let train_tiles = TrainingTiles::of(&canvas, train.len(), config.seed);
         let held_out_tiles = TrainingTiles::held_out(&canvas, held_out.len(), config.seed);
         let (learnt, watched) =
@@ -126,31 +128,14 @@ impl Detector {
         let members = refit(members, config, &platform, dataset, split, &cache)?;
         let mut measured = members.measure_all(&train, Want::MEASUREMENTS)?;
         let held_out_measured = members.measure_all(&held_out, Want::MEASUREMENTS)?;
-        let calibration_measured = members.measure_all(&calibration, Want::MAP)?;
-        let scores: Vec<f64> = calibration_measured
-            .iter()
-            .map(|one| {
-                scorer.score(&ScorerInput {
-                    map: one.map.as_deref(),
-                    ..ScorerInput::new(members.descriptors(), &one.evidence)
-                })
-            })
-            .collect();
         let rate = config.promise.false_alarm_rate;
         let criterion = Criterion::Conformal { rate, confidence: config.promise.confidence };
-        let drawn = Calibration::new(&scores, None, criterion)?;
-        let largest = |one: &Measured| {
-            let map = one.map.iter().flatten();
-            map.fold(0.0, |largest, &value| f64::max(largest, f64::from(value)))
-        };
-        let maxima: Vec<f64> = calibration_measured.iter().map(largest).collect();
-        let pixel_threshold = pixel_threshold(&maxima, rate)?;
-        let kl_per_dimension = mean_kl(&calibration_measured, members.all().len());
+        let calibrated = Calibrated::on(&calibration, &members, scorer, criterion, rate)?;
 
         let thumbnails =
-            config.keep_thumbnails.then(|| thumbnails([&train, &held_out, &calibration])).transpose()?;
+            config.keep_thumbnails.then(|| thumbnails(&[&train, &held_out, &calibration])).transpose()?;
         measured.extend(held_out_measured);
-        measured.extend(calibration_measured);
+        measured.extend(calibrated.measured);
         let parts =
             [(Part::Train, &split.train), (Part::Fit, &split.fit), (Part::Calibration, &split.calibration)];
         let samples = parts.iter().flat_map(|(part, samples)| samples.iter().map(|&index| (*part, index)));
@@ -169,14 +154,15 @@ impl Detector {
             measurements: members.descriptors().iter().map(|one| one.name.clone().into_owned()).collect(),
             map_weights: members.map_weights().map(<[f64]>::to_vec),
             scorers,
-            calibration: drawn,
-            pixel_threshold,
+            calibration: calibrated.calibration,
+            pixel_threshold: calibrated.pixel_threshold,
             provenance: Provenance {
                 aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
                 dataset: dataset.name(),
                 train: size(&split.train),
                 fit: size(&split.fit),
                 calibration: size(&split.calibration),
+                calibrated_on: None,
                 device: Some(compute::CPU.to_owned()),
                 backbone: members.backbone().map(|backbone| backbone.hash().to_owned()),
                 members: fitted_members,
@@ -187,16 +173,16 @@ impl Detector {
                 &split.train,
                 (split.by == GroupBy::Near).then_some(&split.group_of[..]),
             ),
-            kl_per_dimension,
+            kl_per_dimension: calibrated.kl_per_dimension,
         };
         Ok(Self::assemble(document, members, embeddings, thumbnails))
     }
 }
 
 /// Some samples, preprocessed.
-fn load<'a>(
+pub(crate) fn load<'a>(
     dataset: &'a Dataset,
-    split: &Split,
+    group_of: &[usize],
     samples: &'a [usize],
     config: &'a TrainConfig,
     shape: Shape,
@@ -206,7 +192,7 @@ fn load<'a>(
         let sample = &dataset.samples[samples[index]];
         Ok(sample.preprocessed(&config.preprocessing, &config.limits)?.pixels)
     };
-    let groups = samples.iter().map(|&sample| split.group_of[sample]).collect();
+    let groups = samples.iter().map(|&sample| group_of[sample]).collect();
     Ok(Inputs::new(samples.len(), shape, cache_bytes, read)?.with_groups(groups))
 }
 
@@ -307,7 +293,7 @@ fn refit(
     }
     let samples = [&split.train[..], &split.fit[..]].concat();
     let canvas = *members.canvas();
-    let normals = load(dataset, split, &samples, config, canvas.shape(), cache.images)?;
+    let normals = load(dataset, &split.group_of, &samples, config, canvas.shape(), cache.images)?;
     let seen = TrainingTiles::of(&canvas, normals.len(), config.seed).cut(&normals, cache.tiles)?;
     let normals = seen.get();
     let again = |(named, settings): (&NamedMember, &MemberSettings)| {
@@ -417,27 +403,8 @@ fn fit_scorers(
     Ok(fitted)
 }
 
-/// For each member, the mean over images of each dimension's KL divergence; empty if the embedding is no distribution.
-fn mean_kl(images: &[Measured], members: usize) -> Vec<Vec<f64>> {
-    let of_member = |member: usize| {
-        let divergences: Vec<Vec<f64>> = images
-            .iter()
-            .filter_map(|image| {
-                let embedding = image.inferences.get(member)?.embedding.as_ref()?;
-                Some(embedding.kl_per_dimension()?.collect())
-            })
-            .collect();
-        let dimensions = divergences.first().map_or(0, Vec::len);
-        let mean = |dimension: usize| {
-            divergences.iter().map(|one| one[dimension]).sum::<f64>() / divergences.len() as f64
-        };
-        (0..dimensions).map(mean).collect()
-    };
-    (0..members).map(of_member).collect()
-}
-
 /// For each member the embeddings of all images, where it has an embedding space.
-fn embeddings(measured: Vec<Measured>, members: usize) -> Vec<Option<Vec<Vec<f32>>>> {
+pub(crate) fn embeddings(measured: Vec<Measured>, members: usize) -> Vec<Option<Vec<Vec<f32>>>> {
     let mut embeddings: Vec<Option<Vec<Vec<f32>>>> = vec![Some(Vec::with_capacity(measured.len())); members];
     for image in measured {
         for (all, inference) in embeddings.iter_mut().zip(image.inferences) {
@@ -450,7 +417,8 @@ fn embeddings(measured: Vec<Measured>, members: usize) -> Vec<Option<Vec<Vec<f32
     embeddings
 }
 
-fn thumbnails(parts: [&Inputs<'_>; 3]) -> Result<Vec<f32>> {
+/// Thumbnails of all images, one after another.
+pub(crate) fn thumbnails(parts: &[&Inputs<'_>]) -> Result<Vec<f32>> {
     /// Images held in memory at once.
     const CHUNK: usize = 64;
     let mut thumbnails = Vec::new();

@@ -64,6 +64,7 @@
 //! settings ([`TrainConfig::from_layers_with`]) and of detector files ([`Detector::load_with`]); see the examples
 //! `custom_scorer` and `custom_family`.
 
+mod calibrating;
 mod canvas;
 mod catalog;
 mod checked_config;
@@ -87,6 +88,7 @@ mod member_settings;
 mod members;
 pub mod output;
 pub mod phantom;
+mod recalibrate;
 pub mod report;
 mod resume;
 pub mod run;
@@ -116,3 +118,4 @@ pub use fit::TrainOptions;
 pub use layers::{ENVIRONMENT_PREFIX, SettingsLayer, SettingsOrigin};
 pub use member_settings::{MemberSettings, Models};
 pub use members::NamedMember;
+pub use recalibrate::Recalibrated;

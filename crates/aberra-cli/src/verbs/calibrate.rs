@@ -2,26 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
-use aberra::Detector;
 use aberra::calibrate::{Criterion, Labelled};
+use aberra::dataset::GroupBy;
 use aberra::evaluate::ImageRow;
+use aberra::{Detector, Recalibrated};
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::steps::card;
 use crate::steps::evaluation::{measure, report_unusable};
-use crate::{interrupt, output};
+use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
   aberra calibrate runs/first/detector.aberra --rate 0.01
   aberra calibrate runs/first/detector.aberra --rate 0.05 --confidence 0.9 --out strict.aberra
+  aberra calibrate runs/first/detector.aberra --rate 0.05 --data june/ --normal '*' --out june.aberra
   aberra calibrate runs/first/detector.aberra --percentile 70
   aberra calibrate runs/first/detector.aberra --labelled f1 --data photos/ --normal good";
 
-/// Recalibrates a detector: moves its threshold without training again, from its own calibration scores or, on request,
-/// with labelled images.
+/// Recalibrates a detector: moves its threshold without training again, from its own calibration scores, from other normal
+/// images, or with labelled images.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("criterion").required(true).args(["rate", "percentile", "threshold", "labelled"]))]
@@ -43,8 +45,9 @@ pub(crate) struct CalibrateArgs {
     /// Threshold that is optimal on the labelled images of --data; without a guarantee.
     #[arg(long, value_name = "BY", requires = "data")]
     labelled: Option<LabelledBy>,
-    /// Labelled images for --labelled. Images that the detector was trained or calibrated on are excluded.
-    #[arg(long, requires = "labelled")]
+    /// Images to calibrate on in place of the detector's own calibration normals: their normals, one of each group of
+    /// near-duplicates, or with --labelled all. Images that the detector learnt from are excluded.
+    #[arg(long)]
     data: Option<PathBuf>,
     #[command(flatten)]
     normal: NormalArgs,
@@ -87,6 +90,11 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
     let mut status = ExitStatus::Done;
     let after = match &args.data {
         None => before.calibrate(None, criterion)?,
+        Some(data) if args.labelled.is_none() => {
+            let (recalibrated, skipped) = on_other_normals(&before, data, &args.normal, criterion)?;
+            status = skipped;
+            recalibrated
+        }
         Some(data) => {
             let evaluation = measure(&before, data, &args.normal, args.split.as_deref(), false)?;
             status = report_unusable(&evaluation);
@@ -110,6 +118,39 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
         ]))?;
     }
     Ok(status)
+}
+
+/// Calibrates on the normals of a data set, and says what was left out.
+fn on_other_normals(
+    detector: &Detector,
+    path: &Path,
+    how: &NormalArgs,
+    criterion: Criterion,
+) -> Result<(Detector, ExitStatus), CommandError> {
+    let dataset = data::open(path, how)?;
+    let inspection = data::inspect(&dataset, &detector.config().limits)?;
+    let Recalibrated { detector, groups, images, learnt_from, anomalous, .. } =
+        detector.recalibrate(&dataset, &inspection, GroupBy::Near, criterion)?;
+    output::note(&format!(
+        "calibrated on {} of {}",
+        output::count(groups, "group", "groups"),
+        output::count(images, "normal image", "normal images")
+    ));
+    if let Some(&example) = learnt_from.first() {
+        output::warning(&format!(
+            "left out {} that the detector learnt from, or that are near-duplicates of such (like {})",
+            output::count(learnt_from.len(), "image", "images"),
+            dataset.samples[example].name
+        ));
+    }
+    if anomalous > 0 {
+        output::note(&format!("ignored {}", output::count(anomalous, "anomalous image", "anomalous images")));
+    }
+    let status = match inspection.unreadable().len() {
+        0 => ExitStatus::Done,
+        _ => ExitStatus::SomeFailed,
+    };
+    Ok((detector, status))
 }
 
 fn criterion(args: &CalibrateArgs) -> Result<Criterion, CommandError> {

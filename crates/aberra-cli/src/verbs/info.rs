@@ -74,6 +74,8 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         format!(" as {rows} of {columns} of {size_px} x {size_px} px")
     });
     let models: Vec<String> = card.members.iter().map(model).collect();
+    let other_data = detector.provenance().calibrated_on.as_ref();
+    let other_data = other_data.map_or_else(String::new, |name| format!(", from {name}"));
     let mut rows = vec![
         ("detector", path.display().to_string()),
         ("hash", card.hash.unwrap_or_else(|| "none".to_owned())),
@@ -82,7 +84,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         ("data set", card.made_from),
         ("trained on", part(card.train)),
         ("fitted on", part(card.fit)),
-        ("calibrated on", part(card.calibration)),
+        ("calibrated on", part(card.calibration) + &other_data),
         (
             "input",
             format!(

@@ -1,6 +1,6 @@
 //! `aberra score`: scores images and prints a row for each as soon as it is done.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
+use crate::row_keys::RowKeys;
 use crate::rows::{Row, RowFormat, Rows};
 use crate::sources::Sources;
 use crate::{data, interrupt, output};
@@ -26,6 +27,7 @@ Examples:
   aberra score runs/first/detector.aberra a.png b.png --json       # one JSON object per line
   aberra score runs/first/detector.aberra new/ --heatmaps maps/    # and a heat map of each image
   find new/ -name '*.jpg' -print0 | aberra score runs/first/detector.aberra -0 - --csv
+  aberra score runs/first/detector.aberra new/ --out rows.csv --resume     # again after an interruption: goes on
 
 Exit status: 0 all images were scored; 1 error, none was scored; 2 some could not be read, or a heat map not written; 3 with \
 --fail-on-anomaly, any is anomalous and none failed.";
@@ -53,6 +55,10 @@ pub(crate) struct ScoreArgs {
     /// Write the rows to a file; the extension .csv, .json or .jsonl selects the format.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Append to --out instead of replacing it, row by row, and skip the images that it has rows of: for many images, whose
+    /// scoring may be interrupted and goes on with the same command.
+    #[arg(long, requires = "out", conflicts_with = "heatmaps")]
+    resume: bool,
     /// Write a heat map of the error of each image to this folder; pixels above the pixel threshold are bright.
     #[arg(long, value_name = "DIR")]
     heatmaps: Option<PathBuf>,
@@ -78,7 +84,11 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
         output::target(out, &inputs)?;
     }
     interrupt::listen();
-    let mut rows = Rows::open(format(args), args.out.as_deref())?;
+    let (mut rows, done) = match (&args.out, args.resume) {
+        (Some(out), true) => Rows::resume(format(args), out, args.pages, detector.calibration().threshold)?,
+        (out, _) => (Rows::open(format(args), out.as_deref())?, RowKeys::default()),
+    };
+    let passed = Cell::new(0usize);
     let tally = RefCell::new(Tally::default());
     let skip = |reason: &dyn std::fmt::Display| {
         tally.borrow_mut().failed += 1;
@@ -89,7 +99,11 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     let want = if args.heatmaps.is_some() { Want::MAP } else { Want::MEASUREMENTS };
     let mut failure = None;
     let limits = &detector.config().limits;
-    let images = files.flat_map(|path| pages(path, args.pages, limits));
+    let images = files.flat_map(|path| pages(path, args.pages, limits)).filter(|(path, page)| {
+        let is_new = !done.has(path, *page);
+        passed.set(passed.get() + usize::from(!is_new));
+        is_new
+    });
     detector.score_pages(images, limits, FILES_CHUNK, want, |(path, page), verdict| {
         let written = match verdict {
             Ok(verdict) => {
@@ -121,7 +135,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     }
     let (marked_folders, unsupported) = sources.passed_over();
     data::passed_over(&marked_folders, &unsupported);
-    let tally = tally.into_inner();
+    let tally = Tally { done: passed.get(), ..tally.into_inner() };
     data::remark(&tally.remarks);
     tally.conclude(rows, args.fail_on_anomaly)
 }
@@ -139,6 +153,8 @@ fn pages(path: PathBuf, are_images: bool, limits: &Limits) -> Vec<(PathBuf, Opti
 #[derive(Default)]
 struct Tally {
     scored: usize,
+    /// Images with a row of an earlier run.
+    done: usize,
     failed: usize,
     anomalous: usize,
     /// Heat maps that could not be written.
@@ -165,8 +181,8 @@ impl Tally {
 
     /// Finishes the output, and returns the exit code.
     fn conclude(&self, rows: Rows, fail_on_anomaly: bool) -> CommandResult {
-        let Self { scored, failed, anomalous, missed, .. } = *self;
-        if scored == 0 {
+        let Self { scored, done, failed, anomalous, missed, .. } = *self;
+        if scored + done == 0 {
             return Err(match failed {
                 0 => CommandError::new("expected images, found none")
                     .with_hint(format!("images are {} files, at any depth below a folder", Format::names())),
@@ -177,13 +193,14 @@ impl Tally {
             });
         }
         rows.finish()?;
+        let earlier = if done > 0 { format!(", {done} had rows already") } else { String::new() };
         let skipped = if failed > 0 { format!(", {failed} skipped") } else { String::new() };
         let missed_maps = match missed {
             0 => String::new(),
             _ => format!(", {} not written", output::count(missed, "heat map", "heat maps")),
         };
         let images = output::count(scored, "image", "images");
-        output::note(&format!("{images} scored, {anomalous} anomalous{skipped}{missed_maps}"));
+        output::note(&format!("{images} scored, {anomalous} anomalous{earlier}{skipped}{missed_maps}"));
         Ok(match () {
             () if failed + missed > 0 => ExitStatus::SomeFailed,
             () if fail_on_anomaly && anomalous > 0 => ExitStatus::Anomalous,

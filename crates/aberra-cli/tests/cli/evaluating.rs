@@ -71,6 +71,44 @@ fn a_labelled_threshold_says_that_it_saw_labels() {
 }
 
 #[test]
+fn other_normals_give_a_threshold() {
+    let room = Room::new();
+    fs::create_dir(room.path("june")).unwrap();
+    let count = 40;
+    for seed in 0..count {
+        blobs(2_000 + seed).save(room.path(format!("june/{seed}.png"))).unwrap();
+    }
+    fs::write(room.path("june/broken.png"), "text").unwrap();
+    let words = format!(
+        "calibrate {} --rate 0.1 --data june --normal * --out june.aberra --json",
+        detector().display()
+    );
+    let ended = room.run(&words);
+    assert_eq!(ended.code, 2, "one cannot be read: {}", ended.err);
+    let info = ended.json();
+    assert_eq!(
+        (&info["calibration"]["images"], &info["calibration"]["groups"]),
+        (&count.into(), &count.into())
+    );
+    let rows = room.run(&format!("score {} june --json", detector().display()));
+    let mut scores: Vec<f64> = rows.json_lines().iter().map(|row| row["score"].as_f64().unwrap()).collect();
+    scores.sort_by(f64::total_cmp);
+    // Of 40 scores the threshold at 10 % is the 37th: (40 + 1) (1 - 0.1) = 36.9.
+    assert_eq!(info["threshold"].as_f64().unwrap(), scores[36]);
+    let card = room.run("info june.aberra").done().out;
+    assert!(card.contains("40 images of 40 groups, from june"), "{card}");
+    // It scores as before, and its file is whole.
+    let again = room.run("score june.aberra june --json");
+    assert_eq!(again.json_lines()[0]["score"], rows.json_lines()[0]["score"]);
+
+    let data = shared().join("data");
+    let words =
+        format!("calibrate {} --rate 0.1 --data {} --out s.aberra", detector().display(), data.display());
+    let ended = room.run(&words).done();
+    assert!(ended.err.contains("warning: left out 29 images that the detector learnt from"), "{}", ended.err);
+}
+
+#[test]
 fn doctor_reports_counts_rates_and_the_least_normal() {
     let room = Room::new();
     let data = shared().join("data");

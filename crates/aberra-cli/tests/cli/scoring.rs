@@ -201,3 +201,38 @@ fn info_says_what_the_detector_is() {
     assert!(words.contains(hash) && words.contains("at most 5 % false alarms on average"), "{words}");
     assert!(words.contains("vae, preset small, 32 latent dimensions, "), "{words}");
 }
+
+#[test]
+fn scoring_goes_on_where_it_was_interrupted() {
+    let room = Room::new();
+    let folder = shared().join("data/stripes");
+    let folder = folder.display();
+    for name in ["rows.csv", "rows.jsonl"] {
+        let whole = room.path(name);
+        room.run(&score(&format!("{folder} --out {}", whole.display()))).done();
+        let expected = std::fs::read(&whole).unwrap();
+        let lines = expected.split_inclusive(|&byte| byte == b'\n').count();
+        // In the middle of the second row, and with a file that is not there yet.
+        let cut = expected.iter().position(|&byte| byte == b'\n').unwrap() + 20;
+        for begin in [Some(&expected[..cut]), None] {
+            match begin {
+                Some(begin) => std::fs::write(&whole, begin).unwrap(),
+                None => std::fs::remove_file(&whole).unwrap(),
+            }
+            let words = format!("{folder} --out {} --resume", whole.display());
+            room.run(&score(&words)).done();
+            assert_eq!(std::fs::read(&whole).unwrap(), expected, "{name}");
+            let again = room.run(&score(&words)).done();
+            assert!(again.err.contains("had rows already"), "{}", again.err);
+            let kept = std::fs::read(&whole).unwrap();
+            assert_eq!(kept.split_inclusive(|&byte| byte == b'\n').count(), lines);
+        }
+    }
+    let other = room.path("other.aberra");
+    let words = format!("calibrate {} --threshold 1e9 --out {}", detector().display(), other.display());
+    room.run(&words).done();
+    let rows = room.path("rows.csv");
+    let words = format!("score {} {folder} --out {} --resume", other.display(), rows.display());
+    let said = room.run(&words).refusal(&room);
+    assert!(said.contains("expected rows of this detector, whose threshold is 1.00000e9"), "{said}");
+}

@@ -68,6 +68,9 @@ pub struct Provenance {
     pub fit: PartSize,
     /// The calibration split.
     pub calibration: PartSize,
+    /// The name of another data set whose normals it was calibrated on later.
+    #[serde(default)]
+    pub calibrated_on: Option<String>,
     /// The device of fitting; `None` in files older than the entry.
     pub device: Option<String>,
     /// Hash of the weights of the backbone whose features members work on; `None` without one, and in files

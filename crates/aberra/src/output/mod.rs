@@ -11,7 +11,7 @@ mod place;
 mod replace;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 pub use aberra_metrics::text::{lines, printable};
@@ -61,6 +61,26 @@ impl OutputFile {
             }
         };
         Ok(Self { path: path.to_owned(), sink })
+    }
+
+    /// Appends to the plain file at `path`, made if it is not there, after its first `length` bytes: what follows them is
+    /// dropped. What is written arrives at once.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and anything but a plain file.
+    pub fn append(path: &Path, length: u64) -> Result<Self> {
+        let Place::File(target) = resolve(path)? else {
+            let message = "expected a plain file to append to, found a device or a pipe";
+            return Err(Error::file(message).with_path(path).with_hint("give the path of a file"));
+        };
+        let open = || {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&target)?;
+            file.set_len(length)?;
+            file.seek(io::SeekFrom::End(0))?;
+            Ok(file)
+        };
+        let file = open().map_err(|error: io::Error| Error::io(path, &error))?;
+        Ok(Self { path: path.to_owned(), sink: Sink::Stream(file) })
     }
 
     /// Whether what is written arrives at once, as in a pipe, and not when it is committed.

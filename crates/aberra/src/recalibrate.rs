@@ -1,0 +1,152 @@
+//! Calibrates a detector anew on other normal images, such as those of another camera or month, without training again.
+
+use std::collections::BTreeMap;
+
+use aberra_metrics::calibrate::Criterion;
+use aberra_metrics::random::{Stream, generator};
+use rand::RngExt;
+
+use crate::calibrating::Calibrated;
+use crate::dataset::{Dataset, GroupBy, Grouping, Inspection, Sketch};
+use crate::detector::{Detector, Document, Normal, Part, PartSize, Provenance};
+use crate::fit::{embeddings, load, thumbnails};
+use crate::{Error, Result};
+
+/// A detector calibrated anew, and on what.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Recalibrated {
+    /// The detector.
+    pub detector: Detector,
+    /// Groups of normal images, one image of each of which was scored.
+    pub groups: usize,
+    /// Normal images in them.
+    pub images: usize,
+    /// Samples left out because the detector learnt from them, from a near-duplicate, or from another image of their group.
+    pub learnt_from: Vec<usize>,
+    /// Anomalous samples, which were not looked at.
+    pub anomalous: usize,
+}
+
+impl Detector {
+    /// The same detector with its thresholds from other normal images: one score of each group of near-duplicates. What the
+    /// detector was trained or its scorer fitted on is left out; images of its former calibration may be used again.
+    ///
+    /// # Errors
+    /// Not one normal image that can be read and was not learnt from, too few groups for the criterion, or a criterion that
+    /// needs labels.
+    pub fn recalibrate(
+        &self,
+        dataset: &Dataset,
+        inspection: &Inspection,
+        by: GroupBy,
+        criterion: Criterion,
+    ) -> Result<Recalibrated> {
+        let grouping = Grouping::of(dataset, inspection, by)?;
+        let is_learnt_from = self.learnt_from(inspection);
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let (mut learnt_from, mut anomalous) = (Vec::new(), 0);
+        let mut is_known = vec![false; grouping.count];
+        for (index, &group) in grouping.group_of.iter().enumerate() {
+            is_known[group] |= is_learnt_from[index];
+        }
+        for (index, sample) in dataset.samples.iter().enumerate() {
+            let group = grouping.group_of[index];
+            match () {
+                () if !sample.label.is_normal() => anomalous += 1,
+                () if inspection.get(index).is_none() => {}
+                () if is_known[group] => learnt_from.push(index),
+                () => groups.entry(group).or_default().push(index),
+            }
+        }
+        let images = groups.values().map(Vec::len).sum();
+        if groups.is_empty() {
+            return Err(Error::data(format!(
+                "expected normal images to calibrate on, found none: {} that the detector learnt from, {anomalous} \
+                 anomalous, and {} that cannot be read",
+                learnt_from.len(),
+                inspection.unreadable().len()
+            ))
+            .with_path(&dataset.root)
+            .with_hint("give normal images that the detector was not trained on"));
+        }
+        let samples: Vec<usize> = groups
+            .iter()
+            .map(|(&group, images)| {
+                let mut random = generator(self.config().seed, Stream::Representative, group as u64);
+                images[random.random_range(0..images.len() as u64) as usize]
+            })
+            .collect();
+        let size = PartSize { images: samples.len(), groups: groups.len() };
+        let detector =
+            self.calibrated_on(dataset, inspection, &grouping.group_of, &samples, size, criterion)?;
+        Ok(Recalibrated { detector, groups: groups.len(), images, learnt_from, anomalous })
+    }
+
+    /// For each image whether members or scorer were fitted to it or to a near-duplicate.
+    fn learnt_from(&self, inspection: &Inspection) -> Vec<bool> {
+        let learnt = self.normals().iter().filter(|normal| normal.part != Part::Calibration);
+        let sketches: Vec<Sketch> = learnt.map(|normal| normal.sketch.clone()).collect();
+        let read: Vec<usize> =
+            (0..inspection.images.len()).filter(|&index| inspection.get(index).is_some()).collect();
+        let fingerprints: Vec<_> =
+            read.iter().filter_map(|&index| Some(&inspection.get(index)?.fingerprint)).collect();
+        let copies = Sketch::find_copies(&sketches, &fingerprints, self.document.near_copy_similarity);
+        let mut is_learnt_from = vec![false; inspection.images.len()];
+        read.into_iter().zip(copies).for_each(|(index, copy)| is_learnt_from[index] = copy.is_some());
+        is_learnt_from
+    }
+
+    fn calibrated_on(
+        &self,
+        dataset: &Dataset,
+        inspection: &Inspection,
+        group_of: &[usize],
+        samples: &[usize],
+        size: PartSize,
+        criterion: Criterion,
+    ) -> Result<Self> {
+        let shape = self.canvas_shape();
+        let inputs = load(dataset, group_of, samples, self.config(), shape, 0)?;
+        let pixel_rate = match criterion {
+            Criterion::Conformal { rate, .. } => rate,
+            _ => self.config().promise.false_alarm_rate,
+        };
+        let calibrated = Calibrated::on(&inputs, &self.members, self.scorer()?, criterion, pixel_rate)?;
+        let kept = self.normals().len() - self.count_of(Part::Calibration);
+        let mut normals = self.normals()[..kept].to_vec();
+        for (&index, measured) in samples.iter().zip(&calibrated.measured) {
+            let seen = inspection.get(index).ok_or_else(|| Error::data("an image could not be read"))?;
+            normals.push(Normal {
+                part: Part::Calibration,
+                sketch: Sketch::of(&seen.fingerprint),
+                evidence: measured.evidence.clone(),
+            });
+        }
+        let thumbnails = match &self.thumbnails {
+            Some(before) => {
+                let each = before.len() / self.normals().len().max(1);
+                Some([&before[..kept * each], &thumbnails(&[&inputs])?].concat())
+            }
+            None => None,
+        };
+        let new = embeddings(calibrated.measured, self.members.all().len());
+        let joined = self.embeddings.iter().zip(new).map(|(before, new)| {
+            let (before, new) = before.as_ref().zip(new)?;
+            Some(before[..kept].iter().cloned().chain(new).collect())
+        });
+        let document = Document {
+            calibration: calibrated.calibration,
+            pixel_threshold: calibrated.pixel_threshold,
+            kl_per_dimension: calibrated.kl_per_dimension,
+            provenance: Provenance {
+                calibration: size,
+                calibrated_on: Some(dataset.name()),
+                ..self.provenance().clone()
+            },
+            normals,
+            ..self.document.clone()
+        };
+        Ok(Self::assemble(document, self.members.clone(), joined.collect(), thumbnails))
+    }
+}
