@@ -8,7 +8,78 @@ pub(crate) fn percentiles<'a>(
 ) -> Option<[f32; 2]> {
     /// 16 MB.
     const MOST_COPIED: usize = 4 << 20;
-    percentiles_copying(rows, percentiles, MOST_COPIED)
+    match bytes(rows.clone()) {
+        Some(counts) => percentiles_of_bytes(&counts, percentiles),
+        None => percentiles_copying(rows, percentiles, MOST_COPIED),
+    }
+}
+
+/// What the bytes of an 8-bit file become.
+const LEVELS: [f32; 256] = {
+    let mut levels = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        levels[byte] = byte as f32 / 255.0;
+        byte += 1;
+    }
+    levels
+};
+
+/// Counts of values that are all 255ths from 0 to 1, as those of 8-bit files; `None` if any is not.
+fn bytes<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Option<[usize; 256]> {
+    const TABLES: usize = 4;
+    // In turn, as below.
+    let mut tables = [[0_u32; 256]; TABLES];
+    let mut counts = [0; 256];
+    let step = |value: f32| (value * 255.0 + 0.5) as u8;
+    for row in rows {
+        // Pieces are short enough for the tables' counts, and the first of another file ends the attempt.
+        for piece in row.chunks(1 << 12) {
+            let (groups, rest) = piece.as_chunks::<TABLES>();
+            let mut are_bytes = true;
+            for group in groups {
+                for (table, &value) in tables.iter_mut().zip(group) {
+                    let byte = step(value);
+                    are_bytes &= value.to_bits() == LEVELS[usize::from(byte)].to_bits();
+                    table[usize::from(byte)] += 1;
+                }
+            }
+            for &value in rest {
+                let byte = step(value);
+                are_bytes &= value.to_bits() == LEVELS[usize::from(byte)].to_bits();
+                tables[0][usize::from(byte)] += 1;
+            }
+            if !are_bytes {
+                return None;
+            }
+        }
+    }
+    for table in tables {
+        counts.iter_mut().zip(table).for_each(|(count, one)| *count += one as usize);
+    }
+    Some(counts)
+}
+
+fn percentiles_of_bytes(counts: &[usize; 256], percentiles: [f64; 2]) -> Option<[f32; 2]> {
+    let total: usize = counts.iter().sum();
+    let value = |rank: usize| LEVELS[place(counts, rank).0];
+    (total > 0).then(|| {
+        percentiles.map(|percentile| {
+            let (rank, share) = rank(percentile, total);
+            interpolated(value(rank), value((rank + 1).min(total - 1)), share)
+        })
+    })
+}
+
+/// The order statistic below a percentile, and how far the percentile lies on the way to the next.
+fn rank(percentile: f64, total: usize) -> (usize, f64) {
+    let position = (percentile / 100.0).clamp(0.0, 1.0) * (total - 1) as f64;
+    let rank = (position.floor() as usize).min(total - 1);
+    (rank, position - rank as f64)
+}
+
+fn interpolated(value: f32, next: f32, share: f64) -> f32 {
+    (f64::from(value) + share * (f64::from(next) - f64::from(value))) as f32
 }
 
 /// The same, copying at most that many values for each percentile.
@@ -36,9 +107,8 @@ fn percentiles_copying<'a>(
     if total == 0 {
         return None;
     }
-    let positions = percentiles.map(|percentile| (percentile / 100.0).clamp(0.0, 1.0) * (total - 1) as f64);
-    let ranks = positions.map(|position| (position.floor() as usize).min(total - 1));
-    let places = ranks.map(|rank| place(&counts, rank));
+    let ranks = percentiles.map(|percentile| rank(percentile, total));
+    let places = ranks.map(|(rank, _)| place(&counts, rank));
     // What few values lie in a bin is copied and looked at; many are counted once more, which takes no memory.
     let is_small = |bin: usize| counts[bin] <= most_copied;
     let copied = places.map(|(bin, _)| is_small(bin).then_some(bin));
@@ -54,8 +124,7 @@ fn percentiles_copying<'a>(
             let higher = rows.clone().flatten().copied().filter(|&value| bin(value) > wanted);
             higher.min_by(f32::total_cmp).unwrap_or(value)
         });
-        let share = positions[index] - ranks[index] as f64;
-        found[index] = (f64::from(value) + share * (f64::from(next) - f64::from(value))) as f32;
+        found[index] = interpolated(value, next, ranks[index].1);
     }
     Some(found)
 }
@@ -186,6 +255,22 @@ mod tests {
                 let counted = percentiles_copying(values.chunks(7), [first, second], most_copied).unwrap();
                 prop_assert_eq!(copied.map(f32::to_bits), counted.map(f32::to_bits));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_counted_to_the_same_bits(
+            values in prop::collection::vec(any::<u8>(), 1..300),
+            odd in prop_oneof![Just(None), Just(Some(-0.0_f32)), Just(Some(0.3)), Just(Some(1.5))],
+            first in 0.0..=100.0_f64,
+            second in 0.0..=100.0_f64,
+        ) {
+            let values: Vec<f32> = values.into_iter().map(|byte| f32::from(byte) / 255.0).chain(odd).collect();
+            prop_assert_eq!(bytes(values.chunks(7)).is_none(), odd.is_some());
+            let counted = percentiles(values.chunks(7), [first, second]).unwrap();
+            let copied = percentiles_copying(values.chunks(7), [first, second], 1 << 20).unwrap();
+            prop_assert_eq!(counted.map(f32::to_bits), copied.map(f32::to_bits));
         }
     }
 

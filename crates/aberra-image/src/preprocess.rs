@@ -221,11 +221,13 @@ impl Preprocessing {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub fn apply_owned(&self, image: Image) -> Result<Input, Error> {
-        // What is refused is refused by its colours.
-        check(&image)?;
         match self.color {
-            Color::Grey => self.apply(&image.into_grey()),
-            Color::Rgb => self.apply(&image),
+            Color::Grey if image.channels != 1 => {
+                // What is refused is refused by its colours.
+                check(&image)?;
+                self.apply(&image.into_grey())
+            }
+            _ => self.apply(&image),
         }
     }
 

@@ -429,6 +429,38 @@ fn kept_folders_report_their_leak() {
 }
 
 #[test]
+fn what_a_split_leaves_aside_is_said_with_its_reasons() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().join("set");
+    for seed in 0..60 {
+        save(&picture(seed, 24), &root.join(format!("good/{seed:02}.png")));
+    }
+    for seed in 100..103 {
+        save(&picture(seed, 24), &root.join(format!("bad/{seed}.png")));
+    }
+    let (dataset, inspection, grouping) = looked_at(&root);
+    let settings = SplitSettings { rate: 0.1, ..SplitSettings::default() };
+    let mut split = Split::of(&dataset, &inspection, &grouping, &settings).unwrap();
+    assert_eq!(split.left_aside(&dataset).reasons, Vec::<String>::new());
+    // As if an anomaly looked like a normal that is learnt from, and a normal like one that is calibrated on.
+    let anomaly = dataset.samples.iter().position(|sample| !sample.label.is_normal()).unwrap();
+    let alike = split.test.iter().copied().find(|&index| dataset.samples[index].label.is_normal()).unwrap();
+    split.group_of[anomaly] = split.group_of[split.train[0]];
+    split.group_of[alike] = split.group_of[split.calibration[0]];
+    split.test.retain(|index| ![anomaly, alike].contains(index));
+    split.unused = vec![anomaly, alike];
+    let aside = split.left_aside(&dataset);
+    assert_eq!((aside.images, aside.is_much), (2, false));
+    let text = split.display(&dataset).to_string();
+    let expected = "left aside        2 images: 1 normal, of groups that give one image to calibrate on; 1 anomalous, in one \
+                    group with normal images that are learnt from";
+    assert!(text.contains(expected), "{text}");
+    split.unused.extend(split.train.drain(..20));
+    let aside = split.left_aside(&dataset);
+    assert!(aside.is_much && aside.reasons[2] == "20 in no part that the folders name", "{aside:?}");
+}
+
+#[test]
 fn a_split_file_comes_back_and_must_fit() {
     let folder = TempDir::new().unwrap();
     for seed in 0..60 {

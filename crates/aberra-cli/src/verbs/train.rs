@@ -92,6 +92,16 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
     }
     let split = divide(args, &config, &dataset, &inspection)?;
     output::note(&split.display(&dataset).to_string());
+    let aside = split.left_aside(&dataset);
+    if aside.is_much {
+        output::warning(&format!(
+            "{} of {} images are left aside: {}",
+            aside.images,
+            dataset.samples.len(),
+            aside.reasons.join("; ")
+        ));
+        output::hint(DominatingGroup::HINT);
+    }
     check_promise(&config, &split)?;
 
     let started = Instant::now();

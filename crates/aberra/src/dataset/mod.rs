@@ -45,7 +45,7 @@ pub use remarks::Remarks;
 pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
 pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
-pub use split_text::Printed;
+pub use split_text::{LeftAside, Printed};
 pub use walk::{ImageFiles, Skipped, Unsupported, describe_marked_folders, image_files};
 
 use crate::{Error, Result};
