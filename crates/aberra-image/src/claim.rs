@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::Format;
+use crate::codec::nifti;
 use crate::codec::tiff::pages::RAW_EXTENSIONS;
 
 /// What a file claims to be.
@@ -12,7 +13,7 @@ use crate::codec::tiff::pages::RAW_EXTENSIONS;
 pub enum FileClaim {
     /// An image of a format that is decoded.
     Image,
-    /// An image, or a container of some, of a format that is not decoded: "a GIF".
+    /// An image, or a container of some, of a format that is not decoded: "a HEIC image".
     Unsupported(&'static str),
     /// Something else.
     Other,
@@ -47,36 +48,19 @@ pub fn is_image_file(path: &Path) -> bool {
 impl Format {
     /// The format that a file's name promises, by its extension.
     pub fn of_name(path: &Path) -> Option<Self> {
-        let extension = extension(path);
-        Self::DECODED.into_iter().find(|format| format.extensions().contains(&extension.as_str()))
-    }
-
-    /// The format whose files begin so.
-    pub(crate) fn of_content(bytes: &[u8]) -> Option<Self> {
-        let begins = |magic: &[u8]| bytes.starts_with(magic);
-        if begins(b"\x89PNG\r\n\x1a\n") {
-            Some(Self::Png)
-        } else if begins(b"\xff\xd8\xff") {
-            Some(Self::Jpeg)
-        } else if [&b"II*\0"[..], b"MM\0*", b"II+\0", b"MM\0+"].into_iter().any(begins) {
-            Some(Self::Tiff)
-        } else if begins(b"BM") && bytes.get(6..10) == Some(&[0; 4]) && bytes.len() >= 26 {
-            Some(Self::Bmp)
-        } else if begins(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-            Some(Self::Webp)
-        } else {
-            None
-        }
+        let name = path.file_name()?.to_string_lossy().to_lowercase();
+        let ends = |extension: &&str| {
+            let stem = name.strip_suffix(extension).and_then(|rest| rest.strip_suffix('.'));
+            stem.is_some_and(|stem| !stem.is_empty())
+        };
+        Self::DECODED.into_iter().find(|format| format.extensions().iter().any(ends))
     }
 }
 
 /// Names of common formats that this crate does not decode, by the first bytes.
 pub(crate) fn other_format(bytes: &[u8]) -> Option<&'static str> {
     let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
-    let table: [(usize, &[u8], &str); 24] = [
-        (0, b"GIF8", "a GIF"),
-        (128, b"DICM", "a DICOM file"),
-        (344, b"n+1\0", "a NIfTI file"),
+    let table: [(usize, &[u8], &str); 21] = [
         (4, b"ftyphei", "a HEIC image"),
         (4, b"ftypmif1", "a HEIC image"),
         (4, b"ftypavi", "an AVIF image"),
@@ -99,6 +83,9 @@ pub(crate) fn other_format(bytes: &[u8]) -> Option<&'static str> {
         (0, b"PK\x03\x04", ZIP),
         (0, b"\x1f\x8b", GZIP),
     ];
+    if nifti::is_header_of_pair(bytes) {
+        return Some("the header of a NIfTI pair (.hdr and .img)");
+    }
     table.into_iter().find(|(offset, magic, _)| at(*offset, magic)).map(|(_, _, name)| name)
 }
 
@@ -114,14 +101,11 @@ const GZIP: &str = "a gzip archive";
 /// What lies beside images and holds none that a data set would be expected to have.
 const ARCHIVES: [&str; 3] = [PDF, ZIP, GZIP];
 /// As many first bytes as telling formats apart takes.
-const LONGEST_START: usize = 348;
+pub(crate) const LONGEST_START: usize = 1024;
 
 /// Names of common formats that this crate does not decode, by extension: those without telling first bytes.
 fn other_name(path: &Path) -> Option<&'static str> {
     Some(match extension(path).as_str() {
-        "gif" => "a GIF",
-        "dcm" | "dicom" => "a DICOM file",
-        "nii" => "a NIfTI file",
         "heic" | "heif" => "a HEIC image",
         "avif" => "an AVIF image",
         "jp2" | "j2k" | "jpx" => "a JPEG 2000 image",
@@ -130,7 +114,7 @@ fn other_name(path: &Path) -> Option<&'static str> {
         "pgm" | "ppm" | "pbm" | "pnm" | "pfm" => "a Netpbm image",
         "tga" => "a TGA image",
         "exr" => "an OpenEXR image",
-        "npy" | "npz" => "a NumPy array",
+        "npz" => "an archive of NumPy arrays",
         "svg" => "an SVG drawing",
         _ => return None,
     })

@@ -8,11 +8,11 @@ use std::path::Path;
 
 use image::metadata::Orientation;
 
-use crate::claim::{is_raw_name, other_format};
+use crate::claim::{LONGEST_START, is_raw_name, other_format};
 use crate::codec::tiff::pages;
-use crate::codec::{Layout, Raster, damaged, jpeg, plain, tiff};
+use crate::codec::{self, Layout, Pages, damaged, miscounted, no_such_page, unsupported};
 use crate::error::Kind;
-use crate::turn::{turn, upright};
+use crate::turn::{swaps_sides, upright};
 use crate::{Error, Format, Header, Image, ImageId, Limits, Source};
 
 /// Reads and decodes a file. The format is recognised by content, not by name. Of several pages it is the first of full
@@ -45,21 +45,20 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, Error> {
     decode_page(bytes, 0, limits)
 }
 
-/// The number of images in a file that can be decoded one by one: pages of full resolution of a TIFF, else 1.
+/// The number of images in a file that can be decoded one by one: pages of full resolution of a TIFF, frames of a GIF or
+/// DICOM file, slices of a NIfTI volume, else 1.
 ///
 /// # Errors
-/// A TIFF cannot be read or has no pages. What is no TIFF is not looked at further.
+/// A file of such a format cannot be read or has no pages. What is of another format is not looked at further.
 pub fn count_pages(path: &Path, limits: &Limits) -> Result<u32, Error> {
-    let mut start = Vec::with_capacity(4);
-    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut start));
-    if read.is_ok() && Format::of_content(&start) != Some(Format::Tiff) {
+    let mut start = Vec::with_capacity(LONGEST_START);
+    let read = File::open(path).and_then(|file| file.take(LONGEST_START as u64).read_to_end(&mut start));
+    let has_pages = Format::of_content(&start).and_then(Format::codec).is_some_and(|codec| codec.has_pages);
+    if read.is_ok() && !has_pages {
         return Ok(1);
     }
     let bytes = read_bytes(path, limits).map_err(|error| error.with_path(path))?;
-    let counted = refuse_raw(path, &bytes).and_then(|()| match recognise(&bytes)? {
-        Format::Tiff => guarded(Format::Tiff, || tiff::count(&bytes)),
-        _ => Ok(1),
-    });
+    let counted = refuse_raw(path, &bytes).and_then(|()| Images::open(&bytes, limits)?.count());
     counted.map_err(|error| error.with_path(path))
 }
 
@@ -68,39 +67,119 @@ pub fn count_pages(path: &Path, limits: &Limits) -> Result<u32, Error> {
 /// # Errors
 /// As [`decode`]; there is no such page.
 pub fn decode_page(bytes: &[u8], page: u32, limits: &Limits) -> Result<Image, Error> {
-    limits.check_bytes(bytes.len() as u64)?;
-    let format = recognise(bytes)?;
-    if page > 0 && format != Format::Tiff {
-        let message =
-            format!("expected page {} of the image, found a {format}, of which one is read", page + 1);
-        return Err(Error::new(Kind::Format, message));
+    Images::open(bytes, limits)?.decode(page)
+}
+
+/// The images in a file held in memory, which is opened once: cheaper than [`decode_page`] for several of them.
+pub struct Images<'a> {
+    file: codec::File<'a>,
+    format: Format,
+    pages: Box<dyn Pages + 'a>,
+}
+
+impl<'a> Images<'a> {
+    /// Recognises the file by its content and reads what lists its images.
+    ///
+    /// # Errors
+    /// The content is too long, not of a known format, or its header is damaged or truncated.
+    pub fn open(bytes: &'a [u8], limits: &'a Limits) -> Result<Self, Error> {
+        limits.check_bytes(bytes.len() as u64)?;
+        let format = recognise(bytes)?;
+        let file = codec::File { bytes, limits };
+        let Some(codec) = format.codec() else { return Err(unsupported(format, "no decoder")) };
+        let pages = guarded(format, || (codec.open)(file))?;
+        Ok(Self { file, format, pages })
     }
-    let (layout, orientation, raster) = guarded(format, || {
-        let (layout, orientation) = checked_layout(bytes, page, format, limits)?;
-        let raster = pixels(bytes, page, format, (&layout, orientation), limits)?;
-        Ok((layout, orientation, raster))
-    })?;
-    let (height, width) = upright((layout.height as usize, layout.width as usize), orientation);
-    if raster.pixels.len() != height * width * raster.channels {
-        return Err(miscounted(format));
+
+    /// What the file is.
+    pub fn format(&self) -> Format {
+        self.format
     }
-    Ok(Image {
-        channels: raster.channels,
-        pixels: raster.pixels,
-        height,
-        width,
-        source: Source {
-            path: None,
-            id: ImageId { frame: page, ..ImageId::of_bytes(bytes) },
-            bytes: bytes.len() as u64,
-            format,
-            color_mode: layout.color_mode,
-            bit_depth: layout.bit_depth,
-            orientation: orientation.to_exif(),
-            is_lossy: is_lossy(bytes, page, format),
-            remarks: raster.remarks,
-        },
-    })
+
+    /// The number of images, at least 1; see [`count_pages`].
+    ///
+    /// # Errors
+    /// What the file says about it contradicts itself.
+    pub fn count(&self) -> Result<u32, Error> {
+        guarded(self.format, || self.pages.count())
+    }
+
+    /// The header of one image, by its number from 0.
+    ///
+    /// # Errors
+    /// There is no such image, or its header exceeds the limits.
+    pub fn header(&self, page: u32) -> Result<Header, Error> {
+        guarded(self.format, || {
+            let (layout, orientation) = self.checked_layout(page)?;
+            let (height, width) = upright((layout.height as usize, layout.width as usize), orientation);
+            Ok(Header {
+                format: self.format,
+                color_mode: layout.color_mode,
+                bit_depth: layout.bit_depth,
+                height,
+                width,
+                bytes: self.file.bytes.len() as u64,
+                spacing_mm: upright_spacing(&layout, orientation),
+            })
+        })
+    }
+
+    /// Decodes one image, by its number from 0.
+    ///
+    /// # Errors
+    /// As [`decode_page`].
+    pub fn decode(&self, page: u32) -> Result<Image, Error> {
+        let format = self.format;
+        let (layout, orientation, raster) = guarded(format, || {
+            let (layout, orientation) = self.checked_layout(page)?;
+            let raster = self.pages.raster(page, &layout, orientation)?;
+            Ok((layout, orientation, raster))
+        })?;
+        let (height, width) = upright((layout.height as usize, layout.width as usize), orientation);
+        if raster.pixels.len() != height * width * raster.channels {
+            return Err(miscounted(format));
+        }
+        let bytes = self.file.bytes;
+        Ok(Image {
+            channels: raster.channels,
+            pixels: raster.pixels,
+            height,
+            width,
+            source: Source {
+                path: None,
+                id: ImageId { frame: page, ..ImageId::of_bytes(bytes) },
+                bytes: bytes.len() as u64,
+                format,
+                color_mode: layout.color_mode,
+                bit_depth: layout.bit_depth,
+                orientation: orientation.to_exif(),
+                is_lossy: guarded(format, || Ok(self.pages.is_lossy(page)))?,
+                spacing_mm: upright_spacing(&layout, orientation),
+                remarks: raster.remarks,
+            },
+        })
+    }
+
+    /// The layout and the orientation, once the size is known to be within the limits.
+    fn checked_layout(&self, page: u32) -> Result<(Layout, Orientation), Error> {
+        let count = if page == 0 { 1 } else { self.pages.count()? };
+        if page >= count && self.format != Format::Tiff {
+            return Err(no_such_page(self.format, page, count));
+        }
+        let (layout, limits) = (self.pages.layout(page)?, self.file.limits);
+        limits.check_size(layout.width, layout.height, layout.bytes_per_pixel)?;
+        let orientation = self.pages.orientation(page);
+        if orientation != Orientation::NoTransforms {
+            let bytes_per_pixel = layout.bytes_per_pixel + layout.turning_bytes_per_pixel;
+            limits.check_size(layout.width, layout.height, bytes_per_pixel)?;
+        }
+        Ok((layout, orientation))
+    }
+}
+
+fn upright_spacing(layout: &Layout, orientation: Orientation) -> Option<[f32; 2]> {
+    let [rows, columns] = layout.spacing_mm?;
+    Some(if swaps_sides(orientation) { [columns, rows] } else { [rows, columns] })
 }
 
 /// Reads a file's header without decoding its pixels: fast, and rejects what [`read`] would reject by its header.
@@ -119,14 +198,7 @@ pub fn probe(path: &Path, limits: &Limits) -> Result<Header, Error> {
 /// # Errors
 /// As [`probe`], less the reading.
 pub fn header(bytes: &[u8], limits: &Limits) -> Result<Header, Error> {
-    limits.check_bytes(bytes.len() as u64)?;
-    let format = recognise(bytes)?;
-    guarded(format, || {
-        let (layout, orientation) = checked_layout(bytes, 0, format, limits)?;
-        let (height, width) = upright((layout.height as usize, layout.width as usize), orientation);
-        let (color_mode, bit_depth) = (layout.color_mode, layout.bit_depth);
-        Ok(Header { format, color_mode, bit_depth, height, width, bytes: bytes.len() as u64 })
-    })
+    Images::open(bytes, limits)?.header(0)
 }
 
 fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
@@ -168,72 +240,6 @@ fn recognise(bytes: &[u8]) -> Result<Format, Error> {
         (Kind::Format, format!("not an image: it begins with \"{start}\"; {known}"))
     };
     Err(Error::new(kind, message))
-}
-
-/// Whether values may have been changed by compression.
-fn is_lossy(bytes: &[u8], page: u32, format: Format) -> bool {
-    match format {
-        Format::Jpeg => true,
-        Format::Webp => plain::is_lossy_webp(bytes),
-        Format::Tiff => tiff::is_lossy(bytes, page),
-        _ => false,
-    }
-}
-
-/// The layout and the orientation, once the size is known to be within the limits.
-fn checked_layout(
-    bytes: &[u8],
-    page: u32,
-    format: Format,
-    limits: &Limits,
-) -> Result<(Layout, Orientation), Error> {
-    let layout = match format {
-        Format::Jpeg => jpeg::layout(bytes),
-        Format::Tiff => tiff::layout(bytes, page),
-        _ => plain::layout(bytes, format),
-    }?;
-    limits.check_size(layout.width, layout.height, layout.bytes_per_pixel)?;
-    let orientation = orientation(bytes, page, format, limits);
-    if orientation != Orientation::NoTransforms {
-        let bytes_per_pixel = layout.bytes_per_pixel + layout.turning_bytes_per_pixel;
-        limits.check_size(layout.width, layout.height, bytes_per_pixel)?;
-    }
-    Ok((layout, orientation))
-}
-
-fn orientation(bytes: &[u8], page: u32, format: Format, limits: &Limits) -> Orientation {
-    match format {
-        Format::Jpeg => jpeg::orientation(bytes),
-        Format::Tiff => tiff::orientation(bytes, page),
-        _ => plain::orientation(bytes, format, limits),
-    }
-}
-
-/// The pixels, upright.
-fn pixels(
-    bytes: &[u8],
-    page: u32,
-    format: Format,
-    (layout, orientation): (&Layout, Orientation),
-    limits: &Limits,
-) -> Result<Raster, Error> {
-    match format {
-        Format::Jpeg => jpeg::pixels(bytes, layout, orientation, limits),
-        Format::Tiff => {
-            let raster = tiff::pixels(bytes, page, layout, limits)?;
-            let (height, width) = (layout.height as usize, layout.width as usize);
-            if raster.pixels.len() != height * width * raster.channels {
-                return Err(miscounted(format));
-            }
-            let pixels = turn(raster.pixels, (height, width), raster.channels, orientation);
-            Ok(Raster { pixels, ..raster })
-        }
-        _ => plain::pixels(bytes, format, orientation, limits),
-    }
-}
-
-fn miscounted(format: Format) -> Error {
-    damaged(format, "its decoder returned another number of pixels than its header says")
 }
 
 /// Runs third-party decoders: a panic becomes an error of the file.

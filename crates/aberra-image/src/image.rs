@@ -10,7 +10,9 @@ use crate::{ImageId, Remark};
 /// Decoded pixels, `[height, width, channels]` (row-major, channels last), and where they came from.
 ///
 /// Values are linear in the file's own: 8-bit files give 0 to 1 (value / 255), 16-bit files 0 to 1 (value / 65535),
-/// in general value / largest value of the type (signed types: -1 to 1); float files their stored values. Alpha is
+/// in general value / largest value of the type (signed types: -1 to 1); float files their stored values. DICOM files give 0 to
+/// 1 as a viewer shows them: through the first window or table of interest that the file has, or else all values that its
+/// bits can have. NIfTI files give their real values, after slope and intercept. Alpha is
 /// dropped after compositing over black, or at once if it is 0 everywhere. Palettes and CMYK become red, green, blue. EXIF
 /// orientation has been applied. Of a file with several pages this is one of full resolution, of an animation the first
 /// frame.
@@ -48,6 +50,8 @@ pub struct Source {
     pub orientation: u8,
     /// Compression may have changed the values: JPEG, lossy WebP.
     pub is_lossy: bool,
+    /// Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI).
+    pub spacing_mm: Option<[f32; 2]>,
     /// What was decided while decoding that a person would want to know.
     pub remarks: Vec<Remark>,
 }
@@ -67,6 +71,14 @@ pub enum Format {
     Bmp,
     /// WebP.
     Webp,
+    /// Graphics Interchange Format.
+    Gif,
+    /// Digital Imaging and Communications in Medicine.
+    Dicom,
+    /// NIfTI, version 1 or 2, as it is or compressed with gzip.
+    Nifti,
+    /// An array of NumPy (`.npy`).
+    Numpy,
     /// Made in memory, not decoded.
     #[default]
     Memory,
@@ -93,7 +105,7 @@ pub enum ColorMode {
 }
 
 /// What a file's header says, without decoding its pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Header {
     /// What the content is, whatever the name says.
@@ -108,42 +120,8 @@ pub struct Header {
     pub width: usize,
     /// Length of the file in bytes.
     pub bytes: u64,
-}
-
-impl Format {
-    /// The formats that are decoded.
-    pub const DECODED: [Self; 5] = [Self::Png, Self::Jpeg, Self::Tiff, Self::Bmp, Self::Webp];
-
-    /// The names of the formats that are decoded, for messages: "PNG, JPEG, TIFF, BMP or WebP".
-    pub fn names() -> String {
-        let [others @ .., last] = Self::DECODED.map(|format| format.to_string());
-        format!("{} or {last}", others.join(", "))
-    }
-
-    /// Extensions of files of this format, in lower case.
-    pub fn extensions(self) -> &'static [&'static str] {
-        match self {
-            Self::Png => &["png"],
-            Self::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
-            Self::Tiff => &["tif", "tiff"],
-            Self::Bmp => &["bmp"],
-            Self::Webp => &["webp"],
-            Self::Memory => &[],
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Png => "PNG",
-            Self::Jpeg => "JPEG",
-            Self::Tiff => "TIFF",
-            Self::Bmp => "BMP",
-            Self::Webp => "WebP",
-            Self::Memory => "memory",
-        })
-    }
+    /// Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI).
+    pub spacing_mm: Option<[f32; 2]>,
 }
 
 impl fmt::Display for ColorMode {

@@ -24,7 +24,7 @@ mod tiles;
 mod turn;
 
 pub use claim::{FileClaim, claim, is_image_file};
-pub use decode::{count_pages, decode, decode_page, header, probe, read, read_page};
+pub use decode::{Images, count_pages, decode, decode_page, header, probe, read, read_page};
 pub use encode::{encode_jpeg, encode_png};
 pub use error::Error;
 pub use foreground::ForegroundCrop;

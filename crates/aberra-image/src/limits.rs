@@ -40,6 +40,12 @@ impl Limits {
         within("the file is", bytes, "bytes long", "max_bytes", self.max_bytes)
     }
 
+    /// Rejects content that takes `bytes` bytes once it is inflated, when that is too many for a file or for memory.
+    pub(crate) fn check_inflated(&self, bytes: u64) -> Result<(), Error> {
+        within("the inflated file is", bytes, "bytes long", "max_bytes", self.max_bytes)?;
+        within("inflating the file takes", bytes, "bytes of memory", "max_alloc_bytes", self.max_alloc_bytes)
+    }
+
     /// Rejects `width` x `height` pixels, each of which takes `bytes_per_pixel` while decoding, when that is too many.
     pub(crate) fn check_size(&self, width: u32, height: u32, bytes_per_pixel: u64) -> Result<(), Error> {
         if width == 0 || height == 0 {

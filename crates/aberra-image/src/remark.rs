@@ -29,6 +29,13 @@ pub enum Remark {
     ExtraSamples,
     /// The file asks for its values to be corrected by a curve or range, which was not done.
     NotCorrected,
+    /// The file has several volumes, of which the first was read.
+    Volume {
+        /// All volumes.
+        of: u64,
+    },
+    /// Some values were no numbers or infinite, and became the lowest of the volume.
+    NotFinite,
     /// A mask lay as the pixels of its image's file do, and was turned as the image was.
     MaskTurned,
     /// A mask has another size than its image, of the same proportions, and was resampled.
@@ -56,6 +63,10 @@ impl fmt::Display for Remark {
             }
             Self::NotCorrected => {
                 f.write_str("a response curve or reference range in the file is not applied")
+            }
+            Self::Volume { of } => write!(f, "volume 1 of {of} is read, the others are not"),
+            Self::NotFinite => {
+                f.write_str("values that are not finite are replaced by the lowest of the volume")
             }
             Self::MaskTurned => {
                 f.write_str("the mask lies as the file's pixels do and is turned as its image is")

@@ -134,19 +134,22 @@ fn text_named_png() {
     assert_eq!(
         error.to_string(),
         format!(
-            "{}: not an image: it begins with \"hello, this is n\"; expected PNG, JPEG, TIFF, BMP or WebP",
-            path.display()
+            "{}: not an image: it begins with \"hello, this is n\"; expected {}",
+            path.display(),
+            aberra_image::Format::names()
         )
     );
 }
 
 #[test]
 fn known_but_unsupported_formats_are_named() {
-    let mut dicom = vec![0; 128];
-    dicom.extend(b"DICM");
-    for (content, name) in
-        [(&b"GIF89a..."[..], "a GIF"), (&dicom, "a DICOM file"), (b"%PDF-1.7", "a PDF document")]
-    {
+    let mut pair = vec![0; 344];
+    pair.extend(b"ni1\0");
+    for (content, name) in [
+        (&b"\xff\x0a..."[..], "a JPEG XL image"),
+        (&pair, "the header of a NIfTI pair"),
+        (b"%PDF-1.7", "a PDF document"),
+    ] {
         let error = decode(content, &Limits::default()).unwrap_err();
         assert!(error.is_format() && error.to_string().contains(name), "{error}");
     }

@@ -124,9 +124,16 @@ fn raw_files_of_cameras_are_named() {
 #[test]
 fn what_a_file_claims_is_told_by_name_and_content() {
     let folder = tempfile::tempdir().unwrap();
+    let [in_dicom, in_gzip] = ["plain.dcm", "flipped.nii.gz"].map(golden);
     for (name, content, expected) in [
-        ("a.gif", &b"GIF89a"[..], FileClaim::Unsupported("a GIF")),
-        ("b.bin", b"GIF89a", FileClaim::Unsupported("a GIF")),
+        ("a.jxl", &b"words"[..], FileClaim::Unsupported("a JPEG XL image")),
+        ("b.bin", b"\xff\x0a...", FileClaim::Unsupported("a JPEG XL image")),
+        ("animation", b"GIF89a", FileClaim::Image),
+        ("volume.nii.gz", b"words", FileClaim::Image),
+        ("archive.tar.gz", b"\x1f\x8bwords", FileClaim::Other),
+        (".png", b"words", FileClaim::Other),
+        ("IM000001", &in_dicom, FileClaim::Image),
+        ("volume", &in_gzip, FileClaim::Image),
         ("c.pgm", b"P5 1 1 255 ", FileClaim::Unsupported("a Netpbm image")),
         ("big", b"II+\0\x08\0\0\0", FileClaim::Image),
         ("d.png", b"words", FileClaim::Image),

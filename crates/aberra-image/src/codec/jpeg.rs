@@ -12,11 +12,40 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Layout, Raster, damaged, decoded, unsupported};
+use super::{Codec, File, Layout, Pages, Raster, damaged, decoded, unsupported};
 use crate::{ColorMode, Error, Format, Limits};
 
+pub(super) const CODEC: Codec = Codec {
+    format: Format::Jpeg,
+    name: "JPEG",
+    extensions: &["jpg", "jpeg", "jpe", "jfif"],
+    has_pages: false,
+    recognise: |start| start.starts_with(b"\xff\xd8\xff"),
+    open: |file| Ok(Box::new(Jpeg(file))),
+};
+
+struct Jpeg<'a>(File<'a>);
+
+impl Pages for Jpeg<'_> {
+    fn layout(&self, _page: u32) -> Result<Layout, Error> {
+        layout(self.0.bytes)
+    }
+
+    fn orientation(&self, _page: u32) -> Orientation {
+        orientation(self.0.bytes)
+    }
+
+    fn is_lossy(&self, _page: u32) -> bool {
+        true
+    }
+
+    fn raster(&self, _page: u32, layout: &Layout, orientation: Orientation) -> Result<Raster, Error> {
+        pixels(self.0.bytes, layout, orientation, self.0.limits)
+    }
+}
+
 /// Reads the frame header.
-pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Error> {
+fn layout(bytes: &[u8]) -> Result<Layout, Error> {
     let Some(frame) = scan(bytes).frame else {
         return Err(damaged(Format::Jpeg, "it has no frame header, or is truncated before it"));
     };
@@ -38,11 +67,12 @@ pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Error> {
         height: frame.height.into(),
         bytes_per_pixel: 4 * channels + coefficients,
         turning_bytes_per_pixel: channels,
+        spacing_mm: None,
     })
 }
 
 /// EXIF orientation; upright where there is none.
-pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
+fn orientation(bytes: &[u8]) -> Orientation {
     let bytes = without_stray_bytes(bytes);
     let mut decoder = JpegDecoder::new(ZCursor::new(&*bytes));
     let exif = decoder.decode_headers().ok().and_then(|()| decoder.exif());
@@ -50,12 +80,7 @@ pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
 }
 
 /// Decodes the pixels and turns them upright.
-pub(crate) fn pixels(
-    bytes: &[u8],
-    layout: &Layout,
-    orientation: Orientation,
-    limits: &Limits,
-) -> Result<Raster, Error> {
+fn pixels(bytes: &[u8], layout: &Layout, orientation: Orientation, limits: &Limits) -> Result<Raster, Error> {
     if !is_complete(bytes) {
         let found = format!("it is truncated: no end-of-image marker in its {} bytes", bytes.len());
         return Err(damaged(Format::Jpeg, found));

@@ -127,6 +127,24 @@ fn decoded_in_place<S: Sample>(
     Ok(alpha.remarks())
 }
 
+/// Values of which all of a channel lie together, as pixels of `stored` values.
+pub(crate) fn interleave(planes: &[f32], stored: usize) -> Vec<f32> {
+    let plane = planes.len() / stored;
+    let mut interleaved = Vec::with_capacity(planes.len());
+    for index in 0..plane {
+        interleaved.extend((0..stored).map(|channel| planes[channel * plane + index]));
+    }
+    interleaved
+}
+
+/// Rec. 601 at full range, as in JPEG.
+pub(crate) fn ycbcr_to_rgb(pixel: &mut [f32; 3]) {
+    let [luma, blue, red] = *pixel;
+    let (blue, red) = (blue - 128.0 / 255.0, red - 128.0 / 255.0);
+    *pixel = [luma + 1.402 * red, luma - 0.344_136 * blue - 0.714_136 * red, luma + 1.772 * blue]
+        .map(|value| value.clamp(0.0, 1.0));
+}
+
 fn channels(stored: usize) -> usize {
     if stored <= 2 { 1 } else { 3 }
 }

@@ -17,9 +17,24 @@ use tiff::{TiffError, TiffUnsupportedError};
 
 use self::pages::{Numbers, pages};
 use self::source::Source;
-use super::{Layout, Raster, Sample, damaged, jpeg, raster, unsupported};
+use super::{
+    Codec, File, Layout, Pages, Raster, Sample, damaged, interleave, jpeg, miscounted, raster,
+    refuse_not_finite, unsupported, ycbcr_to_rgb,
+};
 use crate::error::Kind;
-use crate::{ColorMode, Error, Format, Limits, Remark};
+use crate::turn::turn;
+use crate::{ColorMode, Error, Format, Remark};
+
+pub(super) const CODEC: Codec = Codec {
+    format: Format::Tiff,
+    name: "TIFF",
+    extensions: &["tif", "tiff"],
+    has_pages: true,
+    recognise: |start| {
+        [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].into_iter().any(|magic| start.starts_with(magic))
+    },
+    open: |file| Ok(Box::new(Tiff { list: pages(file.bytes)?, file })),
+};
 
 const PALETTE: u64 = 3;
 const BLACK_IS_ZERO: u64 = 1;
@@ -38,52 +53,74 @@ const YCBCR_COEFFICIENTS: Tag = Tag::Unknown(529);
 const REFERENCE_BLACK_WHITE: Tag = Tag::Unknown(532);
 const IMAGE_DEPTH: Tag = Tag::Unknown(32997);
 
-/// The number of pages of full resolution.
-pub(crate) fn count(bytes: &[u8]) -> Result<u32, Error> {
-    Ok(u32::try_from(pages(bytes)?.full.len()).unwrap_or(u32::MAX))
+struct Tiff<'a> {
+    file: File<'a>,
+    list: pages::Pages,
 }
 
-/// Reads a page's directory.
-pub(crate) fn layout(bytes: &[u8], page: u32) -> Result<Layout, Error> {
-    let mut page = Page::open(bytes, page, &Limits::default())?;
-    let (stored, channels) = (page.stored as u64, if page.stored <= 2 { 1 } else { 3 });
-    let sample_bytes = u64::from(page.color.bit_depth().div_ceil(8));
-    let is_planar = page.stored > 1 && page.tag(Tag::PlanarConfiguration) == Some(PLANAR);
-    let arranged = match stored {
-        _ if page.color_mode == ColorMode::Palette => 4 * 3,
-        _ if is_planar => 4 * stored,
-        1 | 3 => 0,
-        _ => 4 * channels,
-    };
-    let (width, height) = page.decoder.dimensions().map_err(reason)?;
-    Ok(Layout {
-        color_mode: page.color_mode,
-        bit_depth: page.color.bit_depth(),
-        width,
-        height,
-        // Samples as stored beside the same as f32, then these beside the pixels that are made of them.
-        bytes_per_pixel: 4 * stored + arranged.max(sample_bytes * stored),
-        turning_bytes_per_pixel: 4 * channels,
-    })
+impl Tiff<'_> {
+    fn page(&self, number: u32) -> Result<Page<'_>, Error> {
+        Page::open(self.file, &self.list, number)
+    }
+
+    fn tag(&self, page: u32, tag: Tag) -> Option<u16> {
+        self.page(page).ok()?.tag(tag)
+    }
 }
 
-/// The orientation tag; upright where there is none.
-pub(crate) fn orientation(bytes: &[u8], page: u32) -> Orientation {
-    let tag =
-        Page::open(bytes, page, &Limits::default()).ok().and_then(|mut page| page.tag(Tag::Orientation));
-    tag.and_then(|tag| Orientation::from_exif(u8::try_from(tag).ok()?)).unwrap_or(Orientation::NoTransforms)
-}
+impl Pages for Tiff<'_> {
+    /// Those of full resolution.
+    fn count(&self) -> Result<u32, Error> {
+        Ok(u32::try_from(self.list.full.len()).unwrap_or(u32::MAX))
+    }
 
-/// Whether compression may have changed the values.
-pub(crate) fn is_lossy(bytes: &[u8], page: u32) -> bool {
-    let compression =
-        Page::open(bytes, page, &Limits::default()).ok().and_then(|mut page| page.tag(Tag::Compression));
-    compression == Some(JPEG_COMPRESSION)
+    fn layout(&self, page: u32) -> Result<Layout, Error> {
+        let mut page = self.page(page)?;
+        let (stored, channels) = (page.stored as u64, if page.stored <= 2 { 1 } else { 3 });
+        let sample_bytes = u64::from(page.color.bit_depth().div_ceil(8));
+        let is_planar = page.stored > 1 && page.tag(Tag::PlanarConfiguration) == Some(PLANAR);
+        let arranged = match stored {
+            _ if page.color_mode == ColorMode::Palette => 4 * 3,
+            _ if is_planar => 4 * stored,
+            1 | 3 => 0,
+            _ => 4 * channels,
+        };
+        let (width, height) = page.decoder.dimensions().map_err(reason)?;
+        Ok(Layout {
+            color_mode: page.color_mode,
+            bit_depth: page.color.bit_depth(),
+            width,
+            height,
+            // Samples as stored beside the same as f32, then these beside the pixels that are made of them.
+            bytes_per_pixel: 4 * stored + arranged.max(sample_bytes * stored),
+            turning_bytes_per_pixel: 4 * channels,
+            spacing_mm: None,
+        })
+    }
+
+    /// The orientation tag; upright where there is none.
+    fn orientation(&self, page: u32) -> Orientation {
+        let tag = self.tag(page, Tag::Orientation).and_then(|tag| u8::try_from(tag).ok());
+        tag.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+    }
+
+    fn is_lossy(&self, page: u32) -> bool {
+        self.tag(page, Tag::Compression) == Some(JPEG_COMPRESSION)
+    }
+
+    fn raster(&self, page: u32, layout: &Layout, orientation: Orientation) -> Result<Raster, Error> {
+        let raster = pixels(self.page(page)?, self.file.bytes, layout)?;
+        let (height, width) = (layout.height as usize, layout.width as usize);
+        if raster.pixels.len() != height * width * raster.channels {
+            return Err(miscounted(Format::Tiff));
+        }
+        let pixels = turn(raster.pixels, (height, width), raster.channels, orientation);
+        Ok(Raster { pixels, ..raster })
+    }
 }
 
 /// Decodes a page, as it lies in the file.
-pub(crate) fn pixels(bytes: &[u8], page: u32, layout: &Layout, limits: &Limits) -> Result<Raster, Error> {
-    let mut page = Page::open(bytes, page, limits)?;
+fn pixels(mut page: Page<'_>, bytes: &[u8], layout: &Layout) -> Result<Raster, Error> {
     page.refuse_what_would_be_ignored()?;
     page.check_chunks(bytes)?;
     let mut result = DecodingResult::U8(Vec::new());
@@ -155,13 +192,12 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// Opens page `number` of those of full resolution, from 0.
-    fn open(bytes: &'a [u8], number: u32, limits: &Limits) -> Result<Self, Error> {
+    fn open(File { bytes, limits }: File<'a>, pages: &pages::Pages, number: u32) -> Result<Self, Error> {
         let mut bounds = TiffLimits::default();
         let alloc = usize::try_from(limits.max_alloc_bytes).unwrap_or(usize::MAX);
         bounds.decoding_buffer_size = alloc;
         bounds.intermediate_buffer_size = alloc;
 
-        let pages = pages(bytes)?;
         let of = u32::try_from(pages.full.len()).unwrap_or(u32::MAX);
         let Some(&directory) = pages.full.get(number as usize) else {
             let message = format!("expected page {} of the TIFF, found {of} of full resolution", number + 1);
@@ -361,37 +397,6 @@ fn values(result: &DecodingResult) -> Vec<f32> {
         DecodingResult::F32(samples) => all(samples),
         DecodingResult::F64(samples) => samples.iter().map(|&sample| sample as f32).collect(),
     }
-}
-
-fn refuse_not_finite(values: &[f32]) -> Result<(), Error> {
-    let nan = values.iter().filter(|value| value.is_nan()).count();
-    let infinite = values.iter().filter(|value| value.is_infinite()).count();
-    if nan + infinite == 0 {
-        return Ok(());
-    }
-    let message = format!(
-        "expected finite values, found {nan} NaN and {infinite} infinite (or beyond 32-bit floats) among {}; replace \
-         them, for instance by the background value",
-        values.len()
-    );
-    Err(Error::new(Kind::Pixels, message))
-}
-
-fn interleave(planes: &[f32], stored: usize) -> Vec<f32> {
-    let plane = planes.len() / stored;
-    let mut interleaved = Vec::with_capacity(planes.len());
-    for index in 0..plane {
-        interleaved.extend((0..stored).map(|channel| planes[channel * plane + index]));
-    }
-    interleaved
-}
-
-/// Rec. 601 at full range, as in JPEG.
-fn ycbcr_to_rgb(pixel: &mut [f32; 3]) {
-    let [luma, blue, red] = *pixel;
-    let (blue, red) = (blue - 128.0 / 255.0, red - 128.0 / 255.0);
-    *pixel = [luma + 1.402 * red, luma - 0.344_136 * blue - 0.714_136 * red, luma + 1.772 * blue]
-        .map(|value| value.clamp(0.0, 1.0));
 }
 
 fn reason(error: TiffError) -> Error {

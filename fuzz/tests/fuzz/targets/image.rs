@@ -26,7 +26,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     files.sort();
     let is_image = |path: &std::path::PathBuf| {
         let end = path.extension().unwrap_or_default();
-        ["png", "jpg", "tif", "bmp", "webp"].iter().any(|one| end == *one)
+        ["png", "jpg", "tif", "bmp", "webp", "gif", "dcm", "nii", "gz", "npy"].iter().any(|one| end == *one)
     };
     let mut seeds: Vec<Vec<u8>> =
         files.iter().filter(|path| is_image(path)).map(|path| fs::read(path).unwrap()).collect();
