@@ -18,7 +18,7 @@ use image::metadata::Orientation;
 
 pub(crate) use self::raster::{Raster, Sample, decoded, interleave, raster, ycbcr_to_rgb};
 use crate::error::Kind;
-use crate::{ColorMode, Error, Format, Limits};
+use crate::{ColorMode, Error, Format, Limits, Origin};
 
 /// The formats that are decoded, in the order in which they are tried.
 pub(crate) const CODECS: [Codec; 9] = [
@@ -71,6 +71,11 @@ pub(crate) trait Pages {
     /// Whether compression may have changed values.
     fn is_lossy(&self, _page: u32) -> bool {
         false
+    }
+
+    /// What the image belongs to. Identifiers become hashes with this key.
+    fn origin(&self, _page: u32, _key: &[u8; 32]) -> Result<Origin, Error> {
+        Ok(Origin::default())
     }
 
     /// The pixels, upright. The layout has been checked against the limits.
@@ -135,6 +140,9 @@ impl fmt::Display for Format {
 pub(crate) fn no_such_page(format: Format, page: u32, of: u32) -> Error {
     let wanted = u64::from(page) + 1;
     let message = match of {
+        of if format == Format::Tiff => {
+            format!("expected page {wanted} of the TIFF, found {of} of full resolution")
+        }
         1 => format!("expected page {wanted} of the image, found a {format}, of which one is read"),
         _ => format!("expected page {wanted} of the {format}, found {of}"),
     };

@@ -13,7 +13,7 @@ use crate::codec::tiff::pages;
 use crate::codec::{self, Layout, Pages, damaged, miscounted, no_such_page, unsupported};
 use crate::error::Kind;
 use crate::turn::{swaps_sides, upright};
-use crate::{Error, Format, Header, Image, ImageId, Limits, Source};
+use crate::{Error, Format, Header, Image, ImageId, Limits, Origin, Source};
 
 /// Reads and decodes a file. The format is recognised by content, not by name. Of several pages it is the first of full
 /// resolution, of an animation the first frame: [`Source::remarks`] say so.
@@ -124,6 +124,18 @@ impl<'a> Images<'a> {
         })
     }
 
+    /// What one image, by its number from 0, belongs to: its patient, series and place, as far as the file says. Identifiers
+    /// become hashes with this key: the same key must be used for files that are to be told apart or brought together.
+    ///
+    /// # Errors
+    /// There is no such image, or its header is damaged.
+    pub fn origin(&self, page: u32, key: &[u8; 32]) -> Result<Origin, Error> {
+        guarded(self.format, || {
+            self.check_page(page)?;
+            self.pages.origin(page, key)
+        })
+    }
+
     /// Decodes one image, by its number from 0.
     ///
     /// # Errors
@@ -160,12 +172,14 @@ impl<'a> Images<'a> {
         })
     }
 
+    fn check_page(&self, page: u32) -> Result<(), Error> {
+        let count = if page == 0 { 1 } else { self.pages.count()? };
+        if page < count { Ok(()) } else { Err(no_such_page(self.format, page, count)) }
+    }
+
     /// The layout and the orientation, once the size is known to be within the limits.
     fn checked_layout(&self, page: u32) -> Result<(Layout, Orientation), Error> {
-        let count = if page == 0 { 1 } else { self.pages.count()? };
-        if page >= count && self.format != Format::Tiff {
-            return Err(no_such_page(self.format, page, count));
-        }
+        self.check_page(page)?;
         let (layout, limits) = (self.pages.layout(page)?, self.file.limits);
         limits.check_size(layout.width, layout.height, layout.bytes_per_pixel)?;
         let orientation = self.pages.orientation(page);

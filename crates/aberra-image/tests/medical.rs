@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use aberra_image::{
-    ColorMode, Format, Image, Images, Limits, Remark, count_pages, decode, header, read, read_page,
+    ColorMode, Format, Image, Images, Limits, Origin, Remark, count_pages, decode, header, read, read_page,
 };
 use serde::Deserialize;
 
@@ -122,6 +122,35 @@ fn spacing_and_loss_are_kept() {
     assert_eq!(page("rgb.dcm", 0).source.spacing_mm, None);
     assert!(page("jpeg2000_lossy.dcm", 0).source.is_lossy && page("jpeg.dcm", 0).source.is_lossy);
     assert!(!page("jpeg2000.dcm", 0).source.is_lossy);
+}
+
+#[test]
+fn an_image_is_placed_by_hashes_with_a_key() {
+    let (key, limits) = ([7; 32], Limits::default());
+    let origin = |name: &str, number: u32, key: &[u8; 32]| -> Origin {
+        let bytes = fs::read(golden(name)).unwrap();
+        Images::open(&bytes, &limits).unwrap().origin(number, key).unwrap()
+    };
+    let hash = |names: &[&str]| {
+        let length = |name: &&str| [&(name.len() as u64).to_le_bytes(), name.as_bytes()].concat();
+        let content: Vec<u8> = names.iter().flat_map(length).collect();
+        Some(*blake3::keyed_hash(&key, &content).as_bytes())
+    };
+    let localizer = origin("window.dcm", 0, &key);
+    assert_eq!(localizer.group, hash(&["patient", "PLANTED-HOSPITAL", "PLANTED-ID"]));
+    assert_eq!(localizer.series, hash(&["series", "1.2.3.4.1"]));
+    assert!(localizer.is_localizer);
+    // A sagittal plane, whose normal points to the right.
+    assert_eq!(localizer.position_mm, Some(31.5));
+    assert_ne!(localizer.group, origin("window.dcm", 0, &[8; 32]).group);
+
+    let frames = [0, 1, 2].map(|number| origin("enhanced.dcm", number, &key));
+    assert_eq!(frames.map(|frame| frame.position_mm), [Some(3.5), Some(2.5), Some(1.5)]);
+    assert!(frames.iter().all(|frame| frame.group == hash(&["patient", "", "PLANTED-ID"])));
+    // Where no patient is named, the study stands in.
+    assert_eq!(origin("rgb.dcm", 0, &key).group, hash(&["study", "1.2.3.4"]));
+    assert_eq!(origin("flipped.nii.gz", 3, &key).position_mm, Some(12.0));
+    assert_eq!(origin("animation.gif", 1, &key), Origin::default());
 }
 
 /// A preamble may be the header of a TIFF, so that viewers of either kind open the file.

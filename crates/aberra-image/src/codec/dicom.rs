@@ -3,6 +3,7 @@
 
 mod data_set;
 mod frames;
+mod origin;
 mod picture;
 mod syntax;
 mod table;
@@ -22,7 +23,7 @@ use self::syntax::{Compression, Syntax};
 use self::table::Table;
 use self::tone::Tone;
 use super::{Codec, File, Layout, Pages, Raster, damaged, refuse_not_finite, unsupported, ycbcr_to_rgb};
-use crate::{ColorMode, Error, Format, Limits, Remark};
+use crate::{ColorMode, Error, Format, Limits, Origin, Remark};
 
 pub(super) const CODEC: Codec = Codec {
     format: Format::Dicom,
@@ -180,6 +181,11 @@ impl Pages for Dicom<'_> {
     fn is_lossy(&self, _page: u32) -> bool {
         let is_stated = || self.data().is_ok_and(|data| data.text(tag::LOSSY) == Some("01"));
         self.syntax.is_lossy || is_stated()
+    }
+
+    fn origin(&self, page: u32, key: &[u8; 32]) -> Result<Origin, Error> {
+        let data = self.data()?;
+        origin::of(&data, &groups(&data, page)?, key)
     }
 
     fn raster(&self, page: u32, _layout: &Layout, _orientation: Orientation) -> Result<Raster, Error> {

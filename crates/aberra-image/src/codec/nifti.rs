@@ -15,7 +15,7 @@ use self::canonical::Canonical;
 use self::header::{Header, Kind};
 use super::{Codec, File, Layout, Pages, Raster, damaged, raster};
 use crate::error::Kind as ErrorKind;
-use crate::{ColorMode, Error, Format, Remark};
+use crate::{ColorMode, Error, Format, Origin, Remark};
 
 pub(super) const CODEC: Codec = Codec {
     format: Format::Nifti,
@@ -196,6 +196,14 @@ impl Pages for Nifti<'_> {
             turning_bytes_per_pixel: 0,
             spacing_mm: spacing.iter().all(|&side| side > 0.0 && side.is_finite()).then_some(spacing),
         })
+    }
+
+    /// A file is a series of its own, and names nobody.
+    fn origin(&self, page: u32, _key: &[u8; 32]) -> Result<Origin, Error> {
+        let [_, _, up] = self.canonical.arranged(self.header.spacing());
+        let position_mm =
+            Some(f64::from(page) * up * self.header.unit_mm).filter(|position| position.is_finite());
+        Ok(Origin { position_mm, ..Origin::default() })
     }
 
     fn raster(&self, page: u32, layout: &Layout, _orientation: Orientation) -> Result<Raster, Error> {

@@ -18,7 +18,7 @@ use tiff::{TiffError, TiffUnsupportedError};
 use self::pages::{Numbers, pages};
 use self::source::Source;
 use super::{
-    Codec, File, Layout, Pages, Raster, Sample, damaged, interleave, jpeg, miscounted, raster,
+    Codec, File, Layout, Pages, Raster, Sample, damaged, interleave, jpeg, miscounted, no_such_page, raster,
     refuse_not_finite, unsupported, ycbcr_to_rgb,
 };
 use crate::error::Kind;
@@ -199,10 +199,8 @@ impl<'a> Page<'a> {
         bounds.intermediate_buffer_size = alloc;
 
         let of = u32::try_from(pages.full.len()).unwrap_or(u32::MAX);
-        let Some(&directory) = pages.full.get(number as usize) else {
-            let message = format!("expected page {} of the TIFF, found {of} of full resolution", number + 1);
-            return Err(Error::new(Kind::Format, message));
-        };
+        let directory =
+            pages.full.get(number as usize).ok_or_else(|| no_such_page(Format::Tiff, number, of))?;
         let mut remarks = Vec::new();
         if of > 1 || pages.unlisted > 0 {
             let of = of.saturating_add(pages.unlisted);

@@ -258,7 +258,7 @@ def table(values, first, bits=16):
 
 
 signed12 = noise(-2048, 2047, np.int16)
-save("window.dcm", dataset(signed12, 12, WindowCenter=[40, 600], WindowWidth=[4000, 2000], RescaleSlope=2, RescaleIntercept=-24, PixelSpacing=[0.5, 0.25]))
+save("window.dcm", dataset(signed12, 12, WindowCenter=[40, 600], WindowWidth=[4000, 2000], RescaleSlope=2, RescaleIntercept=-24, PixelSpacing=[0.5, 0.25], IssuerOfPatientID="PLANTED-HOSPITAL", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=[0, 1, 0, 0, 0, -1], ImagePositionPatient=[-31.5, 20, 7]))
 save("exact.dcm", dataset(noise(0, 4095, np.uint16), 12, WindowCenter=1000, WindowWidth=700, VOILUTFunction="LINEAR_EXACT"))
 save("sigmoid.dcm", dataset(noise(0, 4095, np.uint16), 12, "MONOCHROME1", WindowCenter=2000, WindowWidth=900, VOILUTFunction="SIGMOID"))
 save("plain.dcm", dataset(noise(0, 1023, np.uint16), 10, "MONOCHROME1"), preamble=b"II*\0\x08\0\0\0" + b"\0" * 120)
@@ -274,7 +274,7 @@ for color in ["Red", "Green", "Blue"]:
 save("palette.dcm", palette)
 
 rgb = noise(0, 255, np.uint8, (ROWS, COLUMNS, 3))
-save("rgb.dcm", dataset(rgb, photometric="RGB"))
+save("rgb.dcm", dataset(rgb, photometric="RGB", PatientID=""))
 planes = dataset(rgb, photometric="RGB", PlanarConfiguration=1)
 planes.PixelData = np.moveaxis(rgb, 2, 0).tobytes() + b"\0"
 save("rgb_planar.dcm", planes)
@@ -291,6 +291,11 @@ for frame in range(3):
     item.PixelValueTransformationSequence = Sequence([rescale])
     item.FrameVOILUTSequence = Sequence([window])
     item.PixelMeasuresSequence = Sequence([measures])
+    position, orientation = Dataset(), Dataset()
+    position.ImagePositionPatient = [1, 2, 3.5 - frame]
+    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    item.PlanePositionSequence = Sequence([position])
+    item.PlaneOrientationSequence = Sequence([orientation])
     items.append(item)
 enhanced.PerFrameFunctionalGroupsSequence = Sequence(items)
 for item in items:

@@ -1,4 +1,5 @@
-//! The elements that decoding reads. No other is kept, so nothing that names a person can reach a message.
+//! The elements that are read. No other is kept; of those that identify a person or a series, only hashes leave
+//! [`origin`](super::origin).
 
 pub(super) const TRANSFER_SYNTAX: u32 = 0x0002_0010;
 pub(super) const LOSSY: u32 = 0x0028_2110;
@@ -38,11 +39,16 @@ pub(super) const FRAME_POSITION: u32 = 0x0020_9113;
 pub(super) const FRAME_ORIENTATION: u32 = 0x0020_9116;
 pub(super) const POSITION: u32 = 0x0020_0032;
 pub(super) const ORIENTATION: u32 = 0x0020_0037;
+pub(super) const PATIENT: u32 = 0x0010_0020;
+pub(super) const PATIENT_ISSUER: u32 = 0x0010_0021;
+pub(super) const STUDY: u32 = 0x0020_000d;
+pub(super) const SERIES: u32 = 0x0020_000e;
+pub(super) const IMAGE_TYPE: u32 = 0x0008_0008;
 pub(super) const FLOATS: u32 = 0x7fe0_0008;
 pub(super) const DOUBLES: u32 = 0x7fe0_0009;
 pub(super) const PIXEL_DATA: u32 = 0x7fe0_0010;
 
-pub(super) const READ: [u32; 51] = [
+pub(super) const READ: [u32; 49] = [
     TRANSFER_SYNTAX,
     LOSSY,
     SAMPLES_PER_PIXEL,
@@ -87,11 +93,9 @@ pub(super) const READ: [u32; 51] = [
     FLOATS,
     DOUBLES,
     PIXEL_DATA,
-    0x0010_0020,
-    0x0010_0021,
-    0x0020_000d,
-    0x0020_000e,
-    0x0008_0060,
-    0x0008_0008,
-    0x0008_0016,
+    PATIENT,
+    PATIENT_ISSUER,
+    STUDY,
+    SERIES,
+    IMAGE_TYPE,
 ];

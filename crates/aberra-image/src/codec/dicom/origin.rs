@@ -1,0 +1,59 @@
+//! Whose a frame is, its series and its place: the only reader of identifiers, which it returns as keyed hashes alone.
+
+use super::data_set::DataSet;
+use super::tag;
+use crate::{Error, Origin};
+
+pub(super) fn of(data: &DataSet<'_>, groups: &[DataSet<'_>], key: &[u8; 32]) -> Result<Origin, Error> {
+    let named = |tag| data.element(tag).map(|element| trimmed(element.value)).filter(|name| !name.is_empty());
+    let patient = named(tag::PATIENT)
+        .map(|patient| hash(key, "patient", &[named(tag::PATIENT_ISSUER).unwrap_or_default(), patient]));
+    let group = patient.or_else(|| Some(hash(key, "study", &[named(tag::STUDY)?])));
+    let orientation = numbers(data, groups, tag::FRAME_ORIENTATION, tag::ORIENTATION)?;
+    let position: Option<[f64; 3]> = numbers(data, groups, tag::FRAME_POSITION, tag::POSITION)?;
+    let position_mm = orientation.zip(position).map(|([a, b, c, d, e, f], [x, y, z])| {
+        x * (b * f - c * e) + y * (c * d - a * f) + z * (a * e - b * d)
+    });
+    let kind = data.text(tag::IMAGE_TYPE).unwrap_or_default();
+    Ok(Origin {
+        group,
+        series: named(tag::SERIES).map(|series| hash(key, "series", &[series])),
+        is_localizer: kind.split('\\').any(|value| value.trim() == "LOCALIZER"),
+        orientation,
+        position_mm: position_mm.filter(|position| position.is_finite()),
+    })
+}
+
+/// The numbers of an element in the first group of functional groups that has it, or in the data set.
+fn numbers<const COUNT: usize>(
+    data: &DataSet<'_>,
+    groups: &[DataSet<'_>],
+    sequence: u32,
+    tag: u32,
+) -> Result<Option<[f64; COUNT]>, Error> {
+    // Within a functional group the element has the same tag.
+    for group in groups {
+        if let Some(item) = group.item(sequence, 0)? {
+            return Ok(item.decimals(tag).try_into().ok());
+        }
+    }
+    Ok(data.decimals(tag).try_into().ok())
+}
+
+/// Without the blanks that pad it.
+fn trimmed(value: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, 0 | b' ');
+    let start = value.iter().position(|byte| !is_blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    &value[start..end]
+}
+
+/// The hash of what names something: the kind and each name, after its length in eight bytes, lowest first.
+fn hash(key: &[u8; 32], kind: &str, names: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    for name in [kind.as_bytes()].iter().chain(names) {
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name);
+    }
+    *hasher.finalize().as_bytes()
+}
