@@ -149,13 +149,15 @@ pub(crate) fn no_such_page(format: Format, page: u32, of: u32) -> Error {
     Error::new(Kind::Format, message)
 }
 
-/// The error for values that are no numbers, among `values`.
+/// Refuses values of which some are no numbers or infinite.
 pub(crate) fn refuse_not_finite(values: &[f32]) -> Result<(), Error> {
-    let nan = values.iter().filter(|value| value.is_nan()).count();
-    let infinite = values.iter().filter(|value| value.is_infinite()).count();
-    if nan + infinite == 0 {
+    // By blocks, without a branch for each value.
+    let are_finite = |block: &[f32]| block.iter().fold(true, |all, value| all & value.is_finite());
+    if values.chunks(1024).all(are_finite) {
         return Ok(());
     }
+    let nan = values.iter().filter(|value| value.is_nan()).count();
+    let infinite = values.iter().filter(|value| value.is_infinite()).count();
     let message = format!(
         "expected finite values, found {nan} NaN and {infinite} infinite (or beyond 32-bit floats) among {}; replace \
          them, for instance by the background value",
