@@ -7,7 +7,7 @@ const epoch = (number: number, more: Partial<EpochData> = {}): EpochData => ({
   epoch: number,
   train: { total: 10 / number, terms: { l1: 8 / number, commitment: 2 / number } },
   held_out: { total: 12 / number, terms: { l1: 9 / number, commitment: 3 / number } },
-  learning_rate: 0.1, figures: {}, best: false, images_per_s: null, ...more,
+  learning_rate: 0.1, figures: {}, standardized_shift: null, best: false, images_per_s: null, ...more,
 });
 
 it("are the total and each term by its name", () => {

@@ -119,24 +119,12 @@ export function example(variant) {
 
   const bothClasses = normals > 0 && anomalies > 0;
   const why = anomalies === 0 ? "the test set holds no anomalies" : "the test set holds no normal images";
-  const when = (ok, value, reason = why) => (ok ? value : { unavailable: reason });
-  const interval = (value, half) => ({ value, low: Math.max(0, value - half), high: Math.min(1, value + half) });
-  const flagged = (list) => list.filter((image) => image.anomalous).length;
-  const weight = (list) => list.reduce((sum, image) => sum + image.weight, 0);
-  const rate = (list) => weight(list.filter((image) => image.anomalous)) / Math.max(1, weight(list));
   const normalImages = images.filter((image) => image.kind === null);
   const anomalous = images.filter((image) => image.kind !== null);
-  const area = bothClasses ? auroc(normalImages, anomalous) : 0;
-  const curves = bothClasses ? curvesOf(images, weight(normalImages), weight(anomalous)) : { roc: { fpr: [], tpr: [], tpr_low: [], tpr_high: [] }, pr: { recall: [], precision: [], precision_low: [], precision_high: [] } };
-  const kinds = [...new Set(anomalous.map((image) => image.kind))].map((kind) => {
-    const own = anomalous.filter((image) => image.kind === kind);
-    return {
-      kind, images: own.length, groups: Math.ceil(own.length / 1.3), flagged: flagged(own),
-      auroc: when(bothClasses, bothClasses ? interval(auroc(normalImages, own), 0.05) : null),
-      average_precision: when(bothClasses, interval(0.62, 0.08)),
-      recall: rate(own),
-    };
-  });
+  const flagged = (list) => list.filter((image) => image.anomalous).length;
+  const { normals: _, anomalies: __, ...figures } = figuresOf(images);
+  const leaked = images.filter((image) => image.leaked).length;
+  const area = bothClasses ? figures.auroc.value : 0;
 
   const decode = (seed) => picture(drawPhantom(side, seed, null).smooth, side);
   const hostile = variant === "hostile";
@@ -147,7 +135,7 @@ export function example(variant) {
     anomalies > 0 ? `It finds ${flagged(anomalous)} of ${anomalies} anomalies.` : "This test set holds no anomalies: whether they would be found cannot be said.",
   ];
   return {
-    version: 2,
+    version: 3,
     aberra_version: "0.1.0",
     made_at_secs: null,
     summary,
@@ -167,15 +155,10 @@ export function example(variant) {
       normals: { images: normals, groups: Math.ceil(normals / 1.3) }, anomalies: { images: anomalies, groups: Math.ceil(anomalies / 1.3) },
       unusable: bothClasses ? 2 : 0, left_out_own: bothClasses ? 3 : 0, leaked: { normals: normalImages.filter((i) => i.leaked).length, anomalies: anomalous.filter((i) => i.leaked).length },
       bootstrap: { draws: 2000, level: 0.95 },
-      auroc: when(bothClasses, interval(area, 0.042)),
-      average_precision: when(bothClasses, interval(0.78, 0.051)),
-      auroc_without_leaked: bothClasses ? interval(area - 0.012, 0.044) : null,
-      realised_false_alarm_rate: when(normals > 0, interval(rate(normalImages), 0.03), "the test set holds no normal images"),
-      recall: when(anomalies > 0, interval(rate(anomalous), 0.07), "the test set holds no anomalies"),
-      kinds,
+      ...figures,
       shortcuts: bothClasses ? [{ name: "file size", auroc: 0.81 }, { name: "width and height", auroc: 0.53 }, { name: "mean brightness", auroc: 0.58 }] : [],
       pixels: when(masks && maps && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, images_with_mask: anomalies }, !maps ? "the detector makes no maps" : masks ? why : "no image of the test set has a mask"),
-      ...curves,
+      without_leaked: leaked > 0 ? figuresOf(images.filter((image) => !image.leaked)) : null,
     },
     training: variant === "bare" || variant === "one-image" ? { unavailable: "the detector was saved without its run folder, so there is no history" } : members.filter((member) => member !== "features").map((member) => history(member, normal, side)),
     images,
@@ -186,13 +169,47 @@ export function example(variant) {
       note: null,
       rows: [["fusion", 0, "scorer"], ["peak", -0.012, "scorer"], ["latent", -0.041, "scorer"], ["residual", -0.067, "scorer"], ["mse", -0.188, "scorer"], ["other.aberra", 0.021, "detector"]].map(([name, less, what], k) => ({
         name: `${name}`, what,
-        auroc: when(bothClasses, interval(area + less, 0.043)), average_precision: when(bothClasses, interval(0.78 + less, 0.05)), recall_at_5_fpr: when(bothClasses, 0.44 + less),
-        difference: k === 0 ? null : when(bothClasses, { value: less, low: less - 0.03, high: less + 0.028 }),
-        roc: bothClasses ? { fpr: curves.roc.fpr, tpr: curves.roc.tpr.map((tpr, i) => Math.max(0, Math.min(1, tpr + less * 4 * tpr * (1 - tpr) * (i > 0 ? 1 : 0)))) } : { fpr: [], tpr: [] },
+        auroc: when(bothClasses, interval(area + less, 0.043), why), average_precision: when(bothClasses, interval(0.78 + less, 0.05), why), recall_at_5_fpr: when(bothClasses, 0.44 + less, why),
+        difference: k === 0 ? null : when(bothClasses, { value: less, low: less - 0.03, high: less + 0.028 }, why),
+        roc: bothClasses ? { fpr: figures.roc.fpr, tpr: figures.roc.tpr.map((tpr, i) => Math.max(0, Math.min(1, tpr + less * 4 * tpr * (1 - tpr) * (i > 0 ? 1 : 0)))) } : { fpr: [], tpr: [] },
       })),
     },
     pixel_threshold: errorMax / 2,
     error_scale_max: errorMax,
+  };
+}
+
+const interval = (value, half) => ({ value, low: Math.max(0, value - half), high: Math.min(1, value + half) });
+const when = (ok, value, reason) => (ok ? value : { unavailable: reason });
+
+/** The figures of detection on some of the images, each weighed among them. */
+function figuresOf(all) {
+  const classOf = ({ group, kind }) => `${group} ${kind === null}`;
+  const inClass = new Map();
+  for (const image of all) inClass.set(classOf(image), (inClass.get(classOf(image)) ?? 0) + 1);
+  const images = all.map((image) => ({ ...image, weight: 1 / inClass.get(classOf(image)) }));
+  const [normals, anomalies] = [images.filter((image) => image.kind === null), images.filter((image) => image.kind !== null)];
+  const both = normals.length > 0 && anomalies.length > 0;
+  const why = anomalies.length === 0 ? "the test set holds no anomalies" : "the test set holds no normal images";
+  const weight = (list) => list.reduce((sum, image) => sum + image.weight, 0);
+  const rate = (list) => weight(list.filter((image) => image.anomalous)) / Math.max(1, weight(list));
+  const size = (list) => ({ images: list.length, groups: new Set(list.map((image) => image.group)).size });
+  const curves = both ? curvesOf(images, weight(normals), weight(anomalies)) : { roc: { fpr: [], tpr: [], tpr_low: [], tpr_high: [] }, pr: { recall: [], precision: [], precision_low: [], precision_high: [] } };
+  return {
+    normals: size(normals), anomalies: size(anomalies),
+    auroc: when(both, both ? interval(auroc(normals, anomalies), 0.042) : null, why),
+    average_precision: when(both, interval(0.78, 0.051), why),
+    average_precision_of_chance: when(both, weight(anomalies) / (weight(anomalies) + weight(normals)), why),
+    realised_false_alarm_rate: when(normals.length > 0, interval(rate(normals), 0.03), "the test set holds no normal images"),
+    recall: when(anomalies.length > 0, interval(rate(anomalies), 0.07), "the test set holds no anomalies"),
+    kinds: [...new Set(anomalies.map((image) => image.kind))].map((kind) => {
+      const own = anomalies.filter((image) => image.kind === kind);
+      return {
+        kind, ...size(own), flagged: own.filter((image) => image.anomalous).length,
+        auroc: when(both, both ? interval(auroc(normals, own), 0.05) : null, why), average_precision: when(both, interval(0.62, 0.08), why), recall: rate(own),
+      };
+    }),
+    ...curves,
   };
 }
 
@@ -241,7 +258,7 @@ function history(member, normal, side) {
     const figures = member === "vqvae" ? { perplexity: 410 * (1 - 0.9 * fade), ...(i < 3 ? {} : { dead_codes: Math.round(80 * fade) }) } : { beta: Math.min(1, (i + 1) / 10) };
     return {
       epoch: i + 1, train: loss(reconstruction, second), held_out: loss(reconstruction * 1.05 + overfit + 30, second * 1.02),
-      figures, learning_rate: 0.001 * (0.5 + 0.5 * Math.cos((Math.PI * i) / 60)), best: i + 1 === 46, images_per_s: member === "vqvae" ? null : 930 + 20 * normal(),
+      figures, learning_rate: 0.001 * (0.5 + 0.5 * Math.cos((Math.PI * i) / 60)), best: i + 1 === 46, standardized_shift: i % 5 === 0 ? 1.4 - Math.abs(i - 45) / 60 : null, images_per_s: member === "vqvae" ? null : 930 + 20 * normal(),
     };
   });
   const seeds = [3, 11, 25, 38];
@@ -249,6 +266,7 @@ function history(member, normal, side) {
     member,
     epochs,
     best_epoch: 46,
+    criterion: member === "vqvae" ? "held-out-loss" : "synthetic",
     snapshots: {
       inputs: seeds.map((seed) => picture(drawPhantom(side, seed, null).pixels, side)),
       epochs: [1, 5, 10, 20, 30, 46, 60].map((epoch) => ({ epoch, reconstructions: seeds.map((seed) => picture(drawPhantom(side, seed, null, 1, Math.max(1, Math.round(14 / Math.sqrt(epoch)))).smooth, side)) })),

@@ -9,16 +9,16 @@ const DESCRIPTORS = [descriptor("vae.peak_error", "higher-is-unusual"), descript
 it("groups by member, in the order of the descriptors", () => {
   const evidence = { "image.gradient_energy": 4, "vae.kl": 3, "vae-2.peak_error": 2, "vae.peak_error": 1 };
   const found = byMember(DESCRIPTORS, evidence, { "vae.kl": 98.5 });
-  expect(found.map(({ member, measurements }) => [member, measurements.map((one) => [one.name, one.value, one.percentile])])).toEqual([
-    ["vae", [["peak error", 1, null], ["kl", 3, 98.5]]], ["vae-2", [["peak error", 2, null]]], ["image", [["gradient energy", 4, null]]],
+  expect(found.map(({ member, measurements }) => [member, measurements.map((one) => [one.title, one.value, one.percentile])])).toEqual([
+    ["vae", [["What vae.peak_error is", 1, null], ["What vae.kl is", 3, 98.5]]], ["vae-2", [["What vae-2.peak_error is", 2, null]]], ["image", [["What image.gradient_energy is", 4, null]]],
   ]);
-  expect(found[2]!.measurements[0]).toMatchObject({ about: "what image.gradient_energy is", unit: "intensity²", unusual: false });
+  expect(found[2]!.measurements[0]).toMatchObject({ name: "image.gradient_energy", unit: "intensity²", unusual: false });
   expect(found[0]!.measurements[1]).toMatchObject({ unit: "nats", unusual: true });
 });
 
 it("leaves out what was not measured, and keeps what nothing describes", () => {
   expect(byMember(DESCRIPTORS, { "vae.kl": 0, "new.thing": 7 }, {})).toMatchObject([
-    { member: "vae", measurements: [{ name: "kl", value: 0 }] }, { member: "new", measurements: [{ name: "thing", about: "", unusual: false }] },
+    { member: "vae", measurements: [{ name: "vae.kl", value: 0 }] }, { member: "new", measurements: [{ title: "Thing", name: "new.thing", unusual: false }] },
   ]);
   expect(byMember(DESCRIPTORS, {}, {})).toEqual([]);
 });

@@ -2,11 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { colourAt } from "../src/design/scales";
 import { turned } from "../src/charts/plotly";
-import { ellipsePoints, gaussianOf } from "../src/numbers/ellipse";
+import { ellipsePoints, gaussianOf, shareWithin } from "../src/numbers/ellipse";
 import { anyOf, count, counted, known, pValue, percent, range, reason, sentence, setRate, signed, significant } from "../src/numbers/format";
-import { EVERYTHING, kindsOf, rowsOnScreen, selected } from "../src/numbers/gallery";
+import { EVERYTHING, type Item, kindsOf, nextFlagged, rowsOnScreen, selected, stateOf } from "../src/numbers/gallery";
 import { ascending, countAbove, countAtLeast, histogram, nextDown, quantile, roundRange } from "../src/numbers/sorted";
-import type { ImageData } from "../src/report/data";
 
 describe("numbers as text", () => {
   it("have sensible digits and a real minus sign", () => {
@@ -64,6 +63,13 @@ describe("colour scales", () => {
 });
 
 describe("geometry", () => {
+  it("counts what an ellipse holds, which need not be 95 %", () => {
+    const clusters = [...Array.from({ length: 50 }, (_, i): [number, number] => [5 + 0.01 * (i % 7), 5 + 0.01 * (i % 5)]), ...Array.from({ length: 50 }, (_, i): [number, number] => [-5 - 0.01 * (i % 7), 5 + 0.01 * (i % 3)])];
+    const gaussian = gaussianOf(clusters)!;
+    expect(shareWithin(gaussian, 5.991, clusters)).toBe(1);
+    expect(shareWithin(gaussian, 0.5, clusters)).toBe(0);
+    expect(shareWithin({ mean: [0, 0], covariance: [[1, 1], [1, 1]] }, 5.991, clusters)).toBeNull();
+  });
   it("puts the ellipse at its Mahalanobis distance", () => {
     const gaussian = { mean: [1, -2] as [number, number], covariance: [[4, 1], [1, 2]] as [[number, number], [number, number]] };
     for (const [x, y] of ellipsePoints(gaussian, 5.991)) {
@@ -83,7 +89,7 @@ describe("geometry", () => {
 });
 
 describe("the gallery", () => {
-  const image = (id: number, score: number, kind: string | null, name: string) => ({ id, score, kind, name, group: id }) as ImageData;
+  const image = (id: number, score: number | null, kind: string | null | undefined, name: string) => ({ id, score, kind, name, failure: score === null ? "broken" : null, href: "", thumbnail: null, picture: null, others: [] }) satisfies Item;
   const images = [image(0, 1, null, "b.png"), image(1, 3, null, "A.png"), image(2, 2, "crack", "c.png"), image(3, 5, "<b>", "d.png"), image(4, 2, "crack", "e.png")];
   const ids = (filter: object) => selected(images, { ...EVERYTHING, ...filter }, 2).map((one) => one.id);
   it("sorts by score, ties in the order of the test set", () => {
@@ -94,11 +100,27 @@ describe("the gallery", () => {
   it("filters by label, verdict, mistake and name", () => {
     expect(ids({ label: "normal" })).toEqual([1, 0]);
     expect(ids({ label: "kind:crack" })).toEqual([2, 4]);
-    expect(ids({ verdict: "anomalous" })).toEqual([3, 1]);
+    expect(ids({ verdict: "flagged" })).toEqual([3, 1]);
     expect(ids({ outcome: "missed" })).toEqual([2, 4]);
     expect(ids({ outcome: "false alarm" })).toEqual([1]);
     expect(ids({ name: " a." })).toEqual([1]);
     expect(kindsOf(images)).toEqual(["<b>", "crack"]);
+  });
+  it("puts what has no score last, and keeps the order in which images were given", () => {
+    const more = [image(9, null, undefined, "broken.png"), ...images];
+    const of = (filter: object) => selected(more, { ...EVERYTHING, ...filter }, 2).map((one) => one.id);
+    expect(of({})).toEqual([3, 1, 2, 4, 0, 9]);
+    expect(of({ order: "lowest" })).toEqual([0, 2, 4, 1, 3, 9]);
+    expect(of({ order: "given" })).toEqual([9, 0, 1, 2, 3, 4]);
+    expect([of({ verdict: "failed" }), of({ verdict: "not flagged" })]).toEqual([[9], [2, 4, 0]]);
+  });
+  it("finds the next that is flagged, round to the start", () => {
+    expect([nextFlagged(images, 1, 2)?.id, nextFlagged(images, 3, 2)?.id, nextFlagged(images, 1, 4)?.id, nextFlagged(images, 3, 4)?.id, nextFlagged(images, 77, 2)?.id]).toEqual([3, 1, 3, undefined, 1]);
+  });
+  it("names outcomes only where the truth is known", () => {
+    const states = ([["crack", 3], ["crack", 1], [null, 3], [null, 2], [undefined, 3], [undefined, 2]] as const).map(([kind, score]) => stateOf({ kind, score, failure: null }, 2));
+    expect(states).toEqual(["caught", "missed", "false alarm", "passed", "flagged", "not flagged"]);
+    expect([stateOf({ kind: null, score: null, failure: null }, 2), stateOf({ kind: null, score: null, failure: "x" }, 2)]).toEqual(["waiting", "failed"]);
   });
   it("draws the rows on the screen and some to spare", () => {
     expect(rowsOnScreen(1000, 100, 5000, 900, 3)).toEqual([47, 62]);

@@ -1,12 +1,17 @@
 // The confusion matrix and what follows from it, against cases worked out by hand.
 import { describe, expect, it } from "vitest";
-import { cheapest, confusionAt, costPerThousand, isAnomalous, nextChange, outcome, prevalenceOf, rates, scoresOf, weightsAt } from "../src/numbers/verdicts";
+import { cheapest, confusionAt, costPerThousand, isAnomalous, nextChange, outcome, prevalenceOf, rates, reweighted, scoresOf, weightsAt } from "../src/numbers/verdicts";
 
 const images = [
   { score: 1, kind: null, weight: 1 }, { score: 2, kind: null, weight: 1 }, { score: 3, kind: null, weight: 1 }, { score: 4, kind: null, weight: 1 },
   { score: 3, kind: "crack", weight: 1 }, { score: 5, kind: "crack", weight: 1 },
 ];
 const scores = scoresOf(images);
+
+it("weights are one over the images of a group and class that remain", () => {
+  const some = [{ group: 1, kind: null, weight: 0.25 }, { group: 1, kind: null, weight: 0.25 }, { group: 1, kind: "crack", weight: 1 }, { group: 2, kind: null, weight: 0.5 }];
+  expect(reweighted(some).map((one) => one.weight)).toEqual([0.5, 0.5, 1, 1]);
+});
 
 describe("the verdict", () => {
   it("calls a tie normal", () => {
@@ -63,6 +68,7 @@ describe("the cost", () => {
     const of = rates(confusionAt(scoresOf(images.slice(0, 4)), 3));
     expect(costPerThousand(of, { ...costs, prevalence: 0 })).toBe(250);
     expect(costPerThousand(of, costs)).toBeNull();
+    expect(costPerThousand(rates(confusionAt(scores, 3)), { ...costs, prevalence: null })).toBeNull();
   });
   it("finds the cheapest threshold", () => {
     // At 2: recall 1, false alarms 2/4: 450. At 4: recall 1/2, none: 500. At 1: 3/4: 675.

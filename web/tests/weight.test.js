@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 
 const FOLDER = new URL("../dist/app/", import.meta.url);
 const MOST_AT_ONCE = 80_000;
-const MOST_WITHOUT_3D = 400_000;
+const MOST_WITHOUT_3D = 300_000;
 
 const weight = (name) => gzipSync(readFileSync(new URL(name, FOLDER))).length;
 const files = readdirSync(new URL("assets/", FOLDER)).map((name) => `assets/${name}`);

@@ -47,6 +47,28 @@ export function useKey(given: string): void {
   }
 }
 
+/** Whether this server was given a key. */
+export function isKeyed(): boolean {
+  return key !== null;
+}
+
+/** Forgets the key. */
+export function forgetKey(): void {
+  key = null;
+  try {
+    sessionStorage.removeItem(KEPT);
+  } catch {
+    // Nothing was kept.
+  }
+}
+
+/** The description of the interface, for programs. */
+export async function description(): Promise<string> {
+  const answer = await fetch("/api/v1/openapi.json", { headers: key === null ? {} : { Authorization: `Bearer ${key}` } });
+  if (!answer.ok) throw new ServerError(answer.status, `The server answered ${answer.status}`);
+  return answer.text();
+}
+
 export async function detectors() {
   return found(await asked(() => client.GET("/api/v1/detectors")));
 }

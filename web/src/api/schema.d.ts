@@ -191,6 +191,29 @@ export interface components {
              */
             level: number;
         };
+        /** @description The figures of detection on the images that are no near-duplicates of the detector's own normals. */
+        CleanFigures: {
+            /** @description Anomalous images that remain. */
+            anomalies: components["schemas"]["PartSize"];
+            /** @description Area under the ROC curve. */
+            auroc: components["schemas"]["Metric_Interval"];
+            /** @description Average precision. */
+            average_precision: components["schemas"]["Metric_Interval"];
+            /** @description What random scores would give as average precision. */
+            average_precision_of_chance: components["schemas"]["Metric_f64"];
+            /** @description Each kind of anomaly against all normals. */
+            kinds: components["schemas"]["KindData"][];
+            /** @description Normal images that remain. */
+            normals: components["schemas"]["PartSize"];
+            /** @description The precision-recall curve; empty if a class is missing. */
+            pr: components["schemas"]["PrecisionRecallData"];
+            /** @description Share of normals above the detector's threshold, over one image of each group. */
+            realised_false_alarm_rate: components["schemas"]["Metric_Interval"];
+            /** @description Share of anomalous images above the detector's threshold, each image counted with its weight among those that remain. */
+            recall: components["schemas"]["Metric_Interval"];
+            /** @description The ROC curve; empty if a class is missing. */
+            roc: components["schemas"]["RocData"];
+        };
         /** @description Scorers and detectors side by side. */
         CompareData: {
             /** @description What to know about the images that are compared on, in plain words; none where they are all of the report's. */
@@ -393,6 +416,12 @@ export interface components {
              * @description The learning rate at its end.
              */
             learning_rate: number;
+            /**
+             * Format: double
+             * @description The standardised mean shift of the scorer when synthetic anomalies are drawn into held-out normals, in the epochs that
+             *     measured it.
+             */
+            standardized_shift: number | null;
             /** @description Mean loss over the training images. */
             train: components["schemas"]["LossRecord"];
         };
@@ -402,9 +431,10 @@ export interface components {
             anomalies: components["schemas"]["PartSize"];
             /** @description Area under the ROC curve. */
             auroc: components["schemas"]["Metric_Interval"];
-            auroc_without_leaked: components["schemas"]["Metric_Interval"] | null;
             /** @description Average precision. */
             average_precision: components["schemas"]["Metric_Interval"];
+            /** @description What random scores would give as average precision: the share of anomalous images, by weight. */
+            average_precision_of_chance: components["schemas"]["Metric_f64"];
             /** @description How the intervals were drawn. */
             bootstrap: components["schemas"]["BootstrapData"];
             /** @description The data set's name, without where it lies. */
@@ -431,6 +461,7 @@ export interface components {
             shortcuts: components["schemas"]["ShortcutData"][];
             /** @description Images that could not be read or used. */
             unusable: number;
+            without_leaked: components["schemas"]["CleanFigures"] | null;
         };
         /** @description Progress of an evaluation. */
         EvaluationProgress: {
@@ -483,6 +514,8 @@ export interface components {
         };
         /** @description A verdict with its evidence and what lies near. */
         Explanation: {
+            /** @description The part of the image that they show, in the image's own pixels: what the foreground crop left of it. */
+            content: components["schemas"]["Region"];
             /** @description Where the image lies in the embedding space that is shown; empty if there is none. */
             embedding: number[];
             /** @description What was measured, by full name. */
@@ -787,6 +820,8 @@ export interface components {
         Metric_Vec_TrainingData: {
             /** @description The epoch after which the weights were taken. */
             best_epoch: number;
+            /** @description What chose that epoch. */
+            criterion: components["schemas"]["SelectionCriterion"];
             /** @description Its epochs, in order. */
             epochs: components["schemas"]["EpochData"][];
             /** @description The member that was trained. */
@@ -1019,6 +1054,11 @@ export interface components {
             name: string | null;
             verdict: components["schemas"]["VerdictCard"] | null;
         };
+        /**
+         * @description What chooses the best checkpoint.
+         * @enum {string}
+         */
+        SelectionCriterion: "held-out-loss" | "synthetic" | "last";
         /** @description Limits on requests to this server. */
         ServerLimits: {
             /** @description Maximum size of a request body in bytes. */
@@ -1102,6 +1142,8 @@ export interface components {
         TrainingData: {
             /** @description The epoch after which the weights were taken. */
             best_epoch: number;
+            /** @description What chose that epoch. */
+            criterion: components["schemas"]["SelectionCriterion"];
             /** @description Its epochs, in order. */
             epochs: components["schemas"]["EpochData"][];
             /** @description The member that was trained. */

@@ -1,4 +1,4 @@
-// Files from a drop, a paste or a picker, folders opened; and files that are given back.
+// Files from a drop, a paste or a picker; folders are opened.
 
 export interface Given {
   name: string;
@@ -19,7 +19,7 @@ export async function dropped(data: DataTransfer): Promise<Given[]> {
 
 /** The files of a picker or a paste. */
 export function given(files: Iterable<File>): Given[] {
-  return [...files].map((file) => ({ name: file.name, file }));
+  return [...files].map((file) => ({ name: file.webkitRelativePath || file.name, file }));
 }
 
 async function walk(entry: FileSystemEntry, found: Given[]): Promise<void> {
@@ -35,13 +35,4 @@ async function walk(entry: FileSystemEntry, found: Given[]): Promise<void> {
     if (some.length === 0) return;
     for (const one of some) await walk(one, found);
   }
-}
-
-/** Saves a text as a file. */
-export function save(name: string, text: string, type: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

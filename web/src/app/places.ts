@@ -1,17 +1,16 @@
-// Where one can be in the app: one line a page. The part of the address after # says which, and what of it.
-import About from "./About.svelte";
-import Explore from "./Explore.svelte";
-import Results from "./Results.svelte";
-import Try from "./Try.svelte";
+// Where one can be in the app: one line a place. The first part of the address after # says which.
+import Detectors from "./Detectors.svelte";
+import Evaluate from "./Evaluate.svelte";
+import Inspect from "./Inspect.svelte";
+import Settings from "./Settings.svelte";
 
 export const PLACES = [
-  { name: "try", title: "Try", page: Try },
-  { name: "explore", title: "Explore", page: Explore },
-  { name: "results", title: "Results", page: Results },
-  { name: "about", title: "About", page: About },
+  { name: "inspect", title: "Inspect", page: Inspect },
+  { name: "evaluate", title: "Evaluate", page: Evaluate },
+  { name: "detectors", title: "Detectors", page: Detectors },
+  { name: "settings", title: "Settings", page: Settings },
 ] as const;
 
-export function placeOf(hash: string): (typeof PLACES)[number] {
-  const name = hash.replace(/^#/, "").split("/")[0];
-  return PLACES.find((place) => place.name === name) ?? PLACES[0];
+export function placeOf(path: readonly string[]): (typeof PLACES)[number] {
+  return PLACES.find((place) => place.name === path[0]) ?? PLACES[0];
 }

@@ -1,8 +1,12 @@
-// What the app holds while it is open: the detectors, the images that were tried and the verdicts of each detector, and
-// the thresholds looked at. It survives going from page to page; nothing of it is stored.
+// What the app holds while it is open: the detectors, their evaluations, the images that were given and the verdicts of each
+// detector. It survives going from page to page, and the images survive a reload (storage.ts).
 import { SvelteMap } from "svelte/reactivity";
-import { type DetectorDetails, type DetectorSummary, type Explanation, type Failure, ServerError, details, detectors, explain } from "../api/client";
+import { type DetectorDetails, type DetectorSummary, type Evaluation, type Explanation, type Failure, ServerError, details, detectors, evaluation, explain } from "../api/client";
+import { type Filter, type Item, EVERYTHING, labelsFromFolders, selected } from "../numbers/gallery";
+import { isAnomalous } from "../numbers/verdicts";
+import { thresholds } from "../state/thresholds.svelte";
 import { type Given, MOST } from "./files";
+import { drop, forget, keep, kept } from "./storage";
 
 /** The verdict of a detector on an image, as far as it is known. */
 export type Told = { state: "waiting" } | { state: "asked" } | { state: "told"; explanation: Explanation } | { state: "failed"; failure: Failure; /** Not for what the image is: it may be asked about again. */ again: boolean };
@@ -24,6 +28,13 @@ export class Tried {
 
 /** Images that are asked about at a time. */
 const AT_A_TIME = 2;
+/** Between two questions after an evaluation that is running. */
+const [AGAIN_MS, LATER_MS] = [700, 3000];
+
+/** Images that were taken away, and where they were. */
+interface Removed {
+  images: { tried: Tried; at: number }[];
+}
 
 class Workspace {
   version: string = $state("");
@@ -32,11 +43,19 @@ class Workspace {
   detector: string = $state("");
   byAll: boolean = $state(false);
   readonly details = new SvelteMap<string, DetectorDetails>();
-  readonly thresholds = new SvelteMap<string, number>();
-  readonly pixelThresholds = new SvelteMap<string, number>();
+  readonly evaluations = new SvelteMap<string, Evaluation>();
   tried: Tried[] = $state.raw([]);
-  /** Position of the image that is shown. */
-  at: number = $state(0);
+  /** The image that is shown. */
+  shown: number | null = $state(null);
+  /** Where the gallery was left. */
+  last: number | null = null;
+  filter: Filter = $state({ ...EVERYTHING, order: "given" });
+  /** What was taken away last can be brought back. */
+  removed: Removed[] = $state.raw([]);
+  /** Whether the images that were given are kept in this browser. */
+  keeps: boolean = $state(true);
+  readonly items: Item[] = $derived.by(() => this.asItems());
+  readonly selected: Item[] = $derived.by(() => selected(this.items, this.filter, this.threshold));
   needsKey: boolean = $state(false);
   trouble: ServerError | null = $state.raw(null);
   /** More was given than is taken in one go. */
@@ -44,9 +63,11 @@ class Workspace {
 
   private next = 1;
   private asking = 0;
+  private restored = false;
+  private readonly evaluating = new Set<string>();
 
   get current(): Tried | undefined {
-    return this.tried[this.at];
+    return this.tried.find((tried) => tried.id === this.shown);
   }
 
   get known(): DetectorDetails | undefined {
@@ -58,12 +79,14 @@ class Workspace {
     return this.byAll ? this.detectors.map((one) => one.name) : [this.detector];
   }
 
-  threshold(detector: string): number {
-    return this.thresholds.get(detector) ?? this.details.get(detector)?.threshold ?? 0;
+  /** The threshold of the detector that judges. */
+  get threshold(): number {
+    return this.thresholdOf(this.detector);
   }
 
-  pixelThreshold(detector: string): number {
-    return this.pixelThresholds.get(detector) ?? this.details.get(detector)?.pixel_threshold ?? 0;
+  thresholdOf(detector: string): number {
+    const known = this.details.get(detector);
+    return known === undefined ? 0 : thresholds.score(known);
   }
 
   /** Asks the server what it serves. */
@@ -75,28 +98,69 @@ class Workspace {
       if (!list.detectors.some((one) => one.name === this.detector)) this.detector = list.detectors[0]?.name ?? "";
       for (const one of list.detectors) this.details.set(one.name, await details(one.name));
       this.needsKey = false;
+      await this.restore();
       this.judge();
     });
   }
 
-  add(files: readonly Given[]): void {
+  /** Takes images in; the first of them. */
+  add(files: readonly Given[]): Tried | undefined {
     this.tooMany = files.length > MOST;
-    if (files.length === 0) return;
-    const first = this.tried.length;
-    this.tried = [...this.tried, ...files.slice(0, MOST).map(({ name, file }) => new Tried(this.next++, name, file))];
-    this.at = first;
+    if (files.length === 0) return undefined;
+    const added = files.slice(0, MOST).map(({ name, file }) => new Tried(this.next++, name, file));
+    this.tried = [...this.tried, ...added];
+    this.keep(added);
     this.judge();
+    return added[0];
   }
 
-  remove(at: number): void {
-    this.tried = this.tried.filter((_, index) => index !== at);
-    if (this.at > at || this.at >= this.tried.length) this.at = Math.max(0, this.at - 1);
+  /** Takes images away; `undo` brings them back. */
+  remove(ids: readonly number[]): void {
+    const gone = new Set(ids);
+    const images = this.tried.map((tried, at) => ({ tried, at })).filter(({ tried }) => gone.has(tried.id));
+    if (images.length === 0) return;
+    this.removed = [...this.removed, { images }];
+    this.tried = this.tried.filter((tried) => !gone.has(tried.id));
+    this.tooMany = false;
+    void drop(ids);
   }
 
   clear(): void {
-    this.tooMany = false;
+    this.remove(this.tried.map((tried) => tried.id));
+  }
+
+  /** Brings back what was taken away last. */
+  undo(): void {
+    const last = this.removed.at(-1);
+    if (last === undefined) return;
+    this.removed = this.removed.slice(0, -1);
+    const tried = [...this.tried];
+    for (const one of last.images) tried.splice(one.at, 0, one.tried);
+    this.tried = tried;
+    this.keep(last.images.map((one) => one.tried));
+    this.judge();
+  }
+
+  /** Forgets all images, here and in this browser's storage, for good. */
+  async forget(): Promise<void> {
     this.tried = [];
-    this.at = 0;
+    this.removed = [];
+    this.shown = null;
+    await forget();
+  }
+
+  /** Asks for a detector's evaluation, once, until it is there or it is known that there is none. */
+  evaluate(detector: string): void {
+    const found = this.evaluations.get(detector);
+    if (detector === "" || this.evaluating.has(detector) || (found !== undefined && found.state !== "running")) return;
+    this.evaluating.add(detector);
+    const ask = async (): Promise<void> => {
+      await this.guarded(async () => void this.evaluations.set(detector, await evaluation(detector)));
+      const answer = this.evaluations.get(detector);
+      if (this.needsKey || (answer !== undefined && answer.state !== "running")) this.evaluating.delete(detector);
+      else setTimeout(ask, this.trouble === null ? AGAIN_MS : LATER_MS);
+    };
+    void ask();
   }
 
   choose(detector: string): void {
@@ -142,6 +206,36 @@ class Workspace {
       if (error.status === 401) this.needsKey = true;
       else this.trouble = error;
     }
+  }
+
+  private keep(images: readonly Tried[]): void {
+    void keep(images.map(({ id, name, file }) => ({ id, name, file }))).then((could) => (this.keeps = could));
+  }
+
+  /** Takes in what this browser has kept. */
+  private async restore(): Promise<void> {
+    if (this.restored) return;
+    this.restored = true;
+    const images = await kept();
+    this.tried = [...images.map(({ id, name, file }) => new Tried(id, name, file)), ...this.tried];
+    this.next = Math.max(this.next, ...images.map((one) => one.id + 1));
+  }
+
+  private asItems(): Item[] {
+    const labels = labelsFromFolders(this.tried.map((tried) => tried.name));
+    const others = this.byAll ? this.detectors.map((one) => one.name).filter((name) => name !== this.detector) : [];
+    return this.tried.map((tried, i): Item => {
+      const told = tried.of(this.detector);
+      return {
+        id: tried.id, name: tried.name, kind: labels[i], score: told.state === "told" ? told.explanation.verdict.score : null, failure: told.state === "failed" ? told.failure.detail : null,
+        href: `#inspect/${tried.id}`, thumbnail: null, picture: tried.explanation(this.detector)?.pictures?.input ?? null,
+        others: others.map((detector) => {
+          const other = tried.of(detector);
+          const score = other.state === "told" ? other.explanation.verdict.score : null;
+          return { detector, score, flagged: score !== null && isAnomalous(score, this.thresholdOf(detector)), failure: other.state === "failed" ? other.failure.detail : null };
+        }),
+      };
+    });
   }
 
   private waiting(): [Tried, string] | undefined {

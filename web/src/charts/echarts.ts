@@ -1,11 +1,11 @@
 // ECharts with the parts that the charts use and no others, and how it takes the page's colours and type.
-import { BarChart, CustomChart, LineChart, ScatterChart } from "echarts/charts";
-import { AriaComponent, GridComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import { CustomChart, LineChart, ScatterChart } from "echarts/charts";
+import { GridComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
 import { type EChartsCoreOption, type EChartsType, init, use } from "echarts/core";
 import { CanvasRenderer, SVGRenderer } from "echarts/renderers";
 import { significant } from "../numbers/format";
 
-use([AriaComponent, BarChart, CanvasRenderer, CustomChart, GridComponent, LineChart, MarkLineComponent, ScatterChart, SVGRenderer, TooltipComponent]);
+use([CanvasRenderer, CustomChart, GridComponent, LineChart, MarkLineComponent, ScatterChart, SVGRenderer, TooltipComponent]);
 
 export { init };
 export type { EChartsCoreOption, EChartsType };

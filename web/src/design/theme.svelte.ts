@@ -1,7 +1,7 @@
 // The colours that the reader has chosen: light, dark, or as the system has it. Remembered where the browser allows it.
 
 export type Choice = "system" | "light" | "dark";
-export const CHOICES: readonly [Choice, string][] = [["system", "As the system"], ["light", "Light"], ["dark", "Dark"]];
+export const CHOICES: readonly [Choice, string][] = [["system", "Theme: system"], ["light", "Theme: light"], ["dark", "Theme: dark"]];
 
 const STORED = "aberra-theme";
 
@@ -20,6 +20,14 @@ class Theme {
     this.choice = remembered();
     system.addEventListener("change", look);
     return () => system.removeEventListener("change", look);
+  }
+
+  /** Lays the page out on paper, prints it, and goes back. Paper takes a while to be laid out: charts are drawn again. */
+  async print(): Promise<void> {
+    this.printing = true;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    window.print();
+    this.printing = false;
   }
 
   choose(choice: Choice): void {

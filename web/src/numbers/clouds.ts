@@ -33,8 +33,8 @@ export function clouds(images: readonly ImageData[], by: Colouring, threshold: n
   else if (by === "verdict") {
     const flagged = (image: ImageData) => isAnomalous(image.score, threshold);
     made = [
-      circle("called normal", images.filter((image) => !flagged(image))),
-      triangle("called anomalous", images.filter(flagged)),
+      circle("not flagged", images.filter((image) => !flagged(image))),
+      triangle("flagged", images.filter(flagged)),
     ];
   } else if (by === "score") {
     const scale = scoreRange(images);

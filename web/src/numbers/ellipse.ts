@@ -25,6 +25,18 @@ export function gaussianOf(points: readonly (readonly [number, number])[]): Gaus
   return { mean, covariance: [[xx, xy], [xy, yy]] };
 }
 
+/** The share of points within squared Mahalanobis distance `chiSquare`; null where the covariance is singular or there are none. */
+export function shareWithin({ mean, covariance }: Gaussian, chiSquare: number, points: readonly (readonly [number, number])[]): number | null {
+  const [[a = 0, b = 0] = [], [, d = 0] = []] = covariance;
+  const determinant = a * d - b * b;
+  if (points.length === 0 || !(determinant > 0)) return null;
+  const within = points.filter(([x, y]) => {
+    const [u, v] = [x - (mean[0] ?? 0), y - (mean[1] ?? 0)];
+    return (d * u * u - 2 * b * u * v + a * v * v) / determinant <= chiSquare;
+  });
+  return within.length / points.length;
+}
+
 /** Points of the curve at squared Mahalanobis distance `chiSquare`; the first is repeated at the end. */
 export function ellipsePoints({ mean, covariance }: Gaussian, chiSquare: number, steps = 72): [number, number][] {
   const [[a = 0, b = 0] = [], [, d = 0] = []] = covariance;

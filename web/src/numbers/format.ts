@@ -1,5 +1,6 @@
 // Numbers as people read them: sensible digits, a real minus sign, and the reason where there is no number.
 import type { Figure, Interval } from "../report/data";
+import { phraseOf } from "./measurements";
 
 const GROUPED = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
@@ -37,9 +38,10 @@ export function tiled(tiles: { rows: number; columns: number; size_px: number } 
   return tiles == null ? "" : ` as ${tiles.rows} × ${tiles.columns} tiles of ${tiles.size_px}`;
 }
 
-/** "peak_error 40 % (AUROC 0.82), ...": the evidence that counts most in a score; in brackets, on synthetic anomalies. */
-export function weighed(weights: readonly { measurement: string; weight: number; synthetic_auroc: number }[], shown = 3): string {
-  const parts = weights.slice(0, shown).map((one) => `${one.measurement} ${Math.round(100 * one.weight)}\u00a0% (AUROC ${one.synthetic_auroc.toFixed(2)})`);
+/** "largest patch distance 40 % (AUROC 0.82), ...": the evidence that counts most in a score; in brackets, on synthetic anomalies. */
+export function weighed(weights: readonly { measurement: string; weight: number; synthetic_auroc: number }[], measurements: readonly { name: string; about: string }[], shown = 3): string {
+  const called = (name: string) => phraseOf(measurements.find((one) => one.name === name) ?? { name, about: "" });
+  const parts = weights.slice(0, shown).map((one) => `${called(one.measurement)} ${Math.round(100 * one.weight)}\u00a0% (AUROC ${one.synthetic_auroc.toFixed(2)})`);
   const rest = weights.length - parts.length;
   return parts.concat(rest > 0 ? [counted(rest, "other")] : []).join(", ");
 }

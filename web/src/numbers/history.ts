@@ -1,5 +1,5 @@
 // The curves of a training history: the loss and each of its terms, and whatever else a family tracks, by its name.
-import type { EpochData } from "../report/data";
+import type { EpochData, TrainingData } from "../report/data";
 import { spaced } from "./measurements";
 
 export interface Curve {
@@ -26,6 +26,12 @@ export function lossCurves(epochs: readonly EpochData[]): Curve[] {
   });
   const terms = namesOf(epochs.flatMap((one) => [one.train.terms, one.held_out.terms]));
   return [both("Total loss", (loss) => loss.total), ...terms.map((term) => both(`Loss term: ${spaced(term)}`, (loss) => loss.terms[term]))];
+}
+
+/** The criterion that chose the epoch, where it is none of the losses. */
+export function criterionCurve({ criterion, epochs }: Pick<TrainingData, "criterion" | "epochs">): Curve | null {
+  const values = epochs.map((one) => one.standardized_shift);
+  return criterion !== "synthetic" || values.every((value) => value === null) ? null : { title: "What chose the epoch: standardised mean shift on synthetic anomalies", series: [{ name: "standardised mean shift", values, quiet: false }] };
 }
 
 /** The learning rate, and each figure of the family. */

@@ -3,10 +3,10 @@
 import type { Descriptor } from "../report/data";
 
 export interface Measured {
-  /** Without the member's. */
+  /** What it measures, in one phrase: its title. */
+  title: string;
+  /** Its full name, as files and programs have it. */
   name: string;
-  /** What it measures, in one phrase. */
-  about: string;
   unit: string;
   /** Whether a large value says that the image is unusual; where not, it describes the image. */
   unusual: boolean;
@@ -31,10 +31,21 @@ export function byMember(descriptors: readonly Descriptor[], evidence: Readonly<
     if (value === undefined) continue;
     const dot = fullName.indexOf(".");
     const member = dot < 0 ? "" : fullName.slice(0, dot);
-    const measured = { name: spaced(fullName.slice(dot + 1)), about, unit: raised(unit), unusual: direction === "higher-is-unusual", value, percentile: percentiles[fullName] ?? null };
+    const measured = { title: titleOf({ name: fullName, about }), name: fullName, unit: raised(unit), unusual: direction === "higher-is-unusual", value, percentile: percentiles[fullName] ?? null };
     members.set(member, [...(members.get(member) ?? []), measured]);
   }
   return [...members].map(([member, measurements]) => ({ member, measurements }));
+}
+
+/** What a measurement is called: what it measures, with a capital letter; its name as words where nothing describes it. */
+export function titleOf({ name, about }: { name: string; about: string }): string {
+  const words = phraseOf({ name, about });
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
+}
+
+/** The same within a sentence. */
+export function phraseOf({ name, about }: { name: string; about: string }): string {
+  return about === "" ? spaced(name.slice(name.indexOf(".") + 1)) : about;
 }
 
 /** A name as words: `peak_error` is "peak error". */

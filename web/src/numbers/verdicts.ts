@@ -46,8 +46,8 @@ export interface Costs {
   /** Of one missed anomaly and one false alarm, in any one unit. */
   miss: number;
   falseAlarm: number;
-  /** Share of anomalies among the images that will come. */
-  prevalence: number;
+  /** Share of anomalies among the images that will come; null until somebody has stated it. */
+  prevalence: number | null;
 }
 
 export function isAnomalous(score: number, threshold: number): boolean {
@@ -63,6 +63,14 @@ export function outcome(image: Labelled, threshold: number): Outcome {
 export function scoresOf(images: readonly Labelled[]): Scores {
   const of = (normal: boolean) => images.filter((image) => (image.kind === null) === normal).map((image) => image.score);
   return { normals: ascending(of(true)), anomalies: ascending(of(false)), images, grouped: images.some((image) => image.weight !== 1) };
+}
+
+/** The same images with the weights that they have among themselves: one over those of their group and class. */
+export function reweighted<T extends { group: number; kind: string | null; weight: number }>(images: readonly T[]): T[] {
+  const classOf = ({ group, kind }: T) => 2 * group + Number(kind === null);
+  const inClass = new Map<number, number>();
+  for (const image of images) inClass.set(classOf(image), (inClass.get(classOf(image)) ?? 0) + 1);
+  return images.map((image) => ({ ...image, weight: 1 / inClass.get(classOf(image))! }));
 }
 
 /** Counts of images. */
@@ -96,8 +104,9 @@ export function rates({ caught, missed, falseAlarms, passed }: Confusion): Rates
   return { recall, precision, f1, falseAlarmRate: share(falseAlarms, falseAlarms + passed) };
 }
 
-/** Cost of 1,000 images at the stated share of anomalies; null where a rate that counts is unknown. */
+/** Cost of 1,000 images at the stated share of anomalies; null where that is not stated, or a rate that counts is unknown. */
 export function costPerThousand(of: Rates, costs: Costs): number | null {
+  if (costs.prevalence === null) return null;
   const missed = costs.prevalence === 0 ? 0 : of.recall === null ? null : costs.prevalence * (1 - of.recall);
   const alarms = costs.prevalence === 1 ? 0 : of.falseAlarmRate === null ? null : (1 - costs.prevalence) * of.falseAlarmRate;
   return missed === null || alarms === null ? null : 1000 * (missed * costs.miss + alarms * costs.falseAlarm);

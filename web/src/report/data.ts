@@ -13,6 +13,7 @@ export type Figure<T = number> = T | { unavailable: string };
 export type DetectorCard = Schemas["DetectorCard"];
 export type MemberCard = Schemas["MemberCard"];
 export type Shape = Schemas["Shape"];
+export type EvaluationData = Schemas["EvaluationData"];
 export type PartSize = Schemas["PartSize"];
 export type Descriptor = Schemas["Descriptor"];
 export type Interval = Schemas["Interval"];

@@ -2,7 +2,7 @@
 import type { ReportData } from "./data";
 
 /** The version of the data that this page shows. */
-const VERSION = 2;
+const VERSION = 3;
 
 export async function readReport(page: Document): Promise<ReportData> {
   const element = page.getElementById("aberra-report");

@@ -1,52 +1,80 @@
-// What the reader does with a report: the threshold looked at, filters, costs, theme, and where in the page they are.
-// The report itself never changes.
+// What the reader does with a report: whether near-duplicates count, filters, costs, and where in the page they are. The
+// thresholds are the page's (state/thresholds.svelte.ts). The report itself never changes.
 import { getContext, setContext } from "svelte";
-import { EVERYTHING, type Filter } from "../numbers/gallery";
+import { EVERYTHING, type Filter, type Item, selected } from "../numbers/gallery";
+import { type Figures } from "../numbers/sentences";
 import { ascending } from "../numbers/sorted";
-import { type Costs, prevalenceOf, scoresOf } from "../numbers/verdicts";
+import { type Provenance, provenance } from "../numbers/table";
+import { type Costs, reweighted, scoresOf } from "../numbers/verdicts";
+import { thresholds } from "../state/thresholds.svelte";
 import type { ImageData, ReportData } from "./data";
 import { shortAddress } from "./read";
 
-export const VIEWS = ["overview", "training", "threshold", "images", "embedding", "compare"] as const;
+export const VIEWS = ["overview", "threshold", "images", "localisation", "embedding", "compare", "training", "export"] as const;
 export type View = (typeof VIEWS)[number];
 
 export class Session {
   readonly report: ReportData;
   private readonly prefix: string;
-  readonly scores;
-  /** All scores, ascending. */
-  readonly allScores: Float64Array;
   readonly byId: Map<number, ImageData>;
   readonly sheetAddress: string | null;
   readonly sheetRows: number;
 
-  threshold: number = $state(0);
-  costs: Costs = $state({ miss: 10, falseAlarm: 1, prevalence: 0.1 });
+  /** Leaves near-duplicates of the detector's own normals out of every figure. */
+  clean: boolean = $state(true);
+  /** The images that figures are of. */
+  readonly images: ImageData[] = $derived.by(() => (this.clean && this.report.evaluation.without_leaked !== null ? reweighted(this.report.images.filter((image) => !image.leaked)) : this.report.images));
+  readonly figures: Figures = $derived.by(() => (this.clean ? this.report.evaluation.without_leaked : null) ?? this.report.evaluation);
+  readonly scores = $derived(scoresOf(this.images));
+  /** All scores, ascending. */
+  readonly allScores: Float64Array = $derived(ascending(this.images.map((image) => image.score)));
+  readonly items: Item[] = $derived(this.images.map((image) => this.item(image)));
+
+  costs: Costs = $state({ miss: 10, falseAlarm: 1, prevalence: null });
   filter: Filter = $state({ ...EVERYTHING });
+  readonly shown: Item[] = $derived.by(() => selected(this.items, this.filter, this.threshold));
   view: View = $state("overview");
   /** The image that is open, by its number. */
   opened: number | null = $state(null);
   /** Where the gallery was left, to come back to. */
   lastOpened: number | null = null;
 
-  moved: boolean = $derived.by(() => this.threshold !== this.report.detector.threshold);
-
   /** `prefix` stands before each address after #, where the report is a part of something larger. */
   constructor(report: ReportData, prefix = "") {
     this.report = report;
     this.prefix = prefix;
-    this.scores = scoresOf(report.images);
-    this.allScores = ascending(report.images.map((image) => image.score));
     this.byId = new Map(report.images.map((image) => [image.id, image]));
-    this.threshold = report.detector.threshold;
-    const prevalence = prevalenceOf(this.scores);
-    if (prevalence > 0) this.costs.prevalence = Number(prevalence.toPrecision(2));
     this.sheetAddress = report.thumbnails === null ? null : shortAddress(report.thumbnails.sheet);
     let last = 0;
     for (const image of report.images) {
       last = Math.max(last, image.thumbnail ?? -1, ...image.nearest.map((near) => near.thumbnail ?? -1));
     }
     this.sheetRows = report.thumbnails === null ? 1 : Math.ceil((last + 1) / report.thumbnails.columns);
+  }
+
+  get threshold(): number {
+    return thresholds.score(this.report.detector);
+  }
+
+  set threshold(value: number) {
+    thresholds.move(this.report.detector, value);
+  }
+
+  get moved(): boolean {
+    return thresholds.moved(this.report.detector);
+  }
+
+  reset(): void {
+    thresholds.reset(this.report.detector);
+  }
+
+  /** Images that are near-duplicates of the detector's own normals. */
+  get leaked(): number {
+    return this.report.evaluation.leaked.normals + this.report.evaluation.leaked.anomalies;
+  }
+
+  provenance(): Provenance {
+    return provenance(this.report.detector, this.threshold);
   }
 
   /** The address of a view. */
@@ -61,7 +89,7 @@ export class Session {
 
   /** Reads the part of the address after #: a view, or image/NUMBER. */
   goTo(hash: string): void {
-    const [first = "", second] = hash.replace(/^#/, "").slice(this.prefix.length).split("/");
+    const [first = "", second] = hash.replace(/^#/, "").split("?")[0]!.slice(this.prefix.length).split("/");
     const id = Number(second);
     if (first === "image" && second !== undefined && this.byId.has(id)) {
       this.view = "images";
@@ -73,8 +101,8 @@ export class Session {
     }
   }
 
-  reset(): void {
-    this.threshold = this.report.detector.threshold;
+  private item({ id, name, kind, score, thumbnail, pictures }: ImageData): Item {
+    return { id, name, kind, score, failure: null, href: this.imageHref(id), thumbnail, picture: pictures?.input ?? null, others: [] };
   }
 }
 

@@ -56,6 +56,7 @@ pub enum Schedule {
 /// What chooses the best checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub enum SelectionCriterion {
     /// The loss on the held-out normals.

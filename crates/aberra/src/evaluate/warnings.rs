@@ -6,6 +6,10 @@ use super::evaluation::{Evaluation, FalseAlarms};
 const LOUD_SHORTCUT: f64 = 0.8;
 /// An AUROC beside the anomalies whose whole interval lies above it is warned of.
 const LOUD_SOURCE: f64 = 0.6;
+/// What random scores reach as AUROC.
+const CHANCE: f64 = 0.5;
+/// Expected calibration scores above the threshold, below which it hangs on single images.
+const LEAST_RANKS: f64 = 3.0;
 /// With fewer groups of normal or of anomalous images, intervals are unreliable.
 const FEW_GROUPS: usize = 20;
 
@@ -15,7 +19,12 @@ pub(super) fn of(evaluation: &Evaluation, unusable_masks: &[String]) -> Vec<Stri
     warnings.extend(leak(evaluation));
     warnings.extend(shortcuts(evaluation));
     let remaining = evaluation.without_leaked.as_ref().map(|without| &without.false_alarms);
-    warnings.extend(broken_promise(remaining.unwrap_or(&evaluation.false_alarms)));
+    let false_alarms = remaining.unwrap_or(&evaluation.false_alarms);
+    warnings.extend(no_ranking(evaluation));
+    warnings.extend(no_better_than_chance(evaluation));
+    warnings.extend(no_place(evaluation));
+    warnings.extend(small_calibration(evaluation));
+    warnings.extend(broken_promise(false_alarms));
     if evaluation.detector.promise.saw_labels() {
         warnings.push(
             "The threshold was chosen with labelled images. On the images it was chosen on, what it reaches is no \
@@ -84,6 +93,58 @@ fn source(evaluation: &Evaluation) -> Option<String> {
     })
 }
 
+/// Scores that may as well be drawn at random.
+fn no_ranking(evaluation: &Evaluation) -> Option<String> {
+    let without = evaluation.without_leaked.as_ref().map(|without| &without.auroc);
+    let auroc = without.unwrap_or(&evaluation.ranking.auroc).value()?;
+    (auroc.low <= CHANCE).then(|| {
+        let how = if auroc.high < CHANCE { "worse than chance" } else { "no better than chance" };
+        format!(
+            "The scores may rank anomalous images {how}: the interval of the AUROC is {:.3} to {:.3}, and 0.5 is chance. Do \
+             not rely on this detector for anomalies like these.",
+            auroc.low, auroc.high
+        )
+    })
+}
+
+/// A threshold that flags anomalous images as seldom as normal ones.
+fn no_better_than_chance(evaluation: &Evaluation) -> Option<String> {
+    let alarms = evaluation.false_alarms.over_groups.value()?.rate;
+    let recall = evaluation.verdicts.recall.value()?;
+    (*recall <= alarms).then(|| {
+        format!(
+            "At its threshold the detector flags {:.1} % of the anomalous images and {:.1} % of the normal ones: flagging at \
+             random finds as many.",
+            recall * 100.0,
+            alarms * 100.0
+        )
+    })
+}
+
+/// Maps that are lower where the masks are.
+fn no_place(evaluation: &Evaluation) -> Option<String> {
+    let auroc = evaluation.pixels.value()?.auroc.value()?.value;
+    (auroc < CHANCE).then(|| {
+        format!(
+            "The maps are lower within the masks than beside them (AUROC of pixels {auroc:.3}, and 0.5 is chance): they do not \
+             show where the anomalies are."
+        )
+    })
+}
+
+/// A calibration of so few groups that the promised rate leaves no choice of threshold.
+fn small_calibration(evaluation: &Evaluation) -> Option<String> {
+    let (groups, promised) = (evaluation.detector.calibration.groups, evaluation.detector.promise.rate()?);
+    let least = LEAST_RANKS / promised;
+    ((groups as f64) < least).then(|| {
+        format!(
+            "The threshold was drawn from {groups} groups of calibration normals for a promised rate of {:.1} %: with fewer than \
+             {least:.0} it hangs on one or two images, and another calibration may give quite another one.",
+            promised * 100.0
+        )
+    })
+}
+
 fn broken_promise(false_alarms: &FalseAlarms) -> Option<String> {
     let (promised, realised) = (false_alarms.promised?, false_alarms.over_groups.value()?);
     (realised.low > promised).then(|| {
@@ -114,4 +175,96 @@ fn images(count: usize) -> String {
 
 fn are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::GroupBy;
+    use crate::evaluate::Metric;
+    use aberra_metrics::calibrate::{Calibration, Criterion};
+    use aberra_metrics::ranking::Confusion;
+
+    /// An evaluation in which all is well, from the JSON that a program would read.
+    fn good() -> Evaluation {
+        let known = |low: f64, high: f64| {
+            serde_json::json!({
+                "estimate": (low + high) / 2.0, "low": low, "high": high, "resamples": 100, "not_computable": 0, "confidence": 0.95,
+                "normal_groups": 200, "anomalous_groups": 100, "mixed_groups": 0
+            })
+        };
+        let size = serde_json::json!({ "images": 200, "groups": 200 });
+        let none = serde_json::json!({ "unavailable": "not needed" });
+        let scores: Vec<f64> = (0..199).map(f64::from).collect();
+        let promise = Calibration::new(&scores, None, Criterion::at_rate(0.05)).unwrap().promise;
+        let mut evaluation: Evaluation = serde_json::from_value(serde_json::json!({
+            "aberra_version": "0", "bootstrap": { "resamples": 100, "confidence": 0.95, "seed": 0 },
+            "detector": {
+                "hash": null, "made_from": "photos", "train": size, "fit": size, "calibration": size, "scorer": "mse",
+                "threshold": 1.0, "pixel_threshold": 0.5, "promise": promise
+            },
+            "data": {
+                "name": "photos", "split": null, "by": GroupBy::default(), "labels": [],
+                "own": { "train": 0, "fit": 0, "calibration": 0 }, "unusable": 0, "leaked": { "normals": 0, "anomalies": 0 }
+            },
+            "ranking": {
+                "auroc": known(0.85, 0.95), "average_precision": none, "average_precision_of_chance": none,
+                "tpr_at_fpr": [], "fpr_at_95_tpr": none, "oracle_f1": none
+            },
+            "verdicts": {
+                "confusion": Confusion::default(), "precision": none, "recall": 0.8, "specificity": none, "f1": none,
+                "balanced_accuracy": none
+            },
+            "false_alarms": {
+                "promised": 0.05, "over_images": 0.04, "over_groups": { "rate": 0.04, "low": 0.02, "high": 0.08, "confidence": 0.95 },
+                "groups": 200
+            },
+            "without_leaked": null, "kinds": [], "scorers": [], "shortcuts": [], "pixels": none, "warnings": [],
+            "measurements": [], "images": []
+        }))
+        .unwrap();
+        evaluation.detector.promise = promise;
+        evaluation
+    }
+
+    fn told(evaluation: &Evaluation, start: &str) -> bool {
+        of(evaluation, &[]).iter().any(|warning| warning.contains(start))
+    }
+
+    #[test]
+    fn a_good_detector_is_not_warned_of() {
+        assert_eq!(of(&good(), &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_auroc_whose_interval_holds_chance_is_warned_of() {
+        let mut evaluation = good();
+        let Metric::Known(auroc) = &mut evaluation.ranking.auroc else { panic!("it is known") };
+        auroc.low = 0.501;
+        assert!(!told(&evaluation, "chance"));
+        let Metric::Known(auroc) = &mut evaluation.ranking.auroc else { panic!("it is known") };
+        auroc.low = 0.5;
+        assert!(told(&evaluation, "no better than chance"));
+        let Metric::Known(auroc) = &mut evaluation.ranking.auroc else { panic!("it is known") };
+        (auroc.low, auroc.high) = (0.2, 0.4);
+        assert!(told(&evaluation, "worse than chance"));
+    }
+
+    #[test]
+    fn a_recall_that_is_not_above_the_false_alarms_is_warned_of() {
+        let mut evaluation = good();
+        evaluation.verdicts.recall = Metric::Known(0.041);
+        assert!(!told(&evaluation, "flagging at random"));
+        evaluation.verdicts.recall = Metric::Known(0.04);
+        assert!(told(&evaluation, "flagging at random"));
+    }
+
+    #[test]
+    fn a_small_calibration_is_warned_of() {
+        let mut evaluation = good();
+        evaluation.detector.calibration.groups = 60;
+        assert!(!told(&evaluation, "hangs on one or two"));
+        evaluation.detector.calibration.groups = 59;
+        assert!(told(&evaluation, "hangs on one or two"));
+    }
 }

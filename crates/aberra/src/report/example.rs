@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aberra_models::Shape;
 use aberra_models::measure::Descriptor;
-use aberra_models::train::LossRecord;
+use aberra_models::train::{LossRecord, SelectionCriterion};
 
 use crate::detector::PartSize;
 use crate::evaluate::{Leaked, Metric};
@@ -59,6 +59,7 @@ pub(crate) fn report() -> ReportData {
         held_out: loss(95.0 / epoch as f64, 15.0 / epoch as f64),
         learning_rate: 0.001,
         figures: BTreeMap::from([("beta".to_owned(), 1.0)]),
+        standardized_shift: Some(epoch as f64),
         best: epoch == 3,
         images_per_s: Some(900.0),
     };
@@ -117,7 +118,7 @@ pub(crate) fn report() -> ReportData {
             bootstrap: BootstrapData { draws: 2_000, level: 0.95 },
             auroc: interval.clone(),
             average_precision: interval.clone(),
-            auroc_without_leaked: None,
+            average_precision_of_chance: Metric::Known(0.5),
             realised_false_alarm_rate: interval.clone(),
             recall: interval.clone(),
             kinds: vec![KindData {
@@ -149,11 +150,13 @@ pub(crate) fn report() -> ReportData {
                 precision_low: vec![0.8, 0.5],
                 precision_high: vec![1.0, 0.8],
             },
+            without_leaked: Some(clean_figures(size, &interval)),
         },
         training: Metric::Known(vec![TrainingData {
             member: "vae".to_owned(),
             epochs: (1..=4).map(epoch).collect(),
             best_epoch: 3,
+            criterion: SelectionCriterion::HeldOutLoss,
             snapshots: SnapshotsData {
                 inputs: vec!["data:,".to_owned()],
                 epochs: vec![SnapshotData { epoch: 3, reconstructions: vec!["data:,".to_owned()] }],
@@ -188,5 +191,21 @@ pub(crate) fn report() -> ReportData {
         },
         pixel_threshold: 0.5,
         error_scale_max: 1.0,
+    }
+}
+
+/// The same figures on half of the images.
+fn clean_figures(size: PartSize, interval: &Metric<Interval>) -> CleanFigures {
+    CleanFigures {
+        normals: size,
+        anomalies: size,
+        auroc: interval.clone(),
+        average_precision: interval.clone(),
+        average_precision_of_chance: Metric::Known(0.5),
+        realised_false_alarm_rate: interval.clone(),
+        recall: interval.clone(),
+        kinds: Vec::new(),
+        roc: RocData::default(),
+        pr: PrecisionRecallData::default(),
     }
 }

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use super::curves;
 use crate::detector::PartSize;
-use crate::evaluate::{Evaluation, ImageRow, Metric, ScoredImage};
-use crate::wire::{BootstrapData, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits};
+use crate::evaluate::{Evaluation, ImageRow, Metric, ScoredImage, WithoutLeaked};
+use crate::wire::{
+    BootstrapData, CleanFigures, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits,
+};
+use aberra_metrics::binomial::RateInterval;
 use aberra_metrics::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
 use aberra_metrics::pixel::Bounded;
-use aberra_metrics::ranking::{WeightedConfusion, average_precision};
+use aberra_metrics::ranking::{WeightedConfusion, auroc, average_precision};
 use aberra_metrics::weights::group_weights;
 
 /// The scored images of an evaluation side by side.
@@ -61,6 +64,32 @@ impl<'a> Scored<'a> {
         }
     }
 
+    /// The verdicts at a threshold, weighted.
+    fn confusion(&self, threshold: f64) -> Option<WeightedConfusion> {
+        WeightedConfusion::at(&self.scores(), &self.anomalous, Some(&self.weights), threshold)
+    }
+
+    /// The share of anomalous images found at the detector's threshold.
+    fn recall(&self, evaluation: &Evaluation) -> Metric<Interval> {
+        let threshold = evaluation.detector.threshold;
+        let recall = |scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>| {
+            WeightedConfusion::at(scores, anomalous, weights, threshold)?.recall()
+        };
+        match self.size(true).images {
+            0 => Metric::new(None, "no anomalous images"),
+            _ => self.figure(&self.scores(), evaluation.bootstrap, recall),
+        }
+    }
+
+    /// The average precision of random scores: the share of anomalous images, by weight.
+    fn chance(&self) -> Metric<f64> {
+        let weights = || self.weights.iter().zip(&self.anomalous);
+        let anomalous: f64 = weights().filter(|(_, anomalous)| **anomalous).map(|(weight, _)| weight).sum();
+        let all: f64 = weights().map(|(weight, _)| weight).sum();
+        let both = self.size(false).images > 0 && self.size(true).images > 0;
+        Metric::new(both.then(|| digits(anomalous / all, 6)), self.reason())
+    }
+
     /// The bootstrap interval of a metric of `scores`.
     pub(super) fn figure(
         &self,
@@ -93,11 +122,6 @@ pub(super) fn short_figure(figure: &Metric<bootstrap::BootstrapInterval>) -> Met
 pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> EvaluationData {
     let settings = evaluation.bootstrap;
     let scores = scored.scores();
-    let threshold = evaluation.detector.threshold;
-    let recall = |scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>| {
-        WeightedConfusion::at(scores, anomalous, weights, threshold)?.recall()
-    };
-    let false_alarms = &evaluation.false_alarms.over_groups;
     EvaluationData {
         data_name: evaluation.data.name.clone(),
         normals: scored.size(false),
@@ -108,19 +132,9 @@ pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> Evaluatio
         bootstrap: BootstrapData { draws: settings.resamples, level: settings.confidence },
         auroc: short_figure(&evaluation.ranking.auroc),
         average_precision: short_figure(&evaluation.ranking.average_precision),
-        auroc_without_leaked: evaluation.without_leaked.as_ref().map(|without| short_figure(&without.auroc)),
-        realised_false_alarm_rate: match false_alarms {
-            Metric::Known(rate) => Metric::Known(Interval {
-                value: digits(rate.rate, 6),
-                low: digits(rate.low, 6),
-                high: digits(rate.high, 6),
-            }),
-            Metric::Unavailable { unavailable } => Metric::new(None, unavailable.as_str()),
-        },
-        recall: match scored.size(true).images {
-            0 => Metric::new(None, "no anomalous images"),
-            _ => scored.figure(&scores, settings, recall),
-        },
+        average_precision_of_chance: scored.chance(),
+        realised_false_alarm_rate: short_rate(&evaluation.false_alarms.over_groups),
+        recall: scored.recall(evaluation),
         kinds: evaluation.kinds.iter().map(|kind| kind_row(kind, scored, settings)).collect(),
         shortcuts: evaluation
             .shortcuts
@@ -130,6 +144,67 @@ pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> Evaluatio
         pixels: pixels(evaluation),
         roc: curves::roc(&scores, scored.labels(), settings),
         pr: curves::precision_recall(&scores, scored.labels(), settings),
+        without_leaked: evaluation.without_leaked.as_ref().map(|without| clean(evaluation, scored, without)),
+    }
+}
+
+/// The figures without near-duplicates of the detector's own normals.
+fn clean(evaluation: &Evaluation, scored: &Scored<'_>, without: &WithoutLeaked) -> CleanFigures {
+    let settings = evaluation.bootstrap;
+    let rows = scored.rows.iter().copied().filter(|(_, image)| !image.leaked);
+    let scored = Scored::from_rows(rows.collect());
+    let scores = scored.scores();
+    CleanFigures {
+        normals: scored.size(false),
+        anomalies: scored.size(true),
+        auroc: short_figure(&without.auroc),
+        average_precision: scored.figure(&scores, settings, average_precision),
+        average_precision_of_chance: scored.chance(),
+        realised_false_alarm_rate: short_rate(&without.false_alarms.over_groups),
+        recall: scored.recall(evaluation),
+        kinds: evaluation
+            .kinds
+            .iter()
+            .filter_map(|kind| clean_kind(&kind.kind, &scored, evaluation))
+            .collect(),
+        roc: curves::roc(&scores, scored.labels(), settings),
+        pr: curves::precision_recall(&scores, scored.labels(), settings),
+    }
+}
+
+/// A kind on the images that remain; none where none of its images does.
+fn clean_kind(kind: &str, scored: &Scored<'_>, evaluation: &Evaluation) -> Option<KindData> {
+    let is_kind = |image: &ImageRow| image.label.kind() == Some(kind);
+    let against_normals = scored.only(|image| image.label.is_normal() || is_kind(image));
+    let of_kind = scored.only(is_kind);
+    let size = of_kind.size(true);
+    let scores = against_normals.scores();
+    let figure = |metric: fn(&[f64], &[bool], Option<&[f64]>) -> Option<f64>| {
+        against_normals.figure(&scores, evaluation.bootstrap, metric)
+    };
+    (size.images > 0).then(|| KindData {
+        kind: kind.to_owned(),
+        images: size.images,
+        groups: size.groups,
+        flagged: of_kind.rows.iter().filter(|(_, image)| image.anomalous).count(),
+        auroc: figure(auroc),
+        average_precision: figure(average_precision),
+        recall: Metric::new(
+            of_kind.confusion(evaluation.detector.threshold).and_then(|confusion| confusion.recall()),
+            "no anomalous images",
+        ),
+    })
+}
+
+/// The report's form of a rate with its exact interval.
+fn short_rate(rate: &Metric<RateInterval>) -> Metric<Interval> {
+    match rate {
+        Metric::Known(rate) => Metric::Known(Interval {
+            value: digits(rate.rate, 6),
+            low: digits(rate.low, 6),
+            high: digits(rate.high, 6),
+        }),
+        Metric::Unavailable { unavailable } => Metric::new(None, unavailable.as_str()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::pictures::PictureFormat;
 use crate::wire::{EpochData, SnapshotData, SnapshotsData, TrainingData, short};
 use aberra_models::Shape;
-use aberra_models::train::LossRecord;
+use aberra_models::train::{LossRecord, SelectionCriterion};
 
 use crate::detector::{Detector, MemberProvenance};
 use crate::members::NamedMember;
@@ -30,22 +30,33 @@ pub(super) fn training(
     let several = detector.members().len() > 1;
     let trained = members.filter(|(_, provenance)| provenance.best_epoch > 0);
     let outer = detector.input_shape();
+    let criterion = detector.config().train.criterion;
     let of_member = |(named, provenance): (&NamedMember, &MemberProvenance)| {
         let settings = detector.config().members().iter().find(|settings| settings.name == named.name);
         let shape = settings.map_or(outer, |settings| settings.shape(outer));
-        member(folder, &named.name, several, provenance.best_epoch, shape, format)
+        let chosen = Chosen { epoch: provenance.best_epoch, criterion, shape };
+        let format = PictureFormat { height: shape.height, width: shape.width, ..format };
+        member(folder, &named.name, several, chosen, format)
     };
     trained.map(of_member).collect()
+}
+
+/// The epoch whose weights were taken, what chose it, and the shape of the member's input.
+#[derive(Clone, Copy)]
+struct Chosen {
+    epoch: usize,
+    criterion: SelectionCriterion,
+    shape: Shape,
 }
 
 fn member(
     folder: &Path,
     name: &str,
     several: bool,
-    best_epoch: usize,
-    shape: Shape,
+    chosen: Chosen,
     format: PictureFormat,
 ) -> Result<TrainingData> {
+    let best_epoch = chosen.epoch;
     let run = RunFolder::at(folder);
     let named = several.then_some(name);
     let records = read_history(&run.history(named)).map_err(|error| {
@@ -65,14 +76,14 @@ fn member(
             train: short_loss(&record.train),
             held_out: short_loss(&record.held_out),
             learning_rate: short(record.learning_rate),
+            standardized_shift: record.standardized_shift.map(short),
             figures: record.figures.iter().map(|(name, value)| (name.clone(), short(*value))).collect(),
             best: record.best,
             images_per_s: record.images_per_s.map(short),
         })
         .collect();
-    let format = PictureFormat { height: shape.height, width: shape.width, ..format };
-    let snapshots = snapshots(&run.samples(named), shape, format)?;
-    Ok(TrainingData { member: name.to_owned(), epochs, best_epoch, snapshots })
+    let snapshots = snapshots(&run.samples(named), chosen.shape, format)?;
+    Ok(TrainingData { member: name.to_owned(), epochs, best_epoch, criterion: chosen.criterion, snapshots })
 }
 
 fn short_loss(loss: &LossRecord) -> LossRecord {

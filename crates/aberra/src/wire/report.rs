@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use aberra_models::measure::Descriptor;
-use aberra_models::train::LossRecord;
+use aberra_models::train::{LossRecord, SelectionCriterion};
 use serde::Serialize;
 
 use super::DetectorCard;
@@ -13,7 +13,7 @@ use crate::detector::PartSize;
 use crate::evaluate::Metric;
 
 /// The version of this layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A point estimate with its bootstrap interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -102,8 +102,8 @@ pub struct EvaluationData {
     pub auroc: Metric<Interval>,
     /// Average precision.
     pub average_precision: Metric<Interval>,
-    /// Area under the ROC curve without near-duplicates of the detector's own normals; none where there are none.
-    pub auroc_without_leaked: Option<Metric<Interval>>,
+    /// What random scores would give as average precision: the share of anomalous images, by weight.
+    pub average_precision_of_chance: Metric<f64>,
     /// Share of normals above the detector's threshold, over one image of each group: a seeded random member.
     pub realised_false_alarm_rate: Metric<Interval>,
     /// Share of anomalous images above the detector's threshold, each image counted with its `weight`.
@@ -114,6 +114,35 @@ pub struct EvaluationData {
     pub shortcuts: Vec<ShortcutData>,
     /// How well the maps find the masks.
     pub pixels: Metric<PixelData>,
+    /// The ROC curve; empty if a class is missing.
+    pub roc: RocData,
+    /// The precision-recall curve; empty if a class is missing.
+    pub pr: PrecisionRecallData,
+    /// The figures of detection without near-duplicates of the detector's own normals; none where there are none.
+    pub without_leaked: Option<CleanFigures>,
+}
+
+/// The figures of detection on the images that are no near-duplicates of the detector's own normals.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct CleanFigures {
+    /// Normal images that remain.
+    pub normals: PartSize,
+    /// Anomalous images that remain.
+    pub anomalies: PartSize,
+    /// Area under the ROC curve.
+    pub auroc: Metric<Interval>,
+    /// Average precision.
+    pub average_precision: Metric<Interval>,
+    /// What random scores would give as average precision.
+    pub average_precision_of_chance: Metric<f64>,
+    /// Share of normals above the detector's threshold, over one image of each group.
+    pub realised_false_alarm_rate: Metric<Interval>,
+    /// Share of anomalous images above the detector's threshold, each image counted with its weight among those that remain.
+    pub recall: Metric<Interval>,
+    /// Each kind of anomaly against all normals.
+    pub kinds: Vec<KindData>,
     /// The ROC curve; empty if a class is missing.
     pub roc: RocData,
     /// The precision-recall curve; empty if a class is missing.
@@ -221,6 +250,8 @@ pub struct TrainingData {
     pub epochs: Vec<EpochData>,
     /// The epoch after which the weights were taken.
     pub best_epoch: usize,
+    /// What chose that epoch.
+    pub criterion: SelectionCriterion,
     /// Reconstructions as they improve.
     pub snapshots: SnapshotsData,
 }
@@ -240,6 +271,9 @@ pub struct EpochData {
     pub learning_rate: f64,
     /// What the family tracks besides its loss, by name.
     pub figures: BTreeMap<String, f64>,
+    /// The standardised mean shift of the scorer when synthetic anomalies are drawn into held-out normals, in the epochs that
+    /// measured it.
+    pub standardized_shift: Option<f64>,
     /// Whether its weights are the best so far.
     pub best: bool,
     /// Training images per second, where time was taken.

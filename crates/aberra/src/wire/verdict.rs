@@ -49,6 +49,8 @@ pub struct Explanation {
     pub pictures: Option<PicturesData>,
     /// The pixels of the network input that show the image; the rest is padding.
     pub window: Region,
+    /// The part of the image that they show, in the image's own pixels: what the foreground crop left of it.
+    pub content: Region,
     /// Where the image lies in the embedding space that is shown; empty if there is none.
     pub embedding: Vec<f32>,
     /// The same on the principal components, from their mean.
@@ -109,6 +111,7 @@ impl Explanation {
                 .collect(),
             pictures: None,
             window: story.window,
+            content: story.verdict.placement.content,
             embedding: story.verdict.embedding().unwrap_or_default().to_vec(),
             pca: Vec::new(),
             nearest: nearest.collect(),
