@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { FOLDER, launch, reportAddress } from "./open-report.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const VIEWS = ["overview", "training", "threshold", "images", "image/300", "embedding", "compare"];
+const VIEWS = ["overview", "threshold", "images", "image/300", "localisation", "embedding", "compare", "training", "export"];
 const MOST_OPENING_MS = 3000;
 
 const failures = [];
@@ -94,18 +94,23 @@ await run("threshold", async () => {
   await page.getByLabel("Threshold", { exact: true }).first().fill("1.5");
   await page.getByLabel("Threshold", { exact: true }).first().press("Enter");
   expect((await value()) === 1.5, "the number field sets the threshold");
+  expect((await page.locator('[data-live="Cost per 1,000 images"]').count()) === 0, "there is no cost before the prevalence is stated");
+  await page.getByLabel("Prevalence of anomalies, %").fill("2");
   const cost = await live(page, "Cost per 1,000 images");
   await page.getByLabel("A missed anomaly").fill("100");
   expect((await live(page, "Cost per 1,000 images")) > cost, "a dearer miss costs more");
   await shot(page, "threshold-moved");
-  await page.getByRole("button", { name: "Back to" }).click();
+  await at(page, "overview");
+  expect((await page.locator(".badge").innerText()).includes("moved") && (await page.locator(".first").innerText()).includes("moved from"), "a moved threshold is said on every page, and used there");
+  await at(page, "threshold");
+  await page.getByRole("button", { name: "Reset to calibrated threshold" }).click();
   expect((await value()) === start && (await live(page, "promise")) === 5, "the way back leads to the detector's threshold and promise");
   await page.context().close();
 });
 
 await run("images", async () => {
   const page = await open("typical", "images");
-  await page.getByLabel("Mistakes").selectOption("missed");
+  await page.getByLabel("Outcome").selectOption("missed");
   await page.waitForTimeout(100);
   const verdicts = await page.locator(".gallery a").evaluateAll((links) => links.map((link) => link.dataset.outcome));
   expect(verdicts.length > 0 && verdicts.every((verdict) => verdict === "missed"), "the filter leaves the missed anomalies");
@@ -116,28 +121,19 @@ await run("images", async () => {
   const index = await page.evaluate(() => Number(document.activeElement?.dataset.index));
   expect(index > 1, `arrow keys move in the gallery (at ${index})`);
   await page.keyboard.press("Enter");
-  await page.waitForSelector(".side figure");
-  await page.waitForSelector('canvas[data-drawn="true"]');
-  const colours = await page.locator("canvas").first().evaluate((canvas) => new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size);
-  expect(colours > 20, "the error map is coloured");
-  const outline = page.getByLabel("Mask outline");
-  expect((await page.locator("svg.mask").count()) === 3, "the mask's outline is shown");
-  await outline.uncheck();
-  expect((await page.locator("svg.mask").count()) === 0, "the outline can be switched off");
-  await outline.check();
-  await page.getByRole("button", { name: "Swipe" }).click();
-  const picture = await page.locator(".picture.swipe").boundingBox();
-  await page.mouse.move(picture.x + picture.width * 0.5, picture.y + 100);
-  await page.mouse.down();
-  await page.mouse.move(picture.x + picture.width * 0.25, picture.y + 100, { steps: 5 });
-  await page.mouse.up();
-  expect(Math.abs(Number(await page.locator(".one input[type=range]").inputValue()) - 25) < 3, "swiping moves the edge");
-  await accessible(page, "swipe");
-  await shot(page, "one-swipe");
-  await page.getByRole("button", { name: "Overlay" }).click();
-  await page.getByLabel("only above the pixel threshold").check();
-  await page.locator(".one input[type=range]").press("ArrowRight");
-  await shot(page, "one-overlay");
+  await page.waitForSelector('.viewer canvas[data-drawn="true"]');
+  const colours = () => page.locator(".viewer canvas").nth(1).evaluate((canvas) => new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size);
+  expect((await colours()) > 20, "the map lies over the picture");
+  expect((await page.locator(".pictures").innerText()).includes("Network input, 64 × 64 pixels"), "the picture has its true name and size");
+  for (const layer of ["Map", "Outline", "Regions", "True mask"]) await page.getByLabel(layer, { exact: true }).uncheck();
+  await page.waitForTimeout(150);
+  expect((await colours()) === 1, "every layer can be switched off");
+  for (const layer of ["Map", "Outline", "Regions", "True mask"]) await page.getByLabel(layer, { exact: true }).check();
+  await page.getByRole("button", { name: "Reconstruction" }).click();
+  await accessible(page, "reconstruction");
+  await page.locator(".pictures tbody button").first().click();
+  await page.waitForTimeout(150);
+  await shot(page, "one-region");
   await page.locator("h1").focus();
   const before = page.url();
   await page.keyboard.press("ArrowRight");
@@ -164,6 +160,7 @@ await run("members", async () => {
   const page = await open("members", "training");
   const titles = async () => (await page.locator("section.card h2").allInnerTexts()).join(", ");
   expect((await titles()).includes("Loss term: kl") && (await titles()).includes("Beta"), "the first member's terms and figures have charts");
+  expect((await titles()).includes("What chose the epoch") && (await page.locator("main").innerText()).includes("chosen by the rise of the score when synthetic anomalies"), "the criterion that chose the epoch is said, and drawn");
   await page.getByRole("group", { name: "Member" }).getByRole("button", { name: "vqvae" }).click();
   await page.waitForTimeout(200);
   for (const title of ["Loss term: commitment", "Perplexity", "Dead codes"]) expect((await titles()).includes(title), `${title} has a chart`);
@@ -171,36 +168,35 @@ await run("members", async () => {
   await accessible(page, "another member's training");
   await shot(page, "members-training-vqvae");
   await at(page, "image/99");
-  expect((await page.locator('th[scope="rowgroup"]').allInnerTexts()).join() === "vae,vqvae,image", "evidence is grouped by member");
-  expect((await page.locator(".side figure").count()) === 3, "there are three pictures with a reconstruction");
+  await page.getByRole("button", { name: /^All \d+ measurements/ }).click();
+  expect((await page.locator('[aria-labelledby="evidence-title"] h3').allInnerTexts()).join() === "vae,vqvae,image", "evidence is grouped by member");
+  expect((await page.locator(".strip figure").count()) === 3, "there are three pictures with a reconstruction");
   await shot(page, "members-image-99");
   await page.context().close();
 });
 
 await run("no reconstruction", async () => {
   const page = await open("no-reconstruction", "image/99");
-  expect((await page.locator(".side figure").count()) === 2, "there are two pictures without a reconstruction");
-  const { width, height } = await page.locator(".side .picture").first().boundingBox();
-  expect(Math.abs(width / height - 64 / 48) < 0.01, `pictures have the input's shape (${width} x ${height})`);
-  await page.getByRole("button", { name: "Overlay" }).click();
+  await page.waitForSelector('.viewer canvas[data-drawn="true"]');
+  expect((await page.locator(".strip figure").count()) === 2, "there are two pictures without a reconstruction");
+  const { width, height } = await page.locator(".strip .picture").first().boundingBox();
+  expect(Math.abs(width / height - 64 / 48) < 0.02, `pictures have the input's shape (${width} x ${height})`);
   expect((await page.getByRole("button", { name: "Reconstruction" }).count()) === 0, "no reconstruction is offered");
-  await accessible(page, "overlay without a reconstruction");
-  await shot(page, "no-reconstruction-overlay");
-  await page.getByRole("button", { name: "Side by side" }).click();
+  await accessible(page, "without a reconstruction");
   await shot(page, "no-reconstruction-image-99");
   await page.context().close();
 });
 
 await run("no map", async () => {
   const page = await open("no-map", "image/99");
-  await page.waitForSelector(".side figure");
-  expect((await page.locator(".side figure").count()) === 1, "there is one picture without a reconstruction and a map");
+  await page.waitForSelector('.viewer canvas[data-drawn="true"]');
+  expect((await page.locator(".strip figure").count()) === 1, "there is one picture without a reconstruction and a map");
   const text = await page.locator("main").innerText();
-  expect(text.includes("No reconstruction or heat map") && !text.includes("pixel threshold"), "nothing is said of a map that there is not");
+  expect(text.includes("No reconstruction or map") && !text.includes("pixel threshold"), "nothing is said of a map that there is not");
   await accessible(page, "without a map");
   await shot(page, "no-map-image-99");
-  await at(page, "overview");
-  expect((await page.locator("main").innerText()).includes("The detector makes no maps"), "the overview says why pixels are not measured");
+  await at(page, "localisation");
+  expect((await page.locator("main").innerText()).toLowerCase().includes("the detector makes no maps"), "the page says why pixels are not measured");
   await page.context().close();
 });
 
@@ -210,8 +206,67 @@ await run("weights", async () => {
   const overview = await recall();
   await at(page, "threshold");
   expect(overview !== undefined && (await page.locator('[data-live="Recall"]').innerText()).startsWith(overview), `the threshold view has the overview's recall, ${overview} %`);
-  expect((await page.locator("main").innerText()).includes("count each group of near-duplicates once"), "what is counted is said");
+  expect((await page.locator("main").innerText()).includes("counting one image per near-duplicate group"), "what is counted is said");
   await page.context().close();
+});
+
+await run("near-duplicates", async () => {
+  const page = await open("typical", "overview");
+  const auroc = () => page.locator(".figures .big").first().innerText();
+  const clean = await auroc();
+  expect((await page.locator(".clean").innerText()).includes("leave out"), "near-duplicates are left out at first");
+  await page.getByRole("button", { name: "Count all images" }).click();
+  expect((await auroc()) !== clean, "and counted on request");
+  await page.context().close();
+});
+
+await run("compare", async () => {
+  const page = await open("typical", "compare");
+  const names = await page.locator("tbody th").allInnerTexts();
+  expect(names[0].startsWith("other.aberra"), "the best comes first");
+  const ticked = await page.locator(".legend label:has(input:checked) .name").allInnerTexts();
+  expect(ticked.sort().join() === "fusion,mse,other.aberra", `own, best and mse are drawn (${ticked})`);
+  expect((await page.locator("main").innerText()).includes("to choose on the test set"), "what choosing here means is said");
+  await page.context().close();
+});
+
+await run("export", async () => {
+  const page = await open("typical", "export");
+  const take = async (button) => {
+    const [file] = await Promise.all([page.waitForEvent("download"), button.click()]);
+    return readFileSync(await file.path(), "utf8");
+  };
+  const images = (await take(page.getByRole("button", { name: /^CSV ?: Images/ }))).trim().split("\r\n");
+  expect(images[0].includes("detector_hash") && images[0].includes("threshold_moved") && images.length > 300, "images go out with their provenance");
+  expect((await take(page.getByRole("button", { name: /^CSV ?: Figures/ }))).includes("AUPRO (FPR <= 30 %)"), "figures go out under their names");
+  await at(page, "threshold");
+  const svg = await take(page.getByRole("button", { name: /^SVG ?: save ROC curve/ }));
+  expect(svg.startsWith("<svg") && svg.length > 2000, "a chart goes out as SVG");
+  expect((await take(page.getByRole("button", { name: /^CSV ?: save the numbers of ROC curve/ }))).startsWith("false alarm rate,recall"), "and its numbers as CSV");
+  await page.context().close();
+});
+
+await run("paper", async () => {
+  for (const [hash, least, most] of [["overview", 6, 16], ["image/300", 1, 2]]) {
+    const page = await open("typical", hash, { viewport: { width: 1440, height: 900 } });
+    await page.waitForTimeout(600);
+    const name = hash.replace("/", "-");
+    const pdf = await page.pdf({ path: join(FOLDER, `${name}.pdf`), preferCSSPageSize: true, printBackground: true });
+    const pages = (pdf.toString("latin1").match(/\/Type\s*\/Page\b/g) ?? []).length;
+    expect(pages >= least && pages <= most, `${hash} has ${pages} pages`);
+    // What paper shows, as the browser lays it out.
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    await page.emulateMedia({ media: "print" });
+    await page.waitForTimeout(400);
+    const wide = await page.evaluate(() => [...document.querySelectorAll("main svg, main canvas, main table, main img")].filter((one) => one.getBoundingClientRect().right > document.body.getBoundingClientRect().right + 1).length);
+    expect(wide === 0, `${hash}: ${wide} things are wider than the paper`);
+    if (hash === "overview") {
+      const text = await page.locator("main").innerText();
+      const shown = await page.locator(".sheet", { has: page.getByRole("heading", { name: "Images", exact: true }) }).locator(".gallery li").count();
+      expect(text.includes(`${shown} of them laid out here`) || !text.includes("laid out"), "how many images are laid out is said");
+    }
+    await page.context().close();
+  }
 });
 
 await run("embedding space", async () => {
@@ -246,7 +301,7 @@ await run("embedding space", async () => {
 for (const variant of ["no-anomalies", "one-image", "hostile", "latent-1", "latent-2", "bare", "members", "no-reconstruction", "no-map"]) {
   await run(variant, async () => {
     const page = await open(variant, "overview");
-    for (const view of ["overview", "training", "threshold", "images", "image/0", "embedding", "compare"]) {
+    for (const view of ["overview", "threshold", "images", "image/0", "localisation", "embedding", "compare", "training", "export"]) {
       await at(page, view);
       await fits(page, `${variant} ${view}`);
       await accessible(page, `${variant} ${view}`);
@@ -275,7 +330,8 @@ await run("20,000 images", async () => {
   await page.locator('.gallery a[tabindex="0"]').focus();
   await page.keyboard.press("End");
   await page.waitForTimeout(300);
-  expect((await page.evaluate(() => document.activeElement?.getAttribute("data-index"))) === "19999", "the End key reaches the last image");
+  const [index, of] = await page.evaluate(() => [Number(document.activeElement?.getAttribute("data-index")), Number(document.activeElement?.closest("li")?.getAttribute("aria-setsize"))]);
+  expect(of > 19000 && index === of - 1, "the End key reaches the last image");
   await shot(page, "many-images");
   for (const view of ["threshold", "embedding"]) {
     await at(page, view);

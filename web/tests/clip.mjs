@@ -35,19 +35,19 @@ await page.waitForSelector(".plain li img");
 await settle(500);
 await frame(160);
 await page.getByRole("button", { name: "All twelve" }).click();
-await page.waitForSelector('.layout[aria-busy="false"] canvas[data-drawn="true"]');
+await page.waitForFunction(() => /flagged/.test(document.querySelector("h1 [role=status]")?.textContent ?? ""));
 await settle(1200);
+await frame(120);
+await page.locator(".gallery a").nth(1).click();
+await page.waitForSelector('.viewer canvas[data-drawn="true"]');
+await settle(600);
 await frame(120);
 for (let turn = 0; turn < 3; turn++) {
   await page.keyboard.press("ArrowRight");
-  await settle(350);
+  await settle(500);
   await frame(70);
 }
 await frame(60);
-await page.getByRole("button", { name: "Overlay" }).click();
-await settle();
-await frame(110);
-await page.getByRole("button", { name: "Side by side" }).click();
 const threshold = page.getByRole("slider", { name: "Threshold", exact: true });
 await threshold.scrollIntoViewIfNeeded();
 await scrollTo(await page.evaluate(() => document.querySelector("#threshold-title").getBoundingClientRect().top + window.scrollY - 24));
@@ -55,6 +55,8 @@ await frame(60);
 await threshold.focus();
 await slide(threshold, "ArrowLeft", 10, 3);
 await frame(110);
+await page.getByRole("link", { name: "Detectors" }).click();
+await settle(300);
 await page.getByRole("link", { name: "Explore" }).click();
 await page.waitForSelector('[data-live="decoded"]');
 await page.waitForSelector(".prior img");
@@ -67,12 +69,12 @@ for (const name of ["pc-0", "pc-1"]) {
   await slide(slider, "ArrowRight", 8, 5);
 }
 await frame(60);
-await page.getByRole("link", { name: "Results" }).click();
+await page.getByRole("link", { name: "Evaluate" }).click();
 await page.waitForSelector(".first", { timeout: 60000 });
 await settle(400);
 await frame(140);
-for (const name of ["Threshold", "Images", "Latent space"]) {
-  await page.getByRole("navigation", { name: "Results" }).getByRole("link", { name }).click();
+for (const name of ["Threshold", "Images", "Embedding space"]) {
+  await page.getByRole("navigation", { name: "Evaluation" }).getByRole("link", { name }).click();
   await scrollTo(0);
   await settle(600);
   await frame(130);

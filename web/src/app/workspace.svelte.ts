@@ -13,21 +13,38 @@ export type Told = { state: "waiting" } | { state: "asked" } | { state: "told"; 
 
 /** An image that was given to the app. */
 export class Tried {
-  readonly told = new SvelteMap<string, Told>();
+  private readonly told = new Map<string, Told>();
+  private version: number = $state(0);
   constructor(readonly id: number, readonly name: string, readonly file: Blob) {}
 
+  /** What shows one image follows each of its changes. */
   of(detector: string): Told {
-    return this.told.get(detector) ?? { state: "waiting" };
+    void this.version;
+    return this.peek(detector);
   }
 
-  explanation(detector: string): Explanation | null {
-    const told = this.of(detector);
-    return told.state === "told" ? told.explanation : null;
+  /** The same for what looks at all images, and follows `Workspace.changes` instead. */
+  peek(detector: string): Told {
+    return this.told.get(detector) ?? WAITING;
+  }
+
+  put(detector: string, told: Told): void {
+    this.told.set(detector, told);
+    this.version += 1;
+  }
+
+  /** Detectors that are to be asked again. */
+  again(): void {
+    for (const [detector, told] of this.told) if (told.state === "failed" && told.again) this.put(detector, WAITING);
   }
 }
 
+const WAITING: Told = { state: "waiting" };
+
 /** Images that are asked about at a time. */
 const AT_A_TIME = 2;
+/** Galleries follow verdicts as often as this: hundreds of images would redraw them hundreds of times. */
+const REDRAW_MS = 100;
 /** Between two questions after an evaluation that is running. */
 const [AGAIN_MS, LATER_MS] = [700, 3000];
 
@@ -54,7 +71,14 @@ class Workspace {
   removed: Removed[] = $state.raw([]);
   /** Whether the images that were given are kept in this browser. */
   keeps: boolean = $state(true);
+  /** Counts changes of verdicts, a few at a time. */
+  private changes: number = $state(0);
   readonly items: Item[] = $derived.by(() => this.asItems());
+  /** Verdicts that are there, or known to be impossible. */
+  readonly done: number = $derived.by(() => {
+    void this.changes;
+    return this.tried.reduce((sum, tried) => sum + this.judges.filter((name) => ["told", "failed"].includes(tried.peek(name).state)).length, 0);
+  });
   readonly selected: Item[] = $derived.by(() => selected(this.items, this.filter, this.threshold));
   needsKey: boolean = $state(false);
   trouble: ServerError | null = $state.raw(null);
@@ -63,6 +87,7 @@ class Workspace {
 
   private next = 1;
   private asking = 0;
+  private redraw: ReturnType<typeof setTimeout> | undefined;
   private restored = false;
   private readonly evaluating = new Set<string>();
 
@@ -175,9 +200,8 @@ class Workspace {
 
   /** Asks again about every image that failed for want of an answer. */
   again(): void {
-    for (const tried of this.tried) {
-      for (const [detector, told] of tried.told) if (told.state === "failed" && told.again) tried.told.delete(detector);
-    }
+    for (const tried of this.tried) tried.again();
+    this.changed();
     this.judge();
   }
 
@@ -187,10 +211,11 @@ class Workspace {
       const next = this.waiting();
       if (next === undefined) return;
       const [tried, detector] = next;
-      tried.told.set(detector, { state: "asked" });
+      tried.put(detector, { state: "asked" });
       this.asking += 1;
       void this.ask(tried, detector).finally(() => {
         this.asking -= 1;
+        this.changed();
         this.judge();
       });
     }
@@ -221,16 +246,24 @@ class Workspace {
     this.next = Math.max(this.next, ...images.map((one) => one.id + 1));
   }
 
+  private changed(): void {
+    this.redraw ??= setTimeout(() => {
+      this.redraw = undefined;
+      this.changes += 1;
+    }, REDRAW_MS);
+  }
+
   private asItems(): Item[] {
+    void this.changes;
     const labels = labelsFromFolders(this.tried.map((tried) => tried.name));
     const others = this.byAll ? this.detectors.map((one) => one.name).filter((name) => name !== this.detector) : [];
     return this.tried.map((tried, i): Item => {
-      const told = tried.of(this.detector);
+      const told = tried.peek(this.detector);
       return {
         id: tried.id, name: tried.name, kind: labels[i], score: told.state === "told" ? told.explanation.verdict.score : null, failure: told.state === "failed" ? told.failure.detail : null,
-        href: `#inspect/${tried.id}`, thumbnail: null, picture: tried.explanation(this.detector)?.pictures?.input ?? null,
+        href: `#inspect/${tried.id}`, thumbnail: null, picture: told.state === "told" ? (told.explanation.pictures?.input ?? null) : null,
         others: others.map((detector) => {
-          const other = tried.of(detector);
+          const other = tried.peek(detector);
           const score = other.state === "told" ? other.explanation.verdict.score : null;
           return { detector, score, flagged: score !== null && isAnomalous(score, this.thresholdOf(detector)), failure: other.state === "failed" ? other.failure.detail : null };
         }),
@@ -242,7 +275,7 @@ class Workspace {
     const current = this.current;
     const order = current === undefined ? this.tried : [current, ...this.tried];
     for (const tried of order) {
-      const detector = this.judges.find((name) => tried.of(name).state === "waiting");
+      const detector = this.judges.find((name) => tried.peek(name).state === "waiting");
       if (detector !== undefined && detector !== "") return [tried, detector];
     }
     return undefined;
@@ -251,13 +284,13 @@ class Workspace {
   private async ask(tried: Tried, detector: string): Promise<void> {
     try {
       const answer = await explain(detector, tried.file);
-      tried.told.set(detector, "verdict" in answer ? { state: "told", explanation: answer } : { state: "failed", failure: answer, again: false });
+      tried.put(detector, "verdict" in answer ? { state: "told", explanation: answer } : { state: "failed", failure: answer, again: false });
     } catch (error) {
       const { status, message, hint } = error instanceof ServerError ? error : { status: 0, message: String(error), hint: null };
       if (status === 401) {
         this.needsKey = true;
-        tried.told.delete(detector);
-      } else tried.told.set(detector, { state: "failed", failure: { detail: message, hint }, again: status === 0 || status >= 500 });
+        tried.put(detector, WAITING);
+      } else tried.put(detector, { state: "failed", failure: { detail: message, hint }, again: status === 0 || status >= 500 });
     }
   }
 }

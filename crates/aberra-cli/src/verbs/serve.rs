@@ -36,7 +36,7 @@ pub(crate) struct ServeArgs {
     /// of its folder if the file is called detector.aberra].
     #[arg(value_name = "[NAME=]DETECTOR", required = true, value_parser = clap::builder::OsStringValueParser::new().map(NamedFile::of))]
     detectors: Vec<NamedFile>,
-    /// Evaluate the detectors on this folder (one subfolder per class) or manifest, for the page Results.
+    /// Evaluate the detectors on this folder (one subfolder per class) or manifest, for the place Evaluate.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
     #[command(flatten)]
