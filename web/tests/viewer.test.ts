@@ -69,6 +69,9 @@ describe("conversions", () => {
     ]);
     expect(conversions({ width: 100, height: 80, input, window: { width: 64, height: 64 }, content: { left: 10, top: 10, width: 64, height: 64 }, colour: false, bits: 8 })).toEqual(["Cropped to the foreground: 64 × 64 of 100 × 80 pixels."]);
   });
+  it("say no factor where it is not known which pixels show the file", () => {
+    expect(conversions({ width: 480, height: 1200, input, window: null, content: null, colour: null, bits: null })).toEqual([]);
+  });
   it("are none where nothing was changed", () => {
     expect(conversions({ width: 64, height: 64, input, window: { width: 64, height: 64 }, content: { left: 0, top: 0, width: 64, height: 64 }, colour: false, bits: 8 })).toEqual([]);
   });

@@ -15,7 +15,7 @@ export type Told = { state: "waiting" } | { state: "asked" } | { state: "told"; 
 export class Tried {
   private readonly told = new Map<string, Told>();
   private version: number = $state(0);
-  constructor(readonly id: number, readonly name: string, readonly file: Blob) {}
+  constructor(readonly id: number, readonly name: string, readonly file: Blob, /** It is shown in the kiosk, and not kept. */ readonly passing = false) {}
 
   /** What shows one image follows each of its changes. */
   of(detector: string): Told {
@@ -43,6 +43,8 @@ const WAITING: Told = { state: "waiting" };
 
 /** Images that are asked about at a time. */
 const AT_A_TIME = 2;
+/** Images of a kiosk that stay. */
+export const PASSING = 10;
 /** Galleries follow verdicts as often as this: hundreds of images would redraw them hundreds of times. */
 const REDRAW_MS = 100;
 /** Between two questions after an evaluation that is running. */
@@ -128,13 +130,14 @@ class Workspace {
     });
   }
 
-  /** Takes images in; the first of them. */
-  add(files: readonly Given[]): Tried | undefined {
+  /** Takes images in; the first of them. Those of a kiosk pass: they are not kept, and go when enough have come after them. */
+  add(files: readonly Given[], passing = false): Tried | undefined {
     this.tooMany = files.length > MOST;
     if (files.length === 0) return undefined;
-    const added = files.slice(0, MOST).map(({ name, file }) => new Tried(this.next++, name, file));
+    const added = files.slice(0, MOST).map(({ name, file }) => new Tried(this.next++, name, file, passing));
     this.tried = [...this.tried, ...added];
-    this.keep(added);
+    if (passing) this.letGo();
+    else this.keep(added);
     this.judge();
     return added[0];
   }
@@ -162,7 +165,7 @@ class Workspace {
     const tried = [...this.tried];
     for (const one of last.images) tried.splice(one.at, 0, one.tried);
     this.tried = tried;
-    this.keep(last.images.map((one) => one.tried));
+    this.keep(last.images.map((one) => one.tried).filter((one) => !one.passing));
     this.judge();
   }
 
@@ -231,6 +234,12 @@ class Workspace {
       if (error.status === 401) this.needsKey = true;
       else this.trouble = error;
     }
+  }
+
+  private letGo(): void {
+    const passing = this.tried.filter((tried) => tried.passing);
+    const gone = new Set(passing.slice(0, Math.max(0, passing.length - PASSING)).filter((tried) => ["told", "failed"].includes(tried.peek(this.detector).state)));
+    this.tried = this.tried.filter((tried) => !gone.has(tried));
   }
 
   private keep(images: readonly Tried[]): void {

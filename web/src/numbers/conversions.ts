@@ -21,8 +21,8 @@ export function conversions({ width, height, input, window, content, colour, bit
   const said: string[] = [];
   const cropped = content !== null && (content.width !== width || content.height !== height);
   if (cropped) said.push(`Cropped to the foreground: ${content.width} × ${content.height} of ${width} × ${height} pixels.`);
-  const from = content ?? { width, height };
-  const to = window ?? input;
+  // Where it is not known which pixels show what, nothing is said of their sizes.
+  const [from, to] = content === null || window === null ? [input, input] : [content, window];
   if (from.width !== to.width || from.height !== to.height) {
     const factor = from.width / to.width;
     const by = factor >= 1 ? `${factor.toPrecision(2)} times smaller` : `${(1 / factor).toPrecision(2)} times larger`;

@@ -72,7 +72,7 @@ export function knownToFind(evaluation: Evaluation | undefined, threshold: numbe
   return `${all}; fewest of ${worst.map((one) => `${spaced(one.kind)} (${count(one.found)} of ${count(one.of)})`).join(", ")}.`;
 }
 
-export const CRITERIA: Record<TrainingData["criterion"], string> = {
+const CRITERIA: Record<TrainingData["criterion"], string> = {
   "held-out-loss": "the loss on held-out normals",
   synthetic: "the rise of the score when synthetic anomalies are drawn into held-out normals (standardised mean shift)",
   last: "its place: the last epoch is always taken",
