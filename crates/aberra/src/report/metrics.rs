@@ -179,16 +179,14 @@ fn clean_kind(kind: &str, scored: &Scored<'_>, evaluation: &Evaluation) -> Optio
     let of_kind = scored.only(is_kind);
     let size = of_kind.size(true);
     let scores = against_normals.scores();
-    let figure = |metric: fn(&[f64], &[bool], Option<&[f64]>) -> Option<f64>| {
-        against_normals.figure(&scores, evaluation.bootstrap, metric)
-    };
+    let settings = evaluation.bootstrap;
     (size.images > 0).then(|| KindData {
         kind: kind.to_owned(),
         images: size.images,
         groups: size.groups,
         flagged: of_kind.rows.iter().filter(|(_, image)| image.anomalous).count(),
-        auroc: figure(auroc),
-        average_precision: figure(average_precision),
+        auroc: against_normals.figure(&scores, settings, auroc),
+        average_precision: against_normals.figure(&scores, settings, average_precision),
         recall: Metric::new(
             of_kind.confusion(evaluation.detector.threshold).and_then(|confusion| confusion.recall()),
             "no anomalous images",
