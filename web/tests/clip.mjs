@@ -55,19 +55,7 @@ await frame(60);
 await threshold.focus();
 await slide(threshold, "ArrowLeft", 10, 3);
 await frame(110);
-await page.getByRole("link", { name: "Detectors" }).click();
-await settle(300);
-await page.getByRole("link", { name: "Explore" }).click();
-await page.waitForSelector('[data-live="decoded"]');
-await page.waitForSelector(".prior img");
-await scrollTo(0);
-await settle(500);
-await frame(60);
-for (const name of ["pc-0", "pc-1"]) {
-  const slider = page.locator(`[data-slider="${name}"] input`);
-  await slider.focus();
-  await slide(slider, "ArrowRight", 8, 5);
-}
+await page.getByRole("button", { name: /^Reset to/ }).first().click();
 await frame(60);
 await page.getByRole("link", { name: "Evaluate" }).click();
 await page.waitForSelector(".first", { timeout: 60000 });
