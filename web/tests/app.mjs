@@ -3,15 +3,10 @@
 // needs a key (ABERRA_KEYED_URL, ABERRA_KEY) is unlocked. Screenshots go to a temporary folder (or ABERRA_SHOTS). Fails
 // with a message per failure.
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { launch } from "./open-report.mjs";
+import { SHOTS, URL_, accessible, browser, checks, counted, expect, failures, fits, go, heading, judged, open, run, shot, threshold, tiff } from "./app-page.mjs";
 
-const URL_ = process.env.ABERRA_URL;
-if (!URL_) throw new Error("expected the address of a running server in ABERRA_URL, found none");
-const SHOTS = process.env.ABERRA_SHOTS ?? mkdtempSync(join(tmpdir(), "aberra-app-"));
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const MOST_FIRST_LOAD = 300_000;
 // Beside a browser on the same processor; alone it is a fraction.
 const MOST_ANSWER_MS = 200;
@@ -20,84 +15,6 @@ const MOST_500_S = 8;
 const MOST_BESIDE = 1.8;
 const PROBES = 40;
 const PAGES = ["inspect", "evaluate/overview", "evaluate/images", "detectors", "detectors/explore", "settings", "kiosk"];
-
-const failures = [];
-let checks = 0;
-const browser = await launch();
-
-function expect(condition, message) {
-  checks += 1;
-  if (!condition) failures.push(message);
-}
-
-async function open(hash = "", settings = {}, url = URL_, expected = /\b(401|422|503)\b|ERR_FAILED/) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "light", reducedMotion: "reduce", ...settings });
-  const page = await context.newPage();
-  page.setDefaultTimeout(20000);
-  page.on("pageerror", (error) => failures.push(`#${hash}: ${error.stack?.split("\n").slice(0, 3).join(" ")}`));
-  page.on("console", (message) => message.type() === "error" && !expected.test(message.text()) && failures.push(`#${hash}: console: ${message.text()}`));
-  await page.addInitScript(() => addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile, lineNumber }) => console.error(`refused by the policy: ${violatedDirective} ${blockedURI} ${sourceFile}:${lineNumber}`)));
-  page.on("request", (request) => {
-    const address = request.url();
-    if (!address.startsWith(url) && !/^(data|blob):/.test(address)) failures.push(`#${hash}: asked another server: ${address}`);
-  });
-  await page.goto(`${url}/#${hash}`);
-  await page.waitForSelector("main h1", { state: "attached" });
-  return page;
-}
-
-async function accessible(page, where) {
-  await page.evaluate(AXE);
-  const violations = await page.evaluate(async () => (await globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })).violations.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} (${(node.any[0] ?? node.all[0] ?? node.none[0])?.message ?? ""})`).join("; ")}`));
-  expect(violations.length === 0, `${where}: axe: ${violations.join(" | ")}`);
-}
-
-async function fits(page, where) {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  expect(over <= 0, `${where}: scrolls ${over} px sideways`);
-}
-
-const shot = (page, name) => page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
-const go = async (page, hash) => {
-  await page.evaluate((to) => (location.hash = to), hash);
-  await page.waitForTimeout(300);
-};
-const judged = (page) => page.waitForSelector('.viewer canvas[data-drawn="true"]');
-/** All images of the gallery are judged. */
-const counted = (page, number) => page.waitForFunction((number) => document.querySelectorAll("main .gallery a").length === number && /flagged/.test(document.querySelector("h1 [role=status]")?.textContent ?? ""), number);
-const name = (page) => page.locator("main h1").first().innerText();
-const threshold = (page) => page.getByRole("slider", { name: "Threshold", exact: true });
-const heading = (page) => page.locator("main h1").first().innerText();
-const run = async (name, steps) => {
-  const started = Date.now();
-  try {
-    await steps();
-  } catch (error) {
-    failures.push(`${name}: ${error.message.split("\n").slice(0, 3).join(" ")}`);
-  }
-  console.log(`app: ${name}: ${((Date.now() - started) / 1000).toFixed(1)} s`);
-};
-
-/** An uncompressed 8-bit grey TIFF, which no browser decodes. */
-function tiff(side) {
-  const [strip, entries] = [8 + 2 + 9 * 12 + 4, []];
-  const entry = (tag, type, value) => entries.push([tag, type, 1, value]);
-  for (const [tag, type, value] of [[256, 3, side], [257, 3, side], [258, 3, 8], [259, 3, 1], [262, 3, 1], [273, 4, strip], [277, 3, 1], [278, 3, side], [279, 4, side * side]]) entry(tag, type, value);
-  const bytes = Buffer.alloc(strip + side * side);
-  bytes.write("II", 0, "latin1");
-  bytes.writeUInt16LE(42, 2);
-  bytes.writeUInt32LE(8, 4);
-  bytes.writeUInt16LE(entries.length, 8);
-  entries.forEach(([tag, type, count, value], i) => {
-    bytes.writeUInt16LE(tag, 10 + 12 * i);
-    bytes.writeUInt16LE(type, 12 + 12 * i);
-    bytes.writeUInt32LE(count, 14 + 12 * i);
-    if (type === 3) bytes.writeUInt16LE(value, 18 + 12 * i);
-    else bytes.writeUInt32LE(value, 18 + 12 * i);
-  });
-  for (let i = 0; i < side * side; i++) bytes[strip + i] = Math.hypot((i % side) - side / 2, Math.floor(i / side) - side / 2) < side / 3 ? 120 + (i % 40) : 4;
-  return bytes;
-}
 
 await run("first load", async () => {
   const context = await browser.newContext();
@@ -141,7 +58,7 @@ await run("give", async () => {
   await counted(page, 3);
   await page.getByTitle("scan.tif").click();
   await judged(page);
-  expect((await name(page)) === "scan.tif", "an image has a page of its own");
+  expect((await heading(page)) === "scan.tif", "an image has a page of its own");
   expect((await page.locator(".pictures").innerText()).includes("that this browser does not show"), "a format that the browser does not show is said");
   await page.keyboard.press("ArrowRight");
   await page.waitForSelector(".missing");
@@ -220,15 +137,15 @@ await run("verdict", async () => {
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("Enter");
   await judged(page);
-  expect((await name(page)).startsWith("phantom 2"), "keys move in the gallery and open");
+  expect((await heading(page)).startsWith("phantom 2"), "keys move in the gallery and open");
   await page.keyboard.press("End");
   await page.waitForTimeout(200);
-  expect((await name(page)).startsWith("phantom 12"), "End goes to the last image");
+  expect((await heading(page)).startsWith("phantom 12"), "End goes to the last image");
   await page.keyboard.press("Home");
   await page.waitForTimeout(200);
   await page.keyboard.press("ArrowRight");
   await page.waitForTimeout(200);
-  expect((await name(page)).startsWith("phantom 2"), "arrows turn over");
+  expect((await heading(page)).startsWith("phantom 2"), "arrows turn over");
   await judged(page);
   await shot(page, "one-image");
   const address = page.url();
@@ -259,7 +176,7 @@ await run("verdict", async () => {
   expect(rows.length === 12 && rows.every((row) => typeof row.score === "number" && row.threshold_moved === false), "the JSON has every score");
   await page.goto(address);
   await judged(page);
-  expect((await name(page)).startsWith("phantom 2"), "images survive a reload, and the address of one leads back to it");
+  expect((await heading(page)).startsWith("phantom 2"), "images survive a reload, and the address of one leads back to it");
   const share = async () => parseFloat(await page.locator('[data-live="share"]').innerText());
   const shared = await share();
   await page.getByRole("slider", { name: "Pixel threshold" }).fill("0.0");
@@ -273,7 +190,7 @@ await run("verdict", async () => {
   await page.locator("main h1").focus();
   await page.keyboard.press("Delete");
   await page.waitForTimeout(300);
-  expect((await name(page)).startsWith("phantom 3") && (await page.evaluate(() => document.activeElement?.tagName)) === "H1", "Delete takes the image away, shows the next and keeps the focus");
+  expect((await heading(page)).startsWith("phantom 3") && (await page.evaluate(() => document.activeElement?.tagName)) === "H1", "Delete takes the image away, shows the next and keeps the focus");
   await page.getByRole("button", { name: "Undo" }).click();
   await go(page, "inspect");
   expect((await page.locator(".gallery a").count()) === 12, "which can be undone");
@@ -365,7 +282,7 @@ await run("trouble", async () => {
   expect((await page.locator('[role="alert"]').count()) === 0, "and forgotten once it answers");
   await page.goto(lost);
   await judged(page);
-  expect((await name(page)) === "lost.tif", "what failed is judged then");
+  expect((await heading(page)) === "lost.tif", "what failed is judged then");
   await page.context().close();
 });
 
@@ -378,7 +295,7 @@ await run("anywhere", async () => {
     for (const kind of ["dragover", "drop"]) window.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
   });
   await judged(page);
-  expect(/#inspect\/\d+/.test(page.url()) && (await name(page)) === "elsewhere.png", "an image is taken wherever it is dropped");
+  expect(/#inspect\/\d+/.test(page.url()) && (await heading(page)) === "elsewhere.png", "an image is taken wherever it is dropped");
   await page.context().close();
 });
 
@@ -553,7 +470,7 @@ await run("keyboard alone", async () => {
   await page.waitForTimeout(200);
   await page.keyboard.press("Enter");
   await judged(page);
-  expect((await name(page)).startsWith("phantom 12"), "the gallery is one stop; keys move within it and open");
+  expect((await heading(page)).startsWith("phantom 12"), "the gallery is one stop; keys move within it and open");
   await page.evaluate(() => document.activeElement?.blur?.());
   await page.keyboard.press("Tab");
   expect(await tabTo("Detectors"), "the rail is reached by Tab");
