@@ -11,7 +11,8 @@ pub(crate) struct NormalArgs {
     /// looked for. `*` treats every image as normal.
     #[arg(long, value_name = "CLASS")]
     pub(crate) normal: Vec<String>,
-    /// Take every page of a TIFF as an image of its own; by default the first of full resolution is read.
+    /// Take every page of a TIFF, frame of a GIF or DICOM file and slice of a NIfTI volume as an image of its own; by default the
+    /// first of full resolution is read.
     #[arg(long)]
     pub(crate) pages: bool,
 }

@@ -225,7 +225,7 @@ fn formats_that_are_not_decoded_are_counted_with_an_example() {
     let folder = folder_of(&["good/0.png"]);
     let at = |name: &str| folder.path().join(name);
     for (name, content) in
-        [("good/a.gif", "GIF89a"), ("good/b.gif", "GIF89a"), ("x.nef", "II*"), ("y.txt", "words")]
+        [("good/a.heic", "\0\0\0\0ftyphei"), ("good/b.heic", ""), ("x.nef", "II*"), ("y.txt", "words")]
     {
         fs::write(at(name), content).unwrap();
     }
@@ -234,7 +234,7 @@ fn formats_that_are_not_decoded_are_counted_with_an_example() {
     assert_eq!(
         said,
         [
-            "2 files of which each is a GIF, which is not supported (such as good/a.gif)",
+            "2 files of which each is a HEIC image, which is not supported (such as good/a.heic)",
             "1 file that is a raw file of a camera, which is not supported (x.nef)",
         ]
     );
@@ -246,7 +246,7 @@ fn formats_that_are_not_decoded_are_counted_with_an_example() {
     assert_eq!(files.by_ref().count(), 1);
     assert_eq!(files.unsupported().len(), 2);
     fs::remove_file(at("good/0.png")).unwrap();
-    assert!(refusal(open(folder.path())).contains("though 2 files of which each is a GIF"));
+    assert!(refusal(open(folder.path())).contains("though 2 files of which each is a HEIC image"));
 }
 
 /// Writes a manifest beside four images and opens it.

@@ -31,7 +31,7 @@ pub(crate) struct ExplainArgs {
     detector: DetectorArgs,
     /// Image file.
     image: PathBuf,
-    /// Explain this page of a TIFF, from 1; by default the first of full resolution.
+    /// Explain this page, frame or slice of a file that has several, from 1; by default the first of full resolution.
     #[arg(long, value_name = "N")]
     page: Option<NonZeroU32>,
     /// Write the figure to this file.

@@ -44,7 +44,8 @@ pub(crate) struct ScoreArgs {
     /// Paths on standard input are separated by NUL characters instead of newlines.
     #[arg(short = '0', long = "null")]
     null: bool,
-    /// Score every page of a TIFF as an image of its own; by default the first of full resolution is read.
+    /// Score every page of a TIFF, frame of a GIF or DICOM file and slice of a NIfTI volume as an image of its own; by default
+    /// the first of full resolution is read.
     #[arg(long)]
     pages: bool,
     #[command(flatten)]

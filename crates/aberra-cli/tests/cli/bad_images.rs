@@ -25,7 +25,7 @@ fn encoded(image: impl Into<image::DynamicImage>, format: image::ImageFormat) ->
 #[test]
 fn a_text_file_named_png() {
     insta::assert_snapshot!(skipped("text.png", b"not a picture"), @r#"
-    warning: skipped text.png: not an image: it begins with "not a picture"; expected PNG, JPEG, TIFF, BMP or WebP
+    warning: skipped text.png: not an image: it begins with "not a picture"; expected PNG, JPEG, DICOM, TIFF, BMP, WebP, GIF, NIfTI or NumPy array
     error: expected images, found 1 file that cannot be used
     "#);
 }
@@ -69,7 +69,7 @@ fn values_that_are_not_numbers() {
 #[test]
 fn an_empty_file() {
     insta::assert_snapshot!(skipped("empty.jpg", b""), @r"
-    warning: skipped empty.jpg: not an image: the file is empty (0 bytes); expected PNG, JPEG, TIFF, BMP or WebP
+    warning: skipped empty.jpg: not an image: the file is empty (0 bytes); expected PNG, JPEG, DICOM, TIFF, BMP, WebP, GIF, NIfTI or NumPy array
     error: expected images, found 1 file that cannot be used
     ");
 }

@@ -80,11 +80,11 @@ fn a_folder_without_images() {
     fs::create_dir(room.path("empty")).unwrap();
     insta::assert_snapshot!(room.run("train empty --out run").refusal(&room), @r"
     error: empty: expected a folder of images, found none
-    hint: images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below the folder
+    hint: images are PNG, JPEG, DICOM, TIFF, BMP, WebP, GIF, NIfTI or NumPy array files, at any depth below the folder
     ");
     insta::assert_snapshot!(room.run("doctor empty").refusal(&room), @r"
     error: empty: expected a folder of images, found none
-    hint: images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below the folder
+    hint: images are PNG, JPEG, DICOM, TIFF, BMP, WebP, GIF, NIfTI or NumPy array files, at any depth below the folder
     ");
     insta::assert_snapshot!(room.run("train nowhere --out run").refusal(&room), @"error: nowhere: No such file or directory (os error 2)");
 }

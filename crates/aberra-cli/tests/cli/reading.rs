@@ -34,13 +34,13 @@ fn score_says_what_was_read_in_part_or_passed_over() {
     save(&blobs(1_000), &room.path("in/plain.png"));
     without_alpha(1_000).save(room.path("in/alpha.png")).unwrap();
     fs::write(room.path("in/stack.tif"), two_pages()).unwrap();
-    fs::write(room.path("in/a.gif"), "GIF89a").unwrap();
+    fs::write(room.path("in/a.heic"), "\0\0\0\0ftyphei").unwrap();
     let words = format!("score {} in --json", detector().display());
     let ended = room.run(&words).done();
     for expected in [
         "1 image: alpha is 0 everywhere and ignored (in/alpha.png)",
         "1 image: page 1 of 2 is read, the others are not (in/stack.tif)",
-        "warning: passed over 1 file that is a GIF, which is not supported (in/a.gif)",
+        "warning: passed over 1 file that is a HEIC image, which is not supported (in/a.heic)",
     ] {
         assert!(ended.err.contains(expected), "{}", ended.err);
     }

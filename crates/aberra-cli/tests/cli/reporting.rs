@@ -102,7 +102,7 @@ fn explain_refuses_what_is_no_image_or_folder() {
     let room = Room::new();
     fs::write(room.path("text.png"), "text").unwrap();
     let words = |image: &str, rest: &str| format!("explain {} {image} {rest}", detector().display());
-    insta::assert_snapshot!(room.run(&words("text.png", "")).refusal(&room), @r#"error: text.png: not an image: it begins with "text"; expected PNG, JPEG, TIFF, BMP or WebP"#);
+    insta::assert_snapshot!(room.run(&words("text.png", "")).refusal(&room), @r#"error: text.png: not an image: it begins with "text"; expected PNG, JPEG, DICOM, TIFF, BMP, WebP, GIF, NIfTI or NumPy array"#);
     let image = stripes().display().to_string();
     insta::assert_snapshot!(room.run(&words(&image, "--data text.png")).refusal(&room), @r"
     error: text.png: expected a folder of images, found something else

@@ -78,7 +78,7 @@ fn a_list_on_standard_input_names_images() {
     let nothing = room.run_fed(&score("-"), b"").refusal(&room);
     insta::assert_snapshot!(nothing, @r"
     error: expected images, found none
-    hint: images are PNG, JPEG, TIFF, BMP or WebP files, at any depth below a folder
+    hint: images are PNG, JPEG, DICOM, TIFF, BMP, WebP, GIF, NIfTI or NumPy array files, at any depth below a folder
     ");
 }
 

@@ -31,7 +31,8 @@ async fn detectors_say_what_they_are() {
     assert_eq!(details["measurements"].as_array().unwrap().len(), detector.descriptors().len());
     assert_eq!(details["scorers"].as_array().unwrap().len(), detector.fitted_scorers().len());
     assert!(details["settings_toml"].as_str().unwrap().contains("seed = 2"));
-    assert_eq!(details["image_formats"], json!(["PNG", "JPEG", "TIFF", "BMP", "WebP"]));
+    let formats = ["PNG", "JPEG", "DICOM", "TIFF", "BMP", "WebP", "GIF", "NIfTI", "NumPy array"];
+    assert_eq!(details["image_formats"], json!(formats));
 }
 
 #[tokio::test]

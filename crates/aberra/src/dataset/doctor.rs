@@ -102,6 +102,8 @@ pub struct Copies {
     pub threshold: Option<f32>,
     /// What comparing look-alikes closely found.
     pub close_look: Option<CloseLook>,
+    /// Patients of DICOM files, the images of each of which are in one group.
+    pub patients: usize,
     /// Groups.
     pub groups: usize,
     /// Groups that hold normals.
@@ -318,6 +320,7 @@ fn copies(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping, norma
         by: grouping.by,
         threshold: grouping.threshold,
         close_look: grouping.close_look,
+        patients: grouping.patients,
         groups: grouping.count,
         normal_groups,
         groups_of_several: members.iter().filter(|members| members.len() > 1).count(),

@@ -98,6 +98,13 @@ impl DoctorReport {
                 "  thumbnails of this set more similar than {threshold:.3}, over flips and quarter turns, are compared closely"
             )?;
         }
+        if copies.patients > 0 {
+            writeln!(
+                f,
+                "  the images of each of {} patients of DICOM files are in one group",
+                copies.patients
+            )?;
+        }
         writeln!(
             f,
             "  {} groups, {} of several images; {} hold normals",

@@ -19,10 +19,11 @@ const DOMINATING_LEAST: usize = 10;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum GroupBy {
-    /// Near-duplicates, over flips and quarter turns, and the groups of a manifest where it gives any.
+    /// Near-duplicates, over flips and quarter turns, the patients of DICOM files, and the groups of a manifest where it gives
+    /// any.
     #[default]
     Near,
-    /// Images equal in every pixel, and the groups of a manifest where it gives any.
+    /// Images equal in every pixel, the patients of DICOM files, and the groups of a manifest where it gives any.
     Exact,
     /// Only the groups of the manifest; a sample without one is a group of its own.
     Manifest,
@@ -48,6 +49,8 @@ pub struct Grouping {
     pub threshold: Option<f32>,
     /// What comparing look-alikes closely found; `None` unless grouped by near-duplicates.
     pub close_look: Option<CloseLook>,
+    /// Patients of DICOM files, the images of each of which are in one group.
+    pub patients: usize,
 }
 
 /// A group with more than a tenth of a data set's images.
@@ -96,7 +99,13 @@ impl Grouping {
             }
         }
         let (mut near, mut threshold, mut close_look) = (Vec::new(), None, None);
+        let mut patients = HashMap::new();
         if matches!(by, GroupBy::Near | GroupBy::Exact) {
+            for index in 0..count {
+                if let Some(patient) = inspection.get(index).and_then(|seen| seen.patient) {
+                    union.join(*patients.entry(patient).or_insert(index), index);
+                }
+            }
             for copies in &exact {
                 copies.iter().for_each(|&index| union.join(copies[0], index));
             }
@@ -108,7 +117,7 @@ impl Grouping {
             (near, threshold, close_look) = (copies, Some(alike.threshold), Some(look));
         }
         let (group_of, count) = union.numbered();
-        Ok(Self { by, group_of, count, exact, near, threshold, close_look })
+        Ok(Self { by, group_of, count, exact, near, threshold, close_look, patients: patients.len() })
     }
 
     /// The largest group, if it holds more than a tenth of the images.

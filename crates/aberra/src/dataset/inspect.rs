@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aberra_image::{ColorMode, Format, Image, Limits, Remark};
+use aberra_image::{ColorMode, Format, Image, Images, Limits, Remark};
 use rayon::prelude::*;
 
 use super::likeness::Detail;
@@ -49,6 +49,8 @@ pub struct Inspected {
     pub(super) detail: Detail,
     /// What was decided while decoding.
     pub remarks: Vec<Remark>,
+    /// Hash of whose image it is, where a DICOM file says so; of use within this program alone.
+    pub(super) patient: Option<[u8; 32]>,
 }
 
 impl Dataset {
@@ -173,6 +175,16 @@ impl Inspected {
             fingerprint: Fingerprint::with_grey(image, &grey),
             detail: Detail::of(&grey, image.height, image.width),
             remarks: image.source.remarks.clone(),
+            patient: patient(image),
         }
     }
+}
+
+/// Whose image it is, as a hash that is compared and never written.
+fn patient(image: &Image) -> Option<[u8; 32]> {
+    const KEY: &[u8; 32] = b"aberra: images of one patient  1";
+    let path = image.source.path.as_ref().filter(|_| image.source.format == Format::Dicom)?;
+    let (bytes, limits) = (std::fs::read(path).ok()?, Limits::default());
+    let images = Images::open(&bytes, &limits).ok()?;
+    images.origin(image.source.id.frame, KEY).ok()?.group
 }

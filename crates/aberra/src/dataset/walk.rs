@@ -17,7 +17,7 @@ use crate::{Error, Result};
 pub struct Skipped {
     /// Files that are neither named like an image nor have the content of one, counted by extension (`""` for none).
     pub other: BTreeMap<String, usize>,
-    /// Images of formats that are not decoded: GIF, DICOM, raw files of cameras and others.
+    /// Images of formats that are not decoded: HEIC, JPEG XL, raw files of cameras and others.
     pub unsupported: Vec<Unsupported>,
     /// Folders that Aberra wrote (runs, heat maps, figures), relative to the root: what lies in them is no data.
     pub marked_folders: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Skipped {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Unsupported {
-    /// What they are: "a GIF".
+    /// What they are: "a HEIC image".
     pub format: &'static str,
     /// How many.
     pub files: usize,
