@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::error::CommandError;
 use crate::output;
-use crate::rows::RowFormat;
+use crate::rows::{COLUMNS, COLUMNS_OF_PAGES, RowFormat};
 
 /// The images of a file's rows.
 #[derive(Debug, Default)]
@@ -32,17 +32,18 @@ impl RowKeys {
             && self.0.contains(&(path.to_string_lossy().into_owned(), page.map(|page| page + 1)))
     }
 
-    /// Reads the rows that a detector with this threshold wrote to `path` before, if it is there, and the length of the file
-    /// without a row that was not finished.
+    /// Reads the rows, of `pages` or of whole files, that a detector with this threshold wrote to `path` before, if it is there,
+    /// and the length of the file without a row that was not finished.
     ///
     /// # Errors
     /// A file that cannot be read, other columns or content, or rows of another threshold.
     pub(crate) fn read(
         path: &Path,
         format: RowFormat,
-        columns: &str,
+        pages: bool,
         threshold: f64,
     ) -> Result<(Self, u64), CommandError> {
+        let columns = if pages { COLUMNS_OF_PAGES } else { COLUMNS };
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Self::default(), 0)),
@@ -127,12 +128,10 @@ fn shown(found: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const COLUMNS: &str = "score,p_value,threshold,verdict,path";
-
     fn read(format: RowFormat, text: &str) -> Result<(RowKeys, u64), CommandError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
-        RowKeys::read(file.path(), format, COLUMNS, 2.0)
+        RowKeys::read(file.path(), format, false, 2.0)
     }
 
     #[test]

@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::output;
-use crate::row_keys::RowKeys;
 
 /// The format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +34,9 @@ pub(crate) struct Row {
     heatmap: Option<Option<String>>,
 }
 
-/// The columns of CSV, without heat maps.
-const COLUMNS: &str = "score,p_value,threshold,verdict,path";
-const COLUMNS_OF_PAGES: &str = "score,p_value,threshold,verdict,path,page";
+/// The columns of CSV, without heat maps, of files and of pages.
+pub(crate) const COLUMNS: &str = "score,p_value,threshold,verdict,path";
+pub(crate) const COLUMNS_OF_PAGES: &str = "score,p_value,threshold,verdict,path,page";
 
 /// The columns of CSV.
 #[derive(Serialize)]
@@ -106,18 +105,10 @@ impl Rows {
         Ok(Self { format, sink, is_first: true })
     }
 
-    /// Opens the file at `out` to append to the rows that a detector with this threshold wrote before, of `pages` or of whole
-    /// files; and says which images these are of.
-    pub(crate) fn resume(
-        format: RowFormat,
-        out: &Path,
-        pages: bool,
-        threshold: f64,
-    ) -> Result<(Self, RowKeys), CommandError> {
-        let columns = if pages { COLUMNS_OF_PAGES } else { COLUMNS };
-        let (keys, length) = RowKeys::read(out, format, columns, threshold)?;
+    /// Opens the file at `out` to append to its first `length` bytes, which are whole rows.
+    pub(crate) fn append(format: RowFormat, out: &Path, length: u64) -> Result<Self, CommandError> {
         let sink = Sink::File(OutputFile::append(out, length)?);
-        Ok((Self { format, sink, is_first: length == 0 }, keys))
+        Ok(Self { format, sink, is_first: length == 0 })
     }
 
     /// Writes a row. A reader of a stream gets each as soon as it is done.

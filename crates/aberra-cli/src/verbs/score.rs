@@ -86,7 +86,11 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     }
     interrupt::listen();
     let (mut rows, done) = match (&args.out, args.resume) {
-        (Some(out), true) => Rows::resume(format(args), out, args.pages, detector.calibration().threshold)?,
+        (Some(out), true) => {
+            let threshold = detector.calibration().threshold;
+            let (keys, length) = RowKeys::read(out, format(args), args.pages, threshold)?;
+            (Rows::append(format(args), out, length)?, keys)
+        }
         (out, _) => (Rows::open(format(args), out.as_deref())?, RowKeys::default()),
     };
     let passed = Cell::new(0usize);

@@ -3,6 +3,8 @@
 //! the images by the direction from one of them to another until few are left, which are compared; images that are alike
 //! end in the same leaf of one tree or another. The work grows as n log n.
 
+use std::ops::Range;
+
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
@@ -88,7 +90,7 @@ impl<'a, R: Rng> Tree<'a, R> {
         let mut points: Vec<u32> = (0..oriented as u32).collect();
         let mut keyed: Vec<(f32, u32)> = Vec::new();
         let mut found = Vec::new();
-        let mut open = vec![0..points.len()];
+        let mut open: Vec<Range<usize>> = std::iter::once(0..points.len()).collect();
         while let Some(range) = open.pop() {
             let points = &mut points[range.clone()];
             if points.len() <= LEAF {

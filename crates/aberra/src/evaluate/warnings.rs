@@ -8,7 +8,7 @@ const LOUD_SHORTCUT: f64 = 0.8;
 const LOUD_SOURCE: f64 = 0.6;
 /// What random scores reach as AUROC.
 const CHANCE: f64 = 0.5;
-/// Expected calibration scores above the threshold, below which it hangs on single images.
+/// The rank from above of the calibration score that is the threshold, below which it hangs on single images.
 const LEAST_RANKS: f64 = 3.0;
 /// With fewer groups of normal or of anomalous images, intervals are unreliable.
 const FEW_GROUPS: usize = 20;
@@ -135,7 +135,8 @@ fn no_place(evaluation: &Evaluation) -> Option<String> {
 /// A calibration of so few groups that the promised rate leaves no choice of threshold.
 fn small_calibration(evaluation: &Evaluation) -> Option<String> {
     let (groups, promised) = (evaluation.detector.calibration.groups, evaluation.detector.promise.rate()?);
-    let least = LEAST_RANKS / promised;
+    // Of n scores the threshold is the one at (n + 1) times the rate from above.
+    let least = (LEAST_RANKS / promised - 1e-9).ceil() - 1.0;
     ((groups as f64) < least).then(|| {
         format!(
             "The threshold was drawn from {groups} groups of calibration normals for a promised rate of {:.1} %: with fewer than \
@@ -262,9 +263,9 @@ mod tests {
     #[test]
     fn a_small_calibration_is_warned_of() {
         let mut evaluation = good();
-        evaluation.detector.calibration.groups = 60;
-        assert!(!told(&evaluation, "hangs on one or two"));
         evaluation.detector.calibration.groups = 59;
+        assert!(!told(&evaluation, "hangs on one or two"));
+        evaluation.detector.calibration.groups = 58;
         assert!(told(&evaluation, "hangs on one or two"));
     }
 }
