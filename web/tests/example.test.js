@@ -17,9 +17,15 @@ const TYPES = {
 /** Drawing the pictures takes a second, and far more beside other work. */
 const PATIENCE_MS = 120_000;
 
+/** A description, looked up by its reference; of several that hold at once, all properties. */
+function resolved(given) {
+  const schema = given.$ref === undefined ? given : schemas[given.$ref.split("/").at(-1)];
+  return schema.allOf === undefined ? schema : { type: "object", properties: Object.assign({}, ...schema.allOf.map((one) => resolved(one).properties)) };
+}
+
 /** What in `value` is not as described, by its place. */
 function differences(given, value, place = "") {
-  const schema = given.$ref === undefined ? given : schemas[given.$ref.split("/").at(-1)];
+  const schema = resolved(given);
   if (schema.oneOf !== undefined) return schema.oneOf.map((one) => differences(one, value, place)).sort((a, b) => a.length - b.length)[0];
   const types = [schema.type ?? []].flat();
   if (types.length > 0 && !types.some((type) => TYPES[type](value))) return [`${place}: expected ${types.join(" or ")}, found ${JSON.stringify(value)?.slice(0, 60)}`];

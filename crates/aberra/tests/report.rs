@@ -163,8 +163,8 @@ fn a_report_holds_what_the_evaluation_says_and_a_picture_of_everything() {
     assert_eq!((latent.components, latent.kl_per_dimension.len()), (4, 4));
     assert_eq!(latent.traversals.len(), 8);
     assert!(latent.traversals.iter().all(|strip| strip.pictures.len() == strip.positions.len()));
-    assert_eq!(data.evaluation.auroc.value().unwrap().value.to_string().len().min(4), 4);
-    assert_eq!(data.evaluation.roc.fpr.len(), data.evaluation.roc.tpr_high.len());
+    assert_eq!(data.evaluation.figures.auroc.value().unwrap().value.to_string().len().min(4), 4);
+    assert_eq!(data.evaluation.figures.roc.fpr.len(), data.evaluation.figures.roc.tpr_high.len());
     assert_eq!(data.compare.rows.len(), made.detector.fitted_scorers().len());
     assert!(data.compare.rows[0].difference.is_none() && data.compare.rows[0].name == "combined");
     assert_eq!(report.figures().unwrap().len(), 7);
@@ -248,9 +248,12 @@ fn without_anomalies_or_with_one_image_the_rest_is_still_said() {
     };
     let report = report_of(&made.detector, &normals);
     let data = report.data();
-    assert_eq!(data.evaluation.auroc, Metric::Unavailable { unavailable: "no anomalous images".to_owned() });
-    assert!(data.evaluation.roc.fpr.is_empty() && data.evaluation.pr.recall.is_empty());
-    assert!(data.evaluation.realised_false_alarm_rate.value().is_some());
+    assert_eq!(
+        data.evaluation.figures.auroc,
+        Metric::Unavailable { unavailable: "no anomalous images".to_owned() }
+    );
+    assert!(data.evaluation.figures.roc.fpr.is_empty() && data.evaluation.figures.pr.recall.is_empty());
+    assert!(data.evaluation.figures.realised_false_alarm_rate.value().is_some());
     assert!(data.summary.iter().any(|line| line.contains("cannot be said")), "{:?}", data.summary);
     let names: Vec<&str> = report.figures().unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["scores", "latent", "kl", "triples"]);
@@ -258,7 +261,7 @@ fn without_anomalies_or_with_one_image_the_rest_is_still_said() {
     let one = made.dataset.samples.iter().find(|sample| !sample.label.is_normal()).unwrap().clone();
     let report = report_of(&made.detector, &Dataset { samples: vec![one], ..made.dataset.clone() });
     assert_eq!(report.data().images.len(), 1);
-    assert!(report.data().evaluation.realised_false_alarm_rate.value().is_none());
+    assert!(report.data().evaluation.figures.realised_false_alarm_rate.value().is_none());
     assert!(report.figures().is_ok());
 }
 

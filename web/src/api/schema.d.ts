@@ -191,29 +191,6 @@ export interface components {
              */
             level: number;
         };
-        /** @description The figures of detection on the images that are no near-duplicates of the detector's own normals. */
-        CleanFigures: {
-            /** @description Anomalous images that remain. */
-            anomalies: components["schemas"]["PartSize"];
-            /** @description Area under the ROC curve. */
-            auroc: components["schemas"]["Metric_Interval"];
-            /** @description Average precision. */
-            average_precision: components["schemas"]["Metric_Interval"];
-            /** @description What random scores would give as average precision. */
-            average_precision_of_chance: components["schemas"]["Metric_f64"];
-            /** @description Each kind of anomaly against all normals. */
-            kinds: components["schemas"]["KindData"][];
-            /** @description Normal images that remain. */
-            normals: components["schemas"]["PartSize"];
-            /** @description The precision-recall curve; empty if a class is missing. */
-            pr: components["schemas"]["PrecisionRecallData"];
-            /** @description Share of normals above the detector's threshold, over one image of each group. */
-            realised_false_alarm_rate: components["schemas"]["Metric_Interval"];
-            /** @description Share of anomalous images above the detector's threshold, each image counted with its weight among those that remain. */
-            recall: components["schemas"]["Metric_Interval"];
-            /** @description The ROC curve; empty if a class is missing. */
-            roc: components["schemas"]["RocData"];
-        };
         /** @description Scorers and detectors side by side. */
         CompareData: {
             /** @description What to know about the images that are compared on, in plain words; none where they are all of the report's. */
@@ -280,6 +257,35 @@ export interface components {
             name: string;
             /** @description Its unit, such as `nats`; empty if it has none. */
             unit: string;
+        };
+        /**
+         * @description How well anomalous images are told from normal ones: over all scored images, or over those that are no near-duplicates of the
+         *     detector's own normals.
+         */
+        DetectionFigures: {
+            /** @description Anomalous images that count. */
+            anomalies: components["schemas"]["PartSize"];
+            /** @description Area under the ROC curve. */
+            auroc: components["schemas"]["Metric_Interval"];
+            /** @description Average precision. */
+            average_precision: components["schemas"]["Metric_Interval"];
+            /** @description What random scores would give as average precision: the share of anomalous images, by weight. */
+            average_precision_of_chance: components["schemas"]["Metric_f64"];
+            /** @description Each kind of anomaly against all normals. */
+            kinds: components["schemas"]["KindData"][];
+            /** @description Normal images that count. */
+            normals: components["schemas"]["PartSize"];
+            /** @description The precision-recall curve; empty if a class is missing. */
+            pr: components["schemas"]["PrecisionRecallData"];
+            /** @description Share of normals above the detector's threshold, over one image of each group: a seeded random member. */
+            realised_false_alarm_rate: components["schemas"]["Metric_Interval"];
+            /**
+             * @description Share of anomalous images above the detector's threshold, each image counted with its `weight` among those that
+             *     count.
+             */
+            recall: components["schemas"]["Metric_Interval"];
+            /** @description The ROC curve; empty if a class is missing. */
+            roc: components["schemas"]["RocData"];
         };
         /** @description A detector. */
         DetectorCard: {
@@ -426,42 +432,22 @@ export interface components {
             train: components["schemas"]["LossRecord"];
         };
         /** @description The metrics. */
-        EvaluationData: {
-            /** @description Anomalous images that were scored. */
-            anomalies: components["schemas"]["PartSize"];
-            /** @description Area under the ROC curve. */
-            auroc: components["schemas"]["Metric_Interval"];
-            /** @description Average precision. */
-            average_precision: components["schemas"]["Metric_Interval"];
-            /** @description What random scores would give as average precision: the share of anomalous images, by weight. */
-            average_precision_of_chance: components["schemas"]["Metric_f64"];
+        EvaluationData: components["schemas"]["DetectionFigures"] & {
             /** @description How the intervals were drawn. */
             bootstrap: components["schemas"]["BootstrapData"];
             /** @description The data set's name, without where it lies. */
             data_name: string;
-            /** @description Each kind of anomaly against all normals. */
-            kinds: components["schemas"]["KindData"][];
             /** @description Scored images that are near-duplicates of the detector's own normals. */
             leaked: components["schemas"]["Leaked"];
             /** @description Images left out because the detector was made from them. */
             left_out_own: number;
-            /** @description Normal images that were scored. */
-            normals: components["schemas"]["PartSize"];
             /** @description How well the maps find the masks. */
             pixels: components["schemas"]["Metric_PixelData"];
-            /** @description The precision-recall curve; empty if a class is missing. */
-            pr: components["schemas"]["PrecisionRecallData"];
-            /** @description Share of normals above the detector's threshold, over one image of each group: a seeded random member. */
-            realised_false_alarm_rate: components["schemas"]["Metric_Interval"];
-            /** @description Share of anomalous images above the detector's threshold, each image counted with its `weight`. */
-            recall: components["schemas"]["Metric_Interval"];
-            /** @description The ROC curve; empty if a class is missing. */
-            roc: components["schemas"]["RocData"];
             /** @description What the images' files and frames alone give away; a high AUROC is a warning. */
             shortcuts: components["schemas"]["ShortcutData"][];
             /** @description Images that could not be read or used. */
             unusable: number;
-            without_leaked: components["schemas"]["CleanFigures"] | null;
+            without_leaked: components["schemas"]["DetectionFigures"] | null;
         };
         /** @description Progress of an evaluation. */
         EvaluationProgress: {

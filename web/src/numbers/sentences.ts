@@ -1,13 +1,10 @@
 // Sentences about a detector and its evaluation. Each is made from the facts that it states, and each has a test with facts for
 // which it would be false (tests/sentences.test.ts).
 import type { Evaluation } from "../api/client";
-import type { DetectorCard, EvaluationData, Figure, ImageData, Interval, PartSize, TrainingData } from "../report/data";
+import type { DetectorCard, Figure, ImageData, Interval, PartSize, TrainingData } from "../report/data";
 import { count, counted, decimals, known, percent, setRate, significant } from "./format";
 import { spaced } from "./measurements";
 import { isAnomalous } from "./verdicts";
-
-/** The figures of detection: of all images, or of those that are no near-duplicates of the detector's own normals. */
-export type Figures = Pick<EvaluationData, "normals" | "anomalies" | "auroc" | "average_precision" | "average_precision_of_chance" | "realised_false_alarm_rate" | "recall" | "kinds" | "roc" | "pr">;
 
 /** "463 normal images (228 groups)"; groups only where they are fewer. */
 export function sized({ images, groups }: PartSize, what = "image"): string {

@@ -14,6 +14,7 @@ export type DetectorCard = Schemas["DetectorCard"];
 export type MemberCard = Schemas["MemberCard"];
 export type Shape = Schemas["Shape"];
 export type EvaluationData = Schemas["EvaluationData"];
+export type DetectionFigures = Schemas["DetectionFigures"];
 export type PartSize = Schemas["PartSize"];
 export type Descriptor = Schemas["Descriptor"];
 export type Interval = Schemas["Interval"];

@@ -2,12 +2,11 @@
 // thresholds are the page's (state/thresholds.svelte.ts). The report itself never changes.
 import { getContext, setContext } from "svelte";
 import { EVERYTHING, type Filter, type Item, selected } from "../numbers/gallery";
-import { type Figures } from "../numbers/sentences";
 import { ascending } from "../numbers/sorted";
 import { type Provenance, provenance } from "../numbers/table";
 import { type Costs, reweighted, scoresOf } from "../numbers/verdicts";
 import { thresholds } from "../state/thresholds.svelte";
-import type { ImageData, ReportData } from "./data";
+import type { DetectionFigures, ImageData, ReportData } from "./data";
 import { shortAddress } from "./read";
 
 export const VIEWS = ["overview", "threshold", "images", "localisation", "embedding", "compare", "training", "export"] as const;
@@ -24,7 +23,7 @@ export class Session {
   clean: boolean = $state(true);
   /** The images that figures are of. */
   readonly images: ImageData[] = $derived.by(() => (this.clean && this.report.evaluation.without_leaked !== null ? reweighted(this.report.images.filter((image) => !image.leaked)) : this.report.images));
-  readonly figures: Figures = $derived.by(() => (this.clean ? this.report.evaluation.without_leaked : null) ?? this.report.evaluation);
+  readonly figures: DetectionFigures = $derived.by(() => (this.clean ? this.report.evaluation.without_leaked : null) ?? this.report.evaluation);
   readonly scores = $derived(scoresOf(this.images));
   /** All scores, ascending. */
   readonly allScores: Float64Array = $derived(ascending(this.images.map((image) => image.score)));

@@ -110,26 +110,34 @@ pub(crate) fn report() -> ReportData {
         },
         evaluation: EvaluationData {
             data_name: "photos".to_owned(),
-            normals: size,
-            anomalies: size,
+            figures: DetectionFigures {
+                kinds: vec![KindData {
+                    kind: "scratch".to_owned(),
+                    images: 1,
+                    groups: 1,
+                    flagged: 1,
+                    auroc: interval.clone(),
+                    average_precision: interval.clone(),
+                    recall: Metric::Known(1.0),
+                }],
+                roc: RocData {
+                    fpr: vec![0.0, 0.5, 1.0],
+                    tpr: vec![0.4, 0.8, 1.0],
+                    tpr_low: vec![0.2, 0.6, 1.0],
+                    tpr_high: vec![0.6, 0.9, 1.0],
+                },
+                pr: PrecisionRecallData {
+                    recall: vec![0.5, 1.0],
+                    precision: vec![1.0, 0.7],
+                    precision_low: vec![0.8, 0.5],
+                    precision_high: vec![1.0, 0.8],
+                },
+                ..figures(size, &interval)
+            },
             unusable: 0,
             left_out_own: 0,
             leaked: Leaked::default(),
             bootstrap: BootstrapData { draws: 2_000, level: 0.95 },
-            auroc: interval.clone(),
-            average_precision: interval.clone(),
-            average_precision_of_chance: Metric::Known(0.5),
-            realised_false_alarm_rate: interval.clone(),
-            recall: interval.clone(),
-            kinds: vec![KindData {
-                kind: "scratch".to_owned(),
-                images: 1,
-                groups: 1,
-                flagged: 1,
-                auroc: interval.clone(),
-                average_precision: interval.clone(),
-                recall: Metric::Known(1.0),
-            }],
             shortcuts: vec![ShortcutData { name: "format".to_owned(), auroc: 0.6 }],
             pixels: Metric::Known(PixelData {
                 auroc: Metric::Known(0.9),
@@ -138,19 +146,7 @@ pub(crate) fn report() -> ReportData {
                 dice_at_threshold: Metric::Known(0.3),
                 images_with_mask: 1,
             }),
-            roc: RocData {
-                fpr: vec![0.0, 0.5, 1.0],
-                tpr: vec![0.4, 0.8, 1.0],
-                tpr_low: vec![0.2, 0.6, 1.0],
-                tpr_high: vec![0.6, 0.9, 1.0],
-            },
-            pr: PrecisionRecallData {
-                recall: vec![0.5, 1.0],
-                precision: vec![1.0, 0.7],
-                precision_low: vec![0.8, 0.5],
-                precision_high: vec![1.0, 0.8],
-            },
-            without_leaked: Some(clean_figures(size, &interval)),
+            without_leaked: Some(figures(size, &interval)),
         },
         training: Metric::Known(vec![TrainingData {
             member: "vae".to_owned(),
@@ -194,9 +190,9 @@ pub(crate) fn report() -> ReportData {
     }
 }
 
-/// The same figures on half of the images.
-fn clean_figures(size: PartSize, interval: &Metric<Interval>) -> CleanFigures {
-    CleanFigures {
+/// Figures without curves and kinds.
+fn figures(size: PartSize, interval: &Metric<Interval>) -> DetectionFigures {
+    DetectionFigures {
         normals: size,
         anomalies: size,
         auroc: interval.clone(),

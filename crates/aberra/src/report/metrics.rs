@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::curves;
 use crate::detector::PartSize;
-use crate::evaluate::{Evaluation, ImageRow, Metric, ScoredImage, WithoutLeaked};
+use crate::evaluate::{Evaluation, FalseAlarms, ImageRow, Metric, ScoredImage, WithoutLeaked};
 use crate::wire::{
-    BootstrapData, CleanFigures, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits,
+    BootstrapData, DetectionFigures, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits,
 };
 use aberra_metrics::binomial::RateInterval;
 use aberra_metrics::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
@@ -121,52 +121,53 @@ pub(super) fn short_figure(figure: &Metric<bootstrap::BootstrapInterval>) -> Met
 /// The metrics of a report.
 pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> EvaluationData {
     let settings = evaluation.bootstrap;
-    let scores = scored.scores();
+    let ranked = [&evaluation.ranking.auroc, &evaluation.ranking.average_precision].map(short_figure);
+    let kinds = evaluation.kinds.iter().map(|kind| kind_row(kind, scored, settings)).collect();
     EvaluationData {
         data_name: evaluation.data.name.clone(),
-        normals: scored.size(false),
-        anomalies: scored.size(true),
+        figures: figures(evaluation, scored, ranked, &evaluation.false_alarms, kinds),
         unusable: evaluation.data.unusable,
         left_out_own: evaluation.data.own.total(),
         leaked: evaluation.data.leaked,
         bootstrap: BootstrapData { draws: settings.resamples, level: settings.confidence },
-        auroc: short_figure(&evaluation.ranking.auroc),
-        average_precision: short_figure(&evaluation.ranking.average_precision),
-        average_precision_of_chance: scored.chance(),
-        realised_false_alarm_rate: short_rate(&evaluation.false_alarms.over_groups),
-        recall: scored.recall(evaluation),
-        kinds: evaluation.kinds.iter().map(|kind| kind_row(kind, scored, settings)).collect(),
         shortcuts: evaluation
             .shortcuts
             .iter()
             .map(|row| ShortcutData { name: row.property.clone(), auroc: digits(row.auroc, 6) })
             .collect(),
         pixels: pixels(evaluation),
-        roc: curves::roc(&scores, scored.labels(), settings),
-        pr: curves::precision_recall(&scores, scored.labels(), settings),
         without_leaked: evaluation.without_leaked.as_ref().map(|without| clean(evaluation, scored, without)),
     }
 }
 
 /// The figures without near-duplicates of the detector's own normals.
-fn clean(evaluation: &Evaluation, scored: &Scored<'_>, without: &WithoutLeaked) -> CleanFigures {
-    let settings = evaluation.bootstrap;
+fn clean(evaluation: &Evaluation, scored: &Scored<'_>, without: &WithoutLeaked) -> DetectionFigures {
     let rows = scored.rows.iter().copied().filter(|(_, image)| !image.leaked);
     let scored = Scored::from_rows(rows.collect());
-    let scores = scored.scores();
-    CleanFigures {
+    let precision = scored.figure(&scored.scores(), evaluation.bootstrap, average_precision);
+    let kinds = evaluation.kinds.iter().filter_map(|kind| clean_kind(&kind.kind, &scored, evaluation));
+    let ranked = [short_figure(&without.auroc), precision];
+    figures(evaluation, &scored, ranked, &without.false_alarms, kinds.collect())
+}
+
+/// The figures of some rows, with AUROC and average precision given.
+fn figures(
+    evaluation: &Evaluation,
+    scored: &Scored<'_>,
+    [auroc, average_precision]: [Metric<Interval>; 2],
+    false_alarms: &FalseAlarms,
+    kinds: Vec<KindData>,
+) -> DetectionFigures {
+    let (scores, settings) = (scored.scores(), evaluation.bootstrap);
+    DetectionFigures {
         normals: scored.size(false),
         anomalies: scored.size(true),
-        auroc: short_figure(&without.auroc),
-        average_precision: scored.figure(&scores, settings, average_precision),
+        auroc,
+        average_precision,
         average_precision_of_chance: scored.chance(),
-        realised_false_alarm_rate: short_rate(&without.false_alarms.over_groups),
+        realised_false_alarm_rate: short_rate(&false_alarms.over_groups),
         recall: scored.recall(evaluation),
-        kinds: evaluation
-            .kinds
-            .iter()
-            .filter_map(|kind| clean_kind(&kind.kind, &scored, evaluation))
-            .collect(),
+        kinds,
         roc: curves::roc(&scores, scored.labels(), settings),
         pr: curves::precision_recall(&scores, scored.labels(), settings),
     }

@@ -25,27 +25,27 @@ pub(super) fn summary(
         Some(_) => format!("It promises {promise}."),
         None => format!("Its threshold carries no promise: {promise}."),
     });
-    lines.push(match &data.realised_false_alarm_rate {
+    lines.push(match &data.figures.realised_false_alarm_rate {
         Metric::Known(rate) => format!(
             "On {} of {} it raised {} false {}: {}{}.",
-            size(data.normals),
+            size(data.figures.normals),
             data.data_name,
             evaluation.verdicts.confusion.false_positives,
             if evaluation.verdicts.confusion.false_positives == 1 { "alarm" } else { "alarms" },
             percent_interval(rate),
-            if has_groups(data.normals) { " over one image of each group" } else { "" }
+            if has_groups(data.figures.normals) { " over one image of each group" } else { "" }
         ),
         Metric::Unavailable { .. } => {
             format!("{} holds no normal images to measure false alarms on.", data.data_name)
         }
     });
-    lines.push(match &data.recall {
+    lines.push(match &data.figures.recall {
         Metric::Known(recall) => format!(
             "Of {} it found {}: {}{}.",
-            size_of(data.anomalies, "anomalous image"),
+            size_of(data.figures.anomalies, "anomalous image"),
             evaluation.verdicts.confusion.true_positives,
             percent_interval(recall),
-            if has_groups(data.anomalies) { " where each group counts once" } else { "" }
+            if has_groups(data.figures.anomalies) { " where each group counts once" } else { "" }
         ),
         Metric::Unavailable { .. } => format!(
             "{} holds no anomalous images: how well the detector finds any cannot be said, only how often it is wrong \
@@ -53,7 +53,7 @@ pub(super) fn summary(
             data.data_name
         ),
     });
-    if let Metric::Known(Interval { value, low, high }) = data.auroc {
+    if let Metric::Known(Interval { value, low, high }) = data.figures.auroc {
         lines.push(format!(
             "Whatever the threshold, an anomalous image scores above a normal one in {:.0} of 100 pairs: AUROC {value:.3} \
              (95 % interval {low:.3} to {high:.3}); 50 would be chance.",

@@ -86,10 +86,9 @@ pub struct Thumbnails {
 pub struct EvaluationData {
     /// The data set's name, without where it lies.
     pub data_name: String,
-    /// Normal images that were scored.
-    pub normals: PartSize,
-    /// Anomalous images that were scored.
-    pub anomalies: PartSize,
+    /// How well anomalous images are told from normal ones, over all that were scored.
+    #[serde(flatten)]
+    pub figures: DetectionFigures,
     /// Images that could not be read or used.
     pub unusable: usize,
     /// Images left out because the detector was made from them.
@@ -98,6 +97,24 @@ pub struct EvaluationData {
     pub leaked: crate::evaluate::Leaked,
     /// How the intervals were drawn.
     pub bootstrap: BootstrapData,
+    /// What the images' files and frames alone give away; a high AUROC is a warning.
+    pub shortcuts: Vec<ShortcutData>,
+    /// How well the maps find the masks.
+    pub pixels: Metric<PixelData>,
+    /// The figures of detection without near-duplicates of the detector's own normals; none where there are none.
+    pub without_leaked: Option<DetectionFigures>,
+}
+
+/// How well anomalous images are told from normal ones: over all scored images, or over those that are no near-duplicates of the
+/// detector's own normals.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct DetectionFigures {
+    /// Normal images that count.
+    pub normals: PartSize,
+    /// Anomalous images that count.
+    pub anomalies: PartSize,
     /// Area under the ROC curve.
     pub auroc: Metric<Interval>,
     /// Average precision.
@@ -106,40 +123,8 @@ pub struct EvaluationData {
     pub average_precision_of_chance: Metric<f64>,
     /// Share of normals above the detector's threshold, over one image of each group: a seeded random member.
     pub realised_false_alarm_rate: Metric<Interval>,
-    /// Share of anomalous images above the detector's threshold, each image counted with its `weight`.
-    pub recall: Metric<Interval>,
-    /// Each kind of anomaly against all normals.
-    pub kinds: Vec<KindData>,
-    /// What the images' files and frames alone give away; a high AUROC is a warning.
-    pub shortcuts: Vec<ShortcutData>,
-    /// How well the maps find the masks.
-    pub pixels: Metric<PixelData>,
-    /// The ROC curve; empty if a class is missing.
-    pub roc: RocData,
-    /// The precision-recall curve; empty if a class is missing.
-    pub pr: PrecisionRecallData,
-    /// The figures of detection without near-duplicates of the detector's own normals; none where there are none.
-    pub without_leaked: Option<CleanFigures>,
-}
-
-/// The figures of detection on the images that are no near-duplicates of the detector's own normals.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct CleanFigures {
-    /// Normal images that remain.
-    pub normals: PartSize,
-    /// Anomalous images that remain.
-    pub anomalies: PartSize,
-    /// Area under the ROC curve.
-    pub auroc: Metric<Interval>,
-    /// Average precision.
-    pub average_precision: Metric<Interval>,
-    /// What random scores would give as average precision.
-    pub average_precision_of_chance: Metric<f64>,
-    /// Share of normals above the detector's threshold, over one image of each group.
-    pub realised_false_alarm_rate: Metric<Interval>,
-    /// Share of anomalous images above the detector's threshold, each image counted with its weight among those that remain.
+    /// Share of anomalous images above the detector's threshold, each image counted with its `weight` among those that
+    /// count.
     pub recall: Metric<Interval>,
     /// Each kind of anomaly against all normals.
     pub kinds: Vec<KindData>,

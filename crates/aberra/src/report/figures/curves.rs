@@ -11,11 +11,11 @@ use crate::wire::{EpochData, Interval, ReportData, TrainingData};
 
 pub(super) fn roc(data: &ReportData) -> Result<Vec<u8>> {
     let evaluation = &data.evaluation;
-    let curve = &evaluation.roc;
+    let curve = &evaluation.figures.roc;
     let band = steps(&curve.fpr, &curve.tpr_low, &curve.tpr_high);
     let line = staircase(&curve.fpr, &curve.tpr);
-    let point = operating(&evaluation.realised_by_images(data), &evaluation.recall);
-    let name = labelled("AUROC", &evaluation.auroc);
+    let point = operating(&evaluation.realised_by_images(data), &evaluation.figures.recall);
+    let name = labelled("AUROC", &evaluation.figures.auroc);
     banded(
         Banded { line, band, point, name, chance: Some([(0.0, 0.0), (1.0, 1.0)]), y_from: 0.0 },
         ["false-positive rate", "true-positive rate"],
@@ -24,18 +24,18 @@ pub(super) fn roc(data: &ReportData) -> Result<Vec<u8>> {
 
 pub(super) fn precision_recall(data: &ReportData) -> Result<Vec<u8>> {
     let evaluation = &data.evaluation;
-    let curve = &evaluation.pr;
+    let curve = &evaluation.figures.pr;
     let band: Vec<(f64, f64)> = forth_and_back(&curve.recall, &curve.precision_low, &curve.precision_high);
     let line: Vec<(f64, f64)> = curve.recall.iter().copied().zip(curve.precision.iter().copied()).collect();
-    let share = evaluation.anomalies.images as f64 / data.images.len().max(1) as f64;
+    let share = evaluation.figures.anomalies.images as f64 / data.images.len().max(1) as f64;
     let called = data.images.iter().filter(|image| image.anomalous);
     let hits = called.clone().filter(|image| image.kind.is_some()).count();
     let precision = (called.clone().count() > 0).then(|| hits as f64 / called.count() as f64);
-    let point = match (&evaluation.recall, precision) {
+    let point = match (&evaluation.figures.recall, precision) {
         (Metric::Known(recall), Some(precision)) => Some((recall.value, precision)),
         _ => None,
     };
-    let name = labelled("average precision", &evaluation.average_precision);
+    let name = labelled("average precision", &evaluation.figures.average_precision);
     banded(
         Banded { line, band, point, name, chance: Some([(0.0, share), (1.0, share)]), y_from: 0.0 },
         ["recall", "precision"],

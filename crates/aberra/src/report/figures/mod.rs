@@ -24,7 +24,7 @@ impl Report {
     pub fn figures(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let data = self.data();
         let mut figures = Vec::new();
-        if !data.evaluation.roc.fpr.is_empty() {
+        if !data.evaluation.figures.roc.fpr.is_empty() {
             figures.push(("roc", curves::roc(data)?));
             figures.push(("precision-recall", curves::precision_recall(data)?));
         }
