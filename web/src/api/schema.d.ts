@@ -259,7 +259,7 @@ export interface components {
             unit: string;
         };
         /**
-         * @description How well anomalous images are told from normal ones: over all scored images, or over those that are no near-duplicates of the
+         * @description How well anomalies are separated from normals: over all scored images, or over those that are no near-duplicates of the
          *     detector's own normals.
          */
         DetectionFigures: {

@@ -86,7 +86,7 @@ pub struct Thumbnails {
 pub struct EvaluationData {
     /// The data set's name, without where it lies.
     pub data_name: String,
-    /// How well anomalous images are told from normal ones, over all that were scored.
+    /// How well anomalies are separated from normals, over all that were scored.
     #[serde(flatten)]
     pub figures: DetectionFigures,
     /// Images that could not be read or used.
@@ -105,7 +105,7 @@ pub struct EvaluationData {
     pub without_leaked: Option<DetectionFigures>,
 }
 
-/// How well anomalous images are told from normal ones: over all scored images, or over those that are no near-duplicates of the
+/// How well anomalies are separated from normals: over all scored images, or over those that are no near-duplicates of the
 /// detector's own normals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
