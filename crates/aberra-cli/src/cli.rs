@@ -4,7 +4,9 @@ use std::num::NonZeroU16;
 
 use clap::{Parser, Subcommand};
 
-use crate::verbs::{bench, calibrate, demo, doctor, evaluate, explain, info, report, score, serve, train};
+use crate::verbs::{
+    bench, calibrate, demo, doctor, evaluate, explain, info, merge, report, score, serve, train,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +40,7 @@ pub(crate) enum Verb {
     Train(Box<train::TrainArgs>),
     Calibrate(calibrate::CalibrateArgs),
     Score(score::ScoreArgs),
+    Merge(merge::MergeArgs),
     Evaluate(evaluate::EvaluateArgs),
     Explain(explain::ExplainArgs),
     Report(Box<report::ReportArgs>),

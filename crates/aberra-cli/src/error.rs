@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
-use std::process::ExitCode;
 
 /// The result of a verb.
 pub(crate) type CommandResult = Result<ExitStatus, CommandError>;
@@ -21,12 +20,6 @@ pub(crate) enum ExitStatus {
     Anomalous = 3,
     /// Interrupted by Ctrl-C; by the convention of shells, 128 + SIGINT.
     Interrupted = 130,
-}
-
-impl From<ExitStatus> for ExitCode {
-    fn from(status: ExitStatus) -> Self {
-        Self::from(status as u8)
-    }
 }
 
 /// The error that ended a verb.

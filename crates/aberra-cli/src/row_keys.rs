@@ -1,8 +1,10 @@
-//! Which images a file of rows has rows of, so that scoring goes on where it was interrupted.
+//! Reads rows that were written: which images they are of, so that scoring goes on where it was interrupted, and their lines, so
+//! that shards are joined.
 
 use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -22,6 +24,42 @@ struct Key {
     /// From 1.
     page: Option<u32>,
     threshold: f64,
+}
+
+/// A row that was written.
+pub(crate) struct Row<'a> {
+    pub(crate) path: String,
+    /// From 1.
+    pub(crate) page: Option<u32>,
+    /// With its end.
+    pub(crate) line: &'a [u8],
+}
+
+/// The rows of a finished file, and what stands before them.
+///
+/// # Errors
+/// Other content, or a row that was cut.
+pub(crate) fn read_rows<'a>(
+    path: &Path,
+    bytes: &'a [u8],
+    format: RowFormat,
+) -> Result<(&'a [u8], Vec<Row<'a>>), CommandError> {
+    let columns = [COLUMNS, COLUMNS_OF_PAGES];
+    let columns = columns.into_iter().find(|columns| bytes.starts_with(format!("{columns}\n").as_bytes()));
+    let keys = match format {
+        _ if bytes.is_empty() => Ok((Vec::new(), 0)),
+        RowFormat::Csv => csv_keys(bytes, columns.unwrap_or(COLUMNS)),
+        _ => json_keys(bytes),
+    };
+    let refuse =
+        |found: String| CommandError::at(path, format!("expected rows of `aberra score`, found {found}"));
+    let (keys, whole) = keys.map_err(refuse)?;
+    if whole < bytes.len() {
+        return Err(refuse("a row that was not finished".to_owned()).with_hint("run the shard again"));
+    }
+    let start = keys.first().map_or(bytes.len(), |(_, line)| line.start);
+    let row = |(key, line): (Key, Range<usize>)| Row { path: key.path, page: key.page, line: &bytes[line] };
+    Ok((&bytes[..start], keys.into_iter().map(row).collect()))
 }
 
 impl RowKeys {
@@ -64,7 +102,7 @@ impl RowKeys {
                 .with_hint("name it .csv or .jsonl"));
             }
         };
-        if let Some(other) = keys.iter().find(|key| key.threshold != threshold) {
+        if let Some(other) = keys.iter().map(|(key, _)| key).find(|key| key.threshold != threshold) {
             return Err(CommandError::at(
                 path,
                 format!(
@@ -78,12 +116,12 @@ impl RowKeys {
         if length < bytes.len() {
             output::note("the last row was not finished; its image is scored again");
         }
-        Ok((Self(keys.into_iter().map(|key| (key.path, key.page)).collect()), length as u64))
+        Ok((Self(keys.into_iter().map(|(key, _)| (key.path, key.page)).collect()), length as u64))
     }
 }
 
-/// The keys of CSV, and the length of what is whole; or what was found instead.
-fn csv_keys(bytes: &[u8], columns: &str) -> Result<(Vec<Key>, usize), String> {
+/// The keys of CSV and where their rows lie, and the length of what is whole; or what was found instead.
+fn csv_keys(bytes: &[u8], columns: &str) -> Result<(Vec<(Key, Range<usize>)>, usize), String> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let headers = reader.byte_headers().map_err(|error| error.to_string())?.clone();
     let mut whole = usize::try_from(reader.position().byte()).unwrap_or(bytes.len());
@@ -105,17 +143,21 @@ fn csv_keys(bytes: &[u8], columns: &str) -> Result<(Vec<Key>, usize), String> {
         if !is_row || !row.ends_with(b"\n") || quotes % 2 == 1 {
             return Ok((keys, whole));
         }
-        keys.push(record.deserialize(Some(&headers)).map_err(|_| shown(row))?);
+        keys.push((record.deserialize(Some(&headers)).map_err(|_| shown(row))?, whole..end));
         whole = end;
     }
 }
 
-/// The keys of JSON lines, and the length of what is whole; or what was found instead.
-fn json_keys(bytes: &[u8]) -> Result<(Vec<Key>, usize), String> {
+/// The keys of JSON lines and where these lie, and the length of what is whole; or what was found instead.
+fn json_keys(bytes: &[u8]) -> Result<(Vec<(Key, Range<usize>)>, usize), String> {
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-    let lines = bytes[..whole].split_inclusive(|&byte| byte == b'\n');
-    let keys = lines.map(|line| serde_json::from_slice(line).map_err(|_| shown(line)));
-    Ok((keys.collect::<Result<_, _>>()?, whole))
+    let mut end = 0;
+    let keys = bytes[..whole].split_inclusive(|&byte| byte == b'\n').map(|line| {
+        let start = end;
+        end += line.len();
+        Ok((serde_json::from_slice(line).map_err(|_| shown(line))?, start..end))
+    });
+    Ok((keys.collect::<Result<_, String>>()?, whole))
 }
 
 /// The beginning of what was found.

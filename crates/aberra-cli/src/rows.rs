@@ -134,6 +134,15 @@ impl Rows {
 }
 
 impl RowFormat {
+    /// The format of files with the extension of `path`, if they hold rows that can be read again.
+    pub(crate) fn of_extension(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "json" | "jsonl" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+
     /// Formats a row, preceded by the header if it is the first.
     fn line(self, row: &Row, is_first: bool) -> Result<String, CommandError> {
         match self {

@@ -41,11 +41,25 @@ impl Detector {
         limits: &Limits,
         chunk: usize,
         want: Want,
-        mut each: impl FnMut((PathBuf, Option<u32>), Result<Verdict>) -> ControlFlow<()>,
+        each: impl FnMut((PathBuf, Option<u32>), Result<Verdict>) -> ControlFlow<()>,
     ) {
-        let prepare = |(path, page): (PathBuf, Option<u32>)| {
-            let input = self.read_input(&path, page, limits);
-            ((path, page), input)
+        let read = |(path, page): &(PathBuf, Option<u32>)| self.read_input(path, *page, limits);
+        self.score_each(images, read, chunk, want, each);
+    }
+
+    /// Scores images of any source as [`score_files`](Self::score_files) scores files: `read` gives the
+    /// [preprocessed](Self::preprocess) image of an item, on any thread.
+    pub fn score_each<I: Send>(
+        &self,
+        images: impl Iterator<Item = I>,
+        read: impl Fn(&I) -> Result<Input> + Sync,
+        chunk: usize,
+        want: Want,
+        mut each: impl FnMut(I, Result<Verdict>) -> ControlFlow<()>,
+    ) {
+        let prepare = |image: I| {
+            let input = read(&image);
+            (image, input)
         };
         let _stopped = in_chunks(images, self.members.canvas().images(chunk), prepare, |chunk| {
             let (images, inputs): (Vec<_>, Vec<Result<Input>>) = chunk.into_iter().unzip();

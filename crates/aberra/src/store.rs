@@ -60,8 +60,22 @@ pub(crate) fn write<T: Serialize>(
     document: &T,
     tensors: &Tensors,
 ) -> Result<String> {
+    let (file, hash) = encode(kind, document, tensors).map_err(|error| error.with_path(path))?;
+    output::write(path, &file)?;
+    Ok(hash)
+}
+
+/// The file that [`write`] writes, and the content's hash.
+///
+/// # Errors
+/// Values that JSON or safetensors cannot hold.
+pub(crate) fn encode<T: Serialize>(
+    kind: FileKind,
+    document: &T,
+    tensors: &Tensors,
+) -> Result<(Vec<u8>, String)> {
     let document = serde_json::to_value(document)
-        .map_err(|error| Error::detector(format!("cannot be written: {error}")).with_path(path))?;
+        .map_err(|error| Error::detector(format!("cannot be written: {error}")))?;
     let bytes: BTreeMap<&str, (&[usize], Vec<u8>)> = tensors
         .iter()
         .map(|(name, weight)| {
@@ -84,9 +98,8 @@ pub(crate) fn write<T: Serialize>(
     let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&envelope).unwrap_or_default())]);
     let file = views
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
-        .map_err(|error| Error::detector(format!("cannot be written: {error}")).with_path(path))?;
-    output::write(path, &file)?;
-    Ok(hash)
+        .map_err(|error| Error::detector(format!("cannot be written: {error}")))?;
+    Ok((file, hash))
 }
 
 /// Reads and verifies the file at `path`.
@@ -100,7 +113,15 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, kind: FileKind) -> Result<S
     if length > MAX_FILE_BYTES {
         return Err(refuse(format!("expected at most {MAX_FILE_BYTES} bytes, found {length}")));
     }
-    parse(&fs::read(path).map_err(io)?, kind).map_err(refuse)
+    decode(&fs::read(path).map_err(io)?, kind).map_err(|error| error.with_path(path))
+}
+
+/// Verifies a file held in memory.
+///
+/// # Errors
+/// As [`read`], less the reading.
+pub(crate) fn decode<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>> {
+    parse(file, kind).map_err(Error::detector)
 }
 
 fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, String> {

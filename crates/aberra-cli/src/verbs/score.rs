@@ -18,6 +18,7 @@ use crate::args::{DetectorArgs, JsonArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::row_keys::RowKeys;
 use crate::rows::{Row, RowFormat, Rows};
+use crate::shard::{Listing, Shard, ShardRecord};
 use crate::sources::Sources;
 use crate::{data, interrupt, output};
 
@@ -28,6 +29,7 @@ Examples:
   aberra score runs/first/detector.aberra new/ --heatmaps maps/    # and a heat map of each image
   find new/ -name '*.jpg' -print0 | aberra score runs/first/detector.aberra -0 - --csv
   aberra score runs/first/detector.aberra new/ --out rows.csv --resume     # again after an interruption: goes on
+  aberra score runs/first/detector.aberra new/ --shard 3/8 --out rows-3.csv    # on the third of eight machines
 
 Exit status: 0 all images were scored; 1 error, none was scored; 2 some could not be read, or a heat map not written; 3 with \
 --fail-on-anomaly, any is anomalous and none failed.";
@@ -60,6 +62,10 @@ pub(crate) struct ScoreArgs {
     /// scoring may be interrupted and goes on with the same command.
     #[arg(long, requires = "out", conflicts_with = "heatmaps")]
     resume: bool,
+    /// Score shard I of N, counted from 1: the images whose paths hash to it; `aberra merge` joins the rows of all. For many
+    /// machines, which must name the images alike.
+    #[arg(long, value_name = "I/N", requires = "out")]
+    shard: Option<Shard>,
     /// Write a heat map of the error of each image to this folder; pixels above the pixel threshold are bright.
     #[arg(long, value_name = "DIR")]
     heatmaps: Option<PathBuf>,
@@ -83,6 +89,15 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
         let listed = args.paths.iter().map(PathBuf::as_path).filter(|path| path.as_os_str() != "-");
         let inputs: Vec<&Path> = std::iter::once(&*args.detector.detector).chain(listed).collect();
         output::target(out, &inputs)?;
+        if args.shard.is_some() && RowFormat::of_extension(out).is_none() {
+            return Err(CommandError::at(
+                out,
+                "expected a file of rows of a shard, .csv or .jsonl, found another extension",
+            ));
+        }
+        if args.shard.is_some() {
+            ShardRecord::forget(out)?;
+        }
     }
     interrupt::listen();
     let (mut rows, done) = match (&args.out, args.resume) {
@@ -100,7 +115,18 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
         output::warning(&format!("skipped {reason}"));
     };
     let mut sources = Sources::new(&args.paths, args.null);
+    let (listing, own_files) = (Cell::new(Listing::default()), Cell::new(0));
+    let is_own = |path: &PathBuf| {
+        let Some(shard) = args.shard else { return true };
+        let path = path.to_string_lossy();
+        let mut all = listing.get();
+        all.add(&path);
+        listing.set(all);
+        own_files.set(own_files.get() + u64::from(shard.has(&path)));
+        shard.has(&path)
+    };
     let files = sources.by_ref().filter_map(|source| source.inspect_err(|reason| skip(reason)).ok());
+    let files = files.filter(is_own);
     let want = if args.heatmaps.is_some() { Want::MAP } else { Want::MEASUREMENTS };
     let mut failure = None;
     let limits = &detector.config().limits;
@@ -142,7 +168,17 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     data::passed_over(&marked_folders, &unsupported);
     let tally = Tally { done: passed.get(), ..tally.into_inner() };
     data::remark(&tally.remarks);
-    tally.conclude(rows, args.fail_on_anomaly)
+    let record = args.shard.filter(|_| listing.get().files > 0).map(|shard| {
+        let mut record = ShardRecord::new(shard, detector.hash(), listing.get());
+        (record.own_files, record.rows) = (own_files.get(), (tally.scored + tally.done) as u64);
+        record.failed = tally.failed as u64;
+        record
+    });
+    let status = tally.conclude(rows, record.is_some(), args.fail_on_anomaly)?;
+    if let (Some(record), Some(out)) = (record, &args.out) {
+        record.write(out)?;
+    }
+    Ok(status)
 }
 
 /// The images of a file: one, or its pages where each is one and there are several.
@@ -184,10 +220,10 @@ impl Tally {
         self.scored
     }
 
-    /// Finishes the output, and returns the exit code.
-    fn conclude(&self, rows: Rows, fail_on_anomaly: bool) -> CommandResult {
+    /// Finishes the output, and returns the exit code. A shard may have no image, or none that can be used.
+    fn conclude(&self, rows: Rows, is_shard: bool, fail_on_anomaly: bool) -> CommandResult {
         let Self { scored, done, failed, anomalous, missed, .. } = *self;
-        if scored + done == 0 {
+        if scored + done == 0 && !is_shard {
             return Err(match failed {
                 0 => CommandError::new("expected images, found none")
                     .with_hint(format!("images are {} files, at any depth below a folder", Format::names())),
@@ -231,12 +267,9 @@ fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
 
 /// The format by a flag, or else by the extension of `--out`.
 fn format(args: &ScoreArgs) -> RowFormat {
-    let extension = args.out.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str());
-    match extension {
+    match args.out.as_deref().and_then(RowFormat::of_extension) {
         _ if args.json.json => RowFormat::Json,
         _ if args.csv => RowFormat::Csv,
-        Some("json" | "jsonl") => RowFormat::Json,
-        Some("csv") => RowFormat::Csv,
-        _ => RowFormat::Table,
+        of_extension => of_extension.unwrap_or(RowFormat::Table),
     }
 }

@@ -19,4 +19,5 @@ mod reporting;
 mod run_folders;
 mod scoring;
 mod serving;
+mod sharding;
 mod training;

@@ -40,7 +40,7 @@ pub use group::{DominatingGroup, GroupBy, Grouping};
 pub use inspect::{Inspected, Inspection};
 pub use listed::listed_path;
 pub use near::similarity_threshold;
-pub(crate) use pages::read_image;
+pub use pages::read_image;
 pub use remarks::Remarks;
 pub use shortcut::{Property, Shortcut, shortcuts, shortcuts_of};
 pub use sketch::Sketch;

@@ -29,7 +29,10 @@ impl Sample {
 }
 
 /// Reads the image of a file, or that of a page of it, from 0.
-pub(crate) fn read_image(path: &Path, page: Option<u32>, limits: &Limits) -> Result<Image> {
+///
+/// # Errors
+/// As [`aberra_image::read_page`].
+pub fn read_image(path: &Path, page: Option<u32>, limits: &Limits) -> Result<Image> {
     let mut image = read_page(path, page.unwrap_or(0), limits).map_err(of_image)?;
     if page.is_some() {
         // The other pages are images of their own.

@@ -76,23 +76,31 @@ impl Detector {
     /// As [`load_on`](Self::load_on), and a family or scorer that the catalog does not hold.
     pub fn load_with(path: &Path, device: &Device, catalog: &Catalog) -> Result<Self> {
         compute::instructions()?;
-        let stored = store::read(path, KIND)?;
+        Self::of_file(store::read(path, KIND)?, device, catalog).map_err(|error| error.with_path(path))
+    }
+
+    /// Verifies a detector file held in memory, for the processor.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), less the reading.
+    pub fn from_bytes(file: &[u8]) -> Result<Self> {
+        compute::instructions()?;
+        Self::of_file(store::decode(file, KIND)?, &compute::cpu(), &Catalog::default())
+    }
+
+    fn of_file(stored: Stored<serde_json::Value>, device: &Device, catalog: &Catalog) -> Result<Self> {
         let hash = stored.hash.clone();
-        let read = |stored: Stored<serde_json::Value>| {
-            let (document, tensors) = match stored.version {
-                upgrade::OLDEST => upgrade::from_version_3(stored.document, stored.tensors)?,
-                _ => (stored.document, stored.tensors),
-            };
-            let unfit = |error: &dyn std::fmt::Display| {
-                Error::detector(format!("the detector file's settings do not parse ({error})"))
-            };
-            let document: Document<TrainConfig, SavedScorer> =
-                serde_json::from_value(document).map_err(|error| unfit(&error))?;
-            let document = document.check_with(catalog).map_err(|error| unfit(&error))?;
-            Self::from_stored(document, tensors, device)
+        let (document, tensors) = match stored.version {
+            upgrade::OLDEST => upgrade::from_version_3(stored.document, stored.tensors)?,
+            _ => (stored.document, stored.tensors),
         };
-        let detector = read(stored).map_err(|error| error.with_path(path))?;
-        Ok(Self { hash: Some(hash), ..detector })
+        let unfit = |error: &dyn std::fmt::Display| {
+            Error::detector(format!("the detector file's settings do not parse ({error})"))
+        };
+        let document: Document<TrainConfig, SavedScorer> =
+            serde_json::from_value(document).map_err(|error| unfit(&error))?;
+        let document = document.check_with(catalog).map_err(|error| unfit(&error))?;
+        Ok(Self { hash: Some(hash), ..Self::from_stored(document, tensors, device)? })
     }
 
     fn from_stored(document: Document, mut tensors: Tensors, device: &Device) -> Result<Self> {
@@ -145,6 +153,19 @@ impl Detector {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<String> {
+        store::write(path, KIND, &self.document, &self.tensors())
+    }
+
+    /// The detector file, held in memory; [`from_bytes`](Self::from_bytes) reads it.
+    ///
+    /// # Errors
+    /// Values that a file cannot hold.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(store::encode(KIND, &self.document, &self.tensors())?.0)
+    }
+
+    /// The tensors of the detector file.
+    fn tensors(&self) -> Tensors {
         let mut tensors = Tensors::new();
         // What a member's reference holds need not be written twice; of images with tiles, it holds tiles.
         let in_reference = if self.tiling().is_some() { 0 } else { self.count_of(Part::Train) };
@@ -162,7 +183,7 @@ impl Detector {
             let shape = vec![count, thumbnails.len() / count.max(1)];
             tensors.insert(THUMBNAILS.to_owned(), Weight { shape, values: thumbnails.clone() });
         }
-        store::write(path, KIND, &self.document, &tensors)
+        tensors
     }
 
     /// Number of normals of one part. The normals are in the order train, fit, calibration.
