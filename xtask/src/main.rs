@@ -4,6 +4,7 @@
 mod dependencies;
 mod examples;
 mod fuzz;
+mod python;
 mod server;
 mod suite;
 mod tally;
@@ -21,6 +22,7 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   test    Run every check that continuous integration runs, the cheapest first; nothing is edited
+  python  Run only its checks of the Python package: a wheel is built, installed and used
   server  Run only its checks of the server in use: the app in a browser, other programs, a crowd
   fuzz    Fuzz every parser of foreign bytes for a minute each, or one: fuzz [--seconds N] [--seed N] [TARGET]. Repeat an
           input: fuzz TARGET --input FILE. Kill and fail the writing of files at every point: fuzz --kills
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
             true
         }
         ["test"] => suite::test(&root()),
+        ["python"] => suite::python(&root()),
         ["server"] => suite::server(&root()),
         ["tidy"] => suite::tidy(&root()),
         ["fuzz", options @ ..] => match fuzz::run(&root(), options) {

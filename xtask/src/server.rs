@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::python;
 use crate::tally::{FAILED, PASSED, SKIPPED, Tally};
 use crate::tree::target_folder;
 use crate::web;
@@ -144,11 +145,13 @@ impl Drop for Serving {
 fn triton(root: &Path, program: &Path, folder: &Path, servers: &[(&str, Option<&str>)]) -> Tally {
     let clients = root.join("crates").join("aberra-serve").join("clients");
     let environment = target_folder(root).join("clients");
-    let python = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    if let Err(why) = install(&environment, &python, &clients.join("requirements.txt")) {
-        println!("skipped: Triton's client was not tried; {why}");
-        return SKIPPED;
-    }
+    let python = match python::environment(&environment, &clients.join("requirements.txt")) {
+        Ok(python) => python,
+        Err(why) => {
+            println!("skipped: Triton's client was not tried; {why}");
+            return SKIPPED;
+        }
+    };
     let picture = folder.join("demo").join("phantoms").join("test").join("good").join("000.png");
     let Some(score) = score(program, &detector(folder), &picture) else {
         println!("server: expected a score of {} from `aberra score`", picture.display());
@@ -176,20 +179,6 @@ fn score(program: &Path, detector: &Path, picture: &Path) -> Option<String> {
     let line = String::from_utf8_lossy(&output.stdout).into_owned();
     let (_, rest) = line.split_once("\"score\":")?;
     Some(rest.split([',', '}']).next()?.trim().to_owned())
-}
-
-fn install(environment: &Path, python: &Path, requirements: &Path) -> Result<(), String> {
-    if !python.exists() {
-        let made = succeeds(Command::new("python3").args(["-m", "venv"]).arg(environment));
-        if !made {
-            return Err(
-                "expected Python 3 with its module venv (on Debian: apt-get install python3-venv)".to_owned()
-            );
-        }
-    }
-    let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
-    if succeeds(&mut pip) { Ok(()) } else { Err("pip could not install what it needs".to_owned()) }
 }
 
 /// Well-behaved, vanishing, hostile and slow clients, in short runs of the benchmark and of the soak.

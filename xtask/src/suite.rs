@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::dependencies;
 use crate::examples;
+use crate::python;
 use crate::server;
 use crate::tally::{FAILED, PASSED, Reader, SKIPPED, Tally};
 use crate::tidy::{RULES, Severity};
@@ -40,6 +41,7 @@ pub(crate) fn test(root: &Path) -> bool {
     });
     report.check("tests", || cargo_test(root, &["--lib", "--bins", "--tests", "--examples"]));
     report.check("server", || server::check(root));
+    report.check("Python package", || python::check(root));
     report.check("doc tests", || doc_tests(root));
     report.check("examples", || examples::check(root, &mut cargo_command(root, &[])));
     report.close()
@@ -49,6 +51,13 @@ pub(crate) fn test(root: &Path) -> bool {
 pub(crate) fn server(root: &Path) -> bool {
     let mut report = Report::default();
     report.check("server", || server::check(root));
+    report.close()
+}
+
+/// Only the checks of the Python package. Returns whether all passed.
+pub(crate) fn python(root: &Path) -> bool {
+    let mut report = Report::default();
+    report.check("Python package", || python::check(root));
     report.close()
 }
 

@@ -1,0 +1,529 @@
+"""The detector: trains, loads, saves, scores, calibrates, evaluates, explains, reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _aberra, html
+from .errors import AberraError, InputError, SettingsError
+from .evaluation import Evaluation
+from .images import Channels, Source, sources, warn
+from .progress import Progress, reporting
+from .results import Explanation, Verdict, Verdicts, _of, explanation
+from .settings import to_toml
+
+__all__ = ["Detector"]
+
+Pathlike: TypeAlias = "str | os.PathLike[str]"
+OnError: TypeAlias = Literal["raise", "skip"]
+
+_BATCH = 64
+_GROUP = 4 * _BATCH
+
+
+class Detector:
+    """Scores images for anomalies after learning from normal images alone.
+
+    Made by :meth:`train` or :meth:`load`. It does not change: what calibrates it gives another. It pickles as the bytes of its
+    file, which are verified when they are read.
+    """
+
+    def __init__(self, native: _aberra.Detector, name: str, path: str | None = None) -> None:
+        self._native = native
+        self.name = name
+        self.path = path
+
+    # -- making one
+
+    @classmethod
+    def train(
+        cls,
+        data: Any,
+        *,
+        out: Pathlike | None = None,
+        normal: str | Sequence[str] = (),
+        pages: bool = False,
+        channels: Channels | None = None,
+        config: Pathlike | None = None,
+        split: Pathlike | Literal["pool", "layout"] | None = None,
+        fold: tuple[int, int] | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        threads: int | None = None,
+        progress: Progress = None,
+        **settings: Any,
+    ) -> Detector:
+        """Trains a detector on the normal images of a data set.
+
+        Args:
+            data: A folder, a manifest (``.csv``, ``.jsonl``), or normal images as :meth:`score` takes them.
+            out: Run folder for the detector, its split, history and checkpoints; with it, Ctrl-C keeps what is finished.
+            normal: Class folders that are normal; ``"*"`` for all.
+            pages: Whether every page, frame or slice of a file is an image of its own.
+            channels: Where the channels of arrays are.
+            config: A TOML file of settings, over which the keywords are laid.
+            split: ``"pool"``, ``"layout"``, or a ``split.json``.
+            fold: ``(i, k)``: leave out fold i of k, counted from 1, of the normals' groups.
+            resume: Go on from the checkpoint in ``out``.
+            overwrite: Replace a run in ``out``.
+            threads: Threads that compute; all of the machine's by default. Results do not depend on it.
+            progress: See :data:`aberra.progress.Progress`.
+            **settings: The command line's flags (``size=128, epochs=20, family="vae", rate=0.05, seed=0``) or any setting
+                (``train__learning_rate=0.001``, ``preprocessing={"color": "grey"}``).
+
+        Returns:
+            The detector.
+
+        Raises:
+            DataError: Too few normal images, or data that cannot be understood.
+            SettingsError: A setting out of its range.
+            FileError: A folder that cannot be written.
+            KeyboardInterrupt: Ctrl-C; with ``out``, ``resume=True`` goes on.
+        """
+        if resume and out is None:
+            raise SettingsError("resume: expected the run folder `out`, found none")
+        text = "" if config is None else Path(config).read_text(encoding="utf-8") + "\n"
+        flags = dict(settings)
+        split_file = None
+        if split in ("pool", "layout"):
+            flags["split__policy"] = split
+        elif split is not None:
+            split_file = os.fspath(split)
+        request: dict[str, Any] = {
+            "normal": [normal] if isinstance(normal, str) else list(normal),
+            "pages": pages,
+            "settings": [text, to_toml(flags)] if text else [to_toml(flags)],
+            "out": None if out is None else os.fspath(out),
+            "resume": resume,
+            "overwrite": overwrite,
+            "split": split_file,
+            "fold": None if fold is None else (fold[0] - 1, fold[1]),
+        }
+        if fold is not None and not 1 <= fold[0] <= fold[1]:
+            raise SettingsError(f"fold: expected (i, k) with i from 1 to k, found {fold}")
+        with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
+            if _is_path(data):
+                request["data"] = os.fspath(data)
+            else:
+                request["data"] = write_images(data, folder, channels)
+                request["normal"] = ["*"]
+            native, said = _aberra.train(request, report, threads)
+        warn(said)
+        if out is None:
+            return cls(native, "detector")
+        return cls(native, Path(out).name, os.fspath(Path(out) / "detector.aberra"))
+
+    @classmethod
+    def load(cls, path: Pathlike) -> Detector:
+        """Loads and verifies a detector file.
+
+        Raises:
+            DetectorError: The file is cut off, changed, or of a version that cannot be read.
+            FileError: It cannot be read.
+        """
+        file = Path(path)
+        name = file.parent.name if file.name == "detector.aberra" else file.stem
+        return cls(_aberra.Detector.load(os.fspath(file)), name or "detector", os.fspath(file))
+
+    @classmethod
+    def from_bytes(cls, file: bytes, name: str = "detector") -> Detector:
+        """Verifies a detector file held in memory.
+
+        Raises:
+            DetectorError: As :meth:`load`.
+        """
+        return cls(_aberra.Detector.from_bytes(file), name)
+
+    def save(self, path: Pathlike) -> str:
+        """Writes the detector file, atomically and durably; returns the content's hash.
+
+        Raises:
+            FileError: It cannot be written.
+        """
+        return self._native.save(os.fspath(path))
+
+    def to_bytes(self) -> bytes:
+        """The detector file, held in memory."""
+        return self._native.to_bytes()
+
+    def __reduce__(self) -> tuple[Any, tuple[bytes, str]]:
+        return Detector.from_bytes, (self.to_bytes(), self.name)
+
+    # -- what it is
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """Its card: data, members, threshold, guarantee, calibration scores, settings; as ``aberra info --json``."""
+        info: dict[str, Any] = json.loads(self._native.card(self.name))
+        return info
+
+    @property
+    def hash(self) -> str | None:
+        """Hash of the file's content; ``None`` until it is saved and loaded."""
+        found: str | None = self.info["hash"]
+        return found
+
+    @property
+    def threshold(self) -> float:
+        """Scores above it are anomalous."""
+        return float(self.info["threshold"])
+
+    @property
+    def pixel_threshold(self) -> float:
+        """Values of maps above it are marked; NaN where no member makes maps."""
+        found = self.info["pixel_threshold"]
+        return float("nan") if found is None else float(found)
+
+    @property
+    def promise(self) -> str:
+        """What the threshold guarantees about false alarms, in words."""
+        return str(self.info["promise"]["text"])
+
+    @property
+    def calibration_scores(self) -> NDArray[np.float64]:
+        """Scores of the calibration normals, ascending."""
+        return np.array(self.info["calibration_scores"], np.float64)
+
+    @cached_property
+    def measurements(self) -> list[dict[str, Any]]:
+        """What is measured on an image: name, unit, direction, meaning; in the order of the evidence."""
+        measurements: list[dict[str, Any]] = json.loads(self._native.measurements())
+        return measurements
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [str(one["name"]) for one in self.measurements]
+
+    @property
+    def embeddings(self) -> tuple[NDArray[np.float32], list[str]] | None:
+        """Embeddings of the normals it was made from, ``(normals, dimensions)``, and the part of each (``train``, ``fit``,
+        ``calibration``); ``None`` where it has no embedding space."""
+        found = self._native.embeddings()
+        return None if found is None else (np.array(found[0], np.float32), found[1])
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """What was recorded of each epoch, of every member that trains in epochs; empty without a run folder."""
+        if self.path is None:
+            return []
+        rows = []
+        folder = Path(self.path).parent
+        for file in sorted(folder.rglob("history.jsonl")):
+            member = file.parent.relative_to(folder).name or self.info["members"][0]["name"]
+            lines = file.read_text(encoding="utf-8").splitlines()
+            rows += [{"member": member, **record} for line in lines if "epoch" in (record := json.loads(line))]
+        return rows
+
+    def __repr__(self) -> str:
+        return f"<Detector {self.name}: threshold {self.threshold:.4g}, {self.promise}>"
+
+    def _repr_html_(self) -> str:
+        return html.detector(self.info)
+
+    # -- using it
+
+    def score(
+        self,
+        images: Any,
+        *,
+        maps: bool = False,
+        channels: Channels | None = None,
+        pages: bool = False,
+        batch: int = _BATCH,
+        threads: int | None = None,
+        errors: OnError = "raise",
+        progress: Progress = None,
+    ) -> Verdicts:
+        """Scores images for anomalies.
+
+        Args:
+            images: A path, folder or manifest; an array ``(height, width)``, ``(height, width, channels)``, ``(images, height,
+                width)`` or ``(images, height, width, channels)``; a PIL image, a torch tensor, the bytes of a file, ``(path,
+                page)``; or an iterable of such.
+            maps: Whether to make maps at the images' sizes.
+            channels: ``"last"``, ``"first"`` or ``"none"``: where the channels of arrays are, if that is not clear.
+            pages: Whether every page, frame or slice of a file is an image of its own.
+            batch: Images scored at once. Scores are bit for bit those of the server at 1, and of the command line at 64.
+            threads: Threads that compute; all of the machine's by default. Two Python threads may each have one.
+            errors: ``"raise"`` the first error of an image, or ``"skip"`` it: its verdict then holds the error.
+            progress: See :data:`aberra.progress.Progress`.
+
+        Returns:
+            A verdict for each image, in order.
+
+        Raises:
+            InputError: An image that cannot be read or used.
+        """
+        return Verdicts(
+            list(
+                self.score_iter(
+                    images,
+                    maps=maps,
+                    channels=channels,
+                    pages=pages,
+                    batch=batch,
+                    threads=threads,
+                    errors=errors,
+                    progress=progress,
+                )
+            )
+        )
+
+    def score_iter(
+        self,
+        images: Any,
+        *,
+        maps: bool = False,
+        channels: Channels | None = None,
+        pages: bool = False,
+        batch: int = _BATCH,
+        threads: int | None = None,
+        errors: OnError = "raise",
+        progress: Progress = None,
+    ) -> Iterator[Verdict]:
+        """As :meth:`score`, one verdict after another, in constant memory however many images there are."""
+        if batch < 1:
+            raise SettingsError(f"batch: expected at least 1, found {batch}")
+        if threads is not None and threads < 1:
+            raise SettingsError(f"threads: expected at least 1, found {threads}")
+        if errors not in ("raise", "skip"):
+            raise SettingsError(f'errors: expected "raise" or "skip", found {errors!r}')
+        group = max(batch, _BATCH if maps else _GROUP)
+        listed = sources(images, channels)
+        if pages:
+            listed = (page for one in listed for page in _pages(one))
+        failed: list[Verdict] = []
+        with reporting(progress) as report:
+            while chunk := list(islice(listed, group)):
+                pictures = [one.picture for one in chunk]
+                scored = self._native.score(pictures, maps, batch, threads, report)
+                for one, found in zip(chunk, scored, strict=True):
+                    if isinstance(found, AberraError):
+                        if errors == "raise":
+                            raise found if one.name in found.message else type(found)(f"{one.name}: {found.message}", found.hint, found.path)
+                        failed.append(_of(one.name, found, self._names, self.threshold))
+                        yield failed[-1]
+                    else:
+                        yield _of(one.name, found, self._names, self.threshold)
+        if failed:
+            first = failed[0]
+            warn([f"{len(failed)} images were not scored, like {first.name}: {first.error and first.error.message}"])
+
+    def calibrate(
+        self,
+        *,
+        rate: float | None = None,
+        confidence: float | None = None,
+        percentile: float | None = None,
+        threshold: float | None = None,
+        labelled: Literal["f1", "youden", "cost"] | None = None,
+        cost_false_alarm: float = 1.0,
+        cost_miss: float = 1.0,
+        data: Any = None,
+        normal: str | Sequence[str] = (),
+        pages: bool = False,
+        channels: Channels | None = None,
+        split: Pathlike | None = None,
+        progress: Progress = None,
+    ) -> Detector:
+        """The same detector with another threshold, without training again. Exactly one of ``rate``, ``percentile``,
+        ``threshold`` and ``labelled`` is given.
+
+        Args:
+            rate: False-alarm rate to guarantee, such as 0.05, from normal images alone.
+            confidence: Guarantee it with this confidence instead of on average.
+            percentile: Percentile of the normals' scores, 0 to 100; without a guarantee.
+            threshold: A fixed threshold; without a guarantee.
+            labelled: The threshold that is best on the labelled images of ``data``; without a guarantee.
+            cost_false_alarm: With ``labelled="cost"``, of a false alarm.
+            cost_miss: With ``labelled="cost"``, of a missed anomaly.
+            data: Other normal images to calibrate on, as :meth:`train` takes them; with ``labelled`` a labelled data set.
+            normal: Class folders that are normal.
+            pages: Whether every page of a file is an image of its own.
+            channels: Where the channels of arrays are.
+            split: A split of the data, of which only the test part is used, with ``labelled``.
+            progress: See :data:`aberra.progress.Progress`.
+
+        Raises:
+            SettingsError: None or several criteria, or one out of range.
+            DataError: Too few normal images.
+        """
+        criteria: dict[str, dict[str, Any]] = {}
+        if rate is not None:
+            criteria["rate"] = {"kind": "conformal", "rate": float(rate)}
+            if confidence is not None:
+                criteria["rate"]["confidence"] = float(confidence)
+        if percentile is not None:
+            criteria["percentile"] = {"kind": "percentile", "percentile": float(percentile)}
+        if threshold is not None:
+            criteria["threshold"] = {"kind": "fixed", "threshold": float(threshold)}
+        if labelled is not None:
+            kinds: Mapping[str, dict[str, Any]] = {
+                "f1": {"kind": "labelled-f1-max"},
+                "youden": {"kind": "labelled-youden"},
+                "cost": {"kind": "labelled-cost", "false_alarm": float(cost_false_alarm), "miss": float(cost_miss)},
+            }
+            if labelled not in kinds:
+                raise SettingsError(f"labelled: expected one of {', '.join(kinds)}, found {labelled!r}")
+            criteria["labelled"] = dict(kinds[labelled])
+        if len(criteria) != 1:
+            found = ", ".join(criteria) or "none"
+            raise SettingsError(f"expected one of rate, percentile, threshold and labelled, found {found}")
+        criterion = json.dumps(next(iter(criteria.values())))
+        if data is None:
+            if labelled is not None:
+                raise SettingsError("labelled: expected labelled images as `data`, found none")
+            return Detector(self._native.calibrate(criterion), self.name)
+        normals = [normal] if isinstance(normal, str) else list(normal)
+        with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
+            if _is_path(data):
+                path = os.fspath(data)
+            else:
+                path, normals = write_images(data, folder, channels), ["*"]
+            native, said = self._native.calibrate_on(
+                criterion, path, normals, pages, None if split is None else os.fspath(split), report
+            )
+        warn(said)
+        return Detector(native, self.name)
+
+    def evaluate(
+        self,
+        data: Pathlike,
+        *,
+        normal: str | Sequence[str] = (),
+        pages: bool = False,
+        split: Pathlike | None = None,
+        masks: bool = True,
+        threads: int | None = None,
+        progress: Progress = None,
+    ) -> Evaluation:
+        """Metrics with intervals on a labelled data set. Images that the detector was made from are recognised by content and
+        left out.
+
+        Args:
+            data: A folder with a subfolder for each class, or a manifest.
+            normal: Class folders that are normal.
+            pages: Whether every page of a file is an image of its own.
+            split: A split of the data (``split.json``), of which only the test part is evaluated.
+            masks: Whether maps are compared with the masks that exist.
+            threads: Threads that compute.
+            progress: See :data:`aberra.progress.Progress`.
+
+        Raises:
+            DataError: Not one image to evaluate on.
+        """
+        normals = [normal] if isinstance(normal, str) else list(normal)
+        with reporting(progress) as report:
+            native, said = self._native.evaluate(
+                os.fspath(data), normals, pages, None if split is None else os.fspath(split), masks, threads, report
+            )
+        warn(said)
+        return Evaluation(native)
+
+    def explain(self, image: Any, *, channels: Channels | None = None, data: Pathlike | None = None) -> Explanation:
+        """Why an image has its score: evidence with percentiles, nearest training normals, reconstruction, a figure.
+
+        Args:
+            image: One image, as :meth:`score` takes it.
+            channels: Where the channels of an array are.
+            data: Folder of the training images, from which the nearest normals are named.
+
+        Raises:
+            InputError: No image or several, or one that cannot be used.
+        """
+        found = list(islice(sources(image, channels), 2))
+        if len(found) != 1:
+            raise InputError(f"expected one image to explain, found {'several' if found else 'none'}")
+        text, figure, pixels, reconstruction = self._native.explain(
+            found[0].picture, None if data is None else os.fspath(data)
+        )
+        shape = self.info["input"]
+        return explanation(
+            found[0].name, text, figure, pixels, reconstruction, (shape["height"], shape["width"], shape["channels"])
+        )
+
+    def report(
+        self,
+        path: Pathlike,
+        data: Pathlike,
+        *,
+        evaluation: Evaluation | None = None,
+        normal: str | Sequence[str] = (),
+        pages: bool = False,
+        split: Pathlike | None = None,
+        progress: Progress = None,
+    ) -> Path:
+        """Writes the self-contained HTML report of the detector on a labelled data set; returns its path.
+
+        Args:
+            path: Where to write it.
+            data: A folder with a subfolder for each class, or a manifest.
+            evaluation: An evaluation of this detector on this data, used instead of a new one.
+            normal: Class folders that are normal.
+            pages: Whether every page of a file is an image of its own.
+            split: A split of the data, of which only the test part is reported.
+            progress: See :data:`aberra.progress.Progress`.
+        """
+        if evaluation is None:
+            evaluation = self.evaluate(data, normal=normal, pages=pages, split=split, progress=progress)
+        run = None if self.path is None else os.fspath(Path(self.path).parent)
+        normals = [normal] if isinstance(normal, str) else list(normal)
+        with reporting(progress) as report:
+            self._native.report(
+                os.fspath(path),
+                self.name,
+                evaluation._native,
+                os.fspath(data),
+                normals,
+                pages,
+                run,
+                int(time.time()),
+                report,
+            )
+        return Path(path)
+
+
+def _is_path(data: Any) -> bool:
+    return isinstance(data, (str, os.PathLike))
+
+
+def _pages(source: Source) -> Iterator[Source]:
+    place, page = source.picture
+    count = _aberra.count_pages(place) if page is None else 1
+    if count == 1:
+        yield source
+        return
+    for number in range(count):
+        yield Source(f"{source.name}[{number}]", (place, number))
+
+
+def write_images(images: Any, folder: str, channels: Channels | None) -> str:
+    """Writes images that are no data set to a folder, losslessly, so that they can be read as one."""
+    count = 0
+    for count, one in enumerate(sources(images, channels), 1):
+        place, page = one.picture
+        if isinstance(place, str):
+            if page is not None:
+                raise InputError("expected files to train on, found pages of files", "train on the files with pages=True")
+            target = Path(folder) / f"{count - 1:07}{Path(place).suffix}"
+            try:
+                target.symlink_to(os.path.abspath(place))
+            except OSError:
+                target.write_bytes(Path(place).read_bytes())
+        else:
+            ending = ".npy" if place.startswith(b"\x93NUMPY") else ".png"
+            (Path(folder) / f"{count - 1:07}{ending}").write_bytes(place)
+    if count == 0:
+        raise InputError("expected normal images, found none")
+    return folder

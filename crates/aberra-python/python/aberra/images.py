@@ -1,0 +1,203 @@
+"""Turns what people call images into what the native part reads: paths of files, or the bytes of files in memory.
+
+An array is scored as the ``.npy`` file that holds it: integers of the unsigned types stand for 0 to their largest value, floats
+for themselves (0 to 1 where they show what a PNG would).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from . import _aberra
+from .errors import InputError
+
+Channels: TypeAlias = Literal["last", "first", "none"]
+"""Where the channels of arrays are: their last axis, their first (of one image), or none."""
+
+Place: TypeAlias = "str | bytes"
+Picture: TypeAlias = tuple[Place, "int | None"]
+"""A file's path or content, and the number of its page from 0."""
+
+_HINT = "give paths, folders, arrays (height, width[, channels]), PIL images, torch tensors, or lists of them"
+
+
+class Source:
+    """An image with its name.
+
+    Attributes:
+        name: Its path, or ``"image 3"`` by its place among those that were given.
+        picture: What the native part reads.
+    """
+
+    __slots__ = ("name", "picture")
+
+    def __init__(self, name: str, picture: Picture) -> None:
+        self.name = name
+        self.picture = picture
+
+
+def sources(images: Any, channels: Channels | None = None) -> Iterator[Source]:
+    """Iterates over the images of a path, folder, array, PIL image, tensor, or iterable of them, without holding them all.
+
+    Args:
+        images: What to score.
+        channels: Where the channels of arrays are; needed where an array could be several grey images or one in colour.
+
+    Raises:
+        InputError: Something that is no image, or an array whose meaning is not clear.
+    """
+    return (
+        Source(name if name is not None else f"image {number}", picture)
+        for number, (name, picture) in enumerate(_flat(images, channels))
+    )
+
+
+def _flat(images: Any, channels: Channels | None) -> Iterator[tuple[str | None, Picture]]:
+    if isinstance(images, (str, os.PathLike)):
+        yield from _path(os.fspath(images))
+    elif isinstance(images, (bytes, bytearray, memoryview)):
+        yield None, (bytes(images), None)
+    elif _is_pil(images):
+        yield None, (_pil(images), None)
+    elif (array := _array(images)) is not None:
+        for one in split(array, channels, is_tensor=not isinstance(images, np.ndarray)):
+            yield None, (npy(one), None)
+    elif isinstance(images, Iterable) and not isinstance(images, dict):
+        for one in images:
+            if isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], (str, os.PathLike)):
+                yield f"{os.fspath(one[0])}[{one[1]}]", (os.fspath(one[0]), int(one[1]))
+            else:
+                yield from _flat(one, channels)
+    else:
+        raise InputError(f"expected images, found {type(images).__name__}", _HINT)
+
+
+def _path(path: str) -> Iterator[tuple[str, Picture]]:
+    if Path(path).suffix.lower() in (".csv", ".jsonl") and os.path.isfile(path):
+        for sample in _aberra.Dataset(path, [], False).samples():
+            yield os.fspath(sample.path), (os.fspath(sample.path), sample.page)
+        return
+    if not os.path.isdir(path):
+        yield path, (path, None)
+        return
+    paths, said = _aberra.image_paths(path)
+    warn(said)
+    if not paths:
+        raise InputError(f"{path}: expected images, found none")
+    for file in paths:
+        yield os.fspath(file), (os.fspath(file), None)
+
+
+def _is_pil(image: Any) -> bool:
+    return type(image).__module__.split(".")[0] == "PIL" and hasattr(image, "tobytes")
+
+
+def _pil(image: Any) -> bytes:
+    """The image as the file it would be saved as: palettes, alpha and EXIF orientation are then the decoder's."""
+    kept = io.BytesIO()
+    mode = image.mode
+    if mode in ("F", "I"):
+        return npy(np.asarray(image))
+    if mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+        image = image.convert("RGB")
+    exif = image.getexif()
+    image.save(kept, format="PNG", compress_level=1, **({"exif": exif} if exif else {}))
+    return kept.getvalue()
+
+
+def _array(image: Any) -> np.ndarray[Any, Any] | None:
+    if isinstance(image, np.ndarray):
+        return image
+    if hasattr(image, "__dlpack__"):
+        detach = getattr(image, "detach", None)
+        plain = detach() if detach is not None else image
+        cpu = getattr(plain, "cpu", None)
+        plain = cpu() if cpu is not None else plain
+        if str(getattr(plain, "dtype", "")) == "torch.bfloat16":
+            plain = plain.float()
+        return np.from_dlpack(plain)
+    if hasattr(image, "__array_interface__"):
+        return np.asarray(image)
+    return None
+
+
+def split(
+    array: np.ndarray[Any, Any], channels: Channels | None, is_tensor: bool = False
+) -> Iterator[np.ndarray[Any, Any]]:
+    """The images of an array, each ``(height, width)`` or ``(height, width, channels)``. Of a tensor of three axes the first may
+    be the channels, as is usual there.
+
+    Raises:
+        InputError: An array of another rank, or of three axes that may be several grey images or one in colour.
+    """
+    if array.ndim == 2:
+        yield array
+    elif array.ndim == 3:
+        shape = array.shape
+        if channels is None and shape[-1] in (3, 4):
+            raise InputError(
+                f"expected an array whose meaning is clear, found {shape}: one image of {shape[-1]} channels, or {shape[0]} "
+                f"grey images {shape[-1]} pixels wide",
+                'give channels="last" (one image), channels="first", or channels="none" (several grey images)',
+            )
+        if channels is None and is_tensor and shape[0] in (3, 4):
+            raise InputError(
+                f"expected an array whose meaning is clear, found {shape}: one image of {shape[0]} channels, or {shape[0]} "
+                "grey images",
+                'give channels="first" (one image), or channels="none" (several grey images)',
+            )
+        if channels == "last" or (channels is None and shape[-1] == 1):
+            yield array
+        elif channels == "first":
+            yield np.moveaxis(array, 0, -1)
+        else:
+            yield from array
+    elif array.ndim == 4:
+        if channels == "none":
+            raise InputError(f"expected an array of three axes at most without channels, found {array.shape}")
+        first = channels == "first" or (
+            channels is None and array.shape[1] in (1, 3, 4) and array.shape[-1] not in (1, 3, 4)
+        )
+        if channels is None and array.shape[1] in (1, 3, 4) and array.shape[-1] in (1, 3, 4):
+            raise InputError(
+                f"expected an array whose meaning is clear, found {array.shape}", 'give channels="last" or channels="first"'
+            )
+        for one in array:
+            yield np.moveaxis(one, 0, -1) if first else one
+    else:
+        raise InputError(f"expected an array of 2, 3 or 4 axes, found {array.ndim}", _HINT)
+
+
+def npy(array: np.ndarray[Any, Any]) -> bytes:
+    """One image as the content of an ``.npy`` file.
+
+    Raises:
+        InputError: An empty array, or values that are no numbers or not finite.
+    """
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        array = array.astype(np.float32)
+    elif array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+        array = array.astype(np.float64)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"expected an array of numbers, found {array.dtype}")
+    if array.size == 0:
+        raise InputError(f"expected an image, found an empty array {array.shape}")
+    kept = io.BytesIO()
+    np.lib.format.write_array(kept, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    return kept.getvalue()
+
+
+def warn(said: Iterable[str], depth: int = 3) -> None:
+    """Warns of each thing that a user should know."""
+    import warnings
+
+    from .errors import AberraWarning
+
+    for text in said:
+        warnings.warn(text, AberraWarning, stacklevel=depth)

@@ -1,0 +1,174 @@
+//! Data sets: what `aberra doctor` says of one, its samples, and the image files below a folder.
+
+use std::path::{Path, PathBuf};
+
+use aberra::dataset::{
+    Dataset as Inner, GroupBy, Grouping, Inspection, OpenOptions, describe_marked_folders, doctor as examine,
+    image_files,
+};
+use aberra::image::Limits;
+use aberra::{Error, Result};
+use pyo3::prelude::*;
+
+use crate::error::exception;
+use crate::job::{Line, run};
+
+/// How a folder or manifest is read.
+#[derive(Clone)]
+pub(crate) struct Opening {
+    pub(crate) path: PathBuf,
+    pub(crate) normal: Vec<String>,
+    pub(crate) pages: bool,
+}
+
+impl Opening {
+    /// Lists the samples.
+    pub(crate) fn open(&self) -> Result<Inner> {
+        let dataset = Inner::open(&self.path, &OpenOptions { normal: self.normal.clone() })?;
+        Ok(if self.pages { dataset.by_page(&Limits::default()) } else { dataset })
+    }
+}
+
+/// Inspects every image; what was passed over and what cannot be read is added to `said`.
+///
+/// # Errors
+/// No image can be used, or a request to stop.
+pub(crate) fn inspect(
+    dataset: &Inner,
+    limits: &Limits,
+    line: &Line,
+    said: &mut Vec<String>,
+) -> Result<Inspection> {
+    said.extend(dataset.notes.iter().cloned());
+    said.extend(
+        dataset
+            .skipped
+            .unsupported
+            .iter()
+            .map(|files| format!("ignored {files}; convert them to PNG or TIFF first")),
+    );
+    let inspection = line
+        .count("inspecting the images", dataset.samples.len(), |done| dataset.inspect_with(limits, done))?;
+    said.extend(inspection.remarks(dataset).lines());
+    let unreadable = inspection.unreadable();
+    let reasons = || unreadable.iter().filter_map(|&index| inspection.images[index].as_ref().err());
+    match reasons().next() {
+        Some(reason) if unreadable.len() == dataset.samples.len() => {
+            let text = format!("expected images, found {} that cannot be read ({reason})", unreadable.len());
+            return Err(Error::data(text).with_path(&dataset.root));
+        }
+        Some(reason) => {
+            said.push(format!("skipped {} of {} images: {reason}", unreadable.len(), dataset.samples.len()))
+        }
+        None => {}
+    }
+    Ok(inspection)
+}
+
+/// A folder of images or a manifest, with a row for each image.
+#[pyclass(frozen, module = "aberra._aberra")]
+pub(crate) struct Dataset {
+    inner: Inner,
+}
+
+#[pymethods]
+impl Dataset {
+    #[new]
+    #[pyo3(signature = (path, normal, pages))]
+    fn open(py: Python<'_>, path: PathBuf, normal: Vec<String>, pages: bool) -> PyResult<Self> {
+        let opening = Opening { path, normal, pages };
+        let inner = py.detach(|| opening.open()).map_err(|error| exception(py, &error))?;
+        Ok(Self { inner })
+    }
+
+    /// The folder, or the one that holds the manifest.
+    #[getter]
+    fn root(&self) -> &Path {
+        &self.inner.root
+    }
+
+    /// How the samples are laid out, in words.
+    #[getter]
+    fn layout(&self) -> String {
+        self.inner.layout.to_string()
+    }
+
+    /// What was decided on the user's behalf or looks odd.
+    #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.inner.notes.clone()
+    }
+
+    /// The samples, sorted by name.
+    fn samples(&self) -> Vec<Sample> {
+        self.inner.samples.iter().map(Sample::of).collect()
+    }
+}
+
+/// An image of a data set.
+#[pyclass(frozen, get_all, module = "aberra._aberra")]
+pub(crate) struct Sample {
+    path: PathBuf,
+    page: Option<u32>,
+    name: String,
+    /// Of its anomaly; none where it is normal.
+    kind: Option<String>,
+    mask: Option<PathBuf>,
+    group: Option<String>,
+    /// The part that folders or a manifest put it in.
+    part: Option<String>,
+}
+
+impl Sample {
+    fn of(sample: &aberra::dataset::Sample) -> Self {
+        Self {
+            path: sample.path.clone(),
+            page: sample.page,
+            name: sample.name.clone(),
+            kind: sample.label.kind().map(str::to_owned),
+            mask: sample.mask.clone(),
+            group: sample.group.clone(),
+            part: sample.folder_split.map(|part| part.to_string()),
+        }
+    }
+}
+
+/// What is wrong with a data set: the report of the doctor as JSON and as text.
+#[pyfunction]
+pub(crate) fn doctor(
+    py: Python<'_>,
+    path: PathBuf,
+    normal: Vec<String>,
+    pages: bool,
+    group: &str,
+    progress: Option<Bound<'_, PyAny>>,
+) -> PyResult<(String, String)> {
+    let by: GroupBy = serde_json::from_value(group.into())
+        .map_err(|error| exception(py, &Error::settings(format!("group: {error}"))))?;
+    let opening = Opening { path, normal, pages };
+    run(py, progress.as_ref(), None, move |line| {
+        let dataset = opening.open()?;
+        let limits = Limits::default();
+        let inspection = line.count("inspecting the images", dataset.samples.len(), |done| {
+            dataset.inspect_with(&limits, done)
+        })?;
+        let grouping = Grouping::of(&dataset, &inspection, by)?;
+        let report = examine(&dataset, &inspection, &grouping);
+        let json = serde_json::to_value(&report).map_err(|error| Error::data(error.to_string()))?;
+        Ok((json.to_string(), report.to_string()))
+    })
+}
+
+/// The image files below a folder, sorted, and what was passed over, in words; of a file, the file.
+#[pyfunction]
+pub(crate) fn image_paths(py: Python<'_>, folder: PathBuf) -> PyResult<(Vec<PathBuf>, Vec<String>)> {
+    py.detach(|| {
+        let mut listed = image_files(&folder);
+        let paths = listed.by_ref().collect::<Result<Vec<_>>>()?;
+        let unsupported = listed.unsupported().iter().map(|files| format!("passed over {files}"));
+        let marked =
+            describe_marked_folders(listed.marked_folders()).map(|text| format!("passed over {text}"));
+        Ok((paths, unsupported.chain(marked).collect()))
+    })
+    .map_err(|error| exception(py, &error))
+}

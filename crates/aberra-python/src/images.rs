@@ -1,0 +1,45 @@
+//! Images as Python hands them over: the path of a file, or a file's bytes, and the number of a page.
+
+use std::path::PathBuf;
+
+use aberra::dataset::read_image;
+use aberra::image::{Image, Images, Limits, decode_page};
+use aberra::{Result, of_image};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+
+use crate::error::exception;
+
+/// Where an image is.
+#[derive(FromPyObject)]
+pub(crate) enum Place {
+    /// In a file held in memory.
+    Bytes(PyBackedBytes),
+    /// In a file.
+    File(PathBuf),
+}
+
+/// A file, and the number of its page, from 0.
+pub(crate) type Picture = (Place, Option<u32>);
+
+/// Decodes an image.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn read((place, page): &Picture, limits: &Limits) -> Result<Image> {
+    match place {
+        Place::Bytes(bytes) => decode_page(bytes, page.unwrap_or(0), limits).map_err(of_image),
+        Place::File(path) => read_image(path, *page, limits),
+    }
+}
+
+/// The number of images in a file: pages, frames, slices, else 1.
+#[pyfunction]
+pub(crate) fn count_pages(py: Python<'_>, place: Place) -> PyResult<u32> {
+    let limits = Limits::default();
+    let count = || match &place {
+        Place::Bytes(bytes) => Images::open(bytes, &limits).and_then(|images| images.count()),
+        Place::File(path) => aberra::image::count_pages(path, &limits),
+    };
+    py.detach(count).map_err(|error| exception(py, &of_image(error)))
+}
