@@ -28,17 +28,17 @@ from PIL import Image
 import aberra
 
 WORK = Path(tempfile.mkdtemp())
-SLICES = 12
-phantoms = aberra.phantoms(WORK / "phantoms", size=64, train_normals=20 * SLICES, test_normals=SLICES, anomalies_per_kind=4)
+SLICES, VOLUMES = 8, 30
+phantoms = aberra.phantoms(WORK / "phantoms", size=64, train_normals=VOLUMES * SLICES, test_normals=SLICES, anomalies_per_kind=4)
 pictures = [np.asarray(Image.open(path)) for path in sorted((phantoms / "train" / "good").glob("*.png"))]
 
 # %% [markdown]
-# Twenty volumes of twelve slices each, as `.nii.gz`. (Slices of a generated volume are different heads; for the way of the data
+# Thirty volumes of eight slices each, as `.nii.gz`. (Slices of a generated volume are different heads; for the way of the data
 # that does not matter.)
 
 # %%
 (WORK / "volumes").mkdir()
-for number in range(20):
+for number in range(VOLUMES):
     stack = np.stack(pictures[number * SLICES : (number + 1) * SLICES], axis=-1).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(stack, np.diag([1, 1, 3, 1])), WORK / "volumes" / f"{number:02}.nii.gz")
 
@@ -57,7 +57,7 @@ detector
 # %%
 new = [np.asarray(Image.open(path)) for path in sorted((phantoms / "test" / "good").glob("*.png"))]
 lesions = [np.asarray(Image.open(path)) for path in sorted(phantoms.glob("test/enhancing_tumour/*.png"))]
-new[6:8] = lesions[:2]
+new[4:6] = lesions[:2]
 path = WORK / "new.nii.gz"
 nibabel.save(nibabel.Nifti1Image(np.stack(new, axis=-1).astype(np.int16), np.diag([1, 1, 3, 1])), path)
 

@@ -36,14 +36,14 @@ import aberra
 from aberra.pyod import AberraDetector
 
 WORK = Path(tempfile.mkdtemp())
-DATA = aberra.phantoms(WORK / "phantoms", size=64, train_normals=160, test_normals=40, anomalies_per_kind=10)
+DATA = aberra.phantoms(WORK / "phantoms", size=128, train_normals=150, test_normals=40, anomalies_per_kind=10)
 
 # %% [markdown]
 # ## One split for all
 # Aberra finds the groups and divides them. `rows` then say which images belong to the test part.
 
 # %%
-detector = aberra.Detector.train(DATA, out=WORK / "run", size=64, epochs=10, backbone="none", progress=False)
+detector = aberra.Detector.train(DATA, out=WORK / "run", size=128, epochs=5, progress=False)
 evaluation = detector.evaluate(DATA, split=WORK / "run" / "split.json", progress=False)
 test = [row for row in evaluation.rows if row["state"] == "scored"]
 truth = np.array([row["label"] == "anomalous" for row in test])
@@ -79,8 +79,9 @@ for name, model in [("PyOD KNN", KNN()), ("PyOD ECOD", ECOD())]:
     measure(name, lambda: model.fit(reduce.fit_transform(train_pixels)).decision_function(reduce.transform(test_pixels)))
 forest = make_pipeline(PCA(16, random_state=0), IsolationForest(random_state=0))
 measure("sklearn IsolationForest", lambda: -forest.fit(train_pixels).score_samples(test_pixels))
-small = AberraDetector(family="vae", size=32, epochs=5, image_shape=(32, 32))
-measure("Aberra's VAE in PyOD", lambda: small.fit(train_pixels).decision_function(test_pixels))
+paths = [sample.path for sample in train], [DATA / row["name"] for row in test]
+in_pyod = AberraDetector(family="features", size=128)
+measure("Aberra's features in PyOD", lambda: in_pyod.fit(paths[0]).decision_function(paths[1]))
 
 # %% [markdown]
 # ## Intervals
@@ -114,4 +115,6 @@ pd.DataFrame(table).set_index("detector")
 
 # %%
 print("promised:", evaluation.promised_false_alarms, " realised:", evaluation.false_alarms)
-print("PyOD's rule for Aberra's VAE:", float(np.mean(small.predict(test_pixels[~truth]))))
+normal = [path for path, anomalous in zip(paths[1], truth) if not anomalous]
+print("by PyOD's threshold_, from training scores:", float(np.mean(in_pyod.predict(normal))))
+print("by the conformal threshold of the same detector:", float(np.mean(in_pyod.predict_conformal(normal))))

@@ -38,7 +38,7 @@ import aberra
 
 WORK = Path(tempfile.mkdtemp())
 # The MVTec layout: train/good, test/<kind>, ground_truth/<kind>.
-DATA = aberra.phantoms(WORK / "phantoms", size=64, train_normals=150, test_normals=30, anomalies_per_kind=8)
+DATA = aberra.phantoms(WORK / "phantoms", size=128, train_normals=150, test_normals=30, anomalies_per_kind=8)
 print(*sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if path.is_dir()), sep="\n")
 
 # %% [markdown]
@@ -47,7 +47,7 @@ print(*sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if p
 
 # %%
 detector = aberra.Detector.train(
-    DATA, out=WORK / "run", split="layout", family="features", backbone="none", size=64, progress=False
+    DATA, out=WORK / "run", split="layout", family="features", size=128, progress=False
 )
 evaluation = detector.evaluate(DATA, split=WORK / "run" / "split.json", progress=False)
 evaluation.anomalib()

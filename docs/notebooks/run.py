@@ -27,7 +27,13 @@ def run(source: Path, out: Path) -> str | None:
     """Executes a notebook; returns what is wrong."""
     notebook = jupytext.read(source)
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}})
+        client = NotebookClient(
+            notebook,
+            timeout=600,
+            kernel_name="python3",
+            resources={"metadata": {"path": folder}},
+            extra_arguments=["--log-level=ERROR"],
+        )
         try:
             client.execute()
         except CellExecutionError as error:

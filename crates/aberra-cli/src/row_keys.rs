@@ -26,6 +26,9 @@ struct Key {
     threshold: f64,
 }
 
+/// Keys, and where their rows lie.
+type Lines = Vec<(Key, Range<usize>)>;
+
 /// A row that was written.
 pub(crate) struct Row<'a> {
     pub(crate) path: String,
@@ -121,7 +124,7 @@ impl RowKeys {
 }
 
 /// The keys of CSV and where their rows lie, and the length of what is whole; or what was found instead.
-fn csv_keys(bytes: &[u8], columns: &str) -> Result<(Vec<(Key, Range<usize>)>, usize), String> {
+fn csv_keys(bytes: &[u8], columns: &str) -> Result<(Lines, usize), String> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let headers = reader.byte_headers().map_err(|error| error.to_string())?.clone();
     let mut whole = usize::try_from(reader.position().byte()).unwrap_or(bytes.len());
@@ -149,7 +152,7 @@ fn csv_keys(bytes: &[u8], columns: &str) -> Result<(Vec<(Key, Range<usize>)>, us
 }
 
 /// The keys of JSON lines and where these lie, and the length of what is whole; or what was found instead.
-fn json_keys(bytes: &[u8]) -> Result<(Vec<(Key, Range<usize>)>, usize), String> {
+fn json_keys(bytes: &[u8]) -> Result<(Lines, usize), String> {
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
     let mut end = 0;
     let keys = bytes[..whole].split_inclusive(|&byte| byte == b'\n').map(|line| {

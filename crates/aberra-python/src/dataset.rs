@@ -1,4 +1,4 @@
-//! Data sets: what `aberra doctor` says of one, its samples, and the image files below a folder.
+//! Data sets: the doctor's report on one, its samples, and the image files below a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,17 @@ use pyo3::prelude::*;
 use crate::error::exception;
 use crate::job::{Line, run};
 
-/// How a folder or manifest is read.
-#[derive(Clone)]
+/// A folder or manifest, and how it is read.
+#[derive(Clone, FromPyObject)]
 pub(crate) struct Opening {
+    #[pyo3(item)]
     pub(crate) path: PathBuf,
-    pub(crate) normal: Vec<String>,
-    pub(crate) pages: bool,
+    /// Class folders that are normal.
+    #[pyo3(item)]
+    normal: Vec<String>,
+    /// Whether every page of a file is an image of its own.
+    #[pyo3(item)]
+    pages: bool,
 }
 
 impl Opening {
@@ -74,9 +79,7 @@ pub(crate) struct Dataset {
 #[pymethods]
 impl Dataset {
     #[new]
-    #[pyo3(signature = (path, normal, pages))]
-    fn open(py: Python<'_>, path: PathBuf, normal: Vec<String>, pages: bool) -> PyResult<Self> {
-        let opening = Opening { path, normal, pages };
+    fn open(py: Python<'_>, opening: Opening) -> PyResult<Self> {
         let inner = py.detach(|| opening.open()).map_err(|error| exception(py, &error))?;
         Ok(Self { inner })
     }
@@ -137,15 +140,12 @@ impl Sample {
 #[pyfunction]
 pub(crate) fn doctor(
     py: Python<'_>,
-    path: PathBuf,
-    normal: Vec<String>,
-    pages: bool,
+    opening: Opening,
     group: &str,
     progress: Option<Bound<'_, PyAny>>,
 ) -> PyResult<(String, String)> {
     let by: GroupBy = serde_json::from_value(group.into())
         .map_err(|error| exception(py, &Error::settings(format!("group: {error}"))))?;
-    let opening = Opening { path, normal, pages };
     run(py, progress.as_ref(), None, move |line| {
         let dataset = opening.open()?;
         let limits = Limits::default();

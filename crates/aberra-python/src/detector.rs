@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aberra::calibrate::{Criterion, Labelled};
 use aberra::dataset::{GroupBy, Split};
@@ -42,6 +43,19 @@ pub(crate) struct Scored {
     embedding: Vec<f32>,
     /// `height * width` little-endian floats, where a map was asked for and made.
     map: Option<Py<PyByteArray>>,
+}
+
+/// Of what a report is, and where it goes.
+#[derive(FromPyObject)]
+struct ReportRequest {
+    #[pyo3(item)]
+    data: Opening,
+    #[pyo3(item)]
+    out: PathBuf,
+    #[pyo3(item)]
+    name: String,
+    #[pyo3(item)]
+    run_folder: Option<PathBuf>,
 }
 
 /// An image's explanation: JSON, a figure as PNG, and as little-endian floats the network's input and its reconstruction.
@@ -137,19 +151,16 @@ impl Detector {
     }
 
     /// The same on the images of a data set: its normals, or by labelled criteria all; and what the user should know.
-    #[allow(clippy::too_many_arguments)]
     fn calibrate_on(
         &self,
         py: Python<'_>,
         criterion: &str,
-        path: PathBuf,
-        normal: Vec<String>,
-        pages: bool,
+        opening: Opening,
         split: Option<PathBuf>,
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<(Self, Vec<String>)> {
         let criterion = parse(criterion).map_err(|error| exception(py, &error))?;
-        let (detector, opening) = (self.inner.clone(), Opening { path, normal, pages });
+        let detector = self.inner.clone();
         let (inner, said) = run(py, progress.as_ref(), None, move |line| {
             let mut said = Vec::new();
             if criterion.needs_labels() {
@@ -173,19 +184,16 @@ impl Detector {
     }
 
     /// Metrics with intervals on a labelled data set, and what the user should know.
-    #[allow(clippy::too_many_arguments)]
     fn evaluate(
         &self,
         py: Python<'_>,
-        path: PathBuf,
-        normal: Vec<String>,
-        pages: bool,
+        opening: Opening,
         split: Option<PathBuf>,
         masks: bool,
         threads: Option<usize>,
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<(Evaluation, Vec<String>)> {
-        let (detector, opening) = (self.inner.clone(), Opening { path, normal, pages });
+        let detector = self.inner.clone();
         let (inner, said) = run(py, progress.as_ref(), threads, move |line| {
             let mut said = Vec::new();
             let evaluation = evaluate(&detector, &opening, split.as_deref(), masks, line, &mut said)?;
@@ -224,29 +232,22 @@ impl Detector {
     }
 
     /// Writes the report; returns its length in bytes, its summary, and its warnings.
-    #[allow(clippy::too_many_arguments)]
     fn report(
         &self,
         py: Python<'_>,
-        out: PathBuf,
-        name: String,
+        request: ReportRequest,
         evaluation: &Evaluation,
-        path: PathBuf,
-        normal: Vec<String>,
-        pages: bool,
-        run_folder: Option<PathBuf>,
-        made_at_secs: Option<u64>,
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<(u64, Vec<String>, Vec<String>)> {
         let (detector, evaluation) = (self.inner.clone(), evaluation.inner.clone());
-        let opening = Opening { path, normal, pages };
         run(py, progress.as_ref(), None, move |line| {
-            let dataset = opening.open()?;
+            let ReportRequest { data, out, name, run_folder } = request;
+            let dataset = data.open()?;
             let mut watch = |event: Event<'_>| line.event(&event);
             let options = ReportOptions {
                 name: &name,
                 run: run_folder.as_deref().map_or(RunSource::None, RunSource::Perhaps),
-                made_at_secs,
+                made_at_secs: SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs()),
                 job: Job::watched(&mut watch),
                 ..ReportOptions::default()
             };

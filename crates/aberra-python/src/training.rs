@@ -17,11 +17,7 @@ use crate::job::{Line, run};
 #[derive(FromPyObject)]
 pub(crate) struct Request {
     #[pyo3(item)]
-    data: PathBuf,
-    #[pyo3(item)]
-    normal: Vec<String>,
-    #[pyo3(item)]
-    pages: bool,
+    data: Opening,
     /// Texts of TOML files, each laid over those before.
     #[pyo3(item)]
     settings: Vec<String>,
@@ -66,11 +62,9 @@ fn train_on(request: &Request, line: &mut Line) -> aberra::Result<(aberra::Detec
     };
     let reservation = request.out.as_deref().map(|out| RunFolder::reserve(out, claim)).transpose()?;
     if let Some(reservation) = &reservation {
-        reservation.refuse_data_within(&request.data)?;
+        reservation.refuse_data_within(&request.data.path)?;
     }
-    let opening =
-        Opening { path: request.data.clone(), normal: request.normal.clone(), pages: request.pages };
-    let dataset = opening.open()?;
+    let dataset = request.data.open()?;
     let inspection = inspect(&dataset, &config.limits, line, &mut said)?;
     said.extend(inspection.check_normals(&dataset)?.lines());
     let kept = request.out.as_deref().filter(|_| request.resume).map(|out| RunFolder::at(out).split());

@@ -113,6 +113,23 @@ def test_maps_lie_over_the_images(several: aberra.Detector) -> None:
     assert verdict.embedding.size == several.embeddings[0].shape[1]
 
 
+def test_pages_are_images_of_their_own(detector: aberra.Detector, images: NDArray[np.uint8], tmp_path: Path) -> None:
+    from PIL import Image
+
+    pages = [Image.fromarray(one) for one in images[:3]]
+    pages[0].save(tmp_path / "three.tif", save_all=True, append_images=pages[1:])
+    path = tmp_path / "three.tif"
+    expected = detector.score(images[:3], batch=1).scores.tolist()
+    assert detector.score(path, pages=True, batch=1).scores.tolist() == expected
+    assert detector.score([(path, 2), (str(path), 0)], batch=1).scores.tolist() == [expected[2], expected[0]]
+    assert detector.explain((path, 1)).score == expected[1]
+    assert detector.score(path, pages=True).names[2] == f"{path}[2]"
+    with pytest.raises(aberra.InputError, match="page"):
+        detector.score((path, 3))
+    with pytest.raises(aberra.InputError, match="page"):
+        detector.score((path, -1))
+
+
 def test_a_detector_pickles_as_its_file(detector: aberra.Detector, images: NDArray[np.uint8]) -> None:
     pickled = pickle.dumps(detector)
     again = pickle.loads(pickled)
@@ -130,7 +147,7 @@ def test_training_is_that_of_the_command_line(run: Path, data: Path, tmp_path: P
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "cli" / "detector.aberra").read_bytes() == (run / "detector.aberra").read_bytes()
     detector = aberra.Detector.load(run / "detector.aberra")
-    assert [row["epoch"] for row in detector.history] == [1, 2]
+    assert [(row["member"], row["epoch"]) for row in detector.history] == [("vae", 1), ("vae", 2)]
 
 
 def test_training_takes_arrays_and_says_what_is_wrong(data: Path, tmp_path: Path, images: NDArray[np.uint8]) -> None:

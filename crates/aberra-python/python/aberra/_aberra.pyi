@@ -6,19 +6,33 @@ from pathlib import Path
 from typing import Any, TypeAlias, final
 
 from .errors import AberraError
+from .images import Opening
 
 _Path: TypeAlias = str | PathLike[str]
 _Picture: TypeAlias = tuple[bytes | _Path, int | None]
 _Progress: TypeAlias = Callable[[str, int, int, str], object] | None
 _Curve: TypeAlias = tuple[list[float], list[float], list[float]]
 
-__all__: list[str]
+__all__ = [
+    "Dataset",
+    "Detector",
+    "Evaluation",
+    "Sample",
+    "Scored",
+    "__version__",
+    "count_pages",
+    "doctor",
+    "image_paths",
+    "phantoms",
+    "program",
+    "settings_schema",
+    "train",
+]
+
 __version__: str
 
 def count_pages(place: bytes | _Path) -> int: ...
-def doctor(
-    path: _Path, normal: Sequence[str], pages: bool, group: str, progress: _Progress
-) -> tuple[str, str]: ...
+def doctor(opening: Opening, group: str, progress: _Progress) -> tuple[str, str]: ...
 def image_paths(folder: _Path) -> tuple[list[Path], list[str]]: ...
 def phantoms(
     folder: _Path, seed: int, size_px: int, train_normals: int, test_normals: int, anomalies_per_kind: int
@@ -28,7 +42,7 @@ def settings_schema() -> str: ...
 def train(request: dict[str, Any], progress: _Progress, threads: int | None) -> tuple[Detector, list[str]]: ...
 @final
 class Dataset:
-    def __new__(cls, path: _Path, normal: Sequence[str], pages: bool) -> Dataset: ...
+    def __new__(cls, opening: Opening) -> Dataset: ...
     @property
     def root(self) -> Path: ...
     @property
@@ -106,36 +120,14 @@ class Detector:
     ) -> list[Scored | AberraError]: ...
     def calibrate(self, criterion: str) -> Detector: ...
     def calibrate_on(
-        self,
-        criterion: str,
-        path: _Path,
-        normal: Sequence[str],
-        pages: bool,
-        split: _Path | None,
-        progress: _Progress,
+        self, criterion: str, opening: Opening, split: _Path | None, progress: _Progress
     ) -> tuple[Detector, list[str]]: ...
     def evaluate(
-        self,
-        path: _Path,
-        normal: Sequence[str],
-        pages: bool,
-        split: _Path | None,
-        masks: bool,
-        threads: int | None,
-        progress: _Progress,
+        self, opening: Opening, split: _Path | None, masks: bool, threads: int | None, progress: _Progress
     ) -> tuple[Evaluation, list[str]]: ...
     def explain(
         self, image: _Picture, data: _Path | None
     ) -> tuple[str, bytes, bytearray, bytearray | None]: ...
     def report(
-        self,
-        out: _Path,
-        name: str,
-        evaluation: Evaluation,
-        path: _Path,
-        normal: Sequence[str],
-        pages: bool,
-        run_folder: _Path | None,
-        made_at_secs: int | None,
-        progress: _Progress,
+        self, request: dict[str, Any], evaluation: Evaluation, progress: _Progress
     ) -> tuple[int, list[str], list[str]]: ...

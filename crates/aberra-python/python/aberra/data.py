@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from . import _aberra
 from .errors import SettingsError
+from .images import opening
 from .progress import Progress, reporting
 
 __all__ = ["Dataset", "Sample", "doctor", "phantoms", "settings_schema"]
@@ -55,8 +56,7 @@ class Dataset(Sequence[Sample]):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, normal: str | Sequence[str] = (), pages: bool = False) -> None:
-        normals = [normal] if isinstance(normal, str) else list(normal)
-        native = _aberra.Dataset(os.fspath(path), normals, pages)
+        native = _aberra.Dataset(opening(path, normal, pages))
         self.root = Path(native.root)
         self.layout = native.layout
         self.notes = native.notes
@@ -117,9 +117,8 @@ def doctor(
         group: Which images form a group.
         progress: See :data:`aberra.progress.Progress`.
     """
-    normals = [normal] if isinstance(normal, str) else list(normal)
     with reporting(progress) as report:
-        found, text = _aberra.doctor(os.fspath(data), normals, pages, group, report)
+        found, text = _aberra.doctor(opening(data, normal, pages), group, report)
     return Doctor(json.loads(found), text)
 
 

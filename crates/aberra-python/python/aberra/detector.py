@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from . import _aberra, html
 from .errors import AberraError, InputError, SettingsError
 from .evaluation import Evaluation
-from .images import Channels, Source, sources, warn
+from .images import Channels, Opening, Source, opening, sources, warn
 from .progress import Progress, reporting
 from .results import Explanation, Verdict, Verdicts, _of, explanation
 from .settings import to_toml
@@ -101,8 +100,6 @@ class Detector:
         elif split is not None:
             split_file = os.fspath(split)
         request: dict[str, Any] = {
-            "normal": [normal] if isinstance(normal, str) else list(normal),
-            "pages": pages,
             "settings": [text, to_toml(flags)] if text else [to_toml(flags)],
             "out": None if out is None else os.fspath(out),
             "resume": resume,
@@ -113,11 +110,7 @@ class Detector:
         if fold is not None and not 1 <= fold[0] <= fold[1]:
             raise SettingsError(f"fold: expected (i, k) with i from 1 to k, found {fold}")
         with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
-            if _is_path(data):
-                request["data"] = os.fspath(data)
-            else:
-                request["data"] = write_images(data, folder, channels)
-                request["normal"] = ["*"]
+            request["data"] = _opening(data, folder, normal, pages, channels)
             native, said = _aberra.train(request, report, threads)
         warn(said)
         if out is None:
@@ -218,11 +211,10 @@ class Detector:
         if self.path is None:
             return []
         rows = []
-        folder = Path(self.path).parent
-        for file in sorted(folder.rglob("history.jsonl")):
-            member = file.parent.relative_to(folder).name or self.info["members"][0]["name"]
+        for file in sorted(Path(self.path).parent.glob("history*.jsonl")):
+            member = file.stem.removeprefix("history").removeprefix("-") or self.info["members"][0]["name"]
             lines = file.read_text(encoding="utf-8").splitlines()
-            rows += [{"member": member, **record} for line in lines if "epoch" in (record := json.loads(line))]
+            rows += [{"member": member, **json.loads(line)} for line in lines]
         return rows
 
     def __repr__(self) -> str:
@@ -385,15 +377,10 @@ class Detector:
             if labelled is not None:
                 raise SettingsError("labelled: expected labelled images as `data`, found none")
             return Detector(self._native.calibrate(criterion), self.name)
-        normals = [normal] if isinstance(normal, str) else list(normal)
+        split = None if split is None else os.fspath(split)
         with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
-            if _is_path(data):
-                path = os.fspath(data)
-            else:
-                path, normals = write_images(data, folder, channels), ["*"]
-            native, said = self._native.calibrate_on(
-                criterion, path, normals, pages, None if split is None else os.fspath(split), report
-            )
+            given = _opening(data, folder, normal, pages, channels)
+            native, said = self._native.calibrate_on(criterion, given, split, report)
         warn(said)
         return Detector(native, self.name)
 
@@ -423,11 +410,9 @@ class Detector:
         Raises:
             DataError: Not one image to evaluate on.
         """
-        normals = [normal] if isinstance(normal, str) else list(normal)
+        split = None if split is None else os.fspath(split)
         with reporting(progress) as report:
-            native, said = self._native.evaluate(
-                os.fspath(data), normals, pages, None if split is None else os.fspath(split), masks, threads, report
-            )
+            native, said = self._native.evaluate(opening(data, normal, pages), split, masks, threads, report)
         warn(said)
         return Evaluation(native)
 
@@ -477,25 +462,24 @@ class Detector:
         """
         if evaluation is None:
             evaluation = self.evaluate(data, normal=normal, pages=pages, split=split, progress=progress)
-        run = None if self.path is None else os.fspath(Path(self.path).parent)
-        normals = [normal] if isinstance(normal, str) else list(normal)
+        request = {
+            "data": opening(data, normal, pages),
+            "out": os.fspath(path),
+            "name": self.name,
+            "run_folder": None if self.path is None else os.fspath(Path(self.path).parent),
+        }
         with reporting(progress) as report:
-            self._native.report(
-                os.fspath(path),
-                self.name,
-                evaluation._native,
-                os.fspath(data),
-                normals,
-                pages,
-                run,
-                int(time.time()),
-                report,
-            )
+            self._native.report(request, evaluation._native, report)
         return Path(path)
 
 
-def _is_path(data: Any) -> bool:
-    return isinstance(data, (str, os.PathLike))
+def _opening(
+    data: Any, folder: str, normal: str | Sequence[str], pages: bool, channels: Channels | None
+) -> Opening:
+    """A data set; images that are none are written to ``folder`` first."""
+    if isinstance(data, (str, os.PathLike)):
+        return opening(data, normal, pages)
+    return opening(write_images(data, folder, channels), "*", pages)
 
 
 def _pages(source: Source) -> Iterator[Source]:

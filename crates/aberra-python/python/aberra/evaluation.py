@@ -50,6 +50,10 @@ def _number(told: Any) -> float:
     return float("nan") if told is None or isinstance(told, dict) else float(told)
 
 
+def _percent(share: float) -> str:
+    return "not available" if share != share else f"{100 * share:.1f} %"
+
+
 class Evaluation:
     """Metrics of a detector on labelled images, as ``aberra evaluate`` gives them.
 
@@ -162,16 +166,17 @@ class Evaluation:
 
     def figures(self) -> dict[str, str]:
         """The main figures in words."""
+        false_alarms = self.false_alarms
         figures = {
             "AUROC": str(self.auroc_without_near_duplicates),
             "average precision": str(self.average_precision),
-            "recall at the threshold": f"{self.recall:.1%}",
-            "false alarms": f"{self.false_alarms.value:.1%} ({self.false_alarms.low:.1%} to {self.false_alarms.high:.1%})",
-            "guaranteed false alarms": f"{self.promised_false_alarms:.1%}",
+            "recall at the threshold": _percent(self.recall),
+            "false alarms": f"{_percent(false_alarms.value)} ({_percent(false_alarms.low)} to {_percent(false_alarms.high)})",
+            "guaranteed false alarms": _percent(self.promised_false_alarms),
         }
         if self.pixel_average_precision == self.pixel_average_precision:
             figures["pixel average precision"] = f"{self.pixel_average_precision:.3f}"
-        return {name: text.replace("nan%", "not available") for name, text in figures.items()}
+        return figures
 
     def anomalib(self) -> dict[str, float]:
         """The figures under the names that anomalib prints, for tables that hold both."""

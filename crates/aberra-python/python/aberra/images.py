@@ -10,7 +10,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -68,19 +68,21 @@ def _flat(images: Any, channels: Channels | None) -> Iterator[tuple[str | None, 
     elif (array := _array(images)) is not None:
         for one in split(array, channels, is_tensor=not isinstance(images, np.ndarray)):
             yield None, (npy(one), None)
+    elif isinstance(images, tuple) and len(images) == 2 and isinstance(images[1], (int, np.integer)):
+        path, page = os.fspath(images[0]), int(images[1])
+        if page < 0:
+            raise InputError(f"expected a path and the number of its page from 0, found {images}")
+        yield f"{path}[{page}]", (path, page)
     elif isinstance(images, Iterable) and not isinstance(images, dict):
         for one in images:
-            if isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], (str, os.PathLike)):
-                yield f"{os.fspath(one[0])}[{one[1]}]", (os.fspath(one[0]), int(one[1]))
-            else:
-                yield from _flat(one, channels)
+            yield from _flat(one, channels)
     else:
         raise InputError(f"expected images, found {type(images).__name__}", _HINT)
 
 
 def _path(path: str) -> Iterator[tuple[str, Picture]]:
     if Path(path).suffix.lower() in (".csv", ".jsonl") and os.path.isfile(path):
-        for sample in _aberra.Dataset(path, [], False).samples():
+        for sample in _aberra.Dataset(opening(path, [], False)).samples():
             yield os.fspath(sample.path), (os.fspath(sample.path), sample.page)
         return
     if not os.path.isdir(path):
@@ -191,6 +193,19 @@ def npy(array: np.ndarray[Any, Any]) -> bytes:
     kept = io.BytesIO()
     np.lib.format.write_array(kept, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
     return kept.getvalue()
+
+
+class Opening(TypedDict):
+    """A folder or manifest, and how the native part reads it."""
+
+    path: str
+    normal: list[str]
+    pages: bool
+
+
+def opening(path: str | os.PathLike[str], normal: str | Iterable[str], pages: bool) -> Opening:
+    """How a folder or manifest is read: ``normal`` are class folders that are normal."""
+    return {"path": os.fspath(path), "normal": [normal] if isinstance(normal, str) else list(normal), "pages": pages}
 
 
 def warn(said: Iterable[str], depth: int = 3) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -10,6 +11,10 @@ from typing import Any, TypeAlias
 Progress: TypeAlias = "bool | None | Callable[[str, int, int, str], object]"
 """``True`` for a bar, ``False`` for none, ``None`` for a bar on terminals and in notebooks, or a function of one's own, which
 gets what is worked on, how much is done, of how much (0: not known), and a text."""
+
+
+_DELAY_SECONDS = 0.5
+"""Work that is done sooner shows no bar."""
 
 
 def _wanted() -> bool:
@@ -26,7 +31,10 @@ def reporting(progress: Progress) -> Iterator[Callable[[str, int, int, str], obj
         yield None
         return
     try:
-        from tqdm.auto import tqdm
+        with warnings.catch_warnings():
+            # Without ipywidgets the bar is text, which is good enough.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
     except ImportError:
         yield None
         return
@@ -40,10 +48,9 @@ def reporting(progress: Progress) -> Iterator[Callable[[str, int, int, str], obj
         if bar is None or name != name_of_bar:
             if bar is not None:
                 bar.close()
-            bar, name_of_bar = tqdm(total=of, desc=name, leave=False), name
-        bar.n = done
+            bar, name_of_bar = tqdm(total=of, desc=name, leave=False, delay=_DELAY_SECONDS), name
         bar.set_postfix_str(text, refresh=False)
-        bar.refresh()
+        bar.update(done - bar.n)
 
     try:
         yield report

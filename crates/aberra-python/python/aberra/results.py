@@ -215,9 +215,6 @@ class Explanation:
     def _repr_html_(self) -> str:
         return html.explanation(self)
 
-    def _repr_png_(self) -> bytes:
-        return self.figure
-
 
 def explanation(
     name: str, text: str, figure: bytes, input: bytearray, reconstruction: bytearray | None, shape: tuple[int, int, int]
