@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    bench, calibrate, demo, doctor, evaluate, explain, info, merge, report, score, serve, train,
+    bench, calibrate, completions, demo, doctor, evaluate, explain, info, merge, report, score, serve, train,
 };
 
 const EXAMPLES: &str = "\
@@ -48,4 +48,5 @@ pub(crate) enum Verb {
     Serve(Box<serve::ServeArgs>),
     Info(info::InfoArgs),
     Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
 }

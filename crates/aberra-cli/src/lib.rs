@@ -62,6 +62,7 @@ fn run(cli: Cli) -> CommandResult {
         Verb::Report(args) => verbs::report::run(&args),
         Verb::Bench(args) => verbs::bench::run(&args),
         Verb::Serve(args) => verbs::serve::run(&args),
+        Verb::Completions(args) => verbs::completions::run(&args),
         Verb::Demo(args) => verbs::demo::run(&args),
         Verb::Info(args) => verbs::info::run(&args),
     }

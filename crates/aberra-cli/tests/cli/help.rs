@@ -23,6 +23,7 @@ fn help_lists_the_verbs() {
             "train",
             "calibrate",
             "score",
+            "merge",
             "evaluate",
             "explain",
             "report",
@@ -30,6 +31,7 @@ fn help_lists_the_verbs() {
             "serve",
             "info",
             "demo",
+            "completions",
             "help"
         ]
     );
@@ -43,6 +45,7 @@ fn every_verb_has_help_with_an_example() {
         "train",
         "calibrate",
         "score",
+        "merge",
         "evaluate",
         "explain",
         "report",
@@ -50,6 +53,7 @@ fn every_verb_has_help_with_an_example() {
         "serve",
         "info",
         "demo",
+        "completions",
     ] {
         let ended = room.run(&format!("{verb} --help")).done();
         assert!(ended.out.contains(&format!("aberra {verb} ")) && ended.err.is_empty(), "{}", ended.out);
@@ -106,4 +110,20 @@ fn info_describes_the_machine_where_that_is_asked_for() {
     assert!(card["f32_gflops"].as_f64().unwrap() > 0.1, "{card}");
     assert!(room.run("info").refusal(&room).contains("DETECTOR"));
     assert!(room.run("info --machine d.aberra").refusal(&room).contains("--machine"));
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_verb() {
+    let room = Room::new();
+    let verbs = ["train", "score", "merge", "completions"];
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = room.run(&format!("completions {shell}")).done().out;
+        assert!(verbs.iter().all(|verb| script.contains(verb)), "{shell}");
+    }
+    room.run("completions --man pages").done();
+    for page in ["aberra.1", "aberra-score.1", "aberra-merge.1"] {
+        let text = std::fs::read_to_string(room.path(format!("pages/{page}"))).unwrap();
+        assert!(text.contains(".TH") && text.contains("SYNOPSIS"), "{page}");
+    }
+    assert_eq!(room.run("completions tcsh").code, 1);
 }
