@@ -7,6 +7,7 @@ batches, and a batch holds 64 paths.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pyspark.sql import SparkSession
 
 
 def main(detector: str, images: str, out: str) -> None:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # on a cluster: a Python that has the packages on every machine
     spark = (
         SparkSession.builder.appName("aberra")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
