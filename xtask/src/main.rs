@@ -4,6 +4,7 @@
 mod dependencies;
 mod examples;
 mod fuzz;
+mod package;
 mod python;
 mod server;
 mod suite;
@@ -26,6 +27,7 @@ Commands:
   server  Run only its checks of the server in use: the app in a browser, other programs, a crowd
   fuzz    Fuzz every parser of foreign bytes for a minute each, or one: fuzz [--seconds N] [--seed N] [TARGET]. Repeat an
           input: fuzz TARGET --input FILE. Kill and fail the writing of files at every point: fuzz --kills
+  package Build what is released, below target/package/release or in a folder: an archive, the Python wheel, checksums
   tidy    Run only the project's own rules: crate table, circles of modules, unsafe, leftovers (in seconds)
   help    Print this";
 
@@ -41,6 +43,12 @@ fn main() -> ExitCode {
         ["python"] => suite::python(&root()),
         ["server"] => suite::server(&root()),
         ["tidy"] => suite::tidy(&root()),
+        ["package", rest @ ..] if rest.len() < 2 => {
+            let root = root();
+            let own = tree::target_folder(&root).join("package").join("release");
+            let made = package::package(&root, rest.first().map(PathBuf::from).as_ref().unwrap_or(&own));
+            made.map_err(|why| eprintln!("error: {why}")).is_ok()
+        }
         ["fuzz", options @ ..] => match fuzz::run(&root(), options) {
             Ok(succeeded) => succeeded,
             Err(why) => {
