@@ -2,6 +2,7 @@
 // What is counted, and weights at a threshold, agree to the last bit; sums of weights along a curve, whose order differs where
 // scores tie, agree to twelve digits, and what is made of logarithms to nine.
 import { describe, expect, it } from "vitest";
+import { groupedShare } from "../src/numbers/interval";
 import { pValueOf, promiseAt } from "../src/numbers/promise";
 import { ascending, quantile } from "../src/numbers/sorted";
 import { cheapest, confusionAt, costPerThousand, isAnomalous, rates, scoresOf, weightsAt } from "../src/numbers/verdicts";
@@ -28,6 +29,7 @@ interface TestSet {
     confusion: Cells;
     weights: Cells;
     recall: number | null; precision: number | null; f1: number | null; false_alarm_rate: number | null;
+    recall_interval: [number, number] | null;
   }[];
   roc: { threshold: number; false_positive_rate: number; true_positive_rate: number }[] | null;
   precision_recall: { threshold: number; precision: number; recall: number }[] | null;
@@ -83,6 +85,15 @@ describe.each(golden.test_sets.map((one) => ({ name: `${one.scores.length} label
       const found = weightsAt(scores, threshold);
       expect(found).toEqual(cells(weights));
       expect(rates(found)).toEqual({ recall, precision, f1, falseAlarmRate: false_alarm_rate });
+    }
+  });
+  it("give the intervals of the library over groups", () => {
+    for (const { threshold, recall_interval: ends } of one.at) {
+      const anomalies = one.scores.flatMap((score, i) => (one.anomalous[i] ? [{ group: one.groups[i]!, hit: isAnomalous(score, threshold), weight: one.weights[i]! }] : []));
+      const found = groupedShare(anomalies);
+      expect(found === null).toBe(ends === null);
+      expect(found?.low ?? 0).toBeCloseTo(ends?.[0] ?? 0, 8);
+      expect(found?.high ?? 0).toBeCloseTo(ends?.[1] ?? 0, 8);
     }
   });
   it("give the points of its curves", () => {

@@ -1,7 +1,7 @@
 // What a threshold promises, the beta distribution behind it, and intervals, against hand-computed and published values.
 import { describe, expect, it } from "vitest";
 import { betaProbability, betaQuantile } from "../src/numbers/beta";
-import { groupedShare, wilson } from "../src/numbers/interval";
+import { exact, groupedShare } from "../src/numbers/interval";
 import { pValueOf, promiseAt } from "../src/numbers/promise";
 
 const calibration = Array.from({ length: 99 }, (_, i) => i + 1);
@@ -44,30 +44,30 @@ describe("the beta distribution", () => {
 });
 
 describe("intervals of shares", () => {
-  it("are Wilson's: 4 of 10 give 0.168 to 0.687", () => {
-    const interval = wilson(0.4, 10);
-    expect(interval.low).toBeCloseTo(0.16818, 4);
-    expect(interval.high).toBeCloseTo(0.68733, 4);
+  it("are Clopper and Pearson's: 4 of 10 give 0.122 to 0.738", () => {
+    const interval = exact(0.4, 10);
+    expect(interval.low).toBeCloseTo(0.12155, 4);
+    expect(interval.high).toBeCloseTo(0.73762, 4);
   });
   it("end at 0 and 1 where nothing or all was seen, and have width", () => {
-    expect(wilson(0, 10)).toMatchObject({ low: 0 });
-    expect(wilson(0, 10).high).toBeCloseTo(0.27753, 4);
-    expect(wilson(1, 10).high).toBe(1);
+    expect(exact(0, 10)).toMatchObject({ low: 0 });
+    expect(exact(0, 10).high).toBeCloseTo(1 - 0.025 ** (1 / 10), 9);
+    expect(exact(1, 10).high).toBe(1);
   });
   it("are as wide as of the groups where near-duplicates agree", () => {
     const copies = Array.from({ length: 40 }, (_, i) => ({ group: Math.floor(i / 4), hit: Math.floor(i / 4) < 4, weight: 1 / 4 }));
     const grouped = groupedShare(copies)!;
-    const ofGroups = wilson(0.4, 9);
+    const ofGroups = exact(0.4, 9);
     expect(grouped.value).toBe(0.4);
     // A group of many images weighs as much as one of a single image.
     const uneven = [...copies.slice(0, 37).map((one) => ({ ...one, weight: one.group < 9 ? 1 / 4 : 1 }))];
     expect(groupedShare(uneven)!.low).toBeCloseTo(grouped.low, 12);
     expect(grouped.low).toBeCloseTo(ofGroups.low, 6);
-    expect(groupedShare(copies.map((one) => ({ ...one, hit: true })))).toEqual(wilson(1, 10));
+    expect(groupedShare(copies.map((one) => ({ ...one, hit: true })))).toEqual(exact(1, 10));
   });
   it("do not gain from groups, and need observations", () => {
     const single = Array.from({ length: 40 }, (_, i) => ({ group: i, hit: i < 16, weight: 1 }));
-    expect(groupedShare(single)!.low).toBeLessThanOrEqual(wilson(0.4, 40).low + 1e-12);
+    expect(groupedShare(single)!.low).toBeLessThanOrEqual(exact(0.4, 40).low + 1e-12);
     expect(groupedShare([])).toBeNull();
   });
 });

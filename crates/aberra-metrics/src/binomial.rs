@@ -1,5 +1,6 @@
 //! Counts of successes: the regularised incomplete beta function and exact intervals for a rate.
 
+use std::collections::BTreeMap;
 use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
@@ -24,12 +25,55 @@ pub fn clopper_pearson(successes: u64, trials: u64, confidence: f64) -> Option<R
     if trials == 0 || successes > trials || !(confidence > 0.0 && confidence < 1.0) {
         return None;
     }
-    let tail = (1.0 - confidence) / 2.0;
     let (hits, misses) = (successes as f64, (trials - successes) as f64);
-    let low = if successes == 0 { 0.0 } else { beta_quantile(tail, hits, misses + 1.0) };
+    Some(exact(hits / trials as f64, hits, misses, confidence))
+}
+
+/// The interval of Clopper and Pearson for a weighted rate among observations that come in groups, such as the anomalies found
+/// among images of which some are near-duplicates: with as many independent observations as the variance between groups
+/// leaves (Korn and Graubard, 1998), at most as many as there are, and with one a group where all are alike. One group, one
+/// outcome and one weight above 0 for each observation.
+///
+/// `None` without observations, for lengths that differ, a weight that is not above 0, or a confidence that is not between 0
+/// and 1.
+pub fn grouped_rate(groups: &[u64], hits: &[bool], weights: &[f64], confidence: f64) -> Option<RateInterval> {
+    let is_complete = groups.len() == hits.len() && groups.len() == weights.len() && !groups.is_empty();
+    let are_weights = weights.iter().all(|weight| *weight > 0.0 && weight.is_finite());
+    if !is_complete || !are_weights || !(confidence > 0.0 && confidence < 1.0) {
+        return None;
+    }
+    // By group: its weight, and that of its hits.
+    let mut by_group: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
+    for ((group, &hit), &weight) in groups.iter().zip(hits).zip(weights) {
+        let own = by_group.entry(*group).or_default();
+        own.0 += weight;
+        own.1 += if hit { weight } else { 0.0 };
+    }
+    let count = by_group.len() as f64;
+    if hits.iter().all(|&hit| hit == hits[0]) {
+        let all = if hits[0] { count } else { 0.0 };
+        return Some(exact(all / count, all, count - all, confidence));
+    }
+    let all: f64 = by_group.values().map(|(weight, _)| weight).sum();
+    let rate = by_group.values().map(|(_, hit)| hit).sum::<f64>() / all;
+    let observations = match by_group.len() {
+        1 => 1.0,
+        _ => {
+            let squares: f64 = by_group.values().map(|(weight, hit)| (hit - rate * weight).powi(2)).sum();
+            let variance = squares / all.powi(2) * count / (count - 1.0);
+            (rate * (1.0 - rate) / variance).min(groups.len() as f64)
+        }
+    };
+    Some(exact(rate, rate * observations, (1.0 - rate) * observations, confidence))
+}
+
+/// The exact interval around `rate` by counts that need not be whole.
+fn exact(rate: f64, hits: f64, misses: f64, confidence: f64) -> RateInterval {
+    let tail = (1.0 - confidence) / 2.0;
+    let low = if hits == 0.0 { 0.0 } else { beta_quantile(tail, hits, misses + 1.0) };
     // The upper end by symmetry, so that its tail keeps its precision.
-    let high = if successes == trials { 1.0 } else { 1.0 - beta_quantile(tail, misses, hits + 1.0) };
-    Some(RateInterval { rate: hits / trials as f64, low, high, confidence })
+    let high = if misses == 0.0 { 1.0 } else { 1.0 - beta_quantile(tail, misses, hits + 1.0) };
+    RateInterval { rate, low, high, confidence }
 }
 
 /// The regularised incomplete beta function: P(Beta(a, b) <= x), with a and b above 0. By continued fraction
@@ -174,5 +218,28 @@ mod tests {
         assert_eq!(clopper_pearson(2, 1, 0.95), None);
         assert_eq!(clopper_pearson(1, 2, 1.0), None);
         assert_eq!(clopper_pearson(1, 2, f64::NAN), None);
+    }
+
+    #[test]
+    fn a_rate_over_groups_is_that_of_counts_where_each_is_one_and_never_without_width() {
+        let (each, ones) = ((0..20).collect::<Vec<u64>>(), [1.0; 20]);
+        let hits = |count: usize| (0..20).map(|index| index < count).collect::<Vec<bool>>();
+        for count in [0, 20] {
+            let found = grouped_rate(&each, &hits(count), &ones, 0.95);
+            assert_eq!(found, clopper_pearson(count as u64, 20, 0.95));
+        }
+        // The variance is estimated: a little fewer observations than there are.
+        let (found, counted) =
+            (grouped_rate(&each, &hits(7), &ones, 0.95).unwrap(), clopper_pearson(7, 20, 0.95).unwrap());
+        assert!(found.low < counted.low && found.high > counted.high && found.rate == counted.rate);
+        // Copies that agree count once.
+        let pairs: Vec<u64> = (0..20).map(|index| index / 2).collect();
+        assert_eq!(grouped_rate(&pairs, &hits(0), &ones, 0.95), clopper_pearson(0, 10, 0.95));
+        assert!(grouped_rate(&pairs, &hits(8), &ones, 0.95).unwrap().high > found.high);
+        let one = grouped_rate(&[3; 20], &hits(7), &ones, 0.95).unwrap();
+        assert!(one.low < 0.02 && one.high > 0.98, "{one:?}");
+        assert_eq!(grouped_rate(&[], &[], &[], 0.95), None);
+        assert_eq!(grouped_rate(&[1], &[true], &[0.0], 0.95), None);
+        assert_eq!(grouped_rate(&[1], &[true], &[1.0, 1.0], 0.95), None);
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
 
-use aberra_metrics::binomial::clopper_pearson;
+use aberra_metrics::binomial::{clopper_pearson, grouped_rate};
 use aberra_metrics::calibrate::confident_threshold;
 use aberra_metrics::covariance::Cloud;
 use aberra_metrics::filter::median_filter_5x5;
@@ -152,6 +152,20 @@ fn exact_intervals_agree_with_scipy() {
         let case = numbers(case);
         let interval = clopper_pearson(case[0] as u64, case[1] as u64, case[2]).unwrap();
         assert_close(&[interval.low, interval.high], &case[3..], 1e-10);
+    }
+}
+
+#[test]
+fn intervals_of_rates_over_groups_agree_with_scipys_beta_distribution() {
+    for (case, expected) in golden("grouped_rates").as_array().unwrap().iter().enumerate() {
+        let expected = numbers(expected);
+        let [images, groups, one_in] = [0, 1, 2].map(|at| expected[at] as u64);
+        let mut draws = Draws(100 + case as u64);
+        let of: Vec<u64> = (0..images).map(|_| draws.next() % groups).collect();
+        let hits: Vec<bool> = (0..images).map(|_| draws.next().is_multiple_of(one_in)).collect();
+        let weights = draws.weights(images as usize);
+        let found = grouped_rate(&of, &hits, &weights, 0.95).unwrap();
+        assert_close(&[found.rate, found.low, found.high], &expected[3..], 1e-10);
     }
 }
 

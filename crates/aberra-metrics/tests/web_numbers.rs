@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
 
+use aberra_metrics::binomial::grouped_rate;
 use aberra_metrics::calibrate::{Calibration, Criterion, Labelled, Promise, best_cost, confident_threshold};
 use aberra_metrics::percentile::percentile_of;
 use aberra_metrics::ranking::{Confusion, WeightedConfusion, precision_recall_curve, roc_curve};
@@ -130,6 +131,7 @@ fn test_set(scores: &[f64], anomalous: &[bool], groups: Option<&[u64]>) -> Value
             "precision": weighted.precision(),
             "f1": weighted.f1(),
             "false_alarm_rate": weighted.false_alarm_rate(),
+            "recall_interval": recall_interval(groups.unwrap_or(&each), scores, anomalous, &weights, threshold),
         })
     });
     let labelled = Labelled { scores, anomalous };
@@ -147,6 +149,22 @@ fn test_set(scores: &[f64], anomalous: &[bool], groups: Option<&[u64]>) -> Value
         "precision_recall": precision_recall_curve(scores, anomalous, Some(&weights)),
         "cheapest": cheapest.collect::<Vec<_>>(),
     })
+}
+
+/// The ends of the interval of the share of anomalies above a threshold; none without anomalies.
+fn recall_interval(
+    groups: &[u64],
+    scores: &[f64],
+    anomalous: &[bool],
+    weights: &[f64],
+    threshold: f64,
+) -> Option<[f64; 2]> {
+    let anomalies: Vec<usize> = (0..scores.len()).filter(|&index| anomalous[index]).collect();
+    let groups: Vec<u64> = anomalies.iter().map(|&index| groups[index]).collect();
+    let hits: Vec<bool> = anomalies.iter().map(|&index| scores[index] > threshold).collect();
+    let weights: Vec<f64> = anomalies.iter().map(|&index| weights[index]).collect();
+    let found = grouped_rate(&groups, &hits, &weights, 0.95)?;
+    Some([digits(found.low), digits(found.high)])
 }
 
 /// Numbers below, on, between and above some of the scores.

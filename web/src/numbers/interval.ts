@@ -1,16 +1,16 @@
-// Intervals for shares that move with the threshold: Wilson's, with as many independent observations as weights and groups of
-// near-duplicates allow (the effective sample size of Korn and Graubard 1998).
+// Intervals for shares that move with the threshold: those of Clopper and Pearson (1934), with as many independent observations
+// as weights and groups of near-duplicates allow (the effective sample size of Korn and Graubard 1998); the library's
+// `grouped_rate`.
+import { betaQuantile } from "./beta";
 import type { Interval } from "../report/data";
 
-const Z_95 = 1.959963984540054;
+const TAIL = 0.025;
 
-/** Wilson's 95 % interval for a share seen in `observations` (not necessarily whole) independent observations. */
-export function wilson(share: number, observations: number): Interval {
-  const z2 = Z_95 ** 2 / observations;
-  const middle = (share + z2 / 2) / (1 + z2);
-  const half = (Z_95 / (1 + z2)) * Math.sqrt((share * (1 - share)) / observations + z2 / (4 * observations));
-  const low = share === 0 ? 0 : Math.max(0, middle - half);
-  const high = share === 1 ? 1 : Math.min(1, middle + half);
+/** The exact 95 % interval for a share seen in `observations` (not necessarily whole) independent observations. */
+export function exact(share: number, observations: number): Interval {
+  const [hits, misses] = [share * observations, (1 - share) * observations];
+  const low = share === 0 ? 0 : betaQuantile(TAIL, hits, misses + 1);
+  const high = share === 1 ? 1 : 1 - betaQuantile(TAIL, misses, hits + 1);
   return { value: share, low, high };
 }
 
@@ -28,10 +28,10 @@ export function groupedShare(observations: readonly { group: number; hit: boolea
     else misses += weight;
   }
   if (observations.length === 0) return null;
-  if (hits === 0 || misses === 0 || groups.size < 2) return wilson(misses === 0 ? 1 : hits / weights, groups.size);
+  if (hits === 0 || misses === 0 || groups.size < 2) return exact(misses === 0 ? 1 : hits / weights, groups.size);
   const share = hits / weights;
   let squares = 0;
   for (const own of groups.values()) squares += (own.hits - share * own.weight) ** 2;
   const variance = (squares / weights ** 2) * (groups.size / (groups.size - 1));
-  return wilson(share, Math.min(observations.length, (share * (1 - share)) / variance));
+  return exact(share, Math.min(observations.length, (share * (1 - share)) / variance));
 }

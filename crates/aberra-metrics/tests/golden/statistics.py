@@ -101,6 +101,30 @@ def clopper_pearson():
     return rows
 
 
+def grouped_rates():
+    """Clopper and Pearson's interval at the effective sample size of Korn and Graubard (1998), with weights and groups."""
+    rows = []
+    for case, (images, group_count, one_in) in enumerate([(60, 17, 3), (40, 40, 2), (200, 9, 5), (30, 30, 30), (12, 4, 1)]):
+        draws = Draws(100 + case)
+        groups = np.array([draws.next() % group_count for _ in range(images)])
+        hits = np.array([draws.next() % one_in == 0 for _ in range(images)])
+        weights = weights_of(draws, images)
+        total, rate = weights.sum(), (weights * hits).sum() / weights.sum()
+        present = np.unique(groups)
+        if hits.all() or not hits.any():
+            observations = len(present)
+        else:
+            # The linearised variance of a ratio of sums over clusters.
+            residuals = np.bincount(groups, weights * (hits - rate), group_count)[present] / total
+            variance = len(present) * np.var(residuals, ddof=1)
+            observations = min(images, rate * (1 - rate) / variance)
+        x, n = rate * observations, observations
+        low = 0.0 if x == 0 else scipy.stats.beta.ppf(0.025, x, n - x + 1)
+        high = 1.0 if x == n else scipy.stats.beta.ppf(0.975, x + 1, n - x)
+        rows.append([images, group_count, one_in, rate, low, high])
+    return rows
+
+
 def order_statistics():
     """Largest m with P(Binomial(n, rate) >= m) >= confidence; 0 where there is none."""
     rows = []
@@ -280,6 +304,7 @@ golden = {
     "ranking": [ranking(seed) for seed in range(1000)],
     "weighted_ranking": [weighted_ranking(seed) for seed in range(2000, 2012)],
     "clopper_pearson": clopper_pearson(),
+    "grouped_rates": grouped_rates(),
     "order_statistics": order_statistics(),
     "covariance": [covariance(1, 50, 4), covariance(2, 30, 40), covariance(3, 300, 20)],
     "weighted_covariance": [weighted_covariance(21, 50, 4), weighted_covariance(22, 30, 40)],

@@ -8,7 +8,7 @@ use crate::evaluate::{Evaluation, FalseAlarms, ImageRow, Metric, ScoredImage, Wi
 use crate::wire::{
     BootstrapData, DetectionFigures, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits,
 };
-use aberra_metrics::binomial::RateInterval;
+use aberra_metrics::binomial::{RateInterval, grouped_rate};
 use aberra_metrics::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
 use aberra_metrics::pixel::Bounded;
 use aberra_metrics::ranking::{WeightedConfusion, auroc, average_precision};
@@ -69,16 +69,14 @@ impl<'a> Scored<'a> {
         WeightedConfusion::at(&self.scores(), &self.anomalous, Some(&self.weights), threshold)
     }
 
-    /// The share of anomalous images found at the detector's threshold.
+    /// The share of anomalous images found at the detector's threshold, with its exact interval over groups.
     fn recall(&self, evaluation: &Evaluation) -> Metric<Interval> {
-        let threshold = evaluation.detector.threshold;
-        let recall = |scores: &[f64], anomalous: &[bool], weights: Option<&[f64]>| {
-            WeightedConfusion::at(scores, anomalous, weights, threshold)?.recall()
-        };
-        match self.size(true).images {
-            0 => Metric::new(None, "no anomalous images"),
-            _ => self.figure(&self.scores(), evaluation.bootstrap, recall),
-        }
+        let anomalies: Vec<usize> = (0..self.rows.len()).filter(|&index| self.anomalous[index]).collect();
+        let groups: Vec<u64> = anomalies.iter().map(|&index| self.groups[index]).collect();
+        let weights: Vec<f64> = anomalies.iter().map(|&index| self.weights[index]).collect();
+        let found: Vec<bool> = anomalies.iter().map(|&index| self.rows[index].1.anomalous).collect();
+        let rate = grouped_rate(&groups, &found, &weights, evaluation.bootstrap.confidence);
+        short_rate(&Metric::new(rate, "no anomalous images"))
     }
 
     /// The average precision of random scores: the share of anomalous images, by weight.
