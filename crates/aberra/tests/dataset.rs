@@ -8,8 +8,8 @@ use std::path::Path;
 
 use aberra::dataset::{
     Dataset, Fingerprint, Fold, FolderSplit, Gravity, GroupBy, Grouping, Inspection, Label, Layout,
-    OpenOptions, Property, Sketch, Split, SplitPolicy, SplitSettings, SplitSizes, describe_marked_folders,
-    doctor, image_files, smallest_rate,
+    OpenOptions, Property, ShortcutPart, Sketch, Split, SplitPolicy, SplitSettings, SplitSizes,
+    describe_marked_folders, doctor, image_files, smallest_rate,
 };
 use aberra::image::{ImageId, Limits};
 use aberra::run::{Claim, RunFolder};
@@ -101,6 +101,8 @@ fn planted_problems_are_found() {
     assert_eq!(report.copies.across_parts.leak.normal_leaked, 1);
     let size = report.shortcuts.iter().find(|shortcut| shortcut.property == Property::PixelCount).unwrap();
     assert!(size.is_suspicious() && size.is_higher_in_anomalies, "{size:?}");
+    // Ten anomalies of 96 pixels and one of 64 against a normal one of 80: the normals of the training part do not count.
+    assert_eq!((report.shortcut_part, size.auroc), (ShortcutPart::GivenTest, 10.0 / 11.0));
     assert!(
         report
             .findings
@@ -108,9 +110,14 @@ fn planted_problems_are_found() {
             .any(|finding| finding.gravity == Gravity::Wrong && finding.text.contains("both normal"))
     );
     let text = report.to_string();
-    for expected in
-        ["MVTec", "text.png", "really_png.jpg: PNG", "WRONG", "labelled both normal and anomalous"]
-    {
+    for expected in [
+        "MVTec",
+        "text.png",
+        "really_png.jpg: PNG",
+        "WRONG",
+        "labelled both normal and anomalous",
+        "on the given test part",
+    ] {
         assert!(text.contains(expected), "{text}");
     }
     let json = serde_json::to_value(&report).unwrap();
@@ -297,6 +304,9 @@ fn sizes_support_the_rate_or_say_what_does() {
     assert!(SplitSizes::of(30, &SplitSettings { rate: smallest, ..settings.clone() }).is_ok());
     assert!(SplitSizes::of(30, &SplitSettings { rate: smallest - 0.005, ..settings.clone() }).is_err());
     assert!(SplitSizes::of(47, &settings).is_ok() && SplitSizes::of(46, &settings).is_err());
+    // Where the test part is given, the others need these.
+    let given = SplitSettings { test_share: 0.0, ..settings.clone() };
+    assert!(SplitSizes::of(38, &given).is_ok() && SplitSizes::of(37, &given).is_err());
     for rate in [0.0, -1.0, 0.6, f64::NAN] {
         assert!(SplitSizes::of(286, &SplitSettings { rate, ..settings.clone() }).unwrap_err().is_settings());
     }

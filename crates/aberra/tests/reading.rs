@@ -155,6 +155,16 @@ fn a_folder_around_the_data_is_looked_into() {
     let text = refusal(open(folder.path()));
     assert!(text.contains("`bottle`, `cable`") && text.contains("data sets of their own"), "{text}");
     assert!(text.ends_with(&format!("such as {}", folder.path().join("x/bottle").display())), "{text}");
+    // At any depth, whatever lies beside them.
+    let folder = folder_of(&["sets/bottle/train/good/0.png", "sets/bottle/test/cut/1.png", "0.png"]);
+    let text = refusal(open(folder.path()));
+    let bottle = folder.path().join("sets/bottle");
+    assert!(
+        text.contains("found `sets/bottle` that") && text.ends_with(&bottle.display().to_string()),
+        "{text}"
+    );
+    // A folder called as a part is none without classes of its own further down.
+    assert_eq!(open(folder_of(&["a/b/test/0.png", "1.png"]).path()).unwrap().counts(), (2, 0));
     // Folders that say nothing around folders that say nothing.
     let folder = folder_of(&["photos/jan/0.png", "photos/feb/1.png"]);
     assert!(refusal(open(folder.path())).contains("none is known to be normal"));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aberra_image::{ColorMode, Format};
 use serde::Serialize;
 
-use super::shortcut::{Shortcut, shortcuts};
+use super::shortcut::{Shortcut, ShortcutPart, shortcuts};
 use super::split::percent;
 use super::{
     CloseLook, Dataset, DominatingGroup, FolderSplit, GroupBy, Grouping, Inspection, Leak, Skipped,
@@ -51,6 +51,8 @@ pub struct DoctorReport {
     pub copies: Copies,
     /// How well properties of file and frame alone separate normals from anomalies, best first.
     pub shortcuts: Vec<Shortcut>,
+    /// What they were measured on.
+    pub shortcut_part: ShortcutPart,
     /// Masks of the anomalies.
     pub masks: Masks,
     /// What splits the normals support.
@@ -253,6 +255,7 @@ pub fn doctor(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping) -
         empty: empty.collect(),
         copies: copies(dataset, inspection, grouping, normal_groups.len()),
         shortcuts: shortcuts(dataset, inspection, grouping),
+        shortcut_part: ShortcutPart::of(dataset),
         masks,
         support,
         findings: Vec::new(),

@@ -21,7 +21,11 @@ impl fmt::Display for DoctorReport {
         write_named(f, "empty or tiny", &self.empty)?;
         self.write_copies(f)?;
         if !self.shortcuts.is_empty() {
-            writeln!(f, "\nshortcuts: AUROC of file and frame alone, one image per group and label")?;
+            let part = self.shortcut_part.name();
+            writeln!(
+                f,
+                "\nshortcuts: AUROC of file and frame alone on {part}, one image per group and label"
+            )?;
         }
         for shortcut in &self.shortcuts {
             let value = shortcut.value.as_ref().map(|value| format!(" = {value}")).unwrap_or_default();

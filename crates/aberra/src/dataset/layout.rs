@@ -245,23 +245,33 @@ fn unwrap<'a>(images: &'a [Found], options: &OpenOptions) -> (Vec<Foldered<'a>>,
     (foldered, around)
 }
 
-/// Several folders that are data sets themselves, as the parent of MVTec's categories has them.
+/// Folders that are data sets themselves, at any depth, as the parent of MVTec's categories has them.
 fn refuse_several_sets(root: &Path, around: &[&str], foldered: &[Foldered<'_>]) -> Result<()> {
-    let mut sets: BTreeMap<&str, bool> = BTreeMap::new();
-    for file in foldered {
-        if let &[set, inner, ..] = file.folders.as_slice()
-            && !is_split(set)
-        {
-            *sets.entry(set).or_default() |= is_split(inner);
-        }
-    }
-    let sets: BTreeSet<&str> = sets.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect();
-    let is_by_class = sets.iter().any(|name| meaning(name) != Meaning::Open);
+    let sets: BTreeSet<&[&str]> = foldered.iter().filter_map(|file| set_of(&file.folders)).collect();
+    let is_by_class = sets.iter().any(|set| meaning(set[0]) != Meaning::Open);
     let (Some(first), false) = (sets.first(), is_by_class) else { return Ok(()) };
-    let path = around.iter().fold(root.to_owned(), |path, name| path.join(name)).join(first);
-    Err(Error::data(format!("found {} that hold parts of a split each: data sets of their own", list(&sets)))
-        .with_path(root)
-        .with_hint(format!("give one of them, such as {}", path.display())))
+    let path = around.iter().chain(*first).fold(root.to_owned(), |path, name| path.join(name));
+    let names: Vec<String> = sets.iter().map(|set| set.join("/")).collect();
+    let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    Err(Error::data(format!(
+        "found {} that hold parts of a split each: data sets of their own",
+        list(&names)
+    ))
+    .with_path(root)
+    .with_hint(format!("give one of them, such as {}", path.display())))
+}
+
+/// The folders down to a data set among them: one that holds a part of a split, if it is the outermost, and further down one
+/// that holds a part with a class of normal images, such as `train/good`.
+fn set_of<'a, 'b>(folders: &'b [&'a str]) -> Option<&'b [&'a str]> {
+    if folders.first().is_none_or(|first| is_split(first)) {
+        return None;
+    }
+    let is_set = |&depth: &usize| {
+        is_split(folders[depth])
+            && (depth == 1 || folders.get(depth + 1).is_some_and(|class| meaning(class) == Meaning::Normal))
+    };
+    (1..folders.len()).find(is_set).map(|depth| &folders[..depth])
 }
 
 /// Images that would count as normal, in folders whose names say that they are not.

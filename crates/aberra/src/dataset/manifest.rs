@@ -19,6 +19,16 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What a manifest looks like, for hints.
 const EXAMPLE: &str = "for example the lines `path,label,kind` and `photos/001.png,anomalous,crack`";
 
+/// Extensions of manifests: with cells between separators, and with a JSON object a line.
+const CELLS: [&str; 2] = ["csv", "tsv"];
+const OBJECTS: [&str; 2] = ["jsonl", "ndjson"];
+
+/// Whether a path is that of a manifest, by its extension, rather than that of an image or a folder.
+pub fn is_manifest(path: &Path) -> bool {
+    let extension = extension(path);
+    (CELLS.contains(&&*extension) || OBJECTS.contains(&&*extension)) && !path.is_dir()
+}
+
 /// Reads the manifest at `file`. Paths in it are relative to its folder.
 pub(super) fn open(file: &Path) -> Result<Dataset> {
     let root = match file.parent() {
@@ -26,8 +36,8 @@ pub(super) fn open(file: &Path) -> Result<Dataset> {
         _ => PathBuf::from("."),
     };
     let read = match extension(file).as_str() {
-        "csv" | "tsv" => csv_rows,
-        "jsonl" | "ndjson" => json_rows,
+        extension if CELLS.contains(&extension) => csv_rows,
+        extension if OBJECTS.contains(&extension) => json_rows,
         _ => {
             return Err(Error::data("expected a folder of images, or a manifest named .csv or .jsonl")
                 .with_path(file)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Dataset, Grouping, Inspected, Inspection};
+use super::{Dataset, FolderSplit, Grouping, Inspected, Inspection, Sample};
 
 /// A baseline at which a data set is easier than it should be.
 const SUSPICIOUS_AUROC: f64 = 0.7;
@@ -69,15 +69,53 @@ impl Property {
     }
 }
 
-/// The baselines over the first normal and the first anomalous sample of each group, best first. Empty where either is
-/// missing.
+/// The samples that a data set's baselines are measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ShortcutPart {
+    /// The test part that folders or a manifest give, where it has normal and anomalous samples.
+    GivenTest,
+    /// All of them.
+    All,
+}
+
+impl ShortcutPart {
+    /// That of a data set.
+    pub fn of(dataset: &Dataset) -> Self {
+        let has = |normal: bool| {
+            dataset
+                .samples
+                .iter()
+                .any(|sample| Self::GivenTest.holds(sample) && sample.label.is_normal() == normal)
+        };
+        if has(true) && has(false) { Self::GivenTest } else { Self::All }
+    }
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GivenTest => "the given test part",
+            Self::All => "all images",
+        }
+    }
+
+    fn holds(self, sample: &Sample) -> bool {
+        self == Self::All || sample.folder_split == Some(FolderSplit::Test)
+    }
+}
+
+/// The baselines over the first normal and the first anomalous sample of each group in [a part](ShortcutPart::of) of the data
+/// set, best first. Empty where either is missing.
 pub fn shortcuts(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping) -> Vec<Shortcut> {
+    let part = ShortcutPart::of(dataset);
     let mut taken = BTreeSet::new();
-    let all = (0..dataset.samples.len()).filter(|&index| {
+    let first = (0..dataset.samples.len()).filter(|&index| {
         inspection.get(index).is_some()
+            && part.holds(&dataset.samples[index])
             && taken.insert((grouping.group_of[index], dataset.samples[index].label.is_normal()))
     });
-    shortcuts_of(dataset, inspection, &all.collect::<Vec<_>>())
+    shortcuts_of(dataset, inspection, &first.collect::<Vec<_>>())
 }
 
 /// The baselines over the given samples, such as a split's test part, best first. Empty where there are no normals or
