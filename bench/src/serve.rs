@@ -148,7 +148,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let files = arguments.images.as_deref().map_or_else(|| Ok(phantoms.clone()), images)?;
     let served = std::slice::from_ref(&arguments.detector);
     let start = || Program::start(&program, served, &arguments.common.options, &folder.path().join("log"));
-    let mut findings = Findings::default();
+    let mut findings = Findings::new(arguments.common.quick);
 
     let mut server = measure_start(&plan, &phantoms[0], &start, &mut findings)?;
     let (name, version) = named(server.address)?;

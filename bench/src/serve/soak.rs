@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         &arguments.common.options,
         &folder.path().join("log"),
     )?;
-    let mut findings = Findings::default();
+    let mut findings = Findings::new(arguments.common.quick);
     let idle = server.memory_mb();
 
     let mut files = Vec::new();

@@ -1,6 +1,6 @@
 //! The served detectors, and the coverage guarantee ("promise") of other thresholds.
 
-use aberra::calibrate::Criterion;
+use aberra::calibrate::{Calibration, Criterion};
 use aberra::image::Format;
 use aberra::models::Shape;
 use aberra::models::measure::Descriptor;
@@ -86,9 +86,12 @@ pub(crate) struct ServerLimits {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ThresholdRequest {
     criterion: WantedCriterion,
+    /// Scores of other normal images to calibrate on, such as those of a new camera, in place of the detector's own calibration
+    /// normals: one image of each group of near-duplicates, none that the detector learnt from.
+    scores: Option<Vec<f64>>,
 }
 
-/// How the threshold is chosen, from the calibration normals alone.
+/// How the threshold is chosen, from normals alone.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum WantedCriterion {
@@ -177,7 +180,8 @@ pub(super) async fn details(
     }))
 }
 
-/// Computes the threshold for a criterion, and its coverage guarantee. The detector itself does not change.
+/// Computes the threshold for a criterion, from the detector's calibration normals or from scores of others, and its coverage
+/// guarantee. The detector itself does not change.
 #[utoipa::path(
     post, path = "/api/v1/detectors/{detector}/threshold", tag = "aberra", params(("detector" = String, Path)),
     request_body = ThresholdRequest,
@@ -192,13 +196,17 @@ pub(super) async fn threshold(
     body: Bytes,
 ) -> ApiResult<Json<ThresholdResponse>> {
     let served = find(&shared, &detector)?;
-    let criterion = match parse_json::<ThresholdRequest>(&body)?.criterion {
+    let ThresholdRequest { criterion, scores } = parse_json(&body)?;
+    let criterion = match criterion {
         WantedCriterion::Conformal { rate, confidence } => Criterion::Conformal { rate, confidence },
         WantedCriterion::Percentile { percentile } => Criterion::Percentile { percentile },
         WantedCriterion::Fixed { threshold } => Criterion::Fixed { threshold },
     };
-    let calibration = served.detector.calibration();
-    let moved = calibration.with_criterion(None, criterion).map_err(|error| Problem::of(&error))?;
+    let moved = match scores {
+        None => served.detector.calibration().with_criterion(None, criterion),
+        Some(scores) => Calibration::new(&scores, None, criterion),
+    };
+    let moved = moved.map_err(|error| Problem::of(&error))?;
     Ok(Json(ThresholdResponse {
         threshold: moved.threshold,
         promise: PromiseCard::of(&moved),

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -19,7 +20,7 @@ use super::request::{ApiResult, find};
 use super::upload::{ImageFile, ImageForm, Upload, uploads};
 use crate::detectors::ServedDetector;
 use crate::engine::ImageSource;
-use crate::problem::{ImageProblem, Problem};
+use crate::problem::{ImageProblem, Problem, ProblemWith};
 use crate::state::ServerState;
 
 /// Query parameters of `score` and `explain`.
@@ -85,7 +86,7 @@ type Queried = Result<Query<ScoreQuery>, QueryRejection>;
     ), description = "An encoded image, or a form whose files are images, of the formats that the detector's `image_formats` names, by content."),
     responses(
         (status = 200, description = "At least one image was scored", body = ScoreResponse),
-        (status = 422, description = "No image could be scored; each result has the reason", body = ScoreResponse),
+        (status = 422, description = "No image could be scored; each result has the reason", body = ProblemWith<ScoreResponse>, content_type = "application/problem+json"),
         (status = "4XX", description = "Invalid request", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The queue is full; retry after Retry-After", body = Problem, content_type = "application/problem+json"),
     )
@@ -96,7 +97,7 @@ pub(super) async fn score(
     query: Queried,
     headers: HeaderMap,
     body: Bytes,
-) -> ApiResult<(StatusCode, Json<ScoreResponse>)> {
+) -> ApiResult<Response> {
     let served = find(&shared, &detector)?;
     let query = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let (scored, threshold) = score_uploads(&shared, &served, query, &headers, body, Want::MAP).await?;
@@ -107,9 +108,9 @@ pub(super) async fn score(
             Err(error) => ScoreResult { name, error: Some(error), verdict: None },
         })
         .collect();
-    let status = status(images.iter().any(|image| image.verdict.is_some()));
+    let any = images.iter().any(|image| image.verdict.is_some());
     let (detector, hash) = (served.name.clone(), served.hash().to_owned());
-    Ok((status, Json(ScoreResponse { detector, hash, threshold, images })))
+    Ok(answer(any, ScoreResponse { detector, hash, threshold, images }))
 }
 
 /// Explains the scores of one image (as the body) or several (as a form).
@@ -120,7 +121,7 @@ pub(super) async fn score(
     ), description = "As for score."),
     responses(
         (status = 200, description = "At least one image was explained", body = ExplainResponse),
-        (status = 422, description = "No image could be explained; each result has the reason", body = ExplainResponse),
+        (status = 422, description = "No image could be explained; each result has the reason", body = ProblemWith<ExplainResponse>, content_type = "application/problem+json"),
         (status = "4XX", description = "Invalid request", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The queue is full; retry after Retry-After", body = Problem, content_type = "application/problem+json"),
     )
@@ -131,7 +132,7 @@ pub(super) async fn explain(
     query: Queried,
     headers: HeaderMap,
     body: Bytes,
-) -> ApiResult<(StatusCode, Json<ExplainResponse>)> {
+) -> ApiResult<Response> {
     let served = find(&shared, &detector)?;
     let query = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let (scored, threshold) = score_uploads(&shared, &served, query, &headers, body, Want::ALL).await?;
@@ -148,13 +149,20 @@ pub(super) async fn explain(
         Ok(images.collect::<Vec<_>>())
     });
     let images = images.await?;
-    let status = status(images.iter().any(|image| image.explanation.is_some()));
+    let any = images.iter().any(|image| image.explanation.is_some());
     let (detector, hash) = (served.name.clone(), served.hash().to_owned());
-    Ok((status, Json(ExplainResponse { detector, hash, threshold, images })))
+    Ok(answer(any, ExplainResponse { detector, hash, threshold, images }))
 }
 
-fn status(any: bool) -> StatusCode {
-    if any { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
+/// The answer, or a problem document with it where not one image could be judged.
+fn answer<T: Serialize>(any: bool, answer: T) -> Response {
+    if any {
+        return Json(answer).into_response();
+    }
+    let problem =
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "expected an image that can be scored, found none")
+            .with_hint("`images` says why of each");
+    ProblemWith::new(problem, answer).into_response()
 }
 
 /// The threshold of a request: in the query, in the form, or else the detector's own.

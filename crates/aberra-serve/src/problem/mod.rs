@@ -32,6 +32,28 @@ pub(crate) struct ImageProblem {
     pub(crate) hint: Option<String>,
 }
 
+/// A problem document with what the answer would have held: the extension members that RFC 9457 allows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProblemWith<T> {
+    #[serde(flatten)]
+    problem: Problem,
+    #[serde(flatten)]
+    answer: T,
+}
+
+impl<T: Serialize> ProblemWith<T> {
+    pub(crate) fn new(problem: Problem, answer: T) -> Self {
+        Self { problem, answer }
+    }
+}
+
+impl<T: Serialize> IntoResponse for ProblemWith<T> {
+    fn into_response(self) -> Response {
+        let status = self.problem.status;
+        document(status, Json(self))
+    }
+}
+
 impl ImageProblem {
     pub(crate) fn of(error: &aberra::Error) -> Self {
         Self { detail: error.to_string(), hint: error.hint().map(str::to_owned) }
@@ -96,16 +118,21 @@ pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        document(self.status, Json(self))
     }
+}
+
+/// A response with the headers of a problem document.
+fn document(status: u16, body: impl IntoResponse) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
 }

@@ -1,7 +1,7 @@
 //! The other routes of `/api/v1`: detectors, thresholds, the embedding space, sample images, and unknown routes.
 
 use aberra::Part;
-use aberra::calibrate::Criterion;
+use aberra::calibrate::{Calibration, Criterion};
 use aberra::explain::embeddings_of;
 use aberra::image::{Limits, decode};
 use aberra::testing;
@@ -53,6 +53,20 @@ async fn another_threshold_is_promised_as_the_library_does() {
         assert_eq!(answer["threshold"], expected.threshold);
         assert_eq!(answer["promise"]["text"], expected.promise.to_string());
         assert_eq!(answer["calibration_groups"], expected.scores.len());
+    }
+    // Scores of other normals, as those of a new camera, take the place of the detector's own.
+    let others: Vec<f64> = (0..40).map(|number| f64::from(number) / 8.0).collect();
+    let expected = Calibration::new(&others, None, Criterion::at_rate(0.1)).unwrap();
+    let body = json!({ "criterion": {"kind": "conformal", "rate": 0.1}, "scores": others }).to_string();
+    let answer = client.post("/api/v1/detectors/first/threshold", body).await.done();
+    assert_eq!(
+        (answer["threshold"].as_f64(), &answer["calibration_groups"]),
+        (Some(expected.threshold), &json!(40))
+    );
+    assert_eq!(answer["promise"]["text"], expected.promise.to_string());
+    for scores in [json!([]), json!([1.0]), json!(["1"]), json!([null])] {
+        let body = json!({ "criterion": {"kind": "conformal", "rate": 0.1}, "scores": scores }).to_string();
+        client.post("/api/v1/detectors/first/threshold", body).await.problem(400);
     }
     // The calibration does not support the rate; the message names the smallest one.
     let refused = ask(json!({"kind": "conformal", "rate": 0.0001})).await.problem(400);
