@@ -20,14 +20,24 @@ pub(crate) fn compared_families() -> String {
 /// Help of `--preset`.
 pub(crate) fn presets() -> String {
     let presets = |family: &&dyn Family| {
-        let names = family.presets().iter().map(|preset| match preset.name == family.default_preset() {
-            true => format!("{} (default)", preset.name),
-            false => preset.name.to_owned(),
+        let names = family.presets().iter().map(|preset| {
+            let size = preset.size_px.map(|size_px| format!("{size_px} px"));
+            let default = (preset.name == family.default_preset()).then(|| "default".to_owned());
+            let words: Vec<String> = size.into_iter().chain(default).collect();
+            if words.is_empty() {
+                preset.name.to_owned()
+            } else {
+                format!("{} ({})", preset.name, words.join(", "))
+            }
         });
         format!("- {}: {}", family.name(), names.collect::<Vec<_>>().join(", "))
     };
     let lines: Vec<String> = FAMILIES.iter().map(presets).collect();
-    format!("Named settings of the model, which other settings override, by family:\n{}", lines.join("\n"))
+    format!(
+        "Named settings of the model, which other settings override, by family; with the --size that is the default with \
+         it:\n{}",
+        lines.join("\n")
+    )
 }
 
 /// Help of `--scorer`.

@@ -11,8 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{interrupt, output};
 
-/// Number of steps after which the duration of a fit is estimated.
+/// Number of steps after which the least duration of a fit is estimated ...
 const STEPS_BEFORE_ESTIMATE: usize = 8;
+/// ... where its first epoch, which tells the duration itself, takes longer than this.
+const LONG_EPOCH: Duration = Duration::from_secs(20);
 
 /// A progress bar over a number of items; silent without a terminal.
 pub(crate) struct Counter(Option<ProgressBar>);
@@ -94,6 +96,7 @@ impl TrainingProgress {
                     self.not_kept = Some(reason);
                 }
             }
+            Event::Longer { before, is_as_at_once } => output::note(&longer(before, is_as_at_once)),
             Event::Tiles { tiling, seen, limited } => output::note(&tiles(&tiling, seen, limited)),
             _ => {}
         }
@@ -109,6 +112,19 @@ impl TrainingProgress {
         let bars = self.fit.iter().filter_map(|fit| fit.bar.as_ref());
         bars.for_each(ProgressBar::finish_and_clear);
     }
+}
+
+/// That a training which had ended goes on, in words.
+fn longer(before: usize, is_as_at_once: bool) -> String {
+    let epochs = output::count(before, "epoch", "epochs");
+    let as_what = match is_as_at_once {
+        true => "as if it had been that many from the start",
+        false => {
+            "not quite as if it had been that many from the start: the learning rate had fallen for the end, or the best \
+             weights were looked for once more"
+        }
+    };
+    format!("the training that was to end after {epochs} goes on, {as_what}")
 }
 
 /// How each image is cut, in words.
@@ -135,10 +151,54 @@ struct FitProgress {
     name: String,
     plan: Plan,
     bar: Option<ProgressBar>,
+    estimate: Estimate,
+    last_epoch: String,
+}
+
+/// What is known of a fit's duration.
+struct Estimate {
+    /// When the last epoch ended, or the fit began.
+    epoch_began: Instant,
     /// When the first step of this run finished, and its number.
     first_step: Option<(Instant, usize)>,
-    is_estimated: bool,
-    last_epoch: String,
+    /// Whether the least duration was told, and the duration.
+    told: (bool, bool),
+}
+
+impl Estimate {
+    fn new() -> Self {
+        Self { epoch_began: Instant::now(), first_step: None, told: (false, false) }
+    }
+
+    /// The least duration of what is left, from the time of steps alone, where the first epoch takes long: held-out normals,
+    /// snapshots and checkpoints come on top.
+    fn after_step(&mut self, plan: &Plan, step: usize) -> Option<Duration> {
+        let (started, first) = *self.first_step.get_or_insert_with(|| (Instant::now(), step));
+        if self.told != (false, false) || step - first < STEPS_BEFORE_ESTIMATE {
+            return None;
+        }
+        let of_step = started.elapsed() / u32::try_from(step - first).unwrap_or(u32::MAX);
+        let of_epoch = of_step.saturating_mul(u32::try_from(plan.steps_per_epoch).unwrap_or(u32::MAX));
+        self.told.0 = of_epoch > LONG_EPOCH;
+        self.told.0.then(|| times(of_step, plan.steps_per_epoch * plan.epochs - step))
+    }
+
+    /// The duration of what is left, from that of the first whole epoch, with everything that belongs to it.
+    fn after_epoch(&mut self, plan: &Plan, epoch: usize) -> Option<Duration> {
+        let took = self.epoch_began.elapsed();
+        self.epoch_began = Instant::now();
+        let is_whole =
+            plan.steps_done.is_multiple_of(plan.steps_per_epoch.max(1)) || epoch > plan.epochs_done + 1;
+        if self.told.1 || !is_whole || epoch >= plan.epochs {
+            return None;
+        }
+        self.told.1 = true;
+        Some(times(took, plan.epochs - epoch))
+    }
+}
+
+fn times(one: Duration, count: usize) -> Duration {
+    one.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 impl FitProgress {
@@ -154,6 +214,14 @@ impl FitProgress {
             output::count(plan.steps_per_epoch, "step", "steps"),
             output::size(plan.memory_bytes as u64),
         ));
+        if plan.epochs > plan.epochs_asked {
+            output::note(&format!(
+                "{name}{} rather than {}: few images make few steps, of which there are to be at least as many as \
+                 train.least_steps says",
+                output::count(plan.epochs, "epoch", "epochs"),
+                plan.epochs_asked
+            ));
+        }
         if plan.steps_done > 0 {
             output::note(&format!(
                 "{name}resuming from the checkpoint: {} of {} steps are done",
@@ -170,29 +238,19 @@ impl FitProgress {
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(500));
         });
-        Self { name, plan, bar, first_step: None, is_estimated: false, last_epoch: String::new() }
+        Self { name, plan, bar, estimate: Estimate::new(), last_epoch: String::new() }
     }
 
     fn step(&mut self, epoch: usize, step: usize, loss: f64) {
-        let Plan { steps_per_epoch, epochs, steps_done, .. } = self.plan;
+        let epochs = self.plan.epochs;
         if let Some(bar) = &self.bar {
             bar.set_position(step as u64);
             let (name, loss, last_epoch) = (&self.name, output::number(loss), &self.last_epoch);
             bar.set_message(format!("{name}epoch {epoch}/{epochs}, loss {loss}{last_epoch}"));
         }
-        let (started, first) = *self.first_step.get_or_insert_with(|| (Instant::now(), step));
-        let taken = step - first;
-        let is_epoch_end = step.is_multiple_of(steps_per_epoch);
-        if !self.is_estimated && taken > 0 && (taken >= STEPS_BEFORE_ESTIMATE || is_epoch_end) {
-            self.is_estimated = true;
-            let seconds = started.elapsed().as_secs_f64() / taken as f64;
-            let whole = steps_per_epoch * epochs - steps_done;
-            self.say(&format!(
-                "{}estimated time: {} ({:.0} ms a step)",
-                self.name,
-                output::duration(seconds * whole as f64),
-                seconds * 1e3
-            ));
+        if let Some(left) = self.estimate.after_step(&self.plan, step) {
+            let left = output::duration(left.as_secs_f64());
+            self.say(&format!("{}estimated time left: more than {left}", self.name));
         }
     }
 
@@ -204,6 +262,7 @@ impl FitProgress {
         let shift = shift.unwrap_or_default();
         if self.bar.is_some() {
             self.last_epoch = held_out + &rate + &shift;
+            self.tell_time_left(record.epoch);
             return;
         }
         output::note(&format!(
@@ -217,6 +276,15 @@ impl FitProgress {
             record.learning_rate,
             if record.best { ", best so far" } else { "" }
         ));
+        self.tell_time_left(record.epoch);
+    }
+
+    /// Says how long the epochs that are left will take, once.
+    fn tell_time_left(&mut self, epoch: usize) {
+        if let Some(left) = self.estimate.after_epoch(&self.plan, epoch) {
+            let left = output::duration(left.as_secs_f64());
+            self.say(&format!("{}estimated time left for this model: {left}", self.name));
+        }
     }
 
     /// Prints a line above the bar.
@@ -242,4 +310,55 @@ fn bar(total: usize, template: &str) -> Option<ProgressBar> {
         bar.set_style(style.progress_chars("=> "));
     }
     Some(bar)
+}
+
+#[cfg(test)]
+mod tests {
+    use aberra::models::network::Precision;
+
+    use super::*;
+
+    fn plan(steps_per_epoch: usize, epochs: usize, steps_done: usize) -> Plan {
+        Plan {
+            images: 8 * steps_per_epoch,
+            held_out: 8,
+            parameters: 1,
+            precision: Precision::F32,
+            instructions: "none",
+            memory_bytes: 1,
+            steps_per_epoch,
+            epochs,
+            epochs_asked: epochs,
+            epochs_done: steps_done / steps_per_epoch,
+            steps_done,
+        }
+    }
+
+    #[test]
+    fn the_time_left_counts_whole_epochs_with_all_that_belongs_to_them() {
+        let ago = |seconds: u64| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        let mut estimate = Estimate { epoch_began: ago(10), first_step: None, told: (false, false) };
+        let left = estimate.after_epoch(&plan(4, 21, 0), 1).unwrap().as_secs_f64();
+        assert!((left - 200.0).abs() < 1.0, "{left}");
+        assert_eq!(estimate.after_epoch(&plan(4, 21, 0), 2), None, "it is told once");
+        // Of an epoch of which a part was done before, nothing follows; of the next, the time left does.
+        let mut estimate = Estimate { epoch_began: ago(3), first_step: None, told: (false, false) };
+        assert_eq!(estimate.after_epoch(&plan(4, 21, 6), 2), None);
+        estimate.epoch_began = ago(10);
+        let left = estimate.after_epoch(&plan(4, 21, 6), 3).unwrap().as_secs_f64();
+        assert!((left - 180.0).abs() < 1.0, "{left}");
+    }
+
+    #[test]
+    fn a_long_first_epoch_has_its_least_time_told_by_its_steps() {
+        let ago = |seconds: u64| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        let after = |steps_per_epoch: usize, seconds: u64| {
+            let first_step = Some((ago(seconds), 1));
+            let mut estimate = Estimate { epoch_began: ago(seconds), first_step, told: (false, false) };
+            estimate.after_step(&plan(steps_per_epoch, 10, 0), 9)
+        };
+        assert_eq!(after(50, 1), None, "seven seconds an epoch");
+        let left = after(500, 8).unwrap().as_secs_f64();
+        assert!((left - 4_991.0).abs() < 50.0, "{left}");
+    }
 }

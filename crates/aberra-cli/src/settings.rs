@@ -24,14 +24,16 @@ pub(crate) struct SettingsArgs {
     /// TOML file of settings. Flags override environment variables (ABERRA_TRAIN__EPOCHS=20), which override the file.
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
-    /// Width and height of the network input in pixels, 16 to 1024.
+    /// Width and height of the network input in pixels, 16 to 1024 [default: 256; with --family or --preset, what the preset is
+    /// for, or 128].
     #[arg(long, value_name = "PX")]
     pub(crate) size: Option<usize>,
     /// Network inputs, which overlap, that each image becomes: auto (the default detector's: as many as large or long
     /// images need), none, or rows and columns such as 2x3.
     #[arg(long, value_name = "auto|none|RxC")]
     pub(crate) tiles: Option<String>,
-    /// Number of epochs (passes over the training images).
+    /// Number of epochs (passes over the training images), taken as it is however few steps they make; see
+    /// train.least_steps. With --resume, a finished run goes on to as many.
     #[arg(long, value_name = "N")]
     pub(crate) epochs: Option<usize>,
     /// Number of images per training step.

@@ -88,6 +88,8 @@ pub struct Preset {
     pub name: &'static str,
     /// What it is for, in one line.
     pub about: &'static str,
+    /// The side of the square network input that it is for, in pixels, which is the default with it; `None` where any will do.
+    pub size_px: Option<usize>,
     /// The settings.
     pub settings: fn() -> Settings,
 }

@@ -19,7 +19,8 @@ use aberra::{Catalog, Detector, Error, Result, TrainConfig, compute};
 
 struct MeanImage;
 
-const PRESETS: &[Preset] = &[Preset { name: "plain", about: "no settings", settings: Settings::new }];
+const PRESETS: &[Preset] =
+    &[Preset { name: "plain", about: "no settings", size_px: None, settings: Settings::new }];
 
 const DESCRIPTORS: &[Descriptor] =
     &[Descriptor::unusual("distance", "intensity", "mean absolute difference from the mean of the normals")];

@@ -235,6 +235,41 @@ mod tests {
     }
 
     #[test]
+    fn a_preset_brings_its_size_unless_one_is_given() {
+        let size = |text: &str| TrainConfig::from_layers(&[layer(text)]).unwrap().preprocessing.size_px;
+        assert_eq!(size("model.preset = \"reference\""), 256);
+        assert_eq!(size("model.preset = \"small\""), 64);
+        assert_eq!(size("[model]\nfamily = \"autoencoder\"\npreset = \"ssim\""), 64);
+        assert_eq!(size("model.family = \"vae\""), 128);
+        assert_eq!(size("model.preset = \"small\"\n[preprocessing]\nsize_px = 96"), 96);
+        let flags = ["model.preset=\"small\"", "preprocessing.size_px=32"];
+        let flags = flags.map(|flag| TrainConfig::assignment_layer(flag).unwrap());
+        assert_eq!(TrainConfig::from_layers(&flags).unwrap().preprocessing.size_px, 32);
+        // Of several models, each may be for another size; and families that work on features are for any.
+        assert_eq!(size("[[model]]\npreset = \"small\"\n[[model]]\nfamily = \"features\""), 128);
+    }
+
+    #[test]
+    fn a_number_of_epochs_is_taken_as_given_and_a_least_number_of_steps_with_it() {
+        let train = |texts: &[&str]| {
+            let layers: Vec<Table> = texts.iter().map(|text| layer(text)).collect();
+            TrainConfig::from_layers(&layers).unwrap().into_config().train
+        };
+        for model in ["", "model.family = \"vae\""] {
+            let default = train(&[model]);
+            // 60 images make two steps an epoch, and few epochs little; 6,000 make enough.
+            assert_eq!((default.least_steps, default.epochs_over(60)), (600, 300));
+            assert_eq!(default.epochs_over(6_000), default.epochs);
+            let given = train(&[model, "train.epochs = 5"]);
+            assert_eq!((given.least_steps, given.epochs_over(60)), (0, 5));
+        }
+        let both = train(&["[train]\nepochs = 5\nleast_steps = 40"]);
+        assert_eq!((both.epochs, both.epochs_over(60)), (5, 20));
+        assert_eq!(train(&["[train]\nepochs = 5\nleast_steps = 40", "train.epochs = 3"]).epochs_over(60), 3);
+        assert_eq!(train(&["train.epochs = 3", "train.least_steps = 40"]).epochs_over(60), 20);
+    }
+
+    #[test]
     fn settings_of_one_model_and_a_list_of_several_are_not_mixed() {
         let several = layer("[[model]]\nlatent = 4\n[[model]]\nfamily = \"autoencoder\"");
         let one = TrainConfig::assignment_layer("model.latent=8").unwrap();
@@ -275,7 +310,7 @@ mod tests {
             ("[train]\nlearning_rate = nan", "learning_rate"),
             ("[promise]\nfalse_alarm_rate = 0.0", "above 0 and below 1"),
             ("[model]\npreset = \"huge\"", "small, base, peer, reference"),
-            ("[model]\npreset = \"reference\"", "256"),
+            ("[model]\npreset = \"reference\"\n[preprocessing]\nsize_px = 128", "256"),
             ("scorer = \"best\"", "expected one of mse"),
             ("model.preset = \"base\"\n[preprocessing]\nsize_px = 100", "multiple of 32"),
         ];

@@ -26,6 +26,9 @@ const SIZE_PX: usize = 256;
 /// [`TrainSettings`].
 const EPOCHS: usize = 60;
 
+/// Steps of training in all that few images get, whatever the model: about twenty thousand images seen, at 32 a step.
+pub(crate) const LEAST_STEPS: usize = 600;
+
 /// Settings of a detector: data, preprocessing, model, training, scorer and promise. [`check`](Self::check) turns
 /// them into the [`CheckedConfig`](crate::CheckedConfig) that training takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,7 +79,7 @@ impl Default for TrainConfig {
             preprocessing: Preprocessing { size_px: SIZE_PX, tiles: Tiles::Auto, ..Preprocessing::default() },
             model: Models::default(),
             backbone: BackboneSource::EMBEDDED.to_owned(),
-            train: TrainSettings { epochs: EPOCHS, ..TrainSettings::default() },
+            train: TrainSettings { epochs: EPOCHS, least_steps: LEAST_STEPS, ..TrainSettings::default() },
             limits: Limits::default(),
             keep_thumbnails: false,
         }

@@ -6,7 +6,9 @@ use aberra_image::Color;
 use aberra_metrics::calibrate::Criterion;
 use aberra_metrics::weights::group_weights;
 use aberra_models::measure::Want;
-use aberra_models::train::{Checkpoints, Observe, Progress, SelectionCriterion};
+use aberra_models::train::{
+    Checkpoints, Observe, Plan, Progress, Schedule, SelectionCriterion, TrainSettings,
+};
 use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, scaled};
 
 use crate::calibrating::Calibrated;
@@ -92,9 +94,15 @@ impl Detector {
         }
         // Every check has passed once the checkpoints have: from here on the run folder changes.
         if let Some(folder) = job.folder {
-            match job.resume {
-                true => resume::check(folder, config, &platform, learnt.get(), watched.get())?,
-                false => resume::forget(folder, config)?,
+            if job.resume {
+                let before = resume::check(folder, config, &platform, learnt.get(), watched.get())?;
+                if let Some(before) = before
+                    && job.tell(longer(before, &config.train)).is_break()
+                {
+                    return Err(Error::interrupted("training was stopped"));
+                }
+            } else {
+                resume::forget(folder, config)?;
             }
             output::write(&folder.settings(), given.to_toml()?.as_bytes())?;
             split.write(&folder.split(), dataset, inspection)?;
@@ -179,6 +187,15 @@ impl Detector {
     }
 }
 
+/// That a training which had ended goes on, and what that makes different.
+fn longer(before: usize, train: &TrainSettings) -> Event<'static> {
+    Event::Longer {
+        before,
+        is_as_at_once: train.schedule == Schedule::Constant
+            && before.is_multiple_of(train.check_every_epochs),
+    }
+}
+
 /// Some samples, preprocessed.
 pub(crate) fn load<'a>(
     dataset: &'a Dataset,
@@ -230,7 +247,7 @@ fn fit_member(
         let progress = match progress {
             Progress::Start(plan) => {
                 if let Some(keeper) = &mut keeper {
-                    tell_unless_kept(keeper.start(plan.epochs_done), job);
+                    tell_unless_kept(keeper.start(&plan), job);
                 }
                 epoch_started = Some(Instant::now());
                 steps = (plan.steps_done, plan.steps_done);
@@ -329,20 +346,23 @@ struct Keeper<'a> {
     folder: &'a RunFolder,
     member: Option<&'a str>,
     history: Option<History>,
-    snapshots: Snapshots<'a>,
+    snapshots: Snapshots,
     held_out: &'a Inputs<'a>,
 }
 
 impl<'a> Keeper<'a> {
-    fn new(kept: &KeptMember<'a>, config: &'a TrainConfig, held_out: &'a Inputs<'a>) -> Self {
+    fn new(kept: &KeptMember<'a>, config: &TrainConfig, held_out: &'a Inputs<'a>) -> Self {
         let (folder, member) = (kept.folder, kept.name);
         let color: Color = config.preprocessing.color;
-        let snapshots = Snapshots { folder: folder.samples(member), settings: &config.train, color };
+        let (wanted, epochs) = (config.train.snapshots, config.train.epochs);
+        let snapshots = Snapshots { folder: folder.samples(member), wanted, epochs, color };
         Self { folder, member, history: None, snapshots, held_out }
     }
 
     /// Opens the records, and drops what follows the finished epochs.
-    fn start(&mut self, epochs_done: usize) -> Result<()> {
+    fn start(&mut self, plan: &Plan) -> Result<()> {
+        let epochs_done = plan.epochs_done;
+        self.snapshots.epochs = plan.epochs;
         let (path, events) = (self.folder.history(self.member), self.folder.events(self.member));
         self.history = Some(History::open(path, &events, epochs_done)?);
         self.snapshots.forget_after(epochs_done)

@@ -18,6 +18,14 @@ pub enum Event<'a> {
         /// Its progress.
         progress: Progress<'a>,
     },
+    /// A training that was to end after fewer epochs goes on.
+    Longer {
+        /// Epochs after which it was to end.
+        before: usize,
+        /// Whether the result is that of as many epochs at once, once models are warmed up. Otherwise the learning rate fell
+        /// sooner in the epochs before, or the best weights were looked for in one epoch more.
+        is_as_at_once: bool,
+    },
     /// Images become several network inputs each: large or long ones.
     Tiles {
         /// The grid of them.

@@ -5,10 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use aberra_image::Preprocessing;
+use aberra_models::families::{DEFAULT_FAMILY, FAMILIES};
+use aberra_models::find;
 use aberra_models::train::TrainSettings;
 use toml::{Table, Value};
 
-use crate::config::TrainConfig;
+use crate::config::{LEAST_STEPS, TrainConfig};
 use crate::{Error, Result};
 
 /// The prefix of environment variables: `ABERRA_TRAIN__EPOCHS=20` is `train.epochs = 20`.
@@ -123,7 +125,9 @@ pub(crate) fn lay_over_defaults(layers: &[SettingsLayer]) -> Result<TrainConfig>
             )
             .with_hint("set them in each [[model]] of the list"));
         }
-        merge(&mut merged, layer.table.clone());
+        let mut table = layer.table.clone();
+        take_epochs_as_given(&mut table);
+        merge(&mut merged, table);
     }
     over_defaults(merged).map_err(|message| {
         // The last layer that is as wrong alone.
@@ -166,12 +170,22 @@ pub(crate) fn with_origin(error: Error, layers: &[SettingsLayer]) -> Error {
     }
 }
 
+/// A number of epochs that is given is meant, however few steps it makes, unless the same place gives a least number of steps.
+fn take_epochs_as_given(table: &mut Table) {
+    if let Some(Value::Table(train)) = table.get_mut("train")
+        && train.contains_key("epochs")
+    {
+        train.entry("least_steps").or_insert(Value::Integer(0));
+    }
+}
+
 fn over_defaults(layer: Table) -> Result<TrainConfig, String> {
     let mut defaults = TrainConfig::default();
     let own_model = layer.contains_key("model");
     if own_model {
-        defaults.preprocessing = Preprocessing::default();
-        defaults.train = TrainSettings::default();
+        let size_px = preset_size(layer.get("model")).unwrap_or(Preprocessing::default().size_px);
+        defaults.preprocessing = Preprocessing { size_px, ..Preprocessing::default() };
+        defaults.train = TrainSettings { least_steps: LEAST_STEPS, ..TrainSettings::default() };
     }
     let mut whole = to_table(&defaults).map_err(|error| error.to_string())?;
     // A model's settings depend on its family and preset: they are replaced whole, and filled in by the family.
@@ -180,6 +194,14 @@ fn over_defaults(layer: Table) -> Result<TrainConfig, String> {
     }
     merge(&mut whole, layer);
     whole.try_into().map_err(|error: toml::de::Error| error.message().trim().to_owned())
+}
+
+/// The side of the network input that the preset of a single model is for; of several models, each may be for another.
+fn preset_size(model: Option<&Value>) -> Option<usize> {
+    let text = |key: &str| model?.get(key)?.as_str();
+    let family = find(FAMILIES, text("family").unwrap_or(DEFAULT_FAMILY)).ok()?;
+    let name = text("preset").unwrap_or(family.default_preset());
+    family.presets().iter().find(|preset| preset.name == name)?.size_px
 }
 
 /// What the parser says about types, in the words of a user.

@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 
 use aberra_metrics::Result;
-use aberra_models::train::Checkpoints;
 use aberra_models::{Fitted, Inputs, Platform, SharedMember, Tensors};
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +11,9 @@ use crate::checked_config::CheckedConfig;
 use crate::config::TrainConfig;
 use crate::member_settings::MemberSettings;
 use crate::output;
-use crate::run::{CheckpointFile, RunFolder};
+use crate::run::{CheckpointFile, Identity, Kinship, RunFolder};
 use crate::store::{self, FileKind, Stored};
 use crate::training_tiles::Seen;
-
-/// Parts with names for messages.
-type Identity = serde_json::Map<String, serde_json::Value>;
 
 /// A member's files in a run folder.
 pub(crate) struct KeptMember<'a> {
@@ -53,7 +49,8 @@ impl<'a> KeptMember<'a> {
     }
 }
 
-/// Makes sure that the files of a run folder are of these settings and data, member by member.
+/// Makes sure that the files of a run folder are of these settings and data, member by member. Returns how many epochs a member
+/// was to have before that has more now.
 ///
 /// # Errors
 /// A checkpoint of others, a file that cannot be read.
@@ -63,7 +60,8 @@ pub(crate) fn check(
     platform: &Platform,
     train: &Inputs<'_>,
     held_out: &Inputs<'_>,
-) -> Result<()> {
+) -> Result<Option<usize>> {
+    let mut longer = None;
     for settings in config.members() {
         let own = settings.shape(train.shape());
         let (train, held_out) = (Seen::at(train, own)?, Seen::at(held_out, own)?);
@@ -72,11 +70,11 @@ pub(crate) fn check(
             Some(finished) => finished.stored()?.is_some(),
             None => false,
         };
-        if !is_finished {
-            kept.checkpoint().read()?;
+        if !is_finished && let Some(Kinship::Longer { before }) = kept.checkpoint().kinship()? {
+            longer = Some(before);
         }
     }
-    Ok(())
+    Ok(longer)
 }
 
 /// Removes what a run before this one left to go on from.
@@ -99,15 +97,21 @@ fn identity(
     train: &Inputs<'_>,
     held_out: &Inputs<'_>,
 ) -> Identity {
+    // What few images make of a least number of steps is a number of epochs.
+    let mut training = serde_json::to_value(&config.train).unwrap_or_default();
+    if let Some(training) = training.as_object_mut() {
+        training.remove("least_steps");
+        training.insert("epochs".to_owned(), config.train.epochs_over(train.len()).into());
+    }
     let parts = [
         ("model", serde_json::json!({ "family": settings.family.name(), "settings": settings.settings })),
-        ("train", serde_json::to_value(&config.train).unwrap_or_default()),
+        ("train", training),
         ("backbone", platform.backbone.identity().into()),
         ("scorer", config.scorer.clone().into()),
         ("seed", settings.seed.unwrap_or(config.seed).into()),
         ("images", format!("{}-{}", train.digest(), held_out.digest()).into()),
     ];
-    parts.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+    Identity::new(parts.map(|(name, value)| (name.to_owned(), value)))
 }
 
 /// A member that was fitted while others of its detector still are, so that a resumed run need not fit it again.

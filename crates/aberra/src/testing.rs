@@ -78,7 +78,7 @@ impl Family for MeanFamily {
     }
 
     fn presets(&self) -> &'static [Preset] {
-        &[Preset { name: "plain", about: "the only one", settings: Settings::new }]
+        &[Preset { name: "plain", about: "the only one", size_px: None, settings: Settings::new }]
     }
 
     fn schema(&self) -> serde_json::Value {

@@ -62,11 +62,13 @@ impl Family for MeanImage {
             Preset {
                 name: "square",
                 about: "squared differences",
+                size_px: None,
                 settings: || to_settings(&MeanImageSettings::default()),
             },
             Preset {
                 name: "plain",
                 about: "differences",
+                size_px: None,
                 settings: || to_settings(&MeanImageSettings { power: 1.0 }),
             },
         ]

@@ -219,6 +219,68 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 }
 
 #[test]
+fn a_finished_run_goes_on_for_more_epochs() {
+    let fixture = Fixture::new();
+    let of = |epochs: usize, more: &str| {
+        let layers = [
+            SETTINGS.to_owned(),
+            format!("[model]\n{VAE}"),
+            more.to_owned(),
+            format!("train.epochs = {epochs}"),
+        ];
+        TrainConfig::from_layers(&layers.map(|text| TrainConfig::parse_layer(&text).unwrap())).unwrap()
+    };
+    let constant = "train.schedule = 'constant'";
+    let whole = fixture.trained("whole", &of(8, constant));
+    fixture.run("longer", &of(4, constant), Claim::New, None).unwrap();
+    let (longer, _) = fixture.run("longer", &of(8, constant), Claim::Resume, None).unwrap();
+    assert!(bytes(&longer.detector()) == whole, "four epochs and four more are not eight");
+    assert_eq!(history(&longer, None).len(), 8);
+    // What fell towards the fourth epoch is not as it would have been, and that is told.
+    let fallen = fixture.trained("fallen", &of(8, ""));
+    fixture.run("cosine", &of(4, ""), Claim::New, None).unwrap();
+    let folder = RunFolder::claim(&fixture.folder.path().join("cosine"), Claim::Resume).unwrap();
+    let mut told = None;
+    let mut watch = |event: Event<'_>| {
+        if let Event::Longer { before, is_as_at_once } = event {
+            told = Some((before, is_as_at_once));
+        }
+        ControlFlow::Continue(())
+    };
+    let job = Job { watch: Some(&mut watch), folder: Some(&folder), resume: true };
+    let options = TrainOptions { job, ..TrainOptions::default() };
+    Detector::train_with(&fixture.dataset, &of(8, ""), options).unwrap().save(&folder.detector()).unwrap();
+    assert_eq!(told, Some((4, false)));
+    assert!(bytes(&folder.detector()) != fallen);
+    drop(folder);
+    // Fewer epochs than are done are refused, before anything is changed.
+    let error = fixture.run("longer", &of(6, constant), Claim::Resume, None).unwrap_err();
+    assert!(error.is_settings() && error.to_string().contains("other train"), "{error}");
+    assert!(bytes(&longer.detector()) == whole);
+}
+
+#[test]
+fn few_images_are_passed_over_until_there_are_enough_steps() {
+    let fixture = Fixture::new();
+    let of = |more: &str| config(&format!("train.epochs = 2\n{more}"));
+    // Some forty images, eight a step: two epochs have fewer than fifteen steps, and thirty steps are more epochs.
+    let (given, _) = fixture.run("given", &of(""), Claim::New, None).unwrap();
+    let (enough, _) = fixture.run("enough", &of("train.least_steps = 12"), Claim::New, None).unwrap();
+    let (more, _) = fixture.run("more", &of("train.least_steps = 30"), Claim::New, None).unwrap();
+    let epochs = |run: &RunFolder| history(run, None);
+    let steps = epochs(&given)[0].step;
+    assert!(2 * steps > 7 && 2 * steps < 15, "{steps}");
+    assert_eq!(epochs(&given).len(), 2);
+    assert_eq!(epochs(&enough).len(), 12_usize.div_ceil(steps).max(2));
+    assert_eq!(epochs(&more).len(), 30_usize.div_ceil(steps));
+    assert_eq!(snapshots(&more, None).len(), epochs(&more).len());
+    // The least number of steps alone decides nothing where there are enough.
+    if epochs(&enough).len() == 2 {
+        assert_eq!(epochs(&given), epochs(&enough));
+    }
+}
+
+#[test]
 fn a_resumed_run_of_several_members_equals_an_uninterrupted_one() {
     let fixture = Fixture::new();
     for (at, families) in ENSEMBLES.into_iter().enumerate() {

@@ -133,7 +133,7 @@ fn settings(args: &DemoArgs) -> Result<CheckedConfig, CommandError> {
     let quick = TrainConfig {
         model: Models::new(default_members(true)),
         preprocessing: Preprocessing { size_px: SIZE_PX, ..defaults.preprocessing },
-        train: TrainSettings { epochs: EPOCHS, batch_size: BATCH_SIZE, ..defaults.train },
+        train: TrainSettings { epochs: EPOCHS, least_steps: 0, batch_size: BATCH_SIZE, ..defaults.train },
         ..defaults
     };
     let table = TrainConfig::parse_layer(&quick.to_toml()?)?;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use aberra::models::train::TrainSettings;
 use aberra::score::EvidenceWeight;
 use aberra::wire::{DetectorCard, MachineCard, MemberCard, TilesCard};
-use aberra::{Detector, PartSize};
+use aberra::{Detector, PartSize, TrainConfig};
 use clap::Args;
 
 use crate::args::JsonArgs;
@@ -98,7 +99,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
             .to_lowercase(),
         ),
         (if models.len() > 1 { "models" } else { "model" }, models.join("\n")),
-        ("training", format!("{} epochs, seed {}", config.train.epochs, config.seed)),
+        ("training", training(config)),
         ("weights", weights(detector)),
     ];
     rows.extend(backbone(detector).map(|backbone| ("backbone", backbone)));
@@ -136,6 +137,13 @@ fn evidence(weights: &[EvidenceWeight]) -> String {
         lines.push(format!("{:.0} % {} others", 100.0 * rest, weights.len() - SHOWN));
     }
     lines.join("\n")
+}
+
+/// How long it was trained by the settings, and from which seed.
+fn training(config: &TrainConfig) -> String {
+    let TrainSettings { epochs, least_steps, .. } = config.train;
+    let least = if least_steps > 0 { format!(" (at least {least_steps} steps)") } else { String::new() };
+    format!("{epochs} epochs{least}, seed {}", config.seed)
 }
 
 /// A member in one line.

@@ -52,15 +52,36 @@ impl Default for AutoencoderSettings {
 }
 
 const PRESETS: &[Preset] = &[
-    Preset { name: "small", about: "for images of 64 px: four stages, squared error", settings: small },
-    Preset { name: "base", about: "the default, for images of 128 px: five stages", settings: base },
+    Preset {
+        name: "small",
+        about: "for images of 64 px: four stages, squared error",
+        size_px: Some(64),
+        settings: small,
+    },
+    Preset {
+        name: "base",
+        about: "the default, for images of 128 px: five stages",
+        size_px: Some(128),
+        settings: base,
+    },
     Preset {
         name: "denoising",
         about: "as small, reproducing images without added noise",
+        size_px: Some(64),
         settings: denoising,
     },
-    Preset { name: "ssim", about: "as small, with absolute error and structural similarity", settings: ssim },
-    Preset { name: "reference", about: "residual blocks, for 256 x 256 pixels", settings: residual },
+    Preset {
+        name: "ssim",
+        about: "as small, with absolute error and structural similarity",
+        size_px: Some(64),
+        settings: ssim,
+    },
+    Preset {
+        name: "reference",
+        about: "residual blocks, for 256 x 256 pixels",
+        size_px: Some(256),
+        settings: residual,
+    },
 ];
 
 fn of_four_stages() -> AutoencoderSettings {

@@ -81,10 +81,25 @@ impl Default for VaeSettings {
 }
 
 const PRESETS: &[Preset] = &[
-    Preset { name: "small", about: "for images of 64 px: four stages", settings: small },
-    Preset { name: "base", about: "the default, for images of 128 px: five stages", settings: base },
-    Preset { name: "peer", about: "the model of the PyTorch speed comparison", settings: peer },
-    Preset { name: "reference", about: "the well-known 256 x 256 residual VAE", settings: residual },
+    Preset { name: "small", about: "for images of 64 px: four stages", size_px: Some(64), settings: small },
+    Preset {
+        name: "base",
+        about: "the default, for images of 128 px: five stages",
+        size_px: Some(128),
+        settings: base,
+    },
+    Preset {
+        name: "peer",
+        about: "the model of the PyTorch speed comparison",
+        size_px: Some(128),
+        settings: peer,
+    },
+    Preset {
+        name: "reference",
+        about: "the well-known 256 x 256 residual VAE",
+        size_px: Some(256),
+        settings: residual,
+    },
 ];
 
 fn small() -> Settings {

@@ -93,10 +93,16 @@ impl Default for VqvaeSettings {
 }
 
 const PRESETS: &[Preset] = &[
-    Preset { name: "small", about: "for images of 64 px: three stages, 256 codes", settings: small },
+    Preset {
+        name: "small",
+        about: "for images of 64 px: three stages, 256 codes",
+        size_px: Some(64),
+        settings: small,
+    },
     Preset {
         name: "base",
         about: "the default, for images of 128 px: four stages, 512 codes",
+        size_px: Some(128),
         settings: base,
     },
 ];

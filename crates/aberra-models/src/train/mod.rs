@@ -68,14 +68,14 @@ pub fn train<M: Trainable>(
         optimizer = Optimizer::restore(state.step, state.moments, &model);
         (position, best) = (state.position, state.best_weights);
     }
-    let steps_per_epoch = inputs.len().div_ceil(settings.batch_size);
-    let steps = steps_per_epoch * settings.epochs;
+    let epochs = settings.epochs_over(inputs.len());
+    let steps = settings.steps_per_epoch(inputs.len()) * epochs;
     let plan = plan(&model, context, inputs, held_out, &position, optimizer.step as usize);
     if (context.observe)(Progress::Start(plan))?.is_break() {
         return Err(stopped());
     }
 
-    while position.epoch < settings.epochs && !out_of_patience(settings, &position) {
+    while position.epoch < epochs && !out_of_patience(settings, &position) {
         let epoch = position.epoch;
         let mut term_weights = Vec::new();
         model = std::thread::scope(|scope| -> Result<M> {
@@ -124,7 +124,7 @@ pub fn train<M: Trainable>(
         if !held_out_loss.total.is_finite() {
             return Err(diverged(position.epoch, optimizer.step as usize, context));
         }
-        let last = position.epoch == settings.epochs;
+        let last = position.epoch == epochs;
         let checks = position.epoch.is_multiple_of(settings.check_every_epochs) || last;
         let standardized_shift = match context.judge {
             Some(judge) if checks => judge(finish(plain.clone())?)?,
@@ -253,8 +253,9 @@ fn plan<M: Trainable>(
         precision: model.precision(),
         instructions: context.instructions.name(),
         memory_bytes: floats * size_of::<f32>() + inputs.kept_bytes() + held_out.kept_bytes(),
-        steps_per_epoch: inputs.len().div_ceil(settings.batch_size),
-        epochs: settings.epochs,
+        steps_per_epoch: settings.steps_per_epoch(inputs.len()),
+        epochs: settings.epochs_over(inputs.len()),
+        epochs_asked: settings.epochs,
         epochs_done: position.epoch,
         steps_done,
     }

@@ -58,6 +58,8 @@ pub struct Plan {
     pub steps_per_epoch: usize,
     /// Epochs.
     pub epochs: usize,
+    /// Epochs by the settings; fewer where they ask for a least number of steps.
+    pub epochs_asked: usize,
     /// Epochs finished before this start; above 0 when resumed.
     pub epochs_done: usize,
     /// Steps taken before this start; above 0 when resumed.

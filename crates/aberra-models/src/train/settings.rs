@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSettings {
-    /// Passes over the training images.
+    /// Passes over the training images, more if `least_steps` asks for them.
     pub epochs: usize,
+    /// Steps below which training does not end: few images make few steps an epoch, and are passed over more often than
+    /// `epochs`. 0 takes `epochs` as it is; so does a file, variable or flag that gives `epochs` and not this.
+    pub least_steps: usize,
     /// Images per step.
     pub batch_size: usize,
     /// Adam's largest step.
@@ -91,6 +94,7 @@ impl Default for TrainSettings {
     fn default() -> Self {
         Self {
             epochs: 200,
+            least_steps: 0,
             batch_size: 32,
             learning_rate: 1e-3,
             schedule: Schedule::Cosine,
@@ -133,6 +137,16 @@ impl Default for Augmentation {
 }
 
 impl TrainSettings {
+    /// Passes over so many training images: `epochs`, or as many as make `least_steps`.
+    pub fn epochs_over(&self, images: usize) -> usize {
+        self.epochs.max(self.least_steps.div_ceil(self.steps_per_epoch(images).max(1)))
+    }
+
+    /// Steps in a pass over so many training images.
+    pub fn steps_per_epoch(&self, images: usize) -> usize {
+        images.div_ceil(self.batch_size)
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -140,6 +154,7 @@ impl TrainSettings {
     pub fn check(self) -> Result<CheckedTrainSettings> {
         let whole = [
             ("epochs", self.epochs, 1, 1_000_000),
+            ("least_steps", self.least_steps, 0, 1_000_000),
             ("batch_size", self.batch_size, 1, 4096),
             ("check_every_epochs", self.check_every_epochs, 1, 1_000_000),
             ("checkpoint_every_epochs", self.checkpoint_every_epochs, 1, 1_000_000),
@@ -174,12 +189,12 @@ impl TrainSettings {
 pub struct CheckedTrainSettings(TrainSettings);
 
 impl CheckedTrainSettings {
-    /// The same with another number of epochs.
+    /// The same with another number of epochs, which is taken as it is.
     ///
     /// # Errors
     /// It is out of its range.
     pub fn with_epochs(&self, epochs: usize) -> Result<Self> {
-        TrainSettings { epochs, ..self.0.clone() }.check()
+        TrainSettings { epochs, least_steps: 0, ..self.0.clone() }.check()
     }
 
     /// The same with another number of images a step.

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use aberra_metrics::{Error, Result};
+use aberra_metrics::Result;
 use aberra_models::train::{Checkpoint, Checkpoints};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::identity::{Identity, Kinship};
 use crate::store::{self, FileKind};
 
 const KIND: FileKind = FileKind { name: "checkpoint", version: 3, oldest: 3 };
@@ -14,14 +15,28 @@ const KIND: FileKind = FileKind { name: "checkpoint", version: 3, oldest: 3 };
 /// A checkpoint's file, and everything that decides what its run computes.
 pub(crate) struct CheckpointFile {
     pub(crate) path: PathBuf,
-    /// Parts that must be those of the run, each with the name by which a message calls it.
-    pub(crate) identity: Map<String, Value>,
+    pub(crate) identity: Identity,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Document {
-    identity: Map<String, Value>,
+    identity: Identity,
     state: Value,
+}
+
+impl CheckpointFile {
+    /// How the training that is kept is to the run's; `None` where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is of another run.
+    pub(crate) fn kinship(&self) -> Result<Option<Kinship>> {
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let kept = store::read::<Document>(&self.path, KIND)?.document.identity;
+        self.identity.check(&kept).map_err(|error| error.with_path(&self.path))?;
+        Ok(Some(self.identity.kinship(&kept)))
+    }
 }
 
 impl Checkpoints for CheckpointFile {
@@ -30,14 +45,7 @@ impl Checkpoints for CheckpointFile {
             return Ok(None);
         }
         let stored = store::read::<Document>(&self.path, KIND)?;
-        let found = &stored.document.identity;
-        if let Some(name) = self.identity.keys().find(|name| found.get(*name) != self.identity.get(*name)) {
-            return Err(Error::settings(format!(
-                "expected the checkpoint of this run, found one with other {name}"
-            ))
-            .with_path(&self.path)
-            .with_hint("give the settings and data it was started with, or another run folder"));
-        }
+        self.identity.check(&stored.document.identity).map_err(|error| error.with_path(&self.path))?;
         Ok(Some(Checkpoint { state: stored.document.state, tensors: stored.tensors }))
     }
 

@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod history;
+mod identity;
 mod lock;
 mod marker;
 mod snapshots;
@@ -15,6 +16,7 @@ use aberra_metrics::{Error, Result};
 pub(crate) use self::checkpoints::CheckpointFile;
 pub(crate) use self::history::History;
 pub use self::history::read_history;
+pub(crate) use self::identity::{Identity, Kinship};
 use self::lock::Lock;
 pub use self::lock::refuse_in_use;
 use self::marker::{MARKER, mark, refuse_images};

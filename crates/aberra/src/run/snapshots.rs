@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aberra_image::{Color, Image, Limits, encode_png};
 use aberra_metrics::{Error, Result};
-use aberra_models::train::{Preview, TrainSettings};
+use aberra_models::train::Preview;
 use aberra_models::{Inputs, Shape};
 
 use super::marker::mark;
@@ -29,13 +29,15 @@ pub(crate) struct Snapshot {
 }
 
 /// The snapshots of a training, in a folder of their own.
-pub(crate) struct Snapshots<'a> {
+pub(crate) struct Snapshots {
     pub(crate) folder: PathBuf,
-    pub(crate) settings: &'a TrainSettings,
+    /// How many epochs are kept, evenly spread, of how many.
+    pub(crate) wanted: usize,
+    pub(crate) epochs: usize,
     pub(crate) color: Color,
 }
 
-impl Snapshots<'_> {
+impl Snapshots {
     /// Keeps the snapshot of an epoch where it is one of those that are kept; a new best one takes the place of `replaced`.
     ///
     /// # Errors
@@ -48,16 +50,22 @@ impl Snapshots<'_> {
         preview: &Preview<'_>,
         held_out: &Inputs<'_>,
     ) -> Result<()> {
-        if self.settings.snapshots == 0 {
+        if self.wanted == 0 {
             return Ok(());
         }
-        if let Some(before) = replaced.filter(|&before| !stays(self.settings, before)) {
+        if let Some(before) = replaced.filter(|&before| !self.stays(before)) {
             output::remove(&path(&self.folder, before))?;
         }
-        match is_best || stays(self.settings, epoch) {
+        match is_best || self.stays(epoch) {
             true => self.write(epoch, preview, held_out),
             false => Ok(()),
         }
+    }
+
+    /// Whether the snapshot of an epoch stays, the best or not.
+    fn stays(&self, epoch: usize) -> bool {
+        let step = self.epochs.div_ceil(self.wanted.max(1));
+        epoch == 1 || epoch == self.epochs || epoch.is_multiple_of(step)
     }
 
     /// Removes the snapshots after `epoch`: those of a run before this one, or of epochs that a resumed run does again.
@@ -123,12 +131,6 @@ impl Snapshot {
     }
 }
 
-/// Whether the snapshot of an epoch stays, the best or not.
-fn stays(settings: &TrainSettings, epoch: usize) -> bool {
-    let step = settings.epochs.div_ceil(settings.snapshots.max(1));
-    epoch == 1 || epoch == settings.epochs || epoch.is_multiple_of(step)
-}
-
 fn path(folder: &Path, epoch: usize) -> PathBuf {
     folder.join(format!("{PREFIX}{epoch:04}{SUFFIX}"))
 }
@@ -161,8 +163,8 @@ mod tests {
     #[test]
     fn about_as_many_epochs_stay_as_are_asked_for() {
         for (epochs, snapshots) in [(1, 20), (7, 20), (20, 20), (21, 20), (200, 20), (1_000, 20), (100, 1)] {
-            let settings = TrainSettings { epochs, snapshots, ..TrainSettings::default() };
-            let kept: Vec<usize> = (1..=epochs).filter(|&epoch| stays(&settings, epoch)).collect();
+            let all = Snapshots { folder: PathBuf::new(), wanted: snapshots, epochs, color: Color::Grey };
+            let kept: Vec<usize> = (1..=epochs).filter(|&epoch| all.stays(epoch)).collect();
             assert!(kept.len() <= snapshots + 2 && kept.contains(&1) && kept.contains(&epochs), "{kept:?}");
         }
     }

@@ -126,8 +126,13 @@ impl DiscriminatorSettings {
 }
 
 const PRESETS: &[Preset] = &[
-    Preset { name: "base", about: "the default: 96 and 64 channels, 6,000 images", settings: base },
-    Preset { name: "quick", about: "as base, 4,000 images", settings: quick },
+    Preset {
+        name: "base",
+        about: "the default: 96 and 64 channels, 6,000 images",
+        size_px: None,
+        settings: base,
+    },
+    Preset { name: "quick", about: "as base, 4,000 images", size_px: None, settings: quick },
 ];
 
 fn base() -> Settings {

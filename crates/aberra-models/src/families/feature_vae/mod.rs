@@ -104,8 +104,13 @@ impl FeatureVaeSettings {
 }
 
 const PRESETS: &[Preset] = &[
-    Preset { name: "base", about: "the default: 64 directions, 16,000 images", settings: base },
-    Preset { name: "quick", about: "as base, 6,000 images", settings: quick },
+    Preset {
+        name: "base",
+        about: "the default: 64 directions, 16,000 images",
+        size_px: None,
+        settings: base,
+    },
+    Preset { name: "quick", about: "as base, 6,000 images", size_px: None, settings: quick },
 ];
 
 fn base() -> Settings {

@@ -97,8 +97,12 @@ impl FeatureSettings {
     }
 }
 
-const PRESETS: &[Preset] =
-    &[Preset { name: "base", about: "the default: a bank of 2,048 patches of 64 numbers", settings: base }];
+const PRESETS: &[Preset] = &[Preset {
+    name: "base",
+    about: "the default: a bank of 2,048 patches of 64 numbers",
+    size_px: None,
+    settings: base,
+}];
 
 fn base() -> Settings {
     to_settings(&FeatureSettings::default())
