@@ -26,6 +26,12 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), CommandError> {
     data(&pretty(value)?)
 }
 
+/// Prints a value to standard output as JSON on one line.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<(), CommandError> {
+    let text = serde_json::to_string(value).map_err(|error| CommandError::new(error.to_string()))?;
+    data(&json_for_terminals(&text))
+}
+
 /// Formats a value as pretty-printed JSON.
 pub(crate) fn pretty(value: &impl Serialize) -> Result<String, CommandError> {
     let text = serde_json::to_string_pretty(value).map_err(|error| CommandError::new(error.to_string()))?;

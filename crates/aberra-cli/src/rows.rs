@@ -1,6 +1,7 @@
 //! Verdicts as rows of a table, CSV or JSON lines, written one by one to standard output or atomically to a file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, StdoutLock, Write};
 use std::path::Path;
 
@@ -32,6 +33,8 @@ pub(crate) struct Row {
     /// Path of the heat map where heat maps are asked for; `Some(None)` is one that could not be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     heatmap: Option<Option<String>>,
+    /// What was measured, by full name.
+    evidence: BTreeMap<String, f64>,
 }
 
 /// The columns of CSV, without heat maps, of files and of pages.
@@ -60,7 +63,13 @@ impl Row {
             card,
             path: path.to_string_lossy().into_owned(),
             heatmap: heatmap.map(|written| written.map(|path| path.to_string_lossy().into_owned())),
+            evidence: BTreeMap::new(),
         }
+    }
+
+    /// The same with what was measured, for JSON.
+    pub(crate) fn with_evidence(self, evidence: BTreeMap<String, f64>) -> Self {
+        Self { evidence, ..self }
     }
 
     /// The same of a page from 0, or of a file that is one image, among rows of pages.

@@ -1,10 +1,12 @@
-//! Iterates over the image files that arguments name: files, folders, or a list on standard input.
+//! Iterates over the image files that arguments name: files, folders, manifests, or a list on standard input.
 
 use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{ImageFiles, Unsupported, image_files, listed_path};
+use aberra::dataset::{Dataset, ImageFiles, OpenOptions, Unsupported, image_files, is_manifest, listed_path};
+
+use crate::output;
 
 /// The path of an image file, or an error.
 pub(crate) type ListedPath = Result<PathBuf, String>;
@@ -19,6 +21,8 @@ pub(crate) struct Sources<'a> {
     /// Whether the list on standard input is being read.
     is_listing: bool,
     within: Option<ImageFiles>,
+    /// What a manifest names and was not given yet.
+    named: std::vec::IntoIter<PathBuf>,
     marked_folders: Vec<PathBuf>,
     unsupported: Vec<Unsupported>,
 }
@@ -31,6 +35,7 @@ impl<'a> Sources<'a> {
             separator,
             is_listing: false,
             within: None,
+            named: Vec::new().into_iter(),
             marked_folders: Vec::new(),
             unsupported: Vec::new(),
         }
@@ -42,9 +47,23 @@ impl<'a> Sources<'a> {
         (self.marked_folders, self.unsupported)
     }
 
-    fn enter(&mut self, path: &Path) {
+    fn enter(&mut self, path: &Path) -> Result<(), String> {
         self.leave();
-        self.within = Some(image_files(path));
+        if !is_manifest(path) {
+            self.within = Some(image_files(path));
+            return Ok(());
+        }
+        let opened = Dataset::open(path, &OpenOptions::default());
+        let dataset = opened.map_err(|error| match error.hint() {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        })?;
+        for text in &dataset.notes {
+            output::note(&format!("{}: {text}", path.display()));
+        }
+        let paths: Vec<PathBuf> = dataset.samples.into_iter().map(|sample| sample.path).collect();
+        self.named = paths.into_iter();
+        Ok(())
     }
 
     fn leave(&mut self) {
@@ -62,19 +81,25 @@ impl Iterator for Sources<'_> {
             if let Some(source) = self.within.as_mut().and_then(Iterator::next) {
                 return Some(source.map_err(|error| error.to_string()));
             }
-            if self.is_listing {
+            if let Some(path) = self.named.next() {
+                return Some(Ok(path));
+            }
+            let entered = if self.is_listing {
                 match listed(self.separator) {
                     Some(Ok(path)) => self.enter(&path),
-                    Some(Err(reason)) => return Some(Err(reason)),
-                    None => self.is_listing = false,
+                    Some(Err(reason)) => Err(reason),
+                    None => {
+                        self.is_listing = false;
+                        Ok(())
+                    }
                 }
-                continue;
-            }
-            let path = self.arguments.next()?;
-            if path.as_os_str() == "-" {
-                self.is_listing = true;
             } else {
-                self.enter(path);
+                let path = self.arguments.next()?;
+                self.is_listing = path.as_os_str() == "-";
+                if self.is_listing { Ok(()) } else { self.enter(path) }
+            };
+            if let Err(reason) = entered {
+                return Some(Err(reason));
             }
         }
     }

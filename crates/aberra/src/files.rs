@@ -1,20 +1,69 @@
-//! Images from files to verdicts in constant memory: a chunk is decoded while the one before is scored.
+//! Images from files to verdicts: one, or many in constant memory, a chunk of which is decoded while the one before is scored.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use aberra_image::{Input, Limits};
+use aberra_image::{Image, Input, Limits};
 use aberra_models::measure::Want;
 use rayon::prelude::*;
 
 use crate::dataset::{Sample, read_image};
 use crate::detector::{Detector, Verdict};
-use crate::{Result, of_image};
+use crate::{Error, Result, of_image};
 
 /// Default number of images held in memory at once.
 pub const FILES_CHUNK: usize = 64;
 
+/// One image to score: the path of its file, or the image itself.
+#[derive(Clone, Copy, Debug)]
+pub enum OneImage<'a> {
+    /// The file's image; of several pages, the first of full resolution.
+    File(&'a Path),
+    /// An image that is decoded already.
+    Decoded(&'a Image),
+}
+
+impl<'a> From<&'a Path> for OneImage<'a> {
+    fn from(path: &'a Path) -> Self {
+        Self::File(path)
+    }
+}
+
+impl<'a> From<&'a PathBuf> for OneImage<'a> {
+    fn from(path: &'a PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl<'a> From<&'a str> for OneImage<'a> {
+    fn from(path: &'a str) -> Self {
+        Self::File(Path::new(path))
+    }
+}
+
+impl<'a> From<&'a Image> for OneImage<'a> {
+    fn from(image: &'a Image) -> Self {
+        Self::Decoded(image)
+    }
+}
+
 impl Detector {
+    /// The verdict on one image: `detector.score_one("new/image.png")`, or `detector.score_one(&image)`. It is that of
+    /// [`score`](Self::score) on this image alone, to the last bit; for many images, [`score_files`](Self::score_files) is
+    /// faster.
+    ///
+    /// # Errors
+    /// A file that cannot be read within the detector's limits or decoded; an image too small to be used, or with values that
+    /// are not finite.
+    pub fn score_one<'a>(&self, image: impl Into<OneImage<'a>>) -> Result<Verdict> {
+        let input = match image.into() {
+            OneImage::File(path) => self.read_input(path, None, &self.config().limits)?,
+            OneImage::Decoded(image) => self.preprocess(image)?,
+        };
+        let verdict = self.score_inputs(vec![Ok(input)], Want::ALL).pop();
+        verdict.unwrap_or_else(|| Err(Error::input("the image was not measured")))
+    }
+
     /// Scores image files one after another and passes each verdict to `each`, in the order of `paths`. At most two
     /// chunks of `chunk` network inputs are held at a time (at least an image each, where images have several), however many
     /// paths there are. An image that cannot be read or used does not stop the others; `ControlFlow::Break` does.

@@ -4,8 +4,8 @@
 //! # Train, score, explain
 //!
 //! A [`Dataset`](dataset::Dataset) is a folder of images or a manifest; [`Detector::train`] divides its normals, fits the
-//! members and scorers, and calibrates a threshold with a coverage guarantee. [`Detector::score`] gives a [`Verdict`] for
-//! each image.
+//! members and scorers, and calibrates a threshold with a coverage guarantee. [`Detector::score_one`] gives a [`Verdict`] on an
+//! image or its file, [`Detector::score`] and [`Detector::score_files`] on many.
 //!
 //! ```
 //! use aberra::dataset::{Dataset, OpenOptions};
@@ -40,7 +40,7 @@
 //! // An array of grey values from 0 to 1, [height, width].
 //! let lesion = lesion_slice(7, 0, 32, LesionKind::ALL[0]);
 //! let image = Image::from_pixels(lesion.pixels, 32, 32, 1).ok_or("32 x 32 values")?;
-//! let verdict = detector.score(std::slice::from_ref(&image)).remove(0)?;
+//! let verdict = detector.score_one(&image)?;
 //! assert_eq!(verdict.anomalous, verdict.score > verdict.threshold);
 //! assert_eq!(verdict.map()?.len(), 32 * 32);
 //!
@@ -113,7 +113,7 @@ pub use checked_config::CheckedConfig;
 pub use config::{PromiseSettings, TrainConfig};
 pub use decode_error::of_image;
 pub use detector::{Detector, MemberProvenance, Normal, Part, PartSize, Provenance, Verdict};
-pub use files::FILES_CHUNK;
+pub use files::{FILES_CHUNK, OneImage};
 pub use fit::TrainOptions;
 pub use layers::{ENVIRONMENT_PREFIX, SettingsLayer, SettingsOrigin};
 pub use member_settings::{MemberSettings, Models};

@@ -20,8 +20,10 @@ use crate::{choices, data, interrupt, output};
 const EXAMPLES: &str = "\
 Examples:
   aberra bench photos/ --normal good --out runs/bench
-  aberra bench photos/ --normal good --families vae,vqvae --seeds 3 --out runs/bench
-  aberra bench photos/ --normal good --families vae --preset vae=small,vae=base --out runs/presets
+  aberra bench photos/ --normal good --families vae,vqvae --seeds 3 \\
+      --out runs/bench
+  aberra bench photos/ --normal good --families vae \\
+      --preset vae=small,vae=base --out runs/presets
 
 The normals' groups are divided into folds; each model is trained on the others and tested on one, with every \
 anomalous image. Every finished cell (a model, a fold, a seed) is kept in DIR: after Ctrl-C the same command \

@@ -16,11 +16,21 @@ use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
+  # writes runs/first/detector-calibrated.aberra
   aberra calibrate runs/first/detector.aberra --rate 0.01
-  aberra calibrate runs/first/detector.aberra --rate 0.05 --confidence 0.9 --out strict.aberra
-  aberra calibrate runs/first/detector.aberra --rate 0.05 --data june/ --normal '*' --out june.aberra
+  aberra calibrate runs/first/detector.aberra --rate 0.05 --confidence 0.9 \\
+      --out strict.aberra
+  aberra calibrate runs/first/detector.aberra --rate 0.01 --in-place
+  aberra calibrate runs/first/detector.aberra --rate 0.05 --data june/ \\
+      --normal '*' --out june.aberra
   aberra calibrate runs/first/detector.aberra --percentile 70
-  aberra calibrate runs/first/detector.aberra --labelled f1 --data photos/ --normal good";
+  aberra calibrate runs/first/detector.aberra --labelled f1 --data photos/ \\
+      --normal good
+
+The detector that is given stays as it is, unless --in-place is.";
+
+/// What a detector's name gets where no other is given.
+const CALIBRATED: &str = "-calibrated.aberra";
 
 /// Recalibrates a detector: moves its threshold without training again, from its own calibration scores, from other normal
 /// images, or with labelled images.
@@ -60,9 +70,12 @@ pub(crate) struct CalibrateArgs {
     /// With --labelled cost: cost of a missed anomaly (false negative).
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     cost_miss: f64,
-    /// Write the detector to this file instead of replacing it.
+    /// Write the new detector to this file [default: the detector's name with -calibrated, beside it; must not exist].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Replace the detector file itself.
+    #[arg(long, conflicts_with = "out")]
+    in_place: bool,
     #[command(flatten)]
     json: JsonArgs,
 }
@@ -83,7 +96,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
     criterion.check()?;
     let path = &args.detector.detector;
     let before = Detector::load(path)?;
-    let out = args.out.as_ref().unwrap_or(path);
+    let out = &out(args)?;
     let inputs: Vec<&Path> = args.data.iter().chain(&args.split).map(PathBuf::as_path).collect();
     output::target(out, &inputs)?;
     interrupt::listen();
@@ -118,6 +131,23 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
         ]))?;
     }
     Ok(status)
+}
+
+/// Where the new detector goes: a file beside the old one unless the user says otherwise.
+fn out(args: &CalibrateArgs) -> Result<PathBuf, CommandError> {
+    let path = &args.detector.detector;
+    if let Some(out) = args.out.as_ref().or(args.in_place.then_some(path)) {
+        return Ok(out.clone());
+    }
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(CALIBRATED);
+    let beside = path.with_file_name(name);
+    if beside.exists() {
+        return Err(CommandError::at(&beside, "expected no file of this name yet, found one").with_hint(
+            "--out FILE writes another file or replaces this one, --in-place replaces the detector",
+        ));
+    }
+    Ok(beside)
 }
 
 /// Calibrates on the normals of a data set, and says what was left out.

@@ -21,7 +21,8 @@ const EXAMPLES: &str = "\
 Examples:
   aberra doctor photos/
   aberra doctor brain-mri/ --normal notumor --rate 0.01
-  aberra doctor photos/ --detector runs/first/detector.aberra    # normals that score highest";
+  # normals that score highest
+  aberra doctor photos/ --detector runs/first/detector.aberra";
 
 /// Checks a data set for unreadable files, duplicates, leakage and shortcuts that give the label away.
 #[derive(Args)]

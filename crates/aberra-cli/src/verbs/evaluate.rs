@@ -14,7 +14,8 @@ use crate::{interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
-  aberra evaluate runs/first/detector.aberra photos/ --normal good --split runs/first/split.json
+  aberra evaluate runs/first/detector.aberra photos/ --normal good \\
+      --split runs/first/split.json
   aberra evaluate runs/first/detector.aberra other-photos/ --out evaluation/
 
 Images that the detector was trained or calibrated on are recognised by content and excluded. --out writes \

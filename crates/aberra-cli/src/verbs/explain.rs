@@ -5,20 +5,21 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use aberra::Detector;
-use aberra::dataset::image_files;
+use aberra::dataset::{image_files, is_manifest};
 use aberra::explain::{FoundNormal, Story, find_normals, principal_components, story_png};
 use aberra::wire::Explanation;
 use clap::Args;
 use serde::Serialize;
 
-use crate::args::{DetectorArgs, JsonArgs};
-use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
+use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::{data, inline, output};
 
 const EXAMPLES: &str = "\
 Examples:
   aberra explain runs/first/detector.aberra new/image.png
-  aberra explain runs/first/detector.aberra new/image.png --data photos/ --out story.png
+  aberra explain runs/first/detector.aberra new/image.png --data photos/ \\
+      --out story.png
 
 The figure shows network input, reconstruction and error map, and the measurements as percentiles of the calibration \
 normals. It is also displayed in terminals with a graphics protocol (kitty, iTerm2, WezTerm, Ghostty).";
@@ -29,7 +30,7 @@ normals. It is also displayed in terminals with a graphics protocol (kitty, iTer
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     detector: DetectorArgs,
-    /// Image file.
+    /// Image file, or a manifest (.csv, .jsonl) of several.
     image: PathBuf,
     /// Explain this page, frame or slice of a file that has several, from 1; by default the first of full resolution.
     #[arg(long, value_name = "N")]
@@ -37,8 +38,8 @@ pub(crate) struct ExplainArgs {
     /// Write the figure to this file.
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
-    /// Folder of the training images, from which the nearest normals are named and shown.
-    #[arg(long, value_name = "DIR")]
+    /// Folder or manifest (.csv, .jsonl) of the training images, from which the nearest normals are named and shown.
+    #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
     #[command(flatten)]
     json: JsonArgs,
@@ -64,6 +65,13 @@ struct ExplainedFile<'a> {
 
 pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
     let detector = Detector::load(&args.detector.detector)?;
+    if is_manifest(&args.image) && (args.out.is_some() || args.page.is_some()) {
+        return Err(CommandError::at(
+            &args.image,
+            "expected one image to draw or to take a page of, found a manifest of several",
+        )
+        .with_hint("leave out --out and --page, or give an image"));
+    }
     if let Some(out) = &args.out {
         let data = args.data.iter().map(PathBuf::as_path);
         output::target(
@@ -75,29 +83,48 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
                 .collect::<Vec<_>>(),
         )?;
     }
+    let training = args.data.as_deref().map(training_images).transpose()?.unwrap_or_default();
+    if !is_manifest(&args.image) {
+        explain(args, &detector, &args.image, &training)?;
+        return Ok(ExitStatus::Done);
+    }
+    let dataset = data::open(&args.image, &NormalArgs::default())?;
+    let mut failed = 0;
+    for sample in &dataset.samples {
+        if let Err(error) = explain(args, &detector, &sample.path, &training) {
+            let CommandError::Library(error) = error else { return Err(error) };
+            output::warning(&format!("skipped {}", with_path(&sample.path, &error)));
+            failed += 1;
+        }
+    }
+    match failed {
+        0 => Ok(ExitStatus::Done),
+        _ if failed == dataset.samples.len() => Err(CommandError::at(
+            &args.image,
+            format!("expected images, found {} that cannot be used", output::count(failed, "file", "files")),
+        )),
+        _ => Ok(ExitStatus::SomeFailed),
+    }
+}
+
+/// Explains one image, with the nearest normals looked for among the training images.
+fn explain(
+    args: &ExplainArgs,
+    detector: &Detector,
+    path: &Path,
+    training: &[PathBuf],
+) -> Result<(), CommandError> {
     let page = args.page.map_or(0, |page| page.get() - 1);
-    let image = aberra::image::read_page(&args.image, page, &detector.config().limits);
+    let image = aberra::image::read_page(path, page, &detector.config().limits);
     let image = image.map_err(aberra::of_image)?;
     let story = detector.explain(&image)?;
     for remark in &story.verdict.remarks {
-        output::note(&format!("{}: {remark}", args.image.display()));
+        output::note(&format!("{}: {remark}", path.display()));
     }
-    let near = match &args.data {
-        Some(folder) => {
-            if !folder.is_dir() {
-                return Err(CommandError::at(folder, "expected a folder of images, found something else")
-                    .with_hint("give the folder that the detector was trained on"));
-            }
-            let mut listed = image_files(folder);
-            let files: Vec<PathBuf> = listed.by_ref().filter_map(Result::ok).collect();
-            data::passed_over(listed.marked_folders(), listed.unsupported());
-            find_normals(&detector, &story.nearest, &files)
-        }
-        None => find_normals(&detector, &story.nearest, &[]),
-    };
+    let near = find_normals(detector, &story.nearest, training);
     let shows = !args.json.json && inline::protocol().is_some();
     if args.out.is_some() || shows {
-        let png = story_png(&detector, &story, &near)?;
+        let png = story_png(detector, &story, &near)?;
         if let Some(file) = &args.out {
             aberra::output::write(file, &png)?;
         }
@@ -105,20 +132,47 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
             inline::show(&png)?;
         }
     }
+    let several = is_manifest(&args.image);
     if args.json.json {
-        output::json(&describe(args, &detector, &story, &near)?)?;
+        let described = describe(args, path, detector, &story, &near)?;
+        if several { output::json_line(&described) } else { output::json(&described) }
     } else {
-        output::data(words(args, &detector, &story, &near).trim_end())?;
+        let text = words(args, path, detector, &story, &near);
+        output::data(if several { &text } else { text.trim_end() })
     }
-    Ok(ExitStatus::Done)
 }
 
-fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNormal]) -> String {
+/// The files among which the training images are: those of a folder, or those that a manifest names.
+fn training_images(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    if is_manifest(path) {
+        let dataset = data::list(path, &NormalArgs::default())?;
+        return Ok(dataset.samples.into_iter().map(|sample| sample.path).collect());
+    }
+    if !path.is_dir() {
+        return Err(CommandError::at(
+            path,
+            "expected a folder of images or a manifest, found something else",
+        )
+        .with_hint("give the data that the detector was trained on"));
+    }
+    let mut listed = image_files(path);
+    let files: Vec<PathBuf> = listed.by_ref().filter_map(Result::ok).collect();
+    data::passed_over(listed.marked_folders(), listed.unsupported());
+    Ok(files)
+}
+
+fn words(
+    args: &ExplainArgs,
+    path: &Path,
+    detector: &Detector,
+    story: &Story,
+    near: &[FoundNormal],
+) -> String {
     let verdict = &story.verdict;
     let above = verdict.score - verdict.threshold;
     let side = if verdict.anomalous { "above" } else { "below or at" };
     let mut rows = vec![
-        ("image", args.image.display().to_string()),
+        ("image", path.display().to_string()),
         ("verdict", output::verdict(verdict.anomalous).to_owned()),
         (
             "score",
@@ -179,6 +233,7 @@ fn words(args: &ExplainArgs, detector: &Detector, story: &Story, near: &[FoundNo
 
 fn describe<'a>(
     args: &ExplainArgs,
+    path: &Path,
     detector: &'a Detector,
     story: &Story,
     near: &[FoundNormal],
@@ -191,12 +246,14 @@ fn describe<'a>(
     }
     for (card, found) in explanation.nearest.iter_mut().zip(near) {
         card.name = found.path.as_deref().map(|path| {
-            let within = args.data.as_deref().and_then(|folder| path.strip_prefix(folder).ok());
+            let folder =
+                args.data.as_deref().map(|data| if data.is_dir() { Some(data) } else { data.parent() });
+            let within = folder.flatten().and_then(|folder| path.strip_prefix(folder).ok());
             within.unwrap_or(path).to_string_lossy().into_owned()
         });
     }
     Ok(ExplainedFile {
-        path: args.image.to_string_lossy().into_owned(),
+        path: path.to_string_lossy().into_owned(),
         scorer: &detector.config().scorer,
         explanation,
         pixel_threshold: detector.gives().map.then(|| detector.pixel_threshold()),
@@ -226,10 +283,10 @@ mod tests {
             data: None,
             json: JsonArgs { json: true },
         };
-        let text = words(&args, &detector, &story, &[]);
+        let text = words(&args, &args.image, &detector, &story, &[]);
         assert!(text.contains("grey.distance") && text.contains("p-value"), "{text}");
         assert!(!text.contains("pixel threshold") && !text.contains("Nearest"), "{text}");
-        let told = serde_json::json!(describe(&args, &detector, &story, &[]).unwrap());
+        let told = serde_json::json!(describe(&args, &args.image, &detector, &story, &[]).unwrap());
         assert_eq!((&told["pixel_threshold"], &told["verdict"]["anomalous_share"]), (&().into(), &().into()));
         assert_eq!((&told["embedding"], &told["nearest"]), (&serde_json::json!([]), &serde_json::json!([])));
     }

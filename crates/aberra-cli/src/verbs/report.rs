@@ -18,9 +18,12 @@ use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
-  aberra report runs/first/detector.aberra photos/ --split runs/first/split.json --out report.html
-  aberra report runs/first/detector.aberra photos/ --evaluation evaluation/evaluation.json --out report.html
-  aberra report runs/first/detector.aberra photos/ --compare runs/second/detector.aberra --png figures/ --out report.html
+  aberra report runs/first/detector.aberra photos/ \\
+      --split runs/first/split.json --out report.html
+  aberra report runs/first/detector.aberra photos/ \\
+      --evaluation evaluation/evaluation.json --out report.html
+  aberra report runs/first/detector.aberra photos/ \\
+      --compare runs/second/detector.aberra --png figures/ --out report.html
 
 The report is self-contained: it opens from disk in any browser, without a network. It contains images of the data \
 set, so share it only with people who may see them.";
@@ -38,10 +41,12 @@ pub(crate) struct ReportArgs {
     /// Write the report to this file.
     #[arg(long, value_name = "FILE.html")]
     out: PathBuf,
-    /// Split of the data (split.json), of which only the test part is reported.
+    /// Split of the data (split.json), of which only the test part is evaluated and reported. Not with --evaluation, which has
+    /// settled what is reported.
     #[arg(long, value_name = "FILE.json", conflicts_with = "evaluation")]
     split: Option<PathBuf>,
-    /// Saved evaluation of this detector on this data (evaluation.json), used instead of a new one.
+    /// Saved evaluation of this detector on this data (evaluation.json), used instead of a new one; it is of the split that
+    /// `aberra evaluate --split` was given.
     #[arg(long, value_name = "FILE.json")]
     evaluation: Option<PathBuf>,
     /// Run folder with the detector's training history [default: the detector's folder].

@@ -1,6 +1,7 @@
 //! `aberra score`: scores images and prints a row for each as soon as it is done.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -24,12 +25,20 @@ use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
-  aberra score runs/first/detector.aberra new/                     # a table
-  aberra score runs/first/detector.aberra a.png b.png --json       # one JSON object per line
-  aberra score runs/first/detector.aberra new/ --heatmaps maps/    # and a heat map of each image
-  find new/ -name '*.jpg' -print0 | aberra score runs/first/detector.aberra -0 - --csv
-  aberra score runs/first/detector.aberra new/ --out rows.csv --resume     # again after an interruption: goes on
-  aberra score runs/first/detector.aberra new/ --shard 3/8 --out rows-3.csv    # on the third of eight machines
+  # a table
+  aberra score runs/first/detector.aberra new/
+  # one JSON object per line, with the evidence
+  aberra score runs/first/detector.aberra a.png b.png --json
+  # the images that a manifest names
+  aberra score runs/first/detector.aberra batch.csv --csv
+  # a heat map of each image
+  aberra score runs/first/detector.aberra new/ --heatmaps maps/
+  find new/ -name '*.jpg' -print0 \\
+      | aberra score runs/first/detector.aberra -0 - --csv
+  # goes on where it was interrupted
+  aberra score runs/first/detector.aberra new/ --out rows.csv --resume
+  # on the third of eight machines
+  aberra score runs/first/detector.aberra new/ --shard 3/8 --out rows-3.csv
 
 Exit status: 0 all images were scored; 1 error, none was scored; 2 some could not be read, or a heat map not written; 3 with \
 --fail-on-anomaly, any is anomalous and none failed.";
@@ -40,7 +49,7 @@ Exit status: 0 all images were scored; 1 error, none was scored; 2 some could no
 pub(crate) struct ScoreArgs {
     #[command(flatten)]
     detector: DetectorArgs,
-    /// Image files and folders; `-` reads a list of paths from standard input, one per line.
+    /// Image files, folders and manifests (.csv, .jsonl); `-` reads a list of paths from standard input, one per line.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Paths on standard input are separated by NUL characters instead of newlines.
@@ -146,6 +155,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
                 });
                 let card = VerdictCard::of(&detector, &verdict, verdict.threshold);
                 let row = Row::new(&path, card, heatmap.as_ref().map(Option::as_deref));
+                let row = row.with_evidence(evidence(&detector, &verdict));
                 rows.write(&if args.pages { row.with_page(page) } else { row })
             }
             Err(error) => {
@@ -179,6 +189,12 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
         record.write(out)?;
     }
     Ok(status)
+}
+
+/// The measurements of a verdict, by full name.
+fn evidence(detector: &Detector, verdict: &Verdict) -> BTreeMap<String, f64> {
+    let names = detector.descriptors().iter().map(|descriptor| descriptor.name.to_string());
+    names.zip(verdict.evidence.0.iter().copied()).collect()
 }
 
 /// The images of a file: one, or its pages where each is one and there are several.

@@ -20,9 +20,12 @@ use crate::steps::card::name_of;
 const EXAMPLES: &str = "\
 Examples:
   aberra serve runs/first/detector.aberra --open
-  aberra serve runs/first/detector.aberra --data photos/ --normal good --split runs/first/split.json
-  aberra serve left=one.aberra right=two.aberra --address 0.0.0.0:8765 --api-key-file key --tls-certificate cert.pem --tls-key key.pem
-  curl --data-binary @scan.png http://127.0.0.1:8765/api/v1/detectors/first/score
+  aberra serve runs/first/detector.aberra --data photos/ --normal good \\
+      --split runs/first/split.json
+  aberra serve left=one.aberra right=two.aberra --address 0.0.0.0:8765 \\
+      --api-key-file key --tls-certificate cert.pem --tls-key key.pem
+  curl --data-binary @scan.png \\
+      http://127.0.0.1:8765/api/v1/detectors/first/score
 
 Besides the web app there are a REST API (/api/v1, described by /api/v1/openapi.json), the Open Inference Protocol \
 (/v2, and gRPC on the same port) and Prometheus metrics (/metrics). On Ctrl-C or SIGTERM the server shuts down \
@@ -41,10 +44,12 @@ pub(crate) struct ServeArgs {
     data: Option<PathBuf>,
     #[command(flatten)]
     normal: NormalArgs,
-    /// Split of the data (split.json), of which only the test part is evaluated.
+    /// Split of the data (split.json), of which only the test part is evaluated. Not with --evaluation, which has settled
+    /// what is shown.
     #[arg(long, value_name = "FILE.json", requires = "data", conflicts_with = "evaluation")]
     split: Option<PathBuf>,
-    /// Saved evaluation of the detector on the data (evaluation.json), used instead of a new one.
+    /// Saved evaluation of the detector on the data (evaluation.json), used instead of a new one; it is of the split that
+    /// `aberra evaluate --split` was given.
     #[arg(long, value_name = "FILE.json", requires = "data")]
     evaluation: Option<PathBuf>,
     /// Run folder with the detector's training history [default: the detector's folder].

@@ -19,10 +19,14 @@ use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
-  aberra train photos/ --out runs/first                     # normals only, or usual class names
-  aberra train brain-mri/ --normal notumor --out runs/mri   # class folders: name the normal one
-  aberra train photos/ --out runs/first --resume            # continue after Ctrl-C
-  aberra train photos/ --out runs/vq --family vqvae         # another family of models
+  # normals only, or usual class names
+  aberra train photos/ --out runs/first
+  # class folders: name the normal one
+  aberra train brain-mri/ --normal notumor --out runs/mri
+  # continue after Ctrl-C
+  aberra train photos/ --out runs/first --resume
+  # another family of models
+  aberra train photos/ --out runs/vq --family vqvae
   aberra train photos/ --out runs/1 --rate 0.01 --set train.learning_rate=0.0005
   aberra train --print-config > settings.toml
 
@@ -51,7 +55,7 @@ pub(crate) struct TrainArgs {
     /// Cross-validation: test on fold I of K of the normals' groups, with I from 1.
     #[arg(long, value_name = "I/K", value_parser = fold, conflicts_with = "split")]
     fold: Option<Fold>,
-    /// Resume from the run folder's checkpoint, with its settings and split.
+    /// Resume from the run folder's checkpoint, with its settings and split; with more --epochs, also after it has finished.
     #[arg(long)]
     resume: bool,
     /// Overwrite an existing run.

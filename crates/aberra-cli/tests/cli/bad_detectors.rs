@@ -76,7 +76,7 @@ fn another_kind_of_file() {
 #[test]
 fn a_write_that_fails_leaves_the_old_file_whole() {
     let room = room_with(|_| ());
-    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" calibrate d.aberra --rate 0.2";
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" calibrate d.aberra --rate 0.2 --in-place";
     let mut shell = Command::new("sh");
     shell.current_dir(room.path("")).args(["-c", script, env!("CARGO_BIN_EXE_aberra")]);
     insta::assert_snapshot!(end(&mut shell).refusal(&room), @r"

@@ -28,7 +28,8 @@ fn a_detector_is_the_old_one_or_the_new_one_wherever_its_writing_ends() {
             for number in [1, 2, 5, 9] {
                 fs::write(&file, &old).unwrap();
                 let fault = format!("{operation}:{number}:{outcome}");
-                let (code, said) = room.run_with_fault(&fault, "calibrate d.aberra --rate 0.2 --json");
+                let (code, said) =
+                    room.run_with_fault(&fault, "calibrate d.aberra --rate 0.2 --in-place --json");
                 let found = fs::read(&file).unwrap();
                 assert!(found == old || found == new, "{fault}: neither");
                 match code {

@@ -120,7 +120,7 @@ fn kill_calibrations(step: usize) -> usize {
     let mut killed = 0;
     for fault in between.chain(within) {
         fs::write(&file, &old).unwrap();
-        let (code, said) = room.run_with_fault(&fault, "calibrate d.aberra --rate 0.2 --json");
+        let (code, said) = room.run_with_fault(&fault, "calibrate d.aberra --rate 0.2 --in-place --json");
         let found = fs::read(&file).unwrap();
         assert!(found == old || found == new, "{fault}: neither");
         match code {
@@ -131,7 +131,7 @@ fn kill_calibrations(step: usize) -> usize {
             }
         }
         // What was left is no detector, and the next command writes as if it were not there.
-        room.run("calibrate d.aberra --rate 0.2 --json").done();
+        room.run("calibrate d.aberra --rate 0.2 --in-place --json").done();
         assert!(fs::read(&file).unwrap() == new, "{fault}");
         for entry in fs::read_dir(room.path("")).unwrap().map(|entry| entry.unwrap().path()) {
             if entry.extension().is_some_and(|end| end == "tmp") {

@@ -98,6 +98,29 @@ fn explain_tells_an_images_story() {
 }
 
 #[test]
+fn explain_takes_manifests_of_training_images_and_of_images_to_explain() {
+    let room = Room::new();
+    let normal = shared().join("data/normal");
+    let names: Vec<_> = fs::read_dir(&normal).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let lines: String = names.iter().map(|path| format!("{}\n", path.display())).collect();
+    fs::write(room.path("normals.csv"), format!("path\n{lines}")).unwrap();
+    let words = format!("explain {} {} --data normals.csv --json", detector().display(), stripes().display());
+    let named = room.run(&words).done().json();
+    let near = named["nearest"].as_array().unwrap();
+    assert!(near.iter().all(|near| near["name"].as_str().unwrap().contains("/normal/")), "{named}");
+
+    fs::write(room.path("two.csv"), format!("path\n{}\n{}\n", names[0].display(), stripes().display()))
+        .unwrap();
+    let told = room.run(&format!("explain {} two.csv --json", detector().display())).done().json_lines();
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().any(|one| one["verdict"]["score"] == named["verdict"]["score"]));
+    let text = room.run(&format!("explain {} two.csv", detector().display())).done().out;
+    assert_eq!(text.matches("verdict  ").count(), 2, "{text}");
+    let said = room.run(&format!("explain {} two.csv --out x.png", detector().display())).refusal(&room);
+    assert!(said.contains("found a manifest of several"), "{said}");
+}
+
+#[test]
 fn explain_refuses_what_is_no_image_or_folder() {
     let room = Room::new();
     fs::write(room.path("text.png"), "text").unwrap();
@@ -105,7 +128,7 @@ fn explain_refuses_what_is_no_image_or_folder() {
     insta::assert_snapshot!(room.run(&words("text.png", "")).refusal(&room), @r#"error: text.png: not an image: it begins with "text"; expected PNG, JPEG, DICOM, TIFF, BMP, WebP, GIF, NIfTI or NumPy array"#);
     let image = stripes().display().to_string();
     insta::assert_snapshot!(room.run(&words(&image, "--data text.png")).refusal(&room), @r"
-    error: text.png: expected a folder of images, found something else
-    hint: give the folder that the detector was trained on
+    error: text.png: expected a folder of images or a manifest, found something else
+    hint: give the data that the detector was trained on
     ");
 }

@@ -97,7 +97,7 @@ fn a_folder_in_use_is_refused_and_a_killed_process_leaves_it_free() {
     assert!(!room.path("run/maps").exists() && !room.path("run/r.html").exists());
     assert_eq!(training.end("-KILL"), None);
     room.run(&train("--epochs 1 --force")).done();
-    room.run("calibrate run/detector.aberra --rate 0.2").done();
+    room.run("calibrate run/detector.aberra --rate 0.2 --in-place").done();
 }
 
 #[test]

@@ -40,6 +40,31 @@ fn rows_come_as_table_csv_and_json() {
 }
 
 #[test]
+fn a_manifest_is_scored_and_json_has_the_evidence() {
+    let room = Room::new();
+    let folder = shared().join("data/stripes");
+    let rows = room.run(&score(&format!("{} --json", folder.display()))).done().json_lines();
+    let mut manifest = "path,label\n".to_owned();
+    for row in rows.iter().rev() {
+        manifest += &format!("{},1\n", row["path"].as_str().unwrap());
+    }
+    std::fs::write(room.path("batch.csv"), manifest + "nowhere.png,1\n").unwrap();
+    let ended = room.run(&score("batch.csv --json"));
+    // The file that is not there is said before, and skipped.
+    assert!(
+        ended.code == 2 && ended.err.contains("batch.csv: 1 file that the manifest names does not exist")
+    );
+    assert_eq!(ended.json_lines(), rows);
+    let explained = format!("explain {} {} --json", detector().display(), rows[0]["path"].as_str().unwrap());
+    let explained = room.run(&explained).done().json();
+    assert_eq!(rows[0]["evidence"], explained["evidence"]);
+    assert_eq!(rows[0]["evidence"]["vae.squared_error"], rows[0]["score"]);
+    std::fs::write(room.path("odd.csv"), "file\na.png\n").unwrap();
+    let said = room.run(&score("odd.csv"));
+    assert!(said.code == 1 && said.err.contains("a manifest has the columns path"), "{}", said.err);
+}
+
+#[test]
 fn a_file_takes_the_rows_and_its_name_says_the_format() {
     let room = Room::new();
     let ended = room.run(&score(&format!("{} --out rows.csv", stripes().display()))).done();
@@ -168,19 +193,37 @@ fn heat_maps_and_runs_are_not_read_as_data() {
 }
 
 #[test]
+fn calibrate_leaves_the_detector_as_it_is_unless_told_otherwise() {
+    let room = Room::new();
+    std::fs::copy(detector(), room.path("d.aberra")).unwrap();
+    let made = room.run("calibrate d.aberra --rate 0.2 --json").done().json();
+    assert_eq!(made["path"], "d-calibrated.aberra");
+    assert_eq!(std::fs::read(room.path("d.aberra")).unwrap(), std::fs::read(detector()).unwrap());
+    insta::assert_snapshot!(room.run("calibrate d.aberra --rate 0.1").refusal(&room), @r"
+    error: d-calibrated.aberra: expected no file of this name yet, found one
+    hint: --out FILE writes another file or replaces this one, --in-place replaces the detector
+    ");
+    room.run("calibrate d.aberra --rate 0.1 --out d-calibrated.aberra").done();
+    let other = room.run("info d-calibrated.aberra --json").done().json();
+    assert_ne!(other["threshold"], made["threshold"]);
+    let said = room.run("calibrate d.aberra --rate 0.1 --in-place --out x.aberra").refusal(&room);
+    assert!(said.contains("--in-place") && said.contains("--out"), "{said}");
+}
+
+#[test]
 fn calibrate_moves_the_threshold_in_place_and_back() {
     let room = Room::new();
     let file = room.path("d.aberra");
     std::fs::copy(detector(), &file).unwrap();
     let before = room.run("info d.aberra --json").done().json();
-    let moved = room.run("calibrate d.aberra --rate 0.2 --json").done().json();
+    let moved = room.run("calibrate d.aberra --rate 0.2 --in-place --json").done().json();
     assert_eq!(moved, room.run("info d.aberra --json").done().json());
     let threshold = |info: &serde_json::Value| info["threshold"].as_f64().unwrap();
     assert!(threshold(&moved) < threshold(&before));
     assert_ne!(moved["hash"], before["hash"]);
-    room.run("calibrate d.aberra --rate 0.05").done();
+    room.run("calibrate d.aberra --rate 0.05 --in-place").done();
     assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(detector()).unwrap());
-    let percentile = room.run("calibrate d.aberra --percentile 70 --json").done().json();
+    let percentile = room.run("calibrate d.aberra --percentile 70 --in-place --json").done().json();
     assert_eq!(percentile["criterion"]["kind"], "percentile");
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
+use crate::pictures::write_data_set;
 use crate::program::{QUICK, Room, shared, stripes};
 
 #[test]
@@ -18,7 +19,7 @@ fn it_says_what_it_does_and_leaves_a_run_folder() {
         "calibration      19 images",
         "training in f32 (",
         "): 21 images, 8 held out, ",
-        "estimated time: ",
+        "estimated time left for this model: ",
         "epoch 1/2: loss ",
         " (kl ",
         ", reconstruction ",
@@ -39,6 +40,23 @@ fn it_says_what_it_does_and_leaves_a_run_folder() {
         let ended = room.run(&format!("score run/detector.aberra {folder}"));
         assert!(ended.code == 1 && ended.err.contains("that Aberra wrote"), "{}", ended.err);
     }
+}
+
+#[test]
+fn a_large_group_of_copies_is_said_as_the_doctor_says_it() {
+    let room = Room::new();
+    write_data_set(&room.path("data"), 60, 1);
+    for copy in 0..20 {
+        fs::copy(room.path("data/normal/0.png"), room.path(format!("data/normal/copy-{copy}.png"))).unwrap();
+    }
+    let said = "one group holds 21 of 81 images";
+    let trained = room.run(&format!("train data --out run {QUICK} --epochs 1")).done().err;
+    assert!(trained.contains(said), "{trained}");
+    let examined = room.run("doctor data --group exact").done().out;
+    assert!(examined.contains(said), "{examined}");
+    // And the same advice.
+    let hints = trained.lines().filter_map(|line| line.strip_prefix("hint: "));
+    assert!(hints.clone().any(|hint| examined.contains(hint)), "{trained}{examined}");
 }
 
 #[test]
@@ -108,6 +126,12 @@ fn ctrl_c_keeps_a_checkpoint_and_resuming_gives_the_uninterrupted_detector() {
     assert!(resumed.err.contains("resuming from the checkpoint"), "{}", resumed.err);
     let whole = room.run(&format!("{} --json", words("whole"))).done();
     assert_eq!(resumed.json()["info"]["hash"], whole.json()["info"]["hash"]);
+
+    let longer = format!("train {} --out cut --resume --epochs 42 --json", data.display());
+    let longer = room.run(&longer).done();
+    let said = "the training that was to end after 40 epochs goes on, not quite as if";
+    assert!(longer.err.contains(said) && longer.err.contains("epoch 42/42: "), "{}", longer.err);
+    assert_ne!(longer.json()["info"]["hash"], whole.json()["info"]["hash"]);
 }
 
 #[test]
