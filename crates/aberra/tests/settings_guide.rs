@@ -68,16 +68,18 @@ fn every_model() -> String {
     let shared = all.iter().filter(|(name, _)| own["properties"][name.as_str()].is_null());
     let shared = shared.map(|(name, field)| {
         let mut field = field.clone();
-        let defaults = ["the family's name", "see the families", "the family's", "the detector's", "the detector's"];
-        let order = ["name", "preset", "family", "seed", "size_px"];
-        let default = order.iter().position(|one| one == name).map(|at| defaults[at]).unwrap();
-        if name == "family" {
-            field = serde_json::json!({ "type": "string", "description": "What is fitted: one of the families below." });
-        }
-        if name == "preset" {
-            field = serde_json::json!({ "type": "string", "description": field["description"] });
-        }
-        let default = if name == "family" { "vae" } else { default };
+        let default = match name.as_str() {
+            "family" => {
+                field = serde_json::json!({ "description": "What is fitted: one of the families below." });
+                "`\"vae\"`"
+            }
+            "preset" => {
+                field = serde_json::json!({ "description": field["description"] });
+                "see the family"
+            }
+            "name" => "the family's name",
+            _ => "the detector's",
+        };
         (name.clone(), field, Value::from(format!("\u{0}{default}")))
     });
     table(&schema, &shared.collect::<Vec<_>>())
@@ -139,15 +141,22 @@ fn table(root: &Value, settings: &[Setting]) -> String {
 
 fn sentence(field: &Value) -> String {
     let text = field["description"].as_str().unwrap_or_default();
-    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
+    // Links within the code lead nowhere here.
+    let mut parts = text.split("](");
+    let first = parts.next().unwrap_or_default().replace("[`", "`");
+    parts.fold(first, |text, part| {
+        text + &part.split_once(')').map_or(part, |(_, rest)| rest).replace("[`", "`")
+    })
 }
 
 /// The values of which a setting takes one, with what each is.
 fn choices(described: &Value) -> String {
+    let about = |one: &Value| sentence(one).trim_end_matches('.').to_owned();
     let listed = described["oneOf"].as_array().cloned().unwrap_or_default();
     let mut texts = Vec::new();
     for one in &listed {
-        let about = sentence(one);
+        let about = about(one);
         if let Some(name) = one["const"].as_str() {
             texts.push(format!("`{name}`: {about}"));
         } else if let Some(names) = one["enum"].as_array() {
@@ -159,7 +168,7 @@ fn choices(described: &Value) -> String {
     if let Some(names) = described["enum"].as_array() {
         texts.extend(names.iter().map(|name| format!("`{}`", name.as_str().unwrap_or_default())));
     }
-    if texts.is_empty() { String::new() } else { format!(" {}", texts.join("; ")) }
+    if texts.is_empty() { String::new() } else { format!(" {}.", texts.join("; ")) }
 }
 
 /// A value as in a file of settings.
@@ -171,6 +180,11 @@ fn shown(value: &Value) -> String {
             let fields: Vec<String> =
                 fields.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             format!("`{{ {} }}`", fields.join(", "))
+        }
+        // As it is written in the code, where it has the precision of `f32`.
+        Value::Number(number) if number.as_f64().is_some_and(|value| f64::from(value as f32) == value) => {
+            let value = number.as_f64().unwrap_or_default();
+            if number.is_f64() { format!("`{:?}`", value as f32) } else { format!("`{number}`") }
         }
         other => format!("`{other}`"),
     }

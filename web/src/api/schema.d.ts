@@ -132,7 +132,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Computes the threshold for a criterion, and its coverage guarantee. The detector itself does not change. */
+        /**
+         * Computes the threshold for a criterion, from the detector's calibration normals or from scores of others, and its coverage
+         *     guarantee. The detector itself does not change.
+         */
         post: operations["threshold"];
         delete?: never;
         options?: never;
@@ -935,6 +938,34 @@ export interface components {
             /** @description The name of the status code. */
             title: string;
         };
+        /** @description A problem document with what the answer would have held: the extension members that RFC 9457 allows. */
+        ProblemWith_ExplainResponse: components["schemas"]["Problem"] & {
+            /** @description Name of the detector. */
+            detector: string;
+            /** @description Hash of the detector file's content. */
+            hash: string;
+            /** @description One result per image, in the order in which the images were sent. */
+            images: components["schemas"]["ExplainResult"][];
+            /**
+             * Format: double
+             * @description Scores above the threshold are anomalous; an equal score is normal.
+             */
+            threshold: number;
+        };
+        /** @description A problem document with what the answer would have held: the extension members that RFC 9457 allows. */
+        ProblemWith_ScoreResponse: components["schemas"]["Problem"] & {
+            /** @description Name of the detector. */
+            detector: string;
+            /** @description Hash of the detector file's content. */
+            hash: string;
+            /** @description One result per image, in the order in which the images were sent. */
+            images: components["schemas"]["ScoreResult"][];
+            /**
+             * Format: double
+             * @description Scores above the threshold are anomalous; an equal score is normal.
+             */
+            threshold: number;
+        };
         /** @description What a threshold guarantees about false alarms. */
         PromiseCard: {
             /**
@@ -1093,6 +1124,11 @@ export interface components {
         /** @description A criterion for another threshold. */
         ThresholdRequest: {
             criterion: components["schemas"]["WantedCriterion"];
+            /**
+             * @description Scores of other normal images to calibrate on, such as those of a new camera, in place of the detector's own calibration
+             *     normals: one image of each group of near-duplicates, none that the detector learnt from.
+             */
+            scores?: number[] | null;
         };
         /** @description The threshold that the criterion gives. */
         ThresholdResponse: {
@@ -1177,7 +1213,7 @@ export interface components {
             /** @description Width of the image, in pixels. */
             width: number;
         };
-        /** @description How the threshold is chosen, from the calibration normals alone. */
+        /** @description How the threshold is chosen, from normals alone. */
         WantedCriterion: {
             /**
              * Format: double
@@ -1403,7 +1439,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExplainResponse"];
+                    "application/problem+json": components["schemas"]["ProblemWith_ExplainResponse"];
                 };
             };
             /** @description The queue is full; retry after Retry-After */
@@ -1492,7 +1528,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScoreResponse"];
+                    "application/problem+json": components["schemas"]["ProblemWith_ScoreResponse"];
                 };
             };
             /** @description The queue is full; retry after Retry-After */

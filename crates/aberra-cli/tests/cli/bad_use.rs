@@ -58,7 +58,7 @@ fn settings_out_of_range() {
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--set train.epoch=3"), @r"
-    error: train.epoch: expected one of `epochs`, `batch_size`, `learning_rate`, `schedule`, `weight_decay`, `gradient_clip`, `check_every_epochs`, `patience`, `criterion`, `checkpoint_every_epochs`, `snapshots`, `cache_mib`, `augmentation`, found `epoch` (in --set train.epoch=3)
+    error: train.epoch: expected one of `epochs`, `least_steps`, `batch_size`, `learning_rate`, `schedule`, `weight_decay`, `gradient_clip`, `check_every_epochs`, `patience`, `criterion`, `checkpoint_every_epochs`, `snapshots`, `cache_mib`, `augmentation`, found `epoch` (in --set train.epoch=3)
     hint: `aberra train --print-config` prints every setting and its value
     ");
     insta::assert_snapshot!(refused_settings("--set train.epochs"), @r#"error: expected a setting as section.name=value, found "train.epochs""#);

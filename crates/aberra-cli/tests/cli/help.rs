@@ -66,9 +66,11 @@ fn examples_fit_a_terminal_of_80_columns() {
     let room = Room::new();
     let verbs = room.run("--help").done().out;
     let verbs = verbs.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let verbs = verbs.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    let verbs = verbs
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     let mut examples = 0;
-    for verb in verbs.filter(|verb| *verb != "help") {
+    for verb in verbs.filter(|verb| !["", "help"].contains(verb)) {
         let help = room.run(&format!("{verb} --help")).done().out;
         let footer = help.lines().skip_while(|line| !line.starts_with("Example"));
         for line in footer.filter(|line| line.starts_with("  ")) {

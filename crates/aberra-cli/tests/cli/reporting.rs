@@ -17,7 +17,7 @@ fn report_writes_a_page_and_figures_and_says_the_verdict() {
     for said in [
         "The detector \u{201c}run\u{201d} learned what is normal from 21 normal images of data. 8 more fitted the scorer mse, and 19 gave the threshold.",
         "It promises at most 5 % false alarms",
-        "Of 6 anomalous images it found 6: 100.0 % (95 % interval 100.0 to 100.0 %).",
+        "Of 6 anomalous images it found 6: 100.0 % (95 % interval 54.1 to 100.0 %).",
         "report   r.html (",
         "figures  7 figures in figures",
     ] {

@@ -65,9 +65,18 @@ async fn answers_are_as_described() {
     assert_is("DecodeResponse", &client.post(&format!("{detector}/decode"), body).await.done());
     let body = json!({"criterion": {"kind": "fixed", "threshold": 1}}).to_string();
     assert_is("ThresholdResponse", &client.post(&format!("{detector}/threshold"), body).await.done());
-    for image in [png(0), Vec::from(b"no image")] {
-        assert_is("ScoreResponse", &client.post(&format!("{detector}/score"), image.clone()).await.json());
-        assert_is("ExplainResponse", &client.post(&format!("{detector}/explain"), image).await.json());
+    for (verb, schema) in [("score", "ScoreResponse"), ("explain", "ExplainResponse")] {
+        let ask = async |image: Vec<u8>| client.post(&format!("{detector}/{verb}"), image).await;
+        assert_is(schema, &ask(png(0)).await.json());
+        // Where no image could be judged, the same with a problem.
+        let (mut problem, mut answer) = (json!({}), json!({}));
+        for (name, value) in ask(Vec::from(b"no image")).await.json().as_object().unwrap() {
+            let is_of_problem = ["status", "title", "detail", "hint"].contains(&name.as_str());
+            let part = if is_of_problem { &mut problem } else { &mut answer };
+            part[name] = value.clone();
+        }
+        assert_is("Problem", &problem);
+        assert_is(schema, &answer);
     }
     assert_is("PhantomList", &client.get("/api/v1/phantoms").await.done());
     assert_is("Problem", &client.get("/api/v1/nothing").await.json());
