@@ -45,6 +45,19 @@ pub(crate) fn open(path: &Path, how: &NormalArgs) -> Result<Dataset, CommandErro
     Ok(dataset)
 }
 
+/// The files that a manifest names, whatever else is in it; reports what is odd about it.
+pub(crate) fn named_in(manifest: &Path) -> aberra::Result<Vec<PathBuf>> {
+    let dataset = Dataset::open(manifest, &OpenOptions::default())?;
+    for text in &dataset.notes {
+        output::note(&format!("{}: {text}", manifest.display()));
+    }
+    let as_written = |path: PathBuf| match path.strip_prefix(".") {
+        Ok(written) => written.to_owned(),
+        Err(_) => path,
+    };
+    Ok(dataset.samples.into_iter().map(|sample| as_written(sample.path)).collect())
+}
+
 /// Inspects every image, and reports those that cannot be used and what was decided in reading the others.
 ///
 /// # Errors

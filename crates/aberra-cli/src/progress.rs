@@ -340,7 +340,7 @@ mod tests {
         let mut estimate = Estimate { epoch_began: ago(10), first_step: None, told: (false, false) };
         let left = estimate.after_epoch(&plan(4, 21, 0), 1).unwrap().as_secs_f64();
         assert!((left - 200.0).abs() < 1.0, "{left}");
-        assert_eq!(estimate.after_epoch(&plan(4, 21, 0), 2), None, "it is told once");
+        assert_eq!(estimate.after_epoch(&plan(4, 21, 0), 2), None, "it is printed once");
         // Of an epoch of which a part was done before, nothing follows; of the next, the time left does.
         let mut estimate = Estimate { epoch_began: ago(3), first_step: None, told: (false, false) };
         assert_eq!(estimate.after_epoch(&plan(4, 21, 6), 2), None);

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{Dataset, ImageFiles, OpenOptions, Unsupported, image_files, is_manifest, listed_path};
+use aberra::dataset::{ImageFiles, Unsupported, image_files, is_manifest, listed_path};
 
-use crate::output;
+use crate::data;
 
 /// The path of an image file, or an error.
 pub(crate) type ListedPath = Result<PathBuf, String>;
@@ -53,16 +53,11 @@ impl<'a> Sources<'a> {
             self.within = Some(image_files(path));
             return Ok(());
         }
-        let opened = Dataset::open(path, &OpenOptions::default());
-        let dataset = opened.map_err(|error| match error.hint() {
+        let named = data::named_in(path).map_err(|error| match error.hint() {
             Some(hint) => format!("{error}; {hint}"),
             None => error.to_string(),
         })?;
-        for text in &dataset.notes {
-            output::note(&format!("{}: {text}", path.display()));
-        }
-        let paths: Vec<PathBuf> = dataset.samples.into_iter().map(|sample| sample.path).collect();
-        self.named = paths.into_iter();
+        self.named = named.into_iter();
         Ok(())
     }
 

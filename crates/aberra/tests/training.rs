@@ -236,7 +236,7 @@ fn a_finished_run_goes_on_for_more_epochs() {
     let (longer, _) = fixture.run("longer", &of(8, constant), Claim::Resume, None).unwrap();
     assert!(bytes(&longer.detector()) == whole, "four epochs and four more are not eight");
     assert_eq!(history(&longer, None).len(), 8);
-    // What fell towards the fourth epoch is not as it would have been, and that is told.
+    // What fell towards the fourth epoch is not as it would have been, and that is said.
     let fallen = fixture.trained("fallen", &of(8, ""));
     fixture.run("cosine", &of(4, ""), Claim::New, None).unwrap();
     let folder = RunFolder::claim(&fixture.folder.path().join("cosine"), Claim::Resume).unwrap();

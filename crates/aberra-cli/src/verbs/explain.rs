@@ -11,7 +11,7 @@ use aberra::wire::Explanation;
 use clap::Args;
 use serde::Serialize;
 
-use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
+use crate::args::{DetectorArgs, JsonArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::{data, inline, output};
 
@@ -88,18 +88,18 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
         explain(args, &detector, &args.image, &training)?;
         return Ok(ExitStatus::Done);
     }
-    let dataset = data::open(&args.image, &NormalArgs::default())?;
+    let named = data::named_in(&args.image)?;
     let mut failed = 0;
-    for sample in &dataset.samples {
-        if let Err(error) = explain(args, &detector, &sample.path, &training) {
+    for path in &named {
+        if let Err(error) = explain(args, &detector, path, &training) {
             let CommandError::Library(error) = error else { return Err(error) };
-            output::warning(&format!("skipped {}", with_path(&sample.path, &error)));
+            output::warning(&format!("skipped {}", with_path(path, &error)));
             failed += 1;
         }
     }
     match failed {
         0 => Ok(ExitStatus::Done),
-        _ if failed == dataset.samples.len() => Err(CommandError::at(
+        _ if failed == named.len() => Err(CommandError::at(
             &args.image,
             format!("expected images, found {} that cannot be used", output::count(failed, "file", "files")),
         )),
@@ -145,8 +145,7 @@ fn explain(
 /// The files among which the training images are: those of a folder, or those that a manifest names.
 fn training_images(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
     if is_manifest(path) {
-        let dataset = data::list(path, &NormalArgs::default())?;
-        return Ok(dataset.samples.into_iter().map(|sample| sample.path).collect());
+        return Ok(data::named_in(path)?);
     }
     if !path.is_dir() {
         return Err(CommandError::at(
@@ -246,9 +245,10 @@ fn describe<'a>(
     }
     for (card, found) in explanation.nearest.iter_mut().zip(near) {
         card.name = found.path.as_deref().map(|path| {
-            let folder =
-                args.data.as_deref().map(|data| if data.is_dir() { Some(data) } else { data.parent() });
-            let within = folder.flatten().and_then(|folder| path.strip_prefix(folder).ok());
+            let within = args
+                .data
+                .as_deref()
+                .and_then(|data| path.strip_prefix(if data.is_dir() { data } else { data.parent()? }).ok());
             within.unwrap_or(path).to_string_lossy().into_owned()
         });
     }

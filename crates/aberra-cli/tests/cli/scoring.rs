@@ -59,6 +59,10 @@ fn a_manifest_is_scored_and_json_has_the_evidence() {
     let explained = room.run(&explained).done().json();
     assert_eq!(rows[0]["evidence"], explained["evidence"]);
     assert_eq!(rows[0]["evidence"]["vae.squared_error"], rows[0]["score"]);
+    // Rows name files as the manifest does.
+    std::fs::copy(folder.join("0.png"), room.path("here.png")).unwrap();
+    std::fs::write(room.path("here.csv"), "path\nhere.png\n").unwrap();
+    assert_eq!(room.run(&score("here.csv --json")).done().json_lines()[0]["path"], "here.png");
     std::fs::write(room.path("odd.csv"), "file\na.png\n").unwrap();
     let said = room.run(&score("odd.csv"));
     assert!(said.code == 1 && said.err.contains("a manifest has the columns path"), "{}", said.err);
