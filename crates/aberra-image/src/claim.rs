@@ -46,6 +46,13 @@ pub fn is_image_file(path: &Path) -> bool {
 }
 
 impl Format {
+    /// The format that a file's content has, by its first bytes; `None` for other content, and for what cannot be read.
+    pub fn of_file(path: &Path) -> Option<Self> {
+        let mut start = Vec::with_capacity(LONGEST_START);
+        File::open(path).and_then(|file| file.take(LONGEST_START as u64).read_to_end(&mut start)).ok()?;
+        Self::of_content(&start)
+    }
+
     /// The format that a file's name promises, by its extension.
     pub fn of_name(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy().to_lowercase();

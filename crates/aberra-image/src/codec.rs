@@ -78,6 +78,17 @@ pub(crate) trait Pages {
         Ok(Origin::default())
     }
 
+    /// The content of a file that is compressed as a whole, as far as its images need it; `None` for one that is not.
+    fn inflated(&self) -> Result<Option<Vec<u8>>, Error> {
+        Ok(None)
+    }
+
+    /// A file of 32-bit floats on the same voxel grid, with these values of the images, `[height, width]` each, and 0 in images
+    /// without; `None` for a format that has none.
+    fn map_file(&self, _planes: &[Option<Vec<f32>>]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(None)
+    }
+
     /// The pixels, upright. The layout has been checked against the limits.
     fn raster(&self, page: u32, layout: &Layout, orientation: Orientation) -> Result<Raster, Error>;
 }

@@ -75,6 +75,21 @@ pub struct Images<'a> {
     file: codec::File<'a>,
     format: Format,
     pages: Box<dyn Pages + 'a>,
+    /// Of the file as it lies on disk, where `file` is what it was inflated to.
+    before: Option<FileIdentity>,
+}
+
+/// Which file it is: the identity of its first image, and its length in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileIdentity {
+    pub(crate) id: ImageId,
+    pub(crate) bytes: u64,
+}
+
+impl FileIdentity {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { id: ImageId::of_bytes(bytes), bytes: bytes.len() as u64 }
+    }
 }
 
 impl<'a> Images<'a> {
@@ -84,11 +99,43 @@ impl<'a> Images<'a> {
     /// The content is too long, not of a known format, or its header is damaged or truncated.
     pub fn open(bytes: &'a [u8], limits: &'a Limits) -> Result<Self, Error> {
         limits.check_bytes(bytes.len() as u64)?;
+        Self::open_as(bytes, limits, None)
+    }
+
+    /// Opens what a file was inflated to, or the file itself.
+    pub(crate) fn open_as(
+        bytes: &'a [u8],
+        limits: &'a Limits,
+        before: Option<FileIdentity>,
+    ) -> Result<Self, Error> {
         let format = recognise(bytes)?;
         let file = codec::File { bytes, limits };
         let Some(codec) = format.codec() else { return Err(unsupported(format, "no decoder")) };
         let pages = guarded(format, || (codec.open)(file))?;
-        Ok(Self { file, format, pages })
+        Ok(Self { file, format, pages, before })
+    }
+
+    /// What the file is inflated to, if it is compressed as a whole.
+    pub(crate) fn inflated(&self) -> Result<Option<Vec<u8>>, Error> {
+        guarded(self.format, || self.pages.inflated())
+    }
+
+    /// A volume of 32-bit floats as a compressed NIfTI file (`.nii.gz`), on the voxel grid of this file: its sides, axes and affine
+    /// are the same, so that a viewer lays one over the other. `planes` are the values of its images by their numbers from 0,
+    /// `[height, width]` each; where there are none, and beyond the last, the volume is 0.
+    ///
+    /// # Errors
+    /// The file has no voxel grid (only NIfTI has), or values of another number than an image has pixels.
+    pub fn map_file(&self, planes: &[Option<Vec<f32>>]) -> Result<Vec<u8>, Error> {
+        let Header { height, width, .. } = self.header(0)?;
+        if let Some(plane) = planes.iter().flatten().find(|plane| plane.len() != height * width) {
+            let message = format!("expected {height} x {width} values of each slice, found {}", plane.len());
+            return Err(Error::new(Kind::Pixels, message));
+        }
+        guarded(self.format, || self.pages.map_file(planes))?.ok_or_else(|| {
+            let message = format!("expected a NIfTI volume, found a {}, which has no voxel grid", self.format);
+            Error::new(Kind::Unsupported, message)
+        })
     }
 
     /// What the file is.
@@ -118,7 +165,7 @@ impl<'a> Images<'a> {
                 bit_depth: layout.bit_depth,
                 height,
                 width,
-                bytes: self.file.bytes.len() as u64,
+                bytes: self.before.map_or(self.file.bytes.len() as u64, |before| before.bytes),
                 spacing_mm: upright_spacing(&layout, orientation),
             })
         })
@@ -151,7 +198,8 @@ impl<'a> Images<'a> {
         if raster.pixels.len() != height * width * raster.channels {
             return Err(miscounted(format));
         }
-        let bytes = self.file.bytes;
+        let FileIdentity { id, bytes } =
+            self.before.unwrap_or_else(|| FileIdentity::of(self.file.bytes));
         Ok(Image {
             channels: raster.channels,
             pixels: raster.pixels,
@@ -159,8 +207,8 @@ impl<'a> Images<'a> {
             width,
             source: Source {
                 path: None,
-                id: ImageId { frame: page, ..ImageId::of_bytes(bytes) },
-                bytes: bytes.len() as u64,
+                id: ImageId { frame: page, ..id },
+                bytes,
                 format,
                 color_mode: layout.color_mode,
                 bit_depth: layout.bit_depth,
@@ -215,7 +263,7 @@ pub fn header(bytes: &[u8], limits: &Limits) -> Result<Header, Error> {
     Images::open(bytes, limits)?.header(0)
 }
 
-fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
     let cannot_read = |error: std::io::Error| Error::new(Kind::Io, format!("cannot read the file: {error}"));
     let metadata = std::fs::metadata(path).map_err(cannot_read)?;
     if metadata.is_dir() {
@@ -232,7 +280,7 @@ fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
 }
 
 /// A TIFF that is named like a raw file of a camera: what can be decoded of it is a preview.
-fn refuse_raw(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn refuse_raw(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let is_tiff = matches!(recognise(bytes), Ok(Format::Tiff));
     if is_tiff && is_raw_name(path) { Err(pages::raw()) } else { Ok(()) }
 }

@@ -14,6 +14,12 @@ pub struct Origin {
     pub is_localizer: bool,
     /// Directions of its rows and of its columns in the patient: leftwards, backwards, upwards each.
     pub orientation: Option<[f64; 6]>,
+    /// Where the centre of its first pixel lies: millimetres leftwards, backwards and upwards.
+    pub corner_mm: Option<[f64; 3]>,
+    /// Number or time of the echo, where a series has several of each slice.
+    pub echo: Option<f64>,
+    /// Number of the point in time, where a series has several of each slice.
+    pub time: Option<f64>,
     /// Millimetres along the normal of its plane: what orders the slices of a series that have one orientation.
     pub position_mm: Option<f64>,
 }

@@ -3,6 +3,7 @@
 
 mod canonical;
 mod header;
+mod write;
 
 use std::borrow::Cow;
 use std::io::{Read, sink};
@@ -16,6 +17,8 @@ use self::header::{Header, Kind};
 use super::{Codec, File, Layout, Pages, Raster, damaged, raster};
 use crate::error::Kind as ErrorKind;
 use crate::{ColorMode, Error, Format, Origin, Remark};
+
+pub use self::write::encode_nifti;
 
 pub(super) const CODEC: Codec = Codec {
     format: Format::Nifti,
@@ -52,8 +55,8 @@ struct Nifti<'a> {
     file: File<'a>,
     header: Header,
     canonical: Canonical,
-    /// The stored values of the first volume, once they were needed, or why there are none.
-    volume: OnceLock<Result<Cow<'a, [u8]>, String>>,
+    /// The file up to the last value of the first volume, once that was needed, or why there is none.
+    content: OnceLock<Result<Cow<'a, [u8]>, String>>,
     /// The lowest finite real value of the volume, once it was needed; `None` if there is none.
     lowest: OnceLock<Option<f32>>,
 }
@@ -71,15 +74,17 @@ impl<'a> Nifti<'a> {
             file,
             canonical: Canonical::of(&header),
             header,
-            volume: OnceLock::new(),
+            content: OnceLock::new(),
             lowest: OnceLock::new(),
         })
     }
 
+    /// The stored values of the first volume.
     fn volume(&self) -> Result<&[u8], Error> {
-        let volume = self.volume.get_or_init(|| self.stored().map_err(|error| error.message().to_owned()));
-        match volume {
-            Ok(bytes) => Ok(bytes),
+        let content =
+            self.content.get_or_init(|| self.whole_content().map_err(|error| error.message().to_owned()));
+        match content {
+            Ok(bytes) => Ok(&bytes[self.header.offset..]),
             Err(message) => Err(Error::new(ErrorKind::Format, message.clone())),
         }
     }
@@ -100,29 +105,26 @@ impl<'a> Nifti<'a> {
         })
     }
 
-    /// The bytes of the first volume. Of a compressed file no more is inflated than it takes.
-    fn stored(&self) -> Result<Cow<'a, [u8]>, Error> {
-        let (start, length) = (self.header.offset, self.header.volume_bytes());
+    /// The file up to the last value of the first volume. Of a compressed file no more is inflated.
+    fn whole_content(&self) -> Result<Cow<'a, [u8]>, Error> {
+        let end = self.header.offset + self.header.volume_bytes();
         let bytes = self.file.bytes;
         if !bytes.starts_with(GZIP) {
-            let found = bytes.get(start..start + length);
-            return Ok(Cow::Borrowed(
-                found.ok_or_else(|| truncated(bytes.len() as u64, (start + length) as u64))?,
-            ));
+            let found = bytes.get(..end).ok_or_else(|| truncated(bytes.len() as u64, end as u64))?;
+            return Ok(Cow::Borrowed(found));
         }
         let reason = |error| damaged(Format::Nifti, format!("it cannot be inflated ({error})"));
         let mut inflating = MultiGzDecoder::new(bytes);
-        let skipped = std::io::copy(&mut (&mut inflating).take(start as u64), &mut sink()).map_err(reason)?;
-        let mut volume = Vec::with_capacity(length.min(bytes.len().saturating_mul(MOST_INFLATION)));
-        let read = (&mut inflating).take(length as u64).read_to_end(&mut volume).map_err(reason)?;
-        if read < length {
-            return Err(truncated(skipped + read as u64, (start + length) as u64));
+        let mut content = Vec::with_capacity(end.min(bytes.len().saturating_mul(MOST_INFLATION)));
+        let read = (&mut inflating).take(end as u64).read_to_end(&mut content).map_err(reason)?;
+        if read < end {
+            return Err(truncated(read as u64, end as u64));
         }
         if self.header.volumes == 1 {
             // The checksum is behind the last value.
             std::io::copy(&mut inflating.take(MOST_TRAILING), &mut sink()).map_err(reason)?;
         }
-        Ok(Cow::Owned(volume))
+        Ok(Cow::Owned(content))
     }
 
     /// The real values of voxels with one channel, by their stored numbers.
@@ -172,6 +174,18 @@ fn truncated(found: u64, expected: u64) -> Error {
 }
 
 impl Pages for Nifti<'_> {
+    fn inflated(&self) -> Result<Option<Vec<u8>>, Error> {
+        if !self.file.bytes.starts_with(GZIP) {
+            return Ok(None);
+        }
+        self.whole_content().map(|content| Some(content.into_owned()))
+    }
+
+    fn map_file(&self, planes: &[Option<Vec<f32>>]) -> Result<Option<Vec<u8>>, Error> {
+        let header = self.header.for_floats(&start_of(self.file.bytes));
+        write::file(&header, &self.canonical.stored(planes)).map(Some)
+    }
+
     fn count(&self) -> Result<u32, Error> {
         let [_, _, slices] = self.canonical.lengths();
         u32::try_from(slices)

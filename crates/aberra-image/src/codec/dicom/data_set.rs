@@ -150,6 +150,21 @@ impl<'a> Element<'a> {
         self.value.as_chunks::<2>().0.iter().map(number)
     }
 
+    /// A binary number: whole of 32 bits, or floating of 64.
+    pub(super) fn number(&self) -> Option<f64> {
+        if !matches!(self.value.len(), 4 | 8) {
+            return None;
+        }
+        let mut bytes = self.value.to_vec();
+        if self.encoding.is_big_endian {
+            bytes.reverse();
+        }
+        match bytes.len() {
+            4 => Some(u32::from_le_bytes(bytes.try_into().ok()?).into()),
+            _ => Some(f64::from_le_bytes(bytes.try_into().ok()?)).filter(|number| number.is_finite()),
+        }
+    }
+
     /// The items of a sequence, or the fragments of pixel data.
     pub(super) fn items(&self) -> Items<'a> {
         Items::of(self)

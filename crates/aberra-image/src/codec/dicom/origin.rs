@@ -20,8 +20,21 @@ pub(super) fn of(data: &DataSet<'_>, groups: &[DataSet<'_>], key: &[u8; 32]) -> 
         series: named(tag::SERIES).map(|series| hash(key, "series", &[series])),
         is_localizer: kind.split('\\').any(|value| value.trim() == "LOCALIZER"),
         orientation,
+        corner_mm: position.filter(|corner| corner.iter().all(|at| at.is_finite())),
+        echo: data.decimal(tag::ECHO).or(frame_number(groups, tag::FRAME_ECHO, tag::FRAME_ECHO_TIME)?),
+        time: data.decimal(tag::TIME).or(frame_number(groups, tag::FRAME_CONTENT, tag::FRAME_TIME)?),
         position_mm: position_mm.filter(|position| position.is_finite()),
     })
+}
+
+/// A binary number within a sequence of the functional groups.
+fn frame_number(groups: &[DataSet<'_>], sequence: u32, tag: u32) -> Result<Option<f64>, Error> {
+    for group in groups {
+        if let Some(item) = group.item(sequence, 0)? {
+            return Ok(item.element(tag).and_then(|element| element.number()));
+        }
+    }
+    Ok(None)
 }
 
 /// The numbers of an element in the first group of functional groups that has it, or in the data set.

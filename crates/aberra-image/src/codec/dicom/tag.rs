@@ -44,11 +44,17 @@ pub(super) const PATIENT_ISSUER: u32 = 0x0010_0021;
 pub(super) const STUDY: u32 = 0x0020_000d;
 pub(super) const SERIES: u32 = 0x0020_000e;
 pub(super) const IMAGE_TYPE: u32 = 0x0008_0008;
+pub(super) const ECHO: u32 = 0x0018_0086;
+pub(super) const FRAME_ECHO: u32 = 0x0018_9114;
+pub(super) const FRAME_ECHO_TIME: u32 = 0x0018_9082;
+pub(super) const TIME: u32 = 0x0020_0100;
+pub(super) const FRAME_CONTENT: u32 = 0x0020_9111;
+pub(super) const FRAME_TIME: u32 = 0x0020_9128;
 pub(super) const FLOATS: u32 = 0x7fe0_0008;
 pub(super) const DOUBLES: u32 = 0x7fe0_0009;
 pub(super) const PIXEL_DATA: u32 = 0x7fe0_0010;
 
-pub(super) const READ: [u32; 49] = [
+pub(super) const READ: [u32; 55] = [
     TRANSFER_SYNTAX,
     LOSSY,
     SAMPLES_PER_PIXEL,
@@ -98,4 +104,10 @@ pub(super) const READ: [u32; 49] = [
     STUDY,
     SERIES,
     IMAGE_TYPE,
+    ECHO,
+    FRAME_ECHO,
+    FRAME_ECHO_TIME,
+    TIME,
+    FRAME_CONTENT,
+    FRAME_TIME,
 ];

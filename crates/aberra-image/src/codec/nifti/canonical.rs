@@ -66,6 +66,17 @@ impl Canonical {
             (0..across.length).map(move |x| row + across.at(x))
         })
     }
+
+    /// The values of slices, each in the order of [`slice`](Self::slice), in the order in which voxels are stored; 0 in the slices
+    /// that there are none of.
+    pub(super) fn stored(&self, planes: &[Option<Vec<f32>>]) -> Vec<f32> {
+        let mut voxels = vec![0.0; self.lengths().iter().product()];
+        for (number, plane) in planes.iter().enumerate().take(self.axes[2].length) {
+            let values = plane.iter().flatten();
+            self.slice(number).zip(values).for_each(|(voxel, &value)| voxels[voxel] = value);
+        }
+        voxels
+    }
 }
 
 impl Axis {

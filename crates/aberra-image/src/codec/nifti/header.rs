@@ -93,11 +93,15 @@ struct Places {
     offset: usize,
     scaling: usize,
     unit: usize,
+    /// Bytes of the units, a number.
+    unit_bytes: usize,
     codes: (usize, usize),
     quaternion: usize,
     rows: usize,
     /// Bytes of a real number.
     real: usize,
+    description: usize,
+    magic: (usize, &'static [u8]),
 }
 
 const VERSION_1: Places = Places {
@@ -108,10 +112,13 @@ const VERSION_1: Places = Places {
     offset: 108,
     scaling: 112,
     unit: 123,
+    unit_bytes: 1,
     codes: (252, 2),
     quaternion: 256,
     rows: 280,
     real: 4,
+    description: 148,
+    magic: (344, b"n+1\0"),
 };
 
 const VERSION_2: Places = Places {
@@ -122,10 +129,13 @@ const VERSION_2: Places = Places {
     offset: 168,
     scaling: 176,
     unit: 500,
+    unit_bytes: 4,
     codes: (344, 4),
     quaternion: 352,
     rows: 400,
     real: 8,
+    description: 240,
+    magic: (4, b"n+2\0\r\n\x1a\n"),
 };
 
 /// Whether bytes begin as a header of either version does, of a file that holds its values.
@@ -147,6 +157,37 @@ fn places(start: &[u8]) -> Option<(&'static Places, bool)> {
     }
     let is_first = is(348) != [false; 2] && start.get(344..348) == Some(b"n+1\0");
     is_first.then(|| (&VERSION_1, is(348)[0]))
+}
+
+impl Places {
+    /// A header of one volume of 32-bit floats that says nothing of where it lies.
+    fn blank(&self, sides: [usize; 3]) -> Vec<u8> {
+        const DESCRIPTION: &[u8] = b"Aberra: anomaly map";
+        const FLOAT: (i16, i16) = (16, 32);
+        let mut header = vec![0; self.length + 4];
+        let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, &(self.length as i32).to_le_bytes());
+        let (at, width) = self.dimensions;
+        let dimensions = [3, sides[0], sides[1], sides[2], 1, 1, 1, 1];
+        for (index, side) in dimensions.into_iter().enumerate() {
+            put(at + index * width, &(side as i64).to_le_bytes()[..width]);
+        }
+        put(self.datatype, &FLOAT.0.to_le_bytes());
+        put(self.datatype + 2, &FLOAT.1.to_le_bytes());
+        let offset = self.length + 4;
+        match self.real {
+            4 => put(self.offset, &(offset as f32).to_le_bytes()),
+            _ => put(self.offset, &(offset as i64).to_le_bytes()),
+        }
+        // The slope.
+        match self.real {
+            4 => put(self.scaling, &1_f32.to_le_bytes()),
+            _ => put(self.scaling, &1_f64.to_le_bytes()),
+        }
+        put(self.description, DESCRIPTION);
+        put(self.magic.0, self.magic.1);
+        header
+    }
 }
 
 struct Fields<'a> {
@@ -248,6 +289,52 @@ impl Header {
                 _ => 1.0,
             },
         })
+    }
+
+    /// The header, of little-endian bytes, of a file of one volume of 32-bit floats on the grid of this one, whose first bytes
+    /// are given: version, sides, spacing, units and the places of its axes are the same.
+    pub(super) fn for_floats(&self, start: &[u8]) -> Vec<u8> {
+        let Some((places, is_big_endian)) = places(start) else { return Vec::new() };
+        let mut header = places.blank(self.sides);
+        let real = places.real;
+        let (codes, code) = places.codes;
+        // Numbers in a row, each with its width.
+        let kept = [
+            (places.spacing, real, 4),
+            (places.unit, places.unit_bytes, 1),
+            (codes, code, 2),
+            (places.quaternion, real, 6),
+            (places.rows, real, 12),
+        ];
+        for (at, width, count) in kept {
+            for number in (at..at + width * count).step_by(width) {
+                let field = &mut header[number..number + width];
+                field.copy_from_slice(&start[number..number + width]);
+                if is_big_endian {
+                    field.reverse();
+                }
+            }
+        }
+        header
+    }
+
+    /// The header of a file of one volume of 32-bit floats, of version 1.
+    pub(super) fn of_grid(sides: [usize; 3], affine: [[f64; 4]; 3]) -> Vec<u8> {
+        let mut header = VERSION_1.blank(sides);
+        let mut real = |at: usize, index: usize, value: f64| {
+            let at = at + 4 * index;
+            header[at..at + 4].copy_from_slice(&(value as f32).to_le_bytes());
+        };
+        for axis in 0..3 {
+            let length = affine.iter().map(|row| row[axis] * row[axis]).sum::<f64>().sqrt();
+            real(VERSION_1.spacing, axis + 1, length);
+        }
+        affine.into_iter().flatten().enumerate().for_each(|(index, value)| real(VERSION_1.rows, index, value));
+        // Lengths in millimetres; the affine is that of the scanner.
+        header[VERSION_1.unit] = 2;
+        let (codes, width) = VERSION_1.codes;
+        header[codes + width] = 1;
+        header
     }
 
     /// Bytes of a volume.
