@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// How a data set is read: which class folders are normal, and whether pages are images of their own.
+/// How a data set is read: which class folders are normal, and whether pages are images of their own, or volumes are taken apart.
 #[derive(Args, Default)]
 pub(crate) struct NormalArgs {
     /// Class folder of normal images; repeatable. By default, a usual name such as `good`, `normal` or `notumor` is
@@ -15,6 +15,10 @@ pub(crate) struct NormalArgs {
     /// first of full resolution is read.
     #[arg(long)]
     pub(crate) pages: bool,
+    /// Take volumes apart into their slices, without those that show nothing but air: NIfTI files, DICOM files of several frames, and
+    /// the files of a DICOM series, ordered by position.
+    #[arg(long, conflicts_with = "pages")]
+    pub(crate) volumes: bool,
 }
 
 /// The output format.

@@ -16,7 +16,11 @@ const NAMED: usize = 10;
 /// Opens the data set silently.
 pub(crate) fn list(path: &Path, how: &NormalArgs) -> Result<Dataset, CommandError> {
     let dataset = Dataset::open(path, &OpenOptions { normal: how.normal.clone() })?;
-    Ok(if how.pages { dataset.by_page(&Limits::default()) } else { dataset })
+    Ok(match () {
+        () if how.volumes => dataset.by_volume(&Limits::default()),
+        () if how.pages => dataset.by_page(&Limits::default()),
+        () => dataset,
+    })
 }
 
 /// Opens the data set, and reports its layout and size.

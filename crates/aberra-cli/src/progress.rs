@@ -97,6 +97,12 @@ impl TrainingProgress {
                 }
             }
             Event::Longer { before, is_as_at_once } => output::note(&longer(before, is_as_at_once)),
+            Event::VolumesNotCalibrated { error } => {
+                output::warning(&format!("the detector will give volumes scores, but no verdicts: {error}"));
+                output::hint(
+                    "add normal volumes, raise --rate, or calibrate on others: aberra calibrate --volumes",
+                );
+            }
             Event::Tiles { tiling, seen, limited } => output::note(&tiles(&tiling, seen, limited)),
             _ => {}
         }

@@ -20,6 +20,15 @@ pub(crate) enum RowFormat {
     Json,
 }
 
+/// A row, which serializes to what it is in JSON.
+pub(crate) trait TableRow: Serialize {
+    /// What is written to CSV.
+    fn columns(&self) -> impl Serialize;
+
+    /// The line of a table, preceded by the heading if it is the first.
+    fn line(&self, is_first: bool) -> String;
+}
+
 /// The row of one image, as in JSON.
 #[derive(Serialize)]
 pub(crate) struct Row {
@@ -30,11 +39,21 @@ pub(crate) struct Row {
     /// Number of the page from 1, where pages are images of their own; `Some(None)` for a file that is one image.
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<Option<u32>>,
+    /// Name of the volume that it is a slice of, and its number in that from 1.
+    #[serde(flatten)]
+    slice: Option<SliceOf>,
     /// Path of the heat map where heat maps are asked for; `Some(None)` is one that could not be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     heatmap: Option<Option<String>>,
     /// What was measured, by full name.
     evidence: BTreeMap<String, f64>,
+}
+
+/// Which slice of which volume an image is.
+#[derive(Clone, Serialize)]
+pub(crate) struct SliceOf {
+    pub(crate) volume: String,
+    pub(crate) slice: usize,
 }
 
 /// The columns of CSV, without heat maps, of files and of pages.
@@ -52,6 +71,10 @@ struct Columns<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<Option<u32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    volume: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slice: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     heatmap: Option<Option<&'a str>>,
 }
 
@@ -59,6 +82,7 @@ impl Row {
     pub(crate) fn new(path: &Path, card: VerdictCard, heatmap: Option<Option<&Path>>) -> Self {
         Self {
             page: None,
+            slice: None,
             verdict: output::verdict(card.anomalous),
             card,
             path: path.to_string_lossy().into_owned(),
@@ -77,11 +101,48 @@ impl Row {
         Self { page: Some(page.map(|page| page + 1)), ..self }
     }
 
-    fn columns(&self) -> Columns<'_> {
+    /// Its verdict, in numbers and in a word, and its path.
+    pub(crate) fn parts(&self) -> (&VerdictCard, &'static str, &str) {
+        (&self.card, self.verdict, &self.path)
+    }
+
+    /// The same of a slice of a volume.
+    pub(crate) fn with_slice(self, slice: SliceOf) -> Self {
+        Self { slice: Some(slice), ..self }
+    }
+}
+
+impl TableRow for Row {
+    fn columns(&self) -> impl Serialize {
         let VerdictCard { score, p_value, threshold, .. } = self.card;
-        let heatmap = self.heatmap.as_ref().map(Option::as_deref);
-        let page = self.page;
-        Columns { score, p_value, threshold, verdict: self.verdict, path: &self.path, page, heatmap }
+        Columns {
+            score,
+            p_value,
+            threshold,
+            verdict: self.verdict,
+            path: &self.path,
+            page: self.page,
+            volume: self.slice.as_ref().map(|slice| slice.volume.as_str()),
+            slice: self.slice.as_ref().map(|slice| slice.slice),
+            heatmap: self.heatmap.as_ref().map(Option::as_deref),
+        }
+    }
+
+    fn line(&self, is_first: bool) -> String {
+        let cells = |cells: [&str; 5]| {
+            let [score, p_value, threshold, verdict, path] = cells;
+            format!("{score:>12}  {p_value:>8}  {threshold:>12}  {verdict:<9}  {path}\n")
+        };
+        let page = self.page.flatten().map_or_else(String::new, |page| format!(", page {page}"));
+        let line = cells([
+            &output::number(self.card.score),
+            &output::p_value(self.card.p_value),
+            &output::number(self.card.threshold),
+            self.verdict,
+            &(printable(&self.path) + &*page),
+        ]);
+        let heading = cells(["score", "p-value", "threshold", "verdict", "path"]);
+        if is_first { heading + &line } else { line }
     }
 }
 
@@ -121,7 +182,7 @@ impl Rows {
     }
 
     /// Writes a row. A reader of a stream gets each as soon as it is done.
-    pub(crate) fn write(&mut self, row: &Row) -> Result<(), CommandError> {
+    pub(crate) fn write(&mut self, row: &impl TableRow) -> Result<(), CommandError> {
         let text = self.format.line(row, std::mem::take(&mut self.is_first))?;
         match &mut self.sink {
             Sink::Output { lock, is_terminal } => {
@@ -153,7 +214,7 @@ impl RowFormat {
     }
 
     /// Formats a row, preceded by the header if it is the first.
-    fn line(self, row: &Row, is_first: bool) -> Result<String, CommandError> {
+    fn line(self, row: &impl TableRow, is_first: bool) -> Result<String, CommandError> {
         match self {
             Self::Json => {
                 let line =
@@ -166,22 +227,7 @@ impl RowFormat {
                 let bytes = writer.into_inner().map_err(|error| CommandError::new(error.to_string()))?;
                 Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
-            Self::Table => {
-                let cells = |cells: [&str; 5]| {
-                    let [score, p_value, threshold, verdict, path] = cells;
-                    format!("{score:>12}  {p_value:>8}  {threshold:>12}  {verdict:<9}  {path}\n")
-                };
-                let page = row.page.flatten().map_or_else(String::new, |page| format!(", page {page}"));
-                let line = cells([
-                    &output::number(row.card.score),
-                    &output::p_value(row.card.p_value),
-                    &output::number(row.card.threshold),
-                    row.verdict,
-                    &(printable(&row.path) + &*page),
-                ]);
-                let heading = cells(["score", "p-value", "threshold", "verdict", "path"]);
-                Ok(if is_first { heading + &line } else { line })
-            }
+            Self::Table => Ok(row.line(is_first)),
         }
     }
 }

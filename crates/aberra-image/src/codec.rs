@@ -1,7 +1,7 @@
 //! The formats: one module each, with the same interface, and one line each in the list of all.
 
 mod bmp;
-mod dicom;
+pub(crate) mod dicom;
 mod gif;
 pub(crate) mod jpeg;
 pub(crate) mod nifti;

@@ -12,6 +12,7 @@ use crate::claim::{LONGEST_START, is_raw_name, other_format};
 use crate::codec::tiff::pages;
 use crate::codec::{self, Layout, Pages, damaged, miscounted, no_such_page, unsupported};
 use crate::error::Kind;
+use crate::file_bytes::read_bytes;
 use crate::turn::{swaps_sides, upright};
 use crate::{Error, Format, Header, Image, ImageId, Limits, Origin, Source};
 
@@ -133,7 +134,8 @@ impl<'a> Images<'a> {
             return Err(Error::new(Kind::Pixels, message));
         }
         guarded(self.format, || self.pages.map_file(planes))?.ok_or_else(|| {
-            let message = format!("expected a NIfTI volume, found a {}, which has no voxel grid", self.format);
+            let message =
+                format!("expected a NIfTI volume, found a {}, which has no voxel grid", self.format);
             Error::new(Kind::Unsupported, message)
         })
     }
@@ -198,8 +200,7 @@ impl<'a> Images<'a> {
         if raster.pixels.len() != height * width * raster.channels {
             return Err(miscounted(format));
         }
-        let FileIdentity { id, bytes } =
-            self.before.unwrap_or_else(|| FileIdentity::of(self.file.bytes));
+        let FileIdentity { id, bytes } = self.before.unwrap_or_else(|| FileIdentity::of(self.file.bytes));
         Ok(Image {
             channels: raster.channels,
             pixels: raster.pixels,
@@ -261,22 +262,6 @@ pub fn probe(path: &Path, limits: &Limits) -> Result<Header, Error> {
 /// As [`probe`], less the reading.
 pub fn header(bytes: &[u8], limits: &Limits) -> Result<Header, Error> {
     Images::open(bytes, limits)?.header(0)
-}
-
-pub(crate) fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
-    let cannot_read = |error: std::io::Error| Error::new(Kind::Io, format!("cannot read the file: {error}"));
-    let metadata = std::fs::metadata(path).map_err(cannot_read)?;
-    if metadata.is_dir() {
-        return Err(Error::new(Kind::Io, "expected an image file, found a folder; name the files within it"));
-    }
-    if !metadata.is_file() {
-        return Err(Error::new(Kind::Io, "expected a regular file, found a device, pipe or socket"));
-    }
-    limits.check_bytes(metadata.len())?;
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    let file = File::open(path).map_err(cannot_read)?;
-    file.take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(cannot_read)?;
-    Ok(bytes)
 }
 
 /// A TIFF that is named like a raw file of a camera: what can be decoded of it is a preview.

@@ -7,6 +7,7 @@ mod codec;
 mod decode;
 mod encode;
 mod error;
+mod file_bytes;
 mod foreground;
 mod id;
 mod image;
@@ -26,6 +27,7 @@ mod tiles;
 mod turn;
 
 pub use claim::{FileClaim, claim, is_image_file};
+pub use codec::dicom::derived::{DicomSlices, MapMaker};
 pub use codec::nifti::encode_nifti;
 pub use decode::{Images, count_pages, decode, decode_page, header, probe, read, read_page};
 pub use encode::{encode_jpeg, encode_png};

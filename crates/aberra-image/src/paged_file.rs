@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::decode::{FileIdentity, read_bytes, refuse_raw};
+use crate::decode::{FileIdentity, refuse_raw};
+use crate::file_bytes::read_bytes;
 use crate::{Error, Image, Images, Limits};
 
 /// A file held in memory, inflated where it is compressed as a whole (`.nii.gz`). Its images are those of
@@ -40,8 +41,7 @@ impl PagedFile {
     /// # Errors
     /// As [`Images::open`].
     pub fn images<'a>(&'a self, limits: &'a Limits) -> Result<Images<'a>, Error> {
-        Images::open_as(&self.bytes, limits, Some(self.identity))
-            .map_err(|error| error.with_path(&self.path))
+        Images::open_as(&self.bytes, limits, Some(self.identity)).map_err(|error| error.with_path(&self.path))
     }
 
     /// Decodes one image, by its number from 0.

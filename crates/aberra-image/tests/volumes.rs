@@ -95,7 +95,8 @@ fn what_is_put_back_lies_where_it_came_from() {
         let map = inflated(&images.map_file(&planes).unwrap());
         let places = if grid.version == 1 { FIRST } else { SECOND };
         let (name, real_bytes) = (&grid.file, places.real);
-        let sides = [0, 1, 2].map(|axis| integer(&map, places.sides.0 + axis * places.sides.1, places.sides.1));
+        let sides =
+            [0, 1, 2].map(|axis| integer(&map, places.sides.0 + axis * places.sides.1, places.sides.1));
         assert_eq!(sides.map(|side| side as usize), grid.sides, "{name}");
         assert_eq!([integer(&map, places.datatype, 2), integer(&map, places.datatype + 2, 2)], [16, 32]);
         let reals = |at: usize, count: usize| -> Vec<f32> {
@@ -103,7 +104,8 @@ fn what_is_put_back_lies_where_it_came_from() {
         };
         assert_eq!(reals(places.pixdim, 4), grid.pixdim, "{name}");
         assert_eq!(integer(&map, places.units.0, places.units.1) & 7, i64::from(grid.units), "{name}");
-        let codes = [0, 1].map(|index| integer(&map, places.codes.0 + index * places.codes.1, places.codes.1));
+        let codes =
+            [0, 1].map(|index| integer(&map, places.codes.0 + index * places.codes.1, places.codes.1));
         assert_eq!(codes, grid.codes.map(i64::from), "{name}");
         assert_eq!(reals(places.quaternion, 6), grid.quaternion, "{name}");
         assert_eq!(reals(places.rows, 12), grid.rows, "{name}");
@@ -154,7 +156,9 @@ fn an_encoded_volume_is_read_with_its_grid() {
 #[test]
 fn a_file_that_is_inflated_once_gives_the_same_images() {
     let limits = Limits::default();
-    for name in ["flipped.nii.gz", "version2.nii.gz", "four.nii", "enhanced.dcm", "animation.gif", "plain.dcm"] {
+    for name in
+        ["flipped.nii.gz", "version2.nii.gz", "four.nii", "enhanced.dcm", "animation.gif", "plain.dcm"]
+    {
         let path = golden(name);
         let file = PagedFile::read(&path, &limits).unwrap();
         for page in 0..count_pages(&path, &limits).unwrap() {

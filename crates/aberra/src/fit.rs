@@ -182,8 +182,9 @@ impl Detector {
                 (split.by == GroupBy::Near).then_some(&split.group_of[..]),
             ),
             kl_per_dimension: calibrated.kl_per_dimension,
+            volumes: None,
         };
-        Ok(Self::assemble(document, members, embeddings, thumbnails))
+        Self::assemble(document, members, embeddings, thumbnails).with_volumes_of(dataset, split, &mut job)
     }
 }
 

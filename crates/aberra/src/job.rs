@@ -42,6 +42,11 @@ pub enum Event<'a> {
         /// Images in total.
         of: usize,
     },
+    /// Training went on without a calibration on volumes: the detector gives no verdict on them.
+    VolumesNotCalibrated {
+        /// Why.
+        error: &'a Error,
+    },
     /// A record or a picture of the job could not be written; it goes on without.
     NotKept {
         /// Why.

@@ -102,6 +102,8 @@ mod text_table;
 mod thumbnail;
 mod training_tiles;
 mod upgrade;
+mod volume;
+mod volume_calibration;
 pub mod wire;
 
 pub use aberra_image as image;
@@ -119,3 +121,5 @@ pub use layers::{ENVIRONMENT_PREFIX, SettingsLayer, SettingsOrigin};
 pub use member_settings::{MemberSettings, Models};
 pub use members::NamedMember;
 pub use recalibrate::Recalibrated;
+pub use volume::{RecalibratedVolumes, VolumeMap, VolumeVerdict};
+pub use volume_calibration::{TOP_SHARE, VolumeCalibration, top_slices, volume_score};

@@ -84,7 +84,7 @@ impl Detector {
     }
 
     /// For each image whether members or scorer were fitted to it or to a near-duplicate.
-    fn learnt_from(&self, inspection: &Inspection) -> Vec<bool> {
+    pub(crate) fn learnt_from(&self, inspection: &Inspection) -> Vec<bool> {
         let learnt = self.normals().iter().filter(|normal| normal.part != Part::Calibration);
         let sketches: Vec<Sketch> = learnt.map(|normal| normal.sketch.clone()).collect();
         let read: Vec<usize> =

@@ -326,6 +326,7 @@ fn on_paper(normals: &[usize], anomalies: &[usize]) -> (Dataset, Inspection, Gro
             folder.push(aberra::dataset::Sample {
                 path: format!("{index:05}").into(),
                 page: None,
+                volume: None,
                 name: format!("{index:05}"),
                 label,
                 mask: None,

@@ -6,11 +6,12 @@ use std::path::Path;
 use aberra::calibrate::Criterion;
 use aberra::models::measure::Descriptor;
 use aberra::run::RunFolder;
-use aberra::wire::DetectorCard;
+use aberra::wire::{DetectorCard, VolumesCard};
 use aberra::{CheckedConfig, Detector};
 use serde::Serialize;
 
 use crate::error::CommandError;
+use crate::output;
 
 /// The description of a detector file, as JSON.
 #[derive(Serialize)]
@@ -24,6 +25,8 @@ pub(crate) struct DetectorInfo<'a> {
     scorers: Vec<&'static str>,
     /// Descriptors of the measurements of an image, in order.
     measurements: &'a [Descriptor],
+    /// How volumes are judged; none if the detector is not calibrated on any.
+    volumes: Option<VolumesCard>,
     /// How the threshold was chosen.
     criterion: Criterion,
     /// All settings.
@@ -38,6 +41,7 @@ pub(crate) fn describe<'a>(path: &Path, detector: &'a Detector) -> Result<Detect
         card: DetectorCard::of(detector, &name_of(path))?,
         scorers: detector.fitted_scorers().iter().map(|scorer| scorer.name()).collect(),
         measurements: detector.descriptors(),
+        volumes: detector.volume_calibration().map(VolumesCard::of),
         criterion: detector.calibration().criterion,
         config: detector.config(),
     })
@@ -64,6 +68,17 @@ pub(crate) fn weights(detector: &Detector) -> String {
         name + &epoch + &shift
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// How volumes are judged, in words; `None` if the detector is not calibrated on any.
+pub(crate) fn volumes(detector: &Detector) -> Option<String> {
+    let card = VolumesCard::of(detector.volume_calibration()?);
+    Some(format!(
+        "threshold {} of the mean of the highest {} of the slices; {}",
+        output::number(card.threshold),
+        output::percent(card.top_share),
+        card.promise.text
+    ))
 }
 
 /// The size of a file in bytes.

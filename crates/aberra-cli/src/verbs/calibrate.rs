@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use aberra::calibrate::{Criterion, Labelled};
 use aberra::dataset::GroupBy;
 use aberra::evaluate::ImageRow;
-use aberra::{Detector, Recalibrated};
+use aberra::{Detector, Recalibrated, RecalibratedVolumes};
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
@@ -23,6 +23,8 @@ Examples:
   aberra calibrate runs/first/detector.aberra --rate 0.01 --in-place
   aberra calibrate runs/first/detector.aberra --rate 0.05 --data june/ \\
       --normal '*' --out june.aberra
+  aberra calibrate runs/mri/detector.aberra --volumes --rate 0.05 \\
+      --data normal-scans/ --out mri.aberra
   aberra calibrate runs/first/detector.aberra --percentile 70
   aberra calibrate runs/first/detector.aberra --labelled f1 --data photos/ \\
       --normal good
@@ -61,6 +63,15 @@ pub(crate) struct CalibrateArgs {
     data: Option<PathBuf>,
     #[command(flatten)]
     normal: NormalArgs,
+    /// With --volumes: the share of a volume's slices whose mean makes its score [default: the detector's, or 0.05].
+    #[arg(
+        long,
+        value_name = "SHARE",
+        requires = "volumes",
+        requires = "data",
+        allow_negative_numbers = true
+    )]
+    top: Option<f64>,
     /// Split of the data (split.json), of which only the test part is used.
     #[arg(long, value_name = "FILE.json", requires = "labelled")]
     split: Option<PathBuf>,
@@ -101,7 +112,20 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
     output::target(out, &inputs)?;
     interrupt::listen();
     let mut status = ExitStatus::Done;
+    let of_volumes = args.normal.volumes;
+    if of_volumes && criterion.needs_labels() {
+        return Err(CommandError::new(
+            "--volumes: expected --rate, --percentile or --threshold, found --labelled",
+        )
+        .with_hint("volumes are calibrated on normal ones"));
+    }
     let after = match &args.data {
+        None if of_volumes => before.calibrate_volumes(criterion)?,
+        Some(data) if of_volumes => {
+            let (recalibrated, skipped) = on_volumes(&before, data, args, criterion)?;
+            status = skipped;
+            recalibrated
+        }
         None => before.calibrate(None, criterion)?,
         Some(data) if args.labelled.is_none() => {
             let (recalibrated, skipped) = on_other_normals(&before, data, &args.normal, criterion)?;
@@ -123,10 +147,16 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
     if args.json.json {
         output::json(&card::describe(out, &after)?)?;
     } else {
-        let threshold = |detector: &Detector| output::number(detector.calibration().threshold);
+        let moved = |before: Option<f64>, after: Option<f64>| {
+            let number = |threshold: Option<f64>| threshold.map_or("none".to_owned(), output::number);
+            format!("{} (was {})", number(after), number(before))
+        };
+        let [(before, _), (after, promise)] =
+            [&before, &after].map(|detector| judged_by(detector, of_volumes));
+        let what = if of_volumes { "threshold of volumes" } else { "threshold" };
         output::data(&output::aligned(&[
-            ("threshold", format!("{} (was {})", threshold(&after), threshold(&before))),
-            ("promise", after.calibration().promise.to_string()),
+            (what, moved(before, after)),
+            ("promise", promise),
             ("detector", out.display().to_string()),
         ]))?;
     }
@@ -148,6 +178,45 @@ fn out(args: &CalibrateArgs) -> Result<PathBuf, CommandError> {
         ));
     }
     Ok(beside)
+}
+
+/// The threshold of images, or of volumes, and its promise.
+fn judged_by(detector: &Detector, of_volumes: bool) -> (Option<f64>, String) {
+    let images = detector.calibration();
+    match detector.volume_calibration() {
+        _ if !of_volumes => (Some(images.threshold), images.promise.to_string()),
+        Some(volumes) => (Some(volumes.calibration.threshold), volumes.calibration.promise.of_volumes()),
+        None => (None, String::new()),
+    }
+}
+
+/// Calibrates on the normal volumes of a data set, and says what was left out.
+fn on_volumes(
+    detector: &Detector,
+    path: &Path,
+    args: &CalibrateArgs,
+    criterion: Criterion,
+) -> Result<(Detector, ExitStatus), CommandError> {
+    let dataset = data::open(path, &args.normal)?;
+    let inspection = data::inspect(&dataset, &detector.config().limits)?;
+    let RecalibratedVolumes { detector, groups, volumes, learnt_from, anomalous, .. } =
+        detector.recalibrate_volumes(&dataset, &inspection, GroupBy::Near, criterion, args.top)?;
+    output::note(&format!(
+        "calibrated on {} of {}",
+        output::count(groups, "group", "groups"),
+        output::count(volumes, "normal volume", "normal volumes")
+    ));
+    if let Some(example) = learnt_from.first() {
+        output::warning(&format!(
+            "left out {} with slices that the detector learnt from, or near-duplicates of such (like {example})",
+            output::count(learnt_from.len(), "volume", "volumes"),
+        ));
+    }
+    if anomalous > 0 {
+        let volumes = output::count(anomalous, "volume", "volumes");
+        output::note(&format!("ignored {volumes} with an anomalous slice"));
+    }
+    Ok((detector, if inspection.unreadable().is_empty() { ExitStatus::Done } else { ExitStatus::SomeFailed }))
 }
 
 /// Calibrates on the normals of a data set, and says what was left out.

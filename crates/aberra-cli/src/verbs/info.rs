@@ -11,7 +11,7 @@ use clap::Args;
 use crate::args::JsonArgs;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
-use crate::steps::card::{bytes, describe, name_of, weights};
+use crate::steps::card::{bytes, describe, name_of, volumes, weights};
 
 /// Describes a detector: training data, settings, coverage guarantee and hash.
 #[derive(Args)]
@@ -108,9 +108,9 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
     if !card.evidence_weights.is_empty() {
         rows.push(("evidence", evidence(&card.evidence_weights)));
     }
+    rows.extend([("threshold", output::number(card.threshold)), ("promise", card.promise.text)]);
+    rows.extend(volumes(detector).map(|volumes| ("volumes", volumes)));
     rows.extend([
-        ("threshold", output::number(card.threshold)),
-        ("promise", card.promise.text),
         ("pixel threshold", card.pixel_threshold.map_or("none: no maps".to_owned(), output::number)),
         ("thumbnails", if config.keep_thumbnails { "kept" } else { "none" }.to_owned()),
     ]);

@@ -11,5 +11,6 @@ pub(crate) mod info;
 pub(crate) mod merge;
 pub(crate) mod report;
 pub(crate) mod score;
+pub(crate) mod score_volumes;
 pub(crate) mod serve;
 pub(crate) mod train;

@@ -21,6 +21,7 @@ use crate::row_keys::RowKeys;
 use crate::rows::{Row, RowFormat, Rows};
 use crate::shard::{Listing, Shard, ShardRecord};
 use crate::sources::Sources;
+use crate::verbs::score_volumes::{ScoreVolumes, VolumesArgs};
 use crate::{data, interrupt, output};
 
 const EXAMPLES: &str = "\
@@ -39,6 +40,8 @@ Examples:
   aberra score runs/first/detector.aberra new/ --out rows.csv --resume
   # on the third of eight machines
   aberra score runs/first/detector.aberra new/ --shard 3/8 --out rows-3.csv
+  # a verdict on each NIfTI volume and DICOM series
+  aberra score runs/mri/detector.aberra scans/ --volumes --maps maps/
 
 Exit status: 0 all images were scored; 1 error, none was scored; 2 some could not be read, or a heat map not written; 3 with \
 --fail-on-anomaly, any is anomalous and none failed.";
@@ -59,6 +62,8 @@ pub(crate) struct ScoreArgs {
     /// the first of full resolution is read.
     #[arg(long)]
     pages: bool,
+    #[command(flatten)]
+    volumes: VolumesArgs,
     #[command(flatten)]
     json: JsonArgs,
     /// Print CSV instead of a table.
@@ -109,6 +114,9 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
         }
     }
     interrupt::listen();
+    if let Some(volumes) = judged_as_volumes(args, &detector)? {
+        return volumes.run();
+    }
     let (mut rows, done) = match (&args.out, args.resume) {
         (Some(out), true) => {
             let threshold = detector.calibration().threshold;
@@ -197,6 +205,44 @@ fn evidence(detector: &Detector, verdict: &Verdict) -> BTreeMap<String, f64> {
     names.zip(verdict.evidence.0.iter().copied()).collect()
 }
 
+/// Scoring of volumes, where that is asked for, or is what the detector is calibrated for.
+///
+/// # Errors
+/// Options that volumes do not go together with.
+fn judged_as_volumes<'a>(
+    args: &'a ScoreArgs,
+    detector: &'a Detector,
+) -> Result<Option<ScoreVolumes<'a>>, CommandError> {
+    let is_calibrated = detector.volume_calibration().is_some();
+    if !args.volumes.volumes && (args.pages || !is_calibrated) {
+        return args.volumes.refuse_without_volumes().map(|()| None);
+    }
+    let refused = [
+        (args.resume, "--resume"),
+        (args.heatmaps.is_some(), "--heatmaps"),
+        (args.shard.is_some(), "--shard"),
+    ];
+    if let Some((_, option)) = refused.iter().find(|(is_given, _)| *is_given) {
+        let text = format!("{option}: expected images, found that volumes are judged");
+        return Err(CommandError::new(text)
+            .with_hint("--pages judges their slices, --maps DIR writes maps of volumes"));
+    }
+    if !args.volumes.volumes {
+        output::note(
+            "the detector is calibrated on volumes, which are judged as a whole; --pages judges images alone",
+        );
+    }
+    Ok(Some(ScoreVolumes {
+        detector,
+        volumes: &args.volumes,
+        paths: &args.paths,
+        is_null_separated: args.null,
+        format: format(args),
+        out: args.out.as_deref(),
+        fail_on_anomaly: args.fail_on_anomaly,
+    }))
+}
+
 /// The images of a file: one, or its pages where each is one and there are several.
 fn pages(path: PathBuf, are_images: bool, limits: &Limits) -> Vec<(PathBuf, Option<u32>)> {
     // What cannot be read says so when it is scored.
@@ -283,9 +329,10 @@ fn heatmap_path(folder: &Path, number: usize, image: &Path) -> PathBuf {
 
 /// The format by a flag, or else by the extension of `--out`.
 fn format(args: &ScoreArgs) -> RowFormat {
-    match args.out.as_deref().and_then(RowFormat::of_extension) {
+    match &args.out {
         _ if args.json.json => RowFormat::Json,
         _ if args.csv => RowFormat::Csv,
-        of_extension => of_extension.unwrap_or(RowFormat::Table),
+        Some(out) => RowFormat::of_extension(out).unwrap_or(RowFormat::Table),
+        None => RowFormat::Table,
     }
 }

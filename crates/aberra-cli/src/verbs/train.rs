@@ -135,15 +135,19 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
             "info": card::describe(&file, &detector)?,
         }))?;
     } else {
-        output::data(&output::aligned(&[
+        let mut rows = vec![
             ("duration", output::duration(seconds)),
             ("weights", card::weights(&detector)),
             ("scorer", detector.config().scorer.clone()),
             ("threshold", output::number(detector.calibration().threshold)),
             ("promise", detector.calibration().promise.to_string()),
+        ];
+        rows.extend(card::volumes(&detector).map(|volumes| ("volumes", volumes)));
+        rows.extend([
             ("detector", file.display().to_string()),
             ("split", folder.split().display().to_string()),
-        ]))?;
+        ]);
+        output::data(&output::aligned(&rows))?;
         output::hint(&next(&dataset, path, &args.normal, folder));
     }
     if let Some(warning) = weak(&detector.scorer()?.weights()) {
@@ -235,9 +239,8 @@ fn next(dataset: &Dataset, path: &Path, how: &NormalArgs, folder: &RunFolder) ->
     }
     let mut normal: String =
         how.normal.iter().map(|class| format!(" --normal {}", output::typed(Path::new(class)))).collect();
-    if how.pages {
-        normal += " --pages";
-    }
+    let ways = [(how.pages, " --pages"), (how.volumes, " --volumes")];
+    ways.iter().filter(|(is_given, _)| *is_given).for_each(|(_, flag)| normal += flag);
     let split = output::typed(&folder.split());
     format!("aberra evaluate {detector} {}{normal} --split {split}", output::typed(path))
 }

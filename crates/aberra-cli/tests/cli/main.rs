@@ -21,3 +21,4 @@ mod scoring;
 mod serving;
 mod sharding;
 mod training;
+mod volumes;

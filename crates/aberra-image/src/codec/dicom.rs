@@ -2,6 +2,7 @@
 //! takes no memory for what a length states and no stack for nested sequences; compressed frames by `openreadout-codecs`.
 
 mod data_set;
+pub(crate) mod derived;
 mod frames;
 mod origin;
 mod picture;

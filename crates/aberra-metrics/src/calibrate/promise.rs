@@ -107,42 +107,61 @@ impl Promise {
         }
     }
 
+    /// As a sentence about volumes, one score of each of which was calibrated on.
+    pub fn of_volumes(&self) -> String {
+        Said { promise: self, cases: "volumes" }.to_string()
+    }
+
     /// Whether the threshold saw anomalous images.
     pub fn saw_labels(&self) -> bool {
         matches!(self, Self::Labelled { .. })
     }
 }
 
-impl fmt::Display for Promise {
+/// A promise about cases of one kind, as a sentence.
+struct Said<'a> {
+    promise: &'a Promise,
+    /// What is judged: "images".
+    cases: &'a str,
+}
+
+impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Average { rate, confident_rate, confidence, groups, smallest_rate, .. } => write!(
+        let cases = self.cases;
+        match *self.promise {
+            Promise::Average { rate, confident_rate, confidence, groups, smallest_rate, .. } => write!(
                 f,
-                "at most {} false alarms on average on exchangeable normal images, and at most {} with {} \
+                "at most {} false alarms on average on exchangeable normal {cases}, and at most {} with {} \
                  confidence ({groups} calibration groups; smallest supportable rate {})",
                 Percent(rate),
                 Percent(confident_rate),
                 Percent(confidence),
                 Percent(smallest_rate)
             ),
-            Self::Confident { rate, confidence, groups, smallest_rate } => write!(
+            Promise::Confident { rate, confidence, groups, smallest_rate } => write!(
                 f,
-                "at most {} false alarms with {} confidence on normal images drawn like those of the calibration \
+                "at most {} false alarms with {} confidence on normal {cases} drawn like those of the calibration \
                  ({groups} calibration groups; smallest supportable rate {})",
                 Percent(rate),
                 Percent(confidence),
                 Percent(smallest_rate)
             ),
-            Self::Percentile { percentile, groups } => write!(
+            Promise::Percentile { percentile, groups } => write!(
                 f,
                 "no promise about false alarms: percentile {percentile} of the scores of {groups} calibration groups"
             ),
-            Self::Labelled { normals, anomalies } => write!(
+            Promise::Labelled { normals, anomalies } => write!(
                 f,
-                "no promise about false alarms: chosen with labels, on {normals} normal and {anomalies} anomalous images"
+                "no promise about false alarms: chosen with labels, on {normals} normal and {anomalies} anomalous {cases}"
             ),
-            Self::Fixed => f.write_str("no promise about false alarms: the threshold was given by hand"),
+            Promise::Fixed => f.write_str("no promise about false alarms: the threshold was given by hand"),
         }
+    }
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Said { promise: self, cases: "images" }.fmt(f)
     }
 }
 
@@ -161,5 +180,6 @@ mod tests {
             "at most 5 % false alarms with 90 % confidence on normal images drawn like those of the calibration \
              (45 calibration groups; smallest supportable rate 5 %)"
         );
+        assert_eq!(confident.of_volumes(), confident.to_string().replace("images", "volumes"));
     }
 }

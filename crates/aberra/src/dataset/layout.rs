@@ -71,6 +71,7 @@ fn with_masks(labelled: Vec<Labelled<'_>>, masks: &[MaskFile], notes: &mut Vec<S
     let samples = labelled.into_iter().zip(assigned).map(|(one, mask)| Sample {
         path: one.file.path.clone(),
         page: None,
+        volume: None,
         name: one.file.name(),
         label: one.label,
         mask,

@@ -178,6 +178,7 @@ impl Row {
         Ok(Sample {
             path: root.join(&relative),
             page: None,
+            volume: None,
             name: relative.to_string_lossy().replace('\\', "/"),
             label,
             mask,

@@ -6,23 +6,28 @@
 mod closely;
 mod doctor;
 mod doctor_text;
+mod empty;
 mod fingerprint;
 mod forest;
 mod group;
 mod inspect;
+mod kept_files;
 mod layout;
 mod likeness;
 mod listed;
 mod manifest;
 mod near;
 mod pages;
+mod reading;
 mod remarks;
+mod series;
 mod shortcut;
 mod sketch;
 mod split;
 mod split_file;
 mod split_text;
 mod union;
+mod volumes;
 mod walk;
 mod words;
 
@@ -41,12 +46,13 @@ pub use inspect::{Inspected, Inspection};
 pub use listed::listed_path;
 pub use manifest::is_manifest;
 pub use near::similarity_threshold;
-pub use pages::read_image;
+pub use reading::read_image;
 pub use remarks::Remarks;
 pub use shortcut::{Property, Shortcut, ShortcutPart, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
 pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
 pub use split_text::{LeftAside, Printed};
+pub use volumes::{Case, Cases, Slice, Volume, find_cases};
 pub use walk::{ImageFiles, Skipped, Unsupported, describe_marked_folders, image_files};
 
 use crate::{Error, Result};
@@ -81,6 +87,8 @@ pub struct Sample {
     pub mask: Option<PathBuf>,
     /// The group that a manifest gives it.
     pub group: Option<String>,
+    /// The volume that it is a slice of, where volumes are [taken apart](Dataset::by_volume).
+    pub volume: Option<String>,
     /// The part that folders or a manifest put it in.
     pub folder_split: Option<FolderSplit>,
 }

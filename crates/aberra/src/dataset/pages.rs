@@ -1,45 +1,15 @@
-//! Reads samples; takes the pages of a file as samples of their own, where that is asked for.
+//! Takes the pages of a file, or the slices of volumes, as samples of their own, where that is asked for.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::PathBuf;
 
-use aberra_image::{Image, Input, Limits, Preprocessing, Remark, count_pages, read_page};
+use aberra_image::{Limits, count_pages};
 use rayon::prelude::*;
 
 use super::remarks::counted;
+use super::series::At;
+use super::volumes::{Volume, find};
 use super::{Dataset, Sample};
-use crate::{Result, of_image};
-
-impl Sample {
-    /// Reads and decodes its image.
-    ///
-    /// # Errors
-    /// As [`aberra_image::read_page`].
-    pub fn read(&self, limits: &Limits) -> Result<Image> {
-        read_image(&self.path, self.page, limits)
-    }
-
-    /// Its image, read and preprocessed.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read); an image that cannot be preprocessed.
-    pub(crate) fn preprocessed(&self, preprocessing: &Preprocessing, limits: &Limits) -> Result<Input> {
-        let image = self.read(limits)?;
-        preprocessing.apply(&image).map_err(|error| of_image(error.with_path(&self.path)))
-    }
-}
-
-/// Reads the image of a file, or that of a page of it, from 0.
-///
-/// # Errors
-/// As [`aberra_image::read_page`].
-pub fn read_image(path: &Path, page: Option<u32>, limits: &Limits) -> Result<Image> {
-    let mut image = read_page(path, page.unwrap_or(0), limits).map_err(of_image)?;
-    if page.is_some() {
-        // The other pages are images of their own.
-        image.source.remarks.retain(|remark| !matches!(remark, Remark::Page { .. }));
-    }
-    Ok(image)
-}
 
 impl Dataset {
     /// The same data with a sample for every page of full resolution of every file. The pages of a file are a group, where it
@@ -53,40 +23,121 @@ impl Dataset {
                 samples.push(sample);
                 continue;
             }
-            let mask = sample
-                .mask
-                .clone()
-                .filter(|mask| count_pages(mask, limits).is_ok_and(|pages| pages == count));
-            if sample.mask.is_some() && mask.is_none() {
-                without_masks.push(sample.name.clone());
-            }
-            samples.extend((0..count).map(|page| Sample {
-                name: format!("{}, page {}", sample.name, page + 1),
-                page: Some(page),
-                mask: mask.clone(),
-                group: sample.group.clone().or_else(|| Some(sample.name.clone())),
-                ..sample.clone()
-            }));
+            let pages = PagesOf::of(&sample, count, limits, &mut without_masks);
+            samples.extend((0..count).map(|page| pages.page(page)));
             several.push(sample.name);
         }
         self.samples = samples;
-        for (names, one, many) in [
-            (
-                several,
-                "file of several pages, each an image of its own",
-                "files of several pages, each an image of its own",
-            ),
-            (
-                without_masks,
-                "file of several pages has a mask of another number of pages, which is not used",
-                "files of several pages have masks of another number of pages, which are not used",
-            ),
-        ] {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            if !names.is_empty() {
-                self.notes.push(counted(&names, one, many));
+        self.note(
+            &several,
+            "file of several pages, each an image of its own",
+            "files of several pages, each an image of its own",
+        );
+        self.note_masks(&without_masks);
+        self
+    }
+
+    /// The same data with a sample for every slice of every volume, in the order in which the slices lie, without those that show
+    /// nothing but air: the images of a file of several, and the files of a DICOM series, whose overviews are dropped. The
+    /// slices of a volume are a group, where they have none. A file that cannot be read stays as it is.
+    pub fn by_volume(mut self, limits: &Limits) -> Self {
+        let names: Vec<String> = self.samples.iter().map(|sample| sample.name.clone()).collect();
+        let paths: Vec<PathBuf> = self.samples.iter().map(|sample| sample.path.clone()).collect();
+        let found = find(&names, &paths, limits);
+        let mut without_masks = Vec::new();
+        let alone = |at: &At| match at.page {
+            None => self.samples[at.file].clone(),
+            // A page that is no slice of the others' volume.
+            Some(page) => PagesOf(self.samples[at.file].clone()).page(page),
+        };
+        let mut cases: Vec<(usize, Vec<Sample>)> =
+            found.alone.iter().map(|at| (at.file, vec![alone(at)])).collect();
+        for ((first, volume), files) in found.volumes.iter().zip(&found.files) {
+            cases.push((*first, self.slices(volume, files, limits, &mut without_masks)));
+        }
+        cases.sort_by_key(|(first, _)| *first);
+        self.samples = cases.into_iter().flat_map(|(_, samples)| samples).collect();
+        self.notes.extend(found.notes);
+        self.note_masks(&without_masks);
+        self
+    }
+
+    /// The samples of a volume's slices, each of which lies in one of the files.
+    fn slices(
+        &self,
+        volume: &Volume,
+        files: &[usize],
+        limits: &Limits,
+        without_masks: &mut Vec<String>,
+    ) -> Vec<Sample> {
+        let mut pages_of: HashMap<usize, PagesOf> = HashMap::new();
+        let scored = volume.scored().map(|(number, slice)| {
+            let file = files[number];
+            let sample = &self.samples[file];
+            let mut one = match slice.page {
+                None => sample.clone(),
+                Some(page) => {
+                    let pages = pages_of.entry(file).or_insert_with(|| {
+                        let count = count_pages(&sample.path, limits).unwrap_or(1);
+                        PagesOf::of(sample, count, limits, without_masks)
+                    });
+                    pages.page(page)
+                }
+            };
+            one.group = sample.group.clone().or_else(|| Some(volume.name.clone()));
+            one.volume = Some(volume.name.clone());
+            one
+        });
+        scored.collect()
+    }
+
+    /// The volumes whose slices are samples, in order: the name and the numbers of the samples of each.
+    pub fn volumes(&self) -> Vec<(&str, Vec<usize>)> {
+        let mut volumes: Vec<(&str, Vec<usize>)> = Vec::new();
+        for (index, sample) in self.samples.iter().enumerate() {
+            let Some(name) = sample.volume.as_deref() else { continue };
+            match volumes.last_mut() {
+                Some((last, samples)) if *last == name => samples.push(index),
+                _ => volumes.push((name, vec![index])),
             }
         }
-        self
+        volumes
+    }
+
+    fn note_masks(&mut self, without_masks: &[String]) {
+        self.note(
+            without_masks,
+            "file of several pages has a mask of another number of pages, which is not used",
+            "files of several pages have masks of another number of pages, which are not used",
+        );
+    }
+
+    fn note(&mut self, names: &[String], one: &str, many: &str) {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        if !names.is_empty() {
+            self.notes.push(counted(&names, one, many));
+        }
+    }
+}
+
+/// What the pages of a file have in common.
+struct PagesOf(Sample);
+
+impl PagesOf {
+    /// Of a file of `count` pages; where its mask has another number, that is noted, and it is not used.
+    fn of(sample: &Sample, count: u32, limits: &Limits, without_masks: &mut Vec<String>) -> Self {
+        let fits = |mask: &PathBuf| count_pages(mask, limits).is_ok_and(|pages| pages == count);
+        let mask = sample.mask.clone().filter(fits);
+        if sample.mask.is_some() && mask.is_none() {
+            without_masks.push(sample.name.clone());
+        }
+        let group = sample.group.clone().or_else(|| Some(sample.name.clone()));
+        Self(Sample { mask, group, ..sample.clone() })
+    }
+
+    /// The sample of one of its pages, from 0.
+    fn page(&self, page: u32) -> Sample {
+        let name = format!("{}, page {}", self.0.name, page + 1);
+        Sample { name, page: Some(page), ..self.0.clone() }
     }
 }

@@ -9,6 +9,7 @@ use crate::checked_config::CheckedConfig;
 use crate::config::TrainConfig;
 use crate::dataset::Sketch;
 use crate::score::{Evidence, FittedScorer, SavedScorer};
+use crate::volume_calibration::VolumeCalibration;
 
 /// Everything in the file but tensors. Settings and scorers are read before it is known which families and scorers there are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub(crate) struct Document<C = CheckedConfig, S = FittedScorer> {
     /// For each member the mean KL divergence of each dimension over the calibration normals, nats; empty if its
     /// embedding is no distribution, or in files older than the figure.
     pub(crate) kl_per_dimension: Vec<Vec<f64>>,
+    /// How volumes are judged, where the detector was calibrated on some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) volumes: Option<VolumeCalibration>,
 }
 
 impl Document<TrainConfig, SavedScorer> {
@@ -49,6 +53,7 @@ impl Document<TrainConfig, SavedScorer> {
             normals: self.normals,
             near_copy_similarity: self.near_copy_similarity,
             kl_per_dimension: self.kl_per_dimension,
+            volumes: self.volumes,
         })
     }
 }

@@ -28,6 +28,7 @@ use crate::members::{Measured, Members, NamedMember};
 use crate::score::{Evidence, FittedScorer, SavedScorer, ScorerInput};
 use crate::store::{self, FileKind, Stored};
 use crate::tensor_names::{BACKBONE, THUMBNAILS, embeddings_name, member_prefix};
+use crate::volume_calibration::VolumeCalibration;
 use crate::{Error, Result, upgrade};
 
 const KIND: FileKind = FileKind { name: "detector", version: 4, oldest: upgrade::OLDEST };
@@ -105,6 +106,7 @@ impl Detector {
 
     fn from_stored(document: Document, mut tensors: Tensors, device: &Device) -> Result<Self> {
         document.calibration.verify()?;
+        document.volumes.as_ref().map_or(Ok(()), VolumeCalibration::verify)?;
         let shape = document.config.input_shape();
         let platform = platform_of(&document, &mut tensors, device)?;
         let mut members = Vec::new();
@@ -324,6 +326,14 @@ impl Detector {
         detector.document.calibration = self.document.calibration.with_criterion(labelled, criterion)?;
         detector.hash = None;
         Ok(detector)
+    }
+
+    /// The same detector with another calibration of volumes.
+    pub(crate) fn with_volume_calibration(&self, volumes: VolumeCalibration) -> Self {
+        let mut detector = self.clone();
+        detector.document.volumes = Some(volumes);
+        detector.hash = None;
+        detector
     }
 
     /// The scorer that gives the detector's scores.

@@ -8,11 +8,19 @@ use super::field::{between, lerp};
 use super::tissue::Scene;
 use crate::random::{Stream, generator};
 
-/// Bias field, blur and noise of `acquisition_seed` on `signal`; 0 to 1.
-pub(super) fn acquire(scene: &Scene, mut signal: Vec<f32>, acquisition_seed: u64) -> Vec<f32> {
+/// What makes an image of signals: its bias field, blur and noise follow from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Acquisition {
+    pub(super) seed: u64,
+    /// Number of the slice of a volume, which has noise of its own; 0 for a slice by itself.
+    pub(super) slice: u64,
+}
+
+/// Bias field, blur and noise of `acquisition` on `signal`; 0 to 1.
+pub(super) fn acquire(scene: &Scene, mut signal: Vec<f32>, acquisition: Acquisition) -> Vec<f32> {
     let size = scene.size;
     // Drawn from the phantom's own stream, so this generator belongs to it alone.
-    let mut random = generator(acquisition_seed, Stream::Phantom, 0);
+    let mut random = generator(acquisition.seed, Stream::Phantom, 0);
     let field: [f32; 5] = std::array::from_fn(|_| between(&mut random, -1.0, 1.0));
     let strength = between(&mut random, 0.02, 0.16);
     let blur = between(&mut random, 0.0, 0.22) * (size as f32 / 160.0).min(1.0);
@@ -30,6 +38,9 @@ pub(super) fn acquire(scene: &Scene, mut signal: Vec<f32>, acquisition_seed: u64
         }
     }
     binomial(&mut signal, size, blur);
+    if acquisition.slice > 0 {
+        random = generator(acquisition.seed, Stream::Phantom, acquisition.slice);
+    }
     let mut noise: [Vec<f32>; 2] = std::array::from_fn(|_| {
         (0..size * size).map(|_| -> f32 { StandardNormal.sample(&mut random) }).collect()
     });

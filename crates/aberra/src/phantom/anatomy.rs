@@ -68,18 +68,24 @@ pub(super) struct Anatomy {
 
 impl Anatomy {
     pub(super) fn draw(random: &mut impl Rng) -> Self {
+        Self::draw_at(random, None)
+    }
+
+    /// The same head at any level, or at a given one.
+    pub(super) fn draw_at(random: &mut impl Rng, level: Option<f32>) -> Self {
         let sequence = match random.random_range(0..10) {
             0..3 => Sequence::T1,
             3..5 => Sequence::T1Contrast,
             5..8 => Sequence::T2,
             _ => Sequence::Flair,
         };
-        let level = match random.random_range(0..16) {
+        let drawn_level = match random.random_range(0..16) {
             0..2 => between(random, 0.0, 0.13),
             2..8 => between(random, 0.2, 0.55),
             8..12 => between(random, 0.55, 0.8),
             _ => between(random, 0.8, 1.0),
         };
+        let level = level.unwrap_or(drawn_level);
         let top = ((level - 0.7) / 0.3).max(0.0);
         let age = random.random::<f32>().powi(2);
         Self {

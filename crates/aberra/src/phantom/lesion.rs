@@ -67,6 +67,15 @@ impl LesionKind {
     }
 }
 
+/// A slice with a lesion.
+pub(super) struct Drawn {
+    /// Before acquisition.
+    pub(super) signal: Vec<f32>,
+    pub(super) pixels: Vec<f32>,
+    /// What the lesion changed.
+    pub(super) mask: Vec<bool>,
+}
+
 /// The acquired slice with a lesion, and the mask of what changed from `normal`.
 pub(super) fn draw(
     scene: &Scene,
@@ -75,13 +84,14 @@ pub(super) fn draw(
     index: u64,
     normal: &[f32],
     acquire: impl Fn(Vec<f32>) -> Vec<f32>,
-) -> (Vec<f32>, Vec<bool>) {
+) -> Drawn {
     let mut random = generator(seed, Stream::Lesion, index);
-    let mut best: Option<(f32, Vec<f32>, Vec<bool>)> = None;
+    let mut best: Option<(f32, Drawn)> = None;
     for attempt in 0..ATTEMPTS {
         // Later attempts are stronger, so that one of them shows.
         let insistence = attempt as f32 / ATTEMPTS as f32;
-        let pixels = acquire(lesion(scene, kind, insistence, &mut random));
+        let signal = lesion(scene, kind, insistence, &mut random);
+        let pixels = acquire(signal.clone());
         let mask = changed(normal, &pixels, 1);
         let area = mask.iter().filter(|&&m| m).count() as f32 / mask.len() as f32;
         let excess = if area < *AREA.start() {
@@ -90,14 +100,16 @@ pub(super) fn draw(
             (area - *AREA.end()).max(0.0) / AREA.end()
         };
         let miss = excess + (1.0 - mean_change(normal, &pixels, &mask) / LEAST_CHANGE).max(0.0);
-        if best.as_ref().is_none_or(|(least, ..)| miss < *least) {
-            best = Some((miss, pixels, mask));
+        if best.as_ref().is_none_or(|(least, _)| miss < *least) {
+            best = Some((miss, Drawn { signal, pixels, mask }));
         }
         if miss == 0.0 {
             break;
         }
     }
-    best.map_or_else(|| (normal.to_vec(), vec![false; normal.len()]), |(_, pixels, mask)| (pixels, mask))
+    let without =
+        || Drawn { signal: scene.signal.clone(), pixels: normal.to_vec(), mask: vec![false; normal.len()] };
+    best.map_or_else(without, |(_, drawn)| drawn)
 }
 
 /// Mean absolute change of the pixels in the mask; 0 without any.

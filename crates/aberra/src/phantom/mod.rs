@@ -2,7 +2,8 @@
 //!
 //! [`slice()`] draws a normal axial slice, [`lesion_slice`] the same anatomy with a lesion and its exact mask,
 //! [`draw_anomaly`] a generic anomaly into any network input (real or phantom, brain or not), [`World`] images of any number of
-//! other kinds, and [`write_dataset`] a whole data set as files. Everything is decided by `(seed, index)` alone, through [`crate::random::generator`].
+//! other kinds, [`volume()`] the slices of a head from bottom to top, and [`write_dataset`] and [`write_volumes`] whole data sets as
+//! files. Everything is decided by `(seed, index)` alone, through [`crate::random::generator`].
 //!
 //! The slices look like magnetic resonance images; they are not a simulation of one, and no clinical conclusion may
 //! be drawn from them. Recipes and checkpoints are chosen on anomalies drawn here, never on real ones.
@@ -16,16 +17,21 @@ mod foreground;
 mod lesion;
 mod skull_base;
 mod tissue;
+mod volume;
 mod world;
 mod write;
+mod write_volumes;
 
 pub use anomaly::{SyntheticKind, draw_anomaly};
 pub use lesion::LesionKind;
+pub use volume::{PhantomVolume, VolumeShape, volume};
 pub use world::World;
 pub use write::{PhantomDataset, write_dataset};
+pub use write_volumes::{PhantomVolumes, write_volumes};
 
 use rand::RngExt;
 
+use self::acquisition::{Acquisition, acquire};
 use crate::random::{Stream, generator};
 
 /// A pixel belongs to a mask exactly when a channel of it changed by more than this (values 0 to 1): five grey levels
@@ -56,8 +62,8 @@ pub struct Phantom {
 /// [`MIN_SIZE_PX`]..=[`MAX_SIZE_PX`].
 pub fn slice(seed: u64, index: u64, size_px: usize) -> Phantom {
     let size_px = size_px.clamp(MIN_SIZE_PX, MAX_SIZE_PX);
-    let (scene, acquisition_seed) = scene(seed, index, size_px);
-    let pixels = acquisition::acquire(&scene, scene.signal.clone(), acquisition_seed);
+    let (scene, acquisition) = scene(seed, index, size_px);
+    let pixels = acquire(&scene, scene.signal.clone(), acquisition);
     Phantom { pixels, size_px, mask: None, kind: None }
 }
 
@@ -68,20 +74,19 @@ pub fn slice(seed: u64, index: u64, size_px: usize) -> Phantom {
 /// [`MASK_TOLERANCE`].
 pub fn lesion_slice(seed: u64, index: u64, size_px: usize, kind: LesionKind) -> Phantom {
     let size_px = size_px.clamp(MIN_SIZE_PX, MAX_SIZE_PX);
-    let (scene, acquisition_seed) = scene(seed, index, size_px);
-    let normal = acquisition::acquire(&scene, scene.signal.clone(), acquisition_seed);
-    let (pixels, mask) = lesion::draw(&scene, kind, seed, index, &normal, |signal| {
-        acquisition::acquire(&scene, signal, acquisition_seed)
-    });
-    Phantom { pixels, size_px, mask: Some(mask), kind: Some(kind) }
+    let (scene, acquisition) = scene(seed, index, size_px);
+    let normal = acquire(&scene, scene.signal.clone(), acquisition);
+    let drawn =
+        lesion::draw(&scene, kind, seed, index, &normal, |signal| acquire(&scene, signal, acquisition));
+    Phantom { pixels: drawn.pixels, size_px, mask: Some(drawn.mask), kind: Some(kind) }
 }
 
-/// The anatomy before acquisition, and the seed of its noise.
-fn scene(seed: u64, index: u64, size_px: usize) -> (tissue::Scene, u64) {
+/// The anatomy before acquisition, and its bias field and noise.
+fn scene(seed: u64, index: u64, size_px: usize) -> (tissue::Scene, Acquisition) {
     let mut random = generator(seed, Stream::Phantom, index);
     let anatomy = anatomy::Anatomy::draw(&mut random);
-    let acquisition_seed = random.random();
-    (tissue::render(anatomy, size_px), acquisition_seed)
+    let acquisition = Acquisition { seed: random.random(), slice: 0 };
+    (tissue::render(anatomy, size_px), acquisition)
 }
 
 /// True where a channel of `[pixels, channels]` changed by more than [`MASK_TOLERANCE`].

@@ -8,9 +8,11 @@ mod detector;
 mod machine;
 mod report;
 mod verdict;
+mod volume;
 
 pub use self::comparison::{ComparisonCell, ComparisonData, ComparisonRow};
 pub use self::detector::{DetectorCard, MemberCard, PromiseCard, TilesCard};
 pub use self::machine::MachineCard;
 pub use self::report::*;
 pub use self::verdict::{Explanation, NearNormalCard, VerdictCard};
+pub use self::volume::{SliceCard, VolumeCard, VolumesCard};

@@ -75,6 +75,14 @@ impl<'a> DataSet<'a> {
     /// # Errors
     /// An element ends beyond the bytes, or sequences are not nested as they should be.
     pub(super) fn read(bytes: &'a [u8], encoding: Encoding) -> Result<Self, Error> {
+        Self::read_tags(bytes, encoding, &tag::READ)
+    }
+
+    /// Reads these elements in place of those that decoding needs.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(super) fn read_tags(bytes: &'a [u8], encoding: Encoding, tags: &[u32]) -> Result<Self, Error> {
         let (mut cursor, mut elements) = (Cursor { bytes, at: 0, encoding }, BTreeMap::new());
         let mut count = 0;
         // What is shorter than an element is padding.
@@ -88,7 +96,7 @@ impl<'a> DataSet<'a> {
                 break;
             }
             let value = cursor.value(&head)?;
-            if tag::READ.contains(&head.tag) {
+            if tags.contains(&head.tag) {
                 let is_open = head.length == OPEN;
                 let encoding = cursor.encoding_within(&head);
                 elements.insert(head.tag, Element { vr: head.vr, value, is_open, encoding });

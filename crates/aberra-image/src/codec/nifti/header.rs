@@ -329,7 +329,11 @@ impl Header {
             let length = affine.iter().map(|row| row[axis] * row[axis]).sum::<f64>().sqrt();
             real(VERSION_1.spacing, axis + 1, length);
         }
-        affine.into_iter().flatten().enumerate().for_each(|(index, value)| real(VERSION_1.rows, index, value));
+        affine
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .for_each(|(index, value)| real(VERSION_1.rows, index, value));
         // Lengths in millimetres; the affine is that of the scanner.
         header[VERSION_1.unit] = 2;
         let (codes, width) = VERSION_1.codes;

@@ -1,0 +1,136 @@
+//! The maps of a volume's slices, put back where the slices lie: a NIfTI file on the volume's own grid.
+
+use aberra_image::{Format, Limits, Origin, PagedFile, encode_nifti};
+
+use crate::dataset::Volume;
+use crate::detector::Verdict;
+use crate::{Error, Result, of_image};
+
+/// The key of hashes that are not looked at.
+const KEY: &[u8; 32] = &[0; 32];
+
+/// How far apart slices may lie from where even spacing would put them, as a share of it.
+const UNEVEN: f64 = 0.1;
+
+/// The map of a volume, which its slices fill one by one.
+#[derive(Debug)]
+pub struct VolumeMap<'a> {
+    volume: &'a Volume,
+    /// `[height, width]` of each slice's image.
+    planes: Vec<Option<Vec<f32>>>,
+    /// Height and width of the slices.
+    sides: Option<[usize; 2]>,
+}
+
+impl<'a> VolumeMap<'a> {
+    /// The map of a volume, 0 everywhere.
+    pub fn new(volume: &'a Volume) -> Self {
+        Self { volume, planes: vec![None; volume.slices.len()], sides: None }
+    }
+
+    /// Puts a slice's map, in the units of the detector's pixel threshold, at its place; its number is from 0.
+    ///
+    /// # Errors
+    /// The verdict has no map, or the slice is of another size than those before.
+    pub fn put(&mut self, number: usize, verdict: &Verdict) -> Result<()> {
+        let sides = [verdict.placement.image_height, verdict.placement.image_width];
+        if *self.sides.get_or_insert(sides) != sides {
+            return Err(self.without_grid("its slices have several sizes"));
+        }
+        let map = verdict.map_at_image_size()?;
+        if let Some(plane) = self.planes.get_mut(number) {
+            *plane = Some(map);
+        }
+        Ok(())
+    }
+
+    /// The map as a compressed NIfTI file of 32-bit floats. Of a NIfTI volume, sides, axes and affine are those of the original, so
+    /// that viewers lay one over the other; of DICOM slices, the affine follows from their positions. Slices without a map (empty
+    /// ones among them) are 0.
+    ///
+    /// # Errors
+    /// The slices fill no grid: their distances differ, two lie at one place, or they have several sizes; a file that could be
+    /// read before and cannot be now.
+    pub fn to_nifti(&self, limits: &Limits) -> Result<Vec<u8>> {
+        let Some(first) = self.volume.slices.first() else {
+            return Err(self.without_grid("it has no slices"));
+        };
+        let file = PagedFile::read(&first.path, limits).map_err(of_image)?;
+        let images = file.images(limits).map_err(of_image)?;
+        if images.format() == Format::Nifti {
+            return images.map_file(&self.planes).map_err(|error| of_image(error.with_path(&first.path)));
+        }
+        let header = images.header(first.page.unwrap_or(0)).map_err(of_image)?;
+        let sides = [header.height, header.width];
+        if self.sides.is_some_and(|seen| seen != sides) {
+            return Err(self.without_grid("its slices have several sizes"));
+        }
+        let affine = match header.format {
+            Format::Dicom => self.affine(header.spacing_mm, limits)?,
+            // Of other files nothing is known but the order of their images.
+            _ => [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]],
+        };
+        let [height, width] = sides;
+        let mut voxels = vec![0.0; height * width * self.planes.len()];
+        for (plane, values) in self.planes.iter().zip(voxels.chunks_exact_mut(height * width)) {
+            plane.iter().for_each(|plane| values.copy_from_slice(plane));
+        }
+        encode_nifti(&voxels, [width, height, self.planes.len()], affine).map_err(of_image)
+    }
+
+    /// From column, row and slice to millimetres rightwards, forwards and upwards.
+    fn affine(&self, spacing_mm: Option<[f32; 2]>, limits: &Limits) -> Result<[[f64; 4]; 3]> {
+        if self.volume.has_repeated_positions {
+            return Err(self.without_grid("several of its slices lie at one place"));
+        }
+        let places = places(self.volume, limits)?;
+        let corners: Vec<[f64; 3]> = places.iter().filter_map(|origin| origin.corner_mm).collect();
+        let (Some([first, .., last]), Some(directions), Some([row_mm, column_mm])) =
+            (corners.get(..), places.first().and_then(|origin| origin.orientation), spacing_mm)
+        else {
+            return Err(self.without_grid("its files do not say where its slices lie"));
+        };
+        if corners.len() != places.len() {
+            return Err(self.without_grid("some of its slices have no position"));
+        }
+        let steps = (corners.len() - 1) as f64;
+        let step = [0, 1, 2].map(|axis| (last[axis] - first[axis]) / steps);
+        let length = step.iter().map(|part| part * part).sum::<f64>().sqrt();
+        let is_even = corners.iter().enumerate().all(|(number, corner)| {
+            let off = [0, 1, 2].map(|axis| corner[axis] - first[axis] - step[axis] * number as f64);
+            off.iter().map(|part| part * part).sum::<f64>().sqrt() <= UNEVEN * length
+        });
+        if !is_even {
+            return Err(self.without_grid("its slices are not evenly spaced"));
+        }
+        let (along_row, along_column) = ([0, 1, 2], [3, 4, 5]);
+        // DICOM counts leftwards and backwards, NIfTI rightwards and forwards.
+        let sign = [-1.0, -1.0, 1.0];
+        Ok([0, 1, 2].map(|axis| {
+            let columns = directions[along_row[axis]] * f64::from(column_mm);
+            let rows = directions[along_column[axis]] * f64::from(row_mm);
+            [columns, rows, step[axis], first[axis]].map(|part| sign[axis] * part)
+        }))
+    }
+
+    fn without_grid(&self, why: &str) -> Error {
+        Error::input(format!("{}: expected slices that fill a grid, found that {why}", self.volume.name))
+            .with_hint("write pictures of single slices instead: --pages --heatmaps DIR")
+    }
+}
+
+/// Where the slices of a volume lie.
+fn places(volume: &Volume, limits: &Limits) -> Result<Vec<Origin>> {
+    let mut places = Vec::with_capacity(volume.slices.len());
+    // Slices of one file are read from it together.
+    for slices in volume.slices.chunk_by(|one, other| one.path == other.path) {
+        let read = || {
+            let file = PagedFile::read(&slices[0].path, limits)?;
+            let images = file.images(limits)?;
+            let origins = slices.iter().map(|slice| images.origin(slice.page.unwrap_or(0), KEY));
+            origins.collect::<Result<Vec<Origin>, aberra_image::Error>>()
+        };
+        places.extend(read().map_err(|error| of_image(error.with_path(&slices[0].path)))?);
+    }
+    Ok(places)
+}

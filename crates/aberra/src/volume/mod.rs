@@ -1,0 +1,9 @@
+//! The verdict on a volume, its map, and the calibration behind it.
+
+mod calibrate;
+mod map;
+mod verdict;
+
+pub use calibrate::RecalibratedVolumes;
+pub use map::VolumeMap;
+pub use verdict::VolumeVerdict;

@@ -1,0 +1,123 @@
+//! The verdict on a volume, from the scores of its slices.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use aberra_metrics::calibrate::is_anomalous;
+use aberra_models::measure::Want;
+
+use crate::dataset::Volume;
+use crate::detector::{Detector, Verdict};
+use crate::files::FILES_CHUNK;
+use crate::volume_calibration::{TOP_SHARE, VolumeCalibration, top_slices, volume_score};
+use crate::{Error, Result};
+
+/// The verdict on a volume.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct VolumeVerdict {
+    /// The mean of the largest scores of its slices, in the scorer's own units.
+    pub score: f64,
+    /// How many slices that are.
+    pub top: usize,
+    /// Share of normal volumes at least this anomalous, by the calibration of volumes.
+    pub p_value: Option<f64>,
+    /// Scores above it are anomalous; `None` from a detector that is not calibrated on volumes: there is no verdict then.
+    pub threshold: Option<f64>,
+    /// For each slice its score; `None` if it is empty or cannot be read.
+    pub slices: Vec<Option<f64>>,
+    /// The slice with the largest score, its number from 0.
+    pub worst: usize,
+    /// Slices that show nothing but air, which were left out.
+    pub empty: usize,
+    /// Slices that could not be read.
+    pub unreadable: usize,
+}
+
+impl VolumeVerdict {
+    /// Whether the score is above the threshold; `None` without a threshold.
+    pub fn anomalous(&self) -> Option<bool> {
+        self.threshold.map(|threshold| is_anomalous(self.score, threshold))
+    }
+}
+
+impl Detector {
+    /// How volumes are judged; `None` for a detector that is not calibrated on volumes.
+    pub fn volume_calibration(&self) -> Option<&VolumeCalibration> {
+        self.document.volumes.as_ref()
+    }
+
+    /// The share of a volume's slices whose scores make its own.
+    pub(super) fn top_share(&self) -> f64 {
+        self.volume_calibration().map_or(TOP_SHARE, |volumes| volumes.top_share)
+    }
+
+    /// Scores the slices of a volume one after another, those that are empty left out, and judges the whole. Each slice's verdict,
+    /// by the detector's calibration of images, goes to `each` with its number from 0; maps are computed on request. A slice that
+    /// cannot be read does not stop the others; `ControlFlow::Break` does.
+    ///
+    /// # Errors
+    /// All slices are empty, or none can be read; a stop on request.
+    pub fn score_volume(
+        &self,
+        volume: &Volume,
+        want: Want,
+        mut each: impl FnMut(usize, &Result<Verdict>) -> ControlFlow<()>,
+    ) -> Result<VolumeVerdict> {
+        let (numbers, images): (Vec<usize>, Vec<_>) =
+            volume.scored().map(|(number, slice)| (number, (slice.path.clone(), slice.page))).unzip();
+        let refuse = |what: &str| {
+            let text = format!("expected a volume with slices to score, found {what}");
+            Error::input(format!("{}: {text}", volume.name))
+        };
+        if images.is_empty() {
+            return Err(refuse(&format!("{} that show nothing but air", volume.slices.len())));
+        }
+        let mut slices = vec![None; volume.slices.len()];
+        let mut numbers = numbers.into_iter();
+        let mut failure: Option<Error> = None;
+        let mut is_stopped = false;
+        let limits = self.config().limits;
+        self.score_pages(images.into_iter(), &limits, FILES_CHUNK, want, |_, verdict| {
+            let Some(number) = numbers.next() else { return ControlFlow::Break(()) };
+            let flow = each(number, &verdict);
+            match verdict {
+                Ok(verdict) => slices[number] = Some(verdict.score),
+                Err(error) => failure = failure.take().or(Some(error)),
+            }
+            is_stopped |= flow.is_break();
+            flow
+        });
+        if is_stopped {
+            return Err(Error::interrupted("scoring was stopped"));
+        }
+        let scores: Vec<f64> = slices.iter().flatten().copied().collect();
+        let Some(score) = volume_score(&scores, self.top_share()) else {
+            return Err(failure.unwrap_or_else(|| refuse("none")));
+        };
+        let calibration = self.volume_calibration().map(|volumes| &volumes.calibration);
+        let empty = volume.empty();
+        let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Ok(VolumeVerdict {
+            score,
+            top: top_slices(scores.len(), self.top_share()),
+            p_value: calibration.and_then(|calibration| calibration.p_value(score)),
+            threshold: calibration.map(|calibration| calibration.threshold),
+            worst: slices.iter().position(|score| *score == Some(largest)).unwrap_or_default(),
+            empty,
+            unreadable: slices.len() - empty - scores.len(),
+            slices,
+        })
+    }
+
+    /// The score of a volume whose slices are these images; `None` if none of them can be read.
+    pub(super) fn score_of_slices(&self, slices: Vec<(PathBuf, Option<u32>)>, top_share: f64) -> Option<f64> {
+        let mut scores = Vec::with_capacity(slices.len());
+        let limits = self.config().limits;
+        self.score_pages(slices.into_iter(), &limits, FILES_CHUNK, Want::MEASUREMENTS, |_, verdict| {
+            scores.extend(verdict.map(|verdict| verdict.score));
+            ControlFlow::Continue(())
+        });
+        volume_score(&scores, top_share)
+    }
+}
