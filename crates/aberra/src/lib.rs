@@ -121,5 +121,5 @@ pub use layers::{ENVIRONMENT_PREFIX, SettingsLayer, SettingsOrigin};
 pub use member_settings::{MemberSettings, Models};
 pub use members::NamedMember;
 pub use recalibrate::Recalibrated;
-pub use volume::{RecalibratedVolumes, VolumeMap, VolumeVerdict};
+pub use volume::{DicomMap, RecalibratedVolumes, VolumeMap, VolumeVerdict};
 pub use volume_calibration::{TOP_SHARE, VolumeCalibration, top_slices, volume_score};

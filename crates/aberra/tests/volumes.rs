@@ -126,7 +126,9 @@ fn the_score_is_the_mean_of_the_largest_scores_of_slices() {
     assert_eq!((volume.slices.len(), verdict.empty, verdict.unreadable), (14, 2, 0));
     assert!(verdict.slices[0].is_none() && verdict.slices[13].is_none());
     let mut alone = Vec::new();
-    let slices = volume.scored().map(|(_, slice)| (slice.path.clone(), slice.page));
+    let is_empty = volume.empty_slices(&Limits::default());
+    let slices = volume.slices.iter().zip(is_empty).filter(|(_, is_empty)| !is_empty);
+    let slices = slices.map(|(slice, _)| (slice.path.clone(), slice.page));
     detector.score_pages(slices, &Limits::default(), 64, Want::MEASUREMENTS, |_, verdict| {
         alone.push(verdict.unwrap().score);
         ControlFlow::Continue(())
@@ -301,13 +303,17 @@ fn dicom_series_are_put_together_by_position() {
     assert!(notes.contains("1 overview (localizer) is dropped") && notes.contains("overview.dcm"), "{notes}");
     assert!(!notes.contains("PLANTED"), "{notes}");
     let axial = volumes.iter().find(|volume| volume.slices.len() == 8).unwrap();
-    let empty: Vec<bool> = axial.slices.iter().map(|slice| slice.is_empty).collect();
-    assert_eq!(empty, [true, true, false, false, false, false, false, false]);
+    assert_eq!(
+        axial.empty_slices(&Limits::default()),
+        [true, true, false, false, false, false, false, false]
+    );
     let told: Vec<&str> = volumes.iter().map(|volume| volume.name.rsplit('/').next().unwrap()).collect();
     assert_eq!(told, [", series 1", ", series 2", ", series 3", ", series 4"]);
 
     let dataset = volumes_in(&folder);
     assert_eq!(dataset.samples.len(), 14);
+    let notes = dataset.notes.join("\n");
+    assert!(notes.contains("2 of 16 slices show nothing but air and are left out"), "{notes}");
     assert_eq!(dataset.volumes().iter().map(|(_, slices)| slices.len()).collect::<Vec<_>>(), [6, 3, 3, 2]);
     assert!(dataset.samples.iter().all(|sample| sample.group == sample.volume));
     assert_eq!(dataset.samples[0].name, "a.dcm");
@@ -374,7 +380,8 @@ fn slices_that_fill_no_grid_have_no_map_and_unreadable_ones_are_counted() {
     assert_eq!((verdict.unreadable, verdict.empty, verdict.slices[5]), (1, 2, None));
     fs::write(&cut, bytes).unwrap();
     // Air alone is no volume to judge.
-    let air = Volume { slices: whole.slices[..2].to_vec(), ..whole };
+    let mut air = whole;
+    air.slices.truncate(2);
     let error = trained()
         .detector
         .score_volume(&air, Want::MEASUREMENTS, |_, _| ControlFlow::Continue(()))

@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use aberra::Detector;
-use aberra::dataset::{image_files, is_manifest};
+use aberra::dataset::{Case, find_cases, image_files, is_manifest};
 use aberra::explain::{FoundNormal, Story, find_normals, principal_components, story_png};
+use aberra::models::measure::Want;
 use aberra::wire::Explanation;
 use clap::Args;
 use serde::Serialize;
@@ -20,6 +21,9 @@ Examples:
   aberra explain runs/first/detector.aberra new/image.png
   aberra explain runs/first/detector.aberra new/image.png --data photos/ \\
       --out story.png
+  # the most anomalous slice of a volume
+  aberra explain runs/mri/detector.aberra scan.nii.gz --volumes \\
+      --out worst.png
 
 The figure shows network input, reconstruction and error map, and the measurements as percentiles of the calibration \
 normals. It is also displayed in terminals with a graphics protocol (kitty, iTerm2, WezTerm, Ghostty).";
@@ -35,6 +39,9 @@ pub(crate) struct ExplainArgs {
     /// Explain this page, frame or slice of a file that has several, from 1; by default the first of full resolution.
     #[arg(long, value_name = "N")]
     page: Option<NonZeroU32>,
+    /// Judge the volume as a whole (a NIfTI or DICOM file, or the folder of one DICOM series), and explain its most anomalous slice.
+    #[arg(long, conflicts_with = "page")]
+    volumes: bool,
     /// Write the figure to this file.
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
@@ -84,14 +91,20 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
         )?;
     }
     let training = args.data.as_deref().map(training_images).transpose()?.unwrap_or_default();
+    let page = args.page.map(|page| page.get() - 1);
+    if args.volumes {
+        let (file, page) = worst_slice(&detector, &args.image)?;
+        explain(args, &detector, (&file, page), &training)?;
+        return Ok(ExitStatus::Done);
+    }
     if !is_manifest(&args.image) {
-        explain(args, &detector, &args.image, &training)?;
+        explain(args, &detector, (&args.image, page), &training)?;
         return Ok(ExitStatus::Done);
     }
     let named = data::named_in(&args.image)?;
     let mut failed = 0;
     for path in &named {
-        if let Err(error) = explain(args, &detector, path, &training) {
+        if let Err(error) = explain(args, &detector, (path, page), &training) {
             let CommandError::Library(error) = error else { return Err(error) };
             output::warning(&format!("skipped {}", with_path(path, &error)));
             failed += 1;
@@ -111,11 +124,10 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
 fn explain(
     args: &ExplainArgs,
     detector: &Detector,
-    path: &Path,
+    (path, page): (&Path, Option<u32>),
     training: &[PathBuf],
 ) -> Result<(), CommandError> {
-    let page = args.page.map_or(0, |page| page.get() - 1);
-    let image = aberra::image::read_page(path, page, &detector.config().limits);
+    let image = aberra::image::read_page(path, page.unwrap_or(0), &detector.config().limits);
     let image = image.map_err(aberra::of_image)?;
     let story = detector.explain(&image)?;
     for remark in &story.verdict.remarks {
@@ -158,6 +170,39 @@ fn training_images(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let files: Vec<PathBuf> = listed.by_ref().filter_map(Result::ok).collect();
     data::passed_over(listed.marked_folders(), listed.unsupported());
     Ok(files)
+}
+
+/// The most anomalous slice of the one volume at a path; says what the volume's verdict is.
+fn worst_slice(detector: &Detector, path: &Path) -> Result<(PathBuf, Option<u32>), CommandError> {
+    let mut listed = image_files(path);
+    let files = listed.by_ref().collect::<Result<Vec<PathBuf>, _>>()?;
+    let found = find_cases(files, &detector.config().limits);
+    let [Case::Volume(volume)] = &found.cases[..] else {
+        let text = format!(
+            "expected one volume, found {}",
+            output::count(found.cases.len(), "image or volume", "images and volumes")
+        );
+        return Err(CommandError::at(path, text)
+            .with_hint("name a NIfTI or DICOM file of several slices, or the folder of one DICOM series"));
+    };
+    found.notes.iter().for_each(|note| output::note(note));
+    let verdict =
+        detector.score_volume(volume, Want::MEASUREMENTS, |_, _| std::ops::ControlFlow::Continue(()))?;
+    let judged = match (verdict.anomalous(), verdict.threshold) {
+        (Some(anomalous), Some(threshold)) => {
+            format!("{}, threshold {}", output::verdict(anomalous), output::number(threshold))
+        }
+        _ => "no verdict: the detector is not calibrated on volumes".to_owned(),
+    };
+    output::note(&format!(
+        "volume: score {}, {judged}, p-value {}; slice {} of {} is explained, its most anomalous",
+        output::number(verdict.score),
+        output::p_value(verdict.p_value),
+        verdict.worst + 1,
+        volume.slices.len()
+    ));
+    let slice = &volume.slices[verdict.worst];
+    Ok((slice.path.clone(), slice.page))
 }
 
 fn words(
@@ -279,6 +324,7 @@ mod tests {
             detector: DetectorArgs { detector: "bare.aberra".into() },
             image,
             page: None,
+            volumes: false,
             out: None,
             data: None,
             json: JsonArgs { json: true },

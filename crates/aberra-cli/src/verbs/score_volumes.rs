@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use aberra::dataset::{Case, Remarks, Volume, find_cases};
+use aberra::dataset::{Case, Remarks, Volume, empty_left_out, find_cases};
 use aberra::models::measure::Want;
 use aberra::output::{file_name, printable, write};
 use aberra::run::RunFolder;
@@ -17,6 +18,9 @@ use crate::rows::{Row, RowFormat, Rows, SliceOf, TableRow};
 use crate::sources::Sources;
 use crate::{data, output};
 
+/// Of a map's file.
+const MAP_EXTENSION: &str = ".nii.gz";
+
 /// How volumes are judged.
 #[derive(Args)]
 pub(crate) struct VolumesArgs {
@@ -27,6 +31,10 @@ pub(crate) struct VolumesArgs {
     /// With --volumes: write the map of each volume to this folder, as NIfTI in the volume's own grid.
     #[arg(long, value_name = "DIR")]
     maps: Option<PathBuf>,
+    /// With --maps: write the maps of DICOM series as DICOM objects too, a Segmentation (.seg.dcm) and a Parametric Map (.map.dcm).
+    /// They bear the name and the identifiers of the patient.
+    #[arg(long, requires = "maps")]
+    dicom: bool,
     /// With --volumes: write a row for each slice to this file; the extension .csv, .json or .jsonl selects the format.
     #[arg(long, value_name = "FILE")]
     slices: Option<PathBuf>,
@@ -106,6 +114,8 @@ struct Tally {
     images: usize,
     anomalous: usize,
     failed: usize,
+    slices: usize,
+    empty: usize,
     unreadable: usize,
     missed_maps: usize,
     remarks: Remarks,
@@ -179,7 +189,7 @@ impl ScoreVolumes<'_> {
     ) -> Result<Option<VolumeRow>, CommandError> {
         let has_map = self.volumes.maps.is_some();
         let mut map = VolumeMap::new(volume);
-        let (mut failure, mut map_failure) = (None, None);
+        let (mut failure, mut map_failure, mut unreadable) = (None, None, None);
         let want = if has_map { Want::MAP } else { Want::MEASUREMENTS };
         let scored = self.detector.score_volume(volume, want, |number, verdict| {
             let slice = &volume.slices[number];
@@ -197,8 +207,7 @@ impl ScoreVolumes<'_> {
                     }
                 }
                 Err(error) => {
-                    tally.unreadable += 1;
-                    output::warning(&format!("skipped a slice: {}", with_path(&slice.path, error)));
+                    unreadable.get_or_insert_with(|| with_path(&slice.path, error));
                 }
             }
             match failure.is_some() {
@@ -214,7 +223,14 @@ impl ScoreVolumes<'_> {
             }
             (None, Ok(verdict)) => verdict,
         };
+        if let Some(reason) = unreadable {
+            let slices = output::count(verdict.unreadable, "slice", "slices");
+            output::warning(&format!("{}: skipped {slices}, such as {reason}", volume.name));
+        }
+        tally.unreadable += verdict.unreadable;
         tally.volumes += 1;
+        tally.slices += volume.slices.len();
+        tally.empty += verdict.empty;
         tally.anomalous += usize::from(verdict.anomalous() == Some(true));
         let written = self.volumes.maps.as_deref().map(|folder| {
             let file = map_path(folder, tally.volumes, &volume.name);
@@ -225,9 +241,18 @@ impl ScoreVolumes<'_> {
     }
 
     fn write_map(&self, folder: &Path, file: &Path, map: &VolumeMap<'_>) -> Result<(), aberra::Error> {
-        let bytes = map.to_nifti(&self.detector.config().limits)?;
+        let limits = &self.detector.config().limits;
         RunFolder::mark(folder)?;
-        write(file, &bytes)
+        if self.volumes.dicom {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            if let Some(objects) = map.to_dicom(self.detector.pixel_threshold(), now, limits)? {
+                let name = file.to_string_lossy();
+                let stem = name.strip_suffix(MAP_EXTENSION).unwrap_or(&name);
+                write(Path::new(&format!("{stem}.seg.dcm")), &objects.segmentation)?;
+                write(Path::new(&format!("{stem}.map.dcm")), &objects.parametric_map)?;
+            }
+        }
+        write(file, &map.to_nifti(limits)?)
     }
 
     /// The row of an image that is no slice, judged by the calibration of images.
@@ -272,6 +297,9 @@ impl ScoreVolumes<'_> {
         }
         rows.finish()?;
         slices.map_or(Ok(()), Rows::finish)?;
+        if volumes > 0 {
+            output::note(&empty_left_out(tally.empty, tally.slices));
+        }
         let mut words = vec![
             format!("{} scored", output::count(volumes, "volume", "volumes")),
             format!("{anomalous} anomalous"),
@@ -387,5 +415,5 @@ fn map_path(folder: &Path, number: usize, volume: &str) -> PathBuf {
     let name = Path::new(volume).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
     let stem = Path::new(stem).file_stem().unwrap_or_default();
-    folder.join(file_name(&format!("{number:06}-"), stem, ".nii.gz"))
+    folder.join(file_name(&format!("{number:06}-"), stem, MAP_EXTENSION))
 }

@@ -52,7 +52,7 @@ pub use shortcut::{Property, Shortcut, ShortcutPart, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
 pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
 pub use split_text::{LeftAside, Printed};
-pub use volumes::{Case, Cases, Slice, Volume, find_cases};
+pub use volumes::{Case, Cases, Slice, Volume, empty_left_out, find_cases};
 pub use walk::{ImageFiles, Skipped, Unsupported, describe_marked_folders, image_files};
 
 use crate::{Error, Result};

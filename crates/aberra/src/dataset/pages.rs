@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::remarks::counted;
 use super::series::At;
-use super::volumes::{Volume, find};
+use super::volumes::{Volume, empty_left_out, find};
 use super::{Dataset, Sample};
 
 impl Dataset {
@@ -52,17 +52,24 @@ impl Dataset {
         };
         let mut cases: Vec<(usize, Vec<Sample>)> =
             found.alone.iter().map(|at| (at.file, vec![alone(at)])).collect();
+        let (mut slices, mut empty) = (0, 0);
         for ((first, volume), files) in found.volumes.iter().zip(&found.files) {
-            cases.push((*first, self.slices(volume, files, limits, &mut without_masks)));
+            let samples = self.slices(volume, files, limits, &mut without_masks);
+            slices += volume.slices.len();
+            empty += volume.slices.len() - samples.len();
+            cases.push((*first, samples));
         }
         cases.sort_by_key(|(first, _)| *first);
         self.samples = cases.into_iter().flat_map(|(_, samples)| samples).collect();
         self.notes.extend(found.notes);
+        if slices > 0 {
+            self.notes.push(empty_left_out(empty, slices));
+        }
         self.note_masks(&without_masks);
         self
     }
 
-    /// The samples of a volume's slices, each of which lies in one of the files.
+    /// The samples of a volume's slices that are not empty, each of which lies in one of the files.
     fn slices(
         &self,
         volume: &Volume,
@@ -71,7 +78,9 @@ impl Dataset {
         without_masks: &mut Vec<String>,
     ) -> Vec<Sample> {
         let mut pages_of: HashMap<usize, PagesOf> = HashMap::new();
-        let scored = volume.scored().map(|(number, slice)| {
+        let is_empty = volume.empty_slices(limits);
+        let scored = volume.slices.iter().enumerate().filter(|(number, _)| !is_empty[*number]);
+        let scored = scored.map(|(number, slice)| {
             let file = files[number];
             let sample = &self.samples[file];
             let mut one = match slice.page {

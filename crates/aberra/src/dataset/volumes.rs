@@ -47,19 +47,18 @@ pub struct Slice {
     pub path: PathBuf,
     /// Its number within the file, from 0; `None` for the one image of a file.
     pub page: Option<u32>,
-    /// It shows nothing but air, and is neither learnt from nor scored.
-    pub is_empty: bool,
 }
 
 impl Volume {
-    /// The slices that are scored, each with its number among all, from 0.
-    pub fn scored(&self) -> impl Iterator<Item = (usize, &Slice)> {
-        self.slices.iter().enumerate().filter(|(_, slice)| !slice.is_empty)
-    }
-
-    /// Number of the slices that show nothing but air.
-    pub fn empty(&self) -> usize {
-        self.slices.iter().filter(|slice| slice.is_empty).count()
+    /// For each slice whether it shows nothing but air: such slices are neither learnt from nor scored. Reads all of them; one that
+    /// cannot be read is not empty.
+    pub fn empty_slices(&self, limits: &Limits) -> Vec<bool> {
+        let read = |slice: &Slice| {
+            let image = read_image(&slice.path, slice.page, limits);
+            image.ok().map(|image| spread(&image))
+        };
+        let spreads: Vec<Option<f32>> = self.slices.par_iter().with_max_len(1).map(read).collect();
+        are_empty(&spreads)
     }
 
     /// The file that holds all of its slices, if there is one.
@@ -80,8 +79,8 @@ pub struct Cases {
     pub notes: Vec<String>,
 }
 
-/// Finds the volumes among files: each file of several images, and each DICOM series. Overviews (localizers) are dropped, and slices
-/// that show nothing but air are marked. Every slice is read once.
+/// Finds the volumes among files: each file of several images, and each DICOM series. Overviews (localizers) are dropped. Decodes
+/// nothing.
 pub fn find_cases(files: Vec<PathBuf>, limits: &Limits) -> Cases {
     let names: Vec<String> = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
     let found = find(&names, &files, limits);
@@ -138,8 +137,15 @@ pub(super) fn find(names: &[String], files: &[PathBuf], limits: &Limits) -> Foun
         .iter()
         .zip(named)
         .map(|((slices, repeated), name)| {
-            let volume = marked(slices, files, limits);
-            (first(slices), Volume { name, slices: volume, has_repeated_positions: *repeated })
+            let slice = |at: &At| Slice { path: files[at.file].clone(), page: at.page };
+            (
+                first(slices),
+                Volume {
+                    name,
+                    slices: slices.iter().map(slice).collect(),
+                    has_repeated_positions: *repeated,
+                },
+            )
         })
         .collect();
     let mut localizers: Vec<&str> = localizers.iter().map(|at| names[at.file].as_str()).collect();
@@ -158,14 +164,6 @@ fn content(file: usize, path: &Path, limits: &Limits) -> Content {
         Ok(count) if count > 1 => Content::Pages(count),
         _ => Content::One,
     }
-}
-
-/// The slices, with those marked that are empty.
-fn marked(slices: &[At], files: &[PathBuf], limits: &Limits) -> Vec<Slice> {
-    let read = |at: &At| read_image(&files[at.file], at.page, limits).ok().map(|image| spread(&image));
-    let spreads: Vec<Option<f32>> = slices.par_iter().with_max_len(1).map(read).collect();
-    let slice = |(at, is_empty): (&At, bool)| Slice { path: files[at.file].clone(), page: at.page, is_empty };
-    slices.iter().zip(are_empty(&spreads)).map(slice).collect()
 }
 
 /// The file's name, or that of the folder that holds all files of the series.
@@ -202,36 +200,33 @@ fn unique(names: Vec<String>) -> Vec<String> {
 
 fn notes(volumes: &[(usize, Volume)], localizers: &[&str]) -> Vec<String> {
     let mut notes = Vec::new();
-    let slices: usize = volumes.iter().map(|(_, volume)| volume.slices.len()).sum();
-    let empty: usize = volumes.iter().map(|(_, volume)| volume.empty()).sum();
-    let names = |which: &dyn Fn(&Volume) -> bool| -> Vec<&str> {
-        let volumes = volumes.iter().map(|(_, volume)| volume).filter(|volume| which(volume));
-        volumes.map(|volume| volume.name.as_str()).collect()
-    };
-    let all = names(&|_| true);
+    let all: Vec<&str> = volumes.iter().map(|(_, volume)| volume.name.as_str()).collect();
     if !all.is_empty() {
-        let found = counted(&all, "volume", "volumes");
-        notes.push(match empty {
-            0 => format!("{found} of {slices} slices, none of them empty"),
-            _ => {
-                format!("{found} of {slices} slices, of which {empty} show nothing but air and are left out")
-            }
-        });
+        let slices: usize = volumes.iter().map(|(_, volume)| volume.slices.len()).sum();
+        notes.push(format!("{}, {slices} slices", counted(&all, "volume", "volumes")));
     }
-    let repeated = names(&|volume| volume.has_repeated_positions);
-    if !repeated.is_empty() {
-        notes.push(counted(
-            &repeated,
+    let repeated = volumes.iter().map(|(_, volume)| volume).filter(|volume| volume.has_repeated_positions);
+    let repeated: Vec<&str> = repeated.map(|volume| volume.name.as_str()).collect();
+    for (names, one, many) in [
+        (
+            &repeated[..],
             "volume has slices at one place, all of which are taken",
             "volumes have slices at one place, all of which are taken",
-        ));
-    }
-    if !localizers.is_empty() {
-        notes.push(counted(
-            localizers,
-            "overview (localizer) is dropped",
-            "overviews (localizers) are dropped",
-        ));
+        ),
+        (localizers, "overview (localizer) is dropped", "overviews (localizers) are dropped"),
+    ] {
+        if !names.is_empty() {
+            notes.push(counted(names, one, many));
+        }
     }
     notes
+}
+
+/// How many slices were left out because they show nothing but air, in words.
+pub fn empty_left_out(empty: usize, of: usize) -> String {
+    match empty {
+        0 => format!("none of {of} slices is empty"),
+        1 => format!("1 of {of} slices shows nothing but air and is left out"),
+        _ => format!("{empty} of {of} slices show nothing but air and are left out"),
+    }
 }

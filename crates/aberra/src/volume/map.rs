@@ -1,6 +1,9 @@
 //! The maps of a volume's slices, put back where the slices lie: a NIfTI file on the volume's own grid.
 
-use aberra_image::{Format, Limits, Origin, PagedFile, encode_nifti};
+use std::path::PathBuf;
+
+use aberra_image::{DicomSlices, Format, Limits, MapMaker, Origin, PagedFile, encode_nifti};
+use aberra_metrics::calibrate::is_anomalous;
 
 use crate::dataset::Volume;
 use crate::detector::Verdict;
@@ -20,6 +23,16 @@ pub struct VolumeMap<'a> {
     planes: Vec<Option<Vec<f32>>>,
     /// Height and width of the slices.
     sides: Option<[usize; 2]>,
+}
+
+/// A map as files of DICOM objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DicomMap {
+    /// A binary Segmentation: what lies above the pixel threshold.
+    pub segmentation: Vec<u8>,
+    /// A Parametric Map: the values.
+    pub parametric_map: Vec<u8>,
 }
 
 impl<'a> VolumeMap<'a> {
@@ -76,6 +89,45 @@ impl<'a> VolumeMap<'a> {
             plane.iter().for_each(|plane| values.copy_from_slice(plane));
         }
         encode_nifti(&voxels, [width, height, self.planes.len()], affine).map_err(of_image)
+    }
+
+    /// The map as DICOM objects that refer to the slices, for archives and viewers; `None` if the slices are not those of DICOM files.
+    /// `pixel_threshold` is that of the [detector](crate::Detector::pixel_threshold), `made_at_secs` counts from the beginning of
+    /// 1970, UTC.
+    ///
+    /// The objects bear the name and the identifiers of the patient and the study, as their slices do.
+    ///
+    /// # Errors
+    /// Files that do not say which instances they are or where their slices lie, or that cannot be read now.
+    pub fn to_dicom(
+        &self,
+        pixel_threshold: f64,
+        made_at_secs: u64,
+        limits: &Limits,
+    ) -> Result<Option<DicomMap>> {
+        let slices: Vec<(PathBuf, Option<u32>)> =
+            self.volume.slices.iter().map(|slice| (slice.path.clone(), slice.page)).collect();
+        if slices.iter().any(|(path, _)| Format::of_file(path) != Some(Format::Dicom)) {
+            return Ok(None);
+        }
+        let maker = MapMaker {
+            program: "Aberra",
+            version: env!("CARGO_PKG_VERSION"),
+            meaning: "Anomaly map",
+            made_at_secs,
+        };
+        let is_marked = |&value: &f32| is_anomalous(value.into(), pixel_threshold);
+        let marked =
+            |plane: &Option<Vec<f32>>| plane.as_ref().map(|plane| plane.iter().map(is_marked).collect());
+        let masks: Vec<Option<Vec<bool>>> = self.planes.iter().map(marked).collect();
+        let derive = || {
+            let source = DicomSlices::read(&slices, limits)?;
+            Ok(DicomMap {
+                segmentation: source.segmentation(&masks, maker)?,
+                parametric_map: source.parametric_map(&self.planes, maker)?,
+            })
+        };
+        derive().map(Some).map_err(of_image)
     }
 
     /// From column, row and slice to millimetres rightwards, forwards and upwards.

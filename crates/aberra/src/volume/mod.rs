@@ -5,5 +5,5 @@ mod map;
 mod verdict;
 
 pub use calibrate::RecalibratedVolumes;
-pub use map::VolumeMap;
+pub use map::{DicomMap, VolumeMap};
 pub use verdict::VolumeVerdict;

@@ -64,8 +64,11 @@ impl Detector {
         want: Want,
         mut each: impl FnMut(usize, &Result<Verdict>) -> ControlFlow<()>,
     ) -> Result<VolumeVerdict> {
+        let limits = self.config().limits;
+        let is_empty = volume.empty_slices(&limits);
+        let scored = volume.slices.iter().enumerate().filter(|(number, _)| !is_empty[*number]);
         let (numbers, images): (Vec<usize>, Vec<_>) =
-            volume.scored().map(|(number, slice)| (number, (slice.path.clone(), slice.page))).unzip();
+            scored.map(|(number, slice)| (number, (slice.path.clone(), slice.page))).unzip();
         let refuse = |what: &str| {
             let text = format!("expected a volume with slices to score, found {what}");
             Error::input(format!("{}: {text}", volume.name))
@@ -77,7 +80,6 @@ impl Detector {
         let mut numbers = numbers.into_iter();
         let mut failure: Option<Error> = None;
         let mut is_stopped = false;
-        let limits = self.config().limits;
         self.score_pages(images.into_iter(), &limits, FILES_CHUNK, want, |_, verdict| {
             let Some(number) = numbers.next() else { return ControlFlow::Break(()) };
             let flow = each(number, &verdict);
@@ -96,7 +98,7 @@ impl Detector {
             return Err(failure.unwrap_or_else(|| refuse("none")));
         };
         let calibration = self.volume_calibration().map(|volumes| &volumes.calibration);
-        let empty = volume.empty();
+        let empty = is_empty.iter().filter(|&&is_empty| is_empty).count();
         let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         Ok(VolumeVerdict {
             score,

@@ -63,8 +63,10 @@ impl DicomSlices {
         let identified = Elements::default().short(SEGMENT_NUMBER[0], 1);
         let shared = self.shared_groups().sequence(SEGMENT_NUMBER[1], [identified]);
         let derivation = ["113076", "DCM", "Segmentation"];
-        let dimensions = [(SEGMENT_NUMBER, "Referenced Segment Number"), (POSITION, "Image Position Patient")];
-        let per_frame = frames.iter().zip(1..).map(|(&slice, place)| self.frame(slice, &[1, place], derivation));
+        let dimensions =
+            [(SEGMENT_NUMBER, "Referenced Segment Number"), (POSITION, "Image Position Patient")];
+        let per_frame =
+            frames.iter().zip(1..).map(|(&slice, place)| self.frame(slice, &[1, place], derivation));
         let own = Elements::default()
             .text(0x0008_0008, b"CS", "DERIVED\\PRIMARY")
             .text(0x0008_0060, b"CS", "SEG")
@@ -99,7 +101,8 @@ impl DicomSlices {
             .double(0x0040_9214, 0.0)
             .double(0x0040_9224, 0.0)
             .double(0x0040_9225, 1.0);
-        let window = Elements::default().decimals(0x0028_1050, &[largest / 2.0]).decimals(0x0028_1051, &[largest]);
+        let window =
+            Elements::default().decimals(0x0028_1050, &[largest / 2.0]).decimals(0x0028_1051, &[largest]);
         let untransformed = Elements::default()
             .decimals(0x0028_1052, &[0.0])
             .decimals(0x0028_1053, &[1.0])
@@ -126,7 +129,11 @@ impl DicomSlices {
             .text(0x2050_0020, b"CS", "IDENTITY")
             .sequence(0x5200_9229, [shared])
             .sequence(0x5200_9230, per_frame)
-            .bytes(0x7fe0_0008, b"OF", values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+            .bytes(
+                0x7fe0_0008,
+                b"OF",
+                values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>(),
+            );
         Ok(self.object(PARAMETRIC_MAP, slices.len(), &[(POSITION, "Image Position Patient")], maker, own))
     }
 
@@ -137,8 +144,11 @@ impl DicomSlices {
             return Ok(());
         }
         let found = wrong.map_or(slices.len() * pixels, Vec::len);
-        let message =
-            format!("expected {} slices of {pixels} values, found {} slices, {found} values", self.slices.len(), slices.len());
+        let message = format!(
+            "expected {} slices of {pixels} values, found {} slices, {found} values",
+            self.slices.len(),
+            slices.len()
+        );
         Err(Error::new(Kind::Pixels, message))
     }
 
@@ -195,9 +205,11 @@ impl DicomSlices {
                 .text(0x0020_9421, b"LO", label)
         });
         let instances = self.slices.iter().map(|slice| slice.instance_reference()).collect::<Vec<_>>();
-        let referenced = Elements::default()
-            .sequence(0x0008_114a, unique(instances))
-            .text(0x0020_000e, b"UI", &self.series);
+        let referenced = Elements::default().sequence(0x0008_114a, unique(instances)).text(
+            0x0020_000e,
+            b"UI",
+            &self.series,
+        );
         let all = self
             .patient_and_study()
             .text(0x0008_0016, b"UI", class)

@@ -57,10 +57,11 @@ impl Elements {
 
     /// A sequence of one item: a code of a scheme, and what it means.
     pub(super) fn code(self, tag: u32, [value, scheme, meaning]: [&str; 3]) -> Self {
-        let code = Self::default()
-            .text(0x0008_0100, b"SH", value)
-            .text(0x0008_0102, b"SH", scheme)
-            .text(0x0008_0104, b"LO", meaning);
+        let code = Self::default().text(0x0008_0100, b"SH", value).text(0x0008_0102, b"SH", scheme).text(
+            0x0008_0104,
+            b"LO",
+            meaning,
+        );
         self.sequence(tag, [code])
     }
 
@@ -122,7 +123,9 @@ mod tests {
             (-1.234_567_890_123_45e-5, "-1.2345678901e-5"),
         ] {
             assert_eq!(decimal(value), text);
-            assert!(decimal(value).len() <= 16 && (decimal(value).parse::<f64>().unwrap() - value).abs() < 1e-10);
+            assert!(
+                decimal(value).len() <= 16 && (decimal(value).parse::<f64>().unwrap() - value).abs() < 1e-10
+            );
         }
     }
 }
