@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A file that could not become an image, or an image that could not become a network input.
 ///
 /// The message says what was expected, what was found and what to do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     kind: Kind,
     message: String,

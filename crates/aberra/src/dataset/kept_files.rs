@@ -16,8 +16,8 @@ static KEPT: Mutex<Vec<Arc<Kept>>> = Mutex::new(Vec::new());
 
 struct Kept {
     identity: Identity,
-    /// Once it was read; `None` if it cannot be.
-    file: OnceLock<Option<PagedFile>>,
+    /// Once it was read, or why it cannot be.
+    file: OnceLock<Result<PagedFile, Error>>,
 }
 
 /// A file that was not changed since, and the limits that it was read within.
@@ -31,7 +31,7 @@ struct Identity {
 
 impl Kept {
     fn held_bytes(&self) -> usize {
-        self.file.get().and_then(Option::as_ref).map_or(0, PagedFile::held_bytes)
+        self.file.get().and_then(|file| file.as_ref().ok()).map_or(0, PagedFile::held_bytes)
     }
 }
 
@@ -45,10 +45,9 @@ pub(super) fn decode(path: &Path, page: u32, limits: &Limits) -> Result<Image, E
         limits: *limits,
     };
     let kept = kept(identity);
-    match kept.file.get_or_init(|| PagedFile::read(path, limits).ok()) {
-        Some(file) => file.decode(page, limits),
-        // It says why.
-        None => read_page(path, page, limits),
+    match kept.file.get_or_init(|| PagedFile::read(path, limits)) {
+        Ok(file) => file.decode(page, limits),
+        Err(error) => Err(error.clone()),
     }
 }
 
