@@ -34,7 +34,6 @@ fn settings(more: &str) -> String {
          train.epochs = 3
          train.batch_size = 16
          scorer = 'mse'
-         split.by = 'exact'
          split.test_share = 0.0
          {more}
          [model]
@@ -74,7 +73,7 @@ fn trained() -> &'static Trained {
         write_volumes(folder.path(), &settings).unwrap();
         let dataset = volumes_in(&folder.path().join("train"));
         let mut notified = Vec::new();
-        let trained = train(&dataset, "promise.false_alarm_rate = 0.1", &mut notified);
+        let trained = train(&dataset, "promise.false_alarm_rate = 0.1\nsplit.by = 'exact'", &mut notified);
         assert_eq!(notified, Vec::<String>::new());
         let file = folder.path().join("detector.aberra");
         trained.save(&file).unwrap();
@@ -214,7 +213,7 @@ fn a_detector_of_images_scores_volumes_without_a_verdict() {
     let samples =
         dataset.samples.iter().map(|sample| aberra::dataset::Sample { volume: None, ..sample.clone() });
     let images = Dataset { samples: samples.collect(), ..dataset.clone() };
-    let detector = train(&images, "promise.false_alarm_rate = 0.1", &mut Vec::new());
+    let detector = train(&images, "promise.false_alarm_rate = 0.1\nsplit.by = 'exact'", &mut Vec::new());
     let file = folder.path().join("images.aberra");
     detector.save(&file).unwrap();
     let bytes = fs::read(&file).unwrap();
@@ -296,10 +295,7 @@ fn dicom_series_are_put_together_by_position() {
     names.sort();
     assert_eq!(names.iter().collect::<Vec<_>>(), expected);
     let notes = found.notes.join("\n");
-    assert!(
-        notes.contains("4 volumes") && notes.contains("of 16 slices, of which 2 show nothing but air"),
-        "{notes}"
-    );
+    assert!(notes.contains("4 volumes") && notes.contains("16 slices"), "{notes}");
     assert!(notes.contains("1 overview (localizer) is dropped") && notes.contains("overview.dcm"), "{notes}");
     assert!(!notes.contains("PLANTED"), "{notes}");
     let axial = volumes.iter().find(|volume| volume.slices.len() == 8).unwrap();
@@ -353,7 +349,9 @@ fn slices_that_fill_no_grid_have_no_map_and_unreadable_ones_are_counted() {
     let copy = |name: &str| fs::copy(folder.join(name), room.path().join(name)).unwrap();
     let axial = &series.iter().find(|series| series.files.len() == 8).unwrap().files;
     // Without its fourth slice, and with another whose pixels are cut off.
-    axial.iter().enumerate().filter(|(slice, _)| *slice != 3).for_each(|(_, name)| drop(copy(name)));
+    axial.iter().enumerate().filter(|(slice, _)| *slice != 3).for_each(|(_, name)| {
+        copy(name);
+    });
     let limits = Limits::default();
     let found = || {
         let files = aberra::dataset::image_files(room.path()).map(Result::unwrap).collect();
