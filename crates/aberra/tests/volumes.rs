@@ -1,5 +1,6 @@
-//! Volumes: found among files, judged as a whole, calibrated with one score each, and their maps put back into their grids. What
-//! highdicom says of a folder of DICOM series is in `golden/series.json` (`golden/make_series.py`).
+//! Volumes: found among files, judged as a whole, calibrated with one score each, and their maps put back into their grids. The
+//! order and the grids of a folder of DICOM series are those that highdicom gives (`golden/series.json`, by
+//! `golden/make_series.py`).
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -173,7 +174,7 @@ fn other_volumes_calibrate_and_what_was_learnt_from_does_not() {
     let verdict = judged(&other.detector, &new_volume("good/000.nii.gz"));
     assert!(verdict.top == 3 && volumes.calibration.scores.contains(&verdict.score));
 
-    // Too few volumes are told how many they need.
+    // With too few volumes, the error states how many are needed.
     let refused =
         detector.recalibrate_volumes(&good, &inspection, GroupBy::Exact, Criterion::at_rate(0.05), None);
     let text = refused.unwrap_err().to_string();

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use aberra::dataset::{Dataset, Grouping, Split};
+use aberra::dataset::{Dataset, Grouping, Split, SplitSettings};
 use aberra::evaluate::Evaluation;
 use aberra::explain::sheet_png;
 use aberra::models::measure::Want;
@@ -36,7 +36,7 @@ const SHEET_ENLARGEMENT: usize = 2;
 pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     interrupt::listen();
     let started = Instant::now();
-    let config = settings(args, SIZE_PX)?;
+    let config = settings(args, SIZE_PX, SplitSettings::default().test_share)?;
     let folder = folder(args)?;
     let pictures = folder.join("phantoms");
     output::note(&format!("generating phantoms in {}", pictures.display()));

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use aberra::dataset::SplitSettings;
 use aberra::image::Preprocessing;
 use aberra::models::families::default_members;
 use aberra::models::train::TrainSettings;
@@ -43,13 +44,18 @@ pub(crate) struct DemoArgs {
 const BATCH_SIZE: usize = 16;
 const EPOCHS: usize = 40;
 
-/// Quick settings, for images of this side.
-pub(super) fn settings(args: &DemoArgs, size_px: usize) -> Result<CheckedConfig, CommandError> {
+/// Quick settings, for images of this side, of whose groups this share is left to test on.
+pub(super) fn settings(
+    args: &DemoArgs,
+    size_px: usize,
+    test_share: f64,
+) -> Result<CheckedConfig, CommandError> {
     let flags = SettingsArgs { epochs: args.epochs, seed: Some(args.seed), ..SettingsArgs::default() };
     let defaults = TrainConfig::default();
     let quick = TrainConfig {
         model: Models::new(default_members(true)),
         preprocessing: Preprocessing { size_px, ..defaults.preprocessing },
+        split: SplitSettings { test_share, ..defaults.split },
         train: TrainSettings { epochs: EPOCHS, least_steps: 0, batch_size: BATCH_SIZE, ..defaults.train },
         ..defaults
     };

@@ -48,7 +48,8 @@ struct Judged {
 pub(super) fn run(args: &DemoArgs) -> CommandResult {
     interrupt::listen();
     let started = Instant::now();
-    let config = settings(args, SHAPE.size_px)?;
+    // New volumes are drawn to test on.
+    let config = settings(args, SHAPE.size_px, 0.0)?;
     let folder = folder(args)?;
     let phantoms = PhantomVolumes {
         seed: args.seed,

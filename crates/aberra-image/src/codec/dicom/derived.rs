@@ -101,8 +101,7 @@ impl DicomSlices {
             .double(0x0040_9214, 0.0)
             .double(0x0040_9224, 0.0)
             .double(0x0040_9225, 1.0);
-        let window =
-            Elements::default()
+        let window = Elements::default()
             .decimals(0x0028_1050, &[largest / 2.0])
             .decimals(0x0028_1051, &[largest])
             .text(0x0028_1056, b"CS", "LINEAR_EXACT");
