@@ -43,11 +43,11 @@ for number in range(VOLUMES):
     nibabel.save(nibabel.Nifti1Image(stack, np.diag([1, 1, 3, 1])), WORK / "volumes" / f"{number:02}.nii.gz")
 
 # %% [markdown]
-# `pages=True` makes every slice an image; the slices of a file stay together in a split.
+# `volumes=True` learns from the slices and calibrates whole volumes as well: a volume's score is the mean of its highest slices.
 
 # %%
 detector = aberra.Detector.train(
-    WORK / "volumes", normal="*", pages=True, family="vae", size=64, epochs=10, rate=0.25, progress=False
+    WORK / "volumes", normal="*", volumes=True, family="vae", size=64, epochs=10, rate=0.25, progress=False
 )
 detector
 
@@ -77,7 +77,13 @@ for axis in axes[1:]:
     axis.axis("off")
 
 # %% [markdown]
-# Slices of one volume are alike, so that the promise about *slices* is not one about *volumes*.
+# Slices of one volume are alike, so that a promise about *slices* would not be one about *volumes*. The verdict on the volume is by
+# a threshold from one score a normal volume.
+
+# %%
+(volume,) = detector.score_volumes(path)
+print(detector.volumes["promise"]["text"])
+volume
 
 # %%
 verdicts.to_pandas()[["name", "score", "p_value", "anomalous"]]

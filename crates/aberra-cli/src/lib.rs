@@ -22,7 +22,7 @@ mod verbs;
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Verb};
 use crate::error::{CommandError, CommandResult, ExitStatus};
@@ -62,7 +62,7 @@ fn run(cli: Cli) -> CommandResult {
         Verb::Report(args) => verbs::report::run(&args),
         Verb::Bench(args) => verbs::bench::run(&args),
         Verb::Serve(args) => verbs::serve::run(&args),
-        Verb::Completions(args) => verbs::completions::run(&args),
+        Verb::Completions(args) => verbs::completions::run(&args, Cli::command()),
         Verb::Demo(args) => verbs::demo::run(&args),
         Verb::Info(args) => verbs::info::run(&args),
     }

@@ -39,7 +39,7 @@ pub fn clopper_pearson(successes: u64, trials: u64, confidence: f64) -> Option<R
 pub fn grouped_rate(groups: &[u64], hits: &[bool], weights: &[f64], confidence: f64) -> Option<RateInterval> {
     let is_complete = groups.len() == hits.len() && groups.len() == weights.len() && !groups.is_empty();
     let are_weights = weights.iter().all(|weight| *weight > 0.0 && weight.is_finite());
-    if !is_complete || !are_weights || !(confidence > 0.0 && confidence < 1.0) {
+    if !(is_complete && are_weights && confidence > 0.0 && confidence < 1.0) {
         return None;
     }
     // By group: its weight, and that of its hits.

@@ -24,13 +24,20 @@ pub(crate) struct Opening {
     /// Whether every page of a file is an image of its own.
     #[pyo3(item)]
     pages: bool,
+    /// Whether volumes are taken apart into their slices.
+    #[pyo3(item)]
+    pub(crate) volumes: bool,
 }
 
 impl Opening {
     /// Lists the samples.
     pub(crate) fn open(&self) -> Result<Inner> {
         let dataset = Inner::open(&self.path, &OpenOptions { normal: self.normal.clone() })?;
-        Ok(if self.pages { dataset.by_page(&Limits::default()) } else { dataset })
+        Ok(match () {
+            () if self.volumes => dataset.by_volume(&Limits::default()),
+            () if self.pages => dataset.by_page(&Limits::default()),
+            () => dataset,
+        })
     }
 }
 

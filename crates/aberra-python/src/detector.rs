@@ -11,7 +11,7 @@ use aberra::explain::{find_normals, principal_components, story_png};
 use aberra::job::{Event, Job};
 use aberra::models::measure::Want;
 use aberra::report::{ReportOptions, RunSource};
-use aberra::wire::{DetectorCard, Explanation, VerdictCard};
+use aberra::wire::{DetectorCard, Explanation, VerdictCard, VolumesCard};
 use aberra::{Detector as Inner, Error, Result, Verdict};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
@@ -19,8 +19,9 @@ use pyo3::types::{PyByteArray, PyBytes};
 use crate::dataset::{Opening, inspect};
 use crate::error::exception;
 use crate::evaluation::Evaluation;
-use crate::images::{Picture, read};
+use crate::images::{Picture, bytes, read};
 use crate::job::{Line, run};
+use crate::volumes::{self, Volume};
 
 /// A fitted anomaly detector.
 #[pyclass(frozen, module = "aberra._aberra")]
@@ -144,9 +145,34 @@ impl Detector {
         judged.into_iter().map(object).collect()
     }
 
-    /// The same detector with a threshold by another criterion, as JSON, from its own calibration scores.
-    fn calibrate(&self, py: Python<'_>, criterion: &str) -> PyResult<Self> {
-        let calibrate = || self.inner.calibrate(None, parse(criterion)?);
+    /// Verdicts on the volumes among files, and what was decided about the files.
+    fn score_volumes(
+        &self,
+        py: Python<'_>,
+        files: Vec<PathBuf>,
+        maps: bool,
+        threads: Option<usize>,
+        progress: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<(Vec<Volume>, Vec<String>)> {
+        let detector = self.inner.clone();
+        let work = move |line: &mut Line| volumes::judge(&detector, files, maps, line);
+        let (judged, said) = run(py, progress.as_ref(), threads, work)?;
+        let judged = judged.into_iter().map(|one| volumes::object(py, one)).collect::<PyResult<_>>()?;
+        Ok((judged, said))
+    }
+
+    /// The card of the calibration of volumes as JSON; none where there is none.
+    fn volumes_card(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        self.inner.volume_calibration().map(|volumes| json(py, &VolumesCard::of(volumes))).transpose()
+    }
+
+    /// The same detector with a threshold by another criterion, as JSON, from its own calibration scores: of images, or of
+    /// volumes.
+    fn calibrate(&self, py: Python<'_>, criterion: &str, volumes: bool) -> PyResult<Self> {
+        let calibrate = || match volumes {
+            true => self.inner.calibrate_volumes(parse(criterion)?),
+            false => self.inner.calibrate(None, parse(criterion)?),
+        };
         py.detach(calibrate).map(Self::new).map_err(|error| exception(py, &error))
     }
 
@@ -173,6 +199,17 @@ impl Detector {
             }
             let dataset = opening.open()?;
             let inspection = inspect(&dataset, &detector.config().limits, line, &mut said)?;
+            if opening.volumes {
+                let found =
+                    detector.recalibrate_volumes(&dataset, &inspection, GroupBy::Near, criterion, None)?;
+                if let Some(example) = found.learnt_from.first() {
+                    let count = found.learnt_from.len();
+                    said.push(format!(
+                        "left out {count} volumes that the detector learnt from (like {example})"
+                    ));
+                }
+                return Ok((found.detector, said));
+            }
             let found = detector.recalibrate(&dataset, &inspection, GroupBy::Near, criterion)?;
             if let Some(&example) = found.learnt_from.first() {
                 let (count, name) = (found.learnt_from.len(), &dataset.samples[example].name);
@@ -337,9 +374,4 @@ fn parse(criterion: &str) -> Result<Criterion> {
 
 fn json(py: Python<'_>, value: &impl serde::Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(|error| exception(py, &Error::data(error.to_string())))
-}
-
-/// Little-endian floats.
-fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }

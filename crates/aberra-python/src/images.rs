@@ -33,6 +33,11 @@ pub(crate) fn read((place, page): &Picture, limits: &Limits) -> Result<Image> {
     }
 }
 
+/// Little-endian floats.
+pub(crate) fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
 /// The number of images in a file: pages, frames, slices, else 1.
 #[pyfunction]
 pub(crate) fn count_pages(py: Python<'_>, place: Place) -> PyResult<u32> {

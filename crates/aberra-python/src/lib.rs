@@ -12,6 +12,7 @@ mod job;
 mod phantoms;
 mod threads;
 mod training;
+mod volumes;
 
 use std::ffi::OsString;
 

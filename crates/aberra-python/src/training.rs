@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use aberra::calibrate::groups_needed;
 use aberra::dataset::{DominatingGroup, Fold, Grouping, Split};
-use aberra::job::Job;
+use aberra::job::{Event, Job};
 use aberra::run::{Claim, RunFolder};
 use aberra::{Error, SettingsLayer, SettingsOrigin, TrainConfig, TrainOptions, compute};
 use pyo3::prelude::*;
@@ -94,22 +93,14 @@ fn train_on(request: &Request, line: &mut Line) -> aberra::Result<(aberra::Detec
         let (images, reasons) = (aside.images, aside.reasons.join("; "));
         said.push(format!("{images} of {} images are left aside: {reasons}", dataset.samples.len()));
     }
-    let needed = groups_needed(config.promise.false_alarm_rate, config.promise.confidence)?;
-    if split.calibration.len() < needed {
-        let text = format!(
-            "a false-alarm rate of {} needs {needed} groups of normal images to calibrate on, found {}",
-            config.promise.false_alarm_rate,
-            split.calibration.len()
-        );
-        return Err(Error::data(text)
-            .with_path(&dataset.root)
-            .with_hint("add normal images, raise `rate`, or leave out `confidence`"));
-    }
     let folder = reservation.map(|reservation| reservation.open()).transpose()?;
     if folder.is_some() {
         line.keeps();
     }
-    let mut watch = |event: aberra::job::Event<'_>| line.event(&event);
+    let mut watch = |event: Event<'_>| {
+        said.extend(note(&event));
+        line.event(&event)
+    };
     let options = TrainOptions {
         split: Some(&split),
         inspection: Some(&inspection),
@@ -125,6 +116,20 @@ fn train_on(request: &Request, line: &mut Line) -> aberra::Result<(aberra::Detec
     let Some(folder) = folder else { return Ok((aberra::Detector::from_bytes(&trained.to_bytes()?)?, said)) };
     trained.save(&folder.detector())?;
     Ok((aberra::Detector::load(&folder.detector())?, said))
+}
+
+/// What a user should know of an event.
+fn note(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::NotKept { error } => Some(format!("a record was not written: {error}")),
+        Event::VolumesNotCalibrated { error } => {
+            Some(format!("the detector gives volumes scores, but no verdicts: {error}"))
+        }
+        Event::Longer { before, is_as_at_once: false } => Some(format!(
+            "a training that had ended after {before} epochs goes on; one of all epochs at once would differ"
+        )),
+        _ => None,
+    }
 }
 
 /// Settings of the run that is resumed, of the environment, and those given.

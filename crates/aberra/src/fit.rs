@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use aberra_image::Color;
-use aberra_metrics::calibrate::Criterion;
+use aberra_metrics::calibrate::{Criterion, groups_needed};
 use aberra_metrics::weights::group_weights;
 use aberra_models::measure::Want;
 use aberra_models::train::{
@@ -16,7 +16,7 @@ use crate::canvas::Canvas;
 use crate::checked_config::CheckedConfig;
 use crate::compute;
 use crate::config::TrainConfig;
-use crate::dataset::{Dataset, GroupBy, Grouping, Inspection, Sketch, Split, similarity_threshold};
+use crate::dataset::{Dataset, GroupBy, Grouping, Inspection, Sketch, Split, percent, similarity_threshold};
 use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
 use crate::job::{Event, Job};
 use crate::judge::{SyntheticJudge, draw_training_anomaly, synthetic_evidence};
@@ -75,6 +75,7 @@ impl Detector {
                 &divided
             }
         };
+        check_promise(&config, split)?;
         let given = config.clone();
         let (config, limited) = &settle_tiles(config, dataset, &split.train)?;
         let canvas = Canvas::of(&config.preprocessing)?;
@@ -186,6 +187,23 @@ impl Detector {
         };
         Self::assemble(document, members, embeddings, thumbnails).with_volumes_of(dataset, split, &mut job)
     }
+}
+
+/// Rejects before training a guarantee that calibration would reject after it.
+fn check_promise(config: &CheckedConfig, split: &Split) -> Result<()> {
+    let promise = config.promise;
+    let needed = groups_needed(promise.false_alarm_rate, promise.confidence)?;
+    let found = split.calibration.len();
+    if found >= needed {
+        return Ok(());
+    }
+    let with = promise.confidence.map(|confidence| format!(" with {} confidence", percent(confidence)));
+    let text = format!(
+        "a false-alarm rate of {}{} needs {needed} groups of normal images to calibrate on, found {found}",
+        percent(promise.false_alarm_rate),
+        with.unwrap_or_default()
+    );
+    Err(Error::data(text).with_hint("add normal images, raise --rate, or leave out --confidence"))
 }
 
 /// That a training which had ended goes on, and what that makes different.

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use aberra::output::{make_folder, write};
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
 
@@ -28,8 +27,8 @@ pub(crate) struct CompletionsArgs {
     man: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &CompletionsArgs) -> CommandResult {
-    let mut command = Cli::command();
+/// `command` is the whole command line.
+pub(crate) fn run(args: &CompletionsArgs, mut command: Command) -> CommandResult {
     if let Some(shell) = args.shell {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut command, "aberra", &mut script);

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use aberra::calibrate::groups_needed;
 use aberra::dataset::{Dataset, DominatingGroup, Fold, Grouping, Inspection, Split};
 use aberra::run::{Claim, RunFolder};
 use aberra::score::EvidenceWeight;
@@ -106,7 +105,6 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
         ));
         output::hint(DominatingGroup::HINT);
     }
-    check_promise(&config, &split)?;
 
     let started = Instant::now();
     let folder = reservation.open()?;
@@ -211,24 +209,6 @@ fn divide(
         Some(fold) => Split::fold(dataset, inspection, &grouping, &settings, fold)?,
         None => Split::of(dataset, inspection, &grouping, &settings)?,
     })
-}
-
-/// Rejects before training a guarantee that calibration would reject after it.
-fn check_promise(config: &CheckedConfig, split: &Split) -> Result<(), CommandError> {
-    let promise = config.promise;
-    let needed = groups_needed(promise.false_alarm_rate, promise.confidence)?;
-    let found = split.calibration.len();
-    if found >= needed {
-        return Ok(());
-    }
-    let with = promise
-        .confidence
-        .map_or_else(String::new, |confidence| format!(" with {} confidence", output::percent(confidence)));
-    Err(CommandError::new(format!(
-        "a false-alarm rate of {}{with} needs {needed} groups of normal images to calibrate on, found {found}",
-        output::percent(promise.false_alarm_rate)
-    ))
-    .with_hint("add normal images, raise --rate, or leave out --confidence"))
 }
 
 /// The command that the user will want next.

@@ -27,7 +27,7 @@ from .errors import (
 )
 from .evaluation import Curve, Evaluation, Interval
 from .program import Server, bench, serve
-from .results import Explanation, Verdict, Verdicts
+from .results import Explanation, Verdict, Verdicts, VolumeVerdict
 
 __all__ = [
     "AberraError",
@@ -47,6 +47,7 @@ __all__ = [
     "SettingsError",
     "Verdict",
     "Verdicts",
+    "VolumeVerdict",
     "__version__",
     "bench",
     "doctor",

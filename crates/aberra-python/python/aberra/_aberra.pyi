@@ -12,6 +12,9 @@ _Path: TypeAlias = str | PathLike[str]
 _Picture: TypeAlias = tuple[bytes | _Path, int | None]
 _Progress: TypeAlias = Callable[[str, int, int, str], object] | None
 _Curve: TypeAlias = tuple[list[float], list[float], list[float]]
+_Volume: TypeAlias = tuple[
+    str, str | AberraError, list[tuple[Path, int | None]], tuple[bytearray, tuple[int, int, int]] | None
+]
 
 __all__ = [
     "Dataset",
@@ -118,7 +121,11 @@ class Detector:
     def score(
         self, images: Sequence[_Picture], maps: bool, batch: int, threads: int | None, progress: _Progress
     ) -> list[Scored | AberraError]: ...
-    def calibrate(self, criterion: str) -> Detector: ...
+    def score_volumes(
+        self, files: Sequence[_Path], maps: bool, threads: int | None, progress: _Progress
+    ) -> tuple[list[_Volume], list[str]]: ...
+    def volumes_card(self) -> str | None: ...
+    def calibrate(self, criterion: str, volumes: bool) -> Detector: ...
     def calibrate_on(
         self, criterion: str, opening: Opening, split: _Path | None, progress: _Progress
     ) -> tuple[Detector, list[str]]: ...

@@ -50,13 +50,21 @@ class Dataset(Sequence[Sample]):
         path: A folder, or a manifest (``.csv``, ``.jsonl``).
         normal: Class folders that are normal.
         pages: Whether every page, frame or slice of a file is an image of its own.
+        volumes: Whether volumes are taken apart into their slices, without those that show nothing but air.
 
     Raises:
         DataError: No image, or class folders none of which is known to be normal.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, normal: str | Sequence[str] = (), pages: bool = False) -> None:
-        native = _aberra.Dataset(opening(path, normal, pages))
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        normal: str | Sequence[str] = (),
+        pages: bool = False,
+        volumes: bool = False,
+    ) -> None:
+        native = _aberra.Dataset(opening(path, normal, pages, volumes))
         self.root = Path(native.root)
         self.layout = native.layout
         self.notes = native.notes

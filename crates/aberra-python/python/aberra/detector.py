@@ -19,7 +19,7 @@ from .errors import AberraError, InputError, SettingsError
 from .evaluation import Evaluation
 from .images import Channels, Opening, Source, opening, sources, warn
 from .progress import Progress, reporting
-from .results import Explanation, Verdict, Verdicts, _of, explanation
+from .results import Explanation, Verdict, Verdicts, VolumeVerdict, _of, explanation, volume_verdict
 from .settings import to_toml
 
 __all__ = ["Detector"]
@@ -53,6 +53,7 @@ class Detector:
         out: Pathlike | None = None,
         normal: str | Sequence[str] = (),
         pages: bool = False,
+        volumes: bool = False,
         channels: Channels | None = None,
         config: Pathlike | None = None,
         split: Pathlike | Literal["pool", "layout"] | None = None,
@@ -70,6 +71,7 @@ class Detector:
             out: Run folder for the detector, its split, history and checkpoints; with it, Ctrl-C keeps what is finished.
             normal: Class folders that are normal; ``"*"`` for all.
             pages: Whether every page, frame or slice of a file is an image of its own.
+            volumes: Whether the data are volumes (NIfTI, DICOM series): their slices are learnt from, and whole volumes calibrated.
             channels: Where the channels of arrays are.
             config: A TOML file of settings, over which the keywords are laid.
             split: ``"pool"``, ``"layout"``, or a ``split.json``.
@@ -110,7 +112,7 @@ class Detector:
         if fold is not None and not 1 <= fold[0] <= fold[1]:
             raise SettingsError(f"fold: expected (i, k) with i from 1 to k, found {fold}")
         with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
-            request["data"] = _opening(data, folder, normal, pages, channels)
+            request["data"] = _opening(data, folder, channels, opening("", normal, pages, volumes))
             native, said = _aberra.train(request, report, threads)
         warn(said)
         if out is None:
@@ -182,6 +184,12 @@ class Detector:
     def promise(self) -> str:
         """What the threshold guarantees about false alarms, in words."""
         return str(self.info["promise"]["text"])
+
+    @property
+    def volumes(self) -> dict[str, Any] | None:
+        """How it judges volumes: threshold, calibration scores, guarantee; ``None`` where it is not calibrated on volumes."""
+        card = self._native.volumes_card()
+        return None if card is None else json.loads(card)
 
     @property
     def calibration_scores(self) -> NDArray[np.float64]:
@@ -312,6 +320,45 @@ class Detector:
             first = failed[0]
             warn([f"{len(failed)} images were not scored, like {first.name}: {first.error and first.error.message}"])
 
+    def score_volumes(
+        self,
+        volumes: Pathlike | Sequence[Pathlike],
+        *,
+        maps: bool = False,
+        threads: int | None = None,
+        errors: OnError = "raise",
+        progress: Progress = None,
+    ) -> list[VolumeVerdict]:
+        """Verdicts on volumes as a whole: NIfTI files, DICOM files of several frames, and DICOM series.
+
+        Args:
+            volumes: A file, a folder, or several.
+            maps: Whether to make maps, ``(slices, height, width)``; the command line writes them into the volumes' own grids.
+            threads: Threads that compute.
+            errors: ``"raise"`` the first error of a volume, or ``"skip"`` it.
+            progress: See :data:`aberra.progress.Progress`.
+
+        Raises:
+            DataError: Not one volume.
+            InputError: A volume that cannot be read, or shows nothing but air.
+        """
+        given = [volumes] if isinstance(volumes, (str, os.PathLike)) else list(volumes)
+        files = []
+        for path in given:
+            found, said = _aberra.image_paths(os.fspath(path))
+            warn(said)
+            files += found
+        with reporting(progress) as report:
+            judged, said = self._native.score_volumes(files, maps, threads, report)
+        warn(said)
+        verdicts = []
+        for name, told, slices, volume_map in judged:
+            if isinstance(told, AberraError) and errors == "raise":
+                raise told
+            places = [(os.fspath(path), page) for path, page in slices]
+            verdicts.append(volume_verdict(name, told, places, volume_map))
+        return verdicts
+
     def calibrate(
         self,
         *,
@@ -325,6 +372,7 @@ class Detector:
         data: Any = None,
         normal: str | Sequence[str] = (),
         pages: bool = False,
+        volumes: bool = False,
         channels: Channels | None = None,
         split: Pathlike | None = None,
         progress: Progress = None,
@@ -343,6 +391,7 @@ class Detector:
             data: Other normal images to calibrate on, as :meth:`train` takes them; with ``labelled`` a labelled data set.
             normal: Class folders that are normal.
             pages: Whether every page of a file is an image of its own.
+            volumes: Whether the threshold is that of volumes.
             channels: Where the channels of arrays are.
             split: A split of the data, of which only the test part is used, with ``labelled``.
             progress: See :data:`aberra.progress.Progress`.
@@ -376,10 +425,10 @@ class Detector:
         if data is None:
             if labelled is not None:
                 raise SettingsError("labelled: expected labelled images as `data`, found none")
-            return Detector(self._native.calibrate(criterion), self.name)
+            return Detector(self._native.calibrate(criterion, volumes), self.name)
         split = None if split is None else os.fspath(split)
         with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
-            given = _opening(data, folder, normal, pages, channels)
+            given = _opening(data, folder, channels, opening("", normal, pages, volumes))
             native, said = self._native.calibrate_on(criterion, given, split, report)
         warn(said)
         return Detector(native, self.name)
@@ -390,6 +439,7 @@ class Detector:
         *,
         normal: str | Sequence[str] = (),
         pages: bool = False,
+        volumes: bool = False,
         split: Pathlike | None = None,
         masks: bool = True,
         threads: int | None = None,
@@ -402,6 +452,7 @@ class Detector:
             data: A folder with a subfolder for each class, or a manifest.
             normal: Class folders that are normal.
             pages: Whether every page of a file is an image of its own.
+            volumes: Whether volumes are taken apart into their slices.
             split: A split of the data (``split.json``), of which only the test part is evaluated.
             masks: Whether maps are compared with the masks that exist.
             threads: Threads that compute.
@@ -412,7 +463,7 @@ class Detector:
         """
         split = None if split is None else os.fspath(split)
         with reporting(progress) as report:
-            native, said = self._native.evaluate(opening(data, normal, pages), split, masks, threads, report)
+            native, said = self._native.evaluate(opening(data, normal, pages, volumes), split, masks, threads, report)
         warn(said)
         return Evaluation(native)
 
@@ -473,13 +524,11 @@ class Detector:
         return Path(path)
 
 
-def _opening(
-    data: Any, folder: str, normal: str | Sequence[str], pages: bool, channels: Channels | None
-) -> Opening:
+def _opening(data: Any, folder: str, channels: Channels | None, how: Opening) -> Opening:
     """A data set; images that are none are written to ``folder`` first."""
     if isinstance(data, (str, os.PathLike)):
-        return opening(data, normal, pages)
-    return opening(write_images(data, folder, channels), "*", pages)
+        return {**how, "path": os.fspath(data)}
+    return {**how, "path": write_images(data, folder, channels), "normal": ["*"]}
 
 
 def _pages(source: Source) -> Iterator[Source]:

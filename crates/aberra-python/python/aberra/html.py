@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .detector import Detector
     from .evaluation import Evaluation
-    from .results import Explanation, Verdict, Verdicts
+    from .results import Explanation, Verdict, Verdicts, VolumeVerdict
 
 _MOST_ROWS = 20
 _STYLE = (
@@ -80,6 +80,28 @@ def verdicts(many: Verdicts) -> str:
     note = f"<small>and {more} more</small>" if more > 0 else ""
     head = f"<div><b>{len(many)} images</b>, {int(many.anomalous.sum())} anomalous, {len(many.errors)} not scored</div>"
     return _page(head + _table(["image", "score", "p-value", "verdict"], rows) + note)
+
+
+def volume(one: VolumeVerdict) -> str:
+    """A volume's verdict, and its score along the slices."""
+    if one.error is not None:
+        return _page(f"<div><b>{escape(one.name)}</b>: not scored <small>{escape(str(one.error))}</small></div>")
+    if one.anomalous is None:
+        head = f"<div><b>{escape(one.name)}</b>: score {_number(one.score)}, no threshold for volumes</div>"
+    else:
+        head = _summary(one.name, one.anomalous, one.score, one.threshold, one.p_value)
+    known = [(at, score) for at, score in enumerate(one.scores.tolist()) if score == score]
+    low, high = min(score for _, score in known), max(score for _, score in known)
+    scale = 80 / (high - low) if high > low else 0
+    step = 480 / max(1, len(one.scores))
+    bars = "".join(
+        f'<rect x="{at * step:.1f}" y="{88 - (score - low) * scale:.1f}" width="{max(step - 1, 0.5):.1f}" '
+        f'height="{(score - low) * scale + 2:.1f}" fill="{"#c2410c" if at == one.worst else "#0f766e"}"/>'
+        for at, score in known
+    )
+    drawn = f'<svg width="480" height="92" role="img" aria-label="score of each slice">{bars}</svg>'
+    note = f"<small>score of each of {len(one.scores)} slices, {one.empty} without content; highest: slice {one.worst + 1}</small>"
+    return _page(f"{head}{drawn}<div>{note}</div>")
 
 
 def explanation(one: Explanation) -> str:

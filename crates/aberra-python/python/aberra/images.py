@@ -201,11 +201,15 @@ class Opening(TypedDict):
     path: str
     normal: list[str]
     pages: bool
+    volumes: bool
 
 
-def opening(path: str | os.PathLike[str], normal: str | Iterable[str], pages: bool) -> Opening:
+def opening(
+    path: str | os.PathLike[str], normal: str | Iterable[str], pages: bool, volumes: bool = False
+) -> Opening:
     """How a folder or manifest is read: ``normal`` are class folders that are normal."""
-    return {"path": os.fspath(path), "normal": [normal] if isinstance(normal, str) else list(normal), "pages": pages}
+    normals = [normal] if isinstance(normal, str) else list(normal)
+    return {"path": os.fspath(path), "normal": normals, "pages": pages, "volumes": volumes}
 
 
 def warn(said: Iterable[str], depth: int = 3) -> None:

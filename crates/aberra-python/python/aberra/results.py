@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from . import _aberra
 
-__all__ = ["Explanation", "Verdict", "Verdicts"]
+__all__ = ["Explanation", "Verdict", "Verdicts", "VolumeVerdict"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +178,67 @@ class Verdicts(Sequence[Verdict]):
 
     def _repr_html_(self) -> str:
         return html.verdicts(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumeVerdict:
+    """The verdict on a volume: a NIfTI file, a DICOM file of several frames, or a DICOM series.
+
+    Attributes:
+        name: The file, or the folder of the series.
+        score: The mean of the largest scores of its slices. NaN where ``error`` says why.
+        p_value: Share of normal volumes at least this anomalous; NaN from a detector that is not calibrated on volumes.
+        threshold: Scores above it are anomalous; NaN from such a detector.
+        anomalous: Whether the score is above the threshold; ``None`` from such a detector.
+        scores: The score of each slice, ``(slices,)``; NaN where it shows nothing but air or cannot be read.
+        worst: The slice with the largest score, from 0.
+        empty: Slices that show nothing but air, which were left out.
+        slices: The file and the page of each slice.
+        map: Where it is unusual, ``(slices, height, width)`` float32; ``None`` unless asked for.
+        error: Why it could not be scored, or ``None``.
+    """
+
+    name: str
+    score: float
+    p_value: float
+    threshold: float
+    anomalous: bool | None
+    scores: NDArray[np.float64] = field(repr=False)
+    worst: int
+    empty: int
+    slices: list[tuple[str, int | None]] = field(repr=False)
+    map: NDArray[np.float32] | None = field(repr=False)
+    error: AberraError | None
+
+    def _repr_html_(self) -> str:
+        return html.volume(self)
+
+
+def volume_verdict(
+    name: str,
+    told: str | AberraError,
+    slices: list[tuple[str, int | None]],
+    map: tuple[bytearray, tuple[int, int, int]] | None,
+) -> VolumeVerdict:
+    """The verdict on a volume from what the native part gives."""
+    nan = float("nan")
+    if isinstance(told, AberraError):
+        scores = np.full(len(slices), nan)
+        return VolumeVerdict(name, nan, nan, nan, None, scores, 0, 0, slices, None, told)
+    card = json.loads(told)
+    return VolumeVerdict(
+        name=name,
+        score=card["score"],
+        p_value=nan if card["p_value"] is None else card["p_value"],
+        threshold=nan if card["threshold"] is None else card["threshold"],
+        anomalous=card["anomalous"],
+        scores=np.array([nan if score is None else score for score in card["scores"]], np.float64),
+        worst=card["worst"]["slice"] - 1,
+        empty=card["empty"],
+        slices=slices,
+        map=None if map is None else np.frombuffer(map[0], "<f4").reshape(map[1]),
+        error=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

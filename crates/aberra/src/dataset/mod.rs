@@ -50,6 +50,7 @@ pub use reading::read_image;
 pub use remarks::Remarks;
 pub use shortcut::{Property, Shortcut, ShortcutPart, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
+pub(crate) use split::percent;
 pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
 pub use split_text::{LeftAside, Printed};
 pub use volumes::{Case, Cases, Slice, Volume, empty_left_out, find_cases};

@@ -498,7 +498,7 @@ fn too_few(groups: usize, test: usize, settings: &SplitSettings) -> Error {
 }
 
 /// A share as a percentage, with as few digits as needed.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let text = format!("{:.2}", share * 100.0);
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
