@@ -167,26 +167,26 @@ struct Estimate {
     epoch_began: Instant,
     /// When the first step of this run finished, and its number.
     first_step: Option<(Instant, usize)>,
-    /// Whether the least duration was told, and the duration.
-    told: (bool, bool),
+    has_told_least: bool,
+    has_told: bool,
 }
 
 impl Estimate {
     fn new() -> Self {
-        Self { epoch_began: Instant::now(), first_step: None, told: (false, false) }
+        Self { epoch_began: Instant::now(), first_step: None, has_told_least: false, has_told: false }
     }
 
     /// The least duration of what is left, from the time of steps alone, where the first epoch takes long: held-out normals,
     /// snapshots and checkpoints come on top.
     fn after_step(&mut self, plan: &Plan, step: usize) -> Option<Duration> {
         let (started, first) = *self.first_step.get_or_insert_with(|| (Instant::now(), step));
-        if self.told != (false, false) || step - first < STEPS_BEFORE_ESTIMATE {
+        if self.has_told || self.has_told_least || step - first < STEPS_BEFORE_ESTIMATE {
             return None;
         }
         let of_step = started.elapsed() / u32::try_from(step - first).unwrap_or(u32::MAX);
         let of_epoch = of_step.saturating_mul(u32::try_from(plan.steps_per_epoch).unwrap_or(u32::MAX));
-        self.told.0 = of_epoch > LONG_EPOCH;
-        self.told.0.then(|| times(of_step, plan.steps_per_epoch * plan.epochs - step))
+        self.has_told_least = of_epoch > LONG_EPOCH;
+        self.has_told_least.then(|| times(of_step, plan.steps_per_epoch * plan.epochs - step))
     }
 
     /// The duration of what is left, from that of the first whole epoch, with everything that belongs to it.
@@ -195,10 +195,10 @@ impl Estimate {
         self.epoch_began = Instant::now();
         let is_whole =
             plan.steps_done.is_multiple_of(plan.steps_per_epoch.max(1)) || epoch > plan.epochs_done + 1;
-        if self.told.1 || !is_whole || epoch >= plan.epochs {
+        if self.has_told || !is_whole || epoch >= plan.epochs {
             return None;
         }
-        self.told.1 = true;
+        self.has_told = true;
         Some(times(took, plan.epochs - epoch))
     }
 }
@@ -343,12 +343,12 @@ mod tests {
     #[test]
     fn the_time_left_counts_whole_epochs_with_all_that_belongs_to_them() {
         let ago = |seconds: u64| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
-        let mut estimate = Estimate { epoch_began: ago(10), first_step: None, told: (false, false) };
+        let mut estimate = Estimate { epoch_began: ago(10), ..Estimate::new() };
         let left = estimate.after_epoch(&plan(4, 21, 0), 1).unwrap().as_secs_f64();
         assert!((left - 200.0).abs() < 1.0, "{left}");
         assert_eq!(estimate.after_epoch(&plan(4, 21, 0), 2), None, "it is printed once");
         // Of an epoch of which a part was done before, nothing follows; of the next, the time left does.
-        let mut estimate = Estimate { epoch_began: ago(3), first_step: None, told: (false, false) };
+        let mut estimate = Estimate { epoch_began: ago(3), ..Estimate::new() };
         assert_eq!(estimate.after_epoch(&plan(4, 21, 6), 2), None);
         estimate.epoch_began = ago(10);
         let left = estimate.after_epoch(&plan(4, 21, 6), 3).unwrap().as_secs_f64();
@@ -360,7 +360,7 @@ mod tests {
         let ago = |seconds: u64| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
         let after = |steps_per_epoch: usize, seconds: u64| {
             let first_step = Some((ago(seconds), 1));
-            let mut estimate = Estimate { epoch_began: ago(seconds), first_step, told: (false, false) };
+            let mut estimate = Estimate { first_step, ..Estimate::new() };
             estimate.after_step(&plan(steps_per_epoch, 10, 0), 9)
         };
         assert_eq!(after(50, 1), None, "seven seconds an epoch");

@@ -31,6 +31,8 @@ fn main() -> Result<()> {
     let lesion = lesion_slice(7, 0, 32, LesionKind::ALL[0]);
     let image = Image::from_pixels(lesion.pixels, 32, 32, 1).ok_or("expected 32 x 32 values")?;
     let verdict = detector.score_one(&image)?;
+    let among_others = detector.score(std::slice::from_ref(&image)).remove(0)?;
+    assert_eq!(verdict.score, among_others.score);
     assert_eq!((verdict.map()?.len(), verdict.evidence.0.len()), (32 * 32, detector.descriptors().len()));
 
     // What is no image is an error, and no verdict.
