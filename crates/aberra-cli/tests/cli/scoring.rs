@@ -69,6 +69,35 @@ fn a_manifest_is_scored_and_json_has_the_evidence() {
 }
 
 #[test]
+fn the_page_on_output_describes_every_column() {
+    let page = include_str!("../../../../docs/output.md");
+    let room = Room::new();
+    let words = format!("{} --pages --heatmaps maps --json", stripes().display());
+    let row = room.run(&score(&words)).done().json();
+    let split = shared().join("run").join("split.json");
+    let data = shared().join("data");
+    let evaluate =
+        format!("evaluate {} {} --split {} --out e", detector().display(), data.display(), split.display());
+    room.run(&evaluate).done();
+    let scores = std::fs::read_to_string(room.path("e/scores.csv")).unwrap();
+    let columns = scores.lines().next().unwrap().split(',').map(str::to_owned);
+    // Scorers and measurements are described as such.
+    let columns = columns.filter(|name| !name.starts_with("score_") && !name.contains('.'));
+    let evaluation = std::fs::read(room.path("e/evaluation.json")).unwrap();
+    let evaluation: serde_json::Value = serde_json::from_slice(&evaluation).unwrap();
+    let evaluation = &evaluation["evaluation"];
+    assert!(evaluation["ranking"]["auroc"].is_object() && evaluation["pixels"].is_object());
+    let explained = format!("explain {} {} --json", detector().display(), stripes().display());
+    let explained = room.run(&explained).done().json();
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let explained =
+        keys(&explained).into_iter().filter(|name| !["picture", "pictures"].contains(&name.as_str()));
+    for name in columns.chain(keys(&row)).chain(explained) {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
 fn a_file_takes_the_rows_and_its_name_says_the_format() {
     let room = Room::new();
     let ended = room.run(&score(&format!("{} --out rows.csv", stripes().display()))).done();
