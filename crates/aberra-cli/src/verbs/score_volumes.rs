@@ -412,7 +412,9 @@ impl TableRow for CaseRow {
 
 /// Maps are numbered, because volumes in different folders may have the same name.
 fn map_path(folder: &Path, number: usize, volume: &str) -> PathBuf {
-    let name = Path::new(volume).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // "scan/, series 2": the folder, and the number of the series.
+    let volume = volume.replace("/, ", ", ");
+    let name = Path::new(&volume).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
     let stem = Path::new(stem).file_stem().unwrap_or_default();
     folder.join(file_name(&format!("{number:06}-"), stem, MAP_EXTENSION))
