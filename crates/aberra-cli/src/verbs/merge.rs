@@ -16,7 +16,10 @@ use crate::shard::{Shard, ShardRecord};
 
 const EXAMPLES: &str = "\
 Examples:
-  for i in 1 2 3 4; do aberra score detector.aberra images/ --shard $i/4 --out rows-$i.csv; done
+  # four shards, here one after another
+  for i in 1 2 3 4; do
+      aberra score detector.aberra images/ --shard $i/4 --out rows-$i.csv
+  done
   aberra merge rows-*.csv --out rows.csv
 
 The rows are sorted by path: those of one folder are then the rows that scoring it at once writes.
