@@ -212,6 +212,7 @@ await run("verdict", async () => {
   await page.waitForSelector(".gallery");
   await go(page, "settings");
   await page.getByRole("button", { name: "Forget all images" }).click();
+  await page.waitForSelector("button:disabled:has-text('Forget all images')");
   await page.reload();
   await go(page, "inspect");
   expect((await heading(page)).includes("Inspect"), "what was forgotten stays so");

@@ -169,12 +169,13 @@ class Workspace {
     this.judge();
   }
 
-  /** Forgets all images, here and in this browser's storage, for good. */
+  /** Forgets all images, here and in this browser's storage, for good: they are gone from sight once they are gone from there. */
   async forget(): Promise<void> {
-    this.tried = [];
+    const gone = new Set(this.tried.map((tried) => tried.id));
+    await forget();
+    this.tried = this.tried.filter((tried) => !gone.has(tried.id));
     this.removed = [];
     this.shown = null;
-    await forget();
   }
 
   /** Asks for a detector's evaluation, once, until it is there or it is known that there is none. */
