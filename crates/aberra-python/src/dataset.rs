@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 
 use crate::error::exception;
 use crate::job::{Line, run};
+use crate::said::Said;
 
 /// A folder or manifest, and how it is read.
 #[derive(Clone, FromPyObject)]
@@ -45,14 +46,9 @@ impl Opening {
 ///
 /// # Errors
 /// No image can be used, or a request to stop.
-pub(crate) fn inspect(
-    dataset: &Inner,
-    limits: &Limits,
-    line: &Line,
-    said: &mut Vec<String>,
-) -> Result<Inspection> {
-    said.extend(dataset.notes.iter().cloned());
-    said.extend(
+pub(crate) fn inspect(dataset: &Inner, limits: &Limits, line: &Line, said: &mut Said) -> Result<Inspection> {
+    said.note(dataset.notes.iter().cloned());
+    said.warn(
         dataset
             .skipped
             .unsupported
@@ -61,7 +57,7 @@ pub(crate) fn inspect(
     );
     let inspection = line
         .count("inspecting the images", dataset.samples.len(), |done| dataset.inspect_with(limits, done))?;
-    said.extend(inspection.remarks(dataset).lines());
+    said.note(inspection.remarks(dataset).lines());
     let unreadable = inspection.unreadable();
     let reasons = || unreadable.iter().filter_map(|&index| inspection.images[index].as_ref().err());
     match reasons().next() {
@@ -70,7 +66,7 @@ pub(crate) fn inspect(
             return Err(Error::data(text).with_path(&dataset.root));
         }
         Some(reason) => {
-            said.push(format!("skipped {} of {} images: {reason}", unreadable.len(), dataset.samples.len()))
+            said.warn([format!("skipped {} of {} images: {reason}", unreadable.len(), dataset.samples.len())])
         }
         None => {}
     }

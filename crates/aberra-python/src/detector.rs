@@ -21,6 +21,7 @@ use crate::error::exception;
 use crate::evaluation::Evaluation;
 use crate::images::{Picture, bytes, read};
 use crate::job::{Line, run};
+use crate::said::Said;
 use crate::volumes::{self, Volume};
 
 /// A fitted anomaly detector.
@@ -153,7 +154,7 @@ impl Detector {
         maps: bool,
         threads: Option<usize>,
         progress: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<(Vec<Volume>, Vec<String>)> {
+    ) -> PyResult<(Vec<Volume>, Said)> {
         let detector = self.inner.clone();
         let work = move |line: &mut Line| volumes::judge(&detector, files, maps, line);
         let (judged, said) = run(py, progress.as_ref(), threads, work)?;
@@ -184,11 +185,11 @@ impl Detector {
         opening: Opening,
         split: Option<PathBuf>,
         progress: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<(Self, Vec<String>)> {
+    ) -> PyResult<(Self, Said)> {
         let criterion = parse(criterion).map_err(|error| exception(py, &error))?;
         let detector = self.inner.clone();
         let (inner, said) = run(py, progress.as_ref(), None, move |line| {
-            let mut said = Vec::new();
+            let mut said = Said::default();
             if criterion.needs_labels() {
                 let evaluation = evaluate(&detector, &opening, split.as_deref(), false, line, &mut said)?;
                 let scored = |row: &ImageRow| Some((row.scored()?.score, !row.label.is_normal()));
@@ -204,16 +205,16 @@ impl Detector {
                     detector.recalibrate_volumes(&dataset, &inspection, GroupBy::Near, criterion, None)?;
                 if let Some(example) = found.learnt_from.first() {
                     let count = found.learnt_from.len();
-                    said.push(format!(
+                    said.warn([format!(
                         "left out {count} volumes that the detector learnt from (like {example})"
-                    ));
+                    )]);
                 }
                 return Ok((found.detector, said));
             }
             let found = detector.recalibrate(&dataset, &inspection, GroupBy::Near, criterion)?;
             if let Some(&example) = found.learnt_from.first() {
                 let (count, name) = (found.learnt_from.len(), &dataset.samples[example].name);
-                said.push(format!("left out {count} images that the detector learnt from, or that are near-duplicates of such (like {name})"));
+                said.warn([format!("left out {count} images that the detector learnt from, or that are near-duplicates of such (like {name})")]);
             }
             Ok((found.detector, said))
         })?;
@@ -229,10 +230,10 @@ impl Detector {
         masks: bool,
         threads: Option<usize>,
         progress: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<(Evaluation, Vec<String>)> {
+    ) -> PyResult<(Evaluation, Said)> {
         let detector = self.inner.clone();
         let (inner, said) = run(py, progress.as_ref(), threads, move |line| {
-            let mut said = Vec::new();
+            let mut said = Said::default();
             let evaluation = evaluate(&detector, &opening, split.as_deref(), masks, line, &mut said)?;
             Ok((evaluation, said))
         })?;
@@ -344,10 +345,10 @@ fn evaluate(
     split: Option<&Path>,
     masks: bool,
     line: &mut Line,
-    said: &mut Vec<String>,
+    said: &mut Said,
 ) -> Result<aberra::evaluate::Evaluation> {
     let dataset = opening.open()?;
-    said.extend(dataset.notes.iter().cloned());
+    said.note(dataset.notes.iter().cloned());
     let split = match split {
         None => None,
         Some(file) => {

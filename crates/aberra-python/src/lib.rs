@@ -10,6 +10,7 @@ mod evaluation;
 mod images;
 mod job;
 mod phantoms;
+mod said;
 mod threads;
 mod training;
 mod volumes;

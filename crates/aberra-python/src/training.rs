@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::dataset::{Opening, inspect};
 use crate::detector::Detector;
 use crate::job::{Line, run};
+use crate::said::Said;
 
 /// What is trained on, and how.
 #[derive(FromPyObject)]
@@ -46,13 +47,13 @@ pub(crate) fn train(
     request: Request,
     progress: Option<Bound<'_, PyAny>>,
     threads: Option<usize>,
-) -> PyResult<(Detector, Vec<String>)> {
+) -> PyResult<(Detector, Said)> {
     let (detector, said) = run(py, progress.as_ref(), threads, move |line| train_on(&request, line))?;
     Ok((Detector::new(detector), said))
 }
 
-fn train_on(request: &Request, line: &mut Line) -> aberra::Result<(aberra::Detector, Vec<String>)> {
-    let mut said = Vec::new();
+fn train_on(request: &Request, line: &mut Line) -> aberra::Result<(aberra::Detector, Said)> {
+    let mut said = Said::default();
     let config = settings(request)?.resolved(compute::instructions()?)?;
     let claim = match (request.resume, request.overwrite) {
         (true, _) => Claim::Resume,
@@ -65,13 +66,13 @@ fn train_on(request: &Request, line: &mut Line) -> aberra::Result<(aberra::Detec
     }
     let dataset = request.data.open()?;
     let inspection = inspect(&dataset, &config.limits, line, &mut said)?;
-    said.extend(inspection.check_normals(&dataset)?.lines());
+    said.warn(inspection.check_normals(&dataset)?.lines());
     let kept = request.out.as_deref().filter(|_| request.resume).map(|out| RunFolder::at(out).split());
     let split = match request.split.clone().or(kept) {
         Some(file) => Split::read(&file, &dataset, &inspection)?,
         None => {
             let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
-            said.extend(
+            said.warn(
                 grouping
                     .dominating()
                     .map(|group| format!("{}; {}", group.text(&dataset), DominatingGroup::HINT)),
@@ -91,14 +92,14 @@ fn train_on(request: &Request, line: &mut Line) -> aberra::Result<(aberra::Detec
     let aside = split.left_aside(&dataset);
     if aside.is_much {
         let (images, reasons) = (aside.images, aside.reasons.join("; "));
-        said.push(format!("{images} of {} images are left aside: {reasons}", dataset.samples.len()));
+        said.warn([format!("{images} of {} images are left aside: {reasons}", dataset.samples.len())]);
     }
     let folder = reservation.map(|reservation| reservation.open()).transpose()?;
     if folder.is_some() {
         line.keeps();
     }
     let mut watch = |event: Event<'_>| {
-        said.extend(note(&event));
+        said.warn(note(&event));
         line.event(&event)
     };
     let options = TrainOptions {

@@ -14,6 +14,7 @@ use pyo3::types::PyByteArray;
 use crate::error::exception;
 use crate::images::bytes;
 use crate::job::Line;
+use crate::said::Said;
 
 /// A volume: its name, its verdict as JSON or why there is none, the places of its slices, and its map with the shape of it.
 pub(crate) type Judged = (String, Result<String>, Vec<(PathBuf, Option<u32>)>, Option<Map>);
@@ -37,9 +38,9 @@ pub(crate) fn judge(
     files: Vec<PathBuf>,
     maps: bool,
     line: &Line,
-) -> Result<(Vec<Judged>, Vec<String>)> {
+) -> Result<(Vec<Judged>, Said)> {
     let found = find_cases(files, &detector.config().limits);
-    let mut said = found.notes;
+    let mut said = Said(found.notes, Vec::new());
     let of = found.cases.len();
     let mut judged = Vec::new();
     let mut alone = 0;
@@ -90,7 +91,7 @@ pub(crate) fn judge(
         .with_hint("score images with score(), or slices with score(pages=True)"));
     }
     if alone > 0 {
-        said.push(format!("{alone} images that are slices of no volume were passed over"));
+        said.warn([format!("{alone} images that are slices of no volume were passed over")]);
     }
     Ok((judged, said))
 }

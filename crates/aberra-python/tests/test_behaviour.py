@@ -133,6 +133,7 @@ def test_ctrl_c_ends_training_soon_and_keeps_what_is_finished(data: Path, tmp_pa
     code = """
         import os, signal, sys, threading, time
         import aberra
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, where the tests run in the background
         asked = 0.0
         def progress(name, done, of, text):
             global asked
@@ -158,6 +159,7 @@ def test_ctrl_c_ends_scoring_at_once(run: Path, data: Path) -> None:
         import os, signal, sys, threading, time
         from pathlib import Path
         import aberra
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         detector = aberra.Detector.load(sys.argv[1])
         files = sorted(Path(sys.argv[2]).rglob("*.png")) * 4000
         asked = []

@@ -18,6 +18,7 @@ from .data import Dataset, Sample, doctor, phantoms, settings_schema
 from .detector import Detector
 from .errors import (
     AberraError,
+    AberraNote,
     AberraWarning,
     DataError,
     DetectorError,
@@ -31,6 +32,7 @@ from .results import Explanation, Verdict, Verdicts, VolumeVerdict
 
 __all__ = [
     "AberraError",
+    "AberraNote",
     "AberraWarning",
     "Curve",
     "DataError",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from . import _aberra, html
 from .errors import AberraError, InputError, SettingsError
 from .evaluation import Evaluation
-from .images import Channels, Opening, Source, opening, sources, warn
+from .images import Channels, Opening, Source, opening, sources, tell, warn
 from .progress import Progress, reporting
 from .results import Explanation, Verdict, Verdicts, VolumeVerdict, _of, explanation, volume_verdict
 from .settings import to_toml
@@ -114,7 +114,7 @@ class Detector:
         with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
             request["data"] = _opening(data, folder, channels, opening("", normal, pages, volumes))
             native, said = _aberra.train(request, report, threads)
-        warn(said)
+        tell(said)
         if out is None:
             return cls(native, "detector")
         return cls(native, Path(out).name, os.fspath(Path(out) / "detector.aberra"))
@@ -345,12 +345,12 @@ class Detector:
         given = [volumes] if isinstance(volumes, (str, os.PathLike)) else list(volumes)
         files = []
         for path in given:
-            found, said = _aberra.image_paths(os.fspath(path))
-            warn(said)
+            found, passed_over = _aberra.image_paths(os.fspath(path))
+            warn(passed_over)
             files += found
         with reporting(progress) as report:
             judged, said = self._native.score_volumes(files, maps, threads, report)
-        warn(said)
+        tell(said)
         verdicts = []
         for name, told, slices, volume_map in judged:
             if isinstance(told, AberraError) and errors == "raise":
@@ -430,7 +430,7 @@ class Detector:
         with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
             given = _opening(data, folder, channels, opening("", normal, pages, volumes))
             native, said = self._native.calibrate_on(criterion, given, split, report)
-        warn(said)
+        tell(said)
         return Detector(native, self.name)
 
     def evaluate(
@@ -464,7 +464,7 @@ class Detector:
         split = None if split is None else os.fspath(split)
         with reporting(progress) as report:
             native, said = self._native.evaluate(opening(data, normal, pages, volumes), split, masks, threads, report)
-        warn(said)
+        tell(said)
         return Evaluation(native)
 
     def explain(self, image: Any, *, channels: Channels | None = None, data: Pathlike | None = None) -> Explanation:

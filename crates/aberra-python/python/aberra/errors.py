@@ -6,6 +6,7 @@ import os
 
 __all__ = [
     "AberraError",
+    "AberraNote",
     "AberraWarning",
     "DataError",
     "DetectorError",
@@ -59,4 +60,11 @@ class FileError(AberraError, OSError):
 
 
 class AberraWarning(UserWarning):
-    """Something that was guessed, passed over or changed, or makes a number weak."""
+    """Something that was passed over or left out, or makes a number weak."""
+
+
+class AberraNote(UserWarning):
+    """Something that was found or decided on the user's behalf, such as which class was taken as normal.
+
+    ``warnings.simplefilter("ignore", aberra.AberraNote)`` silences notes.
+    """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict
@@ -15,7 +16,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 import numpy as np
 
 from . import _aberra
-from .errors import InputError
+from .errors import AberraNote, AberraWarning, InputError
 
 Channels: TypeAlias = Literal["last", "first", "none"]
 """Where the channels of arrays are: their last axis, their first (of one image), or none."""
@@ -212,11 +213,14 @@ def opening(
     return {"path": os.fspath(path), "normal": normals, "pages": pages, "volumes": volumes}
 
 
-def warn(said: Iterable[str], depth: int = 3) -> None:
-    """Warns of each thing that a user should know."""
-    import warnings
+def warn(texts: Iterable[str], category: type[Warning] = AberraWarning, depth: int = 3) -> None:
+    """Warns of each thing that weakens a result."""
+    for text in texts:
+        warnings.warn(text, category, stacklevel=depth)
 
-    from .errors import AberraWarning
 
-    for text in said:
-        warnings.warn(text, AberraWarning, stacklevel=depth)
+def tell(said: tuple[list[str], list[str]]) -> None:
+    """Tells what the native part has noted, and warns of what weakens its result."""
+    notes, warned = said
+    warn(notes, AberraNote, depth=4)
+    warn(warned, depth=4)
