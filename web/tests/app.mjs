@@ -215,7 +215,9 @@ await run("verdict", async () => {
   await page.waitForSelector("button:disabled:has-text('Forget all images')");
   await page.reload();
   await go(page, "inspect");
-  expect((await heading(page)).includes("Inspect"), "what was forgotten stays so");
+  await page.waitForFunction(() => !(document.querySelector("main h1")?.textContent ?? "Settings").includes("Settings"));
+  const after = await heading(page);
+  expect(after.includes("Inspect"), `what was forgotten stays so: ${after}`);
   await page.context().close();
 });
 
