@@ -1,6 +1,7 @@
 //! `cargo xtask test` runs what continuous integration runs; this file reads the command and nothing else.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+mod command;
 mod dependencies;
 mod examples;
 mod fuzz;

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::command::succeeds;
 use crate::tally::{FAILED, PASSED, SKIPPED, Tally};
 use crate::tree::target_folder;
 
@@ -115,14 +116,4 @@ fn new_enough() -> Result<(), String> {
 
 fn of(succeeded: bool) -> Tally {
     if succeeded { PASSED } else { FAILED }
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("error: {}: {error}", command.get_program().to_string_lossy());
-            false
-        }
-    }
 }

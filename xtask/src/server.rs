@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::command::succeeds;
 use crate::python;
 use crate::tally::{FAILED, PASSED, SKIPPED, Tally};
 use crate::tree::target_folder;
@@ -191,14 +192,4 @@ fn crowd(root: &Path, program: &Path, folder: &Path) -> Tally {
         tally.add(if succeeds(command.current_dir(root)) { PASSED } else { FAILED });
     }
     tally
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("error: {}: {error}", command.get_program().to_string_lossy());
-            false
-        }
-    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::command::succeeds;
 use crate::dependencies;
 use crate::examples;
 use crate::python;
@@ -198,16 +199,6 @@ fn cargo_command(root: &Path, arguments: &[&str]) -> Command {
 fn installed(root: &Path, subcommand: &str) -> bool {
     let mut command = cargo_command(root, &[subcommand, "--version"]);
     succeeds(command.stdout(Stdio::null()).stderr(Stdio::null()))
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("error: {}: {error}", command.get_program().to_string_lossy());
-            false
-        }
-    }
 }
 
 /// Prints what is broken; nothing broken has passed.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::command::succeeds;
 use crate::tally::{FAILED, PASSED, SKIPPED, Tally};
 use crate::tree::target_folder;
 
@@ -168,16 +169,6 @@ fn npm(web: &Path) -> Command {
     let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
     command.current_dir(web);
     command
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("error: {}: {error}", command.get_program().to_string_lossy());
-            false
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .detector import Detector
 from .images import Channels, sources
+from .results import Verdicts
 
 PARAMETERS = """
     Args:
@@ -61,6 +62,14 @@ class ImagesEstimator:
         self.image_shape = image_shape
         self.threads = threads
 
+    @property
+    def _channels(self) -> Channels | None:
+        """Where the channels are: rows of pixels have theirs last."""
+        return "last" if self.image_shape is not None and len(self.image_shape) == 3 else self.channels
+
+    def _verdicts(self, images: Any) -> Verdicts:
+        return self.detector_.score(images, channels=self._channels, threads=self.threads, progress=False)
+
     def _images(self, X: Any) -> Any:
         """``X`` as images, in a list if they could be read only once."""
         if self.image_shape is not None:
@@ -82,12 +91,11 @@ class ImagesEstimator:
     def _train(self, X: Any) -> Any:
         """Trains on ``X``; returns its images."""
         images = self._images(X)
-        channels = "last" if self.image_shape is not None and len(self.image_shape) == 3 else self.channels
-        if not next(sources(images, channels), None):
+        if not next(sources(images, self._channels), None):
             raise ValueError("expected at least one image, found none")
         self.detector_ = Detector.train(
             images,
-            channels=channels,
+            channels=self._channels,
             family=self.family,
             size=self.size,
             epochs=self.epochs,
@@ -102,14 +110,11 @@ class ImagesEstimator:
         return images
 
     def _scores(self, images: Any) -> NDArray[np.float64]:
-        channels = "last" if self.image_shape is not None and len(self.image_shape) == 3 else self.channels
-        return self.detector_.score(images, channels=channels, threads=self.threads, progress=False).scores
+        return self._verdicts(images).scores
 
     def conformal_p_values(self, X: Any) -> NDArray[np.float64]:
         """Share of normal images at least as anomalous, by the detector's own calibration images, ``(images,)``."""
-        images = self._images(X)
-        channels = "last" if self.image_shape is not None and len(self.image_shape) == 3 else self.channels
-        return self.detector_.score(images, channels=channels, threads=self.threads, progress=False).p_values
+        return self._verdicts(self._images(X)).p_values
 
     def predict_conformal(self, X: Any) -> NDArray[np.int64]:
         """1 where the score is above the conformal threshold, which guarantees the false-alarm rate ``rate``; else 0."""
