@@ -48,6 +48,7 @@ class TestPyOD:
     def test_predictions(self, in_pyod, images) -> None:
         scores = in_pyod.decision_function(images)
         assert scores.shape == (len(images),) and np.isfinite(scores).all()
+        assert scores.tolist() == in_pyod.detector_.score(images).scores.tolist()
         labels = in_pyod.predict(images)
         assert labels.tolist() == (scores > in_pyod.threshold_).astype(int).tolist()
         labels, confidence = in_pyod.predict(images, return_confidence=True)

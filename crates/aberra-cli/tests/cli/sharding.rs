@@ -73,7 +73,11 @@ fn what_is_missing_doubled_or_of_another_scoring_is_refused() {
     fs::write(room.path("rows-2.csv"), lines.join("\n") + "\n").unwrap();
     refused(&merge(3, "csv"), "found two of");
 
-    // Another image has come since: the shards did not see the same.
+    // As many images, one of which has another name since: the shards did not see the same.
+    fs::rename(room.path("in/b/001.png"), room.path("in/b/other.png")).unwrap();
+    shard(&room, 2, 3, "csv").done();
+    refused(&merge(3, "csv"), "by the hash of their paths");
+    // One more has come since.
     blobs(99).save(room.path("in/a/new.png")).unwrap();
     shard(&room, 2, 3, "csv").done();
     refused(&merge(3, "csv"), "number of images");
