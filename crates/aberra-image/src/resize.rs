@@ -1,7 +1,8 @@
 //! The one resampler: a triangle filter, widened when it reduces so that nothing aliases (Pillow's `BILINEAR`).
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{F32, F32x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::Error;
 use crate::error::Kind;
@@ -61,21 +62,33 @@ impl Area {
 
 /// Resamples an area of a plane to `height` x `width`. Near the area's edge, pixels just outside it take part.
 pub(crate) fn resize(plane: &Plane<'_>, area: Area, height: usize, width: usize) -> Result<Vec<f32>, Error> {
+    // By type, so that the program holds the resampling of these two kinds of pixels alone, not of all sixteen.
+    match plane.channels {
+        3 => resize_as::<F32x3>(plane, area, height, width),
+        _ => resize_as::<F32>(plane, area, height, width),
+    }
+}
+
+fn resize_as<P: PixelTrait>(
+    plane: &Plane<'_>,
+    area: Area,
+    height: usize,
+    width: usize,
+) -> Result<Vec<f32>, Error> {
     let mut resized = vec![0.0_f32; height * width * plane.channels];
-    let kind = if plane.channels == 3 { PixelType::F32x3 } else { PixelType::F32 };
     let (image_width, height_px) = (side(plane.image_width)?, side(plane.height)?);
-    let source = ImageRef::new(image_width, height_px, bytemuck::cast_slice(plane.pixels), kind)
+    let source = TypedImageRef::<P>::from_buffer(image_width, height_px, bytemuck::cast_slice(plane.pixels))
         .map_err(cannot_resize)?;
-    let source = CroppedImage::new(&source, side(plane.left)?, 0, side(plane.width)?, height_px)
+    let source = TypedCroppedImage::from_ref(&source, side(plane.left)?, 0, side(plane.width)?, height_px)
         .map_err(cannot_resize)?;
     let target = bytemuck::cast_slice_mut(&mut resized);
     let mut target =
-        Image::from_slice_u8(side(width)?, side(height)?, target, kind).map_err(cannot_resize)?;
+        TypedImage::<P>::from_buffer(side(width)?, side(height)?, target).map_err(cannot_resize)?;
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .crop(area.left, area.top, area.width, area.height)
         .use_alpha(false);
-    Resizer::new().resize(&source, &mut target, &options).map_err(cannot_resize)?;
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(cannot_resize)?;
     Ok(resized)
 }
 

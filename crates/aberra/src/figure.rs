@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Once;
 
 use aberra_image::{Color, Image, encode_png};
+use include_flate::flate;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -32,8 +33,8 @@ pub(crate) const FAINT: RGBColor = RGBColor(150, 150, 150);
 /// Letters of axes and captions.
 pub(crate) const LETTERS_PX: f64 = 26.0;
 
-/// DejaVu Sans: a system may have no fonts. Its licence is next to it.
-const FONT: &[u8] = include_bytes!("../fonts/DejaVuSans.ttf");
+// DejaVu Sans: a system may have no fonts. Its licence is next to it.
+flate!(static FONT: [u8] from "fonts/DejaVuSans.ttf");
 const FAMILY: &str = "aberra";
 
 /// A figure of `width` x `height` pixels on white, as a PNG.
@@ -43,7 +44,7 @@ const FAMILY: &str = "aberra";
 pub(crate) fn figure(width: u32, height: u32, paint: impl FnOnce(&Area<'_>) -> Drawn) -> Result<Vec<u8>> {
     static FONT_IS_KNOWN: Once = Once::new();
     // A font that cannot be read leaves figures without words; a test looks for them.
-    FONT_IS_KNOWN.call_once(|| drop(plotters::style::register_font(FAMILY, FontStyle::Normal, FONT)));
+    FONT_IS_KNOWN.call_once(|| drop(plotters::style::register_font(FAMILY, FontStyle::Normal, &FONT)));
     let mut pixels = vec![255; width as usize * height as usize * 3];
     let painted = {
         let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();

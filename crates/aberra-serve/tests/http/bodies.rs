@@ -1,7 +1,7 @@
 //! Limits on bodies: size, compression, form parts, time and queue; and hostile bodies.
 
 use std::convert::Infallible;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use aberra::image::{Color, encode_png};
@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use bytes::Bytes;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
 use crate::fixture::{Client, IMAGE_PX, form, options, png};
@@ -68,6 +69,30 @@ async fn answers_are_compressed_for_who_asks() {
         assert_eq!(client.ask(asked, "").await.headers[header::CONTENT_ENCODING], encoding);
     }
     assert!(!client.get("/api/v1/openapi.json").await.headers.contains_key(header::CONTENT_ENCODING));
+}
+
+#[tokio::test]
+async fn the_page_is_kept_compressed_and_comes_to_everyone() {
+    let client = Client::new();
+    let plain = client.get("/").await;
+    assert!(
+        !plain.headers.contains_key(header::CONTENT_ENCODING) && plain.body.starts_with(b"<!doctype html>")
+    );
+    for (accepted, packed) in
+        [("br, GZIP;q=0.5", true), ("deflate, gzip", true), ("gzip; q=0", false), ("x", false)]
+    {
+        let answer = client.ask(Request::get("/").header(header::ACCEPT_ENCODING, accepted), "").await;
+        assert_eq!(answer.headers.get(header::CONTENT_ENCODING).is_some_and(|by| by == "gzip"), packed);
+        let mut page = Vec::new();
+        match packed {
+            true => GzDecoder::new(&answer.body[..]).read_to_end(&mut page).unwrap(),
+            false => answer.body.as_slice().read_to_end(&mut page).unwrap(),
+        };
+        assert!(page == plain.body, "{accepted}");
+        assert_eq!(answer.headers[header::ETAG], plain.headers[header::ETAG]);
+    }
+    let known = plain.headers[header::ETAG].clone();
+    assert_eq!(client.ask(Request::get("/").header(header::IF_NONE_MATCH, known), "").await.status, 304);
 }
 
 #[tokio::test]

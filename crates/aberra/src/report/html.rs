@@ -6,11 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use include_flate::flate;
 
 use super::ReportData;
 
-/// The page as `web/` builds it: one file, nothing fetched.
-const PAGE: &str = include_str!("../../../../web/dist/report.html");
+// The page as `web/` builds it, one file that fetches nothing; compressed in the program.
+flate!(static PAGE: str from "../../web/dist/report.html");
 
 /// Where the data go.
 const MARKER: &str = "<!--aberra-report-->";
