@@ -157,7 +157,7 @@ export function example(variant) {
       bootstrap: { draws: 2000, level: 0.95 },
       ...figures,
       shortcuts: bothClasses ? [{ name: "file size", auroc: 0.81 }, { name: "width and height", auroc: 0.53 }, { name: "mean brightness", auroc: 0.58 }] : [],
-      pixels: when(masks && maps && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, images_with_mask: anomalies }, !maps ? "the detector makes no maps" : masks ? why : "no image of the test set has a mask"),
+      pixels: when(masks && maps && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, intervals: variant === "hostile" ? null : { auroc: [0.88, 0.94], average_precision: [0.27, 0.42], pro: [0.64, 0.77], dice_at_threshold: [0.31, 0.44] }, images_with_mask: anomalies }, !maps ? "the detector makes no maps" : masks ? why : "no image of the test set has a mask"),
       without_leaked: leaked > 0 ? figuresOf(images.filter((image) => !image.leaked)) : null,
     },
     training: variant === "bare" || variant === "one-image" ? { unavailable: "the detector was saved without its run folder, so there is no history" } : members.filter((member) => member !== "features").map((member) => history(member, normal, side)),

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { colourAt } from "../src/design/scales";
 import { turned } from "../src/charts/plotly";
 import { ellipsePoints, gaussianOf, shareWithin } from "../src/numbers/ellipse";
-import { anyOf, count, counted, known, pValue, percent, range, reason, sentence, setRate, signed, significant } from "../src/numbers/format";
+import { anyOf, count, counted, known, pValue, percent, range, reason, sentence, setRate, signed, significant, withEnds } from "../src/numbers/format";
 import { EVERYTHING, type Item, kindsOf, nextFlagged, rowsOnScreen, selected, stateOf } from "../src/numbers/gallery";
 import { ascending, countAbove, countAtLeast, histogram, nextDown, quantile, roundRange } from "../src/numbers/sorted";
 
@@ -24,6 +24,7 @@ describe("numbers as text", () => {
     expect([sentence("at most 5 %"), sentence("Done."), sentence(" ")]).toEqual(["At most 5 %.", "Done.", ""]);
     expect([anyOf(["PNG", "JPEG", "WebP"]), anyOf(["PNG"]), anyOf([])]).toEqual(["PNG, JPEG or WebP", "PNG", ""]);
     expect(range({ value: 0.7, low: 0.672, high: 0.7899 })).toBe("0.672 to 0.790");
+    expect([withEnds(0.7, [0.6, 0.8]), withEnds(0.7, undefined), withEnds({ unavailable: "no masks" }, [0, 1])]).toEqual([{ value: 0.7, low: 0.6, high: 0.8 }, 0.7, { unavailable: "no masks" }]);
   });
 });
 

@@ -18,6 +18,15 @@ pub struct Confusion {
     pub false_negatives: u64,
 }
 
+impl std::ops::AddAssign for Confusion {
+    fn add_assign(&mut self, other: Self) {
+        self.true_positives += other.true_positives;
+        self.false_positives += other.false_positives;
+        self.true_negatives += other.true_negatives;
+        self.false_negatives += other.false_negatives;
+    }
+}
+
 impl Confusion {
     /// The verdicts of [`is_anomalous`] at `threshold`. `None` if the lengths differ or a number is not a number; an
     /// empty class is allowed, and the rates that need it are then `None`.

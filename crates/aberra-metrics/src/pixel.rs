@@ -4,13 +4,19 @@
 //! mantissa, so that a bin is at most 0.025 % wide. Pixels of one bin count as ties. What that can change at most is
 //! computed from the counts themselves and returned with every number as its tolerance.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::{BootstrapSettings, GroupedLabels, bootstrap_band};
+use crate::ranking::Confusion;
 use crate::{Error, Result};
 
 /// Leading bits of the ordered bit pattern that distinguish bins: 2^21 bins, 48 MiB for the three counts.
 const BIN_BITS: u32 = 21;
-const BINS: usize = 1 << BIN_BITS;
+
+/// Those of the bins in which an image's pixels are kept for intervals: at most 0.4 % wide.
+const COARSE_BITS: u32 = 17;
 
 /// The false-positive rate up to which AUPRO is usually integrated (Bergmann et al., *MVTec AD*, 2019).
 pub const AUPRO_FPR_LIMIT: f64 = 0.3;
@@ -37,6 +43,8 @@ pub struct OracleDice {
 /// Counts of normal and anomalous pixels by their value in the error map, image by image.
 #[derive(Clone, Debug)]
 pub struct PixelTally {
+    /// Leading bits that distinguish bins.
+    bits: u32,
     normal: Vec<u64>,
     anomalous: Vec<u64>,
     /// Sum over anomalous pixels of 1 / size of their region.
@@ -55,10 +63,16 @@ impl Default for PixelTally {
 impl PixelTally {
     /// Nothing counted yet.
     pub fn new() -> Self {
+        Self::with_bits(BIN_BITS)
+    }
+
+    fn with_bits(bits: u32) -> Self {
+        let bins = 1 << bits;
         Self {
-            normal: vec![0; BINS],
-            anomalous: vec![0; BINS],
-            region_share: vec![0.0; BINS],
+            bits,
+            normal: vec![0; bins],
+            anomalous: vec![0; bins],
+            region_share: vec![0.0; bins],
             normals: 0,
             anomalies: 0,
             regions: 0,
@@ -66,13 +80,14 @@ impl PixelTally {
     }
 
     /// Counts the pixels of one image: its error map and its mask (`true` = anomalous), both `[height, width]`. A normal
-    /// image has a mask without anomalous pixels; an image whose mask is missing does not belong here.
+    /// image has a mask without anomalous pixels; an image whose mask is missing does not belong here. Returns its own counts,
+    /// for [`pixel_intervals`].
     ///
     /// Add images in a fixed order: the overlap of regions is a sum of fractions, and its last bits depend on it.
     ///
     /// # Errors
     /// A data error where the sizes differ or a pixel is not finite; nothing is counted then.
-    pub fn add(&mut self, map: &[f32], mask: &[bool], width: usize) -> Result<()> {
+    pub fn add(&mut self, map: &[f32], mask: &[bool], width: usize) -> Result<ImageTally> {
         if width == 0 || map.len() != mask.len() || !map.len().is_multiple_of(width) {
             return Err(Error::data(format!(
                 "expected an error map and a mask of the same size in rows of {width} pixels, found {} and {} pixels",
@@ -90,18 +105,37 @@ impl PixelTally {
         }
         let regions = connected_regions(mask, width);
         self.regions += regions.sizes.len() as u64;
+        let mut coarse: BTreeMap<u32, Counts> = BTreeMap::new();
         for (&value, &region) in map.iter().zip(&regions.of_pixel) {
-            let bin = bin_of(value);
+            let bin = bin_of(value, self.bits);
+            let counts = coarse.entry((bin >> (self.bits - COARSE_BITS)) as u32).or_default();
             if region == BACKGROUND {
                 self.normal[bin] += 1;
                 self.normals += 1;
+                counts.normal += 1;
             } else {
+                let share = 1.0 / regions.sizes[region as usize] as f64;
                 self.anomalous[bin] += 1;
                 self.anomalies += 1;
-                self.region_share[bin] += 1.0 / regions.sizes[region as usize] as f64;
+                self.region_share[bin] += share;
+                counts.anomalous += 1;
+                counts.region_share += share;
             }
         }
-        Ok(())
+        Ok(ImageTally { bins: coarse.into_iter().collect(), regions: regions.sizes.len() as u32 })
+    }
+
+    /// Counts what was counted of one image; for tallies of the image's bins.
+    fn add_counted(&mut self, image: &ImageTally) {
+        for &(bin, Counts { normal, anomalous, region_share }) in &image.bins {
+            let bin = bin as usize;
+            self.normal[bin] += u64::from(normal);
+            self.anomalous[bin] += u64::from(anomalous);
+            self.region_share[bin] += region_share;
+            self.normals += u64::from(normal);
+            self.anomalies += u64::from(anomalous);
+        }
+        self.regions += u64::from(image.regions);
     }
 
     /// Number of normal pixels.
@@ -198,7 +232,7 @@ impl PixelTally {
             alarms += normal;
             let value = dice(hits, alarms);
             if best.1.is_nan() || value > best.0 {
-                best = (value, largest_below(bin));
+                best = (value, largest_below(bin, self.bits));
             }
         }
         Some(OracleDice {
@@ -218,17 +252,75 @@ impl PixelTally {
     }
 }
 
-/// The bin of a finite value: the leading bits of its bit pattern, turned so that larger values have larger patterns.
-fn bin_of(value: f32) -> usize {
+/// The pixels of one image, counted in coarse bins: some ten kilobytes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImageTally {
+    /// The bins that have any pixel, rising.
+    bins: Vec<(u32, Counts)>,
+    regions: u32,
+}
+
+/// Pixels of one bin.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counts {
+    normal: u32,
+    anomalous: u32,
+    region_share: f64,
+}
+
+/// Ends, low and high, of the confidence intervals of pixel-level metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PixelIntervals {
+    /// Of the area under the pixels' ROC curve.
+    pub auroc: [f64; 2],
+    /// Of the average precision of the pixels.
+    pub average_precision: [f64; 2],
+    /// Of the area under the per-region overlap curve, up to [`AUPRO_FPR_LIMIT`].
+    pub aupro: [f64; 2],
+    /// Of Dice at a threshold.
+    pub dice: [f64; 2],
+}
+
+/// Intervals of the metrics over resampled groups of images: the pixels of one image are no independent evidence. `images` (their
+/// pixels, and the same against the threshold) and `labels` have one entry each per image; all pixels weigh alike.
+///
+/// `None` as for [`bootstrap_band`].
+pub fn pixel_intervals(
+    images: &[(ImageTally, Confusion)],
+    labels: GroupedLabels<'_>,
+    settings: BootstrapSettings,
+) -> Option<PixelIntervals> {
+    let figures = |drawn: &[f64], _: &[bool], _: Option<&[f64]>| {
+        let (mut tally, mut confusion) = (PixelTally::with_bits(COARSE_BITS), Confusion::default());
+        for (image, at_threshold) in drawn.iter().map(|&number| &images[number as usize]) {
+            tally.add_counted(image);
+            confusion += *at_threshold;
+        }
+        let bounded = [tally.auroc()?, tally.average_precision()?, tally.aupro(AUPRO_FPR_LIMIT)?];
+        Some(bounded.map(|figure| figure.value).into_iter().chain([confusion.f1()?]).collect())
+    };
+    // What is drawn is the images' numbers.
+    let numbers: Vec<f64> = (0..images.len()).map(|image| image as f64).collect();
+    match bootstrap_band(&numbers, labels, settings, figures)?[..] {
+        [auroc, average_precision, aupro, dice] => {
+            Some(PixelIntervals { auroc, average_precision, aupro, dice })
+        }
+        _ => None,
+    }
+}
+
+/// The bin of a finite value: the leading `bits` of its bit pattern, turned so that larger values have larger patterns.
+fn bin_of(value: f32, bits: u32) -> usize {
     // Adding 0.0 makes -0.0 and 0.0 one value.
-    let bits = (value + 0.0).to_bits();
-    let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
-    (ordered >> (32 - BIN_BITS)) as usize
+    let pattern = (value + 0.0).to_bits();
+    let ordered = if pattern >> 31 == 1 { !pattern } else { pattern | 1 << 31 };
+    (ordered >> (32 - bits)) as usize
 }
 
 /// The largest value below all values of a bin.
-fn largest_below(bin: usize) -> f32 {
-    let ordered = ((bin as u32) << (32 - BIN_BITS)).wrapping_sub(1);
+fn largest_below(bin: usize, bits: u32) -> f32 {
+    let ordered = ((bin as u32) << (32 - bits)).wrapping_sub(1);
     let bits = if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered };
     let value = f32::from_bits(bits);
     // Below the bin of 0.0 lies -0.0, which equals it.
@@ -304,10 +396,11 @@ mod tests {
             2.0,
             f32::MAX,
         ];
+        let bin_of = |value| bin_of(value, BIN_BITS);
         assert!(values.windows(2).all(|pair| bin_of(pair[0]) < bin_of(pair[1])));
         assert_eq!(bin_of(0.0), bin_of(-0.0));
         for value in values {
-            let below = largest_below(bin_of(value));
+            let below = largest_below(bin_of(value), BIN_BITS);
             assert!(below < value && (value == f32::MIN || bin_of(below) < bin_of(value)), "{value} {below}");
         }
     }
@@ -384,6 +477,77 @@ mod tests {
                 assert!(tally.aupro(AUPRO_FPR_LIMIT).unwrap().tolerance < 1e-3);
             }
         }
+    }
+
+    /// Images of 400 pixels, every second one with a region of a tenth of them, whose values are `shift` above the others'.
+    /// The threshold is 2.
+    fn made_up(
+        images: usize,
+        shift: f32,
+        seed: u64,
+    ) -> (PixelTally, Vec<(ImageTally, Confusion)>, Vec<bool>, Vec<u64>) {
+        let mut tally = PixelTally::new();
+        let mut random = generator(seed, Stream::Lesion, 1);
+        let image = |number: usize| {
+            let mask: Vec<bool> = (0..400).map(|at| number % 2 == 1 && at < 40).collect();
+            // Images differ more than pixels do.
+            let level = random.random::<f32>();
+            let value = |&anomalous: &bool| {
+                1.0 + level + 0.3 * random.random::<f32>() + if anomalous { shift } else { 0.0 }
+            };
+            let map: Vec<f32> = mask.iter().map(value).collect();
+            let mut confusion = Confusion::default();
+            map.iter().zip(&mask).for_each(|(&value, &anomalous)| confusion.count(value > 2.0, anomalous));
+            (tally.add(&map, &mask, 20).unwrap(), confusion)
+        };
+        let counted = (0..images).map(image).collect();
+        (tally, counted, (0..images).map(|image| image % 2 == 1).collect(), (0..images as u64).collect())
+    }
+
+    #[test]
+    fn intervals_hold_what_other_images_give_as_often_as_they_say() {
+        let settings = BootstrapSettings { resamples: 200, confidence: 0.9, ..BootstrapSettings::default() };
+        let (truth, images, ..) = made_up(4_000, 0.4, 1_000);
+        let mut all = Confusion::default();
+        images.iter().for_each(|(_, confusion)| all += *confusion);
+        let truth = [truth.auroc(), truth.average_precision(), truth.aupro(AUPRO_FPR_LIMIT)];
+        let truth = truth.map(|figure| figure.unwrap().value);
+        let truth = [truth[0], truth[1], truth[2], all.f1().unwrap()];
+        let mut held = [0; 4];
+        for seed in 0..60 {
+            let (tally, images, anomalous, groups) = made_up(60, 0.4, seed);
+            let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: None };
+            let found = pixel_intervals(&images, labels, settings).unwrap();
+            let own = tally.auroc().unwrap().value;
+            assert!(found.auroc[0] < own && own < found.auroc[1]);
+            assert_eq!(pixel_intervals(&images, labels, settings), Some(found));
+            let ends = [found.auroc, found.average_precision, found.aupro, found.dice];
+            for ((held, [low, high]), truth) in held.iter_mut().zip(ends).zip(truth) {
+                *held += u32::from((low..=high).contains(&truth));
+            }
+        }
+        assert!(held.iter().all(|held| (46..=59).contains(held)), "of 60 at 90 %: {held:?}");
+    }
+
+    #[test]
+    fn groups_are_drawn_whole_and_coarse_bins_change_little() {
+        let settings = BootstrapSettings { resamples: 300, ..BootstrapSettings::default() };
+        let (tally, images, anomalous, groups) = made_up(80, 0.2, 3);
+        let width = |groups: &[u64]| {
+            let labels = GroupedLabels { anomalous: &anomalous, groups, weights: None };
+            let [low, high] = pixel_intervals(&images, labels, settings).unwrap().auroc;
+            high - low
+        };
+        // Forty images alike are one piece of evidence.
+        let halves: Vec<u64> = groups.iter().map(|group| group % 2).collect();
+        assert!(width(&groups) > 0.02 && width(&halves) == 0.0);
+        let mut coarse = PixelTally::with_bits(COARSE_BITS);
+        images.iter().for_each(|(image, _)| coarse.add_counted(image));
+        assert_eq!((coarse.normals(), coarse.regions()), (tally.normals(), tally.regions()));
+        let near =
+            |a: Option<Bounded>, b: Option<Bounded>| (a.unwrap().value - b.unwrap().value).abs() < 0.005;
+        assert!(near(coarse.auroc(), tally.auroc()) && near(coarse.aupro(0.3), tally.aupro(0.3)));
+        assert!(near(coarse.average_precision(), tally.average_precision()));
     }
 
     #[test]

@@ -796,6 +796,7 @@ export interface components {
             dice_at_threshold: components["schemas"]["Metric_f64"];
             /** @description Anomalous images with a mask. */
             images_with_mask: number;
+            intervals: components["schemas"]["PixelIntervalData"] | null;
             /** @description Area under the per-region overlap curve up to 30 % false positives. */
             pro: components["schemas"]["Metric_f64"];
         } | {
@@ -896,8 +897,20 @@ export interface components {
             dice_at_threshold: components["schemas"]["Metric_f64"];
             /** @description Anomalous images with a mask. */
             images_with_mask: number;
+            intervals: components["schemas"]["PixelIntervalData"] | null;
             /** @description Area under the per-region overlap curve up to 30 % false positives. */
             pro: components["schemas"]["Metric_f64"];
+        };
+        /** @description The ends, low and high, of the intervals of [`PixelData`]. */
+        PixelIntervalData: {
+            /** @description Of the area under the pixels' ROC curve. */
+            auroc: number[];
+            /** @description Of the average precision of the pixels. */
+            average_precision: number[];
+            /** @description Of Dice at the pixel threshold. */
+            dice_at_threshold: number[];
+            /** @description Of the area under the per-region overlap curve. */
+            pro: number[];
         };
         /** @description A ROC curve without a band. */
         PlainRoc: {

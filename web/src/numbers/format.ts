@@ -9,6 +9,12 @@ export function known<T>(figure: Figure<T>): figure is T {
   return !(typeof figure === "object" && figure !== null && "unavailable" in figure);
 }
 
+/** A figure with the ends of its interval, where it has them. */
+export function withEnds(figure: Figure<number>, ends: number[] | undefined): Figure<Interval> | Figure<number> {
+  const [low, high] = ends ?? [];
+  return known(figure) && low !== undefined && high !== undefined ? { value: figure, low, high } : figure;
+}
+
 /** The reason of a figure without a value, else an empty text. */
 export function reason(figure: Figure<unknown>): string {
   return known(figure) ? "" : (figure as { unavailable: string }).unavailable;

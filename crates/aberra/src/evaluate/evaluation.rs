@@ -12,7 +12,7 @@ use crate::score::Evidence;
 use aberra_metrics::binomial::RateInterval;
 use aberra_metrics::bootstrap::{BootstrapInterval, BootstrapSettings};
 use aberra_metrics::calibrate::Promise;
-use aberra_metrics::pixel::{Bounded, OracleDice};
+use aberra_metrics::pixel::{Bounded, OracleDice, PixelIntervals};
 use aberra_metrics::ranking::{Confusion, OracleF1};
 
 /// A number, or the reason why it cannot be computed; never 0.0 instead. In JSON the number itself, or
@@ -314,6 +314,10 @@ pub struct Pixels {
     pub oracle_dice: Metric<OracleDice>,
     /// Dice at the detector's pixel threshold, over all pixels of all images.
     pub dice: Metric<f64>,
+    /// The ends of these figures' intervals, over resampled groups of images; none where they cannot be computed, and in files
+    /// older than the entry.
+    #[serde(default)]
+    pub intervals: Option<PixelIntervals>,
     /// Whether maps are higher on anomalous images even beside their anomalies, for several ways of pooling; empty in files older
     /// than the entry.
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! One pass over the images of an evaluation, a chunk at a time: read, recognise, score, compare with masks. Pixels are
 //! dropped with their chunk; a row per image and counts of pixels remain.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -18,7 +19,7 @@ use crate::files::{FILES_CHUNK, in_chunks};
 use crate::job::{Event, Job};
 use crate::{Error, Result, of_image};
 use aberra_metrics::calibrate::is_anomalous;
-use aberra_metrics::pixel::PixelTally;
+use aberra_metrics::pixel::{ImageTally, PixelTally};
 use aberra_metrics::ranking::Confusion;
 
 /// The result of one pass.
@@ -39,8 +40,6 @@ pub(super) struct Measured {
 #[derive(Default)]
 pub(super) struct PixelCounts {
     pub(super) tally: PixelTally,
-    /// At the detector's pixel threshold.
-    pub(super) confusion: Confusion,
     /// Anomalous images with a mask.
     pub(super) masked: usize,
     /// Normal images.
@@ -49,6 +48,8 @@ pub(super) struct PixelCounts {
     pub(super) without_mask: usize,
     /// Their maps, pooled with and without what the masks show.
     pub(super) pooled: PooledMaps,
+    /// Of each image with a usable mask, and of each normal image, by name: its pixels alone.
+    pub(super) of_images: BTreeMap<String, (ImageTally, Confusion)>,
 }
 
 /// Measures the samples `members`.
@@ -255,11 +256,13 @@ impl Measured {
             return Ok(false);
         }
         let (map, mask) = (window.cut(map), window.cut(&mask));
-        pixels.tally.add(&map, &mask, window.columns())?;
+        let tally = pixels.tally.add(&map, &mask, window.columns())?;
         pixels.pooled.extend(pooled(&map, &mask, window.columns()).map(|pooled| (name.to_owned(), pooled)));
+        let mut confusion = Confusion::default();
         for (&value, &anomalous) in map.iter().zip(&mask) {
-            pixels.confusion.count(is_anomalous(f64::from(value), detector.pixel_threshold()), anomalous);
+            confusion.count(is_anomalous(f64::from(value), detector.pixel_threshold()), anomalous);
         }
+        pixels.of_images.insert(name.to_owned(), (tally, confusion));
         Ok(true)
     }
 }

@@ -19,7 +19,7 @@ use aberra_metrics::binomial::clopper_pearson;
 use aberra_metrics::bootstrap::{
     BootstrapInterval, BootstrapSettings, GroupedLabels, bootstrap, paired_bootstrap,
 };
-use aberra_metrics::pixel::AUPRO_FPR_LIMIT;
+use aberra_metrics::pixel::{AUPRO_FPR_LIMIT, ImageTally, PixelIntervals, pixel_intervals};
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::ranking::{
     Confusion, WeightedConfusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr,
@@ -362,7 +362,9 @@ fn pixel_figures(
     if counts.masked == 0 {
         return Metric::new(None, "no scored anomalous image has a usable mask");
     }
-    let PixelCounts { tally, confusion, masked, normals, without_mask, pooled } = counts;
+    let PixelCounts { tally, masked, normals, without_mask, pooled, of_images } = counts;
+    let mut confusion = Confusion::default();
+    of_images.values().for_each(|(_, of_image)| confusion += *of_image);
     let pixels = tally.normals() + tally.anomalies();
     let reason = match (tally.normals(), tally.anomalies()) {
         (_, 0) => "the masks hold no anomalous pixel at this size",
@@ -380,6 +382,17 @@ fn pixel_figures(
         aupro: Metric::new(tally.aupro(AUPRO_FPR_LIMIT), reason),
         oracle_dice: Metric::new(tally.best_dice(), reason),
         dice: Metric::new(confusion.f1(), reason),
+        intervals: intervals_of_pixels(&of_images, images, settings),
         beside: beside(&pooled, images, settings),
     })
+}
+
+fn intervals_of_pixels(
+    of_images: &BTreeMap<String, (ImageTally, Confusion)>,
+    images: &[ImageRow],
+    settings: BootstrapSettings,
+) -> Option<PixelIntervals> {
+    let table = Table::of(images, |row, _| of_images.contains_key(&row.name));
+    let counted: Vec<_> = table.rows.iter().map(|(row, _)| of_images[&row.name].clone()).collect();
+    pixel_intervals(&counted, GroupedLabels { weights: None, ..table.labels() }, settings)
 }

@@ -7,6 +7,7 @@ use super::summary::CLASSIC_SCORER;
 use crate::dataset::Label;
 use crate::text_table::{Grid, wrapped};
 use aberra_metrics::bootstrap::BootstrapInterval;
+use aberra_metrics::pixel::{Bounded, PixelIntervals};
 
 impl Display for Evaluation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -234,19 +235,26 @@ impl Evaluation {
             pixels.anomalous_share * 100.0
         );
         wrapped(f, "  ", "  ", &text)?;
-        let mut grid = Grid::new(["", ""]);
-        for (name, figure) in [
-            ("pixel AUROC", &pixels.auroc),
-            ("pixel average precision", &pixels.average_precision),
-            ("AUPRO to 30 % false positives", &pixels.aupro),
+        let heading = self.interval_heading();
+        let mut grid = Grid::new(["", "", &heading]);
+        let span = |of: fn(&PixelIntervals) -> [f64; 2]| match pixels.intervals.as_ref().map(of) {
+            Some([low, high]) => format!("{low:.3} to {high:.3}"),
+            None => NONE.to_owned(),
+        };
+        let bounded = |figure: &Metric<Bounded>| {
+            figure.value().map_or(NONE.to_owned(), |bounded| format!("{:.3}", bounded.value))
+        };
+        for (name, value, span) in [
+            ("pixel AUROC", bounded(&pixels.auroc), span(|of| of.auroc)),
+            ("pixel average precision", bounded(&pixels.average_precision), span(|of| of.average_precision)),
+            ("AUPRO to 30 % false positives", bounded(&pixels.aupro), span(|of| of.aupro)),
+            ("Dice at the pixel threshold", number(&pixels.dice), span(|of| of.dice)),
         ] {
-            let text = figure.value().map_or(NONE.to_owned(), |bounded| format!("{:.3}", bounded.value));
-            grid.row([name.to_owned(), text]);
+            grid.row([name.to_owned(), value, span]);
         }
-        grid.row(["Dice at the pixel threshold".to_owned(), number(&pixels.dice)]);
         let oracle =
             pixels.oracle_dice.value().map_or(NONE.to_owned(), |oracle| format!("{:.3}", oracle.dice.value));
-        grid.row(["best Dice (oracle, chosen with these masks)".to_owned(), oracle]);
+        grid.row(["best Dice (oracle, chosen with these masks)".to_owned(), oracle, NONE.to_owned()]);
         grid.write(f)?;
         reason(f, &pixels.auroc)?;
         if pixels.beside.is_empty() {

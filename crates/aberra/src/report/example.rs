@@ -144,6 +144,12 @@ pub(crate) fn report() -> ReportData {
                 average_precision: Metric::Known(0.4),
                 pro: Metric::Known(0.5),
                 dice_at_threshold: Metric::Known(0.3),
+                intervals: Some(PixelIntervalData {
+                    auroc: [0.5, 1.0],
+                    average_precision: [0.25, 0.75],
+                    pro: [0.0, 1.0],
+                    dice_at_threshold: [0.0, 0.5],
+                }),
                 images_with_mask: 1,
             }),
             without_leaked: Some(figures(size, &interval)),

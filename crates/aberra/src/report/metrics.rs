@@ -6,7 +6,8 @@ use super::curves;
 use crate::detector::PartSize;
 use crate::evaluate::{Evaluation, FalseAlarms, ImageRow, Metric, ScoredImage, WithoutLeaked};
 use crate::wire::{
-    BootstrapData, DetectionFigures, EvaluationData, Interval, KindData, PixelData, ShortcutData, digits,
+    BootstrapData, DetectionFigures, EvaluationData, Interval, KindData, PixelData, PixelIntervalData,
+    ShortcutData, digits,
 };
 use aberra_metrics::binomial::{RateInterval, grouped_rate};
 use aberra_metrics::bootstrap::{self, BootstrapSettings, GroupedLabels, bootstrap};
@@ -232,6 +233,12 @@ fn pixels(evaluation: &Evaluation) -> Metric<PixelData> {
             average_precision: value(&pixels.average_precision),
             pro: value(&pixels.aupro),
             dice_at_threshold: pixels.dice.clone(),
+            intervals: pixels.intervals.map(|ends| PixelIntervalData {
+                auroc: ends.auroc.map(|end| digits(end, 6)),
+                average_precision: ends.average_precision.map(|end| digits(end, 6)),
+                pro: ends.aupro.map(|end| digits(end, 6)),
+                dice_at_threshold: ends.dice.map(|end| digits(end, 6)),
+            }),
             images_with_mask: pixels.masked,
         }),
         Metric::Unavailable { unavailable } => Metric::new(None, unavailable.as_str()),

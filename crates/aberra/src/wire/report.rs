@@ -190,8 +190,25 @@ pub struct PixelData {
     pub pro: Metric<f64>,
     /// Dice at the detector's pixel threshold.
     pub dice_at_threshold: Metric<f64>,
+    /// Their intervals, over resampled groups of images; null where they cannot be computed.
+    pub intervals: Option<PixelIntervalData>,
     /// Anomalous images with a mask.
     pub images_with_mask: usize,
+}
+
+/// The ends, low and high, of the intervals of [`PixelData`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct PixelIntervalData {
+    /// Of the area under the pixels' ROC curve.
+    pub auroc: [f64; 2],
+    /// Of the average precision of the pixels.
+    pub average_precision: [f64; 2],
+    /// Of the area under the per-region overlap curve.
+    pub pro: [f64; 2],
+    /// Of Dice at the pixel threshold.
+    pub dice_at_threshold: [f64; 2],
 }
 
 /// The ROC curve with its band.
