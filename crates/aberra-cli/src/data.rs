@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use aberra::dataset::{Dataset, Inspection, OpenOptions, Remarks, Unsupported, describe_marked_folders};
 use aberra::image::{Format, Limits};
+use aberra::{Error, Message, Result, TrainingData};
 
 use crate::args::NormalArgs;
-use crate::error::CommandError;
 use crate::output;
 use crate::progress::Counter;
 
@@ -14,7 +14,7 @@ use crate::progress::Counter;
 const NAMED: usize = 10;
 
 /// Opens the data set silently.
-pub(crate) fn list(path: &Path, how: &NormalArgs) -> Result<Dataset, CommandError> {
+pub(crate) fn list(path: &Path, how: &NormalArgs) -> Result<Dataset> {
     let dataset = Dataset::open(path, &OpenOptions { normal: how.normal.clone() })?;
     Ok(match () {
         () if how.volumes => dataset.by_volume(&Limits::default()),
@@ -24,7 +24,7 @@ pub(crate) fn list(path: &Path, how: &NormalArgs) -> Result<Dataset, CommandErro
 }
 
 /// Opens the data set, and reports its layout and size.
-pub(crate) fn open(path: &Path, how: &NormalArgs) -> Result<Dataset, CommandError> {
+pub(crate) fn open(path: &Path, how: &NormalArgs) -> Result<Dataset> {
     let dataset = list(path, how)?;
     let (normal, anomalous) = dataset.counts();
     output::note(&format!("{}: {}", path.display(), dataset.layout));
@@ -50,7 +50,7 @@ pub(crate) fn open(path: &Path, how: &NormalArgs) -> Result<Dataset, CommandErro
 }
 
 /// The files that a manifest names, whatever else is in it; reports what is odd about it.
-pub(crate) fn named_in(manifest: &Path) -> aberra::Result<Vec<PathBuf>> {
+pub(crate) fn named_in(manifest: &Path) -> Result<Vec<PathBuf>> {
     let dataset = Dataset::open(manifest, &OpenOptions::default())?;
     for text in &dataset.notes {
         output::note(&format!("{}: {text}", manifest.display()));
@@ -66,19 +66,17 @@ pub(crate) fn named_in(manifest: &Path) -> aberra::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// No image can be used.
-pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection, CommandError> {
+pub(crate) fn inspect(dataset: &Dataset, limits: &Limits) -> Result<Inspection> {
     let inspection = look(dataset, limits);
     remark(&inspection.remarks(dataset));
     let reasons: Vec<&String> = inspection.images.iter().filter_map(|image| image.as_ref().err()).collect();
     name_some(&reasons, |reason| format!("skipped {reason}"));
     if reasons.len() == dataset.samples.len() {
-        return Err(CommandError::at(
-            &dataset.root,
-            format!(
-                "expected images, found {} that cannot be read",
-                output::count(reasons.len(), "file", "files")
-            ),
-        )
+        return Err(Error::data(format!(
+            "expected images, found {} that cannot be read",
+            output::count(reasons.len(), "file", "files")
+        ))
+        .with_path(&dataset.root)
         .with_hint(format!("images are {} files", Format::names())));
     }
     Ok(inspection)
@@ -106,6 +104,29 @@ pub(crate) fn passed_over(marked_folders: &[PathBuf], unsupported: &[Unsupported
 pub(crate) fn remark(remarks: &Remarks) {
     for line in remarks.lines() {
         output::note(&line);
+    }
+}
+
+/// The images of a training, which are read with progress, and of which is printed what a user should know.
+pub(crate) struct Shown<'a>(pub(crate) &'a Path, pub(crate) &'a NormalArgs);
+
+impl TrainingData for Shown<'_> {
+    fn open(&mut self) -> Result<Dataset> {
+        open(self.0, self.1)
+    }
+
+    fn inspect(&mut self, dataset: &Dataset, limits: &Limits) -> Result<Inspection> {
+        inspect(dataset, limits)
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Warning { text, hint } => {
+                output::warning(&text);
+                hint.into_iter().for_each(output::hint);
+            }
+            Message::Note(text) => output::note(&text),
+        }
     }
 }
 

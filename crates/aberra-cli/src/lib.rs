@@ -22,6 +22,7 @@ mod verbs;
 
 use std::ffi::OsString;
 
+use aberra::SettingsLayer;
 use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Verb};
@@ -50,7 +51,7 @@ fn run(cli: Cli) -> CommandResult {
             .map_err(|error| CommandError::new(format!("cannot start {threads} threads: {error}")))?;
     }
     // Of every verb: a name that is not known would have no effect, and nobody would notice.
-    settings::environment()?;
+    SettingsLayer::environment()?;
     match cli.verb {
         Verb::Doctor(args) => verbs::doctor::run(&args),
         Verb::Train(args) => verbs::train::run(&args),

@@ -1,6 +1,5 @@
 //! Training settings from three layers: flags override environment variables, which override the file.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use aberra::{CheckedConfig, SettingsLayer, SettingsOrigin, TrainConfig};
@@ -77,9 +76,7 @@ impl SettingsArgs {
         file: Option<&Path>,
     ) -> Result<CheckedConfig, CommandError> {
         let Some(path) = self.config.as_deref().or(file) else { return self.over(model, Vec::new()) };
-        let text = fs::read_to_string(path).map_err(|error| CommandError::at(path, error))?;
-        let table = TrainConfig::parse_layer(&text).map_err(|error| CommandError::at(path, error))?;
-        self.over(model, vec![SettingsLayer { table, origin: Some(SettingsOrigin::File(path.to_owned())) }])
+        self.over(model, vec![SettingsLayer::read(path)?])
     }
 
     /// Lays these flags and the environment over settings.
@@ -88,7 +85,7 @@ impl SettingsArgs {
         model: &ModelArgs,
         mut layers: Vec<SettingsLayer>,
     ) -> Result<CheckedConfig, CommandError> {
-        layers.extend(environment()?);
+        layers.extend(SettingsLayer::environment()?);
         let set = self.set.iter().map(|assignment| ("--set", assignment.clone()));
         for (flag, assignment) in set.chain(model.assignments()).chain(self.assignments()) {
             let table = TrainConfig::assignment_layer(&assignment)?;
@@ -133,16 +130,6 @@ impl ModelArgs {
         ];
         flags.into_iter().filter_map(|(flag, assignment)| Some((flag, assignment?)))
     }
-}
-
-/// The settings that the environment holds.
-///
-/// # Errors
-/// A variable `ABERRA_...` that names none.
-pub(crate) fn environment() -> Result<Vec<SettingsLayer>, CommandError> {
-    let readable = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(TrainConfig::environment_layers(readable)?)
 }
 
 fn word(name: &str, value: &Option<String>) -> Option<String> {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use aberra::dataset::{DominatingGroup, Fold, Grouping, Split};
-use aberra::job::{Event, Job};
-use aberra::run::{Claim, RunFolder};
-use aberra::{Error, SettingsLayer, SettingsOrigin, TrainConfig, TrainOptions, compute};
+use aberra::dataset::{Dataset, Fold, Inspection};
+use aberra::image::Limits;
+use aberra::job::Event;
+use aberra::run::Claim;
+use aberra::{Message, SettingsLayer, TrainConfig, Training, TrainingData, TrainingRequest};
 use pyo3::prelude::*;
 
 use crate::dataset::{Opening, inspect};
@@ -54,69 +55,54 @@ pub(crate) fn train(
 
 fn train_on(request: &Request, line: &mut Line) -> aberra::Result<(aberra::Detector, Said)> {
     let mut said = Said::default();
-    let config = settings(request)?.resolved(compute::instructions()?)?;
-    let claim = match (request.resume, request.overwrite) {
-        (true, _) => Claim::Resume,
-        (_, true) => Claim::Replace,
-        _ => Claim::New,
+    let training = TrainingRequest {
+        data: request.data.path.clone(),
+        out: request.out.clone(),
+        claim: match (request.resume, request.overwrite) {
+            (true, _) => Claim::Resume,
+            (_, true) => Claim::Replace,
+            _ => Claim::New,
+        },
+        split: request.split.clone(),
+        fold: request.fold.map(|(index, of)| Fold { index, of }),
     };
-    let reservation = request.out.as_deref().map(|out| RunFolder::reserve(out, claim)).transpose()?;
-    if let Some(reservation) = &reservation {
-        reservation.refuse_data_within(&request.data.path)?;
-    }
-    let dataset = request.data.open()?;
-    let inspection = inspect(&dataset, &config.limits, line, &mut said)?;
-    said.warn(inspection.check_normals(&dataset)?.lines());
-    let kept = request.out.as_deref().filter(|_| request.resume).map(|out| RunFolder::at(out).split());
-    let split = match request.split.clone().or(kept) {
-        Some(file) => Split::read(&file, &dataset, &inspection)?,
-        None => {
-            let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
-            said.warn(
-                grouping
-                    .dominating()
-                    .map(|group| format!("{}; {}", group.text(&dataset), DominatingGroup::HINT)),
-            );
-            match request.fold {
-                Some((index, of)) => Split::fold(
-                    &dataset,
-                    &inspection,
-                    &grouping,
-                    &config.split_settings(),
-                    Fold { index, of },
-                )?,
-                None => Split::of(&dataset, &inspection, &grouping, &config.split_settings())?,
-            }
-        }
-    };
-    let aside = split.left_aside(&dataset);
-    if aside.is_much {
-        let (images, reasons) = (aside.images, aside.reasons.join("; "));
-        said.warn([format!("{images} of {} images are left aside: {reasons}", dataset.samples.len())]);
-    }
-    let folder = reservation.map(|reservation| reservation.open()).transpose()?;
-    if folder.is_some() {
+    let config = settings(&training, &request.settings)?;
+    let mut data = Heard { opening: &request.data, line, said: &mut said };
+    let training = Training::prepare(&training, &config, &mut data)?;
+    if request.out.is_some() {
         line.keeps();
     }
     let mut watch = |event: Event<'_>| {
         said.warn(note(&event));
         line.event(&event)
     };
-    let options = TrainOptions {
-        split: Some(&split),
-        inspection: Some(&inspection),
-        job: Job { folder: folder.as_ref(), resume: request.resume, ..Job::watched(&mut watch) },
-    };
-    let trained = match aberra::Detector::train_with(&dataset, &config, options) {
-        Ok(trained) => trained,
-        Err(error) => {
-            folder.into_iter().for_each(RunFolder::give_back);
-            return Err(error);
+    let trained = training.run(&mut watch)?;
+    Ok((trained.detector, said))
+}
+
+/// The images of a training, of which is kept what a user should know.
+struct Heard<'a> {
+    opening: &'a Opening,
+    line: &'a Line,
+    said: &'a mut Said,
+}
+
+impl TrainingData for Heard<'_> {
+    fn open(&mut self) -> aberra::Result<Dataset> {
+        self.opening.open()
+    }
+
+    fn inspect(&mut self, dataset: &Dataset, limits: &Limits) -> aberra::Result<Inspection> {
+        inspect(dataset, limits, self.line, self.said)
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Note(text) => self.said.note([text]),
+            Message::Warning { text, hint: None } => self.said.warn([text]),
+            Message::Warning { text, hint: Some(hint) } => self.said.warn([format!("{text}; {hint}")]),
         }
-    };
-    let Some(folder) = folder else { return Ok((aberra::Detector::from_bytes(&trained.to_bytes()?)?, said)) };
-    trained.save(&folder.detector())?;
-    Ok((aberra::Detector::load(&folder.detector())?, said))
+    }
 }
 
 /// What a user should know of an event.
@@ -134,20 +120,11 @@ fn note(event: &Event<'_>) -> Option<String> {
 }
 
 /// Settings of the run that is resumed, of the environment, and those given.
-fn settings(request: &Request) -> aberra::Result<aberra::CheckedConfig> {
-    let mut layers = Vec::new();
-    let before = request.out.as_deref().filter(|_| request.resume).map(|out| RunFolder::at(out).settings());
-    if let Some(file) = before.filter(|file| file.is_file()) {
-        let text = std::fs::read_to_string(&file).map_err(|error| Error::io(&file, &error))?;
-        layers.push(SettingsLayer {
-            table: TrainConfig::parse_layer(&text)?,
-            origin: Some(SettingsOrigin::File(file)),
-        });
-    }
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    layers.extend(TrainConfig::environment_layers(variables)?);
-    for text in &request.settings {
+fn settings(training: &TrainingRequest, given: &[String]) -> aberra::Result<aberra::CheckedConfig> {
+    let kept = training.kept_settings().map(|file| SettingsLayer::read(&file)).transpose()?;
+    let mut layers: Vec<SettingsLayer> = kept.into_iter().collect();
+    layers.extend(SettingsLayer::environment()?);
+    for text in given {
         layers.push(TrainConfig::parse_layer(text)?.into());
     }
     TrainConfig::from_sources(&layers)

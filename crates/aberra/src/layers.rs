@@ -1,8 +1,8 @@
 //! Layers of settings: a TOML file, the environment and flags, laid over the defaults; what is wrong in one of them is
 //! named, with where it came from.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use aberra_image::Preprocessing;
 use aberra_models::families::{DEFAULT_FAMILY, FAMILIES};
@@ -44,6 +44,28 @@ pub enum SettingsOrigin {
     Variable(String),
     /// A flag, as it was typed.
     Flag(String),
+}
+
+impl SettingsLayer {
+    /// The settings of a TOML file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that is not TOML.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
+        let table = TrainConfig::parse_layer(&text).map_err(|error| error.with_path(path))?;
+        Ok(Self { table, origin: Some(SettingsOrigin::File(path.to_owned())) })
+    }
+
+    /// The settings that the environment of this process holds.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::environment_layers`].
+    pub fn environment() -> Result<Vec<Self>> {
+        let readable = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        TrainConfig::environment_layers(readable)
+    }
 }
 
 impl From<Table> for SettingsLayer {

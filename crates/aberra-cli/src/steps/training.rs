@@ -1,9 +1,7 @@
-//! Trains a detector with a progress bar.
+//! Training with a progress bar, which Ctrl-C ends with a checkpoint.
 
-use aberra::dataset::{Dataset, Inspection, Split};
-use aberra::job::Job;
-use aberra::run::RunFolder;
-use aberra::{CheckedConfig, Detector, TrainOptions};
+use aberra::job::Watch;
+use aberra::{CheckedConfig, Result};
 
 use crate::error::{CommandError, ExitStatus};
 use crate::interrupt;
@@ -11,23 +9,13 @@ use crate::progress::TrainingProgress;
 
 /// Trains with progress on standard error; Ctrl-C ends it with a checkpoint. The exit status remembers records and
 /// pictures that could not be written.
-pub(crate) fn train(
-    dataset: &Dataset,
-    inspection: &Inspection,
-    split: &Split,
+pub(crate) fn watched<T>(
     config: &CheckedConfig,
-    folder: &RunFolder,
-    resume: bool,
-) -> Result<(Detector, ExitStatus), CommandError> {
+    train: impl FnOnce(&mut Watch<'_>) -> Result<T>,
+) -> Result<(T, ExitStatus), CommandError> {
     let mut progress = TrainingProgress::new(config.members().len());
-    let mut watch = |event: aberra::job::Event<'_>| progress.watch(event);
-    let options = TrainOptions {
-        split: Some(split),
-        inspection: Some(inspection),
-        job: Job { folder: Some(folder), resume, ..Job::watched(&mut watch) },
-    };
     interrupt::set_training(true);
-    let trained = Detector::train_with(dataset, config, options);
+    let trained = train(&mut |event| progress.watch(event));
     interrupt::set_training(false);
     progress.finish();
     let status = if progress.not_kept() { ExitStatus::SomeFailed } else { ExitStatus::Done };

@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use aberra::dataset::{Dataset, DominatingGroup, Fold, Grouping, Inspection, Split};
+use aberra::dataset::{Dataset, Fold};
 use aberra::run::{Claim, RunFolder};
 use aberra::score::EvidenceWeight;
-use aberra::{CheckedConfig, Detector, TrainConfig, compute};
+use aberra::{CheckedConfig, TrainConfig, Trained, Training, TrainingRequest};
 use clap::Args;
 use serde_json::json;
 
 use crate::args::{JsonArgs, NormalArgs};
+use crate::data::Shown;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::settings::{ModelArgs, SettingsArgs};
 use crate::steps::{card, training};
-use crate::{data, interrupt, output};
+use crate::{interrupt, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,55 +76,23 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
         output::json(&TrainConfig::json_schema())?;
         return Ok(ExitStatus::Done);
     }
-    let config = settings(args)?;
+    let request = request(args);
+    let config = settings(args, request.as_ref())?;
     if args.print_config {
         output::data(config.to_toml()?.trim_end())?;
         return Ok(ExitStatus::Done);
     }
-    let (Some(path), Some(folder)) = (&args.data, &args.out) else {
+    let (Some(request), Some(path), Some(out)) = (request, &args.data, &args.out) else {
         return Err(CommandError::new("expected a data set and --out RUNDIR, found one missing"));
     };
-    // Resolve `auto` now, so that a run resumed on another machine uses the same precision.
-    let config = config.resolved(compute::instructions()?)?;
     interrupt::listen();
-    let reservation = RunFolder::reserve(folder, claim(args))?;
-    reservation.refuse_data_within(path)?;
-    let dataset = data::open(path, &args.normal)?;
-    let inspection = data::inspect(&dataset, &config.limits)?;
-    for line in inspection.check_normals(&dataset)?.lines() {
-        output::warning(&line);
-    }
-    let split = divide(args, &config, &dataset, &inspection)?;
-    output::note(&split.display(&dataset).to_string());
-    let aside = split.left_aside(&dataset);
-    if aside.is_much {
-        output::warning(&format!(
-            "{} of {} images are left aside: {}",
-            aside.images,
-            dataset.samples.len(),
-            aside.reasons.join("; ")
-        ));
-        output::hint(DominatingGroup::HINT);
-    }
-
+    let training = Training::prepare(&request, &config, &mut Shown(path, &args.normal))?;
     let started = Instant::now();
-    let folder = reservation.open()?;
-    let trained = training::train(&dataset, &inspection, &split, &config, &folder, args.resume);
-    let (detector, status) = match trained {
-        Ok(trained) => trained,
-        Err(error) => {
-            folder.give_back();
-            return Err(error);
-        }
-    };
-    let folder = &folder;
-    let file = folder.detector();
-    detector.save(&file).map_err(|error| match error.hint() {
-        Some(_) => error.with_hint("the training is kept: make room, and --resume finishes it"),
-        None => error,
-    })?;
-    let detector = Detector::load(&file)?;
+    let (Trained { detector, dataset, .. }, status) =
+        training::watched(&config, |watch| training.run(watch))?;
     let seconds = started.elapsed().as_secs_f64();
+    let folder = &RunFolder::at(out);
+    let file = folder.detector();
 
     if args.json.json {
         output::json(&json!({
@@ -168,13 +137,28 @@ fn weak(weights: &[EvidenceWeight]) -> Option<String> {
     })
 }
 
-fn settings(args: &TrainArgs) -> Result<CheckedConfig, CommandError> {
+fn settings(args: &TrainArgs, request: Option<&TrainingRequest>) -> Result<CheckedConfig, CommandError> {
     let mut flags = args.settings.clone();
-    if let Some(policy @ ("pool" | "layout")) = args.split.as_deref().and_then(Path::to_str) {
+    if let Some(policy) = policy(args) {
         flags.set.push(format!("split.policy={policy}"));
     }
-    let before = args.out.as_ref().filter(|_| args.resume).map(|folder| RunFolder::at(folder).settings());
-    flags.resolve(&args.model, before.as_deref().filter(|path| path.is_file()))
+    flags.resolve(&args.model, request.and_then(TrainingRequest::kept_settings).as_deref())
+}
+
+/// The training that is asked for; `None` without data or a run folder.
+fn request(args: &TrainArgs) -> Option<TrainingRequest> {
+    Some(TrainingRequest {
+        data: args.data.clone()?,
+        out: Some(args.out.clone()?),
+        claim: claim(args),
+        split: args.split.clone().filter(|_| policy(args).is_none()),
+        fold: args.fold,
+    })
+}
+
+/// How a split is made, where none is given.
+fn policy(args: &TrainArgs) -> Option<&str> {
+    args.split.as_deref().and_then(Path::to_str).filter(|word| ["pool", "layout"].contains(word))
 }
 
 fn claim(args: &TrainArgs) -> Claim {
@@ -183,32 +167,6 @@ fn claim(args: &TrainArgs) -> Claim {
         (_, true) => Claim::Replace,
         _ => Claim::New,
     }
-}
-
-fn divide(
-    args: &TrainArgs,
-    config: &CheckedConfig,
-    dataset: &Dataset,
-    inspection: &Inspection,
-) -> Result<Split, CommandError> {
-    let given = match args.split.as_deref() {
-        Some(word) if [Path::new("pool"), Path::new("layout")].contains(&word) => None,
-        Some(file) => Some(file.to_owned()),
-        None => args.out.as_ref().filter(|_| args.resume).map(|folder| RunFolder::at(folder).split()),
-    };
-    if let Some(file) = given {
-        return Ok(Split::read(&file, dataset, inspection)?);
-    }
-    let grouping = Grouping::of(dataset, inspection, config.split.by)?;
-    if let Some(group) = grouping.dominating() {
-        output::warning(&group.text(dataset));
-        output::hint(DominatingGroup::HINT);
-    }
-    let settings = config.split_settings();
-    Ok(match args.fold {
-        Some(fold) => Split::fold(dataset, inspection, &grouping, &settings, fold)?,
-        None => Split::of(dataset, inspection, &grouping, &settings)?,
-    })
 }
 
 /// The command that the user will want next.

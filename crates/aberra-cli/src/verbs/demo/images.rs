@@ -3,21 +3,22 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use aberra::dataset::{Dataset, Grouping, Split, SplitSettings};
+use aberra::dataset::{Dataset, Split, SplitSettings};
 use aberra::evaluate::Evaluation;
 use aberra::explain::sheet_png;
 use aberra::models::measure::Want;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::report::RunSource;
-use aberra::run::{Claim, RunFolder};
-use aberra::{Detector, Verdict};
+use aberra::run::RunFolder;
+use aberra::{Detector, Trained, Training, TrainingRequest, Verdict};
 use serde_json::json;
 
 use super::setup::{DemoArgs, folder, settings};
 use crate::args::NormalArgs;
+use crate::data::Shown;
 use crate::error::{CommandError, CommandResult};
 use crate::steps::{card, evaluation, reporting, training};
-use crate::{data, interrupt, output};
+use crate::{interrupt, output};
 
 /// Width and height of the images.
 const SIZE_PX: usize = 128;
@@ -49,25 +50,21 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     };
     RunFolder::mark(&folder)?;
     write_dataset(&pictures, &phantoms)?;
-    let dataset = data::open(&pictures, &NormalArgs::default())?;
-    let inspection = data::inspect(&dataset, &config.limits)?;
-    let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
-    let split = Split::of(&dataset, &inspection, &grouping, &config.split_settings())?;
-    output::note(&split.display(&dataset).to_string());
-    let run = RunFolder::claim(&folder.join("run"), Claim::New)?;
-    let (file, split_file) = (run.detector(), run.split());
-    let (trained, status) = training::train(&dataset, &inspection, &split, &config, &run, false)?;
-    trained.save(&file)?;
-    let detector = Detector::load(&file)?;
+    let run = RunFolder::at(&folder.join("run"));
+    let request = TrainingRequest::new(pictures.clone(), run.path().to_owned());
+    let training = Training::prepare(&request, &config, &mut Shown(&request.data, &NormalArgs::default()))?;
+    let (trained, status) = training::watched(&config, |watch| training.run(watch))?;
+    let Trained { detector, dataset, split, .. } = &trained;
+    let file = run.detector();
 
     let evaluated =
-        evaluation::measure(&detector, &pictures, &NormalArgs::default(), Some(&split_file), true)?;
+        evaluation::measure(detector, &pictures, &NormalArgs::default(), Some(&run.split()), true)?;
     evaluation::write(&evaluated, &folder)?;
     let sheet = folder.join("pictures.png");
-    aberra::output::write(&sheet, &draw(&detector, &dataset, &split)?)?;
+    aberra::output::write(&sheet, &draw(detector, dataset, split)?)?;
     let page = folder.join("report.html");
     let source = RunSource::Given(run.path());
-    reporting::make(&detector, &file, &pictures, &NormalArgs::default(), &evaluated, source, &[])?
+    reporting::make(detector, &file, &pictures, &NormalArgs::default(), &evaluated, source, &[])?
         .save(&page)?;
     let seconds = started.elapsed().as_secs_f64();
 
@@ -78,7 +75,7 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
             "report": page.to_string_lossy(),
             "detector": file.to_string_lossy(),
             "duration_secs": seconds,
-            "info": card::describe(&file, &detector)?,
+            "info": card::describe(&file, detector)?,
             "evaluation": summary(&evaluated),
         }))?;
     } else {

@@ -5,21 +5,22 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use aberra::dataset::{Case, Grouping, Split, Volume, find_cases};
+use aberra::dataset::{Case, Volume, find_cases};
 use aberra::models::measure::Want;
 use aberra::output::{make_folder, write};
 use aberra::phantom::{LesionKind, PhantomVolumes, VolumeShape, volume, write_volumes};
-use aberra::run::{Claim, RunFolder};
+use aberra::run::RunFolder;
 use aberra::wire::VolumeCard;
-use aberra::{Detector, VolumeMap};
+use aberra::{Detector, Training, TrainingRequest, VolumeMap};
 use serde::Serialize;
 use serde_json::json;
 
 use super::setup::{DemoArgs, folder, settings};
 use crate::args::NormalArgs;
+use crate::data::Shown;
 use crate::error::{CommandError, CommandResult};
 use crate::steps::{card, training};
-use crate::{data, interrupt, output};
+use crate::{interrupt, output};
 
 /// Width and height of the slices, and their number.
 const SHAPE: VolumeShape = VolumeShape { size_px: 96, slices: 22 };
@@ -64,20 +65,16 @@ pub(super) fn run(args: &DemoArgs) -> CommandResult {
     write_volumes(&volumes, &phantoms)?;
 
     let how = NormalArgs { volumes: true, normal: vec!["*".to_owned()], ..NormalArgs::default() };
-    let dataset = data::open(&volumes.join("train"), &how)?;
-    let inspection = data::inspect(&dataset, &config.limits)?;
-    let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
-    let split = Split::of(&dataset, &inspection, &grouping, &config.split_settings())?;
-    output::note(&split.display(&dataset).to_string());
-    let run = RunFolder::claim(&folder.join("run"), Claim::New)?;
-    let (trained, status) = training::train(&dataset, &inspection, &split, &config, &run, false)?;
-    trained.save(&run.detector())?;
-    let detector = Detector::load(&run.detector())?;
+    let run = RunFolder::at(&folder.join("run"));
+    let request = TrainingRequest::new(volumes.join("train"), run.path().to_owned());
+    let training = Training::prepare(&request, &config, &mut Shown(&request.data, &how))?;
+    let (trained, status) = training::watched(&config, |watch| training.run(watch))?;
+    let detector = &trained.detector;
 
     let maps = folder.join("maps");
     make_folder(&maps)?;
     let judging = Instant::now();
-    let judged = judge(&detector, &volumes, &maps, &phantoms)?;
+    let judged = judge(detector, &volumes, &maps, &phantoms)?;
     let per_volume = judging.elapsed().as_secs_f64() / judged.len().max(1) as f64;
     let seconds = started.elapsed().as_secs_f64();
     if args.json.json {
@@ -88,7 +85,7 @@ pub(super) fn run(args: &DemoArgs) -> CommandResult {
             "detector": run.detector().to_string_lossy(),
             "duration_secs": seconds,
             "duration_secs_per_volume": per_volume,
-            "info": card::describe(&run.detector(), &detector)?,
+            "info": card::describe(&run.detector(), detector)?,
             "judged": judged,
         }))?;
         return Ok(status);
@@ -103,7 +100,7 @@ pub(super) fn run(args: &DemoArgs) -> CommandResult {
         ("maps", format!("{} (NIfTI on the grids of the volumes)", maps.display())),
         ("detector", run.detector().display().to_string()),
     ];
-    rows.extend(card::volumes(&detector).map(|volumes| ("judged by", volumes)));
+    rows.extend(card::volumes(detector).map(|volumes| ("judged by", volumes)));
     output::data(&output::aligned(&rows))?;
     output::hint(
         "continue with your own volumes: aberra train FOLDER --volumes --out runs/first, then aberra score \
