@@ -14,6 +14,8 @@ use crate::tree::target_folder;
 
 /// The oldest glibc on which the program and the wheel run.
 const GLIBC: &str = "2.17";
+/// The free-threaded Pythons for which there is a wheel, by the names of their programs.
+const FREE_THREADED: [&str; 1] = ["python3.14t"];
 
 /// Makes the release below `out`.
 ///
@@ -55,7 +57,7 @@ pub(crate) fn package(root: &Path, out: &Path) -> Result<(), String> {
     write(&within.join("sbom.cdx.json"), &contents::sbom(&version, &packages))?;
     archive(&folder, &name, &out.join(format!("{name}.tar.gz")))?;
 
-    build.wheel(out)?;
+    build.wheels(out)?;
     checksums(out)
 }
 
@@ -94,12 +96,28 @@ impl Build<'_> {
         Ok(self.target.join(self.host).join("release").join(name))
     }
 
-    /// The wheel, for every Python from the oldest that it supports.
-    fn wheel(&self, out: &Path) -> Result<(), String> {
+    /// The wheel for every Python from the oldest that it supports, and one for each free-threaded Python that is installed here:
+    /// before 3.15 these have no stable interface that a wheel could be for.
+    fn wheels(&self, out: &Path) -> Result<(), String> {
+        self.wheel(out, None)?;
+        let installed: Vec<&str> = FREE_THREADED.into_iter().filter(|name| is_there(name)).collect();
+        if installed.is_empty() {
+            println!(
+                "no wheel for a free-threaded Python: none of {} is installed",
+                FREE_THREADED.join(", ")
+            );
+        }
+        installed.into_iter().try_for_each(|interpreter| self.wheel(out, Some(interpreter)))
+    }
+
+    fn wheel(&self, out: &Path, interpreter: Option<&str>) -> Result<(), String> {
         let mut command = Command::new(self.python);
         command
             .args(["-m", "maturin", "build", "--release", "--locked", "--target", self.host, "--out"])
             .arg(out);
+        if let Some(interpreter) = interpreter {
+            command.args(["--interpreter", interpreter]);
+        }
         if self.is_linux() {
             command.args(["--zig", "--compatibility", "manylinux2014"]);
         }
@@ -150,6 +168,13 @@ fn checksums(out: &Path) -> Result<(), String> {
     write(&out.join("SHA256SUMS"), &sums)?;
     print!("{sums}");
     Ok(())
+}
+
+/// Whether a program can be started.
+fn is_there(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// An empty folder.
