@@ -63,16 +63,16 @@ impl ImagesProgress {
 
 /// Progress of training: the fits of a detector's members, one after another.
 pub(crate) struct TrainingProgress {
-    /// Whether each line names the member.
-    several: bool,
+    /// Names of the members, in the order in which they are fitted; each line names its own if there are several.
+    members: Vec<String>,
     fit: Option<FitProgress>,
     /// The last reason for which a record or a picture was not written.
     not_kept: Option<String>,
 }
 
 impl TrainingProgress {
-    pub(crate) fn new(members: usize) -> Self {
-        Self { several: members > 1, fit: None, not_kept: None }
+    pub(crate) fn new(members: Vec<String>) -> Self {
+        Self { members, fit: None, not_kept: None }
     }
 
     /// Handles an event of the job; breaks if the user wants to stop.
@@ -81,8 +81,11 @@ impl TrainingProgress {
             Event::Fit { member, progress } => match (progress, &mut self.fit) {
                 (Progress::Start(plan), _) => {
                     self.finish();
-                    let name = if self.several { format!("{member}: ") } else { String::new() };
-                    self.fit = Some(FitProgress::start(name, plan));
+                    let several = self.members.len() > 1;
+                    let name = if several { format!("{member}: ") } else { String::new() };
+                    let at = self.members.iter().position(|name| name == member);
+                    let after = at.map_or(0, |at| self.members.len() - at - 1);
+                    self.fit = Some(FitProgress::start(name, plan, after));
                 }
                 (Progress::Step { epoch, step, loss }, Some(fit)) => fit.step(epoch, step, loss),
                 (Progress::Epoch { record, .. }, Some(fit)) => fit.epoch(record),
@@ -156,6 +159,8 @@ struct FitProgress {
     /// Prefix of each line: the member's name, if there are several.
     name: String,
     plan: Plan,
+    /// Members that are fitted after it.
+    after: usize,
     bar: Option<ProgressBar>,
     estimate: Estimate,
     last_epoch: String,
@@ -208,7 +213,7 @@ fn times(one: Duration, count: usize) -> Duration {
 }
 
 impl FitProgress {
-    fn start(name: String, plan: Plan) -> Self {
+    fn start(name: String, plan: Plan, after: usize) -> Self {
         output::note(&format!(
             "{name}training in {} ({}): {} images, {} held out, {} parameters, {} of {}, about {} of memory",
             plan.precision.name(),
@@ -244,7 +249,7 @@ impl FitProgress {
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(500));
         });
-        Self { name, plan, bar, estimate: Estimate::new(), last_epoch: String::new() }
+        Self { name, plan, after, bar, estimate: Estimate::new(), last_epoch: String::new() }
     }
 
     fn step(&mut self, epoch: usize, step: usize, loss: f64) {
@@ -256,7 +261,7 @@ impl FitProgress {
         }
         if let Some(left) = self.estimate.after_step(&self.plan, step) {
             let left = output::duration(left.as_secs_f64());
-            self.say(&format!("{}estimated time left: more than {left}", self.name));
+            self.say(&format!("{}estimated time left for this model: more than {left}", self.name));
         }
     }
 
@@ -289,7 +294,8 @@ impl FitProgress {
     fn tell_time_left(&mut self, epoch: usize) {
         if let Some(left) = self.estimate.after_epoch(&self.plan, epoch) {
             let left = output::duration(left.as_secs_f64());
-            self.say(&format!("{}estimated time left for this model: {left}", self.name));
+            let follows = follows(self.after);
+            self.say(&format!("{}estimated time left for this model: {left}; {follows}", self.name));
         }
     }
 
@@ -299,6 +305,15 @@ impl FitProgress {
             Some(bar) => bar.suspend(|| output::note(text)),
             None => output::note(text),
         }
+    }
+}
+
+/// What the estimate of a model's time leaves out.
+fn follows(models: usize) -> String {
+    const LAST: &str = "scorer and calibration";
+    match models {
+        0 => format!("{LAST} follow"),
+        _ => format!("{}, {LAST} follow", output::count(models, "more model", "more models")),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::args::{JsonArgs, NormalArgs};
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::progress::TrainingProgress;
 use crate::settings::{ModelArgs, SettingsArgs};
+use crate::steps::training::names;
 use crate::{choices, data, interrupt, output};
 
 const EXAMPLES: &str = "\
@@ -140,8 +141,9 @@ fn compare(
     folder: &RunFolder,
     keep_detectors: bool,
 ) -> Result<ComparisonData, CommandError> {
-    let most_members = comparison.recipes().iter().map(|recipe| recipe.config.members().len()).max();
-    let mut progress = TrainingProgress::new(most_members.unwrap_or(1));
+    let members = comparison.recipes().iter().map(|recipe| names(&recipe.config));
+    let most = members.max_by_key(Vec::len).unwrap_or_default();
+    let mut progress = TrainingProgress::new(most);
     let mut watch = |event: Event<'_>| -> ControlFlow<()> {
         match &event {
             Event::Part { name, done, of, finished_before } => {
