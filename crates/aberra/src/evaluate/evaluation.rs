@@ -258,6 +258,10 @@ pub struct KindRow {
     pub auroc: Metric<BootstrapInterval>,
     /// Share of its images called anomalous at the detector's threshold.
     pub recall: Metric<f64>,
+    /// The same with its exact interval (Clopper and Pearson, 1934), groups counted as far as their images differ; `None` where
+    /// there is none, and in files older than the entry.
+    #[serde(default)]
+    pub recall_interval: Option<RateInterval>,
 }
 
 /// One scorer on the same images.

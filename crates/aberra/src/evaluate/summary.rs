@@ -15,7 +15,7 @@ use super::measure::{Measured, PixelCounts};
 use super::warnings;
 use crate::dataset::{Dataset, GroupBy, Inspection, Label, Remarks, Shortcut, Split, shortcuts_of};
 use crate::detector::{Detector, Part};
-use aberra_metrics::binomial::clopper_pearson;
+use aberra_metrics::binomial::{clopper_pearson, grouped_rate};
 use aberra_metrics::bootstrap::{
     BootstrapInterval, BootstrapSettings, GroupedLabels, bootstrap, paired_bootstrap,
 };
@@ -24,6 +24,7 @@ use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::ranking::{
     Confusion, WeightedConfusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr,
 };
+use aberra_metrics::verdict::is_anomalous;
 
 /// False-positive rates at which the true-positive rate is given.
 const FALSE_POSITIVE_RATES: [f64; 3] = [0.01, 0.05, 0.1];
@@ -323,12 +324,15 @@ fn kinds(images: &[ImageRow], threshold: f64, settings: BootstrapSettings) -> Ve
         let of_kind = Table::of(images, |row, _| row.label.kind() == Some(kind));
         let against_normals =
             Table::of(images, |row, _| row.label.is_normal() || row.label.kind() == Some(kind));
+        let found: Vec<bool> =
+            of_kind.rows.iter().map(|(_, scored)| is_anomalous(scored.score, threshold)).collect();
         KindRow {
             kind: kind.to_owned(),
             images: of_kind.rows.len(),
             groups: of_kind.groups.iter().collect::<BTreeSet<_>>().len(),
             auroc: against_normals.auroc(&against_normals.own_scores(), settings),
             recall: Metric::new(of_kind.confusion(threshold).recall(), of_kind.reason()),
+            recall_interval: grouped_rate(&of_kind.groups, &found, &of_kind.weights, settings.confidence),
         }
     };
     kinds.into_iter().map(row).collect()

@@ -154,7 +154,8 @@ impl Evaluation {
             return Ok(());
         }
         writeln!(f, "\nBy kind of anomaly")?;
-        let mut grid = Grid::new(["kind", "images", "groups", "AUROC", &self.interval_heading(), "recall"]);
+        let interval = self.interval_heading();
+        let mut grid = Grid::new(["kind", "images", "groups", "AUROC", &interval, "recall", &interval]);
         for row in &self.kinds {
             let counts = [row.images.to_string(), row.groups.to_string()];
             let [images, groups] = counts;
@@ -165,6 +166,9 @@ impl Evaluation {
                 estimate(&row.auroc),
                 ends(&row.auroc),
                 percent(&row.recall),
+                row.recall_interval.map_or_else(String::new, |interval| {
+                    format!("{:.1} to {:.1} %", interval.low * 100.0, interval.high * 100.0)
+                }),
             ]);
         }
         grid.write(f)
