@@ -57,6 +57,7 @@ impl Grouped {
         let options = TrainOptions {
             split: Some(split),
             inspection: Some(&self.inspection),
+            weights: None,
             job: Job::watched(&mut watch),
         };
         let detector = Detector::train_with(&self.dataset, config, options)?;

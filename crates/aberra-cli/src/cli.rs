@@ -5,7 +5,8 @@ use std::num::NonZeroU16;
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    bench, calibrate, completions, demo, doctor, evaluate, explain, info, merge, report, score, serve, train,
+    bench, calibrate, completions, demo, doctor, evaluate, explain, import, info, merge, report, score,
+    serve, train,
 };
 
 const EXAMPLES: &str = "\
@@ -38,6 +39,7 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Doctor(doctor::DoctorArgs),
     Train(Box<train::TrainArgs>),
+    Import(import::ImportArgs),
     Calibrate(calibrate::CalibrateArgs),
     Score(score::ScoreArgs),
     Merge(merge::MergeArgs),

@@ -55,6 +55,7 @@ fn run(cli: Cli) -> CommandResult {
     match cli.verb {
         Verb::Doctor(args) => verbs::doctor::run(&args),
         Verb::Train(args) => verbs::train::run(&args),
+        Verb::Import(args) => verbs::import::run(&args),
         Verb::Calibrate(args) => verbs::calibrate::run(&args),
         Verb::Score(args) => verbs::score::run(&args),
         Verb::Merge(args) => verbs::merge::run(&args),

@@ -69,6 +69,21 @@ pub trait Family: Sync {
         held_out: &Inputs<'_>,
     ) -> Result<Fitted>;
 
+    /// A member whose network has weights from elsewhere, as they are; the normals are those that it keeps beside them.
+    ///
+    /// # Errors
+    /// A family that takes none, weights that do not fit the settings, values that are not finite.
+    fn adopt(
+        &self,
+        settings: &Settings,
+        weights: Tensors,
+        platform: &Platform,
+        normals: &Inputs<'_>,
+    ) -> Result<Fitted> {
+        let _ = (settings, weights, platform, normals);
+        Err(Error::settings(format!("the family {} takes no weights from elsewhere", self.name())))
+    }
+
     /// A member from its [tensors](crate::Member::tensors).
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod inputs;
 pub mod measure;
 mod member;
 pub mod network;
+pub mod pytorch;
 mod resample;
 mod scaled;
 mod shape;

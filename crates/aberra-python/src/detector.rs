@@ -8,11 +8,12 @@ use aberra::calibrate::{Criterion, Labelled};
 use aberra::dataset::{GroupBy, Split};
 use aberra::evaluate::{EvaluateOptions, ImageRow};
 use aberra::explain::{find_normals, principal_components, story_png};
+use aberra::image::Limits;
 use aberra::job::{Event, Job};
 use aberra::models::measure::Want;
 use aberra::report::{ReportOptions, RunSource};
 use aberra::wire::{DetectorCard, Explanation, VerdictCard, VolumesCard};
-use aberra::{Detector as Inner, Error, Result, Verdict};
+use aberra::{Detector as Inner, Error, ImportedModel, Result, Verdict};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
 
@@ -217,6 +218,26 @@ impl Detector {
                 said.warn([format!("left out {count} images that the detector learnt from, or that are near-duplicates of such (like {name})")]);
             }
             Ok((found.detector, said))
+        })?;
+        Ok((Self::new(inner), said))
+    }
+
+    /// The detector of a model that PyTorch has trained, calibrated on the normals of a data set, and what the user should know.
+    #[staticmethod]
+    fn import_pth(
+        py: Python<'_>,
+        path: PathBuf,
+        criterion: &str,
+        opening: Opening,
+        progress: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<(Self, Said)> {
+        let criterion = parse(criterion).map_err(|error| exception(py, &error))?;
+        let (inner, said) = run(py, progress.as_ref(), None, move |line| {
+            let mut said = Said::default();
+            let model = ImportedModel::read_pytorch(&path)?;
+            let dataset = opening.open()?;
+            let inspection = inspect(&dataset, &Limits::default(), line, &mut said)?;
+            Ok((model.calibrate(&dataset, &inspection, criterion)?, said))
         })?;
         Ok((Self::new(inner), said))
     }

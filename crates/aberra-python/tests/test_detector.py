@@ -270,3 +270,17 @@ def test_detector_files_that_do_not_verify_are_refused(run: Path, tmp_path: Path
             aberra.Detector.from_bytes(damaged)
     with pytest.raises(aberra.FileError):
         aberra.Detector.load(tmp_path / "none.aberra")
+
+
+def test_a_model_of_pytorch_is_calibrated_and_then_gives_verdicts(data: Path, tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    model = Path(__file__).parents[2] / "aberra-models" / "tests" / "golden" / "residual.pth"
+    imported = aberra.Detector.import_pth(model, data / "train" / "good", rate=0.2, progress=False)
+    assert imported.name == "residual"
+    scored = imported.score(images[:3], progress=False)
+    assert np.isfinite(scored.scores).all()
+    imported.save(tmp_path / "d.aberra")
+    again = aberra.Detector.load(tmp_path / "d.aberra").score(images[:3], progress=False)
+    assert (again.scores == scored.scores).all()
+    (tmp_path / "bad.pth").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(aberra.DetectorError, match="state dictionary"):
+        aberra.Detector.import_pth(tmp_path / "bad.pth", data, progress=False)

@@ -9,7 +9,7 @@ use aberra_models::measure::Want;
 use aberra_models::train::{
     Checkpoints, Observe, Plan, Progress, Schedule, SelectionCriterion, TrainSettings,
 };
-use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, scaled};
+use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, Tensors, scaled};
 
 use crate::calibrating::Calibrated;
 use crate::canvas::Canvas;
@@ -36,6 +36,8 @@ pub struct TrainOptions<'a> {
     pub split: Option<&'a Split>,
     /// An earlier inspection of the images, so that they are not read again.
     pub inspection: Option<&'a Inspection>,
+    /// Weights from elsewhere, which the only member takes as they are in place of a fit.
+    pub weights: Option<&'a Tensors>,
     /// The watcher, and where history, snapshots and checkpoints go.
     pub job: Job<'a>,
 }
@@ -56,7 +58,7 @@ impl Detector {
     pub fn train_with(dataset: &Dataset, config: &CheckedConfig, options: TrainOptions<'_>) -> Result<Self> {
         let config = config.resolved(compute::instructions()?)?;
         let platform = config.platform(&compute::cpu())?;
-        let TrainOptions { split, inspection, mut job } = options;
+        let TrainOptions { split, inspection, weights, mut job } = options;
         let inspected;
         let inspection = match inspection {
             Some(inspection) => inspection,
@@ -112,7 +114,10 @@ impl Detector {
         let mut members = Vec::new();
         let mut fitted_members = Vec::new();
         for settings in config.members() {
-            let fitted = fit_member(settings, config, &platform, learnt.get(), watched.get(), &mut job)?;
+            let fitted = match weights {
+                Some(weights) => adopt(settings, weights, &platform, learnt.get())?,
+                None => fit_member(settings, config, &platform, learnt.get(), watched.get(), &mut job)?,
+            };
             members.push(NamedMember {
                 name: settings.name.clone(),
                 family: settings.family.name().to_owned(),
@@ -172,6 +177,7 @@ impl Detector {
                 fit: size(&split.fit),
                 calibration: size(&split.calibration),
                 calibrated_on: None,
+                imported_from: None,
                 device: Some(compute::CPU.to_owned()),
                 backbone: members.backbone().map(|backbone| backbone.hash().to_owned()),
                 members: fitted_members,
@@ -230,6 +236,19 @@ pub(crate) fn load<'a>(
     };
     let groups = samples.iter().map(|&sample| group_of[sample]).collect();
     Ok(Inputs::new(samples.len(), shape, cache_bytes, read)?.with_groups(groups))
+}
+
+/// A member with weights from elsewhere.
+fn adopt(
+    settings: &MemberSettings,
+    weights: &Tensors,
+    platform: &Platform,
+    normals: &Inputs<'_>,
+) -> Result<Fitted> {
+    let (outer, own) = (normals.shape(), settings.shape(normals.shape()));
+    let normals = Seen::at(normals, own)?;
+    let fitted = settings.family.adopt(&settings.settings, weights.clone(), platform, normals.get())?;
+    Ok(Fitted { member: scaled(fitted.member, own, outer), ..fitted })
 }
 
 /// Fits one member, with what a run folder keeps of it.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
@@ -18,6 +19,9 @@ use crate::{Error, Result, output};
 
 /// The metadata entry.
 const ENTRY: &str = "aberra";
+
+/// The kind of a model that was imported and is no detector yet.
+pub(crate) const UNCALIBRATED: &str = "imported model";
 
 /// Larger files are rejected.
 const MAX_FILE_BYTES: u64 = 8 << 30;
@@ -124,6 +128,21 @@ pub(crate) fn decode<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result
     parse(file, kind).map_err(Error::detector)
 }
 
+/// The kind of the file at `path`, if it is one of Aberra; its content is not looked at.
+pub(crate) fn kind_of(path: &Path) -> Option<String> {
+    /// Longer headers are of other files.
+    const MOST_HEADER_BYTES: u64 = 1 << 28;
+    let mut file = fs::File::open(path).ok()?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let length = u64::from_le_bytes(length);
+    let mut header = Vec::new();
+    file.take(length.min(MOST_HEADER_BYTES)).read_to_end(&mut header).ok()?;
+    let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
+    let envelope: Envelope = serde_json::from_str(header["__metadata__"][ENTRY].as_str()?).ok()?;
+    Some(envelope.kind)
+}
+
 fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, String> {
     let name = kind.name;
     let broken = |error: safetensors::SafeTensorError| {
@@ -135,6 +154,12 @@ fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, 
         entry.ok_or_else(|| format!("expected a {name} file of Aberra, found another safetensors file"))?;
     let envelope: Envelope = serde_json::from_str(entry)
         .map_err(|error| format!("expected a {name} file, found metadata that does not parse ({error})"))?;
+    if envelope.kind == UNCALIBRATED && envelope.kind != name {
+        return Err(format!(
+            "expected a {name} file, found an imported model without a calibration, which gives no verdicts; \
+             `aberra calibrate FILE --data NORMALS --rate 0.05` makes a detector of it"
+        ));
+    }
     if envelope.kind != name {
         return Err(format!("expected a {name} file, found a {} file", envelope.kind));
     }

@@ -168,6 +168,7 @@ impl Training {
         let options = TrainOptions {
             split: Some(&split),
             inspection: Some(&inspection),
+            weights: None,
             job: Job { folder: folder.as_ref(), resume, ..Job::watched(watch) },
         };
         let trained = match Detector::train_with(&dataset, &config, options) {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use aberra::calibrate::{Criterion, Labelled};
 use aberra::dataset::GroupBy;
 use aberra::evaluate::ImageRow;
-use aberra::{Detector, Recalibrated, RecalibratedVolumes};
+use aberra::image::Limits;
+use aberra::{Detector, ImportedModel, Recalibrated, RecalibratedVolumes};
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::args::{DetectorArgs, JsonArgs, NormalArgs};
@@ -28,6 +29,8 @@ Examples:
   aberra calibrate runs/first/detector.aberra --percentile 70
   aberra calibrate runs/first/detector.aberra --labelled f1 --data photos/ \\
       --normal good
+
+A model of `aberra import` becomes a detector: --data and --rate are needed.
 
 The detector that is given stays as it is, unless --in-place is.";
 
@@ -106,6 +109,9 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
     let criterion = criterion(args)?;
     criterion.check()?;
     let path = &args.detector.detector;
+    if ImportedModel::is_one(path) {
+        return first(args, criterion);
+    }
     let before = Detector::load(path)?;
     let out = &out(args)?;
     let inputs: Vec<&Path> = args.data.iter().chain(&args.split).map(PathBuf::as_path).collect();
@@ -161,6 +167,42 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
         ]))?;
     }
     Ok(status)
+}
+
+/// Makes a detector of an imported model.
+fn first(args: &CalibrateArgs, criterion: Criterion) -> CommandResult {
+    let path = &args.detector.detector;
+    let model = ImportedModel::load(path)?;
+    let Some(data) = args.data.as_deref().filter(|_| !args.normal.volumes) else {
+        return Err(CommandError::at(
+            path,
+            "expected --data with normal images for an imported model, found none",
+        )
+        .with_hint("it has seen no images yet: aberra calibrate MODEL --data NORMALS --rate 0.05"));
+    };
+    let out = &out(args)?;
+    output::target(out, &[data])?;
+    interrupt::listen();
+    let dataset = data::open(data, &args.normal)?;
+    let inspection = data::inspect(&dataset, &Limits::default())?;
+    output::note(
+        "which images the weights were trained on is not known here: normals among them would make the threshold too low",
+    );
+    let detector = model.calibrate(&dataset, &inspection, criterion)?;
+    detector.save(out)?;
+    let detector = if out.is_file() { Detector::load(out)? } else { detector };
+    if args.json.json {
+        output::json(&card::describe(out, &detector)?)?;
+    } else {
+        let (threshold, promise) = judged_by(&detector, false);
+        output::data(&output::aligned(&[
+            ("threshold", threshold.map_or_else(String::new, output::number)),
+            ("promise", promise),
+            ("weights from", model.made_from().to_owned()),
+            ("detector", out.display().to_string()),
+        ]))?;
+    }
+    Ok(if inspection.unreadable().is_empty() { ExitStatus::Done } else { ExitStatus::SomeFailed })
 }
 
 /// Where the new detector goes: a file beside the old one unless the user says otherwise.

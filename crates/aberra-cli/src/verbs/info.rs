@@ -102,6 +102,8 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         ("training", training(config)),
         ("weights", weights(detector)),
     ];
+    let imported = detector.provenance().imported_from.clone();
+    rows.extend(imported.map(|file| ("weights from", file)));
     rows.extend(backbone(detector).map(|backbone| ("backbone", backbone)));
     rows.extend(card.device.map(|device| ("device", device)));
     rows.extend([("scorer", card.scorer)]);

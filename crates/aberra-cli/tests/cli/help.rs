@@ -21,6 +21,7 @@ fn help_lists_the_verbs() {
         [
             "doctor",
             "train",
+            "import",
             "calibrate",
             "score",
             "merge",
@@ -43,6 +44,7 @@ fn every_verb_has_help_with_an_example() {
     for verb in [
         "doctor",
         "train",
+        "import",
         "calibrate",
         "score",
         "merge",

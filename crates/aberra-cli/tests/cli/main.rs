@@ -10,6 +10,7 @@ mod evaluating;
 mod faults;
 mod files;
 mod help;
+mod importing;
 mod kills;
 mod outputs;
 mod pictures;

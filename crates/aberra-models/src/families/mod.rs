@@ -20,7 +20,7 @@ pub use self::feature_vae::FeatureVaeSettings;
 pub use self::features::FeatureSettings;
 pub use self::likelihood::Likelihood;
 pub use self::losses::LossWeights;
-pub use self::vae::{VaeSettings, VariationalAutoencoder};
+pub use self::vae::{InputRange, VaeSettings, VariationalAutoencoder};
 pub use self::vqvae::VqvaeSettings;
 
 /// The family that is fitted by default.

@@ -146,6 +146,18 @@ impl<M: Reproduce> Family for ReproducingFamily<M> {
         Fitted::by_training(network, context, inputs, held_out, &finish)
     }
 
+    fn adopt(
+        &self,
+        settings: &Settings,
+        weights: Tensors,
+        platform: &Platform,
+        normals: &Inputs<'_>,
+    ) -> Result<Fitted> {
+        let settings = checked::<M>(settings, normals.shape())?;
+        let network = load_weights(M::init(&settings, normals.shape(), 0, &platform.device), weights)?;
+        Ok(Fitted::at_once(ReproducingMember::<M>::fit(network, normals)?))
+    }
+
     fn load(
         &self,
         settings: &Settings,

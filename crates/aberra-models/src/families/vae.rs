@@ -65,6 +65,20 @@ pub struct VaeSettings {
     pub free_bits_nats: f64,
     /// Epochs before the uncertainty decoder's predicted variance enters the loss.
     pub variance_warmup_epochs: usize,
+    /// Intensities that the encoder takes: `unit` (0 to 1) or `symmetric` (-1 to 1), as models from elsewhere may expect.
+    pub input_range: InputRange,
+}
+
+/// Intensities that an encoder takes; those of images are 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum InputRange {
+    /// 0 to 1.
+    #[default]
+    Unit,
+    /// -1 to 1.
+    Symmetric,
 }
 
 impl Default for VaeSettings {
@@ -76,6 +90,7 @@ impl Default for VaeSettings {
             beta_warmup_epochs: 10,
             free_bits_nats: 0.0,
             variance_warmup_epochs: 5,
+            input_range: InputRange::Unit,
         }
     }
 }
@@ -196,7 +211,10 @@ impl VariationalAutoencoder {
 
     fn posterior(&self, input: Tensor<4>) -> Posterior {
         let (batch, latent) = (input.dims()[0], self.latent());
-        let both = self.network.encode(input);
+        let both = self.network.encode(match self.settings.input_range {
+            InputRange::Unit => input,
+            InputRange::Symmetric => input * 2.0 - 1.0,
+        });
         Posterior {
             mean: both.clone().slice([0..batch, 0..latent]),
             log_variance: both.slice([0..batch, latent..2 * latent]),

@@ -120,6 +120,47 @@ class Detector:
         return cls(native, Path(out).name, os.fspath(Path(out) / "detector.aberra"))
 
     @classmethod
+    def import_pth(
+        cls,
+        path: Pathlike,
+        data: Any,
+        *,
+        rate: float = 0.05,
+        confidence: float | None = None,
+        normal: str | Sequence[str] = (),
+        pages: bool = False,
+        channels: Channels | None = None,
+        progress: Progress = None,
+    ) -> Detector:
+        """The detector of a model that PyTorch has trained: the residual VAE for 256 x 256 images (the preset ``reference``), from
+        its state dictionary, ``torch.save(model.state_dict(), "model.pth")``. Nothing in the file is run.
+
+        Args:
+            path: The state dictionary.
+            data: Normal images to calibrate on, as :meth:`train` takes them. Which images the model was trained on is not known
+                here: give none of them, or the threshold will be too low.
+            rate: False-alarm rate to guarantee.
+            confidence: Guarantee it with this confidence instead of on average.
+            normal: Class folders that are normal.
+            pages: Whether every page of a file is an image of its own.
+            channels: Where the channels of arrays are.
+            progress: See :data:`aberra.progress.Progress`.
+
+        Raises:
+            DetectorError: The file is something else, damaged, or of another model.
+            DataError: Too few normal images.
+            FileError: It cannot be read.
+        """
+        criterion: dict[str, Any] = {"kind": "conformal", "rate": float(rate)}
+        if confidence is not None:
+            criterion["confidence"] = float(confidence)
+        with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
+            given = _opening(data, folder, channels, opening("", normal, pages, False))
+            native, said = _aberra.Detector.import_pth(os.fspath(path), json.dumps(criterion), given, report)
+        tell(said)
+        return cls(native, Path(path).stem)
+
+    @classmethod
     def load(cls, path: Pathlike) -> Detector:
         """Loads and verifies a detector file.
 

@@ -37,8 +37,12 @@ pub(super) fn run(
 ) -> Result<(CellRecord, Detector)> {
     let started = Instant::now();
     let mut watch = |event: Event<'_>| job.tell(event);
-    let options =
-        TrainOptions { split: Some(split), inspection: Some(inspection), job: Job::watched(&mut watch) };
+    let options = TrainOptions {
+        split: Some(split),
+        inspection: Some(inspection),
+        weights: None,
+        job: Job::watched(&mut watch),
+    };
     let detector = Detector::train_with(dataset, config, options)?;
     let training_secs = started.elapsed().as_secs_f64();
     let mut watch = |event: Event<'_>| job.tell(event);

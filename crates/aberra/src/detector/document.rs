@@ -76,6 +76,9 @@ pub struct Provenance {
     /// The name of another data set whose normals it was calibrated on later.
     #[serde(default)]
     pub calibrated_on: Option<String>,
+    /// The name of the file of another program that the weights come from, where Aberra did not train them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported_from: Option<String>,
     /// The device of fitting; `None` in files older than the entry.
     pub device: Option<String>,
     /// Hash of the weights of the backbone whose features members work on; `None` without one, and in files

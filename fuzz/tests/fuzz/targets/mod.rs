@@ -4,6 +4,7 @@ mod detector;
 mod evaluation;
 mod image;
 mod manifest;
+mod pytorch;
 mod served;
 mod settings;
 mod split;
@@ -71,6 +72,14 @@ pub(crate) const TARGETS: &[Target] = &[
         run: detector::run,
         memory_bytes: 256 * MB,
         executions_in_test: 300,
+    },
+    Target {
+        name: "pytorch",
+        seeds: pytorch::seeds,
+        mutate: pytorch::mutate,
+        run: pytorch::run,
+        memory_bytes: 32 * MB,
+        executions_in_test: 2_000,
     },
     Target {
         name: "evaluation",
