@@ -6,11 +6,13 @@
 
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Instant;
 
+use aberra::dataset::Inspected;
 use aberra::image::{Image, Input, decode, header};
 use aberra::models::measure::Want;
 use aberra::{Verdict, image};
@@ -132,19 +134,12 @@ impl Engine {
         images: Vec<ImageSource>,
         want: Want,
     ) -> Result<Vec<Result<Verdict, ImageProblem>>, Rejection> {
-        let count = images.len();
-        if count > self.limits.queue {
-            return Err(Rejection::ExceedsQueue);
-        }
-        let places = u32::try_from(count)
-            .ok()
-            .and_then(|count| self.places.clone().try_acquire_many_owned(count).ok());
         let started = Instant::now();
-        let Some(mut places) = places else {
-            self.metrics.record_rejection();
-            served.statistics.fail.record(started.elapsed());
-            return Err(Rejection::QueueFull);
-        };
+        let mut places = self.places_for(images.len()).inspect_err(|rejection| {
+            if *rejection == Rejection::QueueFull {
+                served.statistics.fail.record(started.elapsed());
+            }
+        })?;
         let scoring = images.into_iter().filter_map(|image| {
             let place = places.split(1)?;
             Some(self.score_one(served.clone(), image, want, place))
@@ -154,6 +149,42 @@ impl Engine {
         let outcome = if succeeded { &served.statistics.success } else { &served.statistics.fail };
         outcome.record(started.elapsed());
         Ok(verdicts)
+    }
+
+    /// Looks at images, to compare them with each other and with those that the detector learnt from: what was seen, or a
+    /// problem, for each, in order.
+    ///
+    /// # Errors
+    /// The queue has no room for all of them; then none is looked at.
+    pub(crate) async fn inspect(
+        &self,
+        served: &Arc<ServedDetector>,
+        images: Vec<ImageSource>,
+    ) -> Result<Vec<Result<Inspected, ImageProblem>>, Rejection> {
+        let mut places = self.places_for(images.len())?;
+        let looking = images.into_iter().filter_map(|image| {
+            let place = places.split(1)?;
+            Some(self.with_decoded(served.clone(), image, move |_, image| {
+                let _place = place;
+                image::check(&image).map_err(aberra::of_image)?;
+                Ok(Inspected::of(&image, Path::new("")))
+            }))
+        });
+        Ok(futures_util::future::join_all(looking).await)
+    }
+
+    /// Places in the queue for so many images.
+    fn places_for(&self, count: usize) -> Result<OwnedSemaphorePermit, Rejection> {
+        if count > self.limits.queue {
+            return Err(Rejection::ExceedsQueue);
+        }
+        let places = u32::try_from(count)
+            .ok()
+            .and_then(|count| self.places.clone().try_acquire_many_owned(count).ok());
+        places.ok_or_else(|| {
+            self.metrics.record_rejection();
+            Rejection::QueueFull
+        })
     }
 
     /// Reserves a place in the queue for other work than scoring an image.
@@ -188,6 +219,23 @@ impl Engine {
         want: Want,
         place: OwnedSemaphorePermit,
     ) -> Result<Verdict, ImageProblem> {
+        let preprocess = move |served: &ServedDetector, image: Image| {
+            Ok((served.detector.preprocess_owned(image)?, place))
+        };
+        let (input, place) = self.with_decoded(served.clone(), image, preprocess).await?;
+        let (reply, verdict) = oneshot::channel();
+        let queued = QueuedImage { served, input, want, reply, queued: Instant::now(), place };
+        self.queue.send(queued).map_err(|_| ImageProblem::internal())?;
+        verdict.await.map_err(|_| ImageProblem::internal())?
+    }
+
+    /// Does something with a decoded image on a worker thread, within the memory that decoding may take.
+    async fn with_decoded<T: Send + 'static>(
+        &self,
+        served: Arc<ServedDetector>,
+        image: ImageSource,
+        work: impl FnOnce(&ServedDetector, Image) -> aberra::Result<T> + Send + 'static,
+    ) -> Result<T, ImageProblem> {
         let own = served.detector.config().limits;
         let limits = image::Limits {
             max_pixels: self.limits.pixels,
@@ -201,26 +249,23 @@ impl Engine {
         };
         let worker = self.workers.clone().acquire_owned().await;
         let started = Instant::now();
-        let (input, served, place) = tokio::task::spawn_blocking(move || {
+        let (done, served) = tokio::task::spawn_blocking(move || {
             priority::compute();
             let (_memory, _worker) = (memory, worker);
-            let input = guarded(|| {
+            let done = guarded(|| {
                 let image = match image {
                     ImageSource::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::of_image)?,
                     ImageSource::Decoded(image) => image,
                 };
-                served.detector.preprocess_owned(image)
+                work(&served, image)
             });
-            (input, served, place)
+            (done, served)
         })
         .await
         .map_err(|_| ImageProblem::internal())?;
         self.metrics.record_decoding(started.elapsed());
         served.statistics.compute_input.record(started.elapsed());
-        let (reply, verdict) = oneshot::channel();
-        let queued = QueuedImage { served, input: input?, want, reply, queued: Instant::now(), place };
-        self.queue.send(queued).map_err(|_| ImageProblem::internal())?;
-        verdict.await.map_err(|_| ImageProblem::internal())?
+        done
     }
 }
 

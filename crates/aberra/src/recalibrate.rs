@@ -28,6 +28,18 @@ pub struct Recalibrated {
     pub anomalous: usize,
 }
 
+/// Normal images on which a detector can be calibrated anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NewNormals {
+    /// One image of each group.
+    pub samples: Vec<usize>,
+    /// Images of these groups.
+    pub images: usize,
+    /// Images left out because the detector learnt from them, from a near-duplicate, or from another image of their group.
+    pub learnt_from: Vec<usize>,
+}
+
 impl Detector {
     /// The same detector with its thresholds from other normal images: one score of each group of near-duplicates. What the
     /// detector was trained or its scorer fitted on is left out; images of its former calibration may be used again.
@@ -43,24 +55,10 @@ impl Detector {
         criterion: Criterion,
     ) -> Result<Recalibrated> {
         let grouping = Grouping::of(dataset, inspection, by)?;
-        let is_learnt_from = self.learnt_from(inspection);
-        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        let (mut learnt_from, mut anomalous) = (Vec::new(), 0);
-        let mut is_known = vec![false; grouping.count];
-        for (index, &group) in grouping.group_of.iter().enumerate() {
-            is_known[group] |= is_learnt_from[index];
-        }
-        for (index, sample) in dataset.samples.iter().enumerate() {
-            let group = grouping.group_of[index];
-            match () {
-                () if !sample.label.is_normal() => anomalous += 1,
-                () if inspection.get(index).is_none() => {}
-                () if is_known[group] => learnt_from.push(index),
-                () => groups.entry(group).or_default().push(index),
-            }
-        }
-        let images = groups.values().map(Vec::len).sum();
-        if groups.is_empty() {
+        let is_normal = |index: usize| dataset.samples[index].label.is_normal();
+        let NewNormals { samples, images, learnt_from } = self.new_normals(inspection, &grouping, is_normal);
+        let anomalous = dataset.counts().1;
+        if samples.is_empty() {
             return Err(Error::data(format!(
                 "expected normal images to calibrate on, found none: {} that the detector learnt from, {anomalous} \
                  anomalous, and {} that cannot be read",
@@ -70,17 +68,58 @@ impl Detector {
             .with_path(&dataset.root)
             .with_hint("give normal images that the detector was not trained on"));
         }
-        let samples: Vec<usize> = groups
-            .iter()
-            .map(|(&group, images)| {
-                let mut random = generator(self.config().seed, Stream::Representative, group as u64);
-                images[random.random_range(0..images.len() as u64) as usize]
-            })
-            .collect();
-        let size = PartSize { images: samples.len(), groups: groups.len() };
+        let groups = samples.len();
+        let size = PartSize { images: groups, groups };
         let detector =
             self.calibrated_on(dataset, inspection, &grouping.group_of, &samples, size, criterion)?;
-        Ok(Recalibrated { detector, groups: groups.len(), images, learnt_from, anomalous })
+        Ok(Recalibrated { detector, groups, images, learnt_from, anomalous })
+    }
+
+    /// Of decoded images, all normal, those whose scores calibrate the detector anew: one of each group of near-duplicates,
+    /// none that it learnt from.
+    ///
+    /// # Errors
+    /// Not one is left.
+    pub fn choose_normals(&self, inspection: &Inspection) -> Result<NewNormals> {
+        let found = self.new_normals(inspection, &Grouping::of_images(inspection), |_| true);
+        if found.samples.is_empty() {
+            return Err(Error::data(format!(
+                "expected normal images to calibrate on, found none: {} that the detector learnt from, and {} that cannot be \
+                 read",
+                found.learnt_from.len(),
+                inspection.unreadable().len()
+            ))
+            .with_hint("give normal images that the detector was not trained on"));
+        }
+        Ok(found)
+    }
+
+    fn new_normals(
+        &self,
+        inspection: &Inspection,
+        grouping: &Grouping,
+        is_normal: impl Fn(usize) -> bool,
+    ) -> NewNormals {
+        let is_learnt_from = self.learnt_from(inspection);
+        let mut is_known = vec![false; grouping.count];
+        for (index, &group) in grouping.group_of.iter().enumerate() {
+            is_known[group] |= is_learnt_from[index];
+        }
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut learnt_from = Vec::new();
+        for (index, &group) in grouping.group_of.iter().enumerate() {
+            match () {
+                () if !is_normal(index) || inspection.get(index).is_none() => {}
+                () if is_known[group] => learnt_from.push(index),
+                () => groups.entry(group).or_default().push(index),
+            }
+        }
+        let images = groups.values().map(Vec::len).sum();
+        let one = |(group, images): (usize, Vec<usize>)| {
+            let mut random = generator(self.config().seed, Stream::Representative, group as u64);
+            images[random.random_range(0..images.len() as u64) as usize]
+        };
+        NewNormals { samples: groups.into_iter().map(one).collect(), images, learnt_from }
     }
 
     /// For each image whether members or scorer were fitted to it or to a near-duplicate.

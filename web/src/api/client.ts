@@ -4,6 +4,7 @@ import type { ReportData } from "../report/data";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
+export type Calibrated = Schemas["CalibrateResponse"];
 export type DetectorSummary = Schemas["DetectorSummary"];
 export type DetectorDetails = Schemas["DetectorDetails"];
 export type Explanation = Schemas["Explanation"];
@@ -92,6 +93,18 @@ export async function explain(detector: string, image: Blob, signal?: AbortSigna
   if (one?.explanation) return one.explanation;
   if (one?.error) return one.error;
   throw refused(response, error);
+}
+
+/** The threshold that new normal images give at a false-alarm rate; the detector stays as it is. */
+export async function calibrate(detector: string, images: File[], rate: number): Promise<Calibrated> {
+  const form = new FormData();
+  for (const image of images) form.append("image", image);
+  return found(await patiently(() => client.POST("/api/v1/detectors/{detector}/calibrate", {
+    params: { path: { detector }, query: { rate } },
+    // The form as it is.
+    body: form as unknown as string,
+    bodySerializer: (body) => body as unknown as FormData,
+  })));
 }
 
 /** The embedding space that is shown, or why there is none. */

@@ -1,5 +1,6 @@
 //! The REST API, `/api/v1`, and its OpenAPI description.
 
+mod calibrate;
 mod detectors;
 mod evaluation;
 mod latent;
@@ -41,6 +42,7 @@ fn described() -> (Router<ServerState>, utoipa::openapi::OpenApi) {
         .routes(routes!(detectors::list))
         .routes(routes!(detectors::details))
         .routes(routes!(detectors::threshold))
+        .routes(routes!(calibrate::calibrate))
         .routes(routes!(score::score))
         .routes(routes!(score::explain))
         .routes(routes!(latent::latent))

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bodies;
+mod calibrate;
 mod detectors;
 mod evaluation;
 mod fixture;

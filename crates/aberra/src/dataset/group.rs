@@ -98,10 +98,21 @@ impl Grouping {
                 }
             }
         }
+        Ok(Self::of_content(inspection, by, exact, union))
+    }
+
+    /// Groups decoded images by near-duplicates, and by the patients of DICOM files.
+    pub fn of_images(inspection: &Inspection) -> Self {
+        let (exact, union) = (exact_copies(inspection), Union::new(inspection.images.len()));
+        Self::of_content(inspection, GroupBy::Near, exact, union)
+    }
+
+    /// Joins what looks alike, as far as `by` asks for it, to the groups that there are.
+    fn of_content(inspection: &Inspection, by: GroupBy, exact: Vec<Vec<usize>>, mut union: Union) -> Self {
         let (mut near, mut threshold, mut close_look) = (Vec::new(), None, None);
         let mut patients = HashMap::new();
         if matches!(by, GroupBy::Near | GroupBy::Exact) {
-            for index in 0..count {
+            for index in 0..inspection.images.len() {
                 if let Some(patient) = inspection.get(index).and_then(|seen| seen.patient) {
                     union.join(*patients.entry(patient).or_insert(index), index);
                 }
@@ -117,7 +128,7 @@ impl Grouping {
             (near, threshold, close_look) = (copies, Some(alike.threshold), Some(look));
         }
         let (group_of, count) = union.numbered();
-        Ok(Self { by, group_of, count, exact, near, threshold, close_look, patients: patients.len() })
+        Self { by, group_of, count, exact, near, threshold, close_look, patients: patients.len() }
     }
 
     /// The largest group, if it holds more than a tenth of the images.
