@@ -38,6 +38,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/detectors/{detector}/calibrate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Computes the threshold that new normal images give, and its coverage guarantee: one score of each group of near-duplicates
+         *     among them, none of images that the detector learnt from. The detector itself does not change.
+         */
+        post: operations["calibrate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/detectors/{detector}/decode": {
         parameters: {
             query?: never;
@@ -193,6 +213,39 @@ export interface components {
              * @description Confidence level.
              */
             level: number;
+        };
+        /** @description The threshold that new normal images give. */
+        CalibrateResponse: {
+            /** @description Number of groups of near-duplicates, a score of each of which is behind it. */
+            calibration_groups: number;
+            criterion: Record<string, never>;
+            /** @description Name of the detector. */
+            detector: string;
+            /** @description Hash of the detector file's content. */
+            hash: string;
+            /** @description What became of each image, in the order in which they were sent. */
+            images: components["schemas"]["CalibratedImage"][];
+            promise: components["schemas"]["PromiseCard"];
+            /** @description Those scores. Of several requests together, `threshold` takes them as `scores`. */
+            scores: number[];
+            /**
+             * Format: double
+             * @description Pass it to `score` or `explain` as `?threshold=`.
+             */
+            threshold: number;
+        };
+        /** @description What became of an image. */
+        CalibratedImage: {
+            error: components["schemas"]["ImageProblem"] | null;
+            /** @description Whether it was refused because the detector learnt from it, from a near-duplicate, or from another of its group. */
+            is_learnt_from: boolean;
+            /** @description The file name as sent by the client. */
+            name: string | null;
+            /**
+             * Format: double
+             * @description Its score, where it is the one of its group that was drawn.
+             */
+            score: number | null;
         };
         /** @description Scorers and detectors side by side. */
         CompareData: {
@@ -1306,6 +1359,68 @@ export interface operations {
             };
             /** @description No such detector */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    calibrate: {
+        parameters: {
+            query?: {
+                /** @description False-alarm rate to guarantee (split conformal), above 0 and below 1. */
+                rate?: number;
+                /** @description Guarantee the rate with this confidence, above 0 and below 1, instead of on average. */
+                confidence?: number;
+                /** @description Percentile of the images' scores, 0 to 100; no guarantee. */
+                percentile?: number;
+            };
+            header?: never;
+            path: {
+                detector: string;
+            };
+            cookie?: never;
+        };
+        /** @description Normal images, as for score; without a threshold. */
+        requestBody: {
+            content: {
+                "application/octet-stream": components["schemas"]["ImageFile"];
+                "image/*": components["schemas"]["ImageFile"];
+                "multipart/form-data": components["schemas"]["ImageForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalibrateResponse"];
+                };
+            };
+            /** @description No image is left to calibrate on */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The queue is full; retry after Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request, or too few images for the criterion */
+            "4XX": {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -23,7 +23,7 @@ fn an_imported_model_gives_verdicts_once_it_is_calibrated() {
         "score model.aberra normals",
         "info model.aberra",
         "evaluate model.aberra normals",
-        "serve model.aberra --port 0",
+        "serve model.aberra --address 127.0.0.1:0",
     ] {
         let said = room.run(words).refusal(&room);
         assert!(
