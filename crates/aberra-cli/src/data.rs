@@ -125,7 +125,7 @@ impl TrainingData for Shown<'_> {
                 output::warning(&text);
                 hint.into_iter().for_each(output::hint);
             }
-            Message::Note(text) => output::note(&text),
+            Message::Split(table) => output::note(&table),
         }
     }
 }

@@ -98,7 +98,8 @@ impl TrainingData for Heard<'_> {
 
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Note(text) => self.said.note([text]),
+            // A table for a terminal; the run folder has it as split.json.
+            Message::Split(_) => {}
             Message::Warning { text, hint: None } => self.said.warn([text]),
             Message::Warning { text, hint: Some(hint) } => self.said.warn([format!("{text}; {hint}")]),
         }

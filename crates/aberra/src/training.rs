@@ -48,8 +48,8 @@ pub trait TrainingData {
 /// What a user should know of the data and their split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// What was found and decided.
-    Note(String),
+    /// How the images were divided: a table.
+    Split(String),
     /// What weakens the result.
     Warning {
         /// What it is.
@@ -146,7 +146,7 @@ impl Training {
             data.hear(Message::Warning { text, hint: None });
         }
         let split = request.divide(&config, &dataset, &inspection, data)?;
-        data.hear(Message::Note(split.display(&dataset).to_string()));
+        data.hear(Message::Split(split.display(&dataset).to_string()));
         let aside = split.left_aside(&dataset);
         if aside.is_much {
             let (images, reasons) = (aside.images, aside.reasons.join("; "));
