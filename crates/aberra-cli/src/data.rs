@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aberra::dataset::{Dataset, Inspection, OpenOptions, Remarks, Unsupported, describe_marked_folders};
 use aberra::image::{Format, Limits};
-use aberra::{Error, Message, Result, TrainingData};
+use aberra::{Error, Message, Result, TrainingImages};
 
 use crate::args::NormalArgs;
 use crate::output;
@@ -110,7 +110,7 @@ pub(crate) fn remark(remarks: &Remarks) {
 /// The images of a training, which are read with progress, and of which is printed what a user should know.
 pub(crate) struct Shown<'a>(pub(crate) &'a Path, pub(crate) &'a NormalArgs);
 
-impl TrainingData for Shown<'_> {
+impl TrainingImages for Shown<'_> {
     fn open(&mut self) -> Result<Dataset> {
         open(self.0, self.1)
     }

@@ -6,7 +6,7 @@
 use aberra_metrics::random::{Stream, generator};
 use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
-use aberra_models::pytorch::{ImportedModel, read_state, residual_vae};
+use aberra_models::pytorch::{ResidualWeights, read_state, residual_vae};
 use aberra_models::{Inputs, Platform, Tensors, Weight, find};
 use burn::tensor::Device;
 use rand::RngExt;
@@ -18,7 +18,7 @@ const GOLDEN: &str = include_str!("golden/residual.json");
 /// How far an output may be from PyTorch's.
 const TOLERANCE: f64 = 1e-5;
 
-fn imported(file: &[u8]) -> ImportedModel {
+fn imported(file: &[u8]) -> ResidualWeights {
     residual_vae(read_state(file).unwrap()).unwrap()
 }
 

@@ -6,7 +6,7 @@ use aberra::dataset::{Dataset, Fold, Inspection};
 use aberra::image::Limits;
 use aberra::job::Event;
 use aberra::run::Claim;
-use aberra::{Message, SettingsLayer, TrainConfig, Training, TrainingData, TrainingRequest};
+use aberra::{Message, SettingsLayer, TrainConfig, Training, TrainingImages, TrainingRequest};
 use pyo3::prelude::*;
 
 use crate::dataset::{Opening, inspect};
@@ -87,7 +87,7 @@ struct Heard<'a> {
     said: &'a mut Said,
 }
 
-impl TrainingData for Heard<'_> {
+impl TrainingImages for Heard<'_> {
     fn open(&mut self) -> aberra::Result<Dataset> {
         self.opening.open()
     }

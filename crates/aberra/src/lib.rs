@@ -124,6 +124,6 @@ pub use layers::{ENVIRONMENT_PREFIX, SettingsLayer, SettingsOrigin};
 pub use member_settings::{MemberSettings, Models};
 pub use members::NamedMember;
 pub use recalibrate::{NewNormals, Recalibrated};
-pub use training::{Message, Trained, Training, TrainingData, TrainingRequest};
+pub use training::{Message, TrainedDetector, Training, TrainingImages, TrainingRequest};
 pub use volume::{DicomMap, RecalibratedVolumes, VolumeMap, VolumeVerdict};
 pub use volume_calibration::{TOP_SHARE, VolumeCalibration, top_slices, volume_score};

@@ -28,7 +28,7 @@ pub struct TrainingRequest {
 }
 
 /// A door's part in a training: it reads the images its own way, with progress, and passes on what a user should know.
-pub trait TrainingData {
+pub trait TrainingImages {
     /// Lists the samples.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ pub struct Training {
 /// What a training has made, and of what.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Trained {
+pub struct TrainedDetector {
     /// The detector, as its file holds it.
     pub detector: Detector,
     /// The data.
@@ -104,7 +104,7 @@ impl TrainingRequest {
         config: &CheckedConfig,
         dataset: &Dataset,
         inspection: &Inspection,
-        data: &mut dyn TrainingData,
+        data: &mut dyn TrainingImages,
     ) -> Result<Split> {
         if let Some(file) = self.split.clone().or_else(|| self.resumed().map(|folder| folder.split())) {
             return Split::read(&file, dataset, inspection);
@@ -131,7 +131,7 @@ impl Training {
     pub fn prepare(
         request: &TrainingRequest,
         config: &CheckedConfig,
-        data: &mut dyn TrainingData,
+        data: &mut dyn TrainingImages,
     ) -> Result<Self> {
         let config = config.resolved(compute::instructions()?)?;
         let reserve = |out: &PathBuf| {
@@ -162,7 +162,7 @@ impl Training {
     /// # Errors
     /// As [`Detector::train_with`]; a run folder in which nothing was written yet is gone again. A detector that cannot be
     /// written.
-    pub fn run(self, watch: &mut Watch<'_>) -> Result<Trained> {
+    pub fn run(self, watch: &mut Watch<'_>) -> Result<TrainedDetector> {
         let Self { config, dataset, inspection, split, reservation, resume } = self;
         let folder = reservation.map(Reservation::open).transpose()?;
         let options = TrainOptions {
@@ -189,6 +189,6 @@ impl Training {
                 Detector::load(&file)?
             }
         };
-        Ok(Trained { detector, dataset, split, folder })
+        Ok(TrainedDetector { detector, dataset, split, folder })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use aberra::dataset::{Dataset, Fold};
 use aberra::run::{Claim, RunFolder};
 use aberra::score::EvidenceWeight;
-use aberra::{CheckedConfig, TrainConfig, Trained, Training, TrainingRequest};
+use aberra::{CheckedConfig, TrainConfig, TrainedDetector, Training, TrainingRequest};
 use clap::Args;
 use serde_json::json;
 
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &TrainArgs) -> CommandResult {
     interrupt::listen();
     let training = Training::prepare(&request, &config, &mut Shown(path, &args.normal))?;
     let started = Instant::now();
-    let (Trained { detector, dataset, .. }, status) =
+    let (TrainedDetector { detector, dataset, .. }, status) =
         training::watched(&config, |watch| training.run(watch))?;
     let seconds = started.elapsed().as_secs_f64();
     let folder = &RunFolder::at(out);

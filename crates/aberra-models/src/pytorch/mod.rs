@@ -1,8 +1,8 @@
 //! Weights from a file of PyTorch, read without running any code: the tensors of a state dictionary, and the one model that
 //! they are known to be of.
 //!
-//! An archive (`torch.save` since PyTorch 1.6) and the stream of pickles before it are read from bytes in memory. Everything a
-//! file says of lengths is compared with what it holds before memory is taken.
+//! An archive (`torch.save` since PyTorch 1.6) and the stream of pickles before it are read from bytes in memory. Every length
+//! in a file is compared with what it holds before memory is taken.
 
 mod archive;
 mod pickle;
@@ -16,7 +16,7 @@ use burn::tensor::{bf16, f16};
 use self::pickle::{Element, Pickle, Value, View, refuse};
 use crate::tensors::{Tensors, Weight};
 
-pub use self::residual::{ImportedModel, residual_vae};
+pub use self::residual::{ResidualWeights, residual_vae};
 
 /// Keys of a checkpoint under which the state dictionary lies.
 const NESTED: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];

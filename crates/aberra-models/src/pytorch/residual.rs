@@ -13,13 +13,15 @@ use crate::tensors::{Tensors, Weight};
 
 /// Side of the images.
 const SIDE_PX: usize = 256;
+/// What to do with other models.
+const OTHERS: &str = "other models are not imported: train one of the families with `aberra train`";
 /// Names of weights that are repeated in errors.
 const SHOWN: usize = 4;
 
 /// A model of the family `vae` from elsewhere: everything but what normal images tell.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct ImportedModel {
+pub struct ResidualWeights {
     /// Settings of the family `vae`.
     pub settings: Settings,
     /// Of the network input.
@@ -47,7 +49,7 @@ struct Layer {
 ///
 /// # Errors
 /// The weights of another model, or of other shapes; what was expected and found is said.
-pub fn residual_vae(mut state: Tensors) -> Result<ImportedModel> {
+pub fn residual_vae(mut state: Tensors) -> Result<ResidualWeights> {
     let axes = |name: &str| match state.get(name).map(|weight| weight.shape.as_slice()) {
         Some(&[outs, ins, ..]) => Ok((outs, ins)),
         _ => Err(another_model(&state, name)),
@@ -60,7 +62,8 @@ pub fn residual_vae(mut state: Tensors) -> Result<ImportedModel> {
         return Err(Error::detector(format!(
             "encoder.conv1.weight: expected 1 or 3 channels in and a multiple of 8 out, as many as \
              encoder.block1.layer1.0.weight has ({one}), found {channels} and {first}"
-        )));
+        ))
+        .with_hint(OTHERS));
     }
     let mut weights = Tensors::new();
     for layer in layers(channels, [one, two, three], latent) {
@@ -81,7 +84,7 @@ pub fn residual_vae(mut state: Tensors) -> Result<ImportedModel> {
     let settings =
         VaeSettings { network, likelihood, input_range: InputRange::Symmetric, ..VaeSettings::default() };
     let shape = Shape { height: SIDE_PX, width: SIDE_PX, channels };
-    Ok(ImportedModel { settings: to_settings(&settings), shape, weights })
+    Ok(ResidualWeights { settings: to_settings(&settings), shape, weights })
 }
 
 fn layers(channels: usize, [one, two, three]: [usize; 3], latent: usize) -> Vec<Layer> {
@@ -168,7 +171,8 @@ fn take(state: &mut Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         return Err(another(&format!("{name} of the shape {:?} in place of {shape:?}", weight.shape)));
     }
     if weight.values.iter().any(|value| !value.is_finite()) {
-        return Err(Error::detector(format!("{name}: expected finite values, found NaN or infinity")));
+        return Err(Error::detector(format!("{name}: expected finite values, found NaN or infinity"))
+            .with_hint("save the weights of an epoch before training diverged"));
     }
     Ok(weight.values)
 }
@@ -183,5 +187,5 @@ fn another(found: &str) -> Error {
         "expected the weights of the residual VAE for 256 x 256 images (encoder.conv1, encoder.block1 to 3, encoder.conv_mu, \
          encoder.conv_logvar, decoder.block1 to 6, decoder.out), found {found}"
     ))
-    .with_hint("other models are not imported: train one of the families with `aberra train`")
+    .with_hint(OTHERS)
 }

@@ -10,7 +10,7 @@ use aberra::models::measure::Want;
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::report::RunSource;
 use aberra::run::RunFolder;
-use aberra::{Detector, Trained, Training, TrainingRequest, Verdict};
+use aberra::{Detector, TrainedDetector, Training, TrainingRequest, Verdict};
 use serde_json::json;
 
 use super::setup::{DemoArgs, folder, settings};
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     let request = TrainingRequest::new(pictures.clone(), run.path().to_owned());
     let training = Training::prepare(&request, &config, &mut Shown(&request.data, &NormalArgs::default()))?;
     let (trained, status) = training::watched(&config, |watch| training.run(watch))?;
-    let Trained { detector, dataset, split, .. } = &trained;
+    let TrainedDetector { detector, dataset, split, .. } = &trained;
     let file = run.detector();
 
     let evaluated =
