@@ -65,7 +65,7 @@ impl ImportedModel {
         let model = pytorch::residual_vae(pytorch::read_state(file)?)?;
         let document = Document {
             made_from: made_from.to_owned(),
-            family: "vae".to_owned(),
+            family: model.family.to_owned(),
             settings: model.settings,
             shape: model.shape,
         };

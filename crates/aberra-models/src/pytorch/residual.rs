@@ -22,7 +22,9 @@ const SHOWN: usize = 4;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ResidualWeights {
-    /// Settings of the family `vae`.
+    /// The name of the family.
+    pub family: &'static str,
+    /// Its settings.
     pub settings: Settings,
     /// Of the network input.
     pub shape: Shape,
@@ -84,7 +86,7 @@ pub fn residual_vae(mut state: Tensors) -> Result<ResidualWeights> {
     let settings =
         VaeSettings { network, likelihood, input_range: InputRange::Symmetric, ..VaeSettings::default() };
     let shape = Shape { height: SIDE_PX, width: SIDE_PX, channels };
-    Ok(ResidualWeights { settings: to_settings(&settings), shape, weights })
+    Ok(ResidualWeights { family: "vae", settings: to_settings(&settings), shape, weights })
 }
 
 fn layers(channels: usize, [one, two, three]: [usize; 3], latent: usize) -> Vec<Layer> {
