@@ -204,6 +204,12 @@ impl Cholesky {
         solution
     }
 
+    /// The inverse of L', row-major: y with L y = x is the row x times it.
+    pub fn inverse_transposed(&self) -> Vec<f64> {
+        let unit = |at: usize| (0..self.size).map(|row| f64::from(u8::from(row == at))).collect::<Vec<_>>();
+        (0..self.size).flat_map(|row| self.solve_lower(&unit(row))).collect()
+    }
+
     /// x with L L' x = `right`.
     pub fn solve(&self, right: &[f64]) -> Vec<f64> {
         let mut solution = self.solve_lower(right);
@@ -351,6 +357,10 @@ mod tests {
                 assert!((dot(&matrix[row * size..][..size], &solution) - right[row]).abs() < 1e-9);
             }
         }
+        // L = [[2, 0], [1, 3]]
+        let factor = Cholesky::new(&[4.0, 2.0, 2.0, 10.0], 2).unwrap();
+        let inverse = factor.inverse_transposed();
+        assert!(inverse.iter().zip([0.5, -1.0 / 6.0, 0.0, 1.0 / 3.0]).all(|(a, b)| (a - b).abs() < 1e-15));
         assert!(Cholesky::new(&[1.0, 2.0, 2.0, 1.0], 2).is_none());
         assert!(Cholesky::new(&[1.0, 1.0, 1.0, 1.0], 2).is_none());
         assert!(Cholesky::new(&[f64::NAN], 1).is_none());

@@ -149,8 +149,20 @@ fn check_size(pixels: usize, height: usize, width: usize) -> Result<()> {
     )))
 }
 
-/// The position that `index` mirrors, for any distance beyond the edges.
-fn mirrored(index: isize, length: usize) -> usize {
+/// [`separable_filter`] along one axis as a matrix, `[length, length]`: its product with a line is the filtered line.
+pub fn filter_matrix(length: usize, taps: &[f64]) -> Vec<f64> {
+    let radius = taps.len() / 2;
+    let mut matrix = vec![0.0; length * length];
+    for (at, row) in matrix.chunks_exact_mut(length.max(1)).enumerate() {
+        for (offset, tap) in taps.iter().enumerate() {
+            row[mirrored((at + offset) as isize - radius as isize, length)] += tap;
+        }
+    }
+    matrix
+}
+
+/// The position within `0..length` that `index` mirrors, for any distance beyond the edges.
+pub fn mirrored(index: isize, length: usize) -> usize {
     let period = 2 * length as isize;
     let within = index.rem_euclid(period);
     (if within < length as isize { within } else { period - 1 - within }) as usize
@@ -159,8 +171,9 @@ fn mirrored(index: isize, length: usize) -> usize {
 /// Pixels filtered side by side.
 const LANES: usize = 16;
 
-/// Leaves the median of 25 in the middle by 99 exchanges (Devillard, *Fast median search*, 1998, after Paeth).
-fn median_of_25<T: Copy>(values: &mut [T; 25], mut exchange: impl FnMut(&mut T, &mut T)) -> T {
+/// Leaves the median of 25 in the middle by 99 exchanges (Devillard, *Fast median search*, 1998, after Paeth): `exchange` brings
+/// two into order, the smaller first.
+pub fn median_of_25<T: Copy>(values: &mut [T; 25], mut exchange: impl FnMut(&mut T, &mut T)) -> T {
     #[rustfmt::skip]
     const EXCHANGES: [(usize, usize); 99] = [
         (0, 1), (3, 4), (2, 4), (2, 3), (6, 7), (5, 7), (5, 6), (9, 10), (8, 10), (8, 9), (12, 13), (11, 13), (11, 12),
@@ -185,6 +198,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_matrix_of_a_filter_filters() {
+        let (plane, taps) = ([3.0, 1.0, 4.0, 1.0, 5.0, 9.0], gaussian_taps(1.0).unwrap());
+        for length in 1..=plane.len() {
+            let matrix = filter_matrix(length, &taps);
+            let expected = separable_filter(&plane[..length], 1, length, &taps).unwrap();
+            // The single row is its own mirror, so that filtering columns changes nothing.
+            for (row, expected) in matrix.chunks_exact(length).zip(expected) {
+                let found: f64 = row.iter().zip(plane).map(|(weight, value)| weight * value).sum();
+                assert!((found - expected).abs() < 1e-12);
+            }
+        }
+    }
 
     #[test]
     fn the_network_finds_the_median_of_every_pattern() {

@@ -6,6 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rayon::prelude::*;
 
+use crate::graph::{Graph, Value};
+
 /// Patches of equal length, of which the nearest is found.
 #[derive(Clone, Debug)]
 pub(crate) struct Bank {
@@ -15,6 +17,14 @@ pub(crate) struct Bank {
     /// -2 x patches, transposed, and the squared lengths of the patches.
     product: (Tensor<2>, Tensor<1>),
     device: Device,
+}
+
+/// The nearest patches of a bank in a graph, of each of `[queries, dimensions]`.
+pub(crate) struct NearestGraph {
+    /// Their positions in the bank, `[queries]`.
+    pub(crate) index: Value,
+    /// Their Euclidean distances, `[queries]`.
+    pub(crate) distance: Value,
 }
 
 /// The nearest patch of a bank.
@@ -30,11 +40,7 @@ impl Bank {
     /// `patches` is `[patches, dimensions]` with at least one patch.
     pub(crate) fn new(patches: Vec<f32>, dimensions: usize, device: &Device) -> Self {
         let count = patches.len() / dimensions;
-        let mut transposed = vec![0.0; patches.len()];
-        for (patch, values) in patches.chunks_exact(dimensions).enumerate() {
-            values.iter().enumerate().for_each(|(at, value)| transposed[at * count + patch] = -2.0 * value);
-        }
-        let squares: Vec<f32> = patches.chunks_exact(dimensions).map(square).collect();
+        let (transposed, squares) = product_of(&patches, dimensions);
         let product = (
             Tensor::from_data(TensorData::new(transposed, [dimensions, count]), device),
             Tensor::from_data(TensorData::new(squares, [count]), device),
@@ -60,6 +66,18 @@ impl Bank {
         };
         let queries = queries.par_chunks_exact(self.dimensions);
         queries.zip(products.par_chunks_exact_mut(self.count())).with_min_len(64).map(find).collect()
+    }
+
+    /// [`nearest`](Self::nearest) of all patches to `[queries, dimensions]` in a graph.
+    pub(crate) fn nearest_graph(&self, graph: &mut Graph, queries: Value) -> NearestGraph {
+        let (transposed, squares) = product_of(&self.patches, self.dimensions);
+        let products = graph.affine(queries, &transposed, &squares);
+        let own = graph.square(queries);
+        let own = graph.sum(own, &[1]);
+        let least = graph.smallest(products, &[1]);
+        let square = graph.add(own, least);
+        let square = graph.at_least(square, 0.0);
+        NearestGraph { index: graph.position_of_smallest(products), distance: graph.sqrt(square) }
     }
 
     /// The patch at a position.
@@ -100,6 +118,16 @@ pub(crate) fn coreset(candidates: &[f32], dimensions: usize, most: usize, seed: 
         }
     }
     chosen
+}
+
+/// -2 x patches, transposed, and the squared lengths of the patches.
+fn product_of(patches: &[f32], dimensions: usize) -> (Vec<f32>, Vec<f32>) {
+    let count = patches.len() / dimensions;
+    let mut transposed = vec![0.0; patches.len()];
+    for (patch, values) in patches.chunks_exact(dimensions).enumerate() {
+        values.iter().enumerate().for_each(|(at, value)| transposed[at * count + patch] = -2.0 * value);
+    }
+    (transposed, patches.chunks_exact(dimensions).map(square).collect())
 }
 
 fn square(values: &[f32]) -> f32 {

@@ -8,7 +8,8 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use crate::backbone::Backbone;
-use crate::resample::{area_mean, bilinear, mean_of_3_by_3};
+use crate::graph::{Graph, Value};
+use crate::resample::{area_mean, area_mean_graph, bilinear, mean_of_3_by_3, smooth_bilinear_graph};
 use crate::shape::Shape;
 
 /// Pixels of the image from one place of the grid to the next.
@@ -137,6 +138,84 @@ fn moments(values: &[f32], channels: usize, weights: &[f32]) -> Vec<f32> {
     }
     let deviation = variance.iter().map(|sum| (sum / total).sqrt() as f32);
     mean.iter().map(|&mean| mean as f32).chain(deviation).collect()
+}
+
+/// [`Features`] in a graph.
+pub(crate) struct FeaturesGraph {
+    /// `[places, GRID_CHANNELS]`.
+    pub(crate) grid: Value,
+    /// `[places]`.
+    pub(crate) foreground: Value,
+    /// Of each block, `[2 x channels]` over the whole image.
+    pub(crate) whole: Vec<Value>,
+    /// The same over the foreground.
+    pub(crate) object: Vec<Value>,
+}
+
+impl FeaturesGraph {
+    /// The features of `input`, `[channels, height, width]`, written once for all members that work on them.
+    ///
+    /// # Errors
+    /// A shape that the backbone does not take.
+    pub(crate) fn of(graph: &mut Graph, backbone: &Backbone, input: Value, shape: Shape) -> Result<Self> {
+        let name = format!("features {} of {}", backbone.hash(), input.number());
+        let values = graph.once(&name, |graph| {
+            let blocks = backbone.features_graph(graph, input, shape)?;
+            let grid = grid_shape(shape);
+            let (grey, intensity) = (graph.mean(input, &[0]), graph.constant(&[], &[FOREGROUND]));
+            let lit = graph.greater(grey, intensity);
+            let lit = graph.share(lit);
+            let foreground_of = |graph: &mut Graph, of: Shape| {
+                let share = area_mean_graph(graph, lit, shape, of);
+                graph.flatten(share)
+            };
+            let (mut on_grid, mut whole, mut object) = (Vec::new(), Vec::new(), Vec::new());
+            for block in blocks {
+                let [channels, height, width] = block.dims;
+                let of = Shape { height, width, channels };
+                on_grid.push(smooth_bilinear_graph(graph, block.value, of, grid));
+                let flat = graph.reshape(block.value, &[channels, of.area()]);
+                let share = foreground_of(graph, of);
+                let share = graph.at_least(share, f64::from(LEAST_FOREGROUND));
+                whole.push(moments_graph(graph, flat, None));
+                object.push(moments_graph(graph, flat, Some(share)));
+            }
+            let joined = graph.concat(&on_grid, 0);
+            let first = [graph.places(joined), foreground_of(graph, grid)];
+            Ok([&first[..], &whole, &object].concat())
+        })?;
+        let blocks = Backbone::CHANNELS.len();
+        let (whole, object) = values[2..].split_at(blocks);
+        Ok(Self { grid: values[0], foreground: values[1], whole: whole.to_vec(), object: object.to_vec() })
+    }
+}
+
+/// [`moments`] of `[channels, places]` in a graph; without weights all places count alike.
+fn moments_graph(graph: &mut Graph, values: Value, weights: Option<Value>) -> Value {
+    let [channels, places] = match graph.dims(values)[..] {
+        [channels, places] => [channels, places],
+        _ => [1, 1],
+    };
+    let column = weights.map(|weights| {
+        let total = graph.sum(weights, &[0]);
+        let total = graph.reshape(total, &[1]);
+        let shares = graph.divide(weights, total);
+        graph.reshape(shares, &[places, 1])
+    });
+    let mean_of = |graph: &mut Graph, values: Value| match column {
+        Some(column) => graph.matmul(values, column),
+        None => {
+            let mean = graph.mean(values, &[1]);
+            graph.reshape(mean, &[channels, 1])
+        }
+    };
+    let mean = mean_of(graph, values);
+    let centered = graph.subtract(values, mean);
+    let squares = graph.square(centered);
+    let variance = mean_of(graph, squares);
+    let deviation = graph.sqrt(variance);
+    let both = graph.concat(&[mean, deviation], 0);
+    graph.flatten(both)
 }
 
 /// The features of one batch of inputs, computed once for all members that work on them.

@@ -12,6 +12,7 @@ mod bank;
 pub mod families;
 mod family;
 mod features;
+pub mod graph;
 mod inputs;
 pub mod measure;
 mod member;

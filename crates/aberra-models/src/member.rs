@@ -3,11 +3,12 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use aberra_metrics::Result;
+use aberra_metrics::{Error, Result};
 use rand::Rng;
 
 use crate::backbone::Backbone;
 use crate::features::FeatureCache;
+use crate::graph::{Graph, GraphInference, Value};
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::tensors::Tensors;
@@ -35,6 +36,17 @@ pub trait Member: Debug + Send + Sync {
     fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
         let _ = cache;
         self.infer(inputs, want)
+    }
+
+    /// Writes its inference on `input`, `[channels, height, width]` of each image, into a graph. What several members work on is
+    /// written once.
+    ///
+    /// # Errors
+    /// It cannot be written as a graph, which is what a member does that does not say otherwise.
+    fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
+        let _ = (graph, input);
+        Err(Error::settings("this kind of member cannot be written as a graph of operators")
+            .with_hint("a family of one's own says how in Member::graph"))
     }
 
     /// The optional parts of an [`Inference`] that it can compute on request.

@@ -1,5 +1,6 @@
 //! Resampling of planes inside the models: network inputs to a member's own size, feature grids onto one grid, maps back.
 
+use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 
 /// `[height, width, channels]` at another size: each value the mean over the area that it covers, which where a side grows is
@@ -117,6 +118,92 @@ pub(crate) fn mean_of_3_by_3(values: &[f32], shape: Shape) -> Vec<f32> {
     means
 }
 
+/// A resampling along one axis as a matrix, `[to, from]`.
+struct AxisMatrix {
+    from: usize,
+    values: Vec<f64>,
+}
+
+impl AxisMatrix {
+    fn of(from: usize, rows: Vec<Vec<(usize, f64)>>) -> Self {
+        let mut values = vec![0.0; from * rows.len()];
+        for (row, weights) in values.chunks_exact_mut(from).zip(rows) {
+            weights.into_iter().for_each(|(at, weight)| row[at] += weight);
+        }
+        Self { from, values }
+    }
+
+    /// That of [`area_mean`].
+    fn area_mean(from: usize, to: usize) -> Self {
+        let wide = |cover: Vec<(usize, f32)>| cover.into_iter().map(|(at, weight)| (at, f64::from(weight)));
+        Self::of(from, covers(from, to).into_iter().map(|cover| wide(cover).collect()).collect())
+    }
+
+    /// That of [`bilinear`].
+    fn linear(from: usize, to: usize) -> Self {
+        let both = |(low, high, share): (usize, usize, f32)| {
+            let share = f64::from(share);
+            vec![(low, 1.0 - share), (high, share)]
+        };
+        Self::of(from, between(from, to).into_iter().map(both).collect())
+    }
+
+    /// That of [`mean_of_3_by_3`].
+    fn mean_of_3(length: usize) -> Self {
+        let near = |at: usize| {
+            let (first, last) = (at.saturating_sub(1), (at + 1).min(length - 1));
+            (first..=last).map(|from| (from, 1.0 / (last - first + 1) as f64)).collect()
+        };
+        Self::of(length, (0..length).map(near).collect())
+    }
+
+    /// First `first`, then this.
+    fn after(&self, first: &Self) -> Self {
+        let mut values = Vec::with_capacity(self.values.len() / self.from * first.from);
+        for row in self.values.chunks_exact(self.from) {
+            values.extend((0..first.from).map(|column| {
+                row.iter().enumerate().map(|(at, weight)| weight * first.values[at * first.from + column]).sum::<f64>()
+            }));
+        }
+        Self { from: first.from, values }
+    }
+
+    fn narrow(&self) -> Vec<f32> {
+        self.values.iter().map(|&value| value as f32).collect()
+    }
+}
+
+/// [`area_mean`] of `[.., height, width]` in a graph.
+pub(crate) fn area_mean_graph(graph: &mut Graph, value: Value, from: Shape, to: Shape) -> Value {
+    resampled(graph, value, from, to, AxisMatrix::area_mean)
+}
+
+/// [`bilinear`] of `[.., height, width]` in a graph.
+pub(crate) fn bilinear_graph(graph: &mut Graph, value: Value, from: Shape, to: Shape) -> Value {
+    resampled(graph, value, from, to, AxisMatrix::linear)
+}
+
+/// [`mean_of_3_by_3`], then [`bilinear`], of `[.., height, width]` in a graph.
+pub(crate) fn smooth_bilinear_graph(graph: &mut Graph, value: Value, from: Shape, to: Shape) -> Value {
+    let both = |from: usize, to: usize| AxisMatrix::linear(from, to).after(&AxisMatrix::mean_of_3(from));
+    let (rows, columns) = (both(from.height, to.height), both(from.width, to.width));
+    graph.separable(value, &rows.narrow(), &columns.narrow())
+}
+
+fn resampled(
+    graph: &mut Graph,
+    value: Value,
+    from: Shape,
+    to: Shape,
+    matrix: fn(usize, usize) -> AxisMatrix,
+) -> Value {
+    if (from.height, from.width) == (to.height, to.width) {
+        return value;
+    }
+    let (rows, columns) = (matrix(from.height, to.height), matrix(from.width, to.width));
+    graph.separable(value, &rows.narrow(), &columns.narrow())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +224,26 @@ mod tests {
         let odd = Shape { height: 5, width: 3, channels: 2 };
         let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len() as f32;
         assert!((mean(&area_mean(&pixels, from, odd)) - mean(&pixels)).abs() < 1e-3);
+    }
+
+    #[test]
+    fn matrices_do_what_the_loops_do() {
+        let line = |length: usize| Shape { height: 1, width: length, channels: 1 };
+        for (from, to) in [(9, 4), (4, 9), (8, 8), (5, 2), (1, 3)] {
+            let values = ramp(line(from));
+            let product = |matrix: &AxisMatrix| -> Vec<f32> {
+                let of_row = |row: &[f64]| row.iter().zip(&values).map(|(a, b)| a * f64::from(*b)).sum::<f64>() as f32;
+                matrix.values.chunks_exact(from).map(of_row).collect()
+            };
+            let close = |found: Vec<f32>, expected: Vec<f32>| {
+                found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4)
+            };
+            assert!(close(product(&AxisMatrix::area_mean(from, to)), area_mean(&values, line(from), line(to))));
+            assert!(close(product(&AxisMatrix::linear(from, to)), bilinear(&values, line(from), line(to))));
+            let smooth = mean_of_3_by_3(&values, line(from));
+            let both = AxisMatrix::linear(from, to).after(&AxisMatrix::mean_of_3(from));
+            assert!(close(product(&both), bilinear(&smooth, line(from), line(to))));
+        }
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use aberra_metrics::{Error, Result};
 
 use crate::backbone::Backbone;
+use crate::graph::{Graph, GraphInference, Value};
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Decoder, Member, Prior, SharedMember};
-use crate::resample::{area_mean, bilinear};
+use crate::resample::{area_mean, area_mean_graph, bilinear, bilinear_graph};
 use crate::shape::Shape;
 use crate::tensors::Tensors;
 
@@ -50,6 +51,15 @@ impl Member for Scaled {
             inference.reconstruction = reconstruction.map(|pixels| self.enlarge(&pixels, self.own.channels));
         }
         Ok(inferences)
+    }
+
+    fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
+        let small = area_mean_graph(graph, input, self.outer, self.own);
+        let inference = self.member.graph(graph, small)?;
+        let mut enlarge = |value: Value| bilinear_graph(graph, value, self.own, self.outer);
+        let (map, reconstruction) =
+            (inference.map.map(&mut enlarge), inference.reconstruction.map(&mut enlarge));
+        Ok(GraphInference { map, reconstruction, ..inference })
     }
 
     fn gives(&self) -> Want {

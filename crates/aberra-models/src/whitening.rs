@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
 use crate::features::{Features, GRID_CHANNELS};
+use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, take};
 
@@ -115,6 +116,14 @@ impl Whitening {
         let onto = self.onto.clone();
         let product = linear(input, onto, None, ActivationFunction::Identity, OperandPrecision::F32);
         product.into_data().try_into_vec::<f32>().unwrap_or_default()
+    }
+
+    /// [`project`](Self::project) of `[patches, GRID_CHANNELS]` in a graph.
+    pub(crate) fn project_graph(&self, graph: &mut Graph, patches: Value) -> Value {
+        let mean = graph.constant(&[GRID_CHANNELS], &self.mean);
+        let onto = graph.constant(&[GRID_CHANNELS, self.directions], &self.projection);
+        let centered = graph.subtract(patches, mean);
+        graph.matmul(centered, onto)
     }
 
     /// Adds its tensors under `prefix`.

@@ -78,6 +78,7 @@ mod decode_error;
 mod detector;
 pub mod evaluate;
 pub mod explain;
+pub mod export;
 mod figure;
 mod files;
 mod fit;

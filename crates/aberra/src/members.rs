@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use aberra_metrics::{Error, Result};
+use aberra_models::graph::{Graph, GraphInference, Value};
 use aberra_models::measure::{Descriptor, Direction, Inference, Want, context};
 use aberra_models::{Backbone, FeatureCache, Inputs, SharedMember};
 use rayon::prelude::*;
@@ -271,5 +272,36 @@ impl Members {
             sum.iter_mut().zip(map).for_each(|(sum, value)| *sum += value * *weight as f32);
         }
         sum
+    }
+
+    /// The evidence, map and first reconstruction on `input`, `[channels, height, width]`, in a graph.
+    ///
+    /// # Errors
+    /// A member that cannot be written as a graph, or a canvas of several network inputs.
+    pub(crate) fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
+        if self.canvas.tiles() > 1 {
+            return Err(Error::settings(format!(
+                "expected a detector whose images are one network input, found one of {} tiles",
+                self.canvas.tiles()
+            ))
+            .with_hint("export a detector trained with preprocessing.tiles = \"one\""));
+        }
+        let mut joined = GraphInference::default();
+        let mut maps = Vec::new();
+        for (at, named) in self.members.iter().enumerate() {
+            let own = named.member.graph(graph, input)?;
+            joined.measurements.extend(own.measurements);
+            joined.reconstruction = joined.reconstruction.or(own.reconstruction);
+            maps.extend(own.map.map(|map| (at, map)));
+        }
+        joined.measurements.extend(context::measure_graph(graph, input, self.canvas.input()));
+        joined.map = match &self.map_weights {
+            None => maps.first().map(|(_, map)| *map),
+            Some(weights) => {
+                let parts = maps.into_iter().map(|(at, map)| graph.times(map, weights[at])).collect::<Vec<_>>();
+                parts.into_iter().reduce(|sum, map| graph.add(sum, map))
+            }
+        };
+        Ok(joined)
     }
 }

@@ -11,12 +11,13 @@ mod weights;
 
 use std::sync::Arc;
 
-use aberra_kernels::{Convolution, InvertedResidual};
+use aberra_kernels::{ActivationFunction, Convolution, InvertedResidual};
 use aberra_metrics::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use self::architecture::{BLOCKS, Block, STEM};
 pub use self::source::{BackboneSource, Platform};
+use crate::graph::{ConvolutionLayer, Graph, Pads, Value};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, read_safetensors};
 
@@ -167,6 +168,63 @@ impl Backbone {
         kept.try_into().map_err(|_| Error::settings("backbone: expected a block of every feature"))
     }
 
+    /// Its weights, wherever they are.
+    ///
+    /// # Errors
+    /// As [`from_safetensors`](Self::from_safetensors).
+    fn weights(&self) -> Result<Tensors> {
+        if let Some(own) = self.own_weights() {
+            return Ok(own.clone());
+        }
+        let file = [EMBEDDED, GENERATED].into_iter().find(|file| *blake3::hash(file).to_hex() == *self.hash);
+        read_safetensors("backbone", file.unwrap_or_default())
+    }
+
+    /// [`features`](Self::features) of `images`, `[channels, height, width]`, in a graph.
+    ///
+    /// # Errors
+    /// As `features`.
+    pub(crate) fn features_graph(
+        &self,
+        graph: &mut Graph,
+        images: Value,
+        shape: Shape,
+    ) -> Result<Vec<FeatureMap>> {
+        check(shape)?;
+        let centered = graph.plus(images, -f64::from(MEAN));
+        let deviation = graph.constant(&[], &[DEVIATION]);
+        let normalized = graph.divide(centered, deviation);
+        let mut value = match shape.channels {
+            1 => graph.concat(&[normalized; 3], 0),
+            _ => normalized,
+        };
+        let mut tensors = self.weights()?;
+        let mut size = [shape.height, shape.width];
+        let mut kept = Vec::with_capacity(Self::FEATURE_BLOCKS.len());
+        for (number, block) in BLOCKS.iter().enumerate() {
+            let input = value;
+            let layers = block_layers(&mut tensors, number, *block)?;
+            let last = layers.len() - 1;
+            for (at, Layer { weight, full, bias, stride }) in layers.into_iter().enumerate() {
+                let pads = Pads::same(size, [full[0], full[1]], stride);
+                let depthwise = at == 1;
+                let layer = ConvolutionLayer { weight, dims: full, bias, stride, pads, depthwise };
+                value = graph.convolution(value, &layer);
+                if at < last {
+                    value = graph.activation(value, ActivationFunction::Relu6);
+                }
+                size = size.map(|side| side.div_ceil(stride));
+            }
+            if number > 0 && block.keeps_shape() {
+                value = graph.add(value, input);
+            }
+            if Self::FEATURE_BLOCKS.contains(&number) {
+                kept.push(FeatureMap { value, dims: [block.outputs, size[0], size[1]] });
+            }
+        }
+        Ok(kept)
+    }
+
     /// As [`features`](Self::features), for images `[height, width, channels]` of one shape.
     ///
     /// # Errors
@@ -189,33 +247,53 @@ fn check(shape: Shape) -> Result<()> {
     Ok(())
 }
 
-/// A block of the network; the first takes the stem as its expansion.
+/// The output of a feature block in a graph.
+pub(crate) struct FeatureMap {
+    /// `[channels, height, width]`.
+    pub(crate) value: Value,
+    /// The same lengths.
+    pub(crate) dims: [usize; 3],
+}
+
+/// A layer's weights.
+struct Layer {
+    weight: Vec<f32>,
+    /// `[kernel height, kernel width, inputs, outputs]`; of a depthwise convolution `[.., 1, channels]`.
+    full: [usize; 4],
+    bias: Vec<f32>,
+    stride: usize,
+}
+
+/// Expansion, depthwise convolution and projection of a block; the first takes the stem as its expansion.
+fn block_layers(tensors: &mut Tensors, number: usize, block: Block) -> Result<[Layer; 3]> {
+    let Block { inputs, expanded, kernel, stride, outputs } = block;
+    let name = |name: &str| format!("blocks.{number}.{name}");
+    let expansion = if number == 0 {
+        layer(tensors, "stem", &[STEM.kernel, STEM.kernel, inputs, expanded], STEM.stride)?
+    } else {
+        layer(tensors, &name("expand"), &[inputs, expanded], 1)?
+    };
+    let depthwise = layer(tensors, &name("depthwise"), &[kernel, kernel, expanded], stride)?;
+    Ok([expansion, depthwise, layer(tensors, &name("project"), &[expanded, outputs], 1)?])
+}
+
+/// A block of the network.
 fn inverted_residual(
     tensors: &mut Tensors,
     number: usize,
     block: Block,
     device: &Device,
 ) -> Result<InvertedResidual> {
-    let Block { inputs, expanded, kernel, stride, outputs } = block;
-    let layer = |name: &str| format!("blocks.{number}.{name}");
-    let expansion = if number == 0 {
-        convolution(tensors, "stem", &[STEM.kernel, STEM.kernel, inputs, expanded], STEM.stride, device)?
-    } else {
-        convolution(tensors, &layer("expand"), &[inputs, expanded], 1, device)?
-    };
-    let depthwise = convolution(tensors, &layer("depthwise"), &[kernel, kernel, expanded], stride, device)?;
-    let projection = convolution(tensors, &layer("project"), &[expanded, outputs], 1, device)?;
+    let [expansion, depthwise, projection] = block_layers(tensors, number, block)?.map(|layer| Convolution {
+        weight: Tensor::from_data(TensorData::new(layer.weight, layer.full), device),
+        bias: Tensor::from_data(TensorData::new(layer.bias, [layer.full[3]]), device),
+        stride: layer.stride,
+    });
     Ok(InvertedResidual::new(expansion, depthwise, projection, number > 0 && block.keeps_shape()))
 }
 
 /// Takes weight and bias of a layer. Axes that the file's layout leaves out have length 1.
-fn convolution(
-    tensors: &mut Tensors,
-    name: &str,
-    shape: &[usize],
-    stride: usize,
-    device: &Device,
-) -> Result<Convolution> {
+fn layer(tensors: &mut Tensors, name: &str, shape: &[usize], stride: usize) -> Result<Layer> {
     let full = match *shape {
         [inputs, outputs] => [1, 1, inputs, outputs],
         [height, width, channels] => [height, width, 1, channels],
@@ -223,9 +301,5 @@ fn convolution(
     };
     let weight = weights::take(tensors, &format!("{name}.weight"), shape)?;
     let bias = weights::take(tensors, &format!("{name}.bias"), &full[3..])?;
-    Ok(Convolution {
-        weight: Tensor::from_data(TensorData::new(weight, full), device),
-        bias: Tensor::from_data(TensorData::new(bias, [full[3]]), device),
-        stride,
-    })
+    Ok(Layer { weight, full, bias, stride })
 }

@@ -16,9 +16,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::losses::LossWeights;
-use super::reproduce::{Reproduce, Reproduced, decode_points, reconstructions};
+use super::reproduce::{ReproducedGraph, Reproduce, Reproduced, decode_points, reconstructions};
 use crate::family::{Preset, Settings, to_settings};
+use crate::graph::{Graph, Value};
 use crate::measure::reconstruction::{ABSOLUTE_ERROR, Errors, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
+use crate::measure::reconstruction_graph::ReconstructionGraph;
 use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE};
 use crate::measure::{Descriptor, Embedding};
 use crate::member::Decoder;
@@ -256,7 +258,14 @@ impl Reproduce for Model {
         Ok(outputs.collect())
     }
 
-    fn measurements(errors: &Errors, _own: &[f64], [mahalanobis, neighbour_distance]: [f64; 2]) -> Vec<f64> {
+    fn graph(&self, graph: &mut Graph, input: Value) -> ReproducedGraph {
+        let embedding = self.network.encode_graph(graph, input);
+        let logits = self.network.decode_graph(graph, embedding);
+        let reconstruction = ReconstructionGraph { mean: graph.sigmoid(logits), log_variance: None };
+        ReproducedGraph { reconstruction, embedding, own: Vec::new() }
+    }
+
+    fn measurements<T: Copy>(errors: &Errors<T>, _own: &[T], [mahalanobis, neighbour_distance]: [T; 2]) -> Vec<T> {
         vec![errors.squared, errors.absolute, errors.ssim, errors.peak, mahalanobis, neighbour_distance]
     }
 

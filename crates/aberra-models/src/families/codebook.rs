@@ -11,6 +11,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
+use crate::graph::{Graph, Value};
+
 /// Share of the moving averages that stays at each step.
 const DECAY: f32 = 0.99;
 /// Added to each count.
@@ -59,12 +61,11 @@ impl Codebook {
         codes(&counts, &sums)
     }
 
-    /// The nearest code of each of `rows`, `[rows, dimensions]`; the first of equals.
-    pub(super) fn nearest(&self, rows: Tensor<2>) -> Vec<usize> {
-        let [_, dimensions] = rows.dims();
+    /// What turns an embedding z into z e - |e|^2 / 2 for each code e, which is largest where |z - e|^2 is smallest: weights
+    /// `[dimensions, codes]`, and what is added for each code.
+    fn product(&self, dimensions: usize) -> (Vec<f32>, Vec<f32>) {
         let codes = self.codes();
         let count = codes.len() / dimensions;
-        // |z - e|^2 is smallest where z e - |e|^2 / 2 is largest.
         let mut transposed = vec![0.0; codes.len()];
         let mut bias = vec![0.0; count];
         for (code, values) in codes.chunks_exact(dimensions).enumerate() {
@@ -73,6 +74,27 @@ impl Codebook {
                 transposed[dimension * count + code] = *value;
             }
         }
+        (transposed, bias)
+    }
+
+    /// In a graph the nearest codes of `[places, dimensions]`, and the [`surprise`](Self::surprise) of each, `[places]`.
+    pub(super) fn quantise_graph(&self, graph: &mut Graph, places: Value) -> (Value, Value) {
+        let dimensions = graph.dims(places).last().copied().unwrap_or(1);
+        let (mut weight, mut bias) = self.product(dimensions);
+        weight.iter_mut().chain(&mut bias).for_each(|value| *value = -*value);
+        let distances = graph.affine(places, &weight, &bias);
+        let nearest = graph.position_of_smallest(distances);
+        let surprise: Vec<f32> = self.surprise().into_iter().map(|value| value as f32).collect();
+        let codes = graph.constant(&[self.size(), dimensions], &self.codes());
+        let surprise = graph.constant(&[self.size()], &surprise);
+        (graph.rows_at(codes, nearest), graph.rows_at(surprise, nearest))
+    }
+
+    /// The nearest code of each of `rows`, `[rows, dimensions]`; the first of equals.
+    pub(super) fn nearest(&self, rows: Tensor<2>) -> Vec<usize> {
+        let [_, dimensions] = rows.dims();
+        let (transposed, bias) = self.product(dimensions);
+        let count = bias.len();
         let device = rows.device();
         let weight = Tensor::from_data(TensorData::new(transposed, [dimensions, count]), &device);
         let bias = Tensor::from_data(TensorData::new(bias, [count]), &device);

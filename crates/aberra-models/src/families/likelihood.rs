@@ -7,6 +7,8 @@ use aberra_metrics::{Error, Result};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, s};
 
+use crate::graph::{Graph, Value};
+use crate::measure::reconstruction_graph::ReconstructionGraph;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +84,17 @@ impl Decoded {
 }
 
 impl Likelihood {
+    /// [`Decoded`] in a graph: of a decoder's output, `[outputs, height, width]`.
+    pub(super) fn decoded_graph(self, graph: &mut Graph, output: Value, channels: usize) -> ReconstructionGraph {
+        let (low, high) = LOG_VARIANCE_BOUNDS;
+        let logits = graph.slice(output, 0, 0, channels);
+        let log_variance = (self == Self::Uncertainty).then(|| {
+            let predicted = graph.slice(output, 0, channels, self.outputs(channels));
+            graph.clamp(predicted, low, high)
+        });
+        ReconstructionGraph { mean: graph.sigmoid(logits), log_variance }
+    }
+
     /// Values of the decoder's last layer for each pixel of `channels` channels.
     pub(super) fn outputs(self, channels: usize) -> usize {
         match self {

@@ -15,8 +15,10 @@ use serde::de::DeserializeOwned;
 
 use crate::backbone::Platform;
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
+use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
 use crate::measure::reconstruction::{Errors, Reconstruction, error_map};
+use crate::measure::reconstruction_graph::{ReconstructionGraph, error_map_graph};
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Embedding, Inference, Want};
 use crate::member::{Decoder, Member, Prior, SharedMember};
@@ -34,6 +36,15 @@ pub(super) struct Reproduced {
     pub(super) embedding: Embedding,
     /// Measurements that the family alone makes.
     pub(super) own: Vec<f64>,
+}
+
+/// A network's output in a graph.
+pub(super) struct ReproducedGraph {
+    pub(super) reconstruction: ReconstructionGraph,
+    /// The position in the embedding space, `[dimensions]`.
+    pub(super) embedding: Value,
+    /// Measurements that the family alone makes.
+    pub(super) own: Vec<Value>,
 }
 
 /// A network that reproduces images: everything in which one such family differs from another.
@@ -74,8 +85,12 @@ pub(super) trait Reproduce: Trainable + Debug + Send + Sync + 'static {
     /// The network's outputs for a batch that fits in one forward pass.
     fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<Reproduced>>;
 
-    /// Orders the errors, the family's own measurements and the distances to the training normals as the descriptors.
-    fn measurements(errors: &Errors, own: &[f64], distances: [f64; 2]) -> Vec<f64>;
+    /// [`forward`](Self::forward) in a graph, of `[channels, height, width]`.
+    fn graph(&self, graph: &mut Graph, input: Value) -> ReproducedGraph;
+
+    /// Orders the errors, the family's own measurements and the distances to the training normals as the descriptors: numbers,
+    /// or values of a graph.
+    fn measurements<T: Copy>(errors: &Errors<T>, own: &[T], distances: [T; 2]) -> Vec<T>;
 
     /// See [`Member::decoder`].
     fn decoder(&self) -> Option<&dyn Decoder> {
@@ -228,6 +243,18 @@ impl<M: Reproduce> Member for ReproducingMember<M> {
         inputs.par_iter().zip(outputs).map(infer).collect()
     }
 
+    fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
+        let shape = self.network.shape();
+        let ReproducedGraph { reconstruction, embedding, own } = self.network.graph(graph, input);
+        let errors = Errors::graph(graph, input, shape, reconstruction)?;
+        let distances = self.reference.measure_graph(graph, embedding);
+        Ok(GraphInference {
+            measurements: M::measurements(&errors, &own, distances),
+            map: Some(error_map_graph(graph, input, shape, reconstruction)),
+            reconstruction: Some(reconstruction.mean),
+        })
+    }
+
     fn tensors(&self) -> Tensors {
         let mut tensors = weights(&self.network);
         tensors.insert(REFERENCE.to_owned(), Weight::from_rows(self.reference.embeddings()));
@@ -305,6 +332,16 @@ pub(super) fn decode_points(
         images.extend(rows(decode(Tensor::from_data(data, device)), points.len()));
     }
     Ok(images)
+}
+
+/// KL(N(mean, exp(log_variance)) || N(0, I)) of each image in a graph, nats: both are `[dimensions]`.
+pub(super) fn kl_graph(graph: &mut Graph, mean: Value, log_variance: Value) -> Value {
+    let (squares, variance) = (graph.square(mean), graph.exp(log_variance));
+    let sum = graph.add(squares, variance);
+    let sum = graph.plus(sum, -1.0);
+    let twice = graph.subtract(sum, log_variance);
+    let sum = graph.sum(twice, &[0]);
+    graph.times(sum, 0.5)
 }
 
 /// Name of the tensor that holds the training normals' embeddings in a member's tensors.

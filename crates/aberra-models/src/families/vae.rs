@@ -18,8 +18,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::likelihood::{Decoded, Likelihood};
-use super::reproduce::{Reproduce, Reproduced, decode_points, reconstructions};
+use super::reproduce::{
+    Reproduce, Reproduced, ReproducedGraph, decode_points, kl_graph, reconstructions,
+};
 use crate::family::{Preset, Settings, to_settings};
+use crate::graph::{Graph, Value};
 use crate::measure::reconstruction::{
     ABSOLUTE_ERROR, EXPECTED_ERROR, Errors, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR, WEIGHTED_ERROR,
 };
@@ -335,7 +338,17 @@ impl Reproduce for VariationalAutoencoder {
         Ok(outputs.collect())
     }
 
-    fn measurements(errors: &Errors, own: &[f64], [mahalanobis, neighbour_distance]: [f64; 2]) -> Vec<f64> {
+    fn graph(&self, graph: &mut Graph, input: Value) -> ReproducedGraph {
+        let (latent, channels) = (self.latent(), self.shape.channels);
+        let both = self.network.encode_graph(graph, input);
+        let embedding = graph.slice(both, 0, 0, latent);
+        let log_variance = graph.slice(both, 0, latent, 2 * latent);
+        let output = self.network.decode_graph(graph, embedding);
+        let reconstruction = self.settings.likelihood.decoded_graph(graph, output, channels);
+        ReproducedGraph { reconstruction, embedding, own: vec![kl_graph(graph, embedding, log_variance)] }
+    }
+
+    fn measurements<T: Copy>(errors: &Errors<T>, own: &[T], [mahalanobis, neighbour_distance]: [T; 2]) -> Vec<T> {
         vec![
             errors.squared,
             errors.absolute,

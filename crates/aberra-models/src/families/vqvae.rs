@@ -22,10 +22,12 @@ use serde::{Deserialize, Serialize};
 
 use super::codebook::Codebook;
 use super::losses::LossWeights;
-use super::reproduce::{Reproduce, Reproduced, reconstructions};
+use super::reproduce::{ReproducedGraph, Reproduce, Reproduced, reconstructions};
 use crate::family::{Preset, Settings, to_settings};
+use crate::graph::{Graph, Value};
 use crate::inputs::Inputs;
 use crate::measure::reconstruction::{ABSOLUTE_ERROR, Errors, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
+use crate::measure::reconstruction_graph::ReconstructionGraph;
 use crate::measure::reference::{MAHALANOBIS, NEIGHBOUR_DISTANCE};
 use crate::measure::{Descriptor, Embedding};
 use crate::network::layer::{Conv, Direction, Init, Window};
@@ -337,7 +339,28 @@ impl Reproduce for Model {
         Ok(outputs.collect())
     }
 
-    fn measurements(errors: &Errors, own: &[f64], [mahalanobis, neighbour_distance]: [f64; 2]) -> Vec<f64> {
+    fn graph(&self, graph: &mut Graph, input: Value) -> ReproducedGraph {
+        let hidden = self.encoder.iter().fold(input, |hidden, stage| stage.graph(graph, hidden));
+        let grid = self.to_grid.graph(graph, hidden);
+        let (height, width) = match graph.dims(grid)[..] {
+            [_, height, width] => (height, width),
+            _ => (1, 1),
+        };
+        let embeddings = graph.places(grid);
+        let (codes, surprise) = self.codebook.quantise_graph(graph, embeddings);
+        let differences = graph.subtract(embeddings, codes);
+        let squares = graph.square(differences);
+        let squares = graph.sum(squares, &[1]);
+        let (error, rarity) = (graph.mean(squares, &[0]), graph.mean(surprise, &[0]));
+        let centre = graph.mean(embeddings, &[0]);
+        let rounded = graph.image_of_places(codes, height, width);
+        let first = self.from_grid.graph(graph, rounded);
+        let logits = self.decoder.iter().fold(first, |hidden, stage| stage.graph(graph, hidden));
+        let reconstruction = ReconstructionGraph { mean: graph.sigmoid(logits), log_variance: None };
+        ReproducedGraph { reconstruction, embedding: centre, own: vec![error, rarity] }
+    }
+
+    fn measurements<T: Copy>(errors: &Errors<T>, own: &[T], [mahalanobis, neighbour_distance]: [T; 2]) -> Vec<T> {
         vec![
             errors.squared,
             errors.absolute,

@@ -7,6 +7,7 @@ mod descriptor;
 mod inference;
 pub(crate) mod pooling;
 pub mod reconstruction;
+pub(crate) mod reconstruction_graph;
 pub mod reference;
 
 pub use self::descriptor::{Descriptor, Direction};

@@ -37,26 +37,26 @@ pub const PEAK_ERROR: Descriptor =
     Descriptor::unusual("peak_error", "", "weighted error of the small area where it is largest");
 
 /// Share of the pixels that the peak error is reused.
-const PEAK_SHARE: f64 = 0.01;
+pub(super) const PEAK_SHARE: f64 = 0.01;
 
 /// Windows of the peak error that fit beside each other: 9 pixels wide at 64 pixels a side.
 const PEAK_WINDOWS: usize = 7;
 
-/// The measurements of a reconstruction, each as its descriptor says.
+/// The measurements of a reconstruction, each as its descriptor says: numbers, or values of a graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Errors {
+pub struct Errors<T = f64> {
     /// [`SQUARED_ERROR`].
-    pub squared: f64,
+    pub squared: T,
     /// [`ABSOLUTE_ERROR`].
-    pub absolute: f64,
+    pub absolute: T,
     /// [`SSIM_ERROR`].
-    pub ssim: f64,
+    pub ssim: T,
     /// [`WEIGHTED_ERROR`].
-    pub weighted: f64,
+    pub weighted: T,
     /// [`EXPECTED_ERROR`].
-    pub expected: f64,
+    pub expected: T,
     /// [`PEAK_ERROR`].
-    pub peak: f64,
+    pub peak: T,
 }
 
 impl Errors {
@@ -112,13 +112,17 @@ fn peak(weighted: &[f64], shape: Shape) -> Result<f64> {
         .chunks_exact(channels.max(1))
         .map(|pixel| pixel.iter().sum::<f64>() / channels as f64)
         .collect();
-    let window = (shape.shorter_side() / PEAK_WINDOWS) | 1;
-    let taps = vec![1.0 / window as f64; window];
-    let mut smooth = separable_filter(&plane, shape.height, shape.width, &taps)?;
+    let mut smooth = separable_filter(&plane, shape.height, shape.width, &peak_window(shape))?;
     let count = ((smooth.len() as f64 * PEAK_SHARE) as usize).clamp(1, smooth.len());
     let (highest, ..) = smooth.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
     let sum: f64 = highest.iter().sum();
     Ok((sum + smooth[count - 1]) / count as f64)
+}
+
+/// The weights of the window over which the peak error is smoothed.
+pub(super) fn peak_window(shape: Shape) -> Vec<f64> {
+    let window = (shape.shorter_side() / PEAK_WINDOWS) | 1;
+    vec![1.0 / window as f64; window]
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use aberra_metrics::neighbours::{Neighbour, nearest};
 use aberra_metrics::{Error, Result};
 
 use super::Descriptor;
+use crate::graph::{Graph, Value};
 
 /// Mahalanobis distance of the embedding to the training normals, Ledoit-Wolf covariance.
 pub const MAHALANOBIS: Descriptor = Descriptor::unusual(
@@ -109,4 +110,53 @@ impl Reference {
         let known = self.scaled.len() / self.scale.len();
         nearest(&query, &self.scaled, count.min(known), None)
     }
+
+    /// [`measure`](Self::measure) of `[dimensions]` in a graph.
+    pub(crate) fn measure_graph(&self, graph: &mut Graph, embedding: Value) -> [Value; 2] {
+        let mahalanobis = mahalanobis_graph(graph, &self.mahalanobis, embedding);
+        // From the middle of the normals, so that squares of far-off positions do not swallow what differs.
+        let mean = self.mahalanobis.mean();
+        let middle: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
+        let dimensions = self.dimensions();
+        let known = self.embeddings.iter().flat_map(|embedding| {
+            let each = embedding.iter().zip(mean).zip(&self.scale);
+            each.map(|((value, mean), scale)| ((f64::from(*value) - mean) * f64::from(*scale)) as f32)
+        });
+        let known: Vec<f32> = known.collect();
+        let count = self.embeddings.len();
+        let mut transposed = vec![0.0; known.len()];
+        let mut squares = vec![0.0; count];
+        for (row, values) in known.chunks_exact(dimensions).enumerate() {
+            squares[row] = values.iter().map(|value| value * value).sum();
+            values.iter().enumerate().for_each(|(at, value)| transposed[at * count + row] = -2.0 * value);
+        }
+        let (middle, scale) = (graph.constant(&[dimensions], &middle), graph.constant(&[dimensions], &self.scale));
+        let centered = graph.subtract(embedding, middle);
+        let query = graph.multiply(centered, scale);
+        // |q - k|^2 less |q|^2 finds the nearest; their distances are then those of the differences.
+        let distances = graph.affine(query, &transposed, &squares);
+        let nearest = graph.positions_of_smallest(distances, NEIGHBOURS.min(count));
+        let known = graph.constant(&[count, dimensions], &known);
+        let nearest = graph.rows_at(known, nearest);
+        let query = graph.reshape(query, &[1, dimensions]);
+        let differences = graph.subtract(nearest, query);
+        let squares = graph.square(differences);
+        let squares = graph.sum(squares, &[1]);
+        let distances = graph.sqrt(squares);
+        [mahalanobis, graph.mean(distances, &[0])]
+    }
+}
+
+/// [`Mahalanobis::distance`] of `[dimensions]` in a graph.
+pub(crate) fn mahalanobis_graph(graph: &mut Graph, from: &Mahalanobis, point: Value) -> Value {
+    let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<_>>();
+    let dimensions = from.mean().len();
+    let mean = graph.constant(&[dimensions], &narrow(from.mean()));
+    let whitening = narrow(&from.factor().inverse_transposed());
+    let whitening = graph.constant(&[dimensions, dimensions], &whitening);
+    let centered = graph.subtract(point, mean);
+    let whitened = graph.matmul(centered, whitening);
+    let squares = graph.square(whitened);
+    let sum = graph.sum(squares, &[0]);
+    graph.sqrt(sum)
 }

@@ -7,6 +7,7 @@ use rand::Rng;
 
 use super::layer::{Conv, Direction, Init, Linear, Window};
 use super::{NetworkSettings, Normalization, Outputs};
+use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 
 /// Each stage halves the sides: kernel 4, stride 2, padding 1.
@@ -97,5 +98,26 @@ impl Convolutional {
         let [height, width, channels] = self.grid;
         let grid = flat.reshape([batch, height, width, channels]);
         self.decoder.iter().fold(grid, |hidden, stage| stage.forward(hidden))
+    }
+
+    pub(super) fn encode_graph(&self, graph: &mut Graph, input: Value) -> Value {
+        let grid = self.encoder.iter().fold(input, |hidden, stage| stage.graph(graph, hidden));
+        let places = graph.places(grid);
+        let mut flat = graph.flatten(places);
+        if let Some(layer) = &self.encoder_hidden {
+            flat = layer.graph(graph, flat);
+        }
+        self.posterior.graph(graph, flat)
+    }
+
+    pub(super) fn decode_graph(&self, graph: &mut Graph, latent: Value) -> Value {
+        let mut flat = self.expand.graph(graph, latent);
+        if let Some(layer) = &self.decoder_hidden {
+            flat = layer.graph(graph, flat);
+        }
+        let [height, width, channels] = self.grid;
+        let places = graph.reshape(flat, &[height * width, channels]);
+        let grid = graph.image_of_places(places, height, width);
+        self.decoder.iter().fold(grid, |hidden, stage| stage.graph(graph, hidden))
     }
 }

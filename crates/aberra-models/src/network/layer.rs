@@ -6,9 +6,11 @@ use aberra_kernels::{
     ActivationFunction, Geometry, OperandPrecision, batch_norm, conv_transpose2d, conv2d, linear,
 };
 use burn::module::{Module, Param, RunningState};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData, bf16};
 use rand::Rng;
 use rand_distr::{Distribution, Uniform};
+
+use crate::graph::{ConvolutionLayer, Graph, Pads, Value};
 
 /// Where a layer's initial weights come from, uniform in +-1/sqrt(fan in), as PyTorch's layers are initialised; and with
 /// what precision it will multiply them.
@@ -109,17 +111,70 @@ impl Conv {
                 norm.forward(hidden, self.activation)
             }
             Some(norm) => {
-                let (factor, offset) = norm.factor_and_offset();
-                let channels = factor.dims()[0];
-                let along = match self.direction {
-                    Direction::Down => [1, 1, 1, channels],
-                    Direction::Up => [1, 1, channels, 1],
-                };
-                let weight = weight * factor.clone().reshape(along);
-                let bias = bias * factor + offset;
+                let (weight, bias) = self.with_normalization(norm, weight, bias);
                 run(input, weight, bias, self.activation)
             }
         }
+    }
+
+    /// Weight and bias that normalise, too.
+    fn with_normalization(
+        &self,
+        norm: &BatchNorm,
+        weight: Tensor<4>,
+        bias: Tensor<1>,
+    ) -> (Tensor<4>, Tensor<1>) {
+        let (factor, offset) = norm.factor_and_offset();
+        let channels = factor.dims()[0];
+        let along = match self.direction {
+            Direction::Down => [1, 1, 1, channels],
+            Direction::Up => [1, 1, channels, 1],
+        };
+        (weight * factor.clone().reshape(along), bias * factor + offset)
+    }
+
+    /// The same of a trained layer in a graph, on images `[in, h, w]`.
+    pub(crate) fn graph(&self, graph: &mut Graph, input: Value) -> Value {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let (weight, bias) = match &self.norm {
+            None => (weight, bias),
+            Some(norm) => self.with_normalization(norm, weight, bias),
+        };
+        let layer = ConvolutionLayer {
+            dims: weight.dims(),
+            weight: operands(weight, self.precision),
+            bias: values(bias),
+            stride: self.geometry.stride,
+            pads: Pads::even(self.geometry.padding),
+            depthwise: false,
+        };
+        let input = rounded(graph, input, self.precision);
+        let output = match self.direction {
+            Direction::Down => graph.convolution(input, &layer),
+            Direction::Up => graph.transposed_convolution(input, &layer),
+        };
+        graph.activation(output, self.activation)
+    }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// Weights as the products take them.
+fn operands<const D: usize>(weight: Tensor<D>, precision: OperandPrecision) -> Vec<f32> {
+    let mut weight = values(weight);
+    if precision == OperandPrecision::Bf16 {
+        weight.iter_mut().for_each(|value| *value = bf16::from_f32(*value).to_f32());
+    }
+    weight
+}
+
+/// A layer's input as the products take it.
+fn rounded(graph: &mut Graph, input: Value, precision: OperandPrecision) -> Value {
+    match precision {
+        OperandPrecision::F32 => input,
+        OperandPrecision::Bf16 => graph.rounded_to_bfloat16(input),
     }
 }
 
@@ -150,6 +205,14 @@ impl Linear {
 
     pub(crate) fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         linear(input, self.weight.val(), Some(self.bias.val()), self.activation, self.precision)
+    }
+
+    /// The same in a graph.
+    pub(crate) fn graph(&self, graph: &mut Graph, input: Value) -> Value {
+        let input = rounded(graph, input, self.precision);
+        let weight = operands(self.weight.val(), self.precision);
+        let output = graph.affine(input, &weight, &values(self.bias.val()));
+        graph.activation(output, self.activation)
     }
 }
 

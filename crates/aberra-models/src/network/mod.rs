@@ -15,6 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use self::convolutional::Convolutional;
 use self::residual::Residual;
+use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 
 pub use self::settings::{Activation, Architecture, NetworkSettings, Normalization, Precision};
@@ -68,6 +69,22 @@ impl Network {
         match self {
             Self::Convolutional(network) => network.decode(latent),
             Self::Residual(network) => network.decode(latent),
+        }
+    }
+
+    /// [`encode`](Self::encode) in a graph: `[channels, height, width]` -> `[encoded]`.
+    pub(crate) fn encode_graph(&self, graph: &mut Graph, input: Value) -> Value {
+        match self {
+            Self::Convolutional(network) => network.encode_graph(graph, input),
+            Self::Residual(network) => network.encode_graph(graph, input),
+        }
+    }
+
+    /// [`decode`](Self::decode) in a graph: `[latent]` -> `[decoded, height, width]`.
+    pub(crate) fn decode_graph(&self, graph: &mut Graph, latent: Value) -> Value {
+        match self {
+            Self::Convolutional(network) => network.decode_graph(graph, latent),
+            Self::Residual(network) => network.decode_graph(graph, latent),
         }
     }
 }

@@ -7,6 +7,7 @@ use rand::Rng;
 
 use super::layer::{Conv, Direction, Init, Window, activate};
 use super::{NetworkSettings, Outputs};
+use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 
 pub(super) const LATENT_SIDE: usize = 4;
@@ -96,6 +97,28 @@ impl Residual {
         let grid = latent.reshape([batch, LATENT_SIDE, LATENT_SIDE, self.latent_channels]);
         self.head.forward(self.decoder.iter().fold(grid, |hidden, stage| stage.forward(hidden)))
     }
+
+    pub(super) fn encode_graph(&self, graph: &mut Graph, input: Value) -> Value {
+        let stem = self.stem.graph(graph, input);
+        let grid = self.blocks.iter().fold(stem, |hidden, block| block.graph(graph, hidden));
+        let mut flat = |layer: &Conv| {
+            let places = layer.graph(graph, grid);
+            let places = graph.places(places);
+            graph.flatten(places)
+        };
+        let mean = flat(&self.mean);
+        match self.log_variance.as_ref().map(flat) {
+            Some(log_variance) => graph.concat(&[mean, log_variance], 0),
+            None => mean,
+        }
+    }
+
+    pub(super) fn decode_graph(&self, graph: &mut Graph, latent: Value) -> Value {
+        let places = graph.reshape(latent, &[LATENT_SIDE * LATENT_SIDE, self.latent_channels]);
+        let grid = graph.image_of_places(places, LATENT_SIDE, LATENT_SIDE);
+        let decoded = self.decoder.iter().fold(grid, |hidden, stage| stage.graph(graph, hidden));
+        self.head.graph(graph, decoded)
+    }
 }
 
 impl Block {
@@ -125,5 +148,12 @@ impl Block {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let deep = self.second.forward(self.first.forward(input.clone()));
         activate(deep + self.shortcut.forward(input), self.activation)
+    }
+
+    fn graph(&self, graph: &mut Graph, input: Value) -> Value {
+        let first = self.first.graph(graph, input);
+        let (deep, shortcut) = (self.second.graph(graph, first), self.shortcut.graph(graph, input));
+        let sum = graph.add(deep, shortcut);
+        graph.activation(sum, self.activation)
     }
 }

@@ -12,10 +12,11 @@ use std::collections::BTreeMap;
 
 use aberra_metrics::ranking::auroc;
 use aberra_metrics::{Error, Result};
+use aberra_models::graph::{Graph, Value};
 use aberra_models::measure::Direction;
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Normals, ScorerInput, log};
+use super::evidence::{Normals, ScorerGraphInput, ScorerInput, log, log_graph};
 use super::scorer::{EvidenceWeight, ScorerKind};
 
 /// All evidence, weighed by synthetic anomalies.
@@ -158,6 +159,22 @@ impl ScorerKind for Combined {
 
     fn score(parameters: &CombinedParameters, sample: &ScorerInput<'_>) -> f64 {
         parameters.terms.iter().map(|term| term.weight * one_sided(term.value(sample))).sum()
+    }
+
+    fn graph(parameters: &CombinedParameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+        let mut score = graph.number(0.0);
+        for term in &parameters.terms {
+            let mut value = sample.get(&term.measurement)?;
+            if term.log {
+                value = log_graph(graph, value);
+            }
+            let centered = graph.plus(value, -term.middle);
+            let value = graph.times(centered, term.spread.recip());
+            let one_sided = graph.softplus(value);
+            let part = graph.times(one_sided, term.weight);
+            score = graph.add(score, part);
+        }
+        Ok(score)
     }
 
     fn weights(parameters: &CombinedParameters) -> Vec<EvidenceWeight> {

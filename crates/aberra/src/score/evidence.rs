@@ -2,6 +2,7 @@
 
 use aberra_metrics::standardize::Standardizer;
 use aberra_metrics::{Error, Result};
+use aberra_models::graph::{Graph, Value};
 use aberra_models::measure::Descriptor;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,30 @@ pub struct Normals<'a> {
     /// The measurements of the same images with synthetic anomalies drawn in, for scorers that weigh evidence by them; else
     /// empty.
     pub anomalies: &'a [Evidence],
+}
+
+/// The input of a scorer in a graph: the evidence on each image, and its map.
+#[derive(Clone, Copy, Debug)]
+pub struct ScorerGraphInput<'a> {
+    /// The descriptors of the measurements, in order.
+    pub descriptors: &'a [Descriptor],
+    /// The measurements.
+    pub evidence: &'a [Value],
+    /// Where the image is unusual, `[height, width]`, where a member says so.
+    pub map: Option<Value>,
+}
+
+impl ScorerGraphInput<'_> {
+    /// The measurement of this full name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn get(&self, name: &str) -> Result<Value> {
+        let position = self.descriptors.iter().position(|descriptor| descriptor.name == name);
+        position.and_then(|at| self.evidence.get(at)).copied().ok_or_else(|| {
+            Error::detector(format!("the scorer expects the measurement {name}, which no member makes"))
+        })
+    }
 }
 
 impl Evidence {
@@ -131,6 +156,14 @@ impl<'a> Normals<'a> {
 
 /// The logarithm, finite on images that are black or perfectly reconstructed.
 pub(super) fn log(value: f64) -> f64 {
-    const FLOOR: f64 = 1e-9;
     value.max(FLOOR).ln()
 }
+
+/// [`log`] in a graph.
+pub(super) fn log_graph(graph: &mut Graph, value: Value) -> Value {
+    let value = graph.at_least(value, FLOOR);
+    graph.ln(value)
+}
+
+/// The smallest value whose logarithm is taken.
+const FLOOR: f64 = 1e-9;

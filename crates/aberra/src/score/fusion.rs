@@ -6,14 +6,13 @@
 //! *Theoretical foundations and algorithms for outlier ensembles*, 2015).
 
 use aberra_metrics::Result;
+use aberra_metrics::standardize::Standardizer;
+use aberra_models::graph::{Graph, Value};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Normals, ScorerInput};
+use super::evidence::{Normals, ScorerGraphInput, ScorerInput, log, log_graph};
 use super::residual::{Residual, ResidualParameters};
 use super::scorer::ScorerKind;
-use aberra_metrics::standardize::Standardizer;
-
-use super::evidence::log;
 
 /// The sum of residual, latent distance and error peak, each in standard deviations of the fit split's normals.
 pub(super) struct Fusion;
@@ -48,6 +47,18 @@ impl View {
     pub(super) fn score(&self, sample: &ScorerInput<'_>) -> f64 {
         self.scale.apply(log(sample.get(&self.measurement)))
     }
+
+    /// [`score`](Self::score) in a graph.
+    pub(super) fn graph(&self, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+        let value = log_graph(graph, sample.get(&self.measurement)?);
+        Ok(standardized_graph(graph, value, &self.scale))
+    }
+}
+
+/// [`Standardizer::apply`] in a graph.
+pub(super) fn standardized_graph(graph: &mut Graph, value: Value, by: &Standardizer) -> Value {
+    let centered = graph.plus(value, -by.mean);
+    graph.times(centered, by.scale)
 }
 
 impl ScorerKind for Fusion {
@@ -69,6 +80,16 @@ impl ScorerKind for Fusion {
         let residual = parameters.residual_scale.apply(Residual::score(&parameters.residual, sample));
         let views = parameters.measurements.iter().map(|view| view.score(sample));
         std::iter::once(residual).chain(views).sum()
+    }
+
+    fn graph(parameters: &FusionParameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+        let residual = Residual::graph(&parameters.residual, graph, sample)?;
+        let mut sum = standardized_graph(graph, residual, &parameters.residual_scale);
+        for view in &parameters.measurements {
+            let own = view.graph(graph, sample)?;
+            sum = graph.add(sum, own);
+        }
+        Ok(sum)
     }
 }
 

@@ -12,7 +12,7 @@ mod single;
 mod testing;
 mod typicality;
 
-pub use self::evidence::{Evidence, Normals, ScorerInput};
+pub use self::evidence::{Evidence, Normals, ScorerGraphInput, ScorerInput};
 pub use self::scorer::{EvidenceWeight, FittedScorer, Kind, Parameters, SavedScorer, Scorer, ScorerKind};
 
 use aberra_metrics::{Error, Result};

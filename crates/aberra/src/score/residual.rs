@@ -2,10 +2,10 @@
 
 use aberra_metrics::Result;
 use aberra_metrics::regression::{HuberSettings, huber_regression};
+use aberra_models::graph::{Graph, Value};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::log;
-use super::evidence::{Normals, ScorerInput};
+use super::evidence::{Normals, ScorerGraphInput, ScorerInput, log, log_graph};
 use super::scorer::ScorerKind;
 
 /// Log squared error minus its prediction from KL (where a member has it), gradient energy and standard deviation.
@@ -83,5 +83,19 @@ impl ScorerKind for Residual {
         let prediction: f64 =
             parameters.predictors.iter().map(|predictor| predictor.value(sample) * predictor.slope).sum();
         log(sample.get(&parameters.target)) - parameters.intercept - prediction
+    }
+
+    fn graph(parameters: &ResidualParameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+        let target = log_graph(graph, sample.get(&parameters.target)?);
+        let mut score = graph.plus(target, -parameters.intercept);
+        for predictor in &parameters.predictors {
+            let mut value = sample.get(&predictor.measurement)?;
+            if predictor.log {
+                value = log_graph(graph, value);
+            }
+            let part = graph.times(value, predictor.slope);
+            score = graph.subtract(score, part);
+        }
+        Ok(score)
     }
 }

@@ -6,10 +6,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use aberra_metrics::{Error, Result};
+use aberra_models::graph::{Graph, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::evidence::{Normals, ScorerInput};
+use super::evidence::{Normals, ScorerGraphInput, ScorerInput};
 
 /// A way to turn evidence into a score, with parameters that it learns from normals of the fit split.
 ///
@@ -38,6 +39,15 @@ pub trait Scorer: Sync {
 
     /// The score of an image, with the parameters that this scorer returned.
     fn score(&self, parameters: &Parameters, sample: &ScorerInput<'_>) -> f64;
+
+    /// Writes the score of each image into a graph, with the parameters that this scorer returned.
+    ///
+    /// # Errors
+    /// It cannot be written as a graph, which is what a scorer does that does not say otherwise.
+    fn graph(&self, parameters: &Parameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+        let _ = (parameters, graph, sample);
+        Err(no_graph(self.name()))
+    }
 
     /// The evidence that it weighs by synthetic anomalies, the heaviest first, for people; empty if it weighs none.
     fn weights(&self, parameters: &Parameters) -> Vec<EvidenceWeight> {
@@ -87,6 +97,15 @@ pub trait ScorerKind: Sync {
 
     /// The score of an image.
     fn score(parameters: &Self::Parameters, sample: &ScorerInput<'_>) -> f64;
+
+    /// As [`Scorer::graph`].
+    ///
+    /// # Errors
+    /// As [`Scorer::graph`].
+    fn graph(parameters: &Self::Parameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+        let _ = (parameters, graph, sample);
+        Err(no_graph(Self::NAME))
+    }
 
     /// As [`Scorer::weights`].
     fn weights(parameters: &Self::Parameters) -> Vec<EvidenceWeight> {
@@ -142,9 +161,21 @@ impl<K: ScorerKind> Scorer for Kind<K> {
         parameters.typed.downcast_ref().map_or(f64::NAN, |parameters| K::score(parameters, sample))
     }
 
+    fn graph(&self, parameters: &Parameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+        match parameters.typed.downcast_ref() {
+            Some(parameters) => K::graph(parameters, graph, sample),
+            None => Err(Error::detector(format!("expected parameters of the scorer {}", K::NAME))),
+        }
+    }
+
     fn weights(&self, parameters: &Parameters) -> Vec<EvidenceWeight> {
         parameters.typed.downcast_ref().map(K::weights).unwrap_or_default()
     }
+}
+
+fn no_graph(scorer: &str) -> Error {
+    Error::settings(format!("the scorer {scorer} cannot be written as a graph of operators"))
+        .with_hint("choose another scorer; one of one's own says how in ScorerKind::graph")
 }
 
 /// Whether a number was not finite, which JSON writes as null.
@@ -202,6 +233,14 @@ impl FittedScorer {
     /// The evidence that it weighs by synthetic anomalies, the heaviest first; empty if it weighs none.
     pub fn weights(&self) -> Vec<EvidenceWeight> {
         self.scorer.weights(&self.parameters)
+    }
+
+    /// Writes the score of each image into a graph.
+    ///
+    /// # Errors
+    /// As [`Scorer::graph`].
+    pub fn graph(&self, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+        self.scorer.graph(&self.parameters, graph, sample)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Scorers that are one measurement, as it is.
 
 use aberra_metrics::Result;
+use aberra_models::graph::{Graph, Value};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Normals, ScorerInput};
+use super::evidence::{Normals, ScorerGraphInput, ScorerInput};
 use super::scorer::ScorerKind;
 
 /// The measurement that is the score.
@@ -31,6 +32,10 @@ macro_rules! single {
             }
 
             fn score(parameters: &Measurement, sample: &ScorerInput<'_>) -> f64 {
+                sample.get(&parameters.measurement)
+            }
+
+            fn graph(parameters: &Measurement, _: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
                 sample.get(&parameters.measurement)
             }
         }

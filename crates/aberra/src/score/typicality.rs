@@ -7,13 +7,14 @@
 //! out, or a latent far from all others, changes few of the statistics: both are added.
 
 use aberra_metrics::covariance::{Cholesky, Cloud};
+use aberra_metrics::standardize::Standardizer;
 use aberra_metrics::{Error, Result};
+use aberra_models::graph::{Graph, Value};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Normals, ScorerInput};
-use super::fusion::View;
+use super::evidence::{Normals, ScorerGraphInput, ScorerInput};
+use super::fusion::{View, standardized_graph};
 use super::scorer::ScorerKind;
-use aberra_metrics::standardize::Standardizer;
 
 /// How untypical the evidence is: the sum of three distances, each in standard deviations of the fit split's normals.
 pub(super) struct Typicality;
@@ -73,6 +74,28 @@ impl ScorerKind for Typicality {
         let density = parameters.density_scale.apply(parameters.distance(sample));
         let views = parameters.measurements.iter().map(|view| view.score(sample));
         std::iter::once(density).chain(views).sum()
+    }
+
+    fn graph(parameters: &TypicalityParameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+        let mut statistics = Vec::with_capacity(parameters.statistics.len());
+        for view in &parameters.statistics {
+            let value = view.graph(graph, sample)?;
+            statistics.push(graph.reshape(value, &[1]));
+        }
+        let standardised = graph.concat(&statistics, 0);
+        let count = statistics.len();
+        let transposed = (0..count * count).map(|at| parameters.whitening[at % count][at / count] as f32);
+        let whitening = graph.constant(&[count, count], &transposed.collect::<Vec<_>>());
+        let whitened = graph.matmul(standardised, whitening);
+        let squares = graph.square(whitened);
+        let sum = graph.sum(squares, &[0]);
+        let distance = graph.sqrt(sum);
+        let mut score = standardized_graph(graph, distance, &parameters.density_scale);
+        for view in &parameters.measurements {
+            let own = view.graph(graph, sample)?;
+            score = graph.add(score, own);
+        }
+        Ok(score)
     }
 }
 

@@ -25,14 +25,15 @@ use serde::{Deserialize, Serialize};
 use self::reference::{COMPARED, Reference};
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{FeatureCache, Features, GRID_STRIDE_PX, extract, grid_shape};
+use crate::features::{FeatureCache, Features, FeaturesGraph, GRID_STRIDE_PX, extract, grid_shape};
+use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
-use crate::measure::pooling::peak_top_and_mean;
+use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
 use crate::network::Precision;
 use crate::network::layer::{Conv, Direction, Init, Window};
-use crate::resample::{area_mean, bilinear};
+use crate::resample::{area_mean, bilinear, bilinear_graph};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, count_parameters, load_weights, weights};
 use crate::train::{DrawAnomaly, FitContext, Loss, Step, Term, Trainable};
@@ -241,6 +242,13 @@ impl Detail {
         Self { halve, joint, channels: settings.detail }
     }
 
+    /// The same as [`forward`](Self::forward) in a graph.
+    fn graph(&self, graph: &mut Graph, pixels: Value, context: Value) -> Value {
+        let detail = self.halve.iter().fold(pixels, |hidden, layer| layer.graph(graph, hidden));
+        let both = graph.concat(&[context, detail], 0);
+        self.joint.graph(graph, both)
+    }
+
     /// What `pixels` and the frozen features' `context` say together at each place.
     fn forward(&self, pixels: Tensor<4>, context: Tensor<4>) -> Tensor<4> {
         let detail = self.halve.iter().fold(pixels, |hidden, layer| layer.forward(hidden));
@@ -320,6 +328,20 @@ impl Network {
             }
             None => context,
         })
+    }
+
+    /// [`logits`](Self::logits) in a graph: `[places]`.
+    fn logits_graph(&self, graph: &mut Graph, input: Value, features: &FeaturesGraph) -> Value {
+        let grid = grid_shape(self.shape);
+        let compared = self.reference.compare_graph(graph, features.grid);
+        let places = graph.image_of_places(compared, grid.height, grid.width);
+        let hidden = self.places.graph(graph, places);
+        let mut hidden = self.context.graph(graph, hidden);
+        if let Some(detail) = &self.detail {
+            hidden = detail.graph(graph, input, hidden);
+        }
+        let logits = self.logit.graph(graph, hidden);
+        graph.flatten(logits)
     }
 
     /// The cross-entropy of a batch, into every image of which an anomaly is drawn; `images` are the numbers of those among the
@@ -421,6 +443,18 @@ impl Member for DiscriminatorMember {
             Inference { measurements, map, ..Inference::default() }
         };
         Ok(features.par_iter().zip(logits.par_chunks_exact(grid.len())).map(infer).collect())
+    }
+
+    fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
+        let network = &self.network;
+        let features = FeaturesGraph::of(graph, &network.backbone, input, network.shape)?;
+        let logits = network.logits_graph(graph, input, &features);
+        let measurements = peak_top_and_mean_graph(graph, logits, features.foreground).to_vec();
+        let grid = Shape { channels: 1, ..grid_shape(network.shape) };
+        let odds = graph.softplus(logits);
+        let odds = graph.reshape(odds, &[grid.height, grid.width]);
+        let map = Some(bilinear_graph(graph, odds, grid, network.shape));
+        Ok(GraphInference { measurements, map, reconstruction: None })
     }
 
     fn gives(&self) -> Want {

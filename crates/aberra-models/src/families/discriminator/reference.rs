@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use crate::backbone::Backbone;
 use crate::bank::{Bank, coreset};
 use crate::features::{GRID_CHANNELS, extract, grid_shape};
+use crate::graph::{Graph, Value};
 use crate::inputs::Inputs;
 use crate::tensors::{Tensors, Weight, take};
 use crate::whitening::PatchSample;
@@ -99,6 +100,23 @@ impl Reference {
             compared.push(nearest.distance / (GRID_CHANNELS as f32).sqrt());
         }
         compared
+    }
+
+    /// [`compare`](Self::compare) with all patches in a graph: `[places, GRID_CHANNELS]` -> `[places, COMPARED]`.
+    pub(super) fn compare_graph(&self, graph: &mut Graph, places: Value) -> Value {
+        let (mean, factor) =
+            (graph.constant(&[GRID_CHANNELS], &self.mean), graph.constant(&[GRID_CHANNELS], &self.factor));
+        let centered = graph.subtract(places, mean);
+        let own = graph.multiply(centered, factor);
+        let nearest = self.bank.nearest_graph(graph, own);
+        let patches = graph.constant(&[self.bank.count(), GRID_CHANNELS], self.bank.patches());
+        let normal = graph.rows_at(patches, nearest.index);
+        let difference = graph.subtract(own, normal);
+        let difference = graph.abs(difference);
+        let distance = graph.times(nearest.distance, 1.0 / (GRID_CHANNELS as f64).sqrt());
+        let count = graph.dims(distance).iter().product();
+        let distance = graph.reshape(distance, &[count, 1]);
+        graph.concat(&[own, difference, distance], 1)
     }
 
     /// Adds its tensors.

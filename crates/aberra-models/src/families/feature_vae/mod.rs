@@ -22,12 +22,13 @@ use self::network::{LOG_VARIANCE_BOUNDS, Network, Outputs, STAGES};
 use self::space::{FeatureSpace, Views, inner_grid, learn_whitening};
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{FeatureCache, Features, grid_shape};
+use crate::features::{FeatureCache, Features, FeaturesGraph, grid_shape};
+use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
-use crate::measure::pooling::peak_top_and_mean;
+use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
 use crate::measure::{Descriptor, Embedding, Inference, Want};
 use crate::member::{Member, SharedMember};
-use crate::resample::bilinear;
+use crate::resample::{bilinear, bilinear_graph};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, count_parameters, load_weights, rows, weights};
 use crate::train::FitContext;
@@ -243,6 +244,23 @@ impl Member for FeatureVaeMember {
         Ok(features.par_iter().enumerate().map(infer).collect())
     }
 
+    fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
+        let space = &self.space;
+        let features = FeaturesGraph::of(graph, &space.backbone, input, space.shape)?;
+        let (inner, outer) = (space.grid(), Shape { channels: 1, ..grid_shape(space.shape) });
+        let whitened = space.whitening.project_graph(graph, features.grid);
+        let whitened = graph.image_of_places(whitened, outer.height, outer.width);
+        let whitened = bilinear_graph(graph, whitened, outer, inner);
+        let (predicted, kl) = self.network.graph(graph, whitened);
+        let errors = errors_graph(graph, predicted, whitened, inner.channels);
+        let error = bilinear_graph(graph, errors, inner, outer);
+        let flat = graph.flatten(error);
+        let mut measurements = peak_top_and_mean_graph(graph, flat, features.foreground).to_vec();
+        measurements.push(kl);
+        let map = Some(bilinear_graph(graph, error, outer, space.shape));
+        Ok(GraphInference { measurements, map, reconstruction: None })
+    }
+
     fn gives(&self) -> Want {
         Want::MAP
     }
@@ -274,4 +292,17 @@ fn errors(predicted: &[f32], features: &[f32], directions: usize) -> Vec<f32> {
     };
     let places = predicted.par_chunks_exact(2 * directions).zip(features.par_chunks_exact(directions));
     places.map(of_place).collect()
+}
+
+/// [`errors`] of `[directions, rows, columns]` in a graph: `[rows, columns]`.
+fn errors_graph(graph: &mut Graph, predicted: Value, features: Value, directions: usize) -> Value {
+    let (low, high) = LOG_VARIANCE_BOUNDS;
+    let means = graph.slice(predicted, 0, 0, directions);
+    let log_variances = graph.slice(predicted, 0, directions, 2 * directions);
+    let difference = graph.subtract(features, means);
+    let squares = graph.square(difference);
+    let log_variances = graph.clamp(log_variances, low, high);
+    let variances = graph.exp(log_variances);
+    let weighted = graph.divide(squares, variances);
+    graph.mean(weighted, &[0])
 }

@@ -13,7 +13,9 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, s};
 
 use super::FeatureVaeSettings;
+use crate::families::reproduce::kl_graph;
 use crate::families::vae::noise;
+use crate::graph::{Graph, Value};
 use crate::network::Precision;
 use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::shape::Shape;
@@ -97,6 +99,22 @@ impl Network {
         let sample = self.latent.forward(sample.reshape([batch, height, width, latent]));
         let features = self.up.iter().fold(sample, |hidden, layer| layer.forward(hidden));
         Outputs { posterior: [mean, log_variance], features }
+    }
+
+    /// In a graph, of `[directions, rows, columns]`: means and log-variances of the features, `[2 x directions, rows, columns]`,
+    /// and the KL divergence, nats.
+    pub(super) fn graph(&self, graph: &mut Graph, input: Value) -> (Value, Value) {
+        let encoded = self.down.iter().fold(input, |hidden, layer| layer.graph(graph, hidden));
+        let posterior = self.posterior.graph(graph, encoded);
+        let latent = self.settings.latent;
+        let mean = graph.slice(posterior, 0, 0, latent);
+        let log_variance = graph.slice(posterior, 0, latent, 2 * latent);
+        let (low, high) = POSTERIOR_BOUNDS;
+        let log_variance = graph.clamp(log_variance, low, high);
+        let sample = self.latent.graph(graph, mean);
+        let features = self.up.iter().fold(sample, |hidden, layer| layer.graph(graph, hidden));
+        let [mean, log_variance] = [mean, log_variance].map(|part| graph.flatten(part));
+        (features, kl_graph(graph, mean, log_variance))
     }
 
     /// The negative evidence lower bound, in nats of a feature, over all places.

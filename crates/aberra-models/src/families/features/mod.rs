@@ -19,12 +19,14 @@ use serde::{Deserialize, Serialize};
 use self::patches::PatchBank;
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{FeatureCache, Features, extract, grid_shape};
+use crate::features::{FeatureCache, Features, FeaturesGraph, extract, grid_shape};
+use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
-use crate::measure::pooling::peak_top_and_mean;
+use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
+use crate::measure::reference::mahalanobis_graph;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
-use crate::resample::bilinear;
+use crate::resample::{bilinear, bilinear_graph};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, take};
 use crate::train::FitContext;
@@ -237,6 +239,17 @@ impl Whole {
         distance.unwrap_or(f64::NAN) / (self.mean.len() as f64).sqrt()
     }
 
+    /// [`measure`](Self::measure) of `[dimensions]` in a graph.
+    fn measure_graph(&self, graph: &mut Graph, point: Value) -> Value {
+        let dimensions = self.mean.len();
+        let (mean, factor) =
+            (graph.constant(&[dimensions], &self.mean), graph.constant(&[dimensions], &self.factor));
+        let centered = graph.subtract(point, mean);
+        let scaled = graph.multiply(centered, factor);
+        let distance = mahalanobis_graph(graph, &self.distance, scaled);
+        graph.times(distance, 1.0 / (dimensions as f64).sqrt())
+    }
+
     fn write(&self, tensors: &mut Tensors, index: usize) {
         let middle: Vec<f32> = self.distance.mean().iter().map(|&value| value as f32).collect();
         let rows: Vec<f32> = self.distance.factor().rows().iter().map(|&value| value as f32).collect();
@@ -324,6 +337,23 @@ impl Member for Statistics {
             Inference { measurements, map, ..Inference::default() }
         };
         Ok(features.par_iter().map(infer).collect())
+    }
+
+    fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
+        let features = FeaturesGraph::of(graph, &self.backbone, input, self.shape)?;
+        let grid = Shape { channels: 1, ..grid_shape(self.shape) };
+        let distances = self.patches.distances_graph(graph, features.grid, grid);
+        let mut points = Vec::with_capacity(GLOBAL);
+        for blocks in [&features.whole, &features.object] {
+            points.extend(blocks);
+            points.push(graph.concat(blocks, 0));
+        }
+        let whole = self.whole.iter().zip(points).map(|(whole, point)| whole.measure_graph(graph, point));
+        let mut measurements: Vec<Value> = whole.collect();
+        measurements.extend(peak_top_and_mean_graph(graph, distances, features.foreground));
+        let map = graph.reshape(distances, &[grid.height, grid.width]);
+        let map = Some(bilinear_graph(graph, map, grid, self.shape));
+        Ok(GraphInference { measurements, map, reconstruction: None })
     }
 
     fn gives(&self) -> Want {

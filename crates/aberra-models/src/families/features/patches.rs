@@ -6,6 +6,7 @@ use burn::tensor::Device;
 
 use super::FeatureSettings;
 use crate::bank::{Bank, coreset};
+use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, take};
 use crate::whitening::{PatchSample, Whitening};
@@ -55,6 +56,25 @@ impl PatchBank {
         self.bank.nearest(&queries, &[]).into_iter().map(|nearest| nearest.distance).collect()
     }
 
+    /// [`distances`](Self::distances) of `[places, GRID_CHANNELS]` in a graph.
+    pub(super) fn distances_graph(&self, graph: &mut Graph, places: Value, grid: Shape) -> Value {
+        let directions = self.whitening.directions();
+        let whitened = self.whitening.project_graph(graph, places);
+        // Positions lie beyond the directions: both are widened by zeros, and added up.
+        let numbers = directions + POSITION;
+        let mut widen = vec![0.0; directions * numbers];
+        (0..directions).for_each(|at| widen[at * numbers + at] = 1.0);
+        let widen = graph.constant(&[directions, numbers], &widen);
+        let mut positions = vec![0.0; grid.area() * numbers];
+        for (place, row) in positions.chunks_exact_mut(numbers).enumerate() {
+            row[directions..].copy_from_slice(&position(place, grid, directions));
+        }
+        let positions = graph.constant(&[grid.area(), numbers], &positions);
+        let wide = graph.matmul(whitened, widen);
+        let queries = graph.add(wide, positions);
+        self.bank.nearest_graph(graph, queries).distance
+    }
+
     pub(super) fn write(&self, tensors: &mut Tensors) {
         self.whitening.write(tensors, PREFIX);
         let shape = vec![self.bank.count(), self.whitening.directions() + POSITION];
@@ -83,16 +103,20 @@ fn with_positions(
     places: impl Iterator<Item = usize>,
 ) -> Vec<f32> {
     let directions = whitening.directions();
-    let across = ACROSS * (directions as f32).sqrt();
     let whitened = whitening.project(patches);
     let mut with = Vec::with_capacity(whitened.len() / directions * (directions + POSITION));
     for (patch, place) in whitened.chunks_exact(directions).zip(places) {
         with.extend_from_slice(patch);
-        let (row, column) = (place / grid.width, place % grid.width);
-        with.push(across * row as f32 / grid.height as f32);
-        with.push(across * column as f32 / grid.width as f32);
+        with.extend_from_slice(&position(place, grid, directions));
     }
     with
+}
+
+/// Where a place of a grid lies, in the units of so many whitened directions.
+fn position(place: usize, grid: Shape, directions: usize) -> [f32; POSITION] {
+    let across = ACROSS * (directions as f32).sqrt();
+    let (row, column) = (place / grid.width, place % grid.width);
+    [across * row as f32 / grid.height as f32, across * column as f32 / grid.width as f32]
 }
 
 #[cfg(test)]
