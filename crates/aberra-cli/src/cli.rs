@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    bench, calibrate, completions, demo, doctor, evaluate, explain, import, info, merge, report, score,
+    bench, calibrate, completions, demo, doctor, evaluate, explain, export, import, info, merge, report, score,
     serve, train,
 };
 
@@ -46,6 +46,7 @@ pub(crate) enum Verb {
     Evaluate(evaluate::EvaluateArgs),
     Explain(explain::ExplainArgs),
     Report(Box<report::ReportArgs>),
+    Export(export::ExportArgs),
     Bench(Box<bench::BenchArgs>),
     Serve(Box<serve::ServeArgs>),
     Info(info::InfoArgs),

@@ -62,6 +62,7 @@ fn run(cli: Cli) -> CommandResult {
         Verb::Evaluate(args) => verbs::evaluate::run(&args),
         Verb::Explain(args) => verbs::explain::run(&args),
         Verb::Report(args) => verbs::report::run(&args),
+        Verb::Export(args) => verbs::export::run(&args),
         Verb::Bench(args) => verbs::bench::run(&args),
         Verb::Serve(args) => verbs::serve::run(&args),
         Verb::Completions(args) => verbs::completions::run(&args, Cli::command()),

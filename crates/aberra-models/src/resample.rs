@@ -162,7 +162,10 @@ impl AxisMatrix {
         let mut values = Vec::with_capacity(self.values.len() / self.from * first.from);
         for row in self.values.chunks_exact(self.from) {
             values.extend((0..first.from).map(|column| {
-                row.iter().enumerate().map(|(at, weight)| weight * first.values[at * first.from + column]).sum::<f64>()
+                row.iter()
+                    .enumerate()
+                    .map(|(at, weight)| weight * first.values[at * first.from + column])
+                    .sum::<f64>()
             }));
         }
         Self { from: first.from, values }
@@ -232,13 +235,17 @@ mod tests {
         for (from, to) in [(9, 4), (4, 9), (8, 8), (5, 2), (1, 3)] {
             let values = ramp(line(from));
             let product = |matrix: &AxisMatrix| -> Vec<f32> {
-                let of_row = |row: &[f64]| row.iter().zip(&values).map(|(a, b)| a * f64::from(*b)).sum::<f64>() as f32;
+                let of_row =
+                    |row: &[f64]| row.iter().zip(&values).map(|(a, b)| a * f64::from(*b)).sum::<f64>() as f32;
                 matrix.values.chunks_exact(from).map(of_row).collect()
             };
             let close = |found: Vec<f32>, expected: Vec<f32>| {
                 found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4)
             };
-            assert!(close(product(&AxisMatrix::area_mean(from, to)), area_mean(&values, line(from), line(to))));
+            assert!(close(
+                product(&AxisMatrix::area_mean(from, to)),
+                area_mean(&values, line(from), line(to))
+            ));
             assert!(close(product(&AxisMatrix::linear(from, to)), bilinear(&values, line(from), line(to))));
             let smooth = mean_of_3_by_3(&values, line(from));
             let both = AxisMatrix::linear(from, to).after(&AxisMatrix::mean_of_3(from));

@@ -9,6 +9,7 @@ use aberra::dataset::{GroupBy, Split};
 use aberra::evaluate::{EvaluateOptions, ImageRow};
 use aberra::explain::{find_normals, principal_components, story_png};
 use aberra::image::Limits;
+use aberra::export::ExportOptions;
 use aberra::job::{Event, Job};
 use aberra::models::measure::Want;
 use aberra::report::{ReportOptions, RunSource};
@@ -313,6 +314,25 @@ impl Detector {
             let report = detector.report(&dataset, &evaluation, options)?;
             Ok((report.save(&out)?, report.data().summary.clone(), report.data().warnings.clone()))
         })
+    }
+
+    /// Writes the detector as an ONNX model, proved on these images, too; returns its description as JSON.
+    fn export(
+        &self,
+        py: Python<'_>,
+        onnx: PathBuf,
+        images: Vec<Picture>,
+        evidence: bool,
+    ) -> PyResult<String> {
+        let export = || {
+            let limits = self.inner.config().limits;
+            let images = images.iter().map(|picture| read(picture, &limits)).collect::<Result<_>>()?;
+            let model = self.inner.export(&ExportOptions { evidence, images })?;
+            model.save(&onnx)?;
+            Ok(model.description)
+        };
+        let description = py.detach(export).map_err(|error: Error| exception(py, &error))?;
+        json(py, &description)
     }
 }
 

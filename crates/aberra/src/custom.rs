@@ -4,6 +4,7 @@
 use crate::detector::Part;
 use crate::evaluate::Evaluation;
 use crate::explain::{EvidenceRanks, find_normals, heat_map_png, sheet_png, story_png};
+use crate::export::ExportOptions;
 use crate::image::{Limits, decode, read};
 use crate::report::{PictureFormat, ReportOptions};
 use crate::score::{ScorerInput, ScorerKind};
@@ -41,6 +42,9 @@ fn what_is_not_in_the_lists_goes_through_everything() {
     assert!(explanation.evidence.contains_key("grey.distance") && explanation.embedding.is_empty());
     assert_eq!(explanation.scores["far"], story.verdict.score);
     assert!(detector.read_sample(anomaly).is_ok());
+
+    let error = detector.export(&ExportOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("cannot be written as a graph"), "{error}");
 
     let card = serde_json::to_value(DetectorCard::of(&detector, "it").unwrap()).unwrap();
     assert_eq!((&card["members"][0]["family"], &card["scorer"]), (&FAMILY.into(), &Far::NAME.into()));

@@ -284,7 +284,7 @@ impl Members {
                 "expected a detector whose images are one network input, found one of {} tiles",
                 self.canvas.tiles()
             ))
-            .with_hint("export a detector trained with preprocessing.tiles = \"one\""));
+            .with_hint("export a detector trained with preprocessing.tiles = \"none\""));
         }
         let mut joined = GraphInference::default();
         let mut maps = Vec::new();
@@ -298,7 +298,8 @@ impl Members {
         joined.map = match &self.map_weights {
             None => maps.first().map(|(_, map)| *map),
             Some(weights) => {
-                let parts = maps.into_iter().map(|(at, map)| graph.times(map, weights[at])).collect::<Vec<_>>();
+                let parts =
+                    maps.into_iter().map(|(at, map)| graph.times(map, weights[at])).collect::<Vec<_>>();
                 parts.into_iter().reduce(|sum, map| graph.add(sum, map))
             }
         };

@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod import;
+pub(crate) mod export;
 pub(crate) mod info;
 pub(crate) mod merge;
 pub(crate) mod report;

@@ -7,6 +7,7 @@ mod bad_images;
 mod bad_use;
 mod benchmarking;
 mod evaluating;
+mod exporting;
 mod faults;
 mod files;
 mod help;

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::losses::LossWeights;
-use super::reproduce::{ReproducedGraph, Reproduce, Reproduced, decode_points, reconstructions};
+use super::reproduce::{Reproduce, Reproduced, ReproducedGraph, decode_points, reconstructions};
 use crate::family::{Preset, Settings, to_settings};
 use crate::graph::{Graph, Value};
 use crate::measure::reconstruction::{ABSOLUTE_ERROR, Errors, PEAK_ERROR, SQUARED_ERROR, SSIM_ERROR};
@@ -265,7 +265,11 @@ impl Reproduce for Model {
         ReproducedGraph { reconstruction, embedding, own: Vec::new() }
     }
 
-    fn measurements<T: Copy>(errors: &Errors<T>, _own: &[T], [mahalanobis, neighbour_distance]: [T; 2]) -> Vec<T> {
+    fn measurements<T: Copy>(
+        errors: &Errors<T>,
+        _own: &[T],
+        [mahalanobis, neighbour_distance]: [T; 2],
+    ) -> Vec<T> {
         vec![errors.squared, errors.absolute, errors.ssim, errors.peak, mahalanobis, neighbour_distance]
     }
 

@@ -85,7 +85,12 @@ impl Decoded {
 
 impl Likelihood {
     /// [`Decoded`] in a graph: of a decoder's output, `[outputs, height, width]`.
-    pub(super) fn decoded_graph(self, graph: &mut Graph, output: Value, channels: usize) -> ReconstructionGraph {
+    pub(super) fn decoded_graph(
+        self,
+        graph: &mut Graph,
+        output: Value,
+        channels: usize,
+    ) -> ReconstructionGraph {
         let (low, high) = LOG_VARIANCE_BOUNDS;
         let logits = graph.slice(output, 0, 0, channels);
         let log_variance = (self == Self::Uncertainty).then(|| {

@@ -336,12 +336,32 @@ pub(super) fn decode_points(
 
 /// KL(N(mean, exp(log_variance)) || N(0, I)) of each image in a graph, nats: both are `[dimensions]`.
 pub(super) fn kl_graph(graph: &mut Graph, mean: Value, log_variance: Value) -> Value {
-    let (squares, variance) = (graph.square(mean), graph.exp(log_variance));
-    let sum = graph.add(squares, variance);
-    let sum = graph.plus(sum, -1.0);
-    let twice = graph.subtract(sum, log_variance);
+    let (squares, excess) = (graph.square(mean), exponential_excess(graph, log_variance));
+    let twice = graph.add(squares, excess);
     let sum = graph.sum(twice, &[0]);
     graph.times(sum, 0.5)
+}
+
+/// e^s - 1 - s in a graph, also where s is so near 0 that the difference would be lost in `f32`: by its series there.
+fn exponential_excess(graph: &mut Graph, s: Value) -> Value {
+    const NEAR: f64 = 0.5;
+    /// Terms beyond s^2 / 2: the next is below a unit in the last place.
+    const TERMS: usize = 7;
+    let exponential = graph.exp(s);
+    let minus_one = graph.plus(exponential, -1.0);
+    let far = graph.subtract(minus_one, s);
+    // s^2 (1/2! + s (1/3! + s (1/4! + ...)))
+    let factorial = |of: usize| (1..=of).map(|factor| factor as f64).product::<f64>();
+    let mut sum = graph.number(1.0 / factorial(2 + TERMS));
+    for power in (2..2 + TERMS).rev() {
+        let product = graph.multiply(sum, s);
+        sum = graph.plus(product, 1.0 / factorial(power));
+    }
+    let square = graph.square(s);
+    let near = graph.multiply(square, sum);
+    let (size, bound) = (graph.abs(s), graph.number(NEAR));
+    let is_near = graph.greater(bound, size);
+    graph.select(is_near, near, far)
 }
 
 /// Name of the tensor that holds the training normals' embeddings in a member's tensors.

@@ -18,9 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::likelihood::{Decoded, Likelihood};
-use super::reproduce::{
-    Reproduce, Reproduced, ReproducedGraph, decode_points, kl_graph, reconstructions,
-};
+use super::reproduce::{Reproduce, Reproduced, ReproducedGraph, decode_points, kl_graph, reconstructions};
 use crate::family::{Preset, Settings, to_settings};
 use crate::graph::{Graph, Value};
 use crate::measure::reconstruction::{
@@ -348,7 +346,11 @@ impl Reproduce for VariationalAutoencoder {
         ReproducedGraph { reconstruction, embedding, own: vec![kl_graph(graph, embedding, log_variance)] }
     }
 
-    fn measurements<T: Copy>(errors: &Errors<T>, own: &[T], [mahalanobis, neighbour_distance]: [T; 2]) -> Vec<T> {
+    fn measurements<T: Copy>(
+        errors: &Errors<T>,
+        own: &[T],
+        [mahalanobis, neighbour_distance]: [T; 2],
+    ) -> Vec<T> {
         vec![
             errors.squared,
             errors.absolute,

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codebook::Codebook;
 use super::losses::LossWeights;
-use super::reproduce::{ReproducedGraph, Reproduce, Reproduced, reconstructions};
+use super::reproduce::{Reproduce, Reproduced, ReproducedGraph, reconstructions};
 use crate::family::{Preset, Settings, to_settings};
 use crate::graph::{Graph, Value};
 use crate::inputs::Inputs;
@@ -360,7 +360,11 @@ impl Reproduce for Model {
         ReproducedGraph { reconstruction, embedding: centre, own: vec![error, rarity] }
     }
 
-    fn measurements<T: Copy>(errors: &Errors<T>, own: &[T], [mahalanobis, neighbour_distance]: [T; 2]) -> Vec<T> {
+    fn measurements<T: Copy>(
+        errors: &Errors<T>,
+        own: &[T],
+        [mahalanobis, neighbour_distance]: [T; 2],
+    ) -> Vec<T> {
         vec![
             errors.squared,
             errors.absolute,

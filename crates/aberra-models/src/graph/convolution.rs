@@ -125,7 +125,8 @@ impl Graph {
         match self.dims(input)[..] {
             [found, height, width] if found == channels => [channels, height, width],
             ref other => {
-                let problem = format!("{operator}: expected an image of {channels} channels, found {other:?}");
+                let problem =
+                    format!("{operator}: expected an image of {channels} channels, found {other:?}");
                 self.object(problem);
                 [channels, 1, 1]
             }

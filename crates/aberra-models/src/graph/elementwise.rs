@@ -128,13 +128,15 @@ impl Graph {
         }
     }
 
-    /// `yes` where `condition` holds, else `no`, which is a constant number.
-    pub fn select(&mut self, condition: Value, yes: Value, no: f32) -> Value {
-        let no = self.constant(&[], &[no]);
+    /// `yes` where `condition` holds, else `no`, which may be a constant number.
+    pub fn select(&mut self, condition: Value, yes: Value, no: Value) -> Value {
         let output = self.type_of(yes).clone();
-        if self.dims(condition) != output.dims {
-            let dims = self.dims(condition);
-            self.object(format!("Where: expected a condition of {:?}, found {dims:?}", output.dims));
+        let (of_condition, other) = (self.dims(condition), self.dims(no));
+        if of_condition != output.dims || (other != output.dims && !other.is_empty()) {
+            let expected = &output.dims;
+            self.object(format!(
+                "Where: expected three of {expected:?}, found {of_condition:?} and {other:?}"
+            ));
         }
         self.node("Where", &[condition, yes, no], Vec::new(), output)
     }
@@ -186,9 +188,8 @@ impl Graph {
 /// The shape to which two are brought, their last axes beside each other; `None` if they do not fit.
 pub(super) fn broadcast(first: &[usize], second: &[usize]) -> Option<Vec<usize>> {
     let rank = first.len().max(second.len());
-    let length = |dims: &[usize], axis: usize| {
-        axis.checked_sub(rank - dims.len()).map_or(1, |axis| dims[axis])
-    };
+    let length =
+        |dims: &[usize], axis: usize| axis.checked_sub(rank - dims.len()).map_or(1, |axis| dims[axis]);
     let of_axis = |axis| match (length(first, axis), length(second, axis)) {
         (a, b) if a == b => Some(a),
         (1, b) => Some(b),

@@ -130,8 +130,7 @@ impl Graph {
 
     /// A constant list of integers.
     pub fn integers(&mut self, values: &[i64]) -> Value {
-        let key =
-            (values.len() <= SHARED_NUMBERS).then(|| (false, vec![values.len()], values.to_vec()));
+        let key = (values.len() <= SHARED_NUMBERS).then(|| (false, vec![values.len()], values.to_vec()));
         let dims = [values.len()];
         self.fixed(key, Element::Int64, &dims, values.len(), || Numbers::Integers(values.to_vec()))
     }
@@ -148,7 +147,9 @@ impl Graph {
             return *value;
         }
         if dims.iter().product::<usize>() != count {
-            self.object(format!("a constant: expected as many numbers as {dims:?} has places, found {count}"));
+            self.object(format!(
+                "a constant: expected as many numbers as {dims:?} has places, found {count}"
+            ));
         }
         let value = self.value(ValueType { element, of_batch: false, dims: dims.to_vec() });
         self.constants.push((value, numbers()));

@@ -46,7 +46,8 @@ impl Graph {
         }
         // 0 stands for the length that the axis has.
         let batch: &[i64] = if of.of_batch { &[0] } else { &[] };
-        let target: Vec<i64> = batch.iter().copied().chain(dims.iter().map(|&length| length as i64)).collect();
+        let target: Vec<i64> =
+            batch.iter().copied().chain(dims.iter().map(|&length| length as i64)).collect();
         let target = self.integers(&target);
         self.node("Reshape", &[value, target], Vec::new(), ValueType { dims: dims.to_vec(), ..of })
     }
@@ -63,7 +64,10 @@ impl Graph {
         let mut sorted = order.to_vec();
         sorted.sort_unstable();
         if !sorted.into_iter().eq(0..of.dims.len()) {
-            self.object(format!("Transpose: expected an order of the axes of {:?}, found {order:?}", of.dims));
+            self.object(format!(
+                "Transpose: expected an order of the axes of {:?}, found {order:?}",
+                of.dims
+            ));
             return value;
         }
         let batch: &[i64] = if of.of_batch { &[0] } else { &[] };
@@ -206,7 +210,9 @@ impl Graph {
             Some(length) if (1..=*length).contains(&count) => *length = count,
             _ => {
                 let dims = self.dims(value);
-                self.object(format!("TopK: expected 1 to as many as the last axis of {dims:?} has, found {count}"));
+                self.object(format!(
+                    "TopK: expected 1 to as many as the last axis of {dims:?} has, found {count}"
+                ));
             }
         }
         let attributes = vec![

@@ -36,7 +36,8 @@ pub fn measure_graph(graph: &mut Graph, input: Value, shape: Shape) -> Vec<Value
     let variance = graph.mean(squares, &[0, 1, 2]);
     let grey = graph.mean(input, &[0]);
     let mut energies = Vec::new();
-    for (axis, length) in [(1, shape.width), (0, shape.height)].into_iter().filter(|(_, length)| *length > 1) {
+    for (axis, length) in [(1, shape.width), (0, shape.height)].into_iter().filter(|(_, length)| *length > 1)
+    {
         let (next, own) = (graph.slice(grey, axis, 1, length), graph.slice(grey, axis, 0, length - 1));
         let difference = graph.subtract(next, own);
         let square = graph.square(difference);

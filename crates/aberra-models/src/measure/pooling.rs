@@ -58,7 +58,8 @@ pub(crate) fn peak_top_and_mean_graph(graph: &mut Graph, map: Value, foreground:
     let counts = graph.add(lit, none);
     let counts = graph.greater(counts, half);
 
-    let candidates = graph.select(counts, map, f32::MIN);
+    let (lowest, zero) = (graph.constant(&[], &[f32::MIN]), graph.number(0.0));
+    let candidates = graph.select(counts, map, lowest);
     let sorted = graph.largest(candidates, places);
     let ranks: Vec<f32> = (0..places).map(|rank| rank as f32).collect();
     let ranks = graph.constant(&[places], &ranks);
@@ -67,15 +68,19 @@ pub(crate) fn peak_top_and_mean_graph(graph: &mut Graph, map: Value, foreground:
     let top_count = graph.at_least(share, 1.0);
     let end = graph.reshape(top_count, &[1]);
     let first = graph.greater(end, ranks);
-    let top = graph.select(first, sorted, 0.0);
-    let sums = [top, graph.select(counts, map, 0.0)].map(|chosen| graph.sum(chosen, &[0]));
+    let top = graph.select(first, sorted, zero);
+    let sums = [top, graph.select(counts, map, zero)].map(|chosen| graph.sum(chosen, &[0]));
     [peak, graph.divide(sums[0], top_count), graph.divide(sums[1], count)]
 }
 
 /// The values of the places that are foreground by at least half; all where there are none.
 fn in_foreground(values: &[f32], foreground: &[f32]) -> Vec<f32> {
-    let lit: Vec<f32> =
-        values.iter().zip(foreground).filter(|(_, share)| **share >= FOREGROUND).map(|(value, _)| *value).collect();
+    let lit: Vec<f32> = values
+        .iter()
+        .zip(foreground)
+        .filter(|(_, share)| **share >= FOREGROUND)
+        .map(|(value, _)| *value)
+        .collect();
     if lit.is_empty() { values.to_vec() } else { lit }
 }
 

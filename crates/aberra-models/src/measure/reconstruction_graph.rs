@@ -1,9 +1,9 @@
 //! The measurements on the difference between an image and its reconstruction, and its map, in a graph: as `reconstruction`
 //! computes them.
 
+use aberra_metrics::Result;
 use aberra_metrics::filter::{filter_matrix, gaussian_taps, median_of_25, mirrored};
 use aberra_metrics::ssim::SsimSettings;
-use aberra_metrics::Result;
 
 use super::pooling::mean_of_largest_graph;
 use super::reconstruction::{Errors, PEAK_SHARE, peak_window};
@@ -132,6 +132,7 @@ fn similarity(graph: &mut Graph, first: Value, second: Value, shape: Shape) -> R
 
 /// Rows, then columns of `[height, width]` convolved with `taps`, edges mirrored.
 fn filtered(graph: &mut Graph, plane: Value, shape: Shape, taps: &[f64]) -> Value {
-    let matrix = |length| filter_matrix(length, taps).into_iter().map(|weight| weight as f32).collect::<Vec<_>>();
+    let matrix =
+        |length| filter_matrix(length, taps).into_iter().map(|weight| weight as f32).collect::<Vec<_>>();
     graph.separable(plane, &matrix(shape.height), &matrix(shape.width))
 }

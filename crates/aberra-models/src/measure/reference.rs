@@ -130,7 +130,8 @@ impl Reference {
             squares[row] = values.iter().map(|value| value * value).sum();
             values.iter().enumerate().for_each(|(at, value)| transposed[at * count + row] = -2.0 * value);
         }
-        let (middle, scale) = (graph.constant(&[dimensions], &middle), graph.constant(&[dimensions], &self.scale));
+        let (middle, scale) =
+            (graph.constant(&[dimensions], &middle), graph.constant(&[dimensions], &self.scale));
         let centered = graph.subtract(embedding, middle);
         let query = graph.multiply(centered, scale);
         // |q - k|^2 less |q|^2 finds the nearest; their distances are then those of the differences.

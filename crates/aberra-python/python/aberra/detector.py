@@ -564,6 +564,31 @@ class Detector:
             self._native.report(request, evaluation._native, report)
         return Path(path)
 
+    def export(
+        self, onnx: Pathlike, *, images: Any = None, channels: Channels | None = None, evidence: bool = False
+    ) -> dict[str, Any]:
+        """Writes the detector as an ONNX model (opset 17), and its description beside it with the extension ``.json``.
+
+        The model takes preprocessed images and gives score, p-value, verdict, map and reconstruction. It is run beside the
+        detector before it is written.
+
+        Args:
+            onnx: Where to write the model.
+            images: Images on which model and detector are compared, beside drawn ones, as :meth:`score` takes them.
+            channels: Where the channels of arrays are.
+            evidence: Whether the model gives every measurement, too.
+
+        Returns:
+            The description: input, outputs, preprocessing, threshold, proof.
+
+        Raises:
+            SettingsError: A detector of several tiles, or a family or scorer that has no graph.
+            DetectorError: The model does not agree with the detector; nothing was written.
+        """
+        pictures = [] if images is None else [one.picture for one in sources(images, channels)]
+        description: dict[str, Any] = json.loads(self._native.export(os.fspath(onnx), pictures, evidence))
+        return description
+
 
 def _opening(data: Any, folder: str, channels: Channels | None, how: Opening) -> Opening:
     """A data set; images that are none are written to ``folder`` first."""

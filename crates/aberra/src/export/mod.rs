@@ -150,9 +150,13 @@ impl Detector {
         let file = model::encode(&graph, &input, &outputs, &about, metadata);
 
         let drawn = patterns::inputs(self)?;
-        let given = options.images.iter().map(|image| self.preprocess(image)).collect::<Result<Vec<Input>>>()?;
-        let inputs: Vec<&[f32]> =
-            drawn.iter().map(Vec::as_slice).chain(given.iter().map(|input| input.pixels.as_slice())).collect();
+        let given =
+            options.images.iter().map(|image| self.preprocess(image)).collect::<Result<Vec<Input>>>()?;
+        let inputs: Vec<&[f32]> = drawn
+            .iter()
+            .map(Vec::as_slice)
+            .chain(given.iter().map(|input| input.pixels.as_slice()))
+            .collect();
         description.proof = Some(Proof::of(self, &file, &inputs)?);
         Ok(OnnxModel { file, description })
     }
@@ -271,7 +275,8 @@ fn steps(preprocessing: &Preprocessing) -> Vec<String> {
             crop.threshold, crop.margin
         ));
     }
-    let percentiles = format!("{}th and {}th percentiles", intensity.low_percentile, intensity.high_percentile);
+    let percentiles =
+        format!("{}th and {}th percentiles", intensity.low_percentile, intensity.high_percentile);
     steps.push(format!("take the {percentiles} of the values, all channels together"));
     if *square_pad {
         steps.push("pad the shorter side evenly to a square, with the lower of both".to_owned());

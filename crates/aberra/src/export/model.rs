@@ -28,7 +28,13 @@ pub(super) struct Port {
 }
 
 /// The file of a graph.
-pub(super) fn encode(graph: &Graph, input: &Port, outputs: &[Port], about: &str, metadata: String) -> Vec<u8> {
+pub(super) fn encode(
+    graph: &Graph,
+    input: &Port,
+    outputs: &[Port],
+    about: &str,
+    metadata: String,
+) -> Vec<u8> {
     let needed = needed(graph, outputs.iter().map(|output| output.value));
     let name = |value: Value| match value == input.value {
         true => input.name.to_owned(),
@@ -69,11 +75,6 @@ pub(super) fn encode(graph: &Graph, input: &Port, outputs: &[Port], about: &str,
         metadata_props: vec![Entry { key: Some("aberra".to_owned()), value: Some(metadata) }],
     };
     model.encode_to_vec()
-}
-
-/// The operators that the file holds, each once, in the order of the alphabet.
-pub(super) fn operators(graph: &Graph) -> BTreeSet<&'static str> {
-    graph.nodes().iter().map(|node| node.operator).chain(["Identity"]).collect()
 }
 
 /// The values that some others are computed from, and those themselves.
@@ -124,8 +125,7 @@ fn tensor(name: String, of: &ValueType, numbers: &Numbers) -> TensorMessage {
 }
 
 fn info(name: String, of: &ValueType, about: Option<&str>) -> ValueInfo {
-    let batch =
-        of.of_batch.then(|| Dimension { dim_param: Some(BATCH.to_owned()), ..Dimension::default() });
+    let batch = of.of_batch.then(|| Dimension { dim_param: Some(BATCH.to_owned()), ..Dimension::default() });
     let of_image =
         of.dims.iter().map(|&length| Dimension { dim_value: Some(length as i64), ..Dimension::default() });
     let shape = TensorShape { dim: batch.into_iter().chain(of_image).collect() };

@@ -43,8 +43,11 @@ pub(super) fn patterns(detector: &Detector) -> Result<Vec<Pattern>> {
     let judge = |(number, measured): (usize, Result<_>)| {
         let measured: crate::members::Measured = measured?;
         let map = measured.map.as_deref();
-        let score =
-            scorer.score(&ScorerInput { descriptors: detector.descriptors(), evidence: &measured.evidence, map });
+        let score = scorer.score(&ScorerInput {
+            descriptors: detector.descriptors(),
+            evidence: &measured.evidence,
+            map,
+        });
         let mean =
             |map: &[f32]| map.iter().map(|&value| f64::from(value)).sum::<f64>() / map.len().max(1) as f64;
         Ok(Pattern {

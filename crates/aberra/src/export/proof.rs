@@ -3,6 +3,7 @@
 //! A model that differs by more than the tolerances is refused. Verdicts may differ where a score lies within the tolerance of
 //! the threshold, and a p-value by the calibration scores that lie so near.
 
+use aberra_metrics::calibrate::Calibration;
 use aberra_metrics::{Error, Result};
 use aberra_models::measure::Want;
 use rten::{Model, ModelOptions, Value, op_registry};
@@ -66,7 +67,7 @@ impl Proof {
         let mut proof = Self::empty(inputs.len());
         for batch in [&inputs[..1], inputs] {
             for (expected, found) in expected.iter().zip(model.run(detector, batch)?) {
-                proof.compare(detector, expected, &found);
+                proof.compare(detector.calibration(), expected, &found);
             }
         }
         if proof.holds() { Ok(proof) } else { Err(proof.refusal()) }
@@ -87,7 +88,7 @@ impl Proof {
         }
     }
 
-    fn compare(&mut self, detector: &Detector, expected: &Answer, found: &Answer) {
+    fn compare(&mut self, calibration: &Calibration, expected: &Answer, found: &Answer) {
         widen(&mut self.map_difference, expected.map.as_deref(), found.map.as_deref());
         widen(
             &mut self.reconstruction_difference,
@@ -96,17 +97,16 @@ impl Proof {
         );
         let difference = (expected.score - found.score).abs() / expected.score.abs().max(1.0);
         self.score_difference = larger(self.score_difference, difference);
-        let calibration = detector.calibration();
         let near = |other: f64| {
             (expected.score - other).abs() <= SCORE_TOLERANCE * expected.score.abs().max(other.abs()).max(1.0)
         };
-        self.verdicts +=
-            usize::from(expected.anomalous != found.anomalous && !near(calibration.threshold));
+        self.verdicts += usize::from(expected.anomalous != found.anomalous && !near(calibration.threshold));
         let as_near = calibration.scores.iter().filter(|score| near(**score)).count() as f64;
         let step = 1.0 / (calibration.scores.len() + 1) as f64;
         let p_values = expected.p_value.zip(found.p_value);
-        self.p_values +=
-            usize::from(p_values.is_some_and(|(a, b)| (a - b).abs() > as_near * step + VALUE_TOLERANCE * step));
+        self.p_values += usize::from(
+            p_values.is_some_and(|(a, b)| (a - b).abs() > as_near * step + VALUE_TOLERANCE * step),
+        );
     }
 
     /// Whether the model agrees with its detector.
@@ -192,9 +192,39 @@ impl Runtime {
     fn load(file: &[u8]) -> Result<Self> {
         // Those that a graph has, and no others, which would make the program larger.
         let operators = op_registry!(
-            Abs, Add, ArgMin, Cast, Clip, Concat, Conv, ConvTranspose, Div, Exp, Floor, Gather, Greater,
-            Identity, LeakyRelu, Log, MatMul, Max, Min, Mul, ReduceMean, ReduceMin, ReduceSum, Relu, Reshape,
-            Sigmoid, Slice, Sqrt, Sub, Tanh, TopK, Transpose, Where
+            Abs,
+            Add,
+            ArgMin,
+            Cast,
+            Clip,
+            Concat,
+            Conv,
+            ConvTranspose,
+            Div,
+            Exp,
+            Floor,
+            Gather,
+            Greater,
+            Identity,
+            LeakyRelu,
+            Log,
+            MatMul,
+            Max,
+            Min,
+            Mul,
+            ReduceMean,
+            ReduceMin,
+            ReduceSum,
+            Relu,
+            Reshape,
+            Sigmoid,
+            Slice,
+            Sqrt,
+            Sub,
+            Tanh,
+            TopK,
+            Transpose,
+            Where
         );
         let load = ModelOptions::with_ops(operators).load(file.to_vec());
         load.map(Self).map_err(|error| refused(&error))
@@ -211,7 +241,13 @@ impl Runtime {
         let wanted: Vec<_> = outputs.iter().map(|(_, id)| *id).collect();
         let values = model.run(vec![(ids, input.into())], &wanted, None).map_err(|error| refused(&error))?;
         let mut rows: Vec<Answer> = (0..count)
-            .map(|_| Answer { score: f64::NAN, p_value: None, anomalous: false, map: None, reconstruction: None })
+            .map(|_| Answer {
+                score: f64::NAN,
+                p_value: None,
+                anomalous: false,
+                map: None,
+                reconstruction: None,
+            })
             .collect();
         for ((name, _), value) in outputs.into_iter().zip(values) {
             if name == super::ANOMALOUS {
@@ -236,4 +272,61 @@ impl Runtime {
 
 fn refused(error: &dyn std::fmt::Display) -> Error {
     Error::detector(format!("the runtime that checks the model refuses it: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use aberra_metrics::calibrate::Criterion;
+
+    use super::*;
+
+    fn answer(score: f64) -> Answer {
+        let calibration = calibration();
+        Answer {
+            score,
+            p_value: calibration.p_value(score),
+            anomalous: calibration.is_anomalous(score),
+            map: Some(vec![0.5, 3.0]),
+            reconstruction: None,
+        }
+    }
+
+    /// Scores of 1 to 19; the threshold is 18.
+    fn calibration() -> Calibration {
+        let scores: Vec<f64> = (1..20).map(f64::from).collect();
+        Calibration::new(&scores, None, Criterion::at_rate(0.1)).unwrap()
+    }
+
+    fn compared(expected: &Answer, found: &Answer) -> Proof {
+        let mut proof = Proof::empty(1);
+        proof.compare(&calibration(), expected, found);
+        proof
+    }
+
+    #[test]
+    fn rounding_is_agreement_also_beside_the_threshold() {
+        assert!(compared(&answer(4.2), &answer(4.2001)).holds());
+        let proof = compared(&answer(18.0), &answer(18.001));
+        assert!(proof.holds() && proof.score_difference > 5e-5, "{proof}");
+    }
+
+    #[test]
+    fn every_kind_of_difference_is_refused() {
+        let usual = || answer(4.2);
+        let others = [
+            answer(4.201),
+            answer(f64::NAN),
+            Answer { anomalous: true, ..usual() },
+            Answer { p_value: Some(0.5), ..usual() },
+            Answer { map: Some(vec![0.5, 3.001]), ..usual() },
+            Answer { map: Some(vec![0.5]), ..usual() },
+            Answer { map: None, ..usual() },
+            Answer { reconstruction: Some(vec![0.0]), ..usual() },
+        ];
+        for (number, other) in others.iter().enumerate() {
+            let proof = compared(&usual(), other);
+            assert!(!proof.holds(), "{number}: {proof}");
+            assert!(proof.refusal().to_string().contains("expected a model that agrees"));
+        }
+    }
 }

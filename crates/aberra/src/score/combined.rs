@@ -161,7 +161,11 @@ impl ScorerKind for Combined {
         parameters.terms.iter().map(|term| term.weight * one_sided(term.value(sample))).sum()
     }
 
-    fn graph(parameters: &CombinedParameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+    fn graph(
+        parameters: &CombinedParameters,
+        graph: &mut Graph,
+        sample: &ScorerGraphInput<'_>,
+    ) -> Result<Value> {
         let mut score = graph.number(0.0);
         for term in &parameters.terms {
             let mut value = sample.get(&term.measurement)?;

@@ -82,7 +82,11 @@ impl ScorerKind for Fusion {
         std::iter::once(residual).chain(views).sum()
     }
 
-    fn graph(parameters: &FusionParameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+    fn graph(
+        parameters: &FusionParameters,
+        graph: &mut Graph,
+        sample: &ScorerGraphInput<'_>,
+    ) -> Result<Value> {
         let residual = Residual::graph(&parameters.residual, graph, sample)?;
         let mut sum = standardized_graph(graph, residual, &parameters.residual_scale);
         for view in &parameters.measurements {

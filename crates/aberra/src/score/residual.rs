@@ -85,7 +85,11 @@ impl ScorerKind for Residual {
         log(sample.get(&parameters.target)) - parameters.intercept - prediction
     }
 
-    fn graph(parameters: &ResidualParameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+    fn graph(
+        parameters: &ResidualParameters,
+        graph: &mut Graph,
+        sample: &ScorerGraphInput<'_>,
+    ) -> Result<Value> {
         let target = log_graph(graph, sample.get(&parameters.target)?);
         let mut score = graph.plus(target, -parameters.intercept);
         for predictor in &parameters.predictors {

@@ -44,7 +44,12 @@ pub trait Scorer: Sync {
     ///
     /// # Errors
     /// It cannot be written as a graph, which is what a scorer does that does not say otherwise.
-    fn graph(&self, parameters: &Parameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+    fn graph(
+        &self,
+        parameters: &Parameters,
+        graph: &mut Graph,
+        sample: &ScorerGraphInput<'_>,
+    ) -> Result<Value> {
         let _ = (parameters, graph, sample);
         Err(no_graph(self.name()))
     }
@@ -102,7 +107,11 @@ pub trait ScorerKind: Sync {
     ///
     /// # Errors
     /// As [`Scorer::graph`].
-    fn graph(parameters: &Self::Parameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+    fn graph(
+        parameters: &Self::Parameters,
+        graph: &mut Graph,
+        sample: &ScorerGraphInput<'_>,
+    ) -> Result<Value> {
         let _ = (parameters, graph, sample);
         Err(no_graph(Self::NAME))
     }
@@ -161,7 +170,12 @@ impl<K: ScorerKind> Scorer for Kind<K> {
         parameters.typed.downcast_ref().map_or(f64::NAN, |parameters| K::score(parameters, sample))
     }
 
-    fn graph(&self, parameters: &Parameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+    fn graph(
+        &self,
+        parameters: &Parameters,
+        graph: &mut Graph,
+        sample: &ScorerGraphInput<'_>,
+    ) -> Result<Value> {
         match parameters.typed.downcast_ref() {
             Some(parameters) => K::graph(parameters, graph, sample),
             None => Err(Error::detector(format!("expected parameters of the scorer {}", K::NAME))),

@@ -35,7 +35,11 @@ macro_rules! single {
                 sample.get(&parameters.measurement)
             }
 
-            fn graph(parameters: &Measurement, _: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+            fn graph(
+                parameters: &Measurement,
+                _: &mut Graph,
+                sample: &ScorerGraphInput<'_>,
+            ) -> Result<Value> {
                 sample.get(&parameters.measurement)
             }
         }

@@ -76,7 +76,11 @@ impl ScorerKind for Typicality {
         std::iter::once(density).chain(views).sum()
     }
 
-    fn graph(parameters: &TypicalityParameters, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
+    fn graph(
+        parameters: &TypicalityParameters,
+        graph: &mut Graph,
+        sample: &ScorerGraphInput<'_>,
+    ) -> Result<Value> {
         let mut statistics = Vec::with_capacity(parameters.statistics.len());
         for view in &parameters.statistics {
             let value = view.graph(graph, sample)?;
