@@ -16,7 +16,7 @@ use aberra_models::graph::{Graph, Value};
 use aberra_models::measure::Direction;
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Normals, ScorerGraphInput, ScorerInput, log, log_graph};
+use super::evidence::{Normals, ScorerGraphInput, ScorerInput, log, log_less_graph};
 use super::scorer::{EvidenceWeight, ScorerKind};
 
 /// All evidence, weighed by synthetic anomalies.
@@ -168,11 +168,11 @@ impl ScorerKind for Combined {
     ) -> Result<Value> {
         let mut score = graph.number(0.0);
         for term in &parameters.terms {
-            let mut value = sample.get(&term.measurement)?;
-            if term.log {
-                value = log_graph(graph, value);
-            }
-            let centered = graph.plus(value, -term.middle);
+            let value = sample.get(&term.measurement)?;
+            let centered = match term.log {
+                true => log_less_graph(graph, value, term.middle),
+                false => graph.plus(value, -term.middle),
+            };
             let value = graph.times(centered, term.spread.recip());
             let one_sided = graph.softplus(value);
             let part = graph.times(one_sided, term.weight);

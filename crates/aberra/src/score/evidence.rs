@@ -161,8 +161,15 @@ pub(super) fn log(value: f64) -> f64 {
 
 /// [`log`] in a graph.
 pub(super) fn log_graph(graph: &mut Graph, value: Value) -> Value {
+    log_less_graph(graph, value, 0.0)
+}
+
+/// [`log`] less `middle` in a graph: the logarithm of a quotient near 1, which keeps the digits that the difference of two
+/// logarithms would lose in `f32`.
+pub(super) fn log_less_graph(graph: &mut Graph, value: Value, middle: f64) -> Value {
     let value = graph.at_least(value, FLOOR);
-    graph.ln(value)
+    let quotient = if middle == 0.0 { value } else { graph.times(value, (-middle).exp()) };
+    graph.ln(quotient)
 }
 
 /// The smallest value whose logarithm is taken.

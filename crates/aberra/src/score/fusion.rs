@@ -10,7 +10,7 @@ use aberra_metrics::standardize::Standardizer;
 use aberra_models::graph::{Graph, Value};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Normals, ScorerGraphInput, ScorerInput, log, log_graph};
+use super::evidence::{Normals, ScorerGraphInput, ScorerInput, log, log_less_graph};
 use super::residual::{Residual, ResidualParameters};
 use super::scorer::ScorerKind;
 
@@ -50,8 +50,8 @@ impl View {
 
     /// [`score`](Self::score) in a graph.
     pub(super) fn graph(&self, graph: &mut Graph, sample: &ScorerGraphInput<'_>) -> Result<Value> {
-        let value = log_graph(graph, sample.get(&self.measurement)?);
-        Ok(standardized_graph(graph, value, &self.scale))
+        let centered = log_less_graph(graph, sample.get(&self.measurement)?, self.scale.mean);
+        Ok(graph.times(centered, self.scale.scale))
     }
 }
 
