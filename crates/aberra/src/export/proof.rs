@@ -14,8 +14,8 @@ use crate::Detector;
 use crate::score::ScorerInput;
 use crate::wire::DetectorCard;
 
-/// Largest difference of a value of a map or a reconstruction, and of a score as a share of its size, or of 1 where it is smaller:
-/// some scorers' scores are around 0.
+/// Largest difference of a value of a map or a reconstruction, and of a score as a share of its size, or of the mean size of the
+/// calibration scores where that is larger: some scorers' scores are around 0.
 const TOLERANCE: f64 = 1e-4;
 
 /// The same where operands of products are rounded to bfloat16. The graph rounds them, too, but sums in another order, and a sum
@@ -39,7 +39,7 @@ pub struct Proof {
     pub map_difference: Option<f64>,
     /// Largest difference of a value of a reconstruction, 0 to 1; none without reconstructions.
     pub reconstruction_difference: Option<f64>,
-    /// Largest difference of a score, as a share of its size, or of 1 where it is smaller.
+    /// Largest difference of a score, as a share of its size, or of the mean size of the calibration scores where that is larger.
     pub score_difference: f64,
     /// Verdicts that differ though the score is not within the tolerance of the threshold.
     pub verdicts: usize,
@@ -101,15 +101,15 @@ impl Proof {
             expected.reconstruction.as_deref(),
             found.reconstruction.as_deref(),
         );
-        let difference = (expected.score - found.score).abs() / expected.score.abs().max(1.0);
-        self.score_difference = larger(self.score_difference, difference);
+        let scores = &calibration.scores;
+        let usual = scores.iter().map(|score| score.abs()).sum::<f64>() / scores.len().max(1) as f64;
+        let size = expected.score.abs().max(usual).max(f64::MIN_POSITIVE);
+        self.score_difference = larger(self.score_difference, (expected.score - found.score).abs() / size);
         let tolerance = self.tolerance;
-        let near = |other: f64| {
-            (expected.score - other).abs() <= tolerance * expected.score.abs().max(other.abs()).max(1.0)
-        };
+        let near = |other: f64| (expected.score - other).abs() <= tolerance * size.max(other.abs());
         self.verdicts += usize::from(expected.anomalous != found.anomalous && !near(calibration.threshold));
-        let as_near = calibration.scores.iter().filter(|score| near(**score)).count() as f64;
-        let step = 1.0 / (calibration.scores.len() + 1) as f64;
+        let as_near = scores.iter().filter(|score| near(**score)).count() as f64;
+        let step = 1.0 / (scores.len() + 1) as f64;
         let p_values = expected.p_value.zip(found.p_value);
         self.p_values +=
             usize::from(p_values.is_some_and(|(a, b)| (a - b).abs() > as_near * step + TOLERANCE * step));
@@ -326,7 +326,7 @@ mod tests {
     fn every_kind_of_difference_is_refused() {
         let usual = || answer(4.2);
         let others = [
-            answer(4.201),
+            answer(4.21),
             answer(f64::NAN),
             Answer { anomalous: true, ..usual() },
             Answer { p_value: Some(0.5), ..usual() },
