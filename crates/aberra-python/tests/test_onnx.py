@@ -1,0 +1,161 @@
+"""Exported models in onnxruntime and OpenVINO, beside the detector: every family with every scorer that it can have."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import aberra
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+onnx = pytest.importorskip("onnx", reason="onnx is missing: pip install -r tests/onnx-requirements.txt")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is missing: pip install -r tests/onnx-requirements.txt")
+openvino = pytest.importorskip("openvino", reason="openvino is missing: pip install -r tests/onnx-requirements.txt")
+
+Outputs = dict[str, NDArray[Any]]
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "onnx" / "reference.py"
+
+# Of each family the scorers that it can have, and settings by which it trains in a moment. The variance has to warm up before the
+# end: what evidence varies by is rounding else.
+RECONSTRUCTION = ["mse", "ssim", "peak", "latent", "residual", "fusion", "combined"]
+NETWORK = {"channels": [8, 16], "precision": "f32"}
+FAMILIES: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "vae": (
+        [*RECONSTRUCTION, "uncertainty", "typicality"],
+        {**NETWORK, "variance_warmup_epochs": 1, "beta_warmup_epochs": 1},
+    ),
+    "autoencoder": (RECONSTRUCTION, NETWORK),
+    "vqvae": (RECONSTRUCTION, NETWORK),
+    "features": (["combined"], {"bank": 64}),
+    "feature-vae": (["peak", "combined"], {"images": 64}),
+    "discriminator": (["combined"], {"images": 64}),
+}
+TRAINING = {"size": 32, "epochs": 20, "rate": 0.1, "group": "none", "progress": False, "train__least_steps": 0}
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """The example of the docs."""
+    spec = importlib.util.spec_from_file_location("reference", REFERENCE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def bright(data: Path) -> NDArray[np.uint8]:
+    """17 images without a dark border: nothing is cut off, and maps have the size of the network input."""
+    from PIL import Image
+
+    files = sorted((data / "test").rglob("*.png"))[::2][:17]
+    pixels = np.stack([np.asarray(Image.open(file)) for file in files]).astype(np.float64)
+    return (70 + 0.7 * pixels).astype(np.uint8)
+
+
+def runtimes(path: Path) -> dict[str, Callable[[NDArray[np.float32]], Outputs]]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    # OpenVINO computes in bfloat16 where the processor can, unless it is asked not to.
+    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    names = [output.name for output in session.get_outputs()]
+
+    def with_onnxruntime(inputs: NDArray[np.float32]) -> Outputs:
+        return dict(zip(names, session.run(None, {"input": inputs}), strict=True))
+
+    def with_openvino(inputs: NDArray[np.float32]) -> Outputs:
+        found = compiled({"input": inputs})
+        return {name: found[name] for name in names}
+
+    return {"onnxruntime": with_onnxruntime, "openvino": with_openvino}
+
+
+def agrees(detector: aberra.Detector, folder: Path, images: NDArray[np.uint8]) -> None:
+    """Exports a detector and compares what both runtimes give, for one image and for all at once."""
+    path = folder / "model.onnx"
+    description = detector.export(path)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    assert json.loads(path.with_suffix(".json").read_text()) == description
+    tolerance = description["proof"]["tolerance"]
+    shape = description["input"]["shape"][1:]
+    explained = [detector.explain(image) for image in images]
+    inputs = np.stack([one.input.reshape(shape) for one in explained])
+    verdicts = detector.score(images, maps=True, channels="none")
+    size = np.maximum(np.abs(verdicts.scores), np.abs(detector.calibration_scores).mean())
+    near = np.abs(verdicts.scores - detector.threshold) <= tolerance * size
+    for name, run in runtimes(path).items():
+        for count in (1, len(images)):
+            found = run(inputs[:count])
+            assert found["score"].shape == (count,), name
+            assert np.all(np.abs(found["score"] - verdicts.scores[:count]) <= tolerance * size[:count]), name
+            assert np.all((found["anomalous"] == verdicts.anomalous[:count]) | near[:count]), name
+            step = 1 / (len(detector.calibration_scores) + 1)
+            assert np.mean(np.abs(found["p_value"] - verdicts.p_values[:count]) < 0.1 * step) > 0.8, name
+            maps = np.stack([verdicts[at].map for at in range(count)])
+            assert np.abs(found["map"] - maps).max() <= tolerance, name
+            expected = [one.reconstruction for one in explained[:count]]
+            assert ("reconstruction" in found) == (expected[0] is not None), name
+            if expected[0] is not None:
+                differences = np.abs(found["reconstruction"].reshape(count, -1) - np.stack(expected).reshape(count, -1))
+                assert differences.max() <= tolerance, name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_with_every_scorer_agrees(
+    family: str, data: Path, bright: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    scorers, settings = FAMILIES[family]
+    own = {f"model__{name}": value for name, value in settings.items()}
+    for scorer in scorers:
+        detector = aberra.Detector.train(data, family=family, scorer=scorer, **TRAINING, **own)
+        agrees(detector, tmp_path, bright)
+
+
+def test_the_default_detector_agrees(several: aberra.Detector, bright: NDArray[np.uint8], tmp_path: Path) -> None:
+    agrees(several, tmp_path, bright)
+
+
+def test_the_reference_preprocesses_and_scores_as_aberra_does(
+    detector: aberra.Detector, several: aberra.Detector, data: Path, tmp_path: Path, reference: ModuleType
+) -> None:
+    from PIL import Image
+
+    files = sorted((data / "test").rglob("*.png"))[:12]
+    # Wide, high, in colour, with 16 bits, with alpha.
+    first = np.asarray(Image.open(files[0]))
+    coloured = np.stack([first, first.T, first[::-1]], axis=-1)
+    others = {
+        "wide.png": Image.fromarray(np.hstack([first, first[:, ::-1]])),
+        "high.png": Image.fromarray(np.vstack([first, first[:9]])),
+        "colour.png": Image.fromarray(coloured),
+        "deep.png": Image.fromarray(first.astype(np.uint16) * 255),
+        "clear.png": Image.fromarray(np.dstack([coloured, 255 - first // 2])),
+        "large.png": Image.fromarray(first).resize((150, 101), Image.Resampling.BICUBIC),
+    }
+    for name, image in others.items():
+        image.save(tmp_path / name)
+    files += [tmp_path / name for name in others]
+    for which in (detector, several):
+        path = tmp_path / "model.onnx"
+        which.export(path, images=files[:2])
+        exported = reference.Detector(path)
+        assert exported.check() <= exported.description["proof"]["tolerance"]
+        inputs = np.stack([exported.preprocess(reference.decode(file)) for file in files])
+        expected = np.stack([which.explain(file).input for file in files]).reshape(inputs.shape)
+        assert np.abs(inputs - expected).max() < 2e-5
+        scores, verdicts = exported.run(inputs)["score"], which.score(files)
+        size = np.maximum(np.abs(verdicts.scores), np.abs(which.calibration_scores).mean())
+        assert np.abs((scores - verdicts.scores) / size).max() < max(1e-3, exported.description["proof"]["tolerance"])
+
+
+def test_what_cannot_be_exported_is_an_error_with_a_hint(data: Path, tmp_path: Path) -> None:
+    tiled = aberra.Detector.train(data, family="autoencoder", tiles="2x2", model__channels=[8], **TRAINING)
+    with pytest.raises(aberra.SettingsError, match="tiles") as raised:
+        tiled.export(tmp_path / "tiled.onnx")
+    assert raised.value.hint and not list(tmp_path.iterdir())
