@@ -50,6 +50,7 @@ pub(crate) fn check(root: &Path) -> Tally {
         return FAILED;
     }
     let mut tally = PASSED;
+    tally.add(with_runtimes(&python, &package));
     let steps: [(&str, &[&str]); 4] = [
         ("types", &["-m", "mypy", "--strict", "--no-incremental", "-p", "aberra"]),
         ("stubs", &["-m", "mypy.stubtest", "aberra._aberra"]),
@@ -64,6 +65,22 @@ pub(crate) fn check(root: &Path) -> Tally {
     let notebooks = root.join("docs").join("notebooks").join("run.py");
     tally.add(of(succeeds(Command::new(&python).arg(notebooks).arg(folder.join("notebooks")))));
     tally
+}
+
+/// Installs what runs exported models; without it their tests say so and are skipped.
+fn with_runtimes(python: &Path, package: &Path) -> Tally {
+    let requirements = package.join("tests").join("onnx-requirements.txt");
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&requirements);
+    if succeeds(&mut pip) {
+        return PASSED;
+    }
+    println!(
+        "skipped: exported models were not run by onnxruntime and OpenVINO, nor looked at by onnx's checker; pip could not \
+         install {}",
+        requirements.display()
+    );
+    SKIPPED
 }
 
 /// Builds the wheel with the profile of the tests, whose dependencies are built already, and installs it.

@@ -35,7 +35,8 @@ fn a_model_is_written_with_its_description_and_proof() {
 #[test]
 fn what_cannot_be_exported_leaves_everything_as_it_was() {
     let room = Room::new();
-    let detector = detector().display();
+    let detector = detector();
+    let detector = detector.display();
     std::fs::write(room.path("no.png"), b"no image").unwrap();
     std::fs::create_dir(room.path("empty")).unwrap();
     for (words, said) in [

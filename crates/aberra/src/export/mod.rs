@@ -3,44 +3,28 @@
 //!
 //! Decoding and preprocessing are not in it: they are described, as settings and in words. Of volumes it judges single slices.
 
+mod answer;
 mod message;
 mod model;
 mod patterns;
+mod ports;
 mod proof;
 
 use std::path::{Path, PathBuf};
 
 use aberra_image::{Image, Input, Preprocessing};
-use aberra_models::graph::{Graph, GraphInference, Value};
-use aberra_models::{Shape, graph::ValueType};
+use aberra_models::Shape;
+use aberra_models::graph::{Element, Graph, GraphInference, Value, ValueType};
 use serde::Serialize;
 
 use self::model::{OPSET, Port};
-use self::patterns::{Pattern, patterns};
+pub use self::patterns::Pattern;
+use self::patterns::patterns;
+use self::ports::{ANOMALOUS, EVIDENCE, INPUT, MAP, OUTPUTS, P_VALUE, RECONSTRUCTION, SCORE};
 pub use self::proof::Proof;
 use crate::score::ScorerGraphInput;
 use crate::wire::DetectorCard;
 use crate::{Detector, Error, Result, output};
-
-/// The name of the input.
-const INPUT: &str = "input";
-/// Names of the outputs.
-const SCORE: &str = "score";
-const P_VALUE: &str = "p_value";
-const ANOMALOUS: &str = "anomalous";
-const MAP: &str = "map";
-const RECONSTRUCTION: &str = "reconstruction";
-const EVIDENCE: &str = "evidence";
-
-/// The outputs, in their order, and what they are.
-const OUTPUTS: [(&str, &str); 6] = [
-    (SCORE, "how anomalous the image is, in the scorer's own units"),
-    (P_VALUE, "share of normal images at least this anomalous, by the calibration scores"),
-    (ANOMALOUS, "whether the score is above the threshold"),
-    (MAP, "where the image is unusual, filtered as it is thresholded, at the size of the input"),
-    (RECONSTRUCTION, "the reconstruction, 0 to 1, of the first member that gives one"),
-    (EVIDENCE, "every measurement, in the order of the description"),
-];
 
 /// Version of the description's layout.
 const VERSION: u32 = 1;
@@ -246,7 +230,6 @@ pub fn description_of(path: &Path) -> PathBuf {
 }
 
 fn tensor(graph: &Graph, port: &Port) -> Tensor {
-    use aberra_models::graph::Element;
     let ValueType { element, of_batch, dims } = graph.type_of(port.value);
     let element = match element {
         Element::Float => "float32",

@@ -1,11 +1,10 @@
 //! The inputs that a model is checked on: patterns from a formula that any language can repeat, and drawn images.
 
 use aberra_image::Image;
-use aberra_models::measure::Want;
 use serde::Serialize;
 
+use super::answer::{Answer, answers};
 use crate::phantom::{LesionKind, lesion_slice};
-use crate::score::ScorerInput;
 use crate::{Detector, Error, Result};
 
 /// Patterns that the description holds.
@@ -38,27 +37,17 @@ pub struct Pattern {
 pub(super) fn patterns(detector: &Detector) -> Result<Vec<Pattern>> {
     let inputs: Vec<Vec<f32>> = (0..PATTERNS).map(|number| pattern(detector, number)).collect();
     let slices: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-    let (scorer, calibration) = (detector.scorer()?, detector.calibration());
-    let measured = detector.members.measure(&slices, Want::MAP);
-    let judge = |(number, measured): (usize, Result<_>)| {
-        let measured: crate::members::Measured = measured?;
-        let map = measured.map.as_deref();
-        let score = scorer.score(&ScorerInput {
-            descriptors: detector.descriptors(),
-            evidence: &measured.evidence,
-            map,
-        });
-        let mean =
-            |map: &[f32]| map.iter().map(|&value| f64::from(value)).sum::<f64>() / map.len().max(1) as f64;
-        Ok(Pattern {
-            number,
-            score,
-            p_value: calibration.p_value(score),
-            anomalous: calibration.is_anomalous(score),
-            map_mean: map.map(mean),
-        })
+    let mean =
+        |map: Vec<f32>| map.iter().map(|&value| f64::from(value)).sum::<f64>() / map.len().max(1) as f64;
+    let answers = answers(detector, &slices)?.into_iter().enumerate();
+    let pattern = |(number, Answer { score, p_value, anomalous, map, .. }): (usize, Answer)| Pattern {
+        number,
+        score,
+        p_value,
+        anomalous,
+        map_mean: map.map(mean),
     };
-    measured.into_iter().enumerate().map(judge).collect()
+    Ok(answers.map(pattern).collect())
 }
 
 /// All inputs of the proof.

@@ -5,13 +5,13 @@
 
 use aberra_metrics::calibrate::Calibration;
 use aberra_metrics::{Error, Result};
-use aberra_models::measure::Want;
 use aberra_models::network::Precision;
 use rten::{Model, ModelOptions, Value, op_registry};
 use serde::Serialize;
 
+use super::answer::{Answer, answers};
+use super::ports::{ANOMALOUS, INPUT, MAP, OUTPUTS, P_VALUE, RECONSTRUCTION, SCORE};
 use crate::Detector;
-use crate::score::ScorerInput;
 use crate::wire::DetectorCard;
 
 /// Largest difference of a value of a map or a reconstruction, and of a score as a share of its size, or of the mean size of the
@@ -49,22 +49,13 @@ pub struct Proof {
     pub tolerance: f64,
 }
 
-/// What a detector or a model gives for one image.
-struct Answer {
-    score: f64,
-    p_value: Option<f64>,
-    anomalous: bool,
-    map: Option<Vec<f32>>,
-    reconstruction: Option<Vec<f32>>,
-}
-
 impl Proof {
     /// Runs the model of `file` on `inputs`, `[height, width, channels]` each, one alone and all at once.
     ///
     /// # Errors
     /// The runtime refuses the model, or it differs by more than the tolerances.
     pub(super) fn of(detector: &Detector, file: &[u8], inputs: &[&[f32]]) -> Result<Self> {
-        let expected = expected(detector, inputs)?;
+        let expected = answers(detector, inputs)?;
         let model = Runtime::load(file)?;
         let rounds = DetectorCard::of(detector, "")?
             .members
@@ -176,27 +167,6 @@ fn larger(a: f64, b: f64) -> f64 {
     if a.is_nan() || a > b { a } else { b }
 }
 
-/// What the detector gives.
-fn expected(detector: &Detector, inputs: &[&[f32]]) -> Result<Vec<Answer>> {
-    let scorer = detector.scorer()?;
-    let calibration = detector.calibration();
-    let measured = detector.members.measure(inputs, Want::ALL);
-    let answers = measured.into_iter().map(|measured| {
-        let measured = measured?;
-        let (descriptors, map) = (detector.descriptors(), measured.map.as_deref());
-        let score = scorer.score(&ScorerInput { descriptors, evidence: &measured.evidence, map });
-        let reconstruction = measured.inferences.into_iter().find_map(|inference| inference.reconstruction);
-        Ok(Answer {
-            score,
-            p_value: calibration.p_value(score),
-            anomalous: calibration.is_anomalous(score),
-            map: measured.map,
-            reconstruction,
-        })
-    });
-    answers.collect()
-}
-
 /// A model in the runtime that checks.
 struct Runtime(Model);
 
@@ -247,9 +217,9 @@ impl Runtime {
         let dims = [count, shape.height, shape.width, shape.channels];
         let input = Value::from_shape(dims, inputs.concat()).map_err(|error| refused(&error))?;
         let id = |name: &str| model.find_node(name);
-        let ids = id(super::INPUT).ok_or_else(|| Error::detector("the model has no input"))?;
+        let ids = id(INPUT).ok_or_else(|| Error::detector("the model has no input"))?;
         let outputs: Vec<(&str, _)> =
-            super::OUTPUTS.iter().filter_map(|(name, _)| Some((*name, id(name)?))).collect();
+            OUTPUTS.iter().filter_map(|(name, _)| Some((*name, id(name)?))).collect();
         let wanted: Vec<_> = outputs.iter().map(|(_, id)| *id).collect();
         let values = model.run(vec![(ids, input.into())], &wanted, None).map_err(|error| refused(&error))?;
         let mut rows: Vec<Answer> = (0..count)
@@ -262,7 +232,7 @@ impl Runtime {
             })
             .collect();
         for ((name, _), value) in outputs.into_iter().zip(values) {
-            if name == super::ANOMALOUS {
+            if name == ANOMALOUS {
                 let flags = value.into_tensor::<i32>().map(|tensor| tensor.into_data()).unwrap_or_default();
                 rows.iter_mut().zip(flags).for_each(|(row, flag)| row.anomalous = flag != 0);
                 continue;
@@ -270,10 +240,10 @@ impl Runtime {
             let values = value.into_tensor::<f32>().map(|tensor| tensor.into_data()).unwrap_or_default();
             for (row, own) in rows.iter_mut().zip(values.chunks(values.len().div_ceil(count).max(1))) {
                 match name {
-                    super::SCORE => row.score = f64::from(own[0]),
-                    super::P_VALUE => row.p_value = Some(f64::from(own[0])),
-                    super::MAP => row.map = Some(own.to_vec()),
-                    super::RECONSTRUCTION => row.reconstruction = Some(own.to_vec()),
+                    SCORE => row.score = f64::from(own[0]),
+                    P_VALUE => row.p_value = Some(f64::from(own[0])),
+                    MAP => row.map = Some(own.to_vec()),
+                    RECONSTRUCTION => row.reconstruction = Some(own.to_vec()),
                     _ => {}
                 }
             }
