@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +22,7 @@ openvino = pytest.importorskip("openvino", reason="openvino is missing: pip inst
 
 Outputs = dict[str, NDArray[Any]]
 
-REFERENCE = Path(__file__).parents[3] / "docs" / "onnx" / "reference.py"
+EXAMPLES = Path(__file__).parents[3] / "docs" / "onnx"
 
 # Of each family the scorers that it can have, and settings by which it trains in a moment. The variance has to warm up before the
 # end: what evidence varies by is rounding else.
@@ -43,7 +45,7 @@ TRAINING = {"size": 32, "epochs": 20, "rate": 0.1, "group": "none", "progress": 
 @pytest.fixture(scope="session")
 def reference() -> ModuleType:
     """The example of the docs."""
-    spec = importlib.util.spec_from_file_location("reference", REFERENCE)
+    spec = importlib.util.spec_from_file_location("reference", EXAMPLES / "reference.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -156,6 +158,43 @@ def test_the_reference_preprocesses_and_scores_as_aberra_does(
         scores, verdicts = exported.run(inputs)["score"], which.score(files)
         size = np.maximum(np.abs(verdicts.scores), np.abs(which.calibration_scores).mean())
         assert np.abs((scores - verdicts.scores) / size).max() < max(1e-3, exported.description["proof"]["tolerance"])
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is missing: the page's preprocessing was not run")
+@pytest.mark.parametrize("color", ["grey", "rgb"])
+@pytest.mark.parametrize("shape", [(32, 32), (40, 101), (90, 33)])
+def test_the_page_preprocesses_as_the_reference(
+    color: str, shape: tuple[int, int], reference: ModuleType, tmp_path: Path
+) -> None:
+    settings = {
+        "size_px": 32,
+        "color": color,
+        "tiles": "none",
+        "foreground_crop": {"threshold": 0.08, "margin": 0.02},
+        "square_pad": True,
+        "intensity": {"low_percentile": 1.0, "high_percentile": 99.5},
+    }
+    # An object with lettering beside it, on a dark ground.
+    rows, columns = np.indices(shape)
+    red = np.where((rows > 5) & (columns > 9) & (columns < shape[1] - 3), 60 + (rows * 7 + columns * 13) % 190, 3)
+    red[2:4, 1:3] = 255
+    pixels = np.stack([red, red[::-1], 255 - red // 2], axis=-1).astype(np.uint8)
+    for image in (pixels, np.repeat(pixels[..., :1], 3, axis=-1)):
+        data = np.dstack([image, np.full(shape, 255, np.uint8)])
+        told = {"settings": settings, "image": {"height": shape[0], "width": shape[1], "data": data.reshape(-1).tolist()}}
+        (tmp_path / "told.json").write_text(json.dumps(told))
+        script = (
+            f"import {{ preprocess, pattern }} from {json.dumps((EXAMPLES / 'preprocess.mjs').as_uri())};"
+            "import { readFileSync } from 'node:fs';"
+            f"const {{ image, settings }} = JSON.parse(readFileSync({json.dumps(str(tmp_path / 'told.json'))}));"
+            "console.log(JSON.stringify([[...preprocess(image, settings)], [...pattern(2, 5, 7, 3)]]))"
+        )
+        run = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
+        found, pattern = (np.array(values, np.float32) for values in json.loads(run.stdout))
+        assert np.array_equal(pattern, reference.pattern(2, 5, 7, 3).reshape(-1))
+        grey = (image == image[..., :1]).all()
+        expected = reference.preprocess((image[..., 0] if grey else image).astype(np.float32) / np.float32(255), settings)
+        assert expected.std() > 0.1 and np.abs(found - expected.reshape(-1)).max() < 2e-5
 
 
 def test_what_cannot_be_exported_is_an_error_with_a_hint(data: Path, tmp_path: Path) -> None:
