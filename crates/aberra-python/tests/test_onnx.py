@@ -81,7 +81,7 @@ def runtimes(path: Path) -> dict[str, Callable[[NDArray[np.float32]], Outputs]]:
 def agrees(detector: aberra.Detector, folder: Path, images: NDArray[np.uint8]) -> None:
     """Exports a detector and compares what both runtimes give, for one image and for all at once."""
     path = folder / "model.onnx"
-    description = detector.export(path)
+    description = detector.export(path, evidence=True)
     onnx.checker.check_model(onnx.load(path), full_check=True)
     assert json.loads(path.with_suffix(".json").read_text()) == description
     tolerance = description["proof"]["tolerance"]
@@ -90,6 +90,8 @@ def agrees(detector: aberra.Detector, folder: Path, images: NDArray[np.uint8]) -
     inputs = np.stack([one.input.reshape(shape) for one in explained])
     verdicts = detector.score(images, maps=True, channels="none")
     size = np.maximum(np.abs(verdicts.scores), np.abs(detector.calibration_scores).mean())
+    evidence = np.array([[one.evidence[name] for name in description["measurements"]] for one in explained])
+    usual = np.maximum(np.abs(evidence), np.abs(evidence).mean(axis=0))
     near = np.abs(verdicts.scores - detector.threshold) <= tolerance * size
     for name, run in runtimes(path).items():
         for count in (1, len(images)):
@@ -99,6 +101,9 @@ def agrees(detector: aberra.Detector, folder: Path, images: NDArray[np.uint8]) -
             assert np.all((found["anomalous"] == verdicts.anomalous[:count]) | near[:count]), name
             step = 1 / (len(detector.calibration_scores) + 1)
             assert np.mean(np.abs(found["p_value"] - verdicts.p_values[:count]) < 0.1 * step) > 0.8, name
+            differences = np.abs(found["evidence"] - evidence[:count]) / usual[:count]
+            worst = description["measurements"][int(differences.max(axis=0).argmax())]
+            assert differences.max() <= 10 * tolerance, (name, worst)
             maps = np.stack([verdicts[at].map for at in range(count)])
             assert np.abs(found["map"] - maps).max() <= tolerance, name
             expected = [one.reconstruction for one in explained[:count]]

@@ -48,14 +48,7 @@ pub(crate) struct ExportArgs {
 
 pub(crate) fn run(args: &ExportArgs) -> CommandResult {
     let path = &args.detector.detector;
-    let beside = description_of(&args.onnx);
-    if beside == args.onnx {
-        return Err(CommandError::at(
-            &args.onnx,
-            "expected another extension than .json, which the description has",
-        )
-        .with_hint("call the model FILE.onnx"));
-    }
+    let beside = description_of(&args.onnx)?;
     let detector = Detector::load(path)?;
     let inputs: Vec<&Path> = std::iter::once(path).chain(&args.images).map(PathBuf::as_path).collect();
     output::target(&args.onnx, &inputs)?;

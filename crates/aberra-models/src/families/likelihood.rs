@@ -6,11 +6,11 @@ use aberra_kernels::{PixelLikelihood, reconstruction_cost};
 use aberra_metrics::{Error, Result};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, s};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, Value};
 use crate::measure::reconstruction_graph::ReconstructionGraph;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 /// p(x | z), a pixel at a time; its negative logarithm is the reconstruction term of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

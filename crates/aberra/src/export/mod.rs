@@ -2,6 +2,29 @@
 //! description beside it, and a proof that both agree.
 //!
 //! Decoding and preprocessing are not in it: they are described, as settings and in words. Of volumes it judges single slices.
+//!
+//! ```
+//! # use aberra::dataset::{Dataset, OpenOptions};
+//! # use aberra::phantom::{PhantomDataset, write_dataset};
+//! # use aberra::{Detector, TrainConfig};
+//! use aberra::export::ExportOptions;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let normals =
+//! #     PhantomDataset { seed: 1, size_px: 32, train_normals: 60, test_normals: 0, anomalies_per_kind: 0 };
+//! # write_dataset(folder.path(), &normals)?;
+//! # let settings = "preprocessing.size_px = 32\ntrain.epochs = 2\nsplit.by = 'none'\n\
+//! #                 promise.false_alarm_rate = 0.1\n[model]\nfamily = 'autoencoder'\nchannels = [4, 8]";
+//! # let config = TrainConfig::from_layers(&[TrainConfig::parse_layer(settings)?])?;
+//! # let detector = Detector::train(&Dataset::open(folder.path(), &OpenOptions::default())?, &config)?;
+//! let model = detector.export(&ExportOptions::default())?;
+//! assert!(model.description.proof.as_ref().is_some_and(|proof| proof.holds()));
+//! let description = model.save(&folder.path().join("first.onnx"))?;
+//! assert!(description.ends_with("first.json"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod answer;
 mod message;
@@ -212,21 +235,30 @@ impl OnnxModel {
     /// returned.
     ///
     /// # Errors
-    /// A file cannot be written.
+    /// As [`description_of`], or a file cannot be written.
     pub fn save(&self, path: &Path) -> Result<PathBuf> {
-        let beside = description_of(path);
+        let beside = description_of(path)?;
         let mut json = serde_json::to_vec_pretty(&self.description)
             .map_err(|error| Error::detector(format!("the description cannot be written: {error}")))?;
         json.push(b'\n');
-        output::write(path, &self.file)?;
         output::write(&beside, &json)?;
+        output::write(path, &self.file)?;
         Ok(beside)
     }
 }
 
 /// Where the description of the model at `path` lies.
-pub fn description_of(path: &Path) -> PathBuf {
-    path.with_extension("json")
+///
+/// # Errors
+/// It would lie where the model does.
+pub fn description_of(path: &Path) -> Result<PathBuf> {
+    let beside = path.with_extension("json");
+    if beside != path {
+        return Ok(beside);
+    }
+    Err(Error::settings("expected another extension than .json, which the description has")
+        .with_path(path)
+        .with_hint("call the model FILE.onnx"))
 }
 
 fn tensor(graph: &Graph, port: &Port) -> Tensor {
