@@ -21,8 +21,8 @@ pub(crate) struct Bank {
 
 /// The nearest patches of a bank in a graph, of each of `[queries, dimensions]`.
 pub(crate) struct NearestGraph {
-    /// Their positions in the bank, `[queries]`.
-    pub(crate) index: Value,
+    /// They themselves, `[queries, dimensions]`.
+    pub(crate) patch: Value,
     /// Their Euclidean distances, `[queries]`.
     pub(crate) distance: Value,
 }
@@ -62,7 +62,8 @@ impl Bank {
         let find = |(query, products): (&[f32], &mut [f32])| {
             without.iter().for_each(|&index| products[index] = f32::INFINITY);
             let index = least(products);
-            Nearest { index, distance: (square(query) + products[index]).max(0.0).sqrt() }
+            // Of the differences: those of two squares would leave nothing but rounding where a patch is known.
+            Nearest { index, distance: squared_distance(query, self.patch(index)).sqrt() }
         };
         let queries = queries.par_chunks_exact(self.dimensions);
         queries.zip(products.par_chunks_exact_mut(self.count())).with_min_len(64).map(find).collect()
@@ -72,12 +73,13 @@ impl Bank {
     pub(crate) fn nearest_graph(&self, graph: &mut Graph, queries: Value) -> NearestGraph {
         let (transposed, squares) = product_of(&self.patches, self.dimensions);
         let products = graph.affine(queries, &transposed, &squares);
-        let own = graph.square(queries);
-        let own = graph.sum(own, &[1]);
-        let least = graph.smallest(products, &[1]);
-        let square = graph.add(own, least);
-        let square = graph.at_least(square, 0.0);
-        NearestGraph { index: graph.position_of_smallest(products), distance: graph.sqrt(square) }
+        let index = graph.position_of_smallest(products);
+        let patches = graph.constant(&[self.count(), self.dimensions], &self.patches);
+        let patch = graph.rows_at(patches, index);
+        let difference = graph.subtract(queries, patch);
+        let squares = graph.square(difference);
+        let sum = graph.sum(squares, &[1]);
+        NearestGraph { patch, distance: graph.sqrt(sum) }
     }
 
     /// The patch at a position.
@@ -184,9 +186,21 @@ mod tests {
             for (query, found) in queries.chunks_exact(3).zip(bank.nearest(&queries, &without)) {
                 let expected = neighbours::nearest(query, &patches[3 * without.len()..], 1, None).unwrap()[0];
                 prop_assert_eq!(found.index, expected.index + without.len());
-                prop_assert!((f64::from(found.distance) - expected.distance).abs() < 1e-3);
+                prop_assert!((f64::from(found.distance) - expected.distance).abs() < 1e-5);
             }
         }
+    }
+
+    #[test]
+    fn a_known_patch_is_at_no_distance_however_far_from_the_origin() {
+        let patches = points(50, 3).into_iter().map(|value| 100.0 * value + 1000.0).collect::<Vec<_>>();
+        let bank = Bank::new(patches.clone(), 3, &Device::flex());
+        assert!(
+            bank.nearest(&patches, &[])
+                .iter()
+                .enumerate()
+                .all(|(at, found)| found.index == at && found.distance == 0.0)
+        );
     }
 
     #[test]

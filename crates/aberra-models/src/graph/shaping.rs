@@ -161,12 +161,10 @@ impl Graph {
 
     /// The mean over axes, which are gone afterwards.
     pub fn mean(&mut self, value: Value, axes: &[usize]) -> Value {
-        self.reduced("ReduceMean", value, axes)
-    }
-
-    /// The smallest over axes, which are gone afterwards.
-    pub fn smallest(&mut self, value: Value, axes: &[usize]) -> Value {
-        self.reduced("ReduceMin", value, axes)
+        let axes_of_onnx = axes.iter().map(|&axis| self.axis(value, axis)).collect();
+        let attributes = vec![("axes", Attribute::Ints(axes_of_onnx)), ("keepdims", Attribute::Int(0))];
+        let output = self.without_axes("ReduceMean", value, axes);
+        self.node("ReduceMean", &[value], attributes, output)
     }
 
     /// The sum over axes, which are gone afterwards.
@@ -175,13 +173,6 @@ impl Graph {
         let list = self.integers(&axes_of_onnx);
         let output = self.without_axes("ReduceSum", value, axes);
         self.node("ReduceSum", &[value, list], vec![("keepdims", Attribute::Int(0))], output)
-    }
-
-    fn reduced(&mut self, operator: &'static str, value: Value, axes: &[usize]) -> Value {
-        let axes_of_onnx = axes.iter().map(|&axis| self.axis(value, axis)).collect();
-        let attributes = vec![("axes", Attribute::Ints(axes_of_onnx)), ("keepdims", Attribute::Int(0))];
-        let output = self.without_axes(operator, value, axes);
-        self.node(operator, &[value], attributes, output)
     }
 
     fn without_axes(&mut self, operator: &str, value: Value, axes: &[usize]) -> ValueType {

@@ -195,7 +195,6 @@ impl Runtime {
             Min,
             Mul,
             ReduceMean,
-            ReduceMin,
             ReduceSum,
             Relu,
             Reshape,

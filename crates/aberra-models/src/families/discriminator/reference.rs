@@ -109,9 +109,7 @@ impl Reference {
         let centered = graph.subtract(places, mean);
         let own = graph.multiply(centered, factor);
         let nearest = self.bank.nearest_graph(graph, own);
-        let patches = graph.constant(&[self.bank.count(), GRID_CHANNELS], self.bank.patches());
-        let normal = graph.rows_at(patches, nearest.index);
-        let difference = graph.subtract(own, normal);
+        let difference = graph.subtract(own, nearest.patch);
         let difference = graph.abs(difference);
         let distance = graph.times(nearest.distance, 1.0 / (GRID_CHANNELS as f64).sqrt());
         let count = graph.dims(distance).iter().product();
