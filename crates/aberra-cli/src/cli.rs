@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    bench, calibrate, completions, demo, doctor, evaluate, explain, export, import, info, merge, report, score,
-    serve, train,
+    bench, calibrate, completions, demo, doctor, evaluate, explain, export, import, info, merge, report,
+    score, serve, train,
 };
 
 const EXAMPLES: &str = "\

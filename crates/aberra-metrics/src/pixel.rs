@@ -479,13 +479,16 @@ mod tests {
         }
     }
 
+    struct MadeUp {
+        tally: PixelTally,
+        images: Vec<(ImageTally, Confusion)>,
+        anomalous: Vec<bool>,
+        groups: Vec<u64>,
+    }
+
     /// Images of 400 pixels, every second one with a region of a tenth of them, whose values are `shift` above the others'.
     /// The threshold is 2.
-    fn made_up(
-        images: usize,
-        shift: f32,
-        seed: u64,
-    ) -> (PixelTally, Vec<(ImageTally, Confusion)>, Vec<bool>, Vec<u64>) {
+    fn made_up(images: usize, shift: f32, seed: u64) -> MadeUp {
         let mut tally = PixelTally::new();
         let mut random = generator(seed, Stream::Lesion, 1);
         let image = |number: usize| {
@@ -501,13 +504,18 @@ mod tests {
             (tally.add(&map, &mask, 20).unwrap(), confusion)
         };
         let counted = (0..images).map(image).collect();
-        (tally, counted, (0..images).map(|image| image % 2 == 1).collect(), (0..images as u64).collect())
+        MadeUp {
+            tally,
+            images: counted,
+            anomalous: (0..images).map(|image| image % 2 == 1).collect(),
+            groups: (0..images as u64).collect(),
+        }
     }
 
     #[test]
     fn intervals_hold_what_other_images_give_as_often_as_they_say() {
         let settings = BootstrapSettings { resamples: 200, confidence: 0.9, ..BootstrapSettings::default() };
-        let (truth, images, ..) = made_up(4_000, 0.4, 1_000);
+        let MadeUp { tally: truth, images, .. } = made_up(4_000, 0.4, 1_000);
         let mut all = Confusion::default();
         images.iter().for_each(|(_, confusion)| all += *confusion);
         let truth = [truth.auroc(), truth.average_precision(), truth.aupro(AUPRO_FPR_LIMIT)];
@@ -515,7 +523,7 @@ mod tests {
         let truth = [truth[0], truth[1], truth[2], all.f1().unwrap()];
         let mut held = [0; 4];
         for seed in 0..60 {
-            let (tally, images, anomalous, groups) = made_up(60, 0.4, seed);
+            let MadeUp { tally, images, anomalous, groups } = made_up(60, 0.4, seed);
             let labels = GroupedLabels { anomalous: &anomalous, groups: &groups, weights: None };
             let found = pixel_intervals(&images, labels, settings).unwrap();
             let own = tally.auroc().unwrap().value;
@@ -532,7 +540,7 @@ mod tests {
     #[test]
     fn groups_are_drawn_whole_and_coarse_bins_change_little() {
         let settings = BootstrapSettings { resamples: 300, ..BootstrapSettings::default() };
-        let (tally, images, anomalous, groups) = made_up(80, 0.2, 3);
+        let MadeUp { tally, images, anomalous, groups } = made_up(80, 0.2, 3);
         let width = |groups: &[u64]| {
             let labels = GroupedLabels { anomalous: &anomalous, groups, weights: None };
             let [low, high] = pixel_intervals(&images, labels, settings).unwrap().auroc;

@@ -85,7 +85,7 @@ fn other_networks_and_likelihoods_agree() {
     for settings in [
         "normalization = 'batch'\nhidden = 24\nactivation = 'leaky-relu'\nlikelihood = { kind = 'bernoulli' }",
         "normalization = 'batch'\nlikelihood = { kind = 'laplace', scale = 0.1 }",
-        "likelihood = { kind = 'gaussian', variance = 0.02 }",
+        "input_range = 'symmetric'\nlikelihood = { kind = 'gaussian', variance = 0.02 }",
     ] {
         let settings = format!("[model]\nfamily = 'vae'\nprecision = 'f32'\nchannels = [8, 16]\n{settings}");
         export(&trained(&dataset, &settings).unwrap());

@@ -338,7 +338,14 @@ impl Reproduce for VariationalAutoencoder {
 
     fn graph(&self, graph: &mut Graph, input: Value) -> ReproducedGraph {
         let (latent, channels) = (self.latent(), self.shape.channels);
-        let both = self.network.encode_graph(graph, input);
+        let encoded = match self.settings.input_range {
+            InputRange::Unit => input,
+            InputRange::Symmetric => {
+                let doubled = graph.times(input, 2.0);
+                graph.plus(doubled, -1.0)
+            }
+        };
+        let both = self.network.encode_graph(graph, encoded);
         let embedding = graph.slice(both, 0, 0, latent);
         let log_variance = graph.slice(both, 0, latent, 2 * latent);
         let output = self.network.decode_graph(graph, embedding);
