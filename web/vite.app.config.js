@@ -20,7 +20,7 @@ export default defineConfig({
     // One small file of styles, so that what comes later does not jump.
     cssCodeSplit: false,
     chunkSizeWarningLimit: 2000,
-    rollupOptions: { input: "app.html", output: { codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: "charts", test: /node_modules[\\/](echarts|zrender)[\\/]/ }] } } },
+    rollupOptions: { input: "app.html", output: { codeSplitting: { groups: [{ name: "charts", test: /node_modules[\\/](echarts|zrender)[\\/]/ }] } } },
   },
   server: { proxy: { "/api": asOwn } },
 });

@@ -48,9 +48,10 @@ pub(crate) fn test(root: &Path) -> bool {
     report.close()
 }
 
-/// Only the checks of the server in use, on what `cargo test` has built. Returns whether all passed.
+/// Only the checks of the server in use, on what `cargo test` builds. Returns whether all passed.
 pub(crate) fn server(root: &Path) -> bool {
     let mut report = Report::default();
+    report.check("build", || cargo(root, &["test", "--workspace", "--locked", "--no-run", "--quiet"]));
     report.check("server", || server::check(root));
     report.close()
 }
