@@ -147,8 +147,15 @@ class TestScikitLearn:
 
 
 def test_p_values_are_those_of_split_conformal_prediction(detector: aberra.Detector, images: NDArray[np.uint8]) -> None:
-    """Against the definition, and `nonconform`'s, where it is installed."""
     verdicts = detector.score(images)
     calibration = detector.calibration_scores
     expected = [(1 + (calibration >= score).sum()) / (1 + len(calibration)) for score in verdicts.scores]
     assert np.allclose(verdicts.p_values, expected)
+
+
+def test_p_values_are_those_of_nonconform(detector: aberra.Detector, images: NDArray[np.uint8]) -> None:
+    """It is for Python 3.12 and later."""
+    nonconform = pytest.importorskip("nonconform.scoring")
+    verdicts = detector.score(images)
+    expected = nonconform.calculate_p_val(verdicts.scores, detector.calibration_scores)
+    assert np.allclose(verdicts.p_values, expected, rtol=1e-12)
