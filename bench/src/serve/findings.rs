@@ -1,5 +1,7 @@
 //! What a measurement finds: lines for people, numbers for the record, and promises that are broken.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use super::attacks::Outcome;
@@ -14,6 +16,7 @@ pub(super) struct Findings {
     pub(super) broken: Vec<String>,
     /// Whether targets of time and memory are judged: a quick run is one of a program built for tests, beside others.
     judges_targets: bool,
+    missed: Cell<usize>,
 }
 
 impl Findings {
@@ -25,7 +28,10 @@ impl Findings {
     pub(super) fn row(&self, what: &str, value: &str, target: &str, is_met: Option<bool>) {
         let mark = match is_met {
             Some(true) => "met",
-            Some(false) if self.judges_targets => "MISSED",
+            Some(false) if self.judges_targets => {
+                self.missed.set(self.missed.get() + 1);
+                "MISSED"
+            }
             Some(false) => "not met, not judged",
             None => "",
         };
@@ -60,6 +66,9 @@ impl Findings {
     }
 
     /// Says what must not be and was.
+    ///
+    /// # Errors
+    /// A promise is broken or, where targets are judged, one was missed.
     pub(super) fn judged(&self) -> Result<()> {
         for broken in &self.broken {
             note(&format!("broken: {broken}"));
@@ -69,7 +78,10 @@ impl Findings {
                 note("no promise is broken; targets of time and memory are not judged in a quick run");
                 Ok(())
             }
-            0 => Ok(()),
+            0 => match self.missed.get() {
+                0 => Ok(()),
+                missed => Err(format!("{missed} targets of time or memory are missed").into()),
+            },
             count => Err(format!("{count} promises are broken").into()),
         }
     }

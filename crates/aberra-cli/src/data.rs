@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{Dataset, Inspection, OpenOptions, Remarks, Unsupported, describe_marked_folders};
+use aberra::dataset::{Dataset, Inspection, OpenOptions, PassedOver, Remarks, describe_marked_folders};
 use aberra::image::{Format, Limits};
 use aberra::{Error, Message, Result, TrainingImages};
 
@@ -90,14 +90,10 @@ pub(crate) fn look(dataset: &Dataset, limits: &Limits) -> Inspection {
     inspection
 }
 
-/// Says what a listing of files passed over: folders that Aberra wrote, and images of formats that are not decoded.
-pub(crate) fn passed_over(marked_folders: &[PathBuf], unsupported: &[Unsupported]) {
-    for files in unsupported {
-        output::warning(&format!("passed over {files}; convert them to PNG or TIFF first"));
-    }
-    if let Some(folders) = describe_marked_folders(marked_folders) {
-        output::note(&format!("passed over {folders}"));
-    }
+/// Says what a listing of files passed over.
+pub(crate) fn passed_over(what: &PassedOver) {
+    what.warnings().iter().for_each(|text| output::warning(text));
+    what.notes().iter().for_each(|text| output::note(text));
 }
 
 /// Says what was decided in reading images.

@@ -102,6 +102,19 @@ pub(crate) fn target(path: &Path, inputs: &[&Path]) -> Result<(), CommandError> 
     Ok(refuse_in_use(path)?)
 }
 
+/// Checks that a folder of results is not the file of others, and does not lie in its place.
+pub(crate) fn apart(file: &Path, folder: &Path) -> Result<(), CommandError> {
+    let place = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if !place(folder).starts_with(place(file)) {
+        return Ok(());
+    }
+    Err(CommandError::at(
+        folder,
+        format!("expected a folder apart from the file {}, found its place", file.display()),
+    )
+    .with_hint("give the file and the folder different names"))
+}
+
 /// Formats rows of a name and a value with the values aligned.
 pub(crate) fn aligned(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{ImageFiles, Unsupported, image_files, is_manifest, listed_path};
+use aberra::dataset::{ImageFiles, PassedOver, image_files, is_manifest, listed_path};
 
 use crate::data;
 
@@ -23,8 +23,7 @@ pub(crate) struct Sources<'a> {
     within: Option<ImageFiles>,
     /// What a manifest names and was not given yet.
     named: std::vec::IntoIter<PathBuf>,
-    marked_folders: Vec<PathBuf>,
-    unsupported: Vec<Unsupported>,
+    passed_over: PassedOver,
 }
 
 impl<'a> Sources<'a> {
@@ -36,15 +35,14 @@ impl<'a> Sources<'a> {
             is_listing: false,
             within: None,
             named: Vec::new().into_iter(),
-            marked_folders: Vec::new(),
-            unsupported: Vec::new(),
+            passed_over: PassedOver::default(),
         }
     }
 
-    /// What was passed over: folders that Aberra wrote, and images of formats that are not decoded.
-    pub(crate) fn passed_over(mut self) -> (Vec<PathBuf>, Vec<Unsupported>) {
+    /// What was passed over.
+    pub(crate) fn passed_over(mut self) -> PassedOver {
         self.leave();
-        (self.marked_folders, self.unsupported)
+        self.passed_over
     }
 
     fn enter(&mut self, path: &Path) -> Result<(), String> {
@@ -62,9 +60,9 @@ impl<'a> Sources<'a> {
     }
 
     fn leave(&mut self) {
-        let left = self.within.take();
-        self.marked_folders.extend(left.iter().flat_map(ImageFiles::marked_folders).cloned());
-        self.unsupported.extend(left.iter().flat_map(ImageFiles::unsupported).cloned());
+        if let Some(left) = self.within.take() {
+            self.passed_over.extend(left.passed_over());
+        }
     }
 }
 

@@ -9,7 +9,8 @@ pub struct TiffPage {
     pub height: u32,
     /// Its one strip, unless tags say otherwise.
     pub data: Vec<u8>,
-    /// Tags beyond or instead of the usual ones: values of 16 bits, of 32 for offsets and lengths of strips and for pages below.
+    /// Tags beyond or instead of the usual ones: values of 16 bits, of 32 for offsets and lengths of strips and for pages below,
+    /// thousandths for 529 and 532 (fractions by the specification).
     pub tags: Vec<(u16, Vec<u32>)>,
     /// Pages below it: reduced copies and the like.
     pub below: Vec<TiffPage>,
@@ -66,13 +67,15 @@ fn append(file: &mut Vec<u8>, page: &TiffPage) -> (usize, usize) {
     tags.sort();
     let mut entries = Vec::new();
     for (tag, values) in &tags {
-        let is_long = matches!(tag, 273 | 279 | 330);
-        let bytes: Vec<u8> = match is_long {
-            true => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            false => values.iter().flat_map(|value| (*value as u16).to_le_bytes()).collect(),
+        let (kind, bytes): (u16, Vec<u8>) = match tag {
+            273 | 279 | 330 => (4, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            529 | 532 => {
+                (5, values.iter().flat_map(|value| [*value, 1000].map(u32::to_le_bytes)).flatten().collect())
+            }
+            _ => (3, values.iter().flat_map(|value| (*value as u16).to_le_bytes()).collect()),
         };
         entries.extend(tag.to_le_bytes());
-        entries.extend((if is_long { 4_u16 } else { 3 }).to_le_bytes());
+        entries.extend(kind.to_le_bytes());
         entries.extend((values.len() as u32).to_le_bytes());
         if bytes.len() <= 4 {
             entries.extend(&bytes);

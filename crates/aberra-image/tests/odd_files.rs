@@ -209,6 +209,19 @@ fn tags_that_change_pixels_are_honoured_or_refused() {
     let curve = flat(8, 3).with(291, &[0; 256]);
     assert_eq!(decoded(&tiff(&[curve])).source.remarks, [Remark::NotCorrected]);
 
+    // Rec. 601's luma and the full range are what is assumed where nothing is said.
+    let luma = TiffPage::new(8, 8, [90, 120, 200].repeat(64))
+        .with(262, &[6])
+        .with(277, &[3])
+        .with(258, &[8; 3])
+        .with(530, &[1, 1]);
+    let full = [0, 255_000, 128_000, 255_000, 128_000, 255_000];
+    let said = luma.clone().with(529, &[299, 587, 114]).with(532, &full);
+    assert_eq!(decoded(&tiff(&[said])).pixels, decoded(&tiff(std::slice::from_ref(&luma))).pixels);
+    let range = [0, 255_000].repeat(3);
+    let found = decoded(&tiff(&[rgb([10, 20, 30].repeat(64)).with(532, &range)]));
+    assert_eq!((found.pixels, found.source.remarks), (expected, vec![]));
+
     let inks =
         TiffPage::new(8, 8, vec![9; 256]).with(262, &[5]).with(277, &[4]).with(258, &[8; 4]).with(332, &[2]);
     for (page, what) in [
@@ -220,7 +233,11 @@ fn tags_that_change_pixels_are_honoured_or_refused() {
         (flat(8, 3).with(339, &[5]), "rare kind"),
         (flat(8, 3).with(259, &[50000]), "ZSTD compression"),
         (flat(8, 3).with(259, &[50001]), "WebP compression"),
-        (flat(8, 3).with(259, &[34925]), "compression"),
+        (flat(8, 3).with(259, &[34925]), "LZMA compression"),
+        (flat(8, 3).with(259, &[34712]), "JPEG 2000 compression"),
+        (flat(8, 3).with(277, &[5]).with(258, &[8; 5]), "5 bands"),
+        (luma.clone().with(529, &[213, 715, 72]), "luma of other coefficients"),
+        (luma.with(532, &[16_000, 235_000, 128_000, 240_000, 128_000, 240_000]), "limited range"),
     ] {
         let text = unsupported(&tiff(&[page]));
         assert!(text.contains(what) && text.contains("not supported"), "{what}: {text}");

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aberra::dataset::{
-    Dataset as Inner, GroupBy, Grouping, Inspection, OpenOptions, describe_marked_folders, doctor as examine,
-    image_files,
+    Dataset as Inner, GroupBy, Grouping, Inspection, OpenOptions, doctor as examine, image_files,
 };
 use aberra::image::Limits;
 use aberra::{Error, Result};
@@ -168,10 +167,8 @@ pub(crate) fn image_paths(py: Python<'_>, folder: PathBuf) -> PyResult<(Vec<Path
     py.detach(|| {
         let mut listed = image_files(&folder);
         let paths = listed.by_ref().collect::<Result<Vec<_>>>()?;
-        let unsupported = listed.unsupported().iter().map(|files| format!("passed over {files}"));
-        let marked =
-            describe_marked_folders(listed.marked_folders()).map(|text| format!("passed over {text}"));
-        Ok((paths, unsupported.chain(marked).collect()))
+        let passed_over = listed.passed_over();
+        Ok((paths, [passed_over.warnings(), passed_over.notes()].concat()))
     })
     .map_err(|error| exception(py, &error))
 }

@@ -218,6 +218,10 @@ impl Detector {
                 let (count, name) = (found.learnt_from.len(), &dataset.samples[example].name);
                 said.warn([format!("left out {count} images that the detector learnt from, or that are near-duplicates of such (like {name})")]);
             }
+            if found.anomalous > 0 {
+                said.note([format!("ignored {} anomalous images", found.anomalous)]);
+            }
+            said.note([format!("calibrated on {} groups of {} normal images", found.groups, found.images)]);
             Ok((found.detector, said))
         })?;
         Ok((Self::new(inner), said))

@@ -181,7 +181,11 @@ def test_calibration_moves_the_threshold_alone(detector: aberra.Detector, data: 
     assert labelled.threshold != detector.threshold
     fresh = detector.calibrate(rate=0.2, data=list(images[-12:]))
     assert fresh.info["calibration"]["images"] > 0
-    for wrong in ({}, {"rate": 0.1, "percentile": 5}, {"labelled": "f1"}, {"rate": 2.0}, {"rate": 0.0001}):
+    with pytest.warns(aberra.AberraWarning, match="that the detector learnt from"):
+        others = detector.calibrate(percentile=90, data=data / "train")
+    assert 0 < others.info["calibration"]["images"] < len(list((data / "train").rglob("*.png")))
+    unused = ({"rate": 0.1, "cost_miss": 5.0}, {"percentile": 5, "confidence": 0.9}, {"rate": 0.1, "split": "s.json"})
+    for wrong in (*unused, {}, {"rate": 0.1, "percentile": 5}, {"labelled": "f1"}, {"rate": 2.0}, {"rate": 0.0001}):
         with pytest.raises(ValueError):
             detector.calibrate(**wrong)
 

@@ -107,6 +107,9 @@ fn evaluate(
         ..ReportOptions::default()
     };
     let report = detector.report(&dataset, &evaluation, options)?;
+    for warning in &report.data().warnings {
+        tracing::warn!(detector = served.name, "{}: {warning}", data.data.display());
+    }
     // Serialising to memory can fail only for maps with keys that are not strings; there are none.
     Ok(serde_json::to_vec(report.data()).unwrap_or_default().into())
 }

@@ -70,8 +70,15 @@ impl Detector {
         }
         let groups = samples.len();
         let size = PartSize { images: groups, groups };
-        let detector =
-            self.calibrated_on(dataset, inspection, &grouping.group_of, &samples, size, criterion)?;
+        let detector = self
+            .calibrated_on(dataset, inspection, &grouping.group_of, &samples, size, criterion)
+            .map_err(|error| match learnt_from.len() {
+                0 => error,
+                count => error.with_hint(format!(
+                    "{count} normal images were left out, because the detector learnt from them or from near-duplicates: give \
+                     others, or a larger rate"
+                )),
+            })?;
         Ok(Recalibrated { detector, groups, images, learnt_from, anomalous })
     }
 
@@ -149,7 +156,8 @@ impl Detector {
         let inputs = load(dataset, group_of, samples, self.config(), shape, 0)?;
         let pixel_rate = match criterion {
             Criterion::Conformal { rate, .. } => rate,
-            _ => self.config().promise.false_alarm_rate,
+            // So few images may not support the rate of the former promise; another criterion promises none.
+            _ => self.config().promise.false_alarm_rate.max(1.0 / samples.len().max(1) as f64),
         };
         let calibrated = Calibrated::on(&inputs, &self.members, self.scorer()?, criterion, pixel_rate)?;
         let kept = self.normals().len() - self.count_of(Part::Calibration);

@@ -134,11 +134,7 @@ impl Training {
         data: &mut dyn TrainingImages,
     ) -> Result<Self> {
         let config = config.resolved(compute::instructions()?)?;
-        let reserve = |out: &PathBuf| {
-            let reservation = RunFolder::reserve(out, request.claim)?;
-            reservation.refuse_data_within(&request.data)?;
-            Ok(reservation)
-        };
+        let reserve = |out: &PathBuf| RunFolder::reserve(out, request.claim);
         let reservation = request.out.as_ref().map(reserve).transpose()?;
         let dataset = data.open()?;
         let inspection = data.inspect(&dataset, &config.limits)?;
@@ -151,7 +147,7 @@ impl Training {
         if aside.is_much {
             let (images, reasons) = (aside.images, aside.reasons.join("; "));
             let text = format!("{images} of {} images are left aside: {reasons}", dataset.samples.len());
-            data.hear(Message::Warning { text, hint: Some(DominatingGroup::HINT) });
+            data.hear(Message::Warning { text, hint: aside.hint });
         }
         let resume = request.claim == Claim::Resume;
         Ok(Self { config, dataset, inspection, split, reservation, resume })

@@ -102,6 +102,9 @@ fn masks_are_found_at_any_depth_and_by_every_usual_name() {
         (["ok/2.png", "ng/1.png", "ng/1_GT.png"], 1, 2),
         (["good/0.png", "bad/Part0.png", "bad/Part0_label.bmp"], 1, 2),
         (["good/images/0.png", "bad/images/1.png", "bad/masks/1.png"], 1, 2),
+        (["good/0.png", "bad/7.png", "bad/mask_7.png"], 1, 2),
+        (["good/0.png", "bad/img7.png", "bad/img7Mask.png"], 1, 2),
+        (["good/0.jpg", "bad/7.jpg", "bad/7.png"], 1, 2),
         (["archive/good/0.png", "archive/bad/1.png", "archive/seg/bad/1.png"], 1, 2),
     ] {
         let folder = folder_of(&files);
@@ -120,8 +123,9 @@ fn masks_are_found_at_any_depth_and_by_every_usual_name() {
     assert!(notes.contains("1 mask could belong to several anomalies (cut/1.png)"), "{notes}");
     assert!(notes.contains("1 mask matches no image (masks/7.png)"), "{notes}");
     // Names that only look so are images.
-    let folder = folder_of(&["good/face_mask.png", "good/b.png"]);
-    assert_eq!(open(folder.path()).unwrap().counts(), (2, 0));
+    for files in [["good/face_mask.png", "good/b.png"], ["good/a.jpg", "good/b.png"]] {
+        assert_eq!(open(folder_of(&files).path()).unwrap().counts(), (2, 0), "{files:?}");
+    }
     let folder = folder_of(&["masks/a.png"]);
     assert!(refusal(open(folder.path())).contains("1 that are masks by their names"));
 }
@@ -176,7 +180,8 @@ fn a_folder_around_the_data_is_looked_into() {
 
 #[test]
 fn what_is_called_a_defect_is_not_normal() {
-    for name in ["bad", "Tumor", "anomaly", "NG", "broken", "not_good", "unhealthy", "crack_2"] {
+    for name in ["bad", "Tumor", "anomaly", "NG", "broken", "not_good", "unhealthy", "crack_2", "ko", "dent"]
+    {
         let files = [format!("{name}/0.png"), format!("{name}/1.png")];
         let folder = folder_of(&files.each_ref().map(String::as_str));
         let dataset = open(folder.path()).unwrap();
@@ -254,7 +259,7 @@ fn formats_that_are_not_decoded_are_counted_with_an_example() {
     assert!(doctor(&dataset, &inspection, &grouping).to_string().contains("passed over  2 files"));
     let mut files = image_files(folder.path());
     assert_eq!(files.by_ref().count(), 1);
-    assert_eq!(files.unsupported().len(), 2);
+    assert_eq!(files.passed_over().unsupported.len(), 2);
     fs::remove_file(at("good/0.png")).unwrap();
     assert!(refusal(open(folder.path())).contains("though 2 files of which each is a HEIC image"));
 }
@@ -391,6 +396,10 @@ fn normals_without_content_are_found_before_training() {
     assert!(check(&[flat(0), flat(9)]).unwrap_err().contains("each of the same value in every pixel"));
     assert!(check(&[picture(1), picture(1)]).unwrap_err().contains("2 that are equal in every pixel"));
     assert_eq!(check(&[picture(1), picture(2)]).unwrap(), Vec::<String>::new());
+    let few = [picture(1), picture(2), picture(2), picture(1), picture(1), flat(0), flat(0)];
+    assert!(
+        check(&few).unwrap_err().contains("at least 6 different normal images with content, found 2 in 7")
+    );
     let some = check(&[picture(1), picture(2), flat(0)]).unwrap();
     assert!(
         some[0].starts_with("1 image: normal, but of the same value") && some[0].ends_with("(2.png)"),

@@ -68,7 +68,6 @@ pub(crate) fn run(args: &BenchArgs) -> CommandResult {
     let comparison = comparison(args)?;
     interrupt::listen();
     let reservation = RunFolder::reserve(&args.out, Claim::Extend)?;
-    reservation.refuse_data_within(&args.data)?;
     let dataset = data::open(&args.data, &args.normal)?;
     let inspection = data::inspect(&dataset, &comparison.recipes()[0].config.limits)?;
     comparison.check(&dataset, &inspection)?;

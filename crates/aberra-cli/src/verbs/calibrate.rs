@@ -49,7 +49,7 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     rate: Option<f64>,
     /// Guarantee the rate with this confidence, such as 0.9, instead of on average.
-    #[arg(long, value_name = "C", requires = "rate", allow_negative_numbers = true)]
+    #[arg(long, value_name = "C", allow_negative_numbers = true)]
     confidence: Option<f64>,
     /// Percentile of the normals' scores, 0 to 100; without a guarantee.
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
@@ -75,15 +75,15 @@ pub(crate) struct CalibrateArgs {
         allow_negative_numbers = true
     )]
     top: Option<f64>,
-    /// Split of the data (split.json), of which only the test part is used.
-    #[arg(long, value_name = "FILE.json", requires = "labelled")]
+    /// With --labelled: split of the data (split.json), of which only the test part is used.
+    #[arg(long, value_name = "FILE.json")]
     split: Option<PathBuf>,
-    /// With --labelled cost: cost of a false alarm.
-    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
-    cost_false_alarm: f64,
-    /// With --labelled cost: cost of a missed anomaly (false negative).
-    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
-    cost_miss: f64,
+    /// With --labelled cost: cost of a false alarm [default: 1].
+    #[arg(long, value_name = "COST", allow_negative_numbers = true)]
+    cost_false_alarm: Option<f64>,
+    /// With --labelled cost: cost of a missed anomaly (false negative) [default: 1].
+    #[arg(long, value_name = "COST", allow_negative_numbers = true)]
+    cost_miss: Option<f64>,
     /// Write the new detector to this file [default: the detector's name with -calibrated, beside it; must not exist].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -114,7 +114,8 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
     }
     let before = Detector::load(path)?;
     let out = &out(args)?;
-    let inputs: Vec<&Path> = args.data.iter().chain(&args.split).map(PathBuf::as_path).collect();
+    let own = (!args.in_place).then_some(path);
+    let inputs: Vec<&Path> = args.data.iter().chain(&args.split).chain(own).map(PathBuf::as_path).collect();
     output::target(out, &inputs)?;
     interrupt::listen();
     let mut status = ExitStatus::Done;
@@ -295,6 +296,19 @@ fn on_other_normals(
 }
 
 fn criterion(args: &CalibrateArgs) -> Result<Criterion, CommandError> {
+    // Of a group of which one must be given, clap requires no member for another argument.
+    let is_cost = matches!(args.labelled, Some(LabelledBy::Cost));
+    for (is_given, option, is_of_use, wanted) in [
+        (args.confidence.is_some(), "--confidence", args.rate.is_some(), "--rate"),
+        (args.split.is_some(), "--split", args.labelled.is_some(), "--labelled"),
+        (args.cost_false_alarm.is_some(), "--cost-false-alarm", is_cost, "--labelled cost"),
+        (args.cost_miss.is_some(), "--cost-miss", is_cost, "--labelled cost"),
+    ] {
+        if is_given && !is_of_use {
+            return Err(CommandError::new(format!("{option}: expected {wanted} beside it, found none"))
+                .with_hint(format!("it changes nothing without {wanted}: leave it out")));
+        }
+    }
     match (args.rate, args.percentile, args.threshold, args.labelled) {
         (Some(rate), ..) => Ok(Criterion::Conformal { rate, confidence: args.confidence }),
         (_, Some(percentile), ..) => Ok(Criterion::Percentile { percentile }),
@@ -302,7 +316,8 @@ fn criterion(args: &CalibrateArgs) -> Result<Criterion, CommandError> {
         (.., Some(LabelledBy::F1)) => Ok(Criterion::LabelledF1Max),
         (.., Some(LabelledBy::Youden)) => Ok(Criterion::LabelledYouden),
         (.., Some(LabelledBy::Cost)) => {
-            Ok(Criterion::LabelledCost { false_alarm: args.cost_false_alarm, miss: args.cost_miss })
+            let (false_alarm, miss) = (args.cost_false_alarm.unwrap_or(1.0), args.cost_miss.unwrap_or(1.0));
+            Ok(Criterion::LabelledCost { false_alarm, miss })
         }
         (None, None, None, None) => Err(CommandError::new(
             "expected one of --rate, --percentile, --threshold and --labelled, found none",

@@ -168,7 +168,7 @@ fn training_images(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
     }
     let mut listed = image_files(path);
     let files: Vec<PathBuf> = listed.by_ref().filter_map(Result::ok).collect();
-    data::passed_over(listed.marked_folders(), listed.unsupported());
+    data::passed_over(&listed.passed_over());
     Ok(files)
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn run(args: &ReportArgs) -> CommandResult {
     let inputs: Vec<&Path> = [&**path, &args.data].into_iter().chain(read).collect();
     output::target(&args.out, &inputs)?;
     if let Some(folder) = &args.png {
+        output::apart(&args.out, folder)?;
         RunFolder::check_mark(folder)?;
     }
     interrupt::listen();

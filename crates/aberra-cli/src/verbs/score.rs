@@ -103,6 +103,9 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
         let listed = args.paths.iter().map(PathBuf::as_path).filter(|path| path.as_os_str() != "-");
         let inputs: Vec<&Path> = std::iter::once(&*args.detector.detector).chain(listed).collect();
         output::target(out, &inputs)?;
+        if let Some(folder) = &args.heatmaps {
+            output::apart(out, folder)?;
+        }
         if args.shard.is_some() && RowFormat::of_extension(out).is_none() {
             return Err(CommandError::at(
                 out,
@@ -182,8 +185,7 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let (marked_folders, unsupported) = sources.passed_over();
-    data::passed_over(&marked_folders, &unsupported);
+    data::passed_over(&sources.passed_over());
     let tally = Tally { done: passed.get(), ..tally.into_inner() };
     data::remark(&tally.remarks);
     let record = args.shard.filter(|_| listing.get().files > 0).map(|shard| {

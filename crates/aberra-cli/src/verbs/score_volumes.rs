@@ -134,8 +134,7 @@ impl ScoreVolumes<'_> {
                 Err(reason) => tally.skip(&reason),
             }
         }
-        let (marked_folders, unsupported) = sources.passed_over();
-        data::passed_over(&marked_folders, &unsupported);
+        data::passed_over(&sources.passed_over());
         let found = find_cases(files, &self.detector.config().limits);
         found.notes.iter().for_each(|note| output::note(note));
         let mut rows = Rows::open(self.format, self.out)?;

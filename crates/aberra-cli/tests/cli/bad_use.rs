@@ -124,7 +124,7 @@ fn too_few_normals() {
         said.lines().filter(|line| !line.starts_with("in") && !line.starts_with(' ')).collect();
     insta::assert_snapshot!(error.join("\n"), @r"
     error: too few normal images: a false-alarm rate of 5 % needs 46 groups of normal images that are not copies of each other, found 12
-    hint: so few support no rate at all; add normal images or raise the rate
+    hint: so few support no rate at all; add normal images
     ");
 }
 

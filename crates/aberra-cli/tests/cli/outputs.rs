@@ -126,7 +126,7 @@ fn targets_that_cannot_be_written_are_refused_before_the_work() {
         (&format!("{report} --out d.aberra"), "found one that this command reads"),
         (&format!("{report} --out r.html --png in/normal"), "expected a folder without images"),
         ("train in --out a.png", "expected a folder that can be written"),
-        ("train in --out in", "expected a run folder apart from the images"),
+        ("train in --out in", "expected a folder without images"),
         ("train in/normal --out in/normal", "expected a folder without images"),
         ("bench in --out a.png/bench", "expected a folder that can be written"),
     ] {

@@ -56,7 +56,7 @@ fn a_refused_resume_leaves_every_byte_and_the_right_one_goes_on() {
     let data = shared().join("data");
     let resume = format!("train {} --out run --resume", data.display());
     for (rest, expected) in [
-        ("--epochs 20", "with other train"),
+        ("--epochs 20", "expected at least the 40 epochs"),
         ("--seed 5", "with other "),
         ("--scorer ssim", "with other "),
         ("--set train.epochs=abc", "expected a whole number"),

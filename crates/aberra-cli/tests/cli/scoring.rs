@@ -223,6 +223,33 @@ fn heat_maps_and_runs_are_not_read_as_data() {
     error: in/good: expected a folder without images to write to, found 0.png
     hint: give another folder: listings of images pass over the folders that Aberra writes
     ");
+    // Nor where they lie deeper: a whole part of a data set would be passed over from then on.
+    let said = room.run(&score("in --heatmaps in")).refusal(&room);
+    assert!(
+        said.starts_with("error: in: expected a folder without images to write to, found good/0.png"),
+        "{said}"
+    );
+    let said = room.run(&score("in --out same.csv --heatmaps same.csv")).refusal(&room);
+    assert!(said.starts_with("error: same.csv: expected a folder apart from the file same.csv"), "{said}");
+}
+
+#[test]
+fn what_looks_like_a_mask_and_what_is_no_image_is_said() {
+    let room = Room::new();
+    for name in ["a.png", "a_mask.png", "masks/a.png", "face_mask.png"] {
+        std::fs::create_dir_all(room.path("in/masks")).unwrap();
+        blobs(7).save(room.path("in").join(name)).unwrap();
+    }
+    std::fs::write(room.path("in/notes.txt"), "notes").unwrap();
+    std::fs::write(room.path("in/README"), "notes").unwrap();
+    let ended = room.run(&format!("score {} in", detector().display())).done();
+    for expected in [
+        "warning: 2 files look like masks (such as in/a_mask.png); they are judged like images",
+        "passed over 1 without extension, 1 .txt, which are no images",
+        "4 images scored",
+    ] {
+        assert!(ended.err.contains(expected), "{}", ended.err);
+    }
 }
 
 #[test]
@@ -232,6 +259,20 @@ fn calibrate_leaves_the_detector_as_it_is_unless_told_otherwise() {
     let made = room.run("calibrate d.aberra --rate 0.2 --json").done().json();
     assert_eq!(made["path"], "d-calibrated.aberra");
     assert_eq!(std::fs::read(room.path("d.aberra")).unwrap(), std::fs::read(detector()).unwrap());
+    for (words, wanted) in [
+        ("--rate 0.1 --data in --split s.json", "--split: expected --labelled beside it"),
+        ("--percentile 50 --confidence 0.9", "--confidence: expected --rate beside it"),
+        ("--rate 0.1 --cost-miss 5", "--cost-miss: expected --labelled cost beside it"),
+        (
+            "--labelled f1 --data in --cost-false-alarm 5",
+            "--cost-false-alarm: expected --labelled cost beside it",
+        ),
+    ] {
+        let said = room.run(&format!("calibrate d.aberra {words}")).refusal(&room);
+        assert!(said.starts_with(&format!("error: {wanted}")), "{said}");
+    }
+    let said = room.run("calibrate d.aberra --rate 0.1 --out d.aberra").refusal(&room);
+    assert!(said.contains("found one that this command reads"), "{said}");
     insta::assert_snapshot!(room.run("calibrate d.aberra --rate 0.1").refusal(&room), @r"
     error: d-calibrated.aberra: expected no file of this name yet, found one
     hint: --out FILE writes another file or replaces this one, --in-place replaces the detector

@@ -11,8 +11,9 @@ use std::ops::Range;
 
 use image::metadata::Orientation;
 use tiff::ColorType;
+use tiff::decoder::ifd::Value;
 use tiff::decoder::{Decoder, DecodingResult, Limits as TiffLimits};
-use tiff::tags::Tag;
+use tiff::tags::{CompressionMethod, Tag};
 use tiff::{TiffError, TiffUnsupportedError};
 
 use self::pages::{Numbers, pages};
@@ -51,7 +52,6 @@ const OTHER_INKS: u16 = 2;
 const DECODE: Tag = Tag::Unknown(433);
 const YCBCR_COEFFICIENTS: Tag = Tag::Unknown(529);
 const REFERENCE_BLACK_WHITE: Tag = Tag::Unknown(532);
-const IMAGE_DEPTH: Tag = Tag::Unknown(32997);
 
 struct Tiff<'a> {
     file: File<'a>,
@@ -210,6 +210,9 @@ impl<'a> Page<'a> {
             remarks.push(Remark::ReducedCopy);
         }
 
+        if directory.depth > 1 {
+            return Err(unsupported(Format::Tiff, "several slices in one page (tag ImageDepth)"));
+        }
         let numbers = Numbers::of(bytes);
         let mut source = Source::new(bytes);
         let (at, length) = numbers.first_offset();
@@ -237,6 +240,9 @@ impl<'a> Page<'a> {
             ColorType::YCbCr(8) => (ColorMode::Rgb, 3),
             ColorType::RGBA(_) => (ColorMode::Rgba, 4),
             ColorType::CMYK(_) => (ColorMode::Cmyk, 4),
+            ColorType::Multiband { num_samples, .. } => {
+                return Err(unsupported(Format::Tiff, format!("{num_samples} bands in one image")));
+            }
             other => {
                 let found = format!("{other:?} (not grey, palette, RGB, RGBA, CMYK or 8-bit YCbCr)");
                 return Err(unsupported(Format::Tiff, found));
@@ -255,22 +261,19 @@ impl<'a> Page<'a> {
     /// Tags that change what pixels show, and that the decoder does not know. A correction that no common program applies is
     /// a remark; what would make another image is an error.
     fn refuse_what_would_be_ignored(&mut self) -> Result<(), Error> {
-        if self.tag(IMAGE_DEPTH).is_some_and(|depth| depth > 1) {
-            return Err(unsupported(Format::Tiff, "several slices in one page (tag ImageDepth)"));
-        }
         if self.color_mode == ColorMode::Cmyk && self.tag(INK_SET) == Some(OTHER_INKS) {
             return Err(unsupported(Format::Tiff, "other inks than cyan, magenta, yellow and black"));
         }
         if matches!(self.color, ColorType::YCbCr(_)) {
-            const REC_601: [f32; 3] = [0.299, 0.587, 0.114];
-            const FULL_RANGE: [f32; 6] = [0.0, 255.0, 128.0, 255.0, 128.0, 255.0];
+            const REC_601: [f64; 3] = [0.299, 0.587, 0.114];
+            const FULL_RANGE: [f64; 6] = [0.0, 255.0, 128.0, 255.0, 128.0, 255.0];
             self.expect(YCBCR_COEFFICIENTS, &REC_601, "luma of other coefficients than Rec. 601's")?;
             self.expect(REFERENCE_BLACK_WHITE, &FULL_RANGE, "YCbCr of a limited range")?;
         }
         let corrected = [GREY_RESPONSE_CURVE, TRANSFER_FUNCTION, DECODE];
         let mut is_corrected = corrected.iter().any(|&tag| self.has(tag));
         if matches!(self.color, ColorType::RGB(_) | ColorType::RGBA(_)) {
-            let largest = (2_f64.powi(self.color.bit_depth().into()) - 1.0) as f32;
+            let largest = 2_f64.powi(self.color.bit_depth().into()) - 1.0;
             let full = [0.0, largest, 0.0, largest, 0.0, largest];
             is_corrected |= self.expect(REFERENCE_BLACK_WHITE, &full, "").is_err();
         }
@@ -285,10 +288,10 @@ impl<'a> Page<'a> {
     }
 
     /// Accepts a tag that is absent or has these values.
-    fn expect(&mut self, tag: Tag, values: &[f32], otherwise: &str) -> Result<(), Error> {
-        const TOLERANCE: f32 = 1e-3;
+    fn expect(&mut self, tag: Tag, values: &[f64], otherwise: &str) -> Result<(), Error> {
+        const TOLERANCE: f64 = 1e-3;
         let Some(value) = self.decoder.find_tag(tag).map_err(reason)? else { return Ok(()) };
-        let found = value.into_f32_vec().unwrap_or_default();
+        let found = numbers(value);
         let is_as_expected = found.len() == values.len()
             && found.iter().zip(values).all(|(found, value)| (found - value).abs() < TOLERANCE);
         if is_as_expected { Ok(()) } else { Err(unsupported(Format::Tiff, otherwise)) }
@@ -397,6 +400,36 @@ fn values(result: &DecodingResult) -> Vec<f32> {
     }
 }
 
+/// The numbers of a tag: by the specification fractions, but programs write other types, too. Nothing for text.
+fn numbers(value: Value) -> Vec<f64> {
+    let number = match value {
+        Value::List(values) => return values.into_iter().flat_map(numbers).collect(),
+        Value::Rational(above, below) => f64::from(above) / f64::from(below),
+        Value::SRational(above, below) => f64::from(above) / f64::from(below),
+        Value::Float(number) => f64::from(number),
+        Value::Double(number) => number,
+        Value::Byte(number) => f64::from(number),
+        Value::Short(number) => f64::from(number),
+        Value::Unsigned(number) => f64::from(number),
+        _ => return Vec::new(),
+    };
+    vec![number]
+}
+
+/// What is said of compressions that the decoder does not know by name.
+fn compression(method: CompressionMethod) -> String {
+    match method.to_u16() {
+        34712 | 33003..=33005 => "JPEG 2000".to_owned(),
+        34887 => "LERC".to_owned(),
+        34925 => "LZMA".to_owned(),
+        50002 => "JPEG XL".to_owned(),
+        number => match method {
+            CompressionMethod::Unknown(_) => format!("unknown ({number})"),
+            named => format!("{named:?}"),
+        },
+    }
+}
+
 fn reason(error: TiffError) -> Error {
     match error {
         TiffError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -408,7 +441,7 @@ fn reason(error: TiffError) -> Error {
              `max_alloc_bytes`",
         ),
         TiffError::UnsupportedError(TiffUnsupportedError::UnsupportedCompressionMethod(method)) => {
-            unsupported(Format::Tiff, format!("{method:?} compression"))
+            unsupported(Format::Tiff, format!("{} compression", compression(method)))
         }
         TiffError::UnsupportedError(TiffUnsupportedError::UnsupportedSampleDepth(bits)) => {
             unsupported(Format::Tiff, format!("{bits} bits per sample"))

@@ -408,8 +408,8 @@ class Detector:
         percentile: float | None = None,
         threshold: float | None = None,
         labelled: Literal["f1", "youden", "cost"] | None = None,
-        cost_false_alarm: float = 1.0,
-        cost_miss: float = 1.0,
+        cost_false_alarm: float | None = None,
+        cost_miss: float | None = None,
         data: Any = None,
         normal: str | Sequence[str] = (),
         pages: bool = False,
@@ -427,8 +427,8 @@ class Detector:
             percentile: Percentile of the normals' scores, 0 to 100; without a guarantee.
             threshold: A fixed threshold; without a guarantee.
             labelled: The threshold that is best on the labelled images of ``data``; without a guarantee.
-            cost_false_alarm: With ``labelled="cost"``, of a false alarm.
-            cost_miss: With ``labelled="cost"``, of a missed anomaly.
+            cost_false_alarm: With ``labelled="cost"``, of a false alarm; 1 unless given.
+            cost_miss: With ``labelled="cost"``, of a missed anomaly; 1 unless given.
             data: Other normal images to calibrate on, as :meth:`train` takes them; with ``labelled`` a labelled data set.
             normal: Class folders that are normal.
             pages: Whether every page of a file is an image of its own.
@@ -438,9 +438,17 @@ class Detector:
             progress: See :data:`aberra.progress.Progress`.
 
         Raises:
-            SettingsError: None or several criteria, or one out of range.
+            SettingsError: None or several criteria, one out of range, or what goes with another.
             DataError: Too few normal images.
         """
+        for given, name, is_of_use, wanted in (
+            (confidence, "confidence", rate is not None, "rate"),
+            (split, "split", labelled is not None, "labelled"),
+            (cost_false_alarm, "cost_false_alarm", labelled == "cost", 'labelled="cost"'),
+            (cost_miss, "cost_miss", labelled == "cost", 'labelled="cost"'),
+        ):
+            if given is not None and not is_of_use:
+                raise SettingsError(f"{name}: expected {wanted} beside it, found none")
         criteria: dict[str, dict[str, Any]] = {}
         if rate is not None:
             criteria["rate"] = {"kind": "conformal", "rate": float(rate)}
@@ -454,7 +462,11 @@ class Detector:
             kinds: Mapping[str, dict[str, Any]] = {
                 "f1": {"kind": "labelled-f1-max"},
                 "youden": {"kind": "labelled-youden"},
-                "cost": {"kind": "labelled-cost", "false_alarm": float(cost_false_alarm), "miss": float(cost_miss)},
+                "cost": {
+                    "kind": "labelled-cost",
+                    "false_alarm": 1.0 if cost_false_alarm is None else float(cost_false_alarm),
+                    "miss": 1.0 if cost_miss is None else float(cost_miss),
+                },
             }
             if labelled not in kinds:
                 raise SettingsError(f"labelled: expected one of {', '.join(kinds)}, found {labelled!r}")

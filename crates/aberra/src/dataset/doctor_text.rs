@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use aberra_metrics::text::printable;
+
 use super::doctor::{DoctorReport, Gravity, Named};
 use super::split::percent;
-use super::walk::describe_marked_folders;
+use super::walk::{describe_marked_folders, describe_others};
 
 /// Most names listed in the text; all are in the data.
 const LISTED: usize = 10;
@@ -75,11 +77,7 @@ impl DoctorReport {
         )?;
         writeln!(f, "  masks        {} of {} anomalies", self.masks.found, self.masks.anomalous)?;
         if !self.skipped.other.is_empty() {
-            let other = self.skipped.other.iter().map(|(extension, n)| match extension.as_str() {
-                "" => format!("{n} without extension"),
-                _ => format!("{n} .{extension}"),
-            });
-            writeln!(f, "  passed over  {}", list(other.collect()))?;
+            writeln!(f, "  passed over  {}", describe_others(&self.skipped.other))?;
         }
         for files in &self.skipped.unsupported {
             writeln!(f, "  passed over  {files}")?;
@@ -114,7 +112,7 @@ impl DoctorReport {
             "  {} groups, {} of several images; {} hold normals",
             copies.groups, copies.groups_of_several, copies.normal_groups
         )?;
-        let example = copies.largest_group_example.as_deref().unwrap_or_default();
+        let example = printable(copies.largest_group_example.as_deref().unwrap_or_default());
         writeln!(f, "  largest group: {} images (like {example})", copies.largest_group)?;
         writeln!(f, "  equal in every pixel: {} images in {} sets", copies.exact_images, copies.exact_sets)?;
         let across = &copies.across_parts;

@@ -1,5 +1,6 @@
 //! One look at every image: what its file is, its statistics, and the fingerprint by which copies are found.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use aberra_image::{ColorMode, Format, Image, Images, Limits, Remark};
@@ -11,6 +12,9 @@ use crate::{Error, Result, of_image};
 
 /// A pixel is dark below this share of the brightest value that the image's format can hold.
 const DARK: f32 = 0.04;
+
+/// Fewer different normals are nothing to learn from: two for each part of a split.
+const MIN_DIFFERENT: usize = 6;
 
 /// What was seen of every sample of a data set, in its order.
 #[derive(Clone, Debug)]
@@ -64,7 +68,7 @@ impl Dataset {
     pub fn inspect_with(&self, limits: &Limits, done: impl Fn() + Sync) -> Inspection {
         let look = |sample: &Sample| {
             let seen = sample.read(limits).and_then(|image| {
-                aberra_image::check(&image).map_err(of_image)?;
+                aberra_image::check(&image).map_err(|error| of_image(error).with_path(&sample.path))?;
                 Ok(Inspected::of(&image, &sample.path))
             });
             done();
@@ -94,7 +98,7 @@ impl Inspection {
     /// Looks at whether the normals of `dataset` have any content to learn.
     ///
     /// # Errors
-    /// None of them can be read, each has the same value in every pixel, or all are the same image.
+    /// None of them can be read, each has the same value in every pixel, or all are the same image or copies of a few.
     pub fn check_normals(&self, dataset: &Dataset) -> Result<Remarks> {
         let normals = dataset.samples.iter().zip(&self.images).filter(|(sample, _)| sample.label.is_normal());
         let seen: Vec<(&str, &Inspected)> = normals
@@ -131,6 +135,19 @@ impl Inspection {
             return wrong(
                 text,
                 "give images of different pieces: there is nothing to learn from copies of one",
+            );
+        }
+        let with_content = seen.iter().filter(|(_, seen)| !seen.is_constant());
+        let different: BTreeSet<_> = with_content.map(|(_, seen)| &seen.fingerprint.pixels).collect();
+        if different.len() < MIN_DIFFERENT && seen.len() >= MIN_DIFFERENT {
+            let text = format!(
+                "expected at least {MIN_DIFFERENT} different normal images with content, found {} in {} (such as {example})",
+                different.len(),
+                seen.len()
+            );
+            return wrong(
+                text,
+                "look at the images: they are copies of a few, or of the same value in every pixel",
             );
         }
         let mut remarks = Remarks::default();

@@ -54,7 +54,7 @@ pub(crate) use split::percent;
 pub use split::{Fold, Leak, Split, SplitPolicy, SplitSettings, SplitSizes, smallest_rate};
 pub use split_text::{LeftAside, Printed};
 pub use volumes::{Case, Cases, Slice, Volume, empty_left_out, find_cases};
-pub use walk::{ImageFiles, Skipped, Unsupported, describe_marked_folders, image_files};
+pub use walk::{ImageFiles, PassedOver, Skipped, Unsupported, describe_marked_folders, image_files};
 
 use crate::{Error, Result};
 

@@ -494,7 +494,10 @@ fn too_few(groups: usize, test: usize, settings: &SplitSettings) -> Error {
         "too few normal images: a false-alarm rate of {} needs {needed} groups of normal images that are not copies of each other, found {groups}",
         percent(settings.rate)
     ))
-    .with_hint(format!("{smallest}; add normal images or raise the rate"))
+    .with_hint(match most {
+        0 => format!("{smallest}; add normal images"),
+        _ => format!("{smallest}; add normal images or raise the rate"),
+    })
 }
 
 /// A share as a percentage, with as few digits as needed.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::split::percent;
-use super::{Dataset, GroupBy, Split};
+use super::{Dataset, DominatingGroup, GroupBy, Split};
 
 /// A split with the data set it divides, for people.
 pub struct Printed<'a>(&'a Split, &'a Dataset);
@@ -18,6 +18,8 @@ pub struct LeftAside {
     pub reasons: Vec<String>,
     /// More than a fifth of all images: the evaluation speaks of fewer than one would think.
     pub is_much: bool,
+    /// What to do about most of them.
+    pub hint: Option<&'static str>,
 }
 
 impl Split {
@@ -46,10 +48,21 @@ impl Split {
         }
         let reasons = [
             (further, "normal, of groups that give one image to calibrate on"),
-            (alike, "anomalous, in one group with normal images that are learnt from"),
-            (outside, "in no part that the folders name"),
+            (alike, "anomalous, in one group with normal images that are learnt from or calibrated on"),
+            (outside, "in no part that the folders or the manifest name"),
         ];
+        let hint = match self.by {
+            _ if outside >= further + alike => {
+                Some("name the part of each image, or leave out `--split layout`")
+            }
+            GroupBy::Near => Some(DominatingGroup::HINT),
+            GroupBy::Exact | GroupBy::Manifest => {
+                Some("give more groups: one normal image of each calibrates")
+            }
+            GroupBy::None => None,
+        };
         LeftAside {
+            hint,
             images: self.unused.len(),
             reasons: reasons
                 .iter()

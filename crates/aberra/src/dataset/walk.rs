@@ -1,5 +1,6 @@
 //! Folder -> files that are, or claim to be, images: the one walk behind every listing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use aberra_image::{FileClaim, claim};
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
+use super::words::{is_mask_folder, without_mask_word};
 use crate::run::RunFolder;
 use crate::{Error, Result};
 
@@ -57,6 +59,92 @@ impl fmt::Display for Unsupported {
             ),
         }
     }
+}
+
+/// What [`image_files`] passed over, and what it lists that may be no image of its own.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PassedOver {
+    /// Folders that Aberra wrote.
+    pub marked_folders: Vec<PathBuf>,
+    /// Images of formats that are not decoded.
+    pub unsupported: Vec<Unsupported>,
+    /// Files that are neither named like an image nor have the content of one, counted by extension (`""` for none).
+    pub other: BTreeMap<String, usize>,
+    /// Links that lead back to a folder above them: how many, and one.
+    pub loops: Option<(usize, PathBuf)>,
+    /// Files that are named, or lie in a folder that is named, like masks: how many, and one. They are listed.
+    pub like_masks: Option<(usize, PathBuf)>,
+}
+
+impl PassedOver {
+    /// What another listing passed over, too.
+    pub fn extend(&mut self, other: Self) {
+        self.marked_folders.extend(other.marked_folders);
+        for Unsupported { format, files, example } in other.unsupported {
+            match self.unsupported.iter_mut().find(|one| one.format == format) {
+                Some(one) => one.files += files,
+                None => self.unsupported.push(Unsupported { format, files, example }),
+            }
+        }
+        for (extension, files) in other.other {
+            *self.other.entry(extension).or_default() += files;
+        }
+        for (sum, more) in [(&mut self.loops, other.loops), (&mut self.like_masks, other.like_masks)] {
+            if let Some((files, example)) = more {
+                sum.get_or_insert((0, example)).0 += files;
+            }
+        }
+    }
+
+    /// What a user should be warned of, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let unsupported = self.unsupported.iter();
+        let mut lines: Vec<String> = unsupported
+            .map(|files| format!("passed over {files}; convert them to PNG or TIFF first"))
+            .collect();
+        if let Some((files, example)) = &self.like_masks {
+            let example = example.display();
+            lines.push(match files {
+                1 => format!("1 file looks like a mask ({example}); it is judged like an image"),
+                _ => {
+                    format!("{files} files look like masks (such as {example}); they are judged like images")
+                }
+            });
+        }
+        lines
+    }
+
+    /// What a user should know, a line each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut lines: Vec<String> = describe_marked_folders(&self.marked_folders)
+            .map(|text| format!("passed over {text}"))
+            .into_iter()
+            .collect();
+        if !self.other.is_empty() {
+            lines.push(format!("passed over {}, which are no images", describe_others(&self.other)));
+        }
+        if let Some((links, example)) = &self.loops {
+            let example = example.display();
+            lines.push(match links {
+                1 => format!("passed over 1 link that leads in a circle ({example})"),
+                _ => format!("passed over {links} links that lead in circles (such as {example})"),
+            });
+        }
+        lines
+    }
+}
+
+/// Files that are no images, for people: how many of each extension, "2 .pdf, 1 .txt".
+pub(super) fn describe_others(files: &BTreeMap<String, usize>) -> String {
+    let kinds: Vec<String> = files
+        .iter()
+        .map(|(extension, count)| match extension.as_str() {
+            "" => format!("{count} without extension"),
+            _ => format!("{count} .{extension}"),
+        })
+        .collect();
+    kinds.join(", ")
 }
 
 /// The folders that Aberra wrote and a listing passed over, for people: how many, and one of them. `None` for no folder.
@@ -125,27 +213,41 @@ pub(crate) fn walk(root: &Path) -> Result<(Vec<Found>, Skipped)> {
 /// folders that Aberra wrote are passed over, unless `path` itself is such a folder; links are followed, but not in
 /// circles. What cannot be entered is an error among the others.
 pub fn image_files(path: &Path) -> ImageFiles {
-    ImageFiles { walk: Walk::new(path), unsupported: Vec::new() }
+    ImageFiles { walk: Walk::new(path), passed_over: PassedOver::default() }
 }
 
 /// The image files of [`image_files`].
 #[derive(Debug)]
 pub struct ImageFiles {
     walk: Walk,
-    unsupported: Vec<Unsupported>,
+    passed_over: PassedOver,
 }
 
 impl ImageFiles {
-    /// The folders passed over so far because Aberra wrote them.
-    pub fn marked_folders(&self) -> &[PathBuf] {
-        &self.walk.marked_folders
+    /// What was passed over.
+    pub fn passed_over(mut self) -> PassedOver {
+        self.passed_over.marked_folders = self.walk.marked_folders;
+        self.passed_over
     }
 
-    /// The images passed over so far because their formats are not decoded.
-    pub fn unsupported(&self) -> &[Unsupported] {
-        &self.unsupported
+    /// Whether a file's name, or that of a folder below the root in which it lies, says mask.
+    fn is_like_mask(&self, path: &Path) -> bool {
+        let folders = path.parent().and_then(|folder| folder.strip_prefix(&self.walk.root).ok());
+        if folders.into_iter().flatten().any(|folder| is_mask_folder(&folder.to_string_lossy())) {
+            return true;
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let Some(image) = without_mask_word(&name) else { return false };
+        let extensions = path.extension().map(|extension| extension.to_string_lossy()).into_iter();
+        let mut beside = extensions
+            .chain(IMAGE_EXTENSIONS.map(Cow::Borrowed))
+            .map(|extension| format!("{image}.{extension}"));
+        beside.any(|name| path.with_file_name(name).is_file())
     }
 }
+
+/// What images beside their masks are usually called.
+const IMAGE_EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "JPG", "PNG"];
 
 impl Iterator for ImageFiles {
     type Item = Result<PathBuf>;
@@ -157,16 +259,26 @@ impl Iterator for ImageFiles {
                     return Some(Ok(entry.into_path()));
                 }
                 Ok(entry) if entry.file_type().is_file() => match claim(entry.path()) {
-                    FileClaim::Image => return Some(Ok(entry.into_path())),
+                    FileClaim::Image => {
+                        if self.is_like_mask(entry.path()) {
+                            self.passed_over.like_masks.get_or_insert((0, entry.path().to_owned())).0 += 1;
+                        }
+                        return Some(Ok(entry.into_path()));
+                    }
                     FileClaim::Unsupported(format) => {
                         let example = || entry.path().display().to_string();
-                        Unsupported::count(&mut self.unsupported, format, example);
+                        Unsupported::count(&mut self.passed_over.unsupported, format, example);
                     }
-                    FileClaim::Other => {}
+                    FileClaim::Other => {
+                        *self.passed_over.other.entry(extension(entry.path())).or_default() += 1;
+                    }
                 },
                 Ok(_) => {}
                 // What a loop leads back to is listed where it lies.
-                Err(error) if error.loop_ancestor().is_some() => {}
+                Err(error) if error.loop_ancestor().is_some() => {
+                    let path = error.path().unwrap_or(&self.walk.root).to_owned();
+                    self.passed_over.loops.get_or_insert((0, path)).0 += 1;
+                }
                 Err(error) => {
                     let path = error.path().unwrap_or(&self.walk.root).to_owned();
                     let error =

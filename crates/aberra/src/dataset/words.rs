@@ -31,7 +31,7 @@ const PERHAPS_NORMAL: [&str; 12] = [
     "perfect",
     "nominal",
 ];
-const DEFECT: [&str; 60] = [
+const DEFECT: [&str; 84] = [
     "bad",
     "ng",
     "nok",
@@ -92,6 +92,30 @@ const DEFECT: [&str; 60] = [
     "stain",
     "stained",
     "outlier",
+    "ko",
+    "bent",
+    "blowhole",
+    "breakage",
+    "burr",
+    "chipped",
+    "corrosion",
+    "corroded",
+    "cut",
+    "dent",
+    "dented",
+    "dirt",
+    "dirty",
+    "flaw",
+    "flaws",
+    "flawed",
+    "hole",
+    "irregular",
+    "misprint",
+    "missing",
+    "pneumonia",
+    "poke",
+    "rust",
+    "rusty",
 ];
 const NEGATIONS: [&str; 6] = ["no", "non", "not", "without", "free", "zero"];
 /// Folders that hold masks.
@@ -113,8 +137,8 @@ const MASK_FOLDERS: [&str; 16] = [
     "labelmasks",
     "binarymasks",
 ];
-/// What ends the name of a mask beside an image, or of a folder of masks beside one of images.
-const MASK_ENDINGS: [&str; 9] =
+/// What the name of a mask has that its image's has not, or that of a folder of masks beside one of images.
+const MASK_WORDS: [&str; 9] =
     ["mask", "masks", "gt", "seg", "segmentation", "groundtruth", "label", "labels", "annotation"];
 /// Folders that hold images, and say nothing else.
 const IMAGE_FOLDERS: [&str; 6] = ["image", "images", "img", "imgs", "jpegimages", "pngimages"];
@@ -155,21 +179,27 @@ pub(super) fn is_image_folder(name: &str) -> bool {
     IMAGE_FOLDERS.contains(&plain(name).as_str())
 }
 
-/// The name without what says that it is a mask's, if it ends so: `a (1)` of `a (1)_mask` and of `a (1)_mask_2`.
-pub(super) fn without_mask_ending(stem: &str) -> Option<&str> {
+/// The name without what says that it is a mask's: `a (1)` of `a (1)_mask`, `a (1)_mask_2`, `mask_a (1)` and `a (1)Mask`.
+pub(super) fn without_mask_word(stem: &str) -> Option<&str> {
     let is_separator = |c: char| matches!(c, '_' | '-' | '.' | ' ');
-    let (before, last) = stem.rsplit_once(is_separator)?;
-    let is_ending = |word: &str| MASK_ENDINGS.contains(&word.to_lowercase().as_str());
-    let name = if is_ending(last) {
-        before
-    } else if !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()) {
+    let is_word = |word: &str| MASK_WORDS.contains(&word.to_lowercase().as_str());
+    let at_end = stem.rsplit_once(is_separator).and_then(|(before, last)| {
+        if is_word(last) {
+            return Some(before);
+        }
         // One of several masks of an image.
-        let (before, word) = before.rsplit_once(is_separator)?;
-        is_ending(word).then_some(before)?
-    } else {
-        return None;
+        let is_number = !last.is_empty() && last.chars().all(|c| c.is_ascii_digit());
+        let (image, word) = before.rsplit_once(is_separator).filter(|_| is_number)?;
+        is_word(word).then_some(image)
+    });
+    let at_start =
+        || stem.split_once(is_separator).and_then(|(first, after)| is_word(first).then_some(after));
+    let joined = || {
+        let image =
+            ["Mask", "Masks", "GT", "Seg", "Label"].iter().find_map(|word| stem.strip_suffix(word))?;
+        image.ends_with(|c: char| c.is_lowercase() || c.is_ascii_digit()).then_some(image)
     };
-    (!name.is_empty()).then_some(name)
+    at_end.or_else(at_start).or_else(joined).filter(|name| !name.is_empty())
 }
 
 /// Whether a folder of this name is a part of a split.
@@ -213,7 +243,18 @@ mod tests {
             (Meaning::PerhapsNormal, &["negative", "Clean"]),
             (
                 Meaning::Defect,
-                &["bad", "NG", "not_good", "Tumor", "brokenLarge", "crack_2", "unhealthy", "Positive"],
+                &[
+                    "bad",
+                    "NG",
+                    "not_good",
+                    "Tumor",
+                    "brokenLarge",
+                    "crack_2",
+                    "unhealthy",
+                    "Positive",
+                    "KO",
+                    "hole_small",
+                ],
             ),
             (Meaning::Open, &["brain", "2024", "0", "goodyear", "badge", "no"]),
         ] {
@@ -224,19 +265,24 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_is_told_by_its_ending() {
+    fn a_mask_is_told_by_its_name() {
         for (stem, image) in [
             ("normal (1)_mask", Some("normal (1)")),
             ("benign (100)_mask_1", Some("benign (100)")),
             ("20000_GT", Some("20000")),
             ("Part0_label", Some("Part0")),
             ("x.seg", Some("x")),
+            ("mask_000", Some("000")),
+            ("gt-a_1", Some("a_1")),
+            ("img0Mask", Some("img0")),
+            ("unMask", Some("un")),
+            ("Unmask", None),
             ("mask", None),
             ("_mask", None),
             ("with_mask_off", None),
             ("a_7", None),
         ] {
-            assert_eq!(without_mask_ending(stem), image, "{stem}");
+            assert_eq!(without_mask_word(stem), image, "{stem}");
         }
     }
 }

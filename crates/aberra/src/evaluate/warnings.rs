@@ -95,12 +95,15 @@ fn source(evaluation: &Evaluation) -> Option<String> {
 
 /// Scores that may as well be drawn at random.
 fn no_ranking(evaluation: &Evaluation) -> Option<String> {
-    let without = evaluation.without_leaked.as_ref().map(|without| &without.auroc);
-    let auroc = without.unwrap_or(&evaluation.ranking.auroc).value()?;
+    let without = evaluation.without_leaked.as_ref().and_then(|without| without.auroc.value());
+    let auroc = without.or_else(|| evaluation.ranking.auroc.value())?;
     (auroc.low <= CHANCE).then(|| {
-        let how = if auroc.high < CHANCE { "worse than chance" } else { "no better than chance" };
+        let how = match auroc.high < CHANCE {
+            true => "Anomalous images score lower than normal ones",
+            false => "The scores may rank anomalous images no better than chance",
+        };
         format!(
-            "The scores may rank anomalous images {how}: the interval of the AUROC is {:.3} to {:.3}, and 0.5 is chance. Do \
+            "{how}: the interval of the AUROC is {:.3} to {:.3}, and 0.5 is chance. Do \
              not rely on this detector for anomalies like these.",
             auroc.low, auroc.high
         )
@@ -248,7 +251,7 @@ mod tests {
         assert!(told(&evaluation, "no better than chance"));
         let Metric::Known(auroc) = &mut evaluation.ranking.auroc else { panic!("it is known") };
         (auroc.low, auroc.high) = (0.2, 0.4);
-        assert!(told(&evaluation, "worse than chance"));
+        assert!(told(&evaluation, "Anomalous images score lower than normal ones"));
     }
 
     #[test]

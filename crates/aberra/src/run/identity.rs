@@ -50,6 +50,18 @@ impl Identity {
         match self.kinship(kept) {
             Kinship::Same | Kinship::Longer { .. } => Ok(()),
             Kinship::Other(name) => {
+                let epochs = |identity: &Self| identity.0.get(TRAIN)?.get(EPOCHS)?.as_u64();
+                if let (Some(before), Some(now)) = (epochs(kept), epochs(self))
+                    && now < before
+                    && kept.with_epochs(Some(now)) == self.0
+                {
+                    let text = format!(
+                        "expected at least the {before} epochs that this run was to have, found {now}"
+                    );
+                    return Err(
+                        Error::settings(text).with_hint("give as many or more, or another run folder")
+                    );
+                }
                 let text = format!("expected the checkpoint of this run, found one with other {name}");
                 Err(Error::settings(text).with_hint(
                     "give the settings and data it was started with (more epochs continue it), or another run folder",
@@ -85,7 +97,7 @@ mod tests {
         assert_eq!(now.kinship(&of(4, 0.1, 1)), Kinship::Longer { before: 4 });
         for (kept, part) in [(of(12, 0.1, 1), "train"), (of(4, 0.2, 1), "train"), (of(4, 0.1, 2), "seed")] {
             let error = now.check(&kept).unwrap_err().to_string();
-            assert!(error.contains("other"), "{error}");
+            assert!(error.contains("other") || error.contains("at least the 12 epochs"), "{error}");
             assert!(matches!(now.kinship(&kept), Kinship::Other(name) if name == part || name == "train"));
         }
     }

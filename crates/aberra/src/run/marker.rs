@@ -1,10 +1,10 @@
 //! The marker of folders that Aberra writes: listings of images pass over what lies in them.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aberra_image::is_image_file;
 use aberra_metrics::{Error, Result};
+use walkdir::WalkDir;
 
 use crate::output;
 
@@ -25,18 +25,20 @@ pub(super) fn mark(folder: &Path) -> Result<()> {
 /// Makes sure that a marker hides nothing.
 ///
 /// # Errors
-/// The folder is not marked and has images directly in it.
+/// The folder is not marked, and images lie below it in folders that are not marked.
 pub(super) fn refuse_images(folder: &Path) -> Result<()> {
     if folder.join(MARKER).is_file() {
         return Ok(());
     }
-    // A folder that is not there, or cannot be read, is found out by writing to it.
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
-    files.sort();
-    let Some(image) = files.iter().find(|file| is_image_file(file)).and_then(|file| file.file_name()) else {
-        return Ok(());
-    };
+    // What a listing would enter. A folder that is not there, or cannot be read, is found out by writing to it.
+    let entered =
+        WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(|entry| {
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            entry.depth() == 0 || !is_hidden && !entry.path().join(MARKER).is_file()
+        });
+    let mut files = entered.flatten().filter(|entry| entry.file_type().is_file());
+    let Some(image) = files.find(|file| is_image_file(file.path())) else { return Ok(()) };
+    let image = image.path().strip_prefix(folder).unwrap_or(image.path());
     Err(Error::file(format!("expected a folder without images to write to, found {}", image.display()))
         .with_path(folder)
         .with_hint("give another folder: listings of images pass over the folders that Aberra writes"))

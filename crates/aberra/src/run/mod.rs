@@ -49,21 +49,6 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Makes sure that the data set at `data` does not lie in the folder: listings would pass over it.
-    ///
-    /// # Errors
-    /// It does.
-    pub fn refuse_data_within(&self, data: &Path) -> Result<()> {
-        let (Ok(run), Ok(data)) = (self.path.canonicalize(), data.canonicalize()) else { return Ok(()) };
-        if RunFolder::is_one(&run) || !data.starts_with(&run) || data.is_file() {
-            return Ok(());
-        }
-        let message = "expected a run folder apart from the images, found one that holds them";
-        Err(Error::file(message)
-            .with_path(&self.path)
-            .with_hint("give another folder: listings of images pass over the folders that Aberra writes"))
-    }
-
     /// Makes the folder if need be, marks it, and locks it until the value is dropped.
     ///
     /// # Errors
@@ -326,7 +311,10 @@ mod tests {
         RunFolder::mark(&folder("maps")).unwrap();
         fs::write(folder("maps/a.png"), b"x").unwrap();
         RunFolder::mark(&folder("maps")).unwrap();
-        // Images further down stay what they are: their own folder is the one that is listed.
+        // Nor images further down, for a listing of a folder above would not reach them either.
+        let error = claim(root.path()).unwrap_err();
+        assert!(error.to_string().contains("found photos/a.png"), "{error}");
+        fs::remove_dir_all(folder("photos")).unwrap();
         claim(root.path()).unwrap();
     }
 

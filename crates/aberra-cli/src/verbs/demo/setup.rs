@@ -7,7 +7,7 @@ use aberra::dataset::SplitSettings;
 use aberra::image::Preprocessing;
 use aberra::models::families::default_members;
 use aberra::models::train::TrainSettings;
-use aberra::output::make_folder;
+use aberra::output::{check_folder, make_folder};
 use aberra::{CheckedConfig, Models, TrainConfig};
 use clap::Args;
 
@@ -72,6 +72,7 @@ pub(super) fn folder(args: &DemoArgs) -> Result<PathBuf, CommandError> {
         let made = tempfile::Builder::new().prefix("aberra-demo-").tempdir();
         return Ok(made.map_err(|error| CommandError::at(&std::env::temp_dir(), error))?.keep());
     };
+    check_folder(folder)?;
     make_folder(folder)?;
     let mut inside = fs::read_dir(folder).map_err(|error| CommandError::at(folder, error))?;
     match inside.next() {

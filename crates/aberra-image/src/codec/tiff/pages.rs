@@ -16,6 +16,7 @@ const NEW_SUBFILE_TYPE: u16 = 254;
 const SUBFILE_TYPE: u16 = 255;
 const WIDTH: u16 = 256;
 const HEIGHT: u16 = 257;
+const IMAGE_DEPTH: u16 = 32997;
 const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
 const DESCRIPTION: u16 = 270;
@@ -31,6 +32,8 @@ pub(super) struct Directory {
     height: u64,
     is_reduced: bool,
     is_mask: bool,
+    /// Slices within the page.
+    pub(super) depth: u64,
     /// Where its photometric interpretation is written, and what it says.
     pub(super) photometric: Option<(usize, u64)>,
 }
@@ -201,8 +204,15 @@ impl Listing<'_> {
         {
             return None;
         }
-        let mut directory =
-            Directory { at, width: 0, height: 0, is_reduced: false, is_mask: false, photometric: None };
+        let mut directory = Directory {
+            at,
+            width: 0,
+            height: 0,
+            is_reduced: false,
+            is_mask: false,
+            depth: 1,
+            photometric: None,
+        };
         let (mut sub_directories, mut images) = (Vec::new(), None);
         let entries = (first..end).step_by(entry_length);
         if entries.clone().any(|entry| numbers.has_no_room(entry)) {
@@ -224,6 +234,7 @@ impl Listing<'_> {
                 SUBFILE_TYPE => directory.is_reduced |= value == 2,
                 WIDTH => directory.width = value,
                 HEIGHT => directory.height = value,
+                IMAGE_DEPTH => directory.depth = value,
                 PHOTOMETRIC => {
                     directory.photometric = Some((value_at, value));
                     // A colour filter array, and linear values of a sensor.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::dataset::remarks::counted;
-use crate::dataset::walk::Found;
-use crate::dataset::words::{is_image_folder, is_mask_folder, is_split, without_mask_ending};
+use crate::dataset::walk::{Found, extension};
+use crate::dataset::words::{is_image_folder, is_mask_folder, is_split, without_mask_word};
 
 /// A mask, and the path by which its image is found.
 pub(super) struct MaskFile {
@@ -14,7 +14,7 @@ pub(super) struct MaskFile {
 }
 
 /// Parts the files into images and masks: what lies in a folder of masks at any depth, what is named like a mask beside an
-/// image, and what lies in a folder named like one of masks beside one of images.
+/// image, what lies in a folder named like one of masks beside one of images, and PNGs of which each has a JPEG's name.
 pub(super) fn separate(found: Vec<Found>) -> (Vec<Found>, Vec<MaskFile>) {
     let folders: BTreeSet<&[String]> =
         found.iter().flat_map(|file| (1..file.parts.len()).map(move |depth| &file.parts[..depth])).collect();
@@ -24,10 +24,12 @@ pub(super) fn separate(found: Vec<Found>) -> (Vec<Found>, Vec<MaskFile>) {
         .filter_map(|file| {
             let whole = stem(&file.parts);
             let (image, ending) = split_ending(&whole)?;
-            stems.contains(image).then_some(ending)
+            stems.contains(&image).then_some(ending)
         })
         .collect();
-    let keys: Vec<Option<String>> = found.iter().map(|file| key_of_mask(file, &folders, &endings)).collect();
+    let paired = beside_jpegs(&found);
+    let keys: Vec<Option<String>> =
+        found.iter().map(|file| key_of_mask(file, &folders, &endings, &paired)).collect();
     let (mut images, mut masks) = (Vec::new(), Vec::new());
     for (file, key) in found.into_iter().zip(keys) {
         match key {
@@ -39,14 +41,20 @@ pub(super) fn separate(found: Vec<Found>) -> (Vec<Found>, Vec<MaskFile>) {
 }
 
 /// The path of a mask without what says that it is one; `None` for an image.
-fn key_of_mask(file: &Found, folders: &BTreeSet<&[String]>, endings: &BTreeSet<String>) -> Option<String> {
+fn key_of_mask(
+    file: &Found,
+    folders: &BTreeSet<&[String]>,
+    endings: &BTreeSet<String>,
+    paired: &BTreeSet<String>,
+) -> Option<String> {
     let whole = stem(&file.parts);
     let name = whole.rsplit('/').next().unwrap_or_default();
     let mut is_mask = split_ending(&whole).is_some_and(|(_, ending)| endings.contains(&ending));
+    is_mask |= paired.contains(&whole) && !matches!(extension(&file.path).as_str(), "jpg" | "jpeg");
     let mut kept = Vec::new();
     for depth in 1..file.parts.len() {
         let (folder, above) = (file.parts[depth - 1].as_str(), &file.parts[..depth - 1]);
-        let image_folder = without_mask_ending(folder).filter(|name| {
+        let image_folder = without_mask_word(folder).filter(|name| {
             let sibling: Vec<String> = above.iter().cloned().chain([(*name).to_owned()]).collect();
             folders.contains(sibling.as_slice())
         });
@@ -55,16 +63,37 @@ fn key_of_mask(file: &Found, folders: &BTreeSet<&[String]>, endings: &BTreeSet<S
             kept.push(image_folder.unwrap_or(folder));
         }
     }
-    kept.push(without_mask_ending(name).unwrap_or(name));
+    kept.push(without_mask_word(name).unwrap_or(name));
     is_mask.then(|| kept.join("/"))
 }
 
 /// The path of the image beside which a mask of this path would lie, and what of its name says mask.
-fn split_ending(stem: &str) -> Option<(&str, String)> {
+fn split_ending(stem: &str) -> Option<(String, String)> {
     let name = stem.rsplit('/').next()?;
-    let image = without_mask_ending(name)?;
-    let ending = name[image.len()..].trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
-    Some((&stem[..stem.len() - name.len() + image.len()], ending.to_lowercase()))
+    let image = without_mask_word(name)?;
+    let (before, after) = name.split_once(image)?;
+    let after = after.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+    let folder = &stem[..stem.len() - name.len()];
+    Some((format!("{folder}{image}"), format!("{before}*{after}").to_lowercase()))
+}
+
+/// The paths without extension of what looks like masks by its format: in a folder of JPEGs, files that keep every value and
+/// of which each has the stem of a JPEG.
+fn beside_jpegs(found: &[Found]) -> BTreeSet<String> {
+    let mut folders: BTreeMap<&[String], (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+    for file in found {
+        let (jpegs, exact) = folders.entry(&file.parts[..file.parts.len() - 1]).or_default();
+        match extension(&file.path).as_str() {
+            "jpg" | "jpeg" => jpegs.insert(stem(&file.parts)),
+            "png" | "bmp" => exact.insert(stem(&file.parts)),
+            _ => continue,
+        };
+    }
+    folders
+        .into_values()
+        .filter(|(jpegs, exact)| exact.is_subset(jpegs))
+        .flat_map(|(_, exact)| exact)
+        .collect()
 }
 
 /// An image that wants its mask.
