@@ -255,7 +255,7 @@ fn a_finished_run_goes_on_for_more_epochs() {
     drop(folder);
     // Fewer epochs than are done are refused, before anything is changed.
     let error = fixture.run("longer", &of(6, constant), Claim::Resume, None).unwrap_err();
-    assert!(error.is_settings() && error.to_string().contains("other train"), "{error}");
+    assert!(error.is_settings() && error.to_string().contains("at least the 8 epochs"), "{error}");
     assert!(bytes(&longer.detector()) == whole);
 }
 
