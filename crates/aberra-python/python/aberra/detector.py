@@ -441,13 +441,13 @@ class Detector:
             SettingsError: None or several criteria, one out of range, or what goes with another.
             DataError: Too few normal images.
         """
-        for given, name, is_of_use, wanted in (
+        for value, name, is_of_use, wanted in (
             (confidence, "confidence", rate is not None, "rate"),
             (split, "split", labelled is not None, "labelled"),
             (cost_false_alarm, "cost_false_alarm", labelled == "cost", 'labelled="cost"'),
             (cost_miss, "cost_miss", labelled == "cost", 'labelled="cost"'),
         ):
-            if given is not None and not is_of_use:
+            if value is not None and not is_of_use:
                 raise SettingsError(f"{name}: expected {wanted} beside it, found none")
         criteria: dict[str, dict[str, Any]] = {}
         if rate is not None:
