@@ -1,5 +1,6 @@
 // What the app holds while it is open: the detectors, their evaluations, the images that were given and the verdicts of each
 // detector. It survives going from page to page, and the images survive a reload (storage.ts).
+import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import { type DetectorDetails, type DetectorSummary, type Evaluation, type Explanation, type Failure, ServerError, details, detectors, evaluation, explain } from "../api/client";
 import { type Filter, type Item, EVERYTHING, labelsFromFolders, selected } from "../numbers/gallery";
@@ -227,9 +228,11 @@ class Workspace {
 
   /** Runs `work`; a missing key is asked for, other trouble is shown. */
   async guarded(work: () => Promise<void>): Promise<void> {
+    // Trouble that has come since is not over because of an answer to what was asked before.
+    const before = untrack(() => this.trouble);
     try {
       await work();
-      this.trouble = null;
+      if (this.trouble === before) this.trouble = null;
     } catch (error) {
       if (!(error instanceof ServerError)) throw error;
       if (error.status === 401) this.needsKey = true;
