@@ -56,7 +56,6 @@ pub(crate) fn train(
 fn train_on(request: &Request, line: &mut Line) -> aberra::Result<(aberra::Detector, Said)> {
     let mut said = Said::default();
     let training = TrainingRequest {
-        data: request.data.path.clone(),
         out: request.out.clone(),
         claim: match (request.resume, request.overwrite) {
             (true, _) => Claim::Resume,

@@ -12,11 +12,9 @@ use crate::job::{Job, Watch};
 use crate::run::{Claim, Reservation, RunFolder};
 use crate::{Detector, Result, compute};
 
-/// What is trained on, and where the result goes.
+/// Where the result of a training goes, and what it goes on from.
 #[derive(Clone, Debug)]
 pub struct TrainingRequest {
-    /// The folder or manifest.
-    pub data: PathBuf,
     /// The run folder; `None` keeps nothing.
     pub out: Option<PathBuf>,
     /// How what the run folder holds already is treated.
@@ -85,9 +83,9 @@ pub struct TrainedDetector {
 }
 
 impl TrainingRequest {
-    /// A new run on `data` in the run folder `out`.
-    pub fn new(data: PathBuf, out: PathBuf) -> Self {
-        Self { data, out: Some(out), claim: Claim::New, split: None, fold: None }
+    /// A new run in the run folder `out`.
+    pub fn new(out: PathBuf) -> Self {
+        Self { out: Some(out), claim: Claim::New, split: None, fold: None }
     }
 
     /// The file with the settings of the run that is resumed, which lie below all that are given.
@@ -126,8 +124,8 @@ impl Training {
     /// that a run which is resumed on another machine uses the same precision.
     ///
     /// # Errors
-    /// A run folder that the claim does not fit or that holds the images, those of `data`, too few normal images, a split that is
-    /// not of these images.
+    /// A run folder that the claim does not fit or that holds images, those of `data`, too few normal images, a split that is not
+    /// of these images.
     pub fn prepare(
         request: &TrainingRequest,
         config: &CheckedConfig,

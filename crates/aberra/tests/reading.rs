@@ -115,6 +115,17 @@ fn masks_are_found_at_any_depth_and_by_every_usual_name() {
         assert_eq!(anomaly.mask, Some(folder.path().join(files[mask])), "{files:?}");
         assert!(!dataset.notes.iter().any(|note| note.contains("matches no image")), "{:?}", dataset.notes);
     }
+    // The mask of an image that is not there is one by its companions' names, whatever letters the images' have.
+    let folder = folder_of(&[
+        "good/0.png",
+        "bad/a.png",
+        "bad/mask_a.png",
+        "bad/b.png",
+        "bad/mask_b.png",
+        "bad/mask_s.png",
+    ]);
+    let dataset = open(folder.path()).unwrap();
+    assert_eq!(dataset.counts(), (1, 2), "{:?}", shown(&dataset));
     // Two anomalies of one name, and a mask that could be either's.
     let folder = folder_of(&["good/0.png", "cut/1.png", "hole/1.png", "masks/1.png", "masks/7.png"]);
     let dataset = open(folder.path()).unwrap();

@@ -168,7 +168,10 @@ fn training_images(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
     }
     let mut listed = image_files(path);
     let files: Vec<PathBuf> = listed.by_ref().filter_map(Result::ok).collect();
-    data::passed_over(&listed.passed_over());
+    let mut passed_over = listed.passed_over();
+    // A mask among training images is not judged.
+    passed_over.like_masks = None;
+    data::passed_over(&passed_over);
     Ok(files)
 }
 

@@ -147,8 +147,8 @@ fn settings(args: &TrainArgs, request: Option<&TrainingRequest>) -> Result<Check
 
 /// The training that is asked for; `None` without data or a run folder.
 fn request(args: &TrainArgs) -> Option<TrainingRequest> {
+    args.data.as_ref()?;
     Some(TrainingRequest {
-        data: args.data.clone()?,
         out: Some(args.out.clone()?),
         claim: claim(args),
         split: args.split.clone().filter(|_| policy(args).is_none()),

@@ -137,6 +137,7 @@ impl Inspection {
                 "give images of different pieces: there is nothing to learn from copies of one",
             );
         }
+        // Sets of even fewer images are left to the split, which says how many groups are needed.
         let with_content = seen.iter().filter(|(_, seen)| !seen.is_constant());
         let different: BTreeSet<_> = with_content.map(|(_, seen)| &seen.fingerprint.pixels).collect();
         if different.len() < MIN_DIFFERENT && seen.len() >= MIN_DIFFERENT {

@@ -51,8 +51,8 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     RunFolder::mark(&folder)?;
     write_dataset(&pictures, &phantoms)?;
     let run = RunFolder::at(&folder.join("run"));
-    let request = TrainingRequest::new(pictures.clone(), run.path().to_owned());
-    let training = Training::prepare(&request, &config, &mut Shown(&request.data, &NormalArgs::default()))?;
+    let request = TrainingRequest::new(run.path().to_owned());
+    let training = Training::prepare(&request, &config, &mut Shown(&pictures, &NormalArgs::default()))?;
     let (trained, status) = training::watched(&config, |watch| training.run(watch))?;
     let TrainedDetector { detector, dataset, split, .. } = &trained;
     let file = run.detector();

@@ -66,8 +66,8 @@ pub(super) fn run(args: &DemoArgs) -> CommandResult {
 
     let how = NormalArgs { volumes: true, normal: vec!["*".to_owned()], ..NormalArgs::default() };
     let run = RunFolder::at(&folder.join("run"));
-    let request = TrainingRequest::new(volumes.join("train"), run.path().to_owned());
-    let training = Training::prepare(&request, &config, &mut Shown(&request.data, &how))?;
+    let request = TrainingRequest::new(run.path().to_owned());
+    let training = Training::prepare(&request, &config, &mut Shown(&volumes.join("train"), &how))?;
     let (trained, status) = training::watched(&config, |watch| training.run(watch))?;
     let detector = &trained.detector;
 

@@ -71,10 +71,12 @@ fn key_of_mask(
 fn split_ending(stem: &str) -> Option<(String, String)> {
     let name = stem.rsplit('/').next()?;
     let image = without_mask_word(name)?;
-    let (before, after) = name.split_once(image)?;
-    let after = after.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+    let word = match name.strip_prefix(image) {
+        Some(after) => format!("*{}", after.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_')),
+        None => format!("{}*", name.strip_suffix(image)?),
+    };
     let folder = &stem[..stem.len() - name.len()];
-    Some((format!("{folder}{image}"), format!("{before}*{after}").to_lowercase()))
+    Some((format!("{folder}{image}"), word.to_lowercase()))
 }
 
 /// The paths without extension of what looks like masks by its format: in a folder of JPEGs, files that keep every value and
