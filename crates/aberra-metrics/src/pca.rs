@@ -1,8 +1,9 @@
-//! Principal components of points in latent space (Pearson, 1901; Hotelling, 1933), by singular value decomposition of
-//! the centred points.
+//! Principal components of points (Pearson, 1901; Hotelling, 1933): by singular value decomposition of the centred points, or,
+//! where these have more dimensions than there are points, by the eigenvectors of the points' products with each other.
 
+use linfa_linalg::eigh::{EigSort, Eigh};
 use linfa_linalg::svd::SVD;
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
 use crate::covariance::check_points;
 use crate::{Error, Result};
@@ -42,17 +43,9 @@ pub fn pca(points: &[Vec<f32>], most: usize) -> Result<Pca> {
     let centred = |(row, column): (usize, usize)| f64::from(points[row][column]) - mean[column];
     let matrix = Array2::from_shape_fn((points.len(), dimensions), centred);
     let whole: f64 = matrix.iter().map(|value| value * value).sum::<f64>() / count;
-    let (_, singular, directions) = matrix
-        .svd(false, true)
-        .map_err(|error| Error::data(format!("the principal components cannot be computed: {error}")))?;
-    let directions = directions.ok_or_else(|| Error::data("the principal components cannot be computed"))?;
-
-    let mut found: Vec<(f64, Vec<f64>)> = singular
-        .iter()
-        .zip(directions.rows())
-        .map(|(singular, direction)| (singular * singular / count, direction.to_vec()))
-        .filter(|(variance, _)| *variance > NO_VARIANCE * whole)
-        .collect();
+    let mut found = if points.len() < dimensions { of_few(&matrix)? } else { of_many(matrix)? };
+    found.iter_mut().for_each(|(variance, _)| *variance /= count);
+    found.retain(|(variance, _)| *variance > NO_VARIANCE * whole);
     if found.is_empty() {
         return Err(Error::data("expected points that differ for principal components, found all the same"));
     }
@@ -69,6 +62,39 @@ pub fn pca(points: &[Vec<f32>], most: usize) -> Result<Pca> {
 
 /// Share of the whole variance below which a component is rounding.
 const NO_VARIANCE: f64 = 1e-14;
+
+/// A sum of squares, and the direction along which the points have it.
+type Along = (f64, Vec<f64>);
+
+/// Of at least as many points as dimensions.
+fn of_many(matrix: Array2<f64>) -> Result<Vec<Along>> {
+    let (_, singular, directions) = matrix.svd(false, true).map_err(cannot)?;
+    let directions = directions.ok_or_else(|| Error::data("the principal components cannot be computed"))?;
+    Ok(singular
+        .iter()
+        .map(|singular| singular * singular)
+        .zip(directions.rows().into_iter().map(|row| row.to_vec()))
+        .collect())
+}
+
+/// Of fewer points than dimensions: the products are of as many rows as points.
+fn of_few(matrix: &Array2<f64>) -> Result<Vec<Along>> {
+    let products = matrix.dot(&matrix.t());
+    let (squares, shares) = products.eigh().map_err(cannot)?.sort_eig_desc();
+    // The products' own rounding is of this size.
+    let least = squares.first().copied().unwrap_or(0.0) * ROUNDING_OF_PRODUCTS;
+    let along = |(&square, share): (&f64, ndarray::ArrayView1<'_, f64>)| {
+        (square > least).then(|| (square, (matrix.t().dot(&share) / square.sqrt()).to_vec()))
+    };
+    Ok(squares.iter().zip(shares.axis_iter(Axis(1))).map_while(along).collect())
+}
+
+/// Share of the largest sum of squares below which those of products are rounding.
+const ROUNDING_OF_PRODUCTS: f64 = 1e-12;
+
+fn cannot(error: linfa_linalg::LinalgError) -> Error {
+    Error::data(format!("the principal components cannot be computed: {error}"))
+}
 
 /// A direction and its opposite are one component: this one is shown.
 fn with_sign(direction: Vec<f64>) -> Vec<f64> {
@@ -124,6 +150,25 @@ mod tests {
         assert!(line.components == [vec![1.0]] && (line.variances[0] - 1.0).abs() < 1e-12);
         let wide = pca(&[vec![0.0, 0.0, 1.0], vec![0.0, 1.0, 0.0]], 5).unwrap();
         assert_eq!(wide.components.len(), 1);
+    }
+
+    #[test]
+    fn products_of_few_points_give_the_components_of_the_decomposition() {
+        let value = |(row, column): (usize, usize)| {
+            ((row * 37 + column * 101 + row * column) % 97) as f64 / 97.0 - 0.5
+        };
+        let matrix = Array2::from_shape_fn((6, 40), value);
+        let few = of_few(&matrix).unwrap();
+        let mut many = of_many(matrix).unwrap();
+        many.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        assert_eq!(few.len(), 6);
+        for ((square, direction), (expected, along)) in few.iter().zip(&many) {
+            let cosine: f64 = direction.iter().zip(along).map(|(a, b)| a * b).sum();
+            assert!(
+                (square / expected - 1.0).abs() < 1e-9 && cosine.abs() > 1.0 - 1e-9,
+                "{square} {expected} {cosine}"
+            );
+        }
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub(crate) const GRID_STRIDE_PX: usize = Backbone::STRIDES[1];
 /// Features of one place of the grid: the channels of all feature blocks.
 pub(crate) const GRID_CHANNELS: usize = Backbone::CHANNELS[0] + Backbone::CHANNELS[1] + Backbone::CHANNELS[2];
 
+/// Channels of a layout: those of the last feature block, which shows parts.
+pub(crate) const LAYOUT_CHANNELS: usize = Backbone::CHANNELS[2];
+
+/// Cells of a layout at most along a side.
+const LAYOUT_SIDE: usize = 8;
+
 /// Images of a forward pass: more do not make it faster.
 const FORWARD_BATCH: usize = 8;
 
@@ -36,6 +42,8 @@ pub(crate) struct Features {
     pub(crate) foreground: Vec<f32>,
     /// Of each block, its channels' means and deviations.
     pub(crate) pooled: Vec<Pooled>,
+    /// The last block's output, averaged over the cells of a coarse grid, `[cells, LAYOUT_CHANNELS]`.
+    pub(crate) layout: Vec<f32>,
 }
 
 /// Statistics of a block's channels over one image, `[2 x channels]` each: means, then standard deviations.
@@ -54,6 +62,13 @@ pub(crate) fn grid_shape(shape: Shape) -> Shape {
         width: shape.width.div_ceil(GRID_STRIDE_PX),
         channels: GRID_CHANNELS,
     }
+}
+
+/// Height, width and channels of the layout of images of this shape: two of the last block's places for one, at most
+/// [`LAYOUT_SIDE`] along a side.
+pub(crate) fn layout_shape(shape: Shape) -> Shape {
+    let side = |pixels: usize| pixels.div_ceil(2 * Backbone::STRIDES[2]).clamp(1, LAYOUT_SIDE);
+    Shape { height: side(shape.height), width: side(shape.width), channels: LAYOUT_CHANNELS }
 }
 
 /// The features of `inputs`, in order.
@@ -111,7 +126,9 @@ fn features_of_image(blocks: &[Block; 3], image: usize, grey: &[f32], shape: Sha
         }
         first += channels;
     }
-    Features { grid: joined, foreground: foreground_of(grid), pooled }
+    let [.., parts] = blocks;
+    let layout = area_mean(parts.image(image), parts.shape, layout_shape(shape));
+    Features { grid: joined, foreground: foreground_of(grid), pooled, layout }
 }
 
 impl Pooled {
@@ -150,6 +167,8 @@ pub(crate) struct FeaturesGraph {
     pub(crate) whole: Vec<Value>,
     /// The same over the foreground.
     pub(crate) object: Vec<Value>,
+    /// `[cells, LAYOUT_CHANNELS]`.
+    pub(crate) layout: Value,
 }
 
 impl FeaturesGraph {
@@ -170,6 +189,12 @@ impl FeaturesGraph {
                 graph.flatten(share)
             };
             let (mut on_grid, mut whole, mut object) = (Vec::new(), Vec::new(), Vec::new());
+            let layout = blocks.last().map_or(input, |parts| {
+                let [channels, height, width] = parts.dims;
+                let of = Shape { height, width, channels };
+                let cells = area_mean_graph(graph, parts.value, of, layout_shape(shape));
+                graph.places(cells)
+            });
             for block in blocks {
                 let [channels, height, width] = block.dims;
                 let of = Shape { height, width, channels };
@@ -181,12 +206,18 @@ impl FeaturesGraph {
                 object.push(moments_graph(graph, flat, Some(share)));
             }
             let joined = graph.concat(&on_grid, 0);
-            let first = [graph.places(joined), foreground_of(graph, grid)];
+            let first = [graph.places(joined), foreground_of(graph, grid), layout];
             Ok([&first[..], &whole, &object].concat())
         })?;
         let blocks = Backbone::CHANNELS.len();
-        let (whole, object) = values[2..].split_at(blocks);
-        Ok(Self { grid: values[0], foreground: values[1], whole: whole.to_vec(), object: object.to_vec() })
+        let (whole, object) = values[3..].split_at(blocks);
+        Ok(Self {
+            grid: values[0],
+            foreground: values[1],
+            whole: whole.to_vec(),
+            object: object.to_vec(),
+            layout: values[2],
+        })
     }
 }
 

@@ -75,6 +75,12 @@ pub(crate) fn rows<const D: usize>(tensor: Tensor<D>, count: usize) -> Vec<Vec<f
     values.chunks_exact(values.len() / count).map(<[f32]>::to_vec).collect()
 }
 
+/// The nearest number of half precision, of those that a detector's file holds in two bytes; beyond their range the value itself.
+pub(crate) fn half(value: f32) -> f32 {
+    let half = f16::from_f32(value).to_f32();
+    if half.is_finite() { half } else { value }
+}
+
 /// The one value of a tensor.
 pub(crate) fn scalar(tensor: Tensor<1>) -> f64 {
     f64::from(tensor.into_scalar::<f32>())
@@ -106,6 +112,16 @@ pub(crate) fn load_weights<M: Module>(module: M, mut weights: Tensors) -> Result
         Some(extra) => Err(Error::detector(format!("the model has no weight called {extra}"))),
         None => Ok(module),
     }
+}
+
+/// `module` with its weights rounded to half precision, in which a detector's file then holds them.
+///
+/// # Errors
+/// As [`load_weights`].
+pub(crate) fn with_half_weights<M: Module>(module: M) -> Result<M> {
+    let mut weights = weights(&module);
+    weights.values_mut().flat_map(|weight| &mut weight.values).for_each(|value| *value = half(*value));
+    load_weights(module, weights)
 }
 
 /// Number of values that training changes: every weight but the running statistics of batch normalisation.

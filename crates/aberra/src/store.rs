@@ -1,5 +1,6 @@
 //! The only reader and writer of detector files, and of the checkpoints of training: safetensors with one metadata
-//! entry that holds everything but the tensors as JSON, and a BLAKE3 hash over all of it.
+//! entry that holds everything but the tensors as JSON, and a BLAKE3 hash over all of it. Tensors whose values all are numbers
+//! of half precision are stored in it; the others in single precision.
 //!
 //! A file is replaced atomically and durably; a file that does not verify is rejected.
 
@@ -8,6 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use burn::tensor::f16;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
@@ -80,24 +82,21 @@ pub(crate) fn encode<T: Serialize>(
 ) -> Result<(Vec<u8>, String)> {
     let document = serde_json::to_value(document)
         .map_err(|error| Error::detector(format!("cannot be written: {error}")))?;
-    let bytes: BTreeMap<&str, (&[usize], Vec<u8>)> = tensors
+    let bytes: BTreeMap<&str, (&[usize], (Dtype, Vec<u8>))> = tensors
         .iter()
-        .map(|(name, weight)| {
-            let bytes = weight.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            (name.as_str(), (weight.shape.as_slice(), bytes))
-        })
+        .map(|(name, weight)| (name.as_str(), (weight.shape.as_slice(), bytes_of(&weight.values))))
         .collect();
     let hash = content_hash(
         kind.name,
         kind.version,
         &document,
-        bytes.iter().map(|(name, (shape, data))| (*name, *shape, &data[..])),
+        bytes.iter().map(|(name, (shape, (_, data)))| (*name, *shape, &data[..])),
     );
     let envelope =
         Envelope { kind: kind.name.to_owned(), version: kind.version, hash: hash.clone(), document };
     let views = bytes
         .iter()
-        .map(|(name, (shape, data))| Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data)?)))
+        .map(|(name, (shape, (dtype, data)))| Ok((*name, TensorView::new(*dtype, shape.to_vec(), data)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&envelope).unwrap_or_default())]);
     let file = views
@@ -187,11 +186,8 @@ fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, 
     }
     let mut tensors = BTreeMap::new();
     for (name, view) in sorted {
-        if view.dtype() != Dtype::F32 {
-            return Err(format!("{name}: expected 32-bit floats, found {:?}", view.dtype()));
-        }
-        let values: Vec<f32> =
-            view.data().as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect();
+        let values = values_of(&view)
+            .ok_or_else(|| format!("{name}: expected 32-bit or 16-bit floats, found {:?}", view.dtype()))?;
         if !values.iter().all(|value| value.is_finite()) {
             return Err(format!("{name}: expected finite values, found NaN or infinity; train again"));
         }
@@ -200,6 +196,31 @@ fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, 
     let document = serde_json::from_value(envelope.document)
         .map_err(|error| format!("the {name} file's settings do not parse ({error})"))?;
     Ok(Stored { version: envelope.version, document, tensors, hash })
+}
+
+/// Values as they are stored: in half precision if that is all that they have.
+fn bytes_of(values: &[f32]) -> (Dtype, Vec<u8>) {
+    let halves: Vec<f16> = values.iter().map(|&value| f16::from_f32(value)).collect();
+    let same = |(half, value): (&f16, &f32)| half.to_f32().to_bits() == value.to_bits();
+    if halves.iter().zip(values).all(same) {
+        (Dtype::F16, halves.iter().flat_map(|half| half.to_le_bytes()).collect())
+    } else {
+        (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+}
+
+/// Values as they were stored; `None` of other types of elements.
+fn values_of(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    match view.dtype() {
+        Dtype::F32 => {
+            Some(view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        }
+        Dtype::F16 => {
+            let halves = view.data().as_chunks().0.iter();
+            Some(halves.map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect())
+        }
+        _ => None,
+    }
 }
 
 fn content_hash<'a>(
@@ -254,6 +275,18 @@ mod tests {
         let stored = read::<f64>(&path, KIND).unwrap();
         assert_eq!(stored.document, 0.1);
         assert_eq!(stored.tensors, tensors());
+    }
+
+    #[test]
+    fn values_of_half_precision_take_two_bytes_and_others_four() {
+        let exact = [1.5, -0.0, 65504.0, 2.0_f32.powi(-24)];
+        for (values, bytes) in [(exact, 2), ([1.5, 0.1, 0.0, 0.0], 4), ([1e6, 0.0, 0.0, 0.0], 4)] {
+            let (dtype, data) = bytes_of(&values);
+            assert_eq!(data.len(), 4 * bytes);
+            let view = TensorView::new(dtype, vec![4], &data).unwrap();
+            let read = values_of(&view).unwrap();
+            assert!(read.iter().zip(&values).all(|(a, b)| a.to_bits() == b.to_bits()), "{read:?}");
+        }
     }
 
     #[test]

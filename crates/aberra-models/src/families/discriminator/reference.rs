@@ -10,7 +10,7 @@ use crate::bank::{Bank, coreset};
 use crate::features::{GRID_CHANNELS, extract, grid_shape};
 use crate::graph::{Graph, Value};
 use crate::inputs::Inputs;
-use crate::tensors::{Tensors, Weight, take};
+use crate::tensors::{Tensors, Weight, half, take};
 use crate::whitening::PatchSample;
 
 /// Numbers of a compared place: its channels, how far each is from that of the nearest normal patch, and how far all are.
@@ -72,7 +72,7 @@ impl Reference {
         let candidates = scaled(&sample.patches.concat(), &mean, &factor);
         let chosen = coreset(&candidates, GRID_CHANNELS, most, seed);
         let patches = chosen.iter().flat_map(|index| &candidates[index * GRID_CHANNELS..][..GRID_CHANNELS]);
-        let bank = Arc::new(Bank::new(patches.copied().collect(), GRID_CHANNELS, device));
+        let bank = Arc::new(Bank::new(patches.copied().map(half).collect(), GRID_CHANNELS, device));
         let origins = chosen.iter().map(|&index| sample.origins[index]).collect();
         Ok(Self { mean, factor, bank, origins })
     }

@@ -30,7 +30,7 @@ use crate::measure::{Descriptor, Embedding, Inference, Want};
 use crate::member::{Member, SharedMember};
 use crate::resample::{bilinear, bilinear_graph};
 use crate::shape::Shape;
-use crate::tensors::{Tensors, count_parameters, load_weights, rows, weights};
+use crate::tensors::{Tensors, count_parameters, load_weights, rows, weights, with_half_weights};
 use crate::train::FitContext;
 use crate::whitening::Whitening;
 
@@ -167,8 +167,10 @@ impl Family for FeatureVae {
         let network = Network::init(&settings, features.shape(), context.seed, &device);
         let epochs = settings.images.div_ceil(features.len().max(1));
         let own = context.train.with_epochs(epochs)?.without_augmentation();
-        let finish =
-            |network| Ok(Arc::new(FeatureVaeMember { network, space: space.clone() }) as SharedMember);
+        let finish = |network| {
+            let network = with_half_weights(network)?;
+            Ok(Arc::new(FeatureVaeMember { network, space: space.clone() }) as SharedMember)
+        };
         context.with_training(own, |context| {
             Fitted::by_training(network, context, &features, &held_out_features, &finish)
         })

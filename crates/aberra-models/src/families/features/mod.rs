@@ -1,10 +1,12 @@
 //! The family `features`: statistics of the normals in the space of frozen features; nothing is trained.
 //!
-//! Two views. The whole image: Mahalanobis distances of each block's channel means and deviations, under a Ledoit-Wolf
+//! Three views. The whole image: Mahalanobis distances of each block's channel means and deviations, under a Ledoit-Wolf
 //! covariance (Rippel et al., *Modeling the distribution of normal data in pre-trained deep features*, 2021). Its patches:
 //! distances to the nearest of a bank of the normals' patches, whitened (Roth et al., *Towards total recall in industrial
-//! anomaly detection*, 2022) and a little in their positions, which are also the map.
+//! anomaly detection*, 2022) and a little in their positions, which are also the map. Its layout: what no combination of the
+//! normals' layouts explains.
 
+mod layout;
 mod patches;
 
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::layout::Layout;
 use self::patches::PatchBank;
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
@@ -34,6 +37,7 @@ use crate::whitening::Whitening;
 
 const DEVIATIONS: &str = "standard deviations";
 
+/// Without a layout, as in detectors of versions before it, the last three are not measured.
 const DESCRIPTORS: &[Descriptor] = &[
     Descriptor::unusual("whole_edges", DEVIATIONS, "distance of the image's edges to those of normals"),
     Descriptor::unusual("whole_textures", DEVIATIONS, "distance of the image's textures to those of normals"),
@@ -62,6 +66,21 @@ const DESCRIPTORS: &[Descriptor] = &[
         "distance to the nearest normal patch, mean of the highest 10 % of patches in the foreground",
     ),
     Descriptor::unusual("patch_mean", "", "distance to the nearest normal patch, mean of the foreground"),
+    Descriptor::unusual(
+        "layout_peak",
+        "",
+        "what normal layouts do not explain of the image's parts, at the most unusual place",
+    ),
+    Descriptor::unusual(
+        "layout_top",
+        "",
+        "what normal layouts do not explain of the image's parts, mean of the most unusual 10 % of places",
+    ),
+    Descriptor::unusual(
+        "layout_mean",
+        "",
+        "what normal layouts do not explain of the image's parts, mean of all places",
+    ),
 ];
 
 /// Pooled statistics of each image that are compared: whole and foreground, each of three blocks and of all together.
@@ -149,12 +168,18 @@ impl Family for FeatureStatistics {
         let (backbone, shape) = (context.backbone.get(&context.device)?, train.shape());
         let mut global: Vec<Vec<f32>> = vec![Vec::new(); GLOBAL];
         let mut sample = PatchBank::sample(context.seed, train.len(), grid_shape(shape));
+        let (mut layouts, mut seen) = (Vec::new(), 0);
         train.chunks(CHUNK, |inputs| {
             for features in extract(&backbone, inputs, shape)? {
                 for (all, one) in global.iter_mut().zip(global_of(&features)) {
                     all.extend(one);
                 }
                 sample.add(&features);
+                // Evenly over all images, so many of them.
+                if seen * layout::IMAGES / train.len() >= layouts.len() && layouts.len() < layout::IMAGES {
+                    layouts.push(features.layout);
+                }
+                seen += 1;
             }
             Ok(())
         })?;
@@ -163,6 +188,7 @@ impl Family for FeatureStatistics {
             Whole::fit(points, train.len())?.write(&mut tensors, index);
         }
         PatchBank::fit(&sample, &settings, &context.device)?.write(&mut tensors);
+        Layout::fit(&layouts, &context.device)?.write(&mut tensors);
         // As it will be read: the same numbers, bit for bit.
         let member = Statistics::read(&settings, shape, tensors, backbone)?;
         Ok(Fitted::at_once(member))
@@ -289,6 +315,7 @@ struct Statistics {
     shape: Shape,
     whole: Vec<Whole>,
     patches: PatchBank,
+    layout: Option<Layout>,
     /// As they were read.
     tensors: Tensors,
 }
@@ -308,16 +335,20 @@ impl Statistics {
             (0..GLOBAL).map(|index| Whole::read(&mut tensors, index, dimensions[index % dimensions.len()]));
         let whole = whole.collect::<Result<_>>()?;
         let patches = PatchBank::read(&mut tensors, settings, backbone.device())?;
+        let layout = Layout::read(&mut tensors, shape, backbone.device())?;
         if let Some(extra) = tensors.keys().next() {
             return Err(Error::detector(format!("the model has no weight called {extra}")));
         }
-        Ok(Self { backbone, shape, whole, patches, tensors: kept })
+        Ok(Self { backbone, shape, whole, patches, layout, tensors: kept })
     }
 }
 
 impl Member for Statistics {
     fn descriptors(&self) -> &[Descriptor] {
-        DESCRIPTORS
+        match self.layout {
+            Some(_) => DESCRIPTORS,
+            None => &DESCRIPTORS[..DESCRIPTORS.len() - layout::MEASUREMENTS],
+        }
     }
 
     fn infer(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Inference>> {
@@ -332,7 +363,8 @@ impl Member for Statistics {
             let whole =
                 self.whole.iter().zip(global_of(features)).map(|(whole, point)| whole.measure(&point));
             let patches = peak_top_and_mean(&distances, &features.foreground);
-            let measurements = whole.chain(patches).collect();
+            let layout = self.layout.iter().flat_map(|layout| layout.measure(&features.layout));
+            let measurements = whole.chain(patches).chain(layout).collect();
             let map = want.map.then(|| bilinear(&distances, grid, Shape { channels: 1, ..self.shape }));
             Inference { measurements, map, ..Inference::default() }
         };
@@ -351,6 +383,9 @@ impl Member for Statistics {
         let whole = self.whole.iter().zip(points).map(|(whole, point)| whole.measure_graph(graph, point));
         let mut measurements: Vec<Value> = whole.collect();
         measurements.extend(peak_top_and_mean_graph(graph, distances, features.foreground));
+        if let Some(layout) = &self.layout {
+            measurements.extend(layout.measure_graph(graph, features.layout));
+        }
         let map = graph.reshape(distances, &[grid.height, grid.width]);
         let map = Some(bilinear_graph(graph, map, grid, self.shape));
         Ok(GraphInference { measurements, map, reconstruction: None })

@@ -8,7 +8,7 @@ use super::FeatureSettings;
 use crate::bank::{Bank, coreset};
 use crate::graph::{Graph, Value};
 use crate::shape::Shape;
-use crate::tensors::{Tensors, Weight, take};
+use crate::tensors::{Tensors, Weight, half, take};
 use crate::whitening::{PatchSample, Whitening};
 
 /// Of the names of its tensors.
@@ -46,7 +46,7 @@ impl PatchBank {
         let numbers = directions + POSITION;
         let chosen = coreset(&candidates, numbers, settings.bank, seed);
         let patches = chosen.iter().flat_map(|index| &candidates[index * numbers..][..numbers]);
-        let bank = Bank::new(patches.copied().collect(), numbers, device);
+        let bank = Bank::new(patches.copied().map(half).collect(), numbers, device);
         Ok(Self { whitening, bank })
     }
 
@@ -131,7 +131,7 @@ mod tests {
             of_rows[place / 8 / 4] + ((at + 31 * image) * 7919 % 101) as f32 / 200.0 + channel as f32 / 500.0
         };
         let grid = (0..64 * GRID_CHANNELS).map(value).collect();
-        Features { grid, foreground: vec![1.0; 64], pooled: Vec::new() }
+        Features { grid, foreground: vec![1.0; 64], pooled: Vec::new(), layout: Vec::new() }
     }
 
     #[test]
