@@ -12,6 +12,7 @@ mod suite;
 mod tally;
 mod tidy;
 mod tree;
+mod unified;
 mod web;
 
 use std::path::PathBuf;

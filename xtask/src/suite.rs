@@ -1,5 +1,6 @@
 //! The checks one after another: each named, timed and counted; one that fails does not hide those after it.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,8 +12,9 @@ use crate::examples;
 use crate::python;
 use crate::server;
 use crate::tally::{FAILED, PASSED, Reader, SKIPPED, Tally};
-use crate::tidy::{RULES, Severity};
+use crate::tidy::{RULES, Severity, crates};
 use crate::tree::Tree;
+use crate::unified;
 use crate::web;
 
 /// What cargo-deny prints when it cannot reach its database.
@@ -32,6 +34,7 @@ pub(crate) fn test(root: &Path) -> bool {
         report.check("licences, bans, sources", || dependency_rules(root));
     }
     report.check("advisories", || advisories(root));
+    report.check("features", || unified_features(root));
     report.check("web", || web::check(root));
     report.check("clippy", || {
         cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
@@ -126,17 +129,36 @@ fn tidy_rules(root: &Path, report: &mut Report) {
 fn dependency_rules(root: &Path) -> Tally {
     let read =
         |name: &str| std::fs::read_to_string(root.join(name)).map_err(|error| format!("{name}: {error}"));
-    let tree = cargo_command(root, dependencies::TREE_ARGUMENTS).stderr(Stdio::inherit()).output();
-    let tree = match tree {
-        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Ok(_) => Err("cargo tree failed; is Cargo.lock up to date?".to_owned()),
-        Err(error) => Err(format!("cargo tree: {error}")),
-    };
+    let tree = dependency_tree(root, dependencies::TREE_ARGUMENTS);
     match (read("deny.toml"), tree, read("Cargo.lock")) {
         (Ok(deny), Ok(tree), Ok(lock)) => list(&dependencies::broken(&deny, &tree, &lock)),
         (deny, tree, lock) => {
             list(&[deny, tree, lock].into_iter().filter_map(Result::err).collect::<Vec<_>>())
         }
+    }
+}
+
+/// Whether every crate is built with the dependencies of all.
+fn unified_features(root: &Path) -> Tally {
+    let compared = || {
+        let members = crates::members(&Tree::read(root)?)?;
+        let whole = dependency_tree(root, unified::WHOLE)?;
+        let mut broken = BTreeSet::new();
+        for choice in unified::choices(&members) {
+            let words: Vec<&str> = choice.iter().map(String::as_str).collect();
+            broken.extend(unified::differ(&dependency_tree(root, &words)?, &whole));
+        }
+        Ok(broken.into_iter().collect())
+    };
+    list(&compared().unwrap_or_else(|error: String| vec![error]))
+}
+
+/// What `cargo tree` prints.
+fn dependency_tree(root: &Path, arguments: &[&str]) -> Result<String, String> {
+    match cargo_command(root, arguments).stderr(Stdio::inherit()).output() {
+        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Ok(_) => Err("cargo tree failed; is Cargo.lock up to date?".to_owned()),
+        Err(error) => Err(format!("cargo tree: {error}")),
     }
 }
 

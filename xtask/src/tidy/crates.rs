@@ -57,6 +57,11 @@ fn written(tree: &Tree) -> Result<Edges, String> {
     Ok(edges)
 }
 
+/// The crates of the workspace.
+pub(crate) fn members(tree: &Tree) -> Result<BTreeSet<String>, String> {
+    Ok(manifests(tree)?.into_keys().collect())
+}
+
 /// What the manifests say.
 fn manifests(tree: &Tree) -> Result<Edges, String> {
     let mut dependencies = Vec::new();

@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aberra_metrics::{Error, Result};
 use aberra_models::train::{EpochRecord, LossRecord};
-use tfrecord::EventWriter;
 
+use super::events::Events;
 use crate::output::{self, LogFile};
 
 /// The epochs that a file of records holds.
@@ -31,7 +31,7 @@ pub fn read_history(path: &Path) -> Result<Vec<EpochRecord>> {
 pub(crate) struct History {
     path: PathBuf,
     lines: BufWriter<LogFile>,
-    events: Option<EventWriter<BufWriter<LogFile>>>,
+    events: Option<Events<BufWriter<LogFile>>>,
 }
 
 impl History {
@@ -56,8 +56,7 @@ impl History {
         let lines = LogFile::open(&path).map_err(io)?;
         // TensorBoard is a convenience: training continues without it.
         let events = LogFile::open(&events_file(events)).ok();
-        let events =
-            events.and_then(|file| EventWriter::from_writer(BufWriter::new(file), Default::default()).ok());
+        let events = events.and_then(|file| Events::new(BufWriter::new(file)).ok());
         Ok(Self { path, lines: BufWriter::new(lines), events })
     }
 
@@ -89,13 +88,7 @@ impl History {
             record.standardized_shift.map(|shift| ("selection/standardized-shift".to_owned(), shift)),
         );
         scalars.extend(record.images_per_s.map(|rate| ("speed/images-per-second".to_owned(), rate)));
-        let mut write = || -> std::result::Result<(), tfrecord::Error> {
-            for (tag, value) in &scalars {
-                events.write_scalar(tag, record.epoch as i64, *value as f32)?;
-            }
-            events.flush()
-        };
-        if write().is_err() {
+        if events.write_scalars(record.epoch, scalars).is_err() {
             self.events = None;
         }
     }

@@ -2,6 +2,7 @@
 //! listing of images looks into it.
 
 mod checkpoints;
+mod events;
 mod history;
 mod identity;
 mod lock;
