@@ -2,7 +2,7 @@
 //!
 //! The choice is made once: by [`select`] before the first computation, or else by the first computation, which takes
 //! the widest that the processor supports. Nothing but the processor's features is queried; the environment is not
-//! read.
+//! read. AMX is not among them: its intrinsics are not stable in Rust 1.95 (rust-lang/rust#126622).
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -59,14 +59,6 @@ impl InstructionSet {
         }
     }
 
-    /// Whether products of bfloat16 are faster with it than those of `f32` on this processor. To have the instructions is not
-    /// enough: AMD's cores (from Zen 4 on) run them at full rate, faster than `f32`, Intel's at half of that, slower than `f32`.
-    /// Of others nothing is known, so the answer is no. It follows from the processor's maker alone: a machine always
-    /// answers alike.
-    pub fn has_fast_bf16(self) -> bool {
-        runs_bf16_fast(self, &maker())
-    }
-
     /// The widest that this processor supports.
     pub fn widest() -> Self {
         Self::available().last().unwrap_or(Self::Portable)
@@ -93,22 +85,6 @@ impl InstructionSet {
     fn available() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|set| set.is_available())
     }
-}
-
-/// The makers whose processors run the bfloat16 dot products of AVX512_BF16 at full rate, as `cpuid` spells them.
-const FULL_RATE: [&str; 1] = ["AuthenticAMD"];
-
-fn runs_bf16_fast(set: InstructionSet, maker: &str) -> bool {
-    set == InstructionSet::Avx512Bf16 && FULL_RATE.contains(&maker)
-}
-
-/// The processor's maker as `cpuid` spells it; empty where that instruction does not exist.
-fn maker() -> String {
-    #[cfg(target_arch = "x86_64")]
-    let maker = raw_cpuid::CpuId::new().get_vendor_info().map(|vendor| vendor.as_str().to_owned());
-    #[cfg(not(target_arch = "x86_64"))]
-    let maker = None;
-    maker.unwrap_or_default()
 }
 
 static CHOSEN: OnceLock<InstructionSet> = OnceLock::new();
@@ -180,16 +156,6 @@ mod tests {
             assert_eq!(InstructionSet::named(set.name()).is_ok(), set.is_available());
         }
         assert!(InstructionSet::widest().is_available());
-    }
-
-    #[test]
-    fn bf16_is_fast_where_its_instructions_run_at_full_rate() {
-        let fast = |maker| InstructionSet::ALL.map(|set| runs_bf16_fast(set, maker));
-        assert_eq!(fast("AuthenticAMD"), [false, false, false, false, true]);
-        assert_eq!([fast("GenuineIntel"), fast("")], [[false; 5]; 2]);
-        // Whatever the processor: twelve letters, and the same every time.
-        assert!(maker().is_empty() != cfg!(target_arch = "x86_64"));
-        assert_eq!(maker(), maker());
     }
 
     #[test]

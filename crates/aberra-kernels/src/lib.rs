@@ -52,6 +52,7 @@ mod parity;
 mod peak;
 mod pool;
 mod precision;
+mod processor;
 mod product;
 mod scratch;
 mod signal;
@@ -74,6 +75,7 @@ pub use norm::BatchNormalization;
 pub use optimise::AdamStep;
 pub use peak::peak_gflops;
 pub use precision::OperandPrecision;
+pub use processor::{KnownBf16, Processor};
 pub use similarity::Similarity;
 
 use burn::backend::Dispatch;

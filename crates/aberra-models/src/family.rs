@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use aberra_kernels::InstructionSet;
 use aberra_metrics::{Error, Result};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -13,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::backbone::Platform;
 use crate::inputs::Inputs;
 use crate::member::{Member, SharedMember};
+use crate::network::Precision;
 use crate::shape::Shape;
 use crate::tensors::Tensors;
 use crate::train::{FitContext, Trainable, Trained, train};
@@ -39,17 +39,12 @@ pub trait Family: Sync {
     /// The JSON Schema of its settings.
     fn schema(&self) -> serde_json::Value;
 
-    /// Checks settings against the shape of the network input, fills in what is missing, and settles what depends on the
-    /// processor where that is given, so that a detector holds what it was fitted with.
+    /// Checks settings against the shape of the network input, fills in what is missing, and settles the precision `auto` by
+    /// what it means on this machine (`auto`, where that is given), so that a detector holds what it was fitted with.
     ///
     /// # Errors
     /// A setting that does not exist, is out of its range or does not fit the shape.
-    fn resolve(
-        &self,
-        settings: &Settings,
-        shape: Shape,
-        instructions: Option<InstructionSet>,
-    ) -> Result<Settings>;
+    fn resolve(&self, settings: &Settings, shape: Shape, auto: Option<Precision>) -> Result<Settings>;
 
     /// Whether held-out normals play no part in its fit: it is then fitted again, to the training and the held-out normals
     /// together, once the scorers have been fitted to evidence on images that it had not seen.

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use aberra_kernels::InstructionSet;
 use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
+use aberra_models::network::Precision;
 use aberra_models::train::{EpochRecord, Progress, SelectionCriterion, TrainSettings};
 use aberra_models::{BackboneSource, Family, FitContext, Inputs, Settings, Shape, SharedMember};
 use burn::tensor::Device;
@@ -47,7 +48,7 @@ fn fit(
     train: &TrainSettings,
 ) -> (Vec<EpochRecord>, SharedMember) {
     let instructions = InstructionSet::widest();
-    let settings = family.resolve(&settings(family, precision), shape, Some(instructions)).unwrap();
+    let settings = family.resolve(&settings(family, precision), shape, Some(Precision::F32)).unwrap();
     let inputs = Inputs::of_pixels(shape, images).unwrap();
     let mut records = Vec::new();
     let mut observe = |progress: Progress<'_>| {

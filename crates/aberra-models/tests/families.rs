@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use aberra_kernels::InstructionSet;
 use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
+use aberra_models::network::Precision;
 use aberra_models::train::{Progress, TrainSettings};
 use aberra_models::{
     BackboneSource, Family, FitContext, Inputs, Platform, Settings, Shape, SharedMember, Tensors, preset,
@@ -43,7 +44,7 @@ fn fitted(family: &dyn Family) -> (Settings, SharedMember) {
     let instructions = InstructionSet::widest();
     let mut settings = preset(family, family.default_preset()).unwrap();
     settings.entry("images").and_modify(|images| *images = 8.into());
-    let settings = family.resolve(&settings, SHAPE, Some(instructions)).unwrap();
+    let settings = family.resolve(&settings, SHAPE, Some(Precision::F32)).unwrap();
     let images = images();
     let inputs = Inputs::of_pixels(SHAPE, &images).unwrap();
     let mut observe = |_: Progress<'_>| Ok(ControlFlow::Continue(()));

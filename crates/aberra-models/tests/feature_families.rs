@@ -8,6 +8,7 @@ use aberra_kernels::InstructionSet;
 use aberra_metrics::random::{Stream, generator};
 use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
+use aberra_models::network::Precision;
 use aberra_models::train::{Progress, TrainSettings};
 use aberra_models::{BackboneSource, Family, FitContext, Inputs, Shape, SharedMember, find, preset, scaled};
 use burn::tensor::Device;
@@ -61,7 +62,7 @@ fn fit(
     settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())));
     settings.entry("images").and_modify(|images| *images = 640.into());
     settings.entry("bank").and_modify(|bank| *bank = 512.into());
-    let settings = family.resolve(&settings, SHAPE, Some(InstructionSet::widest())).unwrap();
+    let settings = family.resolve(&settings, SHAPE, Some(Precision::F32)).unwrap();
     let inputs = Inputs::of_pixels(SHAPE, images).unwrap();
     let mut observe = |_: Progress<'_>| Ok(ControlFlow::Continue(()));
     let mut context = FitContext {
@@ -132,7 +133,7 @@ fn a_member_of_smaller_inputs_enlarges_what_it_gives() {
     assert_eq!((small.len(), small.shape()), (8, own));
     let family = find(FAMILIES, "vae").unwrap();
     let settings = preset(family, "small").unwrap();
-    let settings = family.resolve(&settings, own, Some(InstructionSet::widest())).unwrap();
+    let settings = family.resolve(&settings, own, Some(Precision::F32)).unwrap();
     let mut observe = |_: Progress<'_>| Ok(ControlFlow::Continue(()));
     let mut context = FitContext {
         seed: 1,

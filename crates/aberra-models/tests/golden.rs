@@ -13,6 +13,7 @@ use aberra_metrics::Result;
 use aberra_metrics::random::{Stream, generator};
 use aberra_models::families::FAMILIES;
 use aberra_models::measure::Want;
+use aberra_models::network::Precision;
 use aberra_models::train::{Checkpoint, Checkpoints, EpochRecord, Progress, TrainSettings};
 use aberra_models::{
     BackboneSource, Family, FitContext, Inputs, Platform, Settings, Shape, SharedMember, Tensors, Weight,
@@ -105,7 +106,7 @@ impl Case {
         Self {
             name: case["name"].as_str().unwrap().to_owned(),
             family,
-            settings: family.resolve(settings, shape, Some(InstructionSet::widest())).unwrap(),
+            settings: family.resolve(settings, shape, Some(Precision::F32)).unwrap(),
             shape,
             train: serde_json::from_value(case["train"].clone()).unwrap(),
             weights: weights.collect(),

@@ -46,7 +46,7 @@ impl Family for MeanImage {
         &self,
         settings: &Settings,
         _: Shape,
-        _: Option<aberra::compute::InstructionSet>,
+        _: Option<aberra::models::network::Precision>,
     ) -> Result<Settings> {
         match settings.keys().next() {
             None => Ok(Settings::new()),

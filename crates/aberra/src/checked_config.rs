@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 use aberra_image::Region;
-use aberra_kernels::InstructionSet;
+use aberra_models::network::Precision;
 use aberra_models::train::CheckedTrainSettings;
 use serde::{Serialize, Serializer};
 use toml::Table;
@@ -117,15 +117,15 @@ impl CheckedConfig {
         self.config
     }
 
-    /// The same with what depends on the processor settled, so that a detector holds what it was fitted with.
+    /// The same with the precision `auto` settled by what it means on this machine
+    /// ([`AutoPrecision`](crate::compute::AutoPrecision)), so that a detector holds what it was fitted with.
     ///
     /// # Errors
-    /// Instructions that a family does not know.
-    pub fn resolved(&self, instructions: InstructionSet) -> Result<Self> {
+    /// A precision that a family does not know.
+    pub fn resolved(&self, auto: Precision) -> Result<Self> {
         let outer = self.input_shape();
         let resolve = |member: &MemberSettings| {
-            let settings =
-                member.family.resolve(&member.settings, member.shape(outer), Some(instructions))?;
+            let settings = member.family.resolve(&member.settings, member.shape(outer), Some(auto))?;
             Ok(MemberSettings { settings, ..member.clone() })
         };
         Ok(self.with_members(self.members.iter().map(resolve).collect::<Result<_>>()?))

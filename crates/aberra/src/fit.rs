@@ -14,7 +14,7 @@ use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMe
 use crate::calibrating::Calibrated;
 use crate::canvas::Canvas;
 use crate::checked_config::CheckedConfig;
-use crate::compute;
+use crate::compute::{self, AutoPrecision};
 use crate::config::TrainConfig;
 use crate::dataset::{Dataset, GroupBy, Grouping, Inspection, Sketch, Split, percent, similarity_threshold};
 use crate::detector::{Detector, Document, MemberProvenance, Normal, Part, PartSize, Provenance};
@@ -56,7 +56,7 @@ impl Detector {
     /// # Errors
     /// As [`train`](Self::train); also a run folder that cannot be written, and a stop on request.
     pub fn train_with(dataset: &Dataset, config: &CheckedConfig, options: TrainOptions<'_>) -> Result<Self> {
-        let config = config.resolved(compute::instructions()?)?;
+        let config = config.resolved(AutoPrecision::of_machine()?.precision)?;
         let platform = config.platform(&compute::cpu())?;
         let TrainOptions { split, inspection, weights, mut job } = options;
         let inspected;

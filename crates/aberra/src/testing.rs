@@ -6,8 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aberra_kernels::InstructionSet;
 use aberra_models::measure::{Descriptor, Inference, Want};
+use aberra_models::network::Precision;
 use aberra_models::{
     Family, FitContext, Fitted, Inputs, Member, Platform, Preset, Settings, Shape, SharedMember, Tensors,
     Weight,
@@ -85,7 +85,7 @@ impl Family for MeanFamily {
         serde_json::json!({ "type": "object", "properties": { "map": { "type": "boolean" } } })
     }
 
-    fn resolve(&self, settings: &Settings, _: Shape, _: Option<InstructionSet>) -> Result<Settings> {
+    fn resolve(&self, settings: &Settings, _: Shape, _: Option<Precision>) -> Result<Settings> {
         Ok(settings.clone())
     }
 

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use aberra_image::Limits;
 
 use crate::checked_config::CheckedConfig;
+use crate::compute::AutoPrecision;
 use crate::dataset::{Dataset, DominatingGroup, Fold, Grouping, Inspection, Split};
 use crate::fit::TrainOptions;
 use crate::job::{Job, Watch};
 use crate::run::{Claim, Reservation, RunFolder};
-use crate::{Detector, Result, compute};
+use crate::{Detector, Result};
 
 /// Where the result of a training goes, and what it goes on from.
 #[derive(Clone, Debug)]
@@ -131,7 +132,12 @@ impl Training {
         config: &CheckedConfig,
         data: &mut dyn TrainingImages,
     ) -> Result<Self> {
-        let config = config.resolved(compute::instructions()?)?;
+        let auto = AutoPrecision::of_machine()?;
+        if let Some(remark) = &auto.remark {
+            let text = format!("the precision auto is {}: {}; {remark}", auto.precision.name(), auto.reason);
+            data.hear(Message::Warning { text, hint: Some("set model.precision to choose it yourself") });
+        }
+        let config = config.resolved(auto.precision)?;
         let reserve = |out: &PathBuf| RunFolder::reserve(out, request.claim);
         let reservation = request.out.as_ref().map(reserve).transpose()?;
         let dataset = data.open()?;

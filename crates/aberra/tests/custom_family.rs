@@ -5,10 +5,11 @@
 
 use std::ops::ControlFlow;
 
-use aberra::compute::{self, InstructionSet};
+use aberra::compute;
 use aberra::metrics::filter::median_filter_5x5;
 use aberra::metrics::random::{Stream, generator};
 use aberra::models::measure::{Descriptor, Inference, Want};
+use aberra::models::network::Precision;
 use aberra::models::train::{Progress, TrainSettings};
 use aberra::models::{
     BackboneSource, Family, FitContext, Fitted, Inputs, Member, Platform, Preset, Settings, Shape,
@@ -78,12 +79,7 @@ impl Family for MeanImage {
         schema_of::<MeanImageSettings>()
     }
 
-    fn resolve(
-        &self,
-        settings: &Settings,
-        _shape: Shape,
-        _instructions: Option<InstructionSet>,
-    ) -> Result<Settings> {
+    fn resolve(&self, settings: &Settings, _shape: Shape, _auto: Option<Precision>) -> Result<Settings> {
         let settings: MeanImageSettings = parse(settings)?;
         match settings.power > 0.0 {
             true => Ok(to_settings(&settings)),

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use aberra::calibrate::{Criterion, Labelled};
-use aberra::compute::instructions;
+use aberra::compute::AutoPrecision;
 use aberra::dataset::{Dataset, OpenOptions};
 use aberra::job::{Event, Job};
 use aberra::models::families::FAMILIES;
@@ -481,7 +481,11 @@ fn a_detector_scores_with_the_precision_it_was_trained_with() {
             let config = configured(&layer, "[train]\nepochs = 1");
             let (run, detector) = fixture.run(wanted.name(), &config, Claim::Replace, None).unwrap();
             let held = &detector.config().members()[0].settings["precision"];
-            assert_eq!(held, wanted.resolved(instructions().unwrap()).name(), "{family}");
+            assert_eq!(
+                held,
+                wanted.resolved(AutoPrecision::of_machine().unwrap().precision).name(),
+                "{family}"
+            );
             assert_ne!(held, "auto");
             assert_eq!(score(&Detector::load(&run.detector()).unwrap()), score(&detector));
             scores.push(score(&detector));

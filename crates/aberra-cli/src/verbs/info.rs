@@ -1,6 +1,7 @@
 //! `aberra info`: describes a detector, or the machine.
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aberra::models::train::TrainSettings;
 use aberra::score::EvidenceWeight;
@@ -12,6 +13,8 @@ use crate::args::JsonArgs;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::output;
 use crate::steps::card::{bytes, describe, name_of, volumes, weights};
+
+const SECONDS_A_DAY: usize = 86_400;
 
 /// Describes a detector: training data, settings, coverage guarantee and hash.
 #[derive(Args)]
@@ -49,13 +52,20 @@ pub(crate) fn run(args: &InfoArgs) -> CommandResult {
 }
 
 fn machine(card: &MachineCard) -> String {
-    output::aligned(&[
+    let age = card.measured_at_secs.map_or_else(String::new, |at| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(at, |since| since.as_secs());
+        format!(", {} ago", output::count(now.saturating_sub(at) as usize / SECONDS_A_DAY, "day", "days"))
+    });
+    let mut rows = vec![
+        ("processor", card.processor.clone()),
         ("instructions", card.instructions.clone()),
         ("cores", card.cores.to_string()),
-        ("precision auto", format!("{}: {}", card.auto_precision, card.why)),
+        ("precision auto", format!("{}, by {}: {}{age}", card.auto_precision, card.chosen_by, card.why)),
         ("peak of a core, f32", format!("{:.0} GFLOP/s", card.f32_gflops)),
         ("peak of a core, bf16", format!("{:.0} GFLOP/s", card.bf16_gflops)),
-    ])
+    ];
+    rows.extend(card.remark.clone().map(|remark| ("remark", remark)));
+    output::aligned(&rows)
 }
 
 fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {

@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use aberra_kernels::InstructionSet;
 use aberra_metrics::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -133,16 +132,11 @@ impl<M: Reproduce> Family for ReproducingFamily<M> {
         schema_of::<M::Settings>()
     }
 
-    fn resolve(
-        &self,
-        settings: &Settings,
-        shape: Shape,
-        instructions: Option<InstructionSet>,
-    ) -> Result<Settings> {
+    fn resolve(&self, settings: &Settings, shape: Shape, auto: Option<Precision>) -> Result<Settings> {
         let mut settings = checked::<M>(settings, shape)?;
-        if let Some(instructions) = instructions {
+        if let Some(auto) = auto {
             let precision = M::precision_of(&mut settings);
-            *precision = precision.resolved(instructions);
+            *precision = precision.resolved(auto);
         }
         Ok(to_settings(&settings))
     }

@@ -1,6 +1,5 @@
 //! Settings of an encoder and its mirrored decoder, and their check.
 
-use aberra_kernels::InstructionSet;
 use aberra_metrics::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,8 +34,8 @@ pub struct NetworkSettings {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Precision {
-    /// `bf16` where the processor multiplies it faster than `f32` (AVX512_BF16 of AMD, Zen 4 and later), else `f32`. A detector
-    /// holds which it was.
+    /// `bf16` where the processor multiplies it faster than `f32`, by a table of families (Zen 4 and 5 of AMD do) or else by a
+    /// measurement that is taken once (`aberra info --machine` shows it); `f32` elsewhere. A detector holds which it was.
     #[default]
     Auto,
     /// Single precision.
@@ -46,13 +45,9 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The one that `Auto` means with these instructions; the others are what they are.
-    pub fn resolved(self, instructions: InstructionSet) -> Self {
-        match self {
-            Self::Auto if instructions.has_fast_bf16() => Self::Bf16,
-            Self::Auto => Self::F32,
-            settled => settled,
-        }
+    /// The one that it means where `Auto` means `auto`; the others are what they are.
+    pub fn resolved(self, auto: Self) -> Self {
+        if self == Self::Auto { auto } else { self }
     }
 
     /// The name used in settings and on the command line.

@@ -10,7 +10,7 @@ use super::identity::DataDigest;
 use super::plan::{Cell, Comparison};
 use super::record::CellRecord;
 use super::summary::{self, Done};
-use crate::compute;
+use crate::compute::AutoPrecision;
 use crate::dataset::{Dataset, Grouping, Inspection, Split};
 use crate::job::{Event, Job};
 use crate::output;
@@ -59,7 +59,7 @@ impl Comparison {
         };
         let splits = self.splits(dataset, inspection)?;
         let digest = DataDigest::of(dataset, inspection);
-        let instructions = compute::instructions()?;
+        let auto = AutoPrecision::of_machine()?.precision;
         if let Some(folder) = job.folder {
             output::make_folder(&folder.cells())?;
         }
@@ -68,7 +68,7 @@ impl Comparison {
         let mut first_failure = None;
         for (done, cell) in cells.iter().enumerate() {
             let split = &splits[cell.number];
-            let config = cell.config().resolved(instructions)?;
+            let config = cell.config().resolved(auto)?;
             let identity = digest.cell(&cell.recipe.name, &config, split)?;
             let file = job.folder.map(|folder| CellFile::new(folder, cell, &identity, keep_detectors));
             let before = match &file {

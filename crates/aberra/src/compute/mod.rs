@@ -1,11 +1,14 @@
-//! Device and instruction set of fitting and inference: the one place where the device is chosen and the environment is
-//! read for an instruction set.
+//! Device, instruction set and precision of fitting and inference: the one place where the device is chosen and the
+//! environment is read for an instruction set.
+
+mod auto;
 
 use std::sync::OnceLock;
 
 use aberra_kernels::UnusableInstructionSet;
 use aberra_metrics::{Error, Result};
 
+pub use self::auto::{AutoPrecision, Measurement, Reason};
 pub use aberra_kernels::InstructionSet;
 pub use burn::tensor::Device;
 

@@ -164,7 +164,7 @@ impl Family for Discriminator {
         schema_of::<DiscriminatorSettings>()
     }
 
-    fn resolve(&self, settings: &Settings, shape: Shape, _: Option<InstructionSet>) -> Result<Settings> {
+    fn resolve(&self, settings: &Settings, shape: Shape, _: Option<Precision>) -> Result<Settings> {
         Ok(to_settings(&checked(settings, shape)?))
     }
 

@@ -11,7 +11,7 @@ mod space;
 
 use std::sync::Arc;
 
-use aberra_kernels::{InstructionSet, Similarity};
+use aberra_kernels::Similarity;
 use aberra_metrics::{Error, Result};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
@@ -28,6 +28,7 @@ use crate::inputs::Inputs;
 use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
 use crate::measure::{Descriptor, Embedding, Inference, Want};
 use crate::member::{Member, SharedMember};
+use crate::network::Precision;
 use crate::resample::{bilinear, bilinear_graph};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, count_parameters, load_weights, rows, weights, with_half_weights};
@@ -142,7 +143,7 @@ impl Family for FeatureVae {
         schema_of::<FeatureVaeSettings>()
     }
 
-    fn resolve(&self, settings: &Settings, shape: Shape, _: Option<InstructionSet>) -> Result<Settings> {
+    fn resolve(&self, settings: &Settings, shape: Shape, _: Option<Precision>) -> Result<Settings> {
         Ok(to_settings(&checked(settings, shape)?))
     }
 

@@ -11,7 +11,6 @@ mod patches;
 
 use std::sync::Arc;
 
-use aberra_kernels::InstructionSet;
 use aberra_metrics::covariance::{Cholesky, Cloud, Mahalanobis};
 use aberra_metrics::{Error, Result};
 use rayon::prelude::*;
@@ -29,6 +28,7 @@ use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
 use crate::measure::reference::mahalanobis_graph;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
+use crate::network::Precision;
 use crate::resample::{bilinear, bilinear_graph};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, take};
@@ -149,7 +149,7 @@ impl Family for FeatureStatistics {
         schema_of::<FeatureSettings>()
     }
 
-    fn resolve(&self, settings: &Settings, shape: Shape, _: Option<InstructionSet>) -> Result<Settings> {
+    fn resolve(&self, settings: &Settings, shape: Shape, _: Option<Precision>) -> Result<Settings> {
         Ok(to_settings(&checked(settings, shape)?))
     }
 
