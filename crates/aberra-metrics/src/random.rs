@@ -42,8 +42,11 @@ pub enum Stream {
     Neighbours = 16,
 }
 
+/// What draws: the same numbers on every machine.
+pub type Generator = ChaCha8Rng;
+
 /// The generator of `stream` at `index` under `seed`.
-pub fn generator(seed: u64, stream: Stream, index: u64) -> ChaCha8Rng {
+pub fn generator(seed: u64, stream: Stream, index: u64) -> Generator {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&index.to_le_bytes());

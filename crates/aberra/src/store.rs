@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Read;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use burn::tensor::f16;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::{Metadata, TensorInfo, TensorView};
+use safetensors::{Dtype, SafeTensorError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -86,18 +86,15 @@ pub(crate) fn encode<T: Serialize>(
         .iter()
         .map(|(name, weight)| (name.as_str(), (weight.shape.as_slice(), bytes_of(&weight.values))))
         .collect();
-    let hash = content_hash(
-        kind.name,
-        kind.version,
-        &document,
-        bytes.iter().map(|(name, (shape, (_, data)))| (*name, *shape, &data[..])),
-    );
+    let mut hasher = ContentHasher::new(kind.name, kind.version, &document);
+    bytes.iter().for_each(|(name, (shape, (_, data)))| hasher.tensor(name, shape, data));
+    let hash = hasher.finish();
     let envelope =
         Envelope { kind: kind.name.to_owned(), version: kind.version, hash: hash.clone(), document };
     let views = bytes
         .iter()
         .map(|(name, (shape, (dtype, data)))| Ok((*name, TensorView::new(*dtype, shape.to_vec(), data)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+        .collect::<Result<Vec<_>, SafeTensorError>>();
     let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&envelope).unwrap_or_default())]);
     let file = views
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
@@ -116,7 +113,8 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, kind: FileKind) -> Result<S
     if length > MAX_FILE_BYTES {
         return Err(refuse(format!("expected at most {MAX_FILE_BYTES} bytes, found {length}")));
     }
-    decode(&fs::read(path).map_err(io)?, kind).map_err(|error| error.with_path(path))
+    let file = fs::File::open(path).map_err(io)?;
+    parse(file, length, kind).map_err(refuse)
 }
 
 /// Verifies a file held in memory.
@@ -124,7 +122,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, kind: FileKind) -> Result<S
 /// # Errors
 /// As [`read`], less the reading.
 pub(crate) fn decode<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>> {
-    parse(file, kind).map_err(Error::detector)
+    parse(Cursor::new(file), file.len() as u64, kind).map_err(Error::detector)
 }
 
 /// The kind of the file at `path`, if it is one of Aberra; its content is not looked at.
@@ -142,12 +140,42 @@ pub(crate) fn kind_of(path: &Path) -> Option<String> {
     Some(envelope.kind)
 }
 
-fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, String> {
+/// The header of a safetensors file of `length` bytes: where each tensor lies after it.
+fn header(file: &mut impl Read, length: u64) -> Result<(u64, Metadata), SafeTensorError> {
+    /// The most that safetensors takes itself.
+    const MOST_HEADER_BYTES: u64 = 100_000_000;
+    let mut size = [0; 8];
+    file.read_exact(&mut size).map_err(|_| SafeTensorError::HeaderTooSmall)?;
+    let size = u64::from_le_bytes(size);
+    if size > MOST_HEADER_BYTES {
+        return Err(SafeTensorError::HeaderTooLarge);
+    }
+    let start = size + 8;
+    if start > length {
+        return Err(SafeTensorError::InvalidHeaderLength);
+    }
+    let mut bytes = vec![0; size as usize];
+    file.read_exact(&mut bytes)?;
+    let text = std::str::from_utf8(&bytes).map_err(SafeTensorError::InvalidHeader)?;
+    let header: Metadata =
+        serde_json::from_str(text).map_err(SafeTensorError::InvalidHeaderDeserialization)?;
+    match start.checked_add(header.data_len() as u64) {
+        Some(end) if end == length => Ok((start, header)),
+        _ => Err(SafeTensorError::MetadataIncompleteBuffer),
+    }
+}
+
+/// Verifies a file of `length` bytes. Each tensor is read into its own memory, so that a large detector is there but once.
+fn parse<T: DeserializeOwned>(
+    mut file: impl Read + Seek,
+    length: u64,
+    kind: FileKind,
+) -> Result<Stored<T>, String> {
     let name = kind.name;
-    let broken = |error: safetensors::SafeTensorError| {
+    let broken = |error: SafeTensorError| {
         format!("expected a {name} file, found one that is cut off, changed or of another format ({error})")
     };
-    let (_, header) = SafeTensors::read_metadata(file).map_err(broken)?;
+    let (start, header) = header(&mut file, length).map_err(broken)?;
     let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
     let entry =
         entry.ok_or_else(|| format!("expected a {name} file of Aberra, found another safetensors file"))?;
@@ -173,10 +201,32 @@ fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, 
             if envelope.version > kind.version { "a newer Aberra wrote it: update" } else { "train again" }
         ));
     }
-    let views = SafeTensors::deserialize(file).map_err(broken)?;
-    let sorted: BTreeMap<String, TensorView<'_>> = views.tensors().into_iter().collect();
-    let parts = sorted.iter().map(|(name, view)| (name.as_str(), view.shape(), view.data()));
-    let hash = content_hash(name, envelope.version, &envelope.document, parts);
+    let mut hasher = ContentHasher::new(name, envelope.version, &envelope.document);
+    let mut tensors = BTreeMap::new();
+    let sorted: BTreeMap<String, &TensorInfo> = header.tensors().into_iter().collect();
+    for (name, info) in sorted {
+        let (from, to) = info.data_offsets;
+        file.seek(SeekFrom::Start(start + from as u64)).map_err(|error| broken(error.into()))?;
+        let values = match info.dtype {
+            Dtype::F32 => {
+                let mut values = vec![0.0_f32; (to - from) / size_of::<f32>()];
+                let bytes = bytemuck::cast_slice_mut(&mut values);
+                file.read_exact(bytes).map_err(|error| broken(error.into()))?;
+                hasher.tensor(&name, &info.shape, bytes);
+                values.iter_mut().for_each(|value| *value = f32::from_bits(u32::from_le(value.to_bits())));
+                values
+            }
+            Dtype::F16 => {
+                let mut bytes = vec![0; to - from];
+                file.read_exact(&mut bytes).map_err(|error| broken(error.into()))?;
+                hasher.tensor(&name, &info.shape, &bytes);
+                bytes.as_chunks().0.iter().map(|half| f16::from_le_bytes(*half).to_f32()).collect()
+            }
+            other => return Err(format!("{name}: expected 32-bit or 16-bit floats, found {other:?}")),
+        };
+        tensors.insert(name, Weight { shape: info.shape.clone(), values });
+    }
+    let hash = hasher.finish();
     if hash != envelope.hash {
         return Err(format!(
             "the content does not match its hash (expected {}, found {hash}): the file was changed or damaged; \
@@ -184,14 +234,9 @@ fn parse<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result<Stored<T>, 
             envelope.hash
         ));
     }
-    let mut tensors = BTreeMap::new();
-    for (name, view) in sorted {
-        let values = values_of(&view)
-            .ok_or_else(|| format!("{name}: expected 32-bit or 16-bit floats, found {:?}", view.dtype()))?;
-        if !values.iter().all(|value| value.is_finite()) {
-            return Err(format!("{name}: expected finite values, found NaN or infinity; train again"));
-        }
-        tensors.insert(name, Weight { shape: view.shape().to_vec(), values });
+    let is_finite = |weight: &Weight| weight.values.iter().all(|value| value.is_finite());
+    if let Some((name, _)) = tensors.iter().find(|(_, weight)| !is_finite(weight)) {
+        return Err(format!("{name}: expected finite values, found NaN or infinity; train again"));
     }
     let document = serde_json::from_value(envelope.document)
         .map_err(|error| format!("the {name} file's settings do not parse ({error})"))?;
@@ -209,42 +254,35 @@ fn bytes_of(values: &[f32]) -> (Dtype, Vec<u8>) {
     }
 }
 
-/// Values as they were stored; `None` of other types of elements.
-fn values_of(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    match view.dtype() {
-        Dtype::F32 => {
-            Some(view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-        }
-        Dtype::F16 => {
-            let halves = view.data().as_chunks().0.iter();
-            Some(halves.map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect())
-        }
-        _ => None,
-    }
-}
+/// The hash of a file's content, part by part.
+struct ContentHasher(blake3::Hasher);
 
-fn content_hash<'a>(
-    kind: &str,
-    version: u32,
-    document: &serde_json::Value,
-    tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>,
-) -> String {
-    let mut hasher = blake3::Hasher::new();
-    let mut part = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    part(kind.as_bytes());
-    part(&version.to_le_bytes());
-    part(document.to_string().as_bytes());
-    for (name, shape, data) in tensors {
-        part(name.as_bytes());
-        for side in shape {
-            part(&(*side as u64).to_le_bytes());
-        }
-        part(data);
+impl ContentHasher {
+    fn new(kind: &str, version: u32, document: &serde_json::Value) -> Self {
+        let mut hasher = Self(blake3::Hasher::new());
+        hasher.part(kind.as_bytes());
+        hasher.part(&version.to_le_bytes());
+        hasher.part(document.to_string().as_bytes());
+        hasher
     }
-    hasher.finalize().to_hex().to_string()
+
+    /// Adds a tensor with its little-endian bytes: in the order of their names.
+    fn tensor(&mut self, name: &str, shape: &[usize], bytes: &[u8]) {
+        self.part(name.as_bytes());
+        for side in shape {
+            self.part(&(*side as u64).to_le_bytes());
+        }
+        self.part(bytes);
+    }
+
+    fn part(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn finish(self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
 }
 
 #[cfg(test)]
@@ -279,13 +317,14 @@ mod tests {
 
     #[test]
     fn values_of_half_precision_take_two_bytes_and_others_four() {
-        let exact = [1.5, -0.0, 65504.0, 2.0_f32.powi(-24)];
-        for (values, bytes) in [(exact, 2), ([1.5, 0.1, 0.0, 0.0], 4), ([1e6, 0.0, 0.0, 0.0], 4)] {
-            let (dtype, data) = bytes_of(&values);
-            assert_eq!(data.len(), 4 * bytes);
-            let view = TensorView::new(dtype, vec![4], &data).unwrap();
-            let read = values_of(&view).unwrap();
-            assert!(read.iter().zip(&values).all(|(a, b)| a.to_bits() == b.to_bits()), "{read:?}");
+        let exact = vec![1.5, -0.0, 65504.0, 2.0_f32.powi(-24)];
+        for (values, bytes) in [(exact, 2), (vec![1.5, 0.1, 0.0, 0.0], 4), (vec![1e6, 0.0, 0.0, 0.0], 4)] {
+            assert_eq!(bytes_of(&values).1.len(), 4 * bytes);
+            let weight = Weight { shape: vec![4], values };
+            let (file, _) = encode(KIND, &0.1_f64, &BTreeMap::from([("a".to_owned(), weight.clone())])).unwrap();
+            let stored = decode::<f64>(&file, KIND).unwrap();
+            let bits = |weight: &Weight| weight.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&stored.tensors["a"]), bits(&weight));
         }
     }
 
@@ -315,7 +354,7 @@ mod tests {
                 let mut changed = whole.clone();
                 changed[position] ^= 1 << bit;
                 // A flip may turn one spelling of the same header into another; the content must not differ.
-                if let Ok(stored) = parse::<f64>(&changed, KIND) {
+                if let Ok(stored) = decode::<f64>(&changed, KIND) {
                     assert_eq!(
                         (stored.document, stored.tensors),
                         (0.1, tensors()),

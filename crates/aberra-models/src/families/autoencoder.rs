@@ -231,7 +231,7 @@ impl Reproduce for Model {
         &mut settings.network.precision
     }
 
-    fn init(settings: &AutoencoderSettings, shape: Shape, seed: u64, device: &Device) -> Self {
+    fn init(settings: &AutoencoderSettings, shape: Shape, seed: Option<u64>, device: &Device) -> Self {
         let outputs = Outputs { encoded: settings.network.latent_dimensions(), decoded: shape.channels };
         let network = Network::init(&settings.network, shape, outputs, seed, device);
         Self { network, settings: settings.clone(), shape }

@@ -68,8 +68,8 @@ pub(super) trait Reproduce: Trainable + Debug + Send + Sync + 'static {
     /// The setting that depends on the processor.
     fn precision_of(settings: &mut Self::Settings) -> &mut Precision;
 
-    /// A network with initial weights drawn from `seed`. The settings are checked.
-    fn init(settings: &Self::Settings, shape: Shape, seed: u64, device: &Device) -> Self;
+    /// A network with initial weights drawn from `seed`, without one for weights that are loaded. The settings are checked.
+    fn init(settings: &Self::Settings, shape: Shape, seed: Option<u64>, device: &Device) -> Self;
 
     /// The network once it is trained, with what is learnt from the training normals then.
     fn trained(self, _train: &Inputs<'_>) -> Result<Self> {
@@ -150,7 +150,7 @@ impl<M: Reproduce> Family for ReproducingFamily<M> {
     ) -> Result<Fitted> {
         let settings = checked::<M>(settings, inputs.shape())?;
         let device = context.device.clone().autodiff();
-        let network = M::init(&settings, inputs.shape(), context.seed, &device);
+        let network = M::init(&settings, inputs.shape(), Some(context.seed), &device);
         let finish = |network| Ok(Arc::new(ReproducingMember::<M>::fit(network, inputs)?) as SharedMember);
         Fitted::by_training(network, context, inputs, held_out, &finish)
     }
@@ -163,7 +163,7 @@ impl<M: Reproduce> Family for ReproducingFamily<M> {
         normals: &Inputs<'_>,
     ) -> Result<Fitted> {
         let settings = checked::<M>(settings, normals.shape())?;
-        let network = load_weights(M::init(&settings, normals.shape(), 0, &platform.device), weights)?;
+        let network = load_weights(M::init(&settings, normals.shape(), None, &platform.device), weights)?;
         Ok(Fitted::at_once(ReproducingMember::<M>::fit(network, normals)?))
     }
 
@@ -178,7 +178,7 @@ impl<M: Reproduce> Family for ReproducingFamily<M> {
         let kept = tensors
             .remove(REFERENCE)
             .ok_or_else(|| Error::detector(format!("the tensor {REFERENCE} is missing")))?;
-        let network = load_weights(M::init(&settings, shape, 0, &platform.device), tensors)?;
+        let network = load_weights(M::init(&settings, shape, None, &platform.device), tensors)?;
         let reference = Reference::new(kept.into_rows(REFERENCE)?)
             .map_err(|error| Error::detector(format!("{REFERENCE}: {error}")))?;
         if reference.dimensions() != network.dimensions() {

@@ -191,7 +191,7 @@ impl VariationalAutoencoder {
     /// A setting out of its range, or one that does not fit the shape.
     pub fn new(settings: &VaeSettings, shape: Shape, seed: u64, device: &Device) -> Result<Self> {
         settings.check(shape)?;
-        Ok(Self::init(settings, shape, seed, device))
+        Ok(Self::init(settings, shape, Some(seed), device))
     }
 
     /// The settings it was made with.
@@ -303,7 +303,7 @@ impl Reproduce for VariationalAutoencoder {
         &mut settings.network.precision
     }
 
-    fn init(settings: &VaeSettings, shape: Shape, seed: u64, device: &Device) -> Self {
+    fn init(settings: &VaeSettings, shape: Shape, seed: Option<u64>, device: &Device) -> Self {
         let outputs = Outputs {
             encoded: 2 * settings.network.latent_dimensions(),
             decoded: settings.likelihood.outputs(shape.channels),

@@ -263,10 +263,8 @@ impl Reproduce for Model {
         &mut settings.precision
     }
 
-    fn init(settings: &VqvaeSettings, shape: Shape, seed: u64, device: &Device) -> Self {
-        let mut random = generator(seed, Stream::Weights, 0);
-        let precision = settings.precision.of_kernels();
-        let mut init = Init { random: &mut random, device, precision };
+    fn init(settings: &VqvaeSettings, shape: Shape, seed: Option<u64>, device: &Device) -> Self {
+        let mut init = Init::new(seed, device, settings.precision.of_kernels());
         let normalized = settings.normalization == Normalization::Batch;
         let (relu, identity) = (ActivationFunction::Relu, ActivationFunction::Identity);
         let stages = &settings.channels;

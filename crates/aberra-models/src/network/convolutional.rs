@@ -3,7 +3,6 @@
 use aberra_kernels::ActivationFunction;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use rand::Rng;
 
 use super::layer::{Conv, Direction, Init, Linear, Window};
 use super::{NetworkSettings, Normalization, Outputs};
@@ -33,8 +32,8 @@ pub(crate) struct Convolutional {
 }
 
 impl Convolutional {
-    pub(super) fn init<R: Rng>(
-        init: &mut Init<'_, R>,
+    pub(super) fn init(
+        init: &mut Init<'_>,
         settings: &NetworkSettings,
         shape: Shape,
         outputs: Outputs,

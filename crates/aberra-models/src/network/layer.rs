@@ -5,28 +5,33 @@
 use aberra_kernels::{
     ActivationFunction, Geometry, OperandPrecision, batch_norm, conv_transpose2d, conv2d, linear,
 };
+use aberra_metrics::random::{Generator, Stream, generator};
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData, bf16};
-use rand::Rng;
 use rand_distr::{Distribution, Uniform};
 
 use crate::graph::{ConvolutionLayer, Graph, Pads, Value};
 
-/// Where a layer's initial weights come from, uniform in +-1/sqrt(fan in), as PyTorch's layers are initialised; and with
-/// what precision it will multiply them.
-pub(crate) struct Init<'a, R: Rng> {
-    pub(crate) random: &'a mut R,
-    pub(crate) device: &'a Device,
-    pub(crate) precision: OperandPrecision,
+/// Where a layer's initial weights come from, and with what precision it will multiply them.
+pub(crate) struct Init<'a> {
+    random: Option<Generator>,
+    device: &'a Device,
+    precision: OperandPrecision,
 }
 
-impl<R: Rng> Init<'_, R> {
+impl<'a> Init<'a> {
+    /// Weights drawn from `seed`, uniform in +-1/sqrt(fan in), as PyTorch's layers are initialised. Without a seed they are zeros,
+    /// which cost neither time nor memory, for weights that are loaded.
+    pub(crate) fn new(seed: Option<u64>, device: &'a Device, precision: OperandPrecision) -> Self {
+        Self { random: seed.map(|seed| generator(seed, Stream::Weights, 0)), device, precision }
+    }
+
     fn uniform<const D: usize>(&mut self, shape: [usize; D], fan_in: usize) -> Param<Tensor<D>> {
         let bound = 1.0 / (fan_in as f32).sqrt();
         let length = shape.iter().product();
-        let values: Vec<f32> = match Uniform::new_inclusive(-bound, bound) {
-            Ok(uniform) => (0..length).map(|_| uniform.sample(self.random)).collect(),
-            Err(_) => vec![0.0; length],
+        let values: Vec<f32> = match (&mut self.random, Uniform::new_inclusive(-bound, bound)) {
+            (Some(random), Ok(uniform)) => (0..length).map(|_| uniform.sample(random)).collect(),
+            _ => vec![0.0; length],
         };
         Param::from_data(TensorData::new(values, shape), self.device)
     }
@@ -70,8 +75,8 @@ pub(crate) enum Direction {
 pub(crate) struct Window(pub(crate) usize, pub(crate) usize, pub(crate) usize);
 
 impl Conv {
-    pub(crate) fn init<R: Rng>(
-        init: &mut Init<'_, R>,
+    pub(crate) fn init(
+        init: &mut Init<'_>,
         direction: Direction,
         (channels_in, channels_out): (usize, usize),
         Window(kernel, stride, padding): Window,
@@ -190,8 +195,8 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    pub(crate) fn init<R: Rng>(
-        init: &mut Init<'_, R>,
+    pub(crate) fn init(
+        init: &mut Init<'_>,
         (features_in, features_out): (usize, usize),
         activation: ActivationFunction,
     ) -> Self {
@@ -230,7 +235,7 @@ pub(crate) struct BatchNorm {
 }
 
 impl BatchNorm {
-    fn init<R: Rng>(init: &mut Init<'_, R>, channels: usize) -> Self {
+    fn init(init: &mut Init<'_>, channels: usize) -> Self {
         Self {
             scale: Param::from_tensor(init.constant(channels, 1.0)),
             shift: Param::from_tensor(init.constant(channels, 0.0)),

@@ -9,7 +9,6 @@ pub(crate) mod residual;
 mod settings;
 
 use aberra_metrics::Result;
-use aberra_metrics::random::{Stream, generator};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -39,17 +38,15 @@ pub(crate) enum Network {
 }
 
 impl Network {
-    /// A network with initial weights drawn from `seed`. The settings are checked and resolved.
+    /// A network with initial weights drawn from `seed`, without one for weights that are loaded. The settings are checked and resolved.
     pub(crate) fn init(
         settings: &NetworkSettings,
         shape: Shape,
         outputs: Outputs,
-        seed: u64,
+        seed: Option<u64>,
         device: &Device,
     ) -> Self {
-        let mut random = generator(seed, Stream::Weights, 0);
-        let precision = settings.precision.of_kernels();
-        let mut init = layer::Init { random: &mut random, device, precision };
+        let mut init = layer::Init::new(seed, device, settings.precision.of_kernels());
         match settings.architecture {
             Architecture::Convolutional => {
                 Self::Convolutional(Convolutional::init(&mut init, settings, shape, outputs))

@@ -3,7 +3,6 @@
 use aberra_kernels::ActivationFunction;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use rand::Rng;
 
 use super::layer::{Conv, Direction, Init, Window, activate};
 use super::{NetworkSettings, Outputs};
@@ -41,8 +40,8 @@ struct Block {
 }
 
 impl Residual {
-    pub(super) fn init<R: Rng>(
-        init: &mut Init<'_, R>,
+    pub(super) fn init(
+        init: &mut Init<'_>,
         settings: &NetworkSettings,
         shape: Shape,
         outputs: Outputs,
@@ -122,7 +121,7 @@ impl Residual {
 }
 
 impl Block {
-    fn init<R: Rng>(init: &mut Init<'_, R>, (ins, outs): (usize, usize), act: ActivationFunction) -> Self {
+    fn init(init: &mut Init<'_>, (ins, outs): (usize, usize), act: ActivationFunction) -> Self {
         Self {
             first: Conv::init(init, Direction::Down, (ins, outs), Window(3, 2, 1), true, act),
             second: Conv::init(

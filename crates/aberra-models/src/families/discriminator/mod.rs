@@ -12,8 +12,7 @@ mod start;
 
 use std::sync::Arc;
 
-use aberra_kernels::{ActivationFunction, InstructionSet, OperandPrecision};
-use aberra_metrics::random::{Stream, generator};
+use aberra_kernels::{ActivationFunction, OperandPrecision};
 use aberra_metrics::{Error, Result};
 use burn::module::Module;
 use burn::tensor::activation::softplus;
@@ -182,7 +181,8 @@ impl Family for Discriminator {
         let (backbone, device) = (context.backbone.get(&context.device)?, context.device.clone().autodiff());
         let reference = Reference::of(&backbone, inputs, settings.bank, context.seed, &context.device)?;
         let known = Arc::new(reference.known(inputs));
-        let network = Network::init(&settings, inputs.shape(), context.seed, backbone, reference, &device);
+        let network =
+            Network::init(&settings, inputs.shape(), Some(context.seed), backbone, reference, &device);
         let network = start::begin(network, settings.start, &context.backbone)?;
         let network = Network { training: Some(Training { draw, known }), ..network };
         let own = context.train.with_epochs(settings.images.div_ceil(inputs.len().max(1)))?;
@@ -201,7 +201,7 @@ impl Family for Discriminator {
         let settings = checked(settings, shape)?;
         let (mut tensors, device) = (tensors, &platform.device);
         let reference = Reference::read(&mut tensors, device)?;
-        let network = Network::init(&settings, shape, 0, platform.backbone()?, reference, device);
+        let network = Network::init(&settings, shape, None, platform.backbone()?, reference, device);
         Ok(Arc::new(DiscriminatorMember { network: load_weights(network, tensors)? }))
     }
 }
@@ -285,13 +285,12 @@ impl Network {
     fn init(
         settings: &DiscriminatorSettings,
         shape: Shape,
-        seed: u64,
+        seed: Option<u64>,
         backbone: Arc<Backbone>,
         reference: Reference,
         device: &Device,
     ) -> Self {
-        let mut random = generator(seed, Stream::Weights, 0);
-        let mut init = Init { random: &mut random, device, precision: OperandPrecision::F32 };
+        let mut init = Init::new(seed, device, OperandPrecision::F32);
         let relu = ActivationFunction::Relu;
         let mut layer = |ends: (usize, usize), window: Window, normalized: bool, activation| {
             Conv::init(&mut init, Direction::Down, ends, window, normalized, activation)

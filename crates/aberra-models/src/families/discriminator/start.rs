@@ -66,7 +66,7 @@ mod tests {
         let inputs = Inputs::of_pixels(shape, &pixels).unwrap();
         let reference = Reference::of(&backbone, &inputs, 8, 0, &device).unwrap();
         let settings = DiscriminatorSettings::default();
-        let random = Network::init(&settings, shape, 0, backbone, reference, &device);
+        let random = Network::init(&settings, shape, Some(0), backbone, reference, &device);
         (weights(&random), weights(&begin(random, start, source).unwrap()))
     }
 

@@ -165,7 +165,7 @@ impl Family for FeatureVae {
             space.inputs(held_out.len(), usize::MAX, |index| Ok(held_out.get(index)?.into_owned()))?;
 
         let device = context.device.clone().autodiff();
-        let network = Network::init(&settings, features.shape(), context.seed, &device);
+        let network = Network::init(&settings, features.shape(), Some(context.seed), &device);
         let epochs = settings.images.div_ceil(features.len().max(1));
         let own = context.train.with_epochs(epochs)?.without_augmentation();
         let finish = |network| {
@@ -187,7 +187,8 @@ impl Family for FeatureVae {
         let settings = checked(settings, shape)?;
         let whitening = Whitening::read(&mut tensors, WHITENING, settings.directions, &platform.device)?;
         let space = Arc::new(FeatureSpace { backbone: platform.backbone()?, whitening, shape });
-        let network = Network::init(&settings, inner_grid(shape, settings.directions), 0, &platform.device);
+        let network =
+            Network::init(&settings, inner_grid(shape, settings.directions), None, &platform.device);
         Ok(Arc::new(FeatureVaeMember { network: load_weights(network, tensors)?, space }))
     }
 }

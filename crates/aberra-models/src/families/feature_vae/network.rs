@@ -7,7 +7,6 @@ use aberra_kernels::{
     structural_dissimilarity,
 };
 use aberra_metrics::Result;
-use aberra_metrics::random::{Stream, generator};
 use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, s};
@@ -58,9 +57,13 @@ pub(super) struct Outputs {
 }
 
 impl Network {
-    pub(super) fn init(settings: &FeatureVaeSettings, grid: Shape, seed: u64, device: &Device) -> Self {
-        let mut random = generator(seed, Stream::Weights, 0);
-        let mut init = Init { random: &mut random, device, precision: OperandPrecision::F32 };
+    pub(super) fn init(
+        settings: &FeatureVaeSettings,
+        grid: Shape,
+        seed: Option<u64>,
+        device: &Device,
+    ) -> Self {
+        let mut init = Init::new(seed, device, OperandPrecision::F32);
         let (relu, identity) = (ActivationFunction::Relu, ActivationFunction::Identity);
         let (halve, single) = (Window(4, 2, 1), Window(1, 1, 0));
         let [first, second, last] = settings.widths;
