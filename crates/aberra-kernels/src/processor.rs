@@ -101,7 +101,8 @@ impl fmt::Display for Processor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { maker, family, model, stepping } = self;
         match maker.as_str() {
-            "" => f.write_str(std::env::consts::ARCH),
+            "" if cfg!(target_arch = "aarch64") => f.write_str("aarch64"),
+            "" => f.write_str("unknown"),
             maker => write!(f, "{maker} family {family} model {model} stepping {stepping}"),
         }
     }

@@ -43,14 +43,14 @@ pub enum Reason {
     /// What is known of the processor or of the instruction set.
     Known(&'static str),
     /// A measurement of this machine.
-    Measured(Measurement),
+    Measured(MeasuredPeaks),
     /// Nothing is known, and a measurement could not be kept. Another one might turn out differently, so it is `f32`.
     NotKept,
 }
 
 /// The peaks of one core in matrix products.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measurement {
+pub struct MeasuredPeaks {
     /// The processor.
     pub processor: String,
     /// The instruction set.
@@ -111,7 +111,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known(why) => f.write_str(why),
-            Self::Measured(Measurement { f32_gflops, bf16_gflops, aberra_version, .. }) => write!(
+            Self::Measured(MeasuredPeaks { f32_gflops, bf16_gflops, aberra_version, .. }) => write!(
                 f,
                 "measured once by Aberra {aberra_version}: {f32_gflops:.0} GFLOP/s of f32, {bf16_gflops:.0} of bf16"
             ),
@@ -139,7 +139,7 @@ struct Subject {
 }
 
 impl Subject {
-    fn is_of(&self, one: &Measurement) -> bool {
+    fn is_of(&self, one: &MeasuredPeaks) -> bool {
         let Self { processor, instructions } = self;
         let is_sound = |peak: f64| peak.is_finite() && peak > 0.0;
         (&one.processor, one.instructions.as_str()) == (processor, *instructions)
@@ -148,8 +148,8 @@ impl Subject {
             && is_sound(one.bf16_gflops)
     }
 
-    fn measured(&self, Peaks(f32_gflops, bf16_gflops): Peaks) -> Measurement {
-        Measurement {
+    fn measured(&self, Peaks(f32_gflops, bf16_gflops): Peaks) -> MeasuredPeaks {
+        MeasuredPeaks {
             processor: self.processor.clone(),
             instructions: self.instructions.to_owned(),
             aberra_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -168,7 +168,7 @@ impl Cache {
         &self,
         subject: &Subject,
         measure: &dyn Fn() -> Peaks,
-    ) -> Result<(Measurement, Option<String>)> {
+    ) -> Result<(MeasuredPeaks, Option<String>)> {
         if let (Some(measurement), remark) = self.read(subject)? {
             return Ok((measurement, remark));
         }
@@ -178,7 +178,7 @@ impl Cache {
         Ok((first.unwrap_or(measured), remark))
     }
 
-    fn read(&self, subject: &Subject) -> Result<(Option<Measurement>, Option<String>)> {
+    fn read(&self, subject: &Subject) -> Result<(Option<MeasuredPeaks>, Option<String>)> {
         let bytes = match fs::read(&self.0) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),
@@ -186,9 +186,9 @@ impl Cache {
         };
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        let parsed: Vec<Measurement> =
+        let parsed: Vec<MeasuredPeaks> =
             lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let example = lines.iter().find(|line| serde_json::from_str::<Measurement>(line).is_err());
+        let example = lines.iter().find(|line| serde_json::from_str::<MeasuredPeaks>(line).is_err());
         let remark = example.map(|line| {
             let (path, start): (_, String) = (self.0.display(), line.chars().take(40).collect());
             let count = lines.len() - parsed.len();
@@ -202,7 +202,7 @@ impl Cache {
     }
 
     /// Adds a line, whatever the end of the file is.
-    fn append(&self, measurement: &Measurement) -> Result<()> {
+    fn append(&self, measurement: &MeasuredPeaks) -> Result<()> {
         let failed = |error: std::io::Error| aberra_metrics::Error::io(&self.0, &error);
         self.0.parent().map_or(Ok(()), output::make_folder)?;
         let line = serde_json::to_string(measurement).unwrap_or_default();

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use aberra_kernels::UnusableInstructionSet;
 use aberra_metrics::{Error, Result};
 
-pub use self::auto::{AutoPrecision, Measurement, Reason};
+pub use self::auto::{AutoPrecision, MeasuredPeaks, Reason};
 pub use aberra_kernels::InstructionSet;
 pub use burn::tensor::Device;
 

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crc::{CRC_32_ISCSI, Crc};
 use prost::{Message, Oneof};
 
-/// What the first event of a file says of its format.
+/// The format, as the first event of a file names it.
 const FORMAT: &str = "brain.Event:2";
 /// What is added to a turned checksum, so that checksums of checksums tell something.
 const MASK: u32 = 0xa282_ead8;
