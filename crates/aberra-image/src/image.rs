@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::channels::{MAX_CHANNELS, overview};
 use crate::{ImageId, Remark};
 
 /// Decoded pixels, `[height, width, channels]` (row-major, channels last), and where they came from.
@@ -24,7 +25,7 @@ pub struct Image {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// 1 (grey) or 3 (red, green, blue).
+    /// 1 (grey), 3 (red, green, blue), or up to [`MAX_CHANNELS`] that are no colours.
     pub channels: usize,
     /// Where the pixels came from.
     pub source: Source,
@@ -52,6 +53,8 @@ pub struct Source {
     pub is_lossy: bool,
     /// Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI).
     pub spacing_mm: Option<[f32; 2]>,
+    /// Names of channels that are no colours, in their order; empty where they are grey, or red, green and blue.
+    pub channels: Vec<String>,
     /// What was decided while decoding that a person would want to know.
     pub remarks: Vec<Remark>,
 }
@@ -102,6 +105,8 @@ pub enum ColorMode {
     Palette,
     /// Four inks.
     Cmyk,
+    /// Several channels that are no colours.
+    Channels,
 }
 
 /// What a file's header says, without decoding its pixels.
@@ -133,17 +138,18 @@ impl fmt::Display for ColorMode {
             Self::Rgba => "RGBA",
             Self::Palette => "palette",
             Self::Cmyk => "CMYK",
+            Self::Channels => "several channels",
         })
     }
 }
 
 impl Image {
     /// An image made in memory from `[height, width, channels]` pixels; `None` if the length does not fit, a side is
-    /// zero, `channels` is not 1 or 3, or a value is not finite.
+    /// zero, `channels` is not 1 to [`MAX_CHANNELS`], or a value is not finite.
     pub fn from_pixels(pixels: Vec<f32>, height: usize, width: usize, channels: usize) -> Option<Self> {
         let fits = height > 0
             && width > 0
-            && matches!(channels, 1 | 3)
+            && (1..=MAX_CHANNELS).contains(&channels)
             && height.checked_mul(width)?.checked_mul(channels)? == pixels.len();
         (fits && pixels.iter().all(|value| value.is_finite())).then(|| Self {
             pixels,
@@ -155,10 +161,11 @@ impl Image {
     }
 
     /// Grey values, `[height, width]`: the pixels themselves, or Rec. 601 luma of red, green and blue. Where the three
-    /// are equal, exactly that value.
+    /// are equal, exactly that value. Of other channels the mean, each scaled to 0..1 by itself.
     pub fn to_grey(&self) -> Vec<f32> {
         match self.channels {
             1 => self.pixels.clone(),
+            _ if !self.is_grey_or_rgb() => overview(self),
             _ => self.pixels.chunks_exact(3).map(luma).collect(),
         }
     }
@@ -166,7 +173,10 @@ impl Image {
     /// The image in [grey](Self::to_grey), in the memory of its colours.
     #[must_use]
     pub fn into_grey(mut self) -> Self {
-        if self.channels != 1 {
+        if !self.is_grey_or_rgb() {
+            self.pixels = overview(&self);
+            (self.channels, self.source.channels) = (1, Vec::new());
+        } else if self.channels != 1 {
             let count = self.pixels.len() / 3;
             for pixel in 0..count {
                 self.pixels[pixel] = luma(&self.pixels[3 * pixel..3 * pixel + 3]);

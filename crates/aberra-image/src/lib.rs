@@ -2,6 +2,7 @@
 //!
 //! The only crate of Aberra that decodes. It knows nothing of models, data sets or scores.
 
+mod channels;
 mod claim;
 mod codec;
 mod decode;
@@ -26,6 +27,7 @@ pub mod testing;
 mod tiles;
 mod turn;
 
+pub use channels::MAX_CHANNELS;
 pub use claim::{FileClaim, claim, is_image_file};
 pub use codec::dicom::derived::{DicomSlices, MapMaker};
 pub use codec::nifti::encode_nifti;

@@ -1,10 +1,12 @@
 //! Image -> canvas, which is a network input or several: the ordered, recorded steps, the same in training and in scoring.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::channels::MAX_CHANNELS;
 use crate::error::Kind;
 use crate::foreground::{ForegroundCrop, foreground};
 use crate::percentile::percentiles;
@@ -21,6 +23,10 @@ pub struct Preprocessing {
     pub size_px: usize,
     /// Channels of the network input.
     pub color: Color,
+    /// Names of the channels of images whose channels are no colours: they stand in place of `color`, and each channel is scaled by
+    /// itself. Empty for all other images; training takes them from its data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// How many network inputs that overlap an image becomes.
     pub tiles: Tiles,
     /// Cuts away dark borders; `None` keeps the whole image.
@@ -44,7 +50,7 @@ pub enum Color {
     Rgb,
 }
 
-/// Percentiles of the cropped image (all channels together, before padding) that become 0 and 1. Values outside are
+/// Percentiles of the cropped image (colours together, other channels each by itself; before padding) that become 0 and 1. Values outside are
 /// clamped to 0..1; an image of one value becomes 0 throughout.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -60,6 +66,7 @@ impl Default for Preprocessing {
         Self {
             size_px: 128,
             color: Color::Grey,
+            channels: Vec::new(),
             tiles: Tiles::None,
             foreground_crop: Some(ForegroundCrop::default()),
             square_pad: true,
@@ -83,7 +90,7 @@ pub struct Input {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// 1 or 3.
+    /// 1, 3, or as many as have [names](Preprocessing::channels).
     pub channels: usize,
     /// Where in the image it came from.
     pub placement: Placement,
@@ -119,6 +126,7 @@ impl Preprocessing {
                 return Err(out_of_range("foreground_crop.margin", "0 to 1", crop.margin));
             }
         }
+        check_names(&self.channels)?;
         self.tiles.validate(self.size_px)?;
         if !self.square_pad && !matches!(self.tiles, Tiles::None | Tiles::Auto) {
             let message = format!(
@@ -145,7 +153,7 @@ impl Preprocessing {
     /// As [`apply`](Self::apply).
     pub fn content(&self, image: &Image) -> Result<Region, Error> {
         self.validate()?;
-        check(image)?;
+        self.check(image)?;
         let grey = (image.channels != 1 && self.foreground_crop.is_some()).then(|| image.to_grey());
         Ok(self.content_of(grey.as_deref().unwrap_or(&image.pixels), image))
     }
@@ -176,8 +184,9 @@ impl Preprocessing {
     pub fn apply(&self, image: &Image) -> Result<Input, Error> {
         self.validate()?;
         let canvas = self.tiling()?.grid();
-        check(image)?;
-        let grey = (image.channels != 1 && (self.color == Color::Grey || self.foreground_crop.is_some()))
+        self.check(image)?;
+        let sees_grey = self.channels.is_empty() && self.color == Color::Grey;
+        let grey = (image.channels != 1 && (sees_grey || self.foreground_crop.is_some()))
             .then(|| image.to_grey());
         let grey_or_pixels = grey.as_deref().unwrap_or(&image.pixels);
 
@@ -185,35 +194,103 @@ impl Preprocessing {
         let shape = self.square_pad.then_some((canvas.height_px, canvas.width_px));
         let placement = Placement::of_region(image.height, image.width, content, shape);
 
-        let (pixels, channels) = match self.color {
-            Color::Rgb if image.channels == 3 => (&image.pixels[..], 3),
-            _ => (grey_or_pixels, 1),
+        let scaled = |pixels: &[f32], channels: usize| {
+            let plane = Plane::part(
+                pixels,
+                image.width,
+                channels,
+                (content.top, content.left),
+                (content.height, content.width),
+            );
+            // Percentiles over the content, of all channels together.
+            let wanted = [self.intensity.low_percentile, self.intensity.high_percentile].map(f64::from);
+            let range = percentiles(plane.rows(), wanted).unwrap_or_default();
+            let mut resized =
+                resize_padded(&plane, &placement, (canvas.height_px, canvas.width_px), range[0])?;
+            scale(&mut resized, range);
+            Ok::<_, Error>(resized)
         };
-        let plane = Plane::part(
-            pixels,
-            image.width,
-            channels,
-            (content.top, content.left),
-            (content.height, content.width),
-        );
-        // Percentiles over the content, of all channels together.
-        let wanted = [self.intensity.low_percentile, self.intensity.high_percentile].map(f64::from);
-        let range = percentiles(plane.rows(), wanted).unwrap_or_default();
-
-        let mut resized = resize_padded(&plane, &placement, (canvas.height_px, canvas.width_px), range[0])?;
-        scale(&mut resized, range);
-        if self.color == Color::Rgb && channels == 1 {
-            resized = resized.into_iter().flat_map(|value| [value; 3]).collect();
-        }
-        let channels = if self.color == Color::Rgb { 3 } else { 1 };
+        let pixels = match (self.channels.len(), self.color) {
+            (0, Color::Rgb) if image.channels == 3 => scaled(&image.pixels, 3)?,
+            (0, Color::Rgb) => scaled(grey_or_pixels, 1)?.into_iter().flat_map(|value| [value; 3]).collect(),
+            (0, Color::Grey) => scaled(grey_or_pixels, 1)?,
+            (count, _) => {
+                let mut pixels = vec![0.0; canvas.height_px * canvas.width_px * count];
+                for channel in 0..count {
+                    let plane = scaled(&image.channel(channel), 1)?;
+                    let places = pixels.iter_mut().skip(channel).step_by(count);
+                    places.zip(plane).for_each(|(place, value)| *place = value);
+                }
+                pixels
+            }
+        };
         Ok(Input {
-            pixels: resized,
+            pixels,
             height: canvas.height_px,
             width: canvas.width_px,
-            channels,
+            channels: self.channel_count(),
             placement,
             source: image.source.clone(),
         })
+    }
+
+    /// Channels of the network input.
+    pub fn channel_count(&self) -> usize {
+        if self.channels.is_empty() { self.color.channels() } else { self.channels.len() }
+    }
+
+    /// The colours in which a person is shown network inputs, and for each of their channels that of the network input. Of
+    /// channels that are no colours, three or more are shown in false colours (the first three as red, green and blue), two by
+    /// the first alone.
+    pub fn shown_as(&self) -> Color {
+        match self.channel_count() {
+            1 | 2 => Color::Grey,
+            _ => Color::Rgb,
+        }
+    }
+
+    /// What [`shown_as`](Self::shown_as) shows of pixels `[height, width, channels]`: `[height, width, 1 or 3]`.
+    pub fn shown<'a>(&self, pixels: &'a [f32]) -> Cow<'a, [f32]> {
+        let (count, kept) = (self.channel_count(), self.shown_as().channels());
+        if count == kept {
+            return pixels.into();
+        }
+        pixels.chunks_exact(count).flat_map(|pixel| &pixel[..kept]).copied().collect::<Vec<f32>>().into()
+    }
+
+    /// In words, what pictures of network inputs show where they cannot show all channels as they are; `None` where they can.
+    pub fn shown_in_words(&self) -> Option<String> {
+        match &self.channels[..] {
+            [] | [_] => None,
+            [first, second] => Some(format!("pictures show the channel {first}, not {second}")),
+            [red, green, blue, rest @ ..] => {
+                let unseen = match rest {
+                    [] => String::new(),
+                    _ => format!(", not {}", rest.join(", ")),
+                };
+                Some(format!(
+                    "pictures show the channels {red}, {green} and {blue} as red, green and blue{unseen}"
+                ))
+            }
+        }
+    }
+
+    /// Whether an image can become this network input.
+    fn check(&self, image: &Image) -> Result<(), Error> {
+        check(image)?;
+        let own = &image.source.channels;
+        let found = || match own.len() {
+            0 => format!("an image of {} without names", counted(image.channels)),
+            _ => format!("an image of the {}", named(own)),
+        };
+        let message = match self.channels.len() {
+            0 if image.is_grey_or_rgb() => return Ok(()),
+            0 => format!("expected an image in grey or in colours, found {}", found()),
+            // An image made in memory may leave the names out.
+            count if image.channels == count && (own.is_empty() || *own == self.channels) => return Ok(()),
+            _ => format!("expected an image of the {}, found {}", named(&self.channels), found()),
+        };
+        Err(Error::new(Kind::Pixels, message))
     }
 
     /// The same of an image that is not needed any more, which takes less memory where colours become grey.
@@ -222,9 +299,9 @@ impl Preprocessing {
     /// As [`apply`](Self::apply).
     pub fn apply_owned(&self, image: Image) -> Result<Input, Error> {
         match self.color {
-            Color::Grey if image.channels != 1 => {
+            Color::Grey if self.channels.is_empty() && image.channels != 1 => {
                 // What is refused is refused by its colours.
-                check(&image)?;
+                self.check(&image)?;
                 self.apply(&image.into_grey())
             }
             _ => self.apply(&image),
@@ -237,6 +314,33 @@ impl Preprocessing {
     }
 }
 
+/// "channel a" or "channels a, b".
+fn named(names: &[String]) -> String {
+    format!("{} {}", if names.len() == 1 { "channel" } else { "channels" }, names.join(", "))
+}
+
+fn counted(channels: usize) -> String {
+    format!("{channels} {}", if channels == 1 { "channel" } else { "channels" })
+}
+
+/// # Errors
+/// More names than an image may have channels, one that is empty or long, or one twice.
+fn check_names(names: &[String]) -> Result<(), Error> {
+    let is_wrong = |name: &&String| name.trim().is_empty() || name.len() > MAX_NAME_BYTES;
+    let message = if names.len() > MAX_CHANNELS {
+        format!("preprocessing setting `channels`: expected up to {MAX_CHANNELS} names, found {}", names.len())
+    } else if let Some(name) = names.iter().find(is_wrong) {
+        format!("preprocessing setting `channels`: expected names of 1 to {MAX_NAME_BYTES} bytes, found {name:?}")
+    } else if let Some((at, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        format!("preprocessing setting `channels`: expected names that differ, found {name:?} again as number {}", at + 1)
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::Settings, message))
+}
+
+/// Longest name of a channel.
+const MAX_NAME_BYTES: usize = 60;
 /// Sides of a network input.
 const SIZES_PX: RangeInclusive<usize> = 16..=1024;
 /// An image with a shorter side is rejected.
@@ -262,9 +366,11 @@ pub fn check(image: &Image) -> Result<(), Error> {
         );
         return Err(Error::new(Kind::Pixels, message));
     }
-    if !matches!(channels, 1 | 3) || image.pixels.len() != height * width * channels {
+    if !(1..=MAX_CHANNELS).contains(&channels) || image.pixels.len() != height * width * channels {
         let found = image.pixels.len();
-        let message = format!("expected {height} x {width} pixels of 1 or 3 channels, found {found} values");
+        let message = format!(
+            "expected {height} x {width} pixels of 1 to {MAX_CHANNELS} channels, found {found} values"
+        );
         return Err(Error::new(Kind::Pixels, message));
     }
     let unusable = image.pixels.iter().filter(|value| value.is_nan() || value.abs() > MAX_VALUE).count();

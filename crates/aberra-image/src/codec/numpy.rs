@@ -1,10 +1,10 @@
-//! Arrays of NumPy (`.npy`): `[height, width]` or `[height, width, channels]` of 1, 3 or 4 channels; integers of up to 32 bits and
+//! Arrays of NumPy (`.npy`): `[height, width]` or `[height, width, channels]` of up to 16 channels (1 is grey, 3 are colours, 4 colours and alpha); integers of up to 32 bits and
 //! floats. The header is a Python dictionary of three known keys, which is read as such and not evaluated.
 
 use image::metadata::Orientation;
 
 use super::{Codec, File, Layout, Pages, Raster, Sample, damaged, raster, refuse_not_finite, unsupported};
-use crate::{ColorMode, Error, Format};
+use crate::{ColorMode, Error, Format, MAX_CHANNELS};
 
 pub(super) const CODEC: Codec = Codec {
     format: Format::Numpy,
@@ -61,12 +61,13 @@ impl<'a> Numpy<'a> {
         let sides = shape.split(',').map(str::trim).filter(|side| !side.is_empty());
         let sides: Vec<u32> =
             sides.map(str::parse).collect::<Result<_, _>>().map_err(|_| unreadable("shape"))?;
+        const MOST: u32 = MAX_CHANNELS as u32;
         let (height, width, channels) = match sides[..] {
             [height, width] => (height, width, 1),
-            [height, width, channels @ (1 | 3 | 4)] => (height, width, channels),
+            [height, width, channels @ 1..=MOST] => (height, width, channels),
             _ => {
                 let found = format!(
-                    "the shape ({shape}) (not height, width, and perhaps 1, 3 or 4 channels as the last axis)"
+                    "the shape ({shape}) (not height, width, and perhaps up to {MOST} channels as the last axis)"
                 );
                 return Err(unsupported(Format::Numpy, found));
             }
@@ -124,7 +125,8 @@ impl Pages for Numpy<'_> {
             color_mode: match self.channels {
                 1 => ColorMode::Grey,
                 3 => ColorMode::Rgb,
-                _ => ColorMode::Rgba,
+                4 => ColorMode::Rgba,
+                _ => ColorMode::Channels,
             },
             bit_depth: (8 * self.bytes_per_value) as u8,
             width: self.width as u32,
@@ -154,6 +156,9 @@ impl Pages for Numpy<'_> {
             _ => self.values(|bytes| f64::from_le_bytes(bytes) as f32),
         };
         refuse_not_finite(&values)?;
-        Ok(raster(values, self.channels, false))
+        Ok(match self.channels {
+            1 | 3 | 4 => raster(values, self.channels, false),
+            channels => Raster { pixels: values, channels, remarks: Vec::new() },
+        })
     }
 }
