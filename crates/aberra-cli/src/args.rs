@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use aberra::dataset::OpenOptions;
 use clap::Args;
 
 /// How a data set is read: which class folders are normal, and whether pages are images of their own, or volumes are taken apart.
@@ -19,6 +20,17 @@ pub(crate) struct NormalArgs {
     /// the files of a DICOM series, ordered by position.
     #[arg(long, conflicts_with = "pages")]
     pub(crate) volumes: bool,
+    /// Take every file as an image of its own, also where names (`case_0000.png`, `case_0001.png`) say that several are the channels of
+    /// one.
+    #[arg(long)]
+    pub(crate) every_file: bool,
+}
+
+impl NormalArgs {
+    /// How the folder is to be read.
+    pub(crate) fn open_options(&self) -> OpenOptions {
+        OpenOptions { normal: self.normal.clone(), every_file: self.every_file }
+    }
 }
 
 /// The output format.

@@ -2,20 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{Dataset, Inspection, OpenOptions, PassedOver, Remarks, describe_marked_folders};
+use aberra::dataset::{Dataset, Inspection, OpenOptions, PassedOver, Remarks, Sample, describe_marked_folders};
 use aberra::image::{Format, Limits};
 use aberra::{Error, Message, Result, TrainingImages};
 
 use crate::args::NormalArgs;
 use crate::output;
 use crate::progress::Counter;
+use crate::sources::Listed;
 
 /// Maximum number of files that are named individually.
 const NAMED: usize = 10;
 
 /// Opens the data set silently.
 pub(crate) fn list(path: &Path, how: &NormalArgs) -> Result<Dataset> {
-    let dataset = Dataset::open(path, &OpenOptions { normal: how.normal.clone() })?;
+    let dataset = Dataset::open(path, &how.open_options())?;
     Ok(match () {
         () if how.volumes => dataset.by_volume(&Limits::default()),
         () if how.pages => dataset.by_page(&Limits::default()),
@@ -50,7 +51,7 @@ pub(crate) fn open(path: &Path, how: &NormalArgs) -> Result<Dataset> {
 }
 
 /// The files that a manifest names, whatever else is in it; reports what is odd about it.
-pub(crate) fn named_in(manifest: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn named_in(manifest: &Path) -> Result<Vec<Listed>> {
     let dataset = Dataset::open(manifest, &OpenOptions::default())?;
     for text in &dataset.notes {
         output::note(&format!("{}: {text}", manifest.display()));
@@ -59,7 +60,8 @@ pub(crate) fn named_in(manifest: &Path) -> Result<Vec<PathBuf>> {
         Ok(written) => written.to_owned(),
         Err(_) => path,
     };
-    Ok(dataset.samples.into_iter().map(|sample| as_written(sample.path)).collect())
+    let listed = |sample: Sample| Listed { path: as_written(sample.path), channels: sample.channels };
+    Ok(dataset.samples.into_iter().map(listed).collect())
 }
 
 /// Inspects every image, and reports those that cannot be used and what was decided in reading the others.
@@ -121,7 +123,7 @@ impl TrainingImages for Shown<'_> {
                 output::warning(&text);
                 hint.into_iter().for_each(output::hint);
             }
-            Message::Split(table) => output::note(&table),
+            Message::Split(text) | Message::Note(text) => output::note(&text),
         }
     }
 }

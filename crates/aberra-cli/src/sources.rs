@@ -4,12 +4,28 @@ use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{ImageFiles, PassedOver, image_files, is_manifest, listed_path};
+use aberra::dataset::{ChannelFile, ImageFiles, PassedOver, image_files, is_manifest, listed_path};
 
 use crate::data;
 
-/// The path of an image file, or an error.
-pub(crate) type ListedPath = Result<PathBuf, String>;
+/// An image that is listed.
+#[derive(Clone)]
+pub(crate) struct Listed {
+    /// Its file: of several the first.
+    pub(crate) path: PathBuf,
+    /// The files of its channels, where a manifest names several.
+    pub(crate) channels: Vec<ChannelFile>,
+}
+
+impl Listed {
+    /// An image of one file, or of a case whose other files lie beside it.
+    pub(crate) fn file(path: PathBuf) -> Self {
+        Self { path, channels: Vec::new() }
+    }
+}
+
+/// An image file, or an error.
+pub(crate) type ListedPath = Result<Listed, String>;
 
 /// Maximum length of a path in a list, in bytes.
 const MAX_PATH_BYTES: u64 = 1 << 16;
@@ -22,7 +38,7 @@ pub(crate) struct Sources<'a> {
     is_listing: bool,
     within: Option<ImageFiles>,
     /// What a manifest names and was not given yet.
-    named: std::vec::IntoIter<PathBuf>,
+    named: std::vec::IntoIter<Listed>,
     passed_over: PassedOver,
 }
 
@@ -72,10 +88,11 @@ impl Iterator for Sources<'_> {
     fn next(&mut self) -> Option<ListedPath> {
         loop {
             if let Some(source) = self.within.as_mut().and_then(Iterator::next) {
-                return Some(source.map_err(|error| error.to_string()));
+                let listed = source.map(Listed::file);
+                return Some(listed.map_err(|error| error.to_string()));
             }
-            if let Some(path) = self.named.next() {
-                return Some(Ok(path));
+            if let Some(named) = self.named.next() {
+                return Some(Ok(named));
             }
             let entered = if self.is_listing {
                 match listed(self.separator) {
@@ -99,7 +116,7 @@ impl Iterator for Sources<'_> {
 }
 
 /// Reads the next path of the list, skipping empty ones.
-fn listed(separator: u8) -> Option<ListedPath> {
+fn listed(separator: u8) -> Option<Result<PathBuf, String>> {
     let mut input = stdin().lock();
     loop {
         let mut bytes = Vec::new();
@@ -128,13 +145,13 @@ fn listed(separator: u8) -> Option<ListedPath> {
 }
 
 #[cfg(unix)]
-fn path_of(bytes: Vec<u8>) -> ListedPath {
+fn path_of(bytes: Vec<u8>) -> Result<PathBuf, String> {
     use std::os::unix::ffi::OsStringExt;
     Ok(OsString::from_vec(bytes).into())
 }
 
 #[cfg(not(unix))]
-fn path_of(bytes: Vec<u8>) -> ListedPath {
+fn path_of(bytes: Vec<u8>) -> Result<PathBuf, String> {
     let text = String::from_utf8(bytes).map_err(|error| format!("standard input: {error}"))?;
     Ok(OsString::from(text).into())
 }

@@ -33,13 +33,11 @@ impl Image {
         }
         let (height, width) = (first.height, first.width);
         let mut source = Source { channels: Vec::with_capacity(channels), ..first.source.clone() };
-        let mut hasher = blake3::Hasher::new();
         let mut pixels = vec![0.0; height * width * channels];
         let mut at = 0;
         (source.bytes, source.color_mode) = (0, ColorMode::Channels);
         source.remarks.clear();
         for (name, part) in &parts {
-            hasher.update(&part.source.id.to_bytes());
             source.bytes += part.source.bytes;
             source.is_lossy |= part.source.is_lossy;
             source.remarks.extend(part.source.remarks.iter().cloned());
@@ -54,7 +52,7 @@ impl Image {
         }
         source.remarks.sort();
         source.remarks.dedup();
-        source.id = ImageId { hash: *hasher.finalize().as_bytes(), frame: 0 };
+        source.id = ImageId::of_parts(parts.iter().map(|(_, part)| part.source.id));
         Ok(Self { pixels, height, width, channels, source })
     }
 

@@ -26,6 +26,15 @@ impl ImageId {
         Self { hash: *blake3::hash(bytes).as_bytes(), frame: 0 }
     }
 
+    /// The identity of an image that is made of several, in their order.
+    pub fn of_parts(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&part.to_bytes());
+        }
+        Self { hash: *hasher.finalize().as_bytes(), frame: 0 }
+    }
+
     /// The identity as bytes, for hashing: the 32 of the hash, and for every image but a file's first 4 of the frame.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.hash.to_vec();

@@ -106,6 +106,26 @@ impl Color {
             Self::Rgb => 3,
         }
     }
+
+    /// The colours in which so many channels are shown to a person: three or more in false colours, the first three as red, green
+    /// and blue; two by the first alone, in grey.
+    pub fn showing(channels: usize) -> Self {
+        if channels < 3 { Self::Grey } else { Self::Rgb }
+    }
+
+    /// What of pixels `[height, width, channels]` is shown in these colours, `[height, width, 1 or 3]`: the first channels, or where
+    /// these are too few for colours, the first in grey.
+    pub fn show(self, pixels: &[f32], channels: usize) -> Cow<'_, [f32]> {
+        let kept = self.channels();
+        if channels == kept {
+            return pixels.into();
+        }
+        let shown = |pixel: &[f32]| match pixel {
+            [first, ..] if pixel.len() < kept => vec![*first; kept],
+            _ => pixel[..kept].to_vec(),
+        };
+        pixels.chunks_exact(channels.max(1)).flat_map(shown).collect::<Vec<f32>>().into()
+    }
 }
 
 impl Preprocessing {
@@ -239,23 +259,9 @@ impl Preprocessing {
         if self.channels.is_empty() { self.color.channels() } else { self.channels.len() }
     }
 
-    /// The colours in which a person is shown network inputs, and for each of their channels that of the network input. Of
-    /// channels that are no colours, three or more are shown in false colours (the first three as red, green and blue), two by
-    /// the first alone.
+    /// The colours in which a person is shown network inputs.
     pub fn shown_as(&self) -> Color {
-        match self.channel_count() {
-            1 | 2 => Color::Grey,
-            _ => Color::Rgb,
-        }
-    }
-
-    /// What [`shown_as`](Self::shown_as) shows of pixels `[height, width, channels]`: `[height, width, 1 or 3]`.
-    pub fn shown<'a>(&self, pixels: &'a [f32]) -> Cow<'a, [f32]> {
-        let (count, kept) = (self.channel_count(), self.shown_as().channels());
-        if count == kept {
-            return pixels.into();
-        }
-        pixels.chunks_exact(count).flat_map(|pixel| &pixel[..kept]).copied().collect::<Vec<f32>>().into()
+        Color::showing(self.channel_count())
     }
 
     /// In words, what pictures of network inputs show where they cannot show all channels as they are; `None` where they can.

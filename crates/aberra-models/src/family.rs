@@ -46,6 +46,12 @@ pub trait Family: Sync {
     /// A setting that does not exist, is out of its range or does not fit the shape.
     fn resolve(&self, settings: &Settings, shape: Shape, auto: Option<Precision>) -> Result<Settings>;
 
+    /// Whether its inputs may have channels that are no colours. One that knows grey and colours alone is fitted to each of such
+    /// channels by itself.
+    fn takes_any_channels(&self) -> bool {
+        true
+    }
+
     /// Whether held-out normals play no part in its fit: it is then fitted again, to the training and the held-out normals
     /// together, once the scorers have been fitted to evidence on images that it had not seen.
     fn ignores_held_out(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Frozen features of images: the outputs of a [`Backbone`]'s feature blocks, brought onto one grid, and pooled over each
 //! image. Members that work on the same features share them through [`FeatureCache`].
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aberra_metrics::Result;
@@ -251,7 +252,11 @@ fn moments_graph(graph: &mut Graph, values: Value, weights: Option<Value>) -> Va
 
 /// The features of one batch of inputs, computed once for all members that work on them.
 #[derive(Debug, Default)]
-pub struct FeatureCache(Mutex<Vec<(CacheKey, Arc<Vec<Features>>)>>);
+pub struct FeatureCache {
+    kept: Mutex<Vec<(CacheKey, Arc<Vec<Features>>)>>,
+    /// Of the inputs' channels, each by itself.
+    channels: Mutex<BTreeMap<usize, Arc<FeatureCache>>>,
+}
 
 /// The backbone's hash, and the shape of the inputs.
 type CacheKey = (String, [usize; 3]);
@@ -268,12 +273,18 @@ impl FeatureCache {
         shape: Shape,
     ) -> Result<Arc<Vec<Features>>> {
         let key = (backbone.hash().to_owned(), [shape.height, shape.width, shape.channels]);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, features)) = kept.iter().find(|(known, _)| *known == key) {
             return Ok(features.clone());
         }
         let features = Arc::new(extract(backbone, inputs, shape)?);
         kept.push((key, features.clone()));
         Ok(features)
+    }
+
+    /// That of one channel of the same inputs.
+    pub(crate) fn of_channel(&self, channel: usize) -> Arc<Self> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.entry(channel).or_default().clone()
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use aberra_metrics::Result;
 use rayon::prelude::*;
 
+use crate::of_channel::channel_of;
 use crate::resample::area_mean;
 use crate::shape::Shape;
 
@@ -108,10 +109,27 @@ impl<'a> Inputs<'a> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn at(&self, shape: Shape) -> Result<Inputs<'_>> {
-        let resized = Inputs::new(self.len(), shape, self.kept_bytes(), move |index| {
-            Ok(area_mean(&self.get(index)?, self.shape, shape))
-        })?;
-        Ok(Inputs { groups: self.groups.clone(), ..resized })
+        self.made(shape, move |pixels| area_mean(pixels, self.shape, shape))
+    }
+
+    /// One channel of the same inputs, at the size of `shape`; as many are kept as here.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn channel(&self, channel: usize, shape: Shape) -> Result<Inputs<'_>> {
+        let (channels, outer) = (self.shape.channels, Shape { channels: 1, ..self.shape });
+        self.made(Shape { channels: 1, ..shape }, move |pixels| {
+            area_mean(&channel_of(pixels, channel, channels), outer, Shape { channels: 1, ..shape })
+        })
+    }
+
+    fn made<'b>(
+        &'b self,
+        shape: Shape,
+        make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'b,
+    ) -> Result<Inputs<'b>> {
+        let made = Inputs::new(self.len(), shape, self.kept_bytes(), move |index| Ok(make(&*self.get(index)?)))?;
+        Ok(Inputs { groups: self.groups.clone(), ..made })
     }
 
     /// The same inputs, those of equal numbers in `groups` belonging together: of one patient, say, or copies of one image. A

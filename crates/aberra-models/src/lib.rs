@@ -17,6 +17,7 @@ mod inputs;
 pub mod measure;
 mod member;
 pub mod network;
+mod of_channel;
 pub mod pytorch;
 mod resample;
 mod scaled;
@@ -30,6 +31,7 @@ pub use family::{Family, Fitted, Preset, Settings, find, parse, preset, schema_o
 pub use features::FeatureCache;
 pub use inputs::Inputs;
 pub use member::{Decoder, Member, Prior, SharedMember};
+pub use of_channel::{channel_of, of_channel};
 pub use scaled::scaled;
 pub use shape::Shape;
 pub use tensors::{Tensors, Weight, prefixed, take_prefixed};

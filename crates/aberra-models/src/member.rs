@@ -49,9 +49,9 @@ pub trait Member: Debug + Send + Sync {
             .with_hint("a family of one's own says how in Member::graph"))
     }
 
-    /// The optional parts of an [`Inference`] that it can compute on request.
+    /// The optional parts of an [`Inference`] that it can compute on request: by default all but maps of single channels.
     fn gives(&self) -> Want {
-        Want::ALL
+        Want { channel_maps: false, ..Want::ALL }
     }
 
     /// Its fitted tensors, by name.

@@ -47,6 +47,8 @@ impl Member for Scaled {
         let mut inferences = self.member.infer(&slices, want)?;
         for inference in &mut inferences {
             inference.map = inference.map.take().map(|map| self.enlarge(&map, 1));
+            let maps = inference.channel_maps.take();
+            inference.channel_maps = maps.map(|maps| self.enlarge(&maps, self.own.channels));
             let reconstruction = inference.reconstruction.take();
             inference.reconstruction = reconstruction.map(|pixels| self.enlarge(&pixels, self.own.channels));
         }

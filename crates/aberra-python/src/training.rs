@@ -98,7 +98,7 @@ impl TrainingImages for Heard<'_> {
     fn hear(&mut self, message: Message) {
         match message {
             // A table for a terminal; the run folder has it as split.json.
-            Message::Split(_) => {}
+            Message::Split(_) | Message::Note(_) => {}
             Message::Warning { text, hint: None } => self.said.warn([text]),
             Message::Warning { text, hint: Some(hint) } => self.said.warn([format!("{text}; {hint}")]),
         }

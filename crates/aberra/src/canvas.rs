@@ -8,18 +8,20 @@ use aberra_models::Shape;
 use crate::{Result, of_image};
 
 /// What a preprocessed image is: one network input, or a grid of them.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Canvas {
     /// Of a network input.
     input: Shape,
     /// Where there are several.
     tiling: Option<Tiling>,
+    /// Names of channels that are no colours; else empty.
+    channels: Vec<String>,
 }
 
 impl Canvas {
     /// A canvas that is one network input.
     pub(crate) fn single(input: Shape) -> Self {
-        Self { input, tiling: None }
+        Self { input, tiling: None, channels: Vec::new() }
     }
 
     /// That of settings whose tiles are settled.
@@ -28,8 +30,9 @@ impl Canvas {
     /// They are not.
     pub(crate) fn of(preprocessing: &Preprocessing) -> Result<Self> {
         let tiling = preprocessing.tiling().map_err(of_image)?;
-        let input = Shape::square(preprocessing.size_px, preprocessing.color.channels());
-        Ok(Self { input, tiling: (tiling.count() > 1).then_some(tiling) })
+        let input = Shape::square(preprocessing.size_px, preprocessing.channel_count());
+        let channels = preprocessing.channels.clone();
+        Ok(Self { input, tiling: (tiling.count() > 1).then_some(tiling), channels })
     }
 
     /// The shape of the canvas.
@@ -42,6 +45,11 @@ impl Canvas {
     /// The shape of a network input.
     pub(crate) fn input(&self) -> Shape {
         self.input
+    }
+
+    /// Names of channels that are no colours; else empty.
+    pub(crate) fn channels(&self) -> &[String] {
+        &self.channels
     }
 
     /// The grid of network inputs, where there are several.

@@ -85,7 +85,7 @@ impl TrainConfig {
     pub fn check_with(self, catalog: &Catalog) -> Result<CheckedConfig> {
         let own_scorer = score::find(catalog.scorers(), &self.scorer)?;
         self.preprocessing.validate().map_err(of_image)?;
-        let members = self.model.parse(catalog.families())?;
+        let members = self.model.parse(catalog.families(), &self.preprocessing.channels)?;
         for member in &members {
             let shape = member.shape(self.input_shape());
             member.family.resolve(&member.settings, shape, None)?;
@@ -138,6 +138,35 @@ impl CheckedConfig {
             named.config.backbone = name.to_string_lossy().into_owned();
         }
         named
+    }
+
+    /// The same for images with these channels, of whose names there are none where they are grey or colours. Models that cannot take
+    /// such channels together become one for each.
+    ///
+    /// # Errors
+    /// Settings that name others; a model that cannot be fitted to so many.
+    pub(crate) fn for_channels(&self, channels: &[String]) -> Result<Self> {
+        let expected = &self.preprocessing.channels;
+        if expected == channels {
+            return Ok(self.clone());
+        }
+        if !expected.is_empty() {
+            let found = if channels.is_empty() { "no names".to_owned() } else { channels.join(", ") };
+            return Err(Error::settings(format!(
+                "preprocessing.channels: expected those of the images, {found}, found {}",
+                expected.join(", ")
+            ))
+            .with_hint("leave the setting out: training takes the channels from the images"));
+        }
+        let mut config = self.config.clone();
+        config.preprocessing.channels = channels.to_vec();
+        config.preprocessing.validate().map_err(of_image)?;
+        let families: Vec<_> = self.members.iter().map(|member| member.family).collect();
+        let members = config.model.parse(&families, channels)?;
+        for member in &members {
+            member.family.resolve(&member.settings, member.shape(config.input_shape()), None)?;
+        }
+        Ok(Self { config, ..self.clone() }.with_members(members))
     }
 
     /// The same with its preprocessing's tiles settled by the contents of normals.

@@ -108,7 +108,7 @@ impl TrainConfig {
 
     /// The shape of the network input that preprocessing makes, or of each where an image has several.
     pub fn input_shape(&self) -> Shape {
-        Shape::square(self.preprocessing.size_px, self.preprocessing.color.channels())
+        Shape::square(self.preprocessing.size_px, self.preprocessing.channel_count())
     }
 
     /// What members compute with: a device, and the backbone of these settings.

@@ -73,8 +73,9 @@ pub(crate) fn paint(area: &Area<'_>, picture: &Image, at: (i32, i32), side: u32)
         let row = (y as usize * picture.height / height as usize).min(picture.height - 1);
         let column = (x as usize * picture.width / width as usize).min(picture.width - 1);
         let start = (row * picture.width + column) * picture.channels;
+        let shown = Color::showing(picture.channels).channels();
         [0, 1, 2].map(|channel| {
-            let value = picture.pixels[start + channel.min(picture.channels - 1)];
+            let value = picture.pixels[start + channel.min(shown - 1)];
             (value.clamp(0.0, 1.0) * 255.0).round() as u8
         })
     };

@@ -7,7 +7,7 @@ use aberra_image::{Image, Input, Limits};
 use aberra_models::measure::Want;
 use rayon::prelude::*;
 
-use crate::dataset::{Sample, read_image};
+use crate::dataset::{ChannelFile, Sample, read_channels, read_image};
 use crate::detector::{Detector, Verdict};
 use crate::{Error, Result, of_image};
 
@@ -57,7 +57,7 @@ impl Detector {
     /// are not finite.
     pub fn score_one<'a>(&self, image: impl Into<OneImage<'a>>) -> Result<Verdict> {
         let input = match image.into() {
-            OneImage::File(path) => self.read_input(path, None, &self.config().limits)?,
+            OneImage::File(path) => self.read_input(path, &[], None, &self.config().limits)?,
             OneImage::Decoded(image) => self.preprocess(image)?,
         };
         let verdict = self.score_inputs(vec![Ok(input)], Want::ALL).pop();
@@ -92,7 +92,7 @@ impl Detector {
         want: Want,
         each: impl FnMut((PathBuf, Option<u32>), Result<Verdict>) -> ControlFlow<()>,
     ) {
-        let read = |(path, page): &(PathBuf, Option<u32>)| self.read_input(path, *page, limits);
+        let read = |(path, page): &(PathBuf, Option<u32>)| self.read_input(path, &[], *page, limits);
         self.score_each(images, read, chunk, want, each);
     }
 
@@ -119,14 +119,48 @@ impl Detector {
         });
     }
 
-    /// The preprocessed image of a file, or of a page of it.
-    pub(crate) fn read_input(&self, path: &Path, page: Option<u32>, limits: &Limits) -> Result<Input> {
-        let image = read_image(path, page, limits)?;
+    /// The image of a file, or of a page of it. Of an image of several files, `path` is the first, and `channels` are
+    /// all; where they are left out and the detector's channels are numbers, the others lie beside it (`case_0001.png`).
+    ///
+    /// # Errors
+    /// A file that cannot be read, or files of different size or spacing.
+    pub fn read_image(
+        &self,
+        path: &Path,
+        channels: &[ChannelFile],
+        page: Option<u32>,
+        limits: &Limits,
+    ) -> Result<Image> {
+        let beside = match channels {
+            [] => ChannelFile::beside(path, &self.config().preprocessing.channels),
+            given => given.to_vec(),
+        };
+        match &beside[..] {
+            [] => read_image(path, page, limits),
+            channels => read_channels(channels, page, limits),
+        }
+    }
+
+    /// The same image, preprocessed.
+    ///
+    /// # Errors
+    /// As [`read_image`](Self::read_image); an image that cannot be used, or of other channels than the detector's.
+    pub fn read_input(
+        &self,
+        path: &Path,
+        channels: &[ChannelFile],
+        page: Option<u32>,
+        limits: &Limits,
+    ) -> Result<Input> {
+        let image = self.read_image(path, channels, page, limits)?;
         self.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
     }
 
     /// The preprocessed image of a sample.
-    pub(crate) fn read_sample(&self, sample: &Sample) -> Result<Input> {
+    ///
+    /// # Errors
+    /// As [`read_input`](Self::read_input).
+    pub fn read_sample(&self, sample: &Sample) -> Result<Input> {
         sample.preprocessed(&self.config().preprocessing, &self.config().limits)
     }
 }

@@ -2,14 +2,13 @@
 
 use std::time::Instant;
 
-use aberra_image::Color;
 use aberra_metrics::calibrate::{Criterion, groups_needed};
 use aberra_metrics::weights::group_weights;
 use aberra_models::measure::Want;
 use aberra_models::train::{
     Checkpoints, Observe, Plan, Progress, Schedule, SelectionCriterion, TrainSettings,
 };
-use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, Tensors, scaled};
+use aberra_models::{FitContext, Fitted, Inputs, Judge, Platform, Shape, SharedMember, Tensors};
 
 use crate::calibrating::Calibrated;
 use crate::canvas::Canvas;
@@ -56,7 +55,6 @@ impl Detector {
     /// # Errors
     /// As [`train`](Self::train); also a run folder that cannot be written, and a stop on request.
     pub fn train_with(dataset: &Dataset, config: &CheckedConfig, options: TrainOptions<'_>) -> Result<Self> {
-        let config = config.resolved(AutoPrecision::of_machine()?.precision)?;
         let platform = config.platform(&compute::cpu())?;
         let TrainOptions { split, inspection, weights, mut job } = options;
         let inspected;
@@ -68,6 +66,8 @@ impl Detector {
             }
         };
         inspection.check_normals(dataset)?;
+        let config = config.for_channels(&inspection.channels(dataset)?)?;
+        let config = config.resolved(AutoPrecision::of_machine()?.precision)?;
         let divided;
         let split = match split {
             Some(split) => split,
@@ -129,7 +129,7 @@ impl Detector {
                 standardized_shift: fitted.standardized_shift,
             });
         }
-        let members = Members::new(members, canvas, None).with_weighed_maps(&held_out)?;
+        let members = Members::new(members, canvas.clone(), None).with_weighed_maps(&held_out)?;
         let held_out_measured = members.measure_all(&held_out, Want::MAP)?;
         let anomalies = synthetic_evidence(&members, &held_out, &held_out_measured, config.seed)?;
         let fit_weights = weights_of(split, &split.fit);
@@ -245,10 +245,10 @@ fn adopt(
     platform: &Platform,
     normals: &Inputs<'_>,
 ) -> Result<Fitted> {
-    let (outer, own) = (normals.shape(), settings.shape(normals.shape()));
-    let normals = Seen::at(normals, own)?;
+    let outer = normals.shape();
+    let normals = Seen::by(normals, settings)?;
     let fitted = settings.family.adopt(&settings.settings, weights.clone(), platform, normals.get())?;
-    Ok(Fitted { member: scaled(fitted.member, own, outer), ..fitted })
+    Ok(Fitted { member: settings.within(fitted.member, outer), ..fitted })
 }
 
 /// Fits one member, with what a run folder keeps of it.
@@ -263,8 +263,8 @@ fn fit_member(
     let family = settings.family;
     let (folder, resume) = (job.folder, job.resume);
     let seed = settings.seed.unwrap_or(config.seed);
-    let (outer, own) = (train.shape(), settings.shape(train.shape()));
-    let (train, held_out) = (Seen::at(train, own)?, Seen::at(held_out, own)?);
+    let outer = train.shape();
+    let (train, held_out) = (Seen::by(train, settings)?, Seen::by(held_out, settings)?);
     let (train, held_out) = (train.get(), held_out.get());
     let kept = folder.map(|folder| KeptMember::of(folder, settings, config, platform, train, held_out));
     let finished = kept.as_ref().and_then(KeptMember::finished);
@@ -326,7 +326,7 @@ fn fit_member(
         draw_anomaly: Some(draw_training_anomaly),
     };
     let fitted = family.fit(&settings.settings, &mut context, train, held_out)?;
-    let fitted = Fitted { member: scaled(fitted.member, own, outer), ..fitted };
+    let fitted = Fitted { member: settings.within(fitted.member, outer), ..fitted };
     if let Some(finished) = finished {
         finished.write(&fitted)?;
     }
@@ -347,7 +347,7 @@ fn refit(
         return Ok(members);
     }
     let samples = [&split.train[..], &split.fit[..]].concat();
-    let canvas = *members.canvas();
+    let canvas = members.canvas().clone();
     let normals = load(dataset, &split.group_of, &samples, config, canvas.shape(), cache.images)?;
     let seen = TrainingTiles::of(&canvas, normals.len(), config.seed).cut(&normals, cache.tiles)?;
     let normals = seen.get();
@@ -368,15 +368,15 @@ fn refit(
             judge: None,
             draw_anomaly: Some(draw_training_anomaly),
         };
-        let (outer, own) = (normals.shape(), settings.shape(normals.shape()));
-        let normals = Seen::at(normals, own)?;
+        let outer = normals.shape();
+        let normals = Seen::by(normals, settings)?;
         let normals = normals.get();
         let member = settings.family.fit(&settings.settings, &mut context, normals, normals)?.member;
-        Ok(NamedMember { member: scaled(member, own, outer), ..named.clone() })
+        Ok(NamedMember { member: settings.within(member, outer), ..named.clone() })
     };
     let refitted = members.all().iter().zip(config.members()).map(again).collect::<Result<_>>()?;
     let map_weights = members.map_weights().map(<[f64]>::to_vec);
-    Ok(Members::new(refitted, canvas, map_weights))
+    Ok(Members::new(refitted, canvas.clone(), map_weights))
 }
 
 /// The records of a member's training in a run folder: epochs and snapshots.
@@ -391,7 +391,7 @@ struct Keeper<'a> {
 impl<'a> Keeper<'a> {
     fn new(kept: &KeptMember<'a>, config: &TrainConfig, held_out: &'a Inputs<'a>) -> Self {
         let (folder, member) = (kept.folder, kept.name);
-        let color: Color = config.preprocessing.color;
+        let color = config.preprocessing.shown_as();
         let (wanted, epochs) = (config.train.snapshots, config.train.epochs);
         let snapshots = Snapshots { folder: folder.samples(member), wanted, epochs, color };
         Self { folder, member, history: None, snapshots, held_out }

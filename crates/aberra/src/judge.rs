@@ -5,7 +5,7 @@ use aberra_metrics::Result;
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::ranking::standardized_rise;
 use aberra_models::measure::Want;
-use aberra_models::{Inputs, Shape, SharedMember};
+use aberra_models::{Inputs, Shape, SharedMember, channel_of};
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -91,7 +91,19 @@ pub(crate) fn synthetic_evidence(
             };
             let mut pixels = canvas.cut(images[draw / ANOMALIES_PER_NORMAL], tile).into_owned();
             let kind = SyntheticKind::ALL[index % SyntheticKind::ALL.len()];
-            draw_anomaly(&mut pixels, shape.width, shape.channels, seed, index as u64, kind);
+            match canvas.channels().len() {
+                0 => {
+                    draw_anomaly(&mut pixels, shape.width, shape.channels, seed, index as u64, kind);
+                }
+                // What is unusual in one of several channels is to be found: the channels in turn, each with every kind.
+                channels => {
+                    let channel = index / SyntheticKind::ALL.len() % channels;
+                    let mut plane = channel_of(&pixels, channel, channels);
+                    draw_anomaly(&mut plane, shape.width, 1, seed, index as u64, kind);
+                    let places = pixels.iter_mut().skip(channel).step_by(channels);
+                    places.zip(plane).for_each(|(place, value)| *place = value);
+                }
+            }
             (tile, pixels)
         };
         let drawn: Vec<(usize, Vec<f32>)> =

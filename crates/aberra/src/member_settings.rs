@@ -3,7 +3,9 @@
 use std::fmt;
 
 use aberra_models::families::{DEFAULT_FAMILY, FAMILIES, default_members};
-use aberra_models::{Family, Platform, Settings, Shape, SharedMember, Tensors, find, preset, scaled};
+use aberra_models::{
+    Family, Platform, Settings, Shape, SharedMember, Tensors, find, of_channel, preset, scaled,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -21,6 +23,8 @@ pub struct MemberSettings {
     pub seed: Option<u64>,
     /// The longer side of its inputs in pixels, where it is not that of the detector's network input.
     pub size_px: Option<usize>,
+    /// The one channel that it sees, where it does not see all.
+    pub channel: Option<Channel>,
     /// The family's settings, whole.
     pub settings: Settings,
 }
@@ -45,21 +49,27 @@ impl Models {
     ///
     /// # Errors
     /// There is none, two have the same name, or a family or preset is not known.
-    pub(crate) fn parse(&self, families: &[&'static dyn Family]) -> Result<Vec<MemberSettings>> {
+    pub(crate) fn parse(
+        &self,
+        families: &[&'static dyn Family],
+        channels: &[String],
+    ) -> Result<Vec<MemberSettings>> {
         if self.0.is_empty() {
             return Err(Error::settings("model: expected at least one model, found none"));
         }
         let mut members: Vec<MemberSettings> = Vec::new();
         for table in &self.0 {
             let before: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
-            let member = MemberSettings::parse(table.clone(), families, &before)?;
-            if before.contains(&member.name) {
-                return Err(Error::settings(format!(
-                    "model.name: expected names that differ, found {:?} twice",
-                    member.name
-                )));
+            let member = MemberSettings::parse(table.clone(), families, channels, &before)?;
+            for member in member.for_channels(channels) {
+                if before.contains(&member.name) {
+                    return Err(Error::settings(format!(
+                        "model.name: expected names that differ, found {:?} twice",
+                        member.name
+                    )));
+                }
+                members.push(member);
             }
-            members.push(member);
         }
         Ok(members)
     }
@@ -70,7 +80,7 @@ impl Default for Models {
     fn default() -> Self {
         let members = Self(default_members(false));
         // Whole, so that what is printed says everything; a test checks that they parse.
-        members.parse(FAMILIES).map_or(members, |whole| Self::of(&whole))
+        members.parse(FAMILIES, &[]).map_or(members, |whole| Self::of(&whole))
     }
 }
 
@@ -88,13 +98,19 @@ impl fmt::Debug for MemberSettings {
 
 impl MemberSettings {
     /// From a table of settings: `family`, `preset`, `name`, `seed`, and the family's own. `before` are the names taken.
-    fn parse(mut table: Settings, families: &[&'static dyn Family], before: &[String]) -> Result<Self> {
+    fn parse(
+        mut table: Settings,
+        families: &[&'static dyn Family],
+        channels: &[String],
+        before: &[String],
+    ) -> Result<Self> {
         let mut text = |key: &str| match table.remove(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(Error::settings(format!("model.{key}: expected a text, found {other}"))),
         };
         let (family, chosen, name) = (text("family")?, text("preset")?, text("name")?);
+        let channel = text("channel")?.map(|name| Channel::find(name, channels)).transpose()?;
         let family = find(families, family.as_deref().unwrap_or(DEFAULT_FAMILY))?;
         let seed = table.remove("seed").map(|seed| {
             seed.as_u64().ok_or_else(|| {
@@ -119,7 +135,7 @@ impl MemberSettings {
             Some(name) => check_name(name)?,
             None => (1..).map(free).find(|name| !before.contains(name)).unwrap_or_default(),
         };
-        Ok(Self { name, family, seed: seed.transpose()?, size_px: size_px.transpose()?, settings })
+        Ok(Self { name, family, seed: seed.transpose()?, size_px: size_px.transpose()?, channel, settings })
     }
 
     fn to_table(&self) -> Settings {
@@ -134,12 +150,17 @@ impl MemberSettings {
         if let Some(size_px) = self.size_px {
             table.insert("size_px".to_owned(), size_px.into());
         }
+        if let Some(channel) = &self.channel {
+            table.insert("channel".to_owned(), channel.name.clone().into());
+        }
         table.extend(self.settings.clone());
         table
     }
 
     /// The shape of its inputs in a detector whose network input has the shape `outer`: not larger than that.
     pub fn shape(&self, outer: Shape) -> Shape {
+        let channels = if self.channel.is_some() { 1 } else { outer.channels };
+        let outer = Shape { channels, ..outer };
         let Some(size_px) = self.size_px else { return outer };
         let longer = outer.height.max(outer.width);
         let size_px = size_px.min(longer);
@@ -147,19 +168,75 @@ impl MemberSettings {
         Shape { height: side(outer.height), width: side(outer.width), ..outer }
     }
 
+    /// A member that has been fitted to its inputs, as one of a detector whose network input has the shape `outer`.
+    pub(crate) fn within(&self, member: SharedMember, outer: Shape) -> SharedMember {
+        match &self.channel {
+            None => scaled(member, self.shape(outer), outer),
+            Some(channel) => {
+                let plane = Shape { channels: 1, ..outer };
+                of_channel(scaled(member, self.shape(outer), plane), channel.number, outer)
+            }
+        }
+    }
+
+    /// A member for each channel, where its family cannot take them together; itself where it can, or sees one alone.
+    fn for_channels(self, channels: &[String]) -> Vec<Self> {
+        if channels.is_empty() || self.channel.is_some() || self.family.takes_any_channels() {
+            return vec![self];
+        }
+        let of = |(number, name): (usize, &String)| {
+            let part = part_of_name(name);
+            let is_another = |before: &String| part_of_name(before) == part;
+            let mut own = format!("{}-{part}", self.name);
+            if own.len() > MAX_NAME_BYTES || channels[..number].iter().any(is_another) {
+                own = format!("{}-{}", self.name, number + 1);
+            }
+            Self { name: own, channel: Some(Channel { name: name.clone(), number }), ..self.clone() }
+        };
+        channels.iter().enumerate().map(of).collect()
+    }
+
     /// The member that its tensors make.
     ///
     /// # Errors
     /// As [`Family::load`].
     pub(crate) fn load(&self, outer: Shape, tensors: Tensors, platform: &Platform) -> Result<SharedMember> {
-        let own = self.shape(outer);
-        Ok(scaled(self.family.load(&self.settings, own, tensors, platform)?, own, outer))
+        let member = self.family.load(&self.settings, self.shape(outer), tensors, platform)?;
+        Ok(self.within(member, outer))
     }
 }
 
+/// One of the channels of images whose channels are no colours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// Its number, from 0.
+    pub number: usize,
+}
+
+impl Channel {
+    fn find(name: String, channels: &[String]) -> Result<Self> {
+        let number = channels.iter().position(|channel| *channel == name).ok_or_else(|| match channels {
+            [] => Error::settings(format!("model.channel: expected images of several channels, found {name:?}"))
+                .with_hint("name the channels in preprocessing.channels, or leave model.channel out"),
+            _ => Error::settings(format!("model.channel: expected one of {}, found {name:?}", channels.join(", "))),
+        })?;
+        Ok(Self { name, number })
+    }
+}
+
+/// The name of a channel as a part of a member's.
+fn part_of_name(channel: &str) -> String {
+    channel.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+}
+
+/// Longest name of a member.
+const MAX_NAME_BYTES: usize = 40;
+
 fn check_name(name: String) -> Result<String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    match !name.is_empty() && name.len() <= 40 && name.chars().all(fits) && name != "image" {
+    match !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(fits) && name != "image" {
         true => Ok(name),
         false => Err(Error::settings(format!(
             "model.name: expected up to 40 small letters, digits, - and _, and not `image`, found {name:?}"
@@ -227,6 +304,13 @@ impl JsonSchema for Models {
                     serde_json::json!({
                         "type": "integer", "minimum": 16, "maximum": 1024,
                         "description": "The longer side of its inputs, where it is not that of the detector's network input."
+                    }),
+                ),
+                (
+                    "channel",
+                    serde_json::json!({
+                        "type": "string",
+                        "description": "The one channel that it sees, of images whose channels are no colours."
                     }),
                 ),
             ];

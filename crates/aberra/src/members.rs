@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use aberra_metrics::{Error, Result};
 use aberra_models::graph::{Graph, GraphInference, Value};
-use aberra_models::measure::{Descriptor, Direction, Inference, Want, context};
-use aberra_models::{Backbone, FeatureCache, Inputs, SharedMember};
+use aberra_models::measure::{Descriptor, Direction, Inference, Want, context, mean_of_largest};
+use aberra_models::{Backbone, FeatureCache, Inputs, SharedMember, channel_of};
 use rayon::prelude::*;
 
 use crate::canvas::Canvas;
@@ -46,8 +46,30 @@ pub(crate) struct Measured {
     pub(crate) tiles: Vec<Evidence>,
     /// Where the image is unusual, `[height, width]`, filtered as it is thresholded; present if requested.
     pub(crate) map: Option<Vec<f32>>,
+    /// The same of each channel that is no colour, `[height, width, channels]`; where there are such.
+    pub(crate) channel_maps: Option<Vec<f32>>,
     /// Of each member, in order: embeddings and reconstructions. Measurements and maps have moved out of them.
     pub(crate) inferences: Vec<Inference>,
+}
+
+/// Share of a channel's map that its measurement is the mean of: the highest.
+const PEAK_SHARE: f64 = 0.01;
+
+/// The prefix of the channels' measurements, in place of a member's name.
+const CHANNEL: &str = "channel";
+
+/// Names of the channels of which each has a map: those that are no colours, where a member gives such maps.
+fn channels_measured<'a>(members: &[NamedMember], canvas: &'a Canvas) -> &'a [String] {
+    let are_given = members.iter().any(|named| named.member.gives().channel_maps);
+    if are_given { canvas.channels() } else { &[] }
+}
+
+/// The measurement of a channel.
+fn of_channel(name: &String) -> Descriptor {
+    const ABOUT: &str = "how unusual the channel is where it is most: its map's mean over the highest 1 %";
+    let mut descriptor = Descriptor::unusual("", "", ABOUT);
+    descriptor.name = name.clone().into();
+    descriptor.of_member(CHANNEL)
 }
 
 /// Network inputs measured at once, so that lists larger than memory can be measured.
@@ -61,7 +83,8 @@ impl Members {
             own.into_iter().map(move |descriptor| descriptor.of_member(&name))
         };
         let of_image = context::DESCRIPTORS.iter().map(|descriptor| descriptor.of_member(context::CONTEXT));
-        let descriptors = members.iter().flat_map(of_member).chain(of_image).collect();
+        let of_channels = channels_measured(&members, &canvas).iter().map(of_channel);
+        let descriptors = members.iter().flat_map(of_member).chain(of_channels).chain(of_image).collect();
         Self { members, descriptors, canvas, map_weights }
     }
 
@@ -134,8 +157,19 @@ impl Members {
         Ok(images.iter().map(|_| inferred.by_ref().take(tiles).collect()).collect())
     }
 
+    /// Names of the channels of which each has a map and a measurement: those that are no colours.
+    pub(crate) fn channels(&self) -> &[String] {
+        channels_measured(&self.members, &self.canvas)
+    }
+
+    /// Where in the evidence the measurements of the channels begin: before those of the image itself.
+    pub(crate) fn channels_at(&self) -> usize {
+        self.descriptors.len() - context::DESCRIPTORS.len() - self.channels().len()
+    }
+
     /// The members' outputs for each of `inputs`, in the order of the members.
     fn infer_inputs(&self, inputs: &[&[f32]], want: Want) -> Result<Vec<Vec<Inference>>> {
+        let want = Want { channel_maps: !self.channels().is_empty(), ..want };
         let cache = FeatureCache::default();
         let mut of_inputs: Vec<Vec<Inference>> = vec![Vec::with_capacity(self.members.len()); inputs.len()];
         for named in &self.members {
@@ -221,6 +255,7 @@ impl Members {
             return Ok(single);
         }
         let maps: Option<Vec<_>> = joined.iter_mut().map(|tile| tile.map.take()).collect();
+        let channel_maps: Option<Vec<_>> = joined.iter_mut().map(|tile| tile.channel_maps.take()).collect();
         let channels = self.canvas.input().channels;
         let mut first = 0;
         let inferences = self.members.iter().enumerate().map(|(member, named)| {
@@ -246,6 +281,7 @@ impl Members {
             evidence: self.pool(&tiles),
             tiles,
             map: maps.map(|maps| self.canvas.stitch(maps, 1)),
+            channel_maps: channel_maps.map(|maps| self.canvas.stitch(maps, channels)),
             inferences,
         })
     }
@@ -256,10 +292,17 @@ impl Members {
     /// An input that cannot be measured.
     fn join(&self, input: &[f32], mut inferences: Vec<Inference>) -> Result<Measured> {
         let own = inferences.iter_mut().flat_map(|inference| std::mem::take(&mut inference.measurements));
-        let evidence = own.chain(context::measure(input, self.canvas.input())?).collect();
-        let maps: Vec<Option<Vec<f32>>> =
-            inferences.iter_mut().map(|inference| inference.map.take()).collect();
-        Ok(Measured { evidence: Evidence(evidence), tiles: Vec::new(), map: self.combine(maps), inferences })
+        let mut evidence: Vec<f64> = own.collect();
+        let maps = inferences.iter_mut().map(|inference| inference.channel_maps.take()).collect();
+        let channel_maps = self.combine(maps).filter(|_| !self.channels().is_empty());
+        if let Some(maps) = &channel_maps {
+            let peak = |channel| mean_of_largest(&channel_of(maps, channel, self.channels().len()), PEAK_SHARE);
+            evidence.extend((0..self.channels().len()).map(peak));
+        }
+        evidence.extend(context::measure(input, self.canvas.input())?);
+        let maps = inferences.iter_mut().map(|inference| inference.map.take()).collect();
+        let map = self.combine(maps);
+        Ok(Measured { evidence: Evidence(evidence), tiles: Vec::new(), map, channel_maps, inferences })
     }
 
     /// One map of several: the sum over the members that have one, each times its weight.
@@ -279,6 +322,12 @@ impl Members {
     /// # Errors
     /// A member that cannot be written as a graph, or a canvas of several network inputs.
     pub(crate) fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
+        if !self.canvas.channels().is_empty() {
+            return Err(Error::settings(format!(
+                "expected a detector of images in grey or in colours, found one of the channels {}",
+                self.canvas.channels().join(", ")
+            )));
+        }
         if self.canvas.tiles() > 1 {
             return Err(Error::settings(format!(
                 "expected a detector whose images are one network input, found one of {} tiles",

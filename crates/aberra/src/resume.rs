@@ -63,8 +63,7 @@ pub(crate) fn check(
 ) -> Result<Option<usize>> {
     let mut longer = None;
     for settings in config.members() {
-        let own = settings.shape(train.shape());
-        let (train, held_out) = (Seen::at(train, own)?, Seen::at(held_out, own)?);
+        let (train, held_out) = (Seen::by(train, settings)?, Seen::by(held_out, settings)?);
         let kept = KeptMember::of(folder, settings, config, platform, train.get(), held_out.get());
         let is_finished = match kept.finished() {
             Some(finished) => finished.stored()?.is_some(),

@@ -49,6 +49,8 @@ pub trait TrainingImages {
 pub enum Message {
     /// How the images were divided: a table.
     Split(String),
+    /// What was decided on the user's behalf.
+    Note(String),
     /// What weakens the result.
     Warning {
         /// What it is.
@@ -137,13 +139,17 @@ impl Training {
             let text = format!("the precision auto is {}: {}; {remark}", auto.precision.name(), auto.reason);
             data.hear(Message::Warning { text, hint: Some("set model.precision to choose it yourself") });
         }
-        let config = config.resolved(auto.precision)?;
         let reserve = |out: &PathBuf| RunFolder::reserve(out, request.claim);
         let reservation = request.out.as_ref().map(reserve).transpose()?;
         let dataset = data.open()?;
         let inspection = data.inspect(&dataset, &config.limits)?;
         for text in inspection.check_normals(&dataset)?.lines() {
             data.hear(Message::Warning { text, hint: None });
+        }
+        let channels = inspection.channels(&dataset)?;
+        let config = config.for_channels(&channels)?.resolved(auto.precision)?;
+        if let Some(text) = config.preprocessing.shown_in_words() {
+            data.hear(Message::Note(text));
         }
         let split = request.divide(&config, &dataset, &inspection, data)?;
         data.hear(Message::Split(split.display(&dataset).to_string()));

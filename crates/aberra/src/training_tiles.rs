@@ -2,7 +2,7 @@
 
 use aberra_image::{Preprocessing, Region, Tiles};
 use aberra_metrics::random::{Stream, generator};
-use aberra_models::{Inputs, Shape};
+use aberra_models::Inputs;
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -10,6 +10,7 @@ use crate::canvas::Canvas;
 use crate::checked_config::CheckedConfig;
 use crate::config::TrainConfig;
 use crate::dataset::Dataset;
+use crate::member_settings::MemberSettings;
 use crate::{Result, of_image};
 
 /// The settings with the tiles that the training normals need, and whether these are limited.
@@ -112,12 +113,17 @@ pub(crate) enum Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// The inputs at this size.
+    /// What a member with these settings is fitted to: its channel of the inputs, or all, at its size.
     ///
     /// # Errors
     /// As [`Inputs::at`].
-    pub(crate) fn at(inputs: &'a Inputs<'a>, shape: Shape) -> Result<Self> {
-        Ok(if inputs.shape() == shape { Self::Given(inputs) } else { Self::Made(inputs.at(shape)?) })
+    pub(crate) fn by(inputs: &'a Inputs<'a>, settings: &MemberSettings) -> Result<Self> {
+        let shape = settings.shape(inputs.shape());
+        Ok(match &settings.channel {
+            Some(channel) => Self::Made(inputs.channel(channel.number, shape)?),
+            None if inputs.shape() == shape => Self::Given(inputs),
+            None => Self::Made(inputs.at(shape)?),
+        })
     }
 
     pub(crate) fn get(&self) -> &Inputs<'a> {

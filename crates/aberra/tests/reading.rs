@@ -35,7 +35,7 @@ fn open(folder: &Path) -> aberra::Result<Dataset> {
 }
 
 fn open_normal(folder: &Path, normal: &str) -> aberra::Result<Dataset> {
-    Dataset::open(folder, &OpenOptions { normal: vec![normal.to_owned()] })
+    Dataset::open(folder, &OpenOptions { normal: vec![normal.to_owned()], ..OpenOptions::default() })
 }
 
 /// Each sample as `name label mask`, the mask relative to the root.

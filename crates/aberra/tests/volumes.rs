@@ -56,7 +56,7 @@ fn train(dataset: &Dataset, more: &str, notified: &mut Vec<String>) -> Detector 
 }
 
 fn volumes_in(folder: &Path) -> Dataset {
-    let every = OpenOptions { normal: vec!["*".to_owned()] };
+    let every = OpenOptions { normal: vec!["*".to_owned()], ..OpenOptions::default() };
     Dataset::open(folder, &every).unwrap().by_volume(&Limits::default())
 }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use aberra::dataset::{Dataset, GroupBy, Grouping, SplitSettings, SplitSizes, doctor};
+use aberra::dataset::{Dataset, GroupBy, Grouping, Sample, SplitSettings, SplitSizes, doctor};
 use aberra::image::Limits;
 use aberra::models::measure::Want;
 use aberra::wire::VerdictCard;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &DoctorArgs) -> CommandResult {
     {
         return Err(CommandError::new(error.to_string()).with_hint("5 % is 0.05"));
     }
-    let suspects = detector.as_ref().map(|detector| suspects(detector, &dataset, &limits));
+    let suspects = detector.as_ref().map(|detector| suspects(detector, &dataset));
 
     if args.json.json {
         let mut value =
@@ -117,19 +117,18 @@ pub(crate) fn run(args: &DoctorArgs) -> CommandResult {
 }
 
 /// The normals with the highest scores, in descending order.
-fn suspects(detector: &Detector, dataset: &Dataset, limits: &Limits) -> Vec<Suspect> {
+fn suspects(detector: &Detector, dataset: &Dataset) -> Vec<Suspect> {
     let normals: Vec<_> = dataset.samples.iter().filter(|sample| sample.label.is_normal()).collect();
     let counter = Counter::new("scoring normal images", normals.len());
     let mut suspects = Vec::new();
-    let mut names = normals.iter().map(|sample| sample.name.clone());
-    let images = normals.iter().map(|sample| (sample.path.clone(), sample.page));
-    detector.score_pages(images, limits, FILES_CHUNK, Want::MEASUREMENTS, |(path, _), verdict| {
+    let read = |sample: &&Sample| detector.read_sample(sample);
+    detector.score_each(normals.iter().copied(), read, FILES_CHUNK, Want::MEASUREMENTS, |sample, verdict| {
         counter.advance();
-        let name = names.next().unwrap_or_default();
+        let name = sample.name.clone();
         match verdict.map(|verdict| VerdictCard::of(detector, &verdict, verdict.threshold)) {
             Ok(card) => suspects.push(Suspect { name, verdict: output::verdict(card.anomalous), card }),
             // Files that cannot be read are in the report; images that can be read but not used are not.
-            Err(error) => output::warning(&format!("skipped {}", with_path(&path, &error))),
+            Err(error) => output::warning(&format!("skipped {}", with_path(&sample.path, &error))),
         }
         ControlFlow::Continue(())
     });

@@ -94,19 +94,19 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
     let page = args.page.map(|page| page.get() - 1);
     if args.volumes {
         let (file, page) = worst_slice(&detector, &args.image)?;
-        explain(args, &detector, (&file, page), &training)?;
+        explain(args, &detector, (&Listed::file(file), page), &training)?;
         return Ok(ExitStatus::Done);
     }
     if !is_manifest(&args.image) {
-        explain(args, &detector, (&args.image, page), &training)?;
+        explain(args, &detector, (&Listed::file(args.image.clone()), page), &training)?;
         return Ok(ExitStatus::Done);
     }
     let named = data::named_in(&args.image)?;
     let mut failed = 0;
-    for path in &named {
-        if let Err(error) = explain(args, &detector, (path, page), &training) {
+    for listed in &named {
+        if let Err(error) = explain(args, &detector, (listed, page), &training) {
             let CommandError::Library(error) = error else { return Err(error) };
-            output::warning(&format!("skipped {}", with_path(path, &error)));
+            output::warning(&format!("skipped {}", with_path(&listed.path, &error)));
             failed += 1;
         }
     }
@@ -124,11 +124,10 @@ pub(crate) fn run(args: &ExplainArgs) -> CommandResult {
 fn explain(
     args: &ExplainArgs,
     detector: &Detector,
-    (path, page): (&Path, Option<u32>),
+    (Listed { path, channels }, page): (&Listed, Option<u32>),
     training: &[PathBuf],
 ) -> Result<(), CommandError> {
-    let image = aberra::image::read_page(path, page.unwrap_or(0), &detector.config().limits);
-    let image = image.map_err(aberra::of_image)?;
+    let image = detector.read_image(path, channels, page, &detector.config().limits)?;
     let story = detector.explain(&image)?;
     for remark in &story.verdict.remarks {
         output::note(&format!("{}: {remark}", path.display()));
@@ -157,7 +156,7 @@ fn explain(
 /// The files among which the training images are: those of a folder, or those that a manifest names.
 fn training_images(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
     if is_manifest(path) {
-        return Ok(data::named_in(path)?);
+        return Ok(data::named_in(path)?.into_iter().map(|listed| listed.path).collect());
     }
     if !path.is_dir() {
         return Err(CommandError::at(
@@ -246,6 +245,10 @@ fn words(
     ];
     let marked = |share| format!("{} of the image is above the pixel threshold", output::percent(share));
     rows.extend(story.anomalous_share.map(|share| ("marked", marked(share))));
+    if let Some(channel) = detector.most_unusual_channel(&verdict.evidence) {
+        rows.push(("channel", format!("{} is the most unusual", detector.channels()[channel])));
+    }
+    rows.extend(detector.config().preprocessing.shown_in_words().map(|text| ("shown", text)));
     if let Some(file) = &args.out {
         rows.push(("picture", file.display().to_string()));
     }

@@ -87,7 +87,7 @@ fn images(detector: &Detector, named: &[PathBuf]) -> Result<Vec<Image>, CommandE
     let mut images = Vec::new();
     for listed in Sources::new(named, false).take(MOST_IMAGES) {
         let file = listed.map_err(CommandError::new)?;
-        images.push(read_image(&file, None, &limits)?);
+        images.push(read_image(&file.path, None, &limits)?);
     }
     if images.is_empty() && !named.is_empty() {
         return Err(CommandError::at(&named[0], "expected images to compare on, found none"));

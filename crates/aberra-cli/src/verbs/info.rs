@@ -84,6 +84,10 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         let (rows, columns) = (output::count(rows, "row", "rows"), output::count(columns, "tile", "tiles"));
         format!(" as {rows} of {columns} of {size_px} x {size_px} px")
     });
+    let channels = match &preprocessing.channels[..] {
+        [] => format!("{:?}", preprocessing.color),
+        names => format!("channels {}", names.join(", ")),
+    };
     let models: Vec<String> = card.members.iter().map(model).collect();
     let other_data = detector.provenance().calibrated_on.as_ref();
     let other_data = other_data.map_or_else(String::new, |name| format!(", from {name}"));
@@ -99,10 +103,9 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         (
             "input",
             format!(
-                "{crop}{pad}{} x {} px{tiles}, {:?}, intensities from percentiles {} to {}",
+                "{crop}{pad}{} x {} px{tiles}, {channels}, intensities from percentiles {} to {}",
                 card.input.width,
                 card.input.height,
-                preprocessing.color,
                 preprocessing.intensity.low_percentile,
                 preprocessing.intensity.high_percentile
             )

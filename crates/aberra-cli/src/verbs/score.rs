@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::Remarks;
+use aberra::dataset::{ChannelFile, Remarks};
 use aberra::explain::heat_map_png;
 use aberra::image::{Format, Limits, count_pages};
 use aberra::models::measure::Want;
@@ -20,7 +20,7 @@ use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::row_keys::RowKeys;
 use crate::rows::{Row, RowFormat, Rows};
 use crate::shard::{Listing, Shard, ShardRecord};
-use crate::sources::Sources;
+use crate::sources::{Listed, Sources};
 use crate::verbs::score_volumes::{ScoreVolumes, VolumesArgs};
 use crate::{data, interrupt, output};
 
@@ -136,9 +136,13 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     };
     let mut sources = Sources::new(&args.paths, args.null);
     let (listing, own_files) = (Cell::new(Listing::default()), Cell::new(0));
-    let is_own = |path: &PathBuf| {
+    let channels = &detector.config().preprocessing.channels;
+    let is_own = |image: &Listed| {
+        if image.channels.is_empty() && ChannelFile::is_further(&image.path, channels) {
+            return false;
+        }
         let Some(shard) = args.shard else { return true };
-        let path = path.to_string_lossy();
+        let path = image.path.to_string_lossy();
         let mut all = listing.get();
         all.add(&path);
         listing.set(all);
@@ -150,12 +154,15 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     let want = if args.heatmaps.is_some() { Want::MAP } else { Want::MEASUREMENTS };
     let mut failure = None;
     let limits = &detector.config().limits;
-    let images = files.flat_map(|path| pages(path, args.pages, limits)).filter(|(path, page)| {
-        let is_new = !done.has(path, *page);
+    let images = files.flat_map(|image| pages(image, args.pages, limits)).filter(|(image, page)| {
+        let is_new = !done.has(&image.path, *page);
         passed.set(passed.get() + usize::from(!is_new));
         is_new
     });
-    detector.score_pages(images, limits, FILES_CHUNK, want, |(path, page), verdict| {
+    let read = |(image, page): &(Listed, Option<u32>)| {
+        detector.read_input(&image.path, &image.channels, *page, limits)
+    };
+    detector.score_each(images, read, FILES_CHUNK, want, |(Listed { path, .. }, page), verdict| {
         let written = match verdict {
             Ok(verdict) => {
                 let number = tally.borrow_mut().count(&verdict, &path);
@@ -246,11 +253,11 @@ fn judged_as_volumes<'a>(
 }
 
 /// The images of a file: one, or its pages where each is one and there are several.
-fn pages(path: PathBuf, are_images: bool, limits: &Limits) -> Vec<(PathBuf, Option<u32>)> {
+fn pages(image: Listed, are_images: bool, limits: &Limits) -> Vec<(Listed, Option<u32>)> {
     // What cannot be read says so when it is scored.
-    match are_images.then(|| count_pages(&path, limits)) {
-        Some(Ok(count)) if count > 1 => (0..count).map(|page| (path.clone(), Some(page))).collect(),
-        _ => vec![(path, None)],
+    match are_images.then(|| count_pages(&image.path, limits)) {
+        Some(Ok(count)) if count > 1 => (0..count).map(|page| (image.clone(), Some(page))).collect(),
+        _ => vec![(image, None)],
     }
 }
 

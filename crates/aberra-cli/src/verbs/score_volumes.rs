@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aberra::dataset::{Case, Remarks, Volume, empty_left_out, find_cases};
+use aberra::dataset::{Case, ChannelFile, Remarks, Volume, empty_left_out, find_cases};
 use aberra::models::measure::Want;
 use aberra::output::{file_name, printable, write};
 use aberra::run::RunFolder;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::rows::{Row, RowFormat, Rows, SliceOf, TableRow};
-use crate::sources::Sources;
+use crate::sources::{Listed, Sources};
 use crate::{data, output};
 
 /// Of a map's file.
@@ -128,9 +128,11 @@ impl ScoreVolumes<'_> {
         let mut tally = Tally::default();
         let mut sources = Sources::new(self.paths, self.is_null_separated);
         let mut files = Vec::new();
+        let channels = &self.detector.config().preprocessing.channels;
         for source in sources.by_ref() {
             match source {
-                Ok(path) => files.push(path),
+                Ok(Listed { path, .. }) if ChannelFile::is_further(&path, channels) => {}
+                Ok(Listed { path, .. }) => files.push(path),
                 Err(reason) => tally.skip(&reason),
             }
         }

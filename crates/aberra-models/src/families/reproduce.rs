@@ -16,7 +16,7 @@ use crate::backbone::Platform;
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
-use crate::measure::reconstruction::{Errors, Reconstruction, error_map};
+use crate::measure::reconstruction::{Errors, Reconstruction, channel_error_maps, error_map};
 use crate::measure::reconstruction_graph::{ReconstructionGraph, error_map_graph};
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Embedding, Inference, Want};
@@ -227,9 +227,14 @@ impl<M: Reproduce> Member for ReproducingMember<M> {
             let errors = Errors::measure(input, shape, reconstruction)?;
             let distances = self.reference.measure(&embedding.mean)?;
             let map = want.map.then(|| error_map(input, shape, reconstruction)).transpose()?;
+            let channel_maps = want
+                .channel_maps
+                .then(|| channel_error_maps(input, shape, reconstruction))
+                .transpose()?;
             Ok(Inference {
                 measurements: M::measurements(&errors, &own, distances),
                 map,
+                channel_maps,
                 embedding: Some(embedding),
                 reconstruction: want.reconstruction.then_some(mean),
             })
@@ -247,6 +252,10 @@ impl<M: Reproduce> Member for ReproducingMember<M> {
             map: Some(error_map_graph(graph, input, shape, reconstruction)),
             reconstruction: Some(reconstruction.mean),
         })
+    }
+
+    fn gives(&self) -> Want {
+        Want::ALL
     }
 
     fn tensors(&self) -> Tensors {

@@ -7,6 +7,8 @@ pub struct Inference {
     pub measurements: Vec<f64>,
     /// Where the image is unusual, `[height, width]`, 0 or above, already filtered as it is thresholded.
     pub map: Option<Vec<f32>>,
+    /// The map of each channel by itself, `[height, width, channels]`, 0 or above and filtered as the map is.
+    pub channel_maps: Option<Vec<f32>>,
     /// The position of the image in the embedding space.
     pub embedding: Option<Embedding>,
     /// The member's reconstruction of the image, `[height, width, channels]`, 0 to 1.
@@ -30,20 +32,26 @@ pub struct Want {
     pub map: bool,
     /// The reconstruction.
     pub reconstruction: bool,
+    /// The map of each channel. Within a detector they are there if its images have channels that are no colours.
+    pub channel_maps: bool,
 }
 
 impl Want {
     /// Measurements and embedding alone.
-    pub const MEASUREMENTS: Self = Self { map: false, reconstruction: false };
+    pub const MEASUREMENTS: Self = Self { map: false, reconstruction: false, channel_maps: false };
     /// Everything.
-    pub const ALL: Self = Self { map: true, reconstruction: true };
+    pub const ALL: Self = Self { map: true, reconstruction: true, channel_maps: true };
     /// Measurements, embedding and map.
-    pub const MAP: Self = Self { map: true, reconstruction: false };
+    pub const MAP: Self = Self { map: true, ..Self::MEASUREMENTS };
 
     /// The union of both.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self { map: self.map || other.map, reconstruction: self.reconstruction || other.reconstruction }
+        Self {
+            map: self.map || other.map,
+            reconstruction: self.reconstruction || other.reconstruction,
+            channel_maps: self.channel_maps || other.channel_maps,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use aberra_metrics::filter::{median_filter_5x5, separable_filter};
 use aberra_metrics::ssim::{SsimSettings, ssim_map};
 
 use super::Descriptor;
+use crate::of_channel::channel_of;
 use crate::shape::Shape;
 
 /// The output of a decoder.
@@ -97,12 +98,37 @@ impl Errors {
 /// # Errors
 /// Values that are not finite, or lengths that do not fit.
 pub fn error_map(input: &[f32], shape: Shape, reconstruction: Reconstruction<'_>) -> Result<Vec<f32>> {
+    median_filter_5x5(&shape.grey(&differences(input, reconstruction)), shape.height, shape.width)
+}
+
+/// Where each channel is unusual, `[height, width, channels]`: as [`error_map`], of each channel by itself.
+///
+/// # Errors
+/// As [`error_map`].
+pub fn channel_error_maps(
+    input: &[f32],
+    shape: Shape,
+    reconstruction: Reconstruction<'_>,
+) -> Result<Vec<f32>> {
+    let differences = differences(input, reconstruction);
+    let mut maps = vec![0.0; shape.len()];
+    for channel in 0..shape.channels {
+        let plane = channel_of(&differences, channel, shape.channels);
+        let places = maps.iter_mut().skip(channel).step_by(shape.channels);
+        let map = median_filter_5x5(&plane, shape.height, shape.width)?;
+        places.zip(map).for_each(|(place, value)| *place = value);
+    }
+    Ok(maps)
+}
+
+/// |x - m| exp(-s / 2) of each value.
+fn differences(input: &[f32], reconstruction: Reconstruction<'_>) -> Vec<f32> {
     let mut differences: Vec<f32> =
         input.iter().zip(reconstruction.mean).map(|(x, m)| (x - m).abs()).collect();
     if let Some(log_variance) = reconstruction.log_variance {
         differences.iter_mut().zip(log_variance).for_each(|(difference, s)| *difference *= (-0.5 * s).exp());
     }
-    median_filter_5x5(&shape.grey(&differences), shape.height, shape.width)
+    differences
 }
 
 /// [`PEAK_ERROR`] of the weighted errors, `[height, width, channels]`.
@@ -168,6 +194,23 @@ mod tests {
         let map = error_map(&pixels, SHAPE, black).unwrap();
         assert_eq!(map[32 * 64 + 32], 0.0);
         assert!((map[12 * 64 + 12] - 0.5 * 1.0_f32.exp()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn each_channel_has_a_map_of_its_own() {
+        let shape = Shape { channels: 2, ..SHAPE };
+        let mut pixels = vec![0.25; shape.len()];
+        for at in 0..64 {
+            // A block of 8 x 8 in the second channel.
+            pixels[2 * ((8 + at / 8) * 64 + 8 + at % 8) + 1] = 0.75;
+        }
+        let mean = vec![0.25; shape.len()];
+        let reconstruction = Reconstruction { mean: &mean, log_variance: None };
+        let maps = channel_error_maps(&pixels, shape, reconstruction).unwrap();
+        assert!(channel_of(&maps, 0, 2).iter().all(|&value| value == 0.0));
+        assert_eq!((maps[2 * (12 * 64 + 12) + 1], maps[2 * (40 * 64 + 40) + 1]), (0.5, 0.0));
+        let joined = error_map(&pixels, shape, reconstruction).unwrap();
+        assert_eq!((joined[12 * 64 + 12], joined[40 * 64 + 40]), (0.25, 0.0));
     }
 
     #[test]

@@ -170,6 +170,7 @@ fn want(outputs: &[Output]) -> Want {
     Want {
         map: has(&[Output::AnomalousShare, Output::ErrorMap]),
         reconstruction: has(&[Output::Reconstruction]),
+        ..Want::MEASUREMENTS
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Inspected {
     pub format: Format,
     /// How the file stores colours.
     pub color_mode: ColorMode,
+    /// Names of channels that are no colours; else empty.
+    pub channels: Vec<String>,
     /// Bits per channel.
     pub bit_depth: u8,
     /// Length of the file in bytes.
@@ -93,6 +95,31 @@ impl Inspection {
             }
         }
         remarks
+    }
+
+    /// Names of the channels of all images that can be used, where these are no colours; none of images in grey and in colours.
+    ///
+    /// # Errors
+    /// Images of other channels than the first; the message names one.
+    pub fn channels(&self, dataset: &Dataset) -> Result<Vec<String>> {
+        let mut first: Option<(&Sample, &Inspected)> = None;
+        for (sample, seen) in dataset.samples.iter().zip(&self.images) {
+            let Ok(seen) = seen else { continue };
+            let (example, expected) = *first.get_or_insert((sample, seen));
+            if seen.channels != expected.channels {
+                let [expected, found] = [expected, seen].map(|seen| match &seen.channels[..] {
+                    [] => "grey or colours".to_owned(),
+                    names => format!("the channels {}", names.join(", ")),
+                });
+                return Err(Error::data(format!(
+                    "expected images of the same channels, found {expected} in {} and {found} in {}",
+                    example.name, sample.name
+                ))
+                .with_path(&dataset.root)
+                .with_hint("leave the others out, or train a detector of their own on them"));
+            }
+        }
+        Ok(first.map_or_else(Vec::new, |(_, seen)| seen.channels.clone()))
     }
 
     /// Looks at whether the normals of `dataset` have any content to learn.
@@ -184,6 +211,7 @@ impl Inspected {
             width: image.width,
             format: image.source.format,
             color_mode: image.source.color_mode,
+            channels: image.source.channels.clone(),
             bit_depth: image.source.bit_depth,
             bytes: image.source.bytes,
             is_misnamed: promised.is_some_and(|promised| promised != image.source.format),

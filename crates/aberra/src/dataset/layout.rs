@@ -8,6 +8,7 @@ use std::path::Path;
 use aberra_image::Format;
 
 use self::masks::{MaskFile, Wanting, assign, separate};
+use super::channels::{Cases, ChannelFile, join_cases};
 use super::remarks::counted;
 use super::walk::{Found, Skipped, describe_marked_folders, walk};
 use super::words::{Meaning, is_image_folder, is_split, meaning, plain};
@@ -21,13 +22,22 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
     if images.is_empty() {
         return Err(no_images(root, &skipped, masks.len()));
     }
-    let mut notes = Vec::new();
+    let Cases { images, channels, note } = match options.every_file {
+        true => Cases::apart(images, None),
+        false => join_cases(images),
+    };
+    let mut notes: Vec<String> = note.into_iter().collect();
+    if let Some(first) = channels.first().filter(|first| !first.is_empty()) {
+        notes.push(several_files(first));
+    }
+    let channels: BTreeMap<&Path, Vec<ChannelFile>> =
+        images.iter().map(|file| file.path.as_path()).zip(channels).collect();
     let (layout, labelled) = if options.normal == ["*"] {
         (Layout::Plain, images.iter().map(Labelled::normal).collect())
     } else {
         by_class(root, &images, options, &mut notes)?
     };
-    let samples = with_masks(labelled, &masks, &mut notes);
+    let samples = with_masks(labelled, &channels, &masks, &mut notes);
     Ok(Dataset { root: root.to_owned(), layout, samples, skipped, notes })
 }
 
@@ -61,7 +71,22 @@ impl<'a> Labelled<'a> {
     }
 }
 
-fn with_masks(labelled: Vec<Labelled<'_>>, masks: &[MaskFile], notes: &mut Vec<String>) -> Vec<Sample> {
+/// What files that belong together are taken for.
+fn several_files(channels: &[ChannelFile]) -> String {
+    let names: Vec<&str> = channels.iter().map(|file| file.name.as_str()).collect();
+    format!(
+        "each image is {} files, one for each of the channels {}; `--every-file` takes every file as an image of its own",
+        names.len(),
+        names.join(", ")
+    )
+}
+
+fn with_masks(
+    labelled: Vec<Labelled<'_>>,
+    channels: &BTreeMap<&Path, Vec<ChannelFile>>,
+    masks: &[MaskFile],
+    notes: &mut Vec<String>,
+) -> Vec<Sample> {
     let wanting: Vec<Wanting<'_>> = labelled
         .iter()
         .map(|one| Wanting { file: one.file, class: one.class, is_normal: one.label.is_normal() })
@@ -70,6 +95,7 @@ fn with_masks(labelled: Vec<Labelled<'_>>, masks: &[MaskFile], notes: &mut Vec<S
     notes.extend(more);
     let samples = labelled.into_iter().zip(assigned).map(|(one, mask)| Sample {
         path: one.file.path.clone(),
+        channels: channels.get(one.file.path.as_path()).cloned().unwrap_or_default(),
         page: None,
         volume: None,
         name: one.file.name(),

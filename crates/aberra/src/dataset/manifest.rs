@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::channels::ChannelFile;
 use super::listed::listed_path;
 use super::remarks::counted;
 use super::walk::{Skipped, extension};
@@ -18,6 +19,10 @@ const COLUMNS: [&str; 6] = ["path", "label", "kind", "group", "split", "mask"];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What a manifest looks like, for hints.
 const EXAMPLE: &str = "for example the lines `path,label,kind` and `photos/001.png,anomalous,crack`";
+
+/// What the columns of several channels look like, for hints.
+const CHANNELS_EXAMPLE: &str =
+    "an image of several files has a column for each of its channels, for example `path_t1,path_t2,label`";
 
 /// Extensions of manifests: with cells between separators, and with a JSON object a line.
 const CELLS: [&str; 2] = ["csv", "tsv"];
@@ -68,7 +73,7 @@ fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)>
     let mut first_path = String::new();
     for row in rows {
         let line = row.line;
-        let written = String::from_utf8_lossy(&row.path).into_owned();
+        let written = String::from_utf8_lossy(row.first_path()).into_owned();
         let sample = row.into_sample(root)?;
         if samples.is_empty() {
             first_path = format!("line {line}: `{written}`");
@@ -91,8 +96,10 @@ fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)>
     if samples.is_empty() {
         return Err(Error::data("expected a row per image, found none").with_hint(columns_hint()));
     }
-    let missing: Vec<&str> =
-        samples.iter().filter(|sample| !sample.path.is_file()).map(|sample| sample.name.as_str()).collect();
+    let is_missing = |sample: &&Sample| {
+        !sample.path.is_file() || sample.channels.iter().any(|file| !file.path.is_file())
+    };
+    let missing: Vec<&str> = samples.iter().filter(is_missing).map(|sample| sample.name.as_str()).collect();
     if missing.len() == samples.len() {
         let looked = samples[0].path.display();
         return Err(Error::data(format!(
@@ -138,6 +145,8 @@ struct Row {
     group: String,
     split: String,
     mask: Vec<u8>,
+    /// By the names of channels, where an image has a file for each.
+    channels: Vec<(String, Vec<u8>)>,
 }
 
 impl Row {
@@ -154,14 +163,23 @@ impl Row {
             "kind" => self.kind = text()?,
             "group" => self.group = text()?,
             "split" => self.split = text()?,
-            _ => {}
+            _ => {
+                if let Some(name) = channel(column) {
+                    self.channels.push((name.to_owned(), value.to_vec()));
+                }
+            }
         }
         Ok(())
     }
 
     fn into_sample(self, root: &Path) -> Result<Sample> {
         let line = self.line;
-        if self.path.trim_ascii().is_empty() {
+        let is_empty = |path: &[u8]| path.trim_ascii().is_empty();
+        if let Some((name, _)) = self.channels.iter().find(|(_, path)| is_empty(path)) {
+            let text = format!("line {line}: expected a file for the channel {name}, found none");
+            return Err(Error::data(text).with_hint("every image has all channels; leave the line out"));
+        }
+        if self.channels.is_empty() && is_empty(&self.path) {
             return Err(Error::data(format!("line {line}: expected a path, found none")));
         }
         let label = self.label()?;
@@ -173,10 +191,16 @@ impl Row {
                 ))
             })?),
         };
-        let relative = listed_path(root, &self.path);
+        let channel = |(name, path): &(String, Vec<u8>)| ChannelFile {
+            name: name.clone(),
+            path: root.join(listed_path(root, path)),
+        };
+        let channels = self.channels.iter().map(channel).collect();
+        let relative = listed_path(root, self.first_path());
         let mask = (!self.mask.trim_ascii().is_empty()).then(|| root.join(listed_path(root, &self.mask)));
         Ok(Sample {
             path: root.join(&relative),
+            channels,
             page: None,
             volume: None,
             name: relative.to_string_lossy().replace('\\', "/"),
@@ -185,6 +209,11 @@ impl Row {
             group: (!self.group.is_empty()).then_some(self.group),
             folder_split,
         })
+    }
+
+    /// The file of the image: of several channels that of the first.
+    fn first_path(&self) -> &[u8] {
+        self.channels.first().map_or(&self.path, |(_, path)| path)
     }
 
     /// What label and kind say together.
@@ -276,9 +305,27 @@ fn is_index(column: &str) -> bool {
 
 fn check_columns<'a>(columns: impl Iterator<Item = &'a str>) -> Result<()> {
     let columns: Vec<&str> = columns.filter(|name| !is_index(name)).collect();
-    let unknown: Vec<&str> = columns.iter().copied().filter(|name| !COLUMNS.contains(name)).collect();
+    let of_channels: Vec<&str> = columns.iter().copied().filter(|name| channel(name).is_some()).collect();
+    match of_channels[..] {
+        [] => {}
+        [_, _, ..] if !columns.contains(&"path") => return check_columns_of(&columns, &of_channels),
+        _ => {
+            return Err(Error::data(format!(
+                "expected a column `path`, or instead of it several of channels, found {}",
+                quoted(&columns)
+            ))
+            .with_hint(CHANNELS_EXAMPLE));
+        }
+    }
+    check_columns_of(&columns, &["path"])
+}
+
+/// Checks columns of which `paths` are those of files.
+fn check_columns_of(columns: &[&str], paths: &[&str]) -> Result<()> {
+    let is_known = |name: &&str| COLUMNS.contains(name) || paths.contains(name);
+    let unknown: Vec<&str> = columns.iter().copied().filter(|name| !is_known(name)).collect();
     let is_path = |name: &&str| name.contains(['/', '\\']) || Path::new(name).extension().is_some();
-    if !columns.contains(&"path") {
+    if !paths.iter().all(|path| columns.contains(path)) {
         if let Some(name) = columns.iter().find(|name| is_path(name)) {
             return Err(Error::data(format!(
                 "expected the names of columns in the first line, found `{name}`"
@@ -290,13 +337,25 @@ fn check_columns<'a>(columns: impl Iterator<Item = &'a str>) -> Result<()> {
         }
     }
     if !unknown.is_empty() {
-        let names = unknown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        return Err(Error::data(format!("unknown columns {names}")).with_hint(columns_hint()));
+        return Err(
+            Error::data(format!("unknown columns {}", quoted(&unknown))).with_hint(columns_hint())
+        );
     }
-    match COLUMNS.iter().find(|&name| columns.iter().filter(|column| *column == name).count() > 1) {
+    let twice = |name: &&&str| columns.iter().filter(|&column| column == *name).count() > 1;
+    match COLUMNS.iter().chain(paths).find(twice) {
         Some(name) => Err(Error::data(format!("expected one column `{name}`, found several"))),
         None => Ok(()),
     }
+}
+
+/// The names of columns, for messages.
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The channel whose files a column has: `path_t1` those of `t1`.
+fn channel(column: &str) -> Option<&str> {
+    column.strip_prefix("path_").filter(|name| !name.is_empty())
 }
 
 fn json_rows(content: &[u8]) -> Result<Vec<Row>> {
@@ -314,7 +373,8 @@ fn json_rows(content: &[u8]) -> Result<Vec<Row>> {
             serde_json::from_str(line).map_err(|error| wrong(format!("expected a JSON object: {error}")))?;
         let columns: Vec<String> = value.keys().map(|key| column(key)).collect();
         // A row without a path is an error of its line.
-        let absent = (!columns.iter().any(|name| name == "path")).then_some("path");
+        let has_files = columns.iter().any(|name| name == "path" || channel(name).is_some());
+        let absent = (!has_files).then_some("path");
         check_columns(columns.iter().map(String::as_str).chain(absent))?;
         let mut row = Row { line: index as u64 + 1, ..Row::default() };
         for (column, cell) in columns.iter().zip(value.values()) {

@@ -3,6 +3,7 @@
 //! [`Dataset::open`] lists samples without decoding any; [`Dataset::inspect`] decodes each image once and keeps what
 //! grouping and the doctor need; [`Grouping`] says which samples must stay together; [`Split`] divides the groups.
 
+mod channels;
 mod closely;
 mod doctor;
 mod doctor_text;
@@ -36,6 +37,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use channels::ChannelFile;
 pub use closely::CloseLook;
 pub use doctor::{
     AcrossParts, Copies, Count, DoctorReport, Finding, Gravity, Masks, Named, Size, Support, doctor,
@@ -46,7 +48,7 @@ pub use inspect::{Inspected, Inspection};
 pub use listed::listed_path;
 pub use manifest::is_manifest;
 pub use near::similarity_threshold;
-pub use reading::read_image;
+pub use reading::{read_channels, read_image};
 pub use remarks::Remarks;
 pub use shortcut::{Property, Shortcut, ShortcutPart, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
@@ -73,11 +75,13 @@ pub struct Dataset {
     pub notes: Vec<String>,
 }
 
-/// An image with its label, optional mask and optional group.
+/// An image with its label, optional mask and optional group. It comes from a file, or from several of a channel each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Where to open it.
+    /// Where to open it: of several files the first.
     pub path: PathBuf,
+    /// The files of its channels, where it comes from several: the first is that of `path`. Else empty.
+    pub channels: Vec<ChannelFile>,
     /// Which page of full resolution of the file it is, from 0; `None` for the file's image.
     pub page: Option<u32>,
     /// Path relative to the root, `/` separated; for people, since it is lossy where a name is not UTF-8.
@@ -148,6 +152,8 @@ pub struct OpenOptions {
     /// Class folders that are normal. Empty: a class with a usual name is taken (`good`, `normal`, `notumor`, `healthy`,
     /// `ok`, `no_crack`, `defect-free`; if there is none, `negative`, `clean` and the like). The one name `*` takes every image as normal, whatever its folder.
     pub normal: Vec<String>,
+    /// Takes every file as an image of its own, also where names say that several are the channels of one.
+    pub every_file: bool,
 }
 
 impl Dataset {
@@ -189,6 +195,12 @@ impl Dataset {
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
         let real = || name(&std::fs::canonicalize(&self.root).ok()?);
         name(&self.root).or_else(real).unwrap_or_default()
+    }
+
+    /// Names of the files of which each sample has one; empty where a sample is one file.
+    pub fn channel_files(&self) -> Vec<&str> {
+        let first = self.samples.first().map_or(&[][..], |sample| &sample.channels);
+        first.iter().map(|file| file.name.as_str()).collect()
     }
 
     /// Numbers of normal and of anomalous samples.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aberra_image::{Image, Input, Limits, Preprocessing, Remark, read_page};
 
-use super::Sample;
+use super::{ChannelFile, Sample};
 use super::kept_files::decode;
 use crate::{Result, of_image};
 
@@ -12,9 +12,12 @@ impl Sample {
     /// Reads and decodes its image.
     ///
     /// # Errors
-    /// As [`aberra_image::read_page`].
+    /// As [`aberra_image::read_page`]; channels that do not lie over each other.
     pub fn read(&self, limits: &Limits) -> Result<Image> {
-        read_image(&self.path, self.page, limits)
+        match &self.channels[..] {
+            [] => read_image(&self.path, self.page, limits),
+            channels => read_channels(channels, self.page, limits),
+        }
     }
 
     /// Its image, read and preprocessed.
@@ -25,6 +28,19 @@ impl Sample {
         let image = self.read(limits)?;
         preprocessing.apply(&image).map_err(|error| of_image(error.with_path(&self.path)))
     }
+}
+
+/// Reads one image from the files of its channels, or from the same page of each.
+///
+/// # Errors
+/// As [`read_image`]; files of different size or spacing.
+pub fn read_channels(channels: &[ChannelFile], page: Option<u32>, limits: &Limits) -> Result<Image> {
+    let part = |file: &ChannelFile| Ok((file.name.clone(), read_image(&file.path, page, limits)?));
+    let parts = channels.iter().map(part).collect::<Result<Vec<_>>>()?;
+    Image::of_channels(parts).map_err(|error| match channels.first() {
+        Some(first) => of_image(error.with_path(&first.path)),
+        None => of_image(error),
+    })
 }
 
 /// Reads the image of a file, or that of a page of it, from 0. A file of several images is held in memory for the next page of it.

@@ -237,7 +237,7 @@ impl Detector {
     }
 
     fn judge(&self, input: Input, measured: Measured) -> Result<Verdict> {
-        let Measured { evidence, map, inferences, .. } = measured;
+        let Measured { evidence, map, channel_maps, inferences, .. } = measured;
         let sample =
             ScorerInput { descriptors: self.descriptors(), evidence: &evidence, map: map.as_deref() };
         let score = self.scorer()?.score(&sample);
@@ -254,6 +254,7 @@ impl Detector {
             anomalous: calibration.is_anomalous(score),
             evidence,
             map,
+            channel_maps,
             shape: self.canvas_shape(),
             placement: input.placement,
             remarks: input.source.remarks,
@@ -270,6 +271,22 @@ impl Detector {
     /// The members, in order.
     pub fn members(&self) -> &[NamedMember] {
         self.members.all()
+    }
+
+    /// Names of the channels of its images, of which each has a map and a measurement (`channel.NAME`); empty for images in grey and
+    /// in colours.
+    pub fn channels(&self) -> &[String] {
+        self.members.channels()
+    }
+
+    /// The channel that is most unusual by its measurement, in units of the calibration normals' mean; `None` for images in grey and
+    /// in colours.
+    pub fn most_unusual_channel(&self, evidence: &Evidence) -> Option<usize> {
+        let first = self.members.channels_at();
+        let normals = || self.document.normals.iter().filter(|normal| normal.part == Part::Calibration);
+        let usual = |at: usize| normals().map(|normal| normal.evidence.0[at]).sum::<f64>().max(f64::MIN_POSITIVE);
+        let ratio = |channel: &usize| evidence.0[first + channel] / usual(first + channel);
+        (0..self.channels().len()).max_by(|a, b| ratio(a).total_cmp(&ratio(b)))
     }
 
     /// The shape of the network input.

@@ -1,7 +1,7 @@
 //! The verdict on one image, with what it rests on.
 
 use aberra_image::{Placement, Remark};
-use aberra_models::Shape;
+use aberra_models::{Shape, channel_of};
 use aberra_models::measure::Inference;
 
 use crate::decode_error::of_image;
@@ -24,6 +24,8 @@ pub struct Verdict {
     /// Where it is unusual, `[height, width]` of the preprocessed image, filtered as it is thresholded; `None` if it was
     /// not requested or no member gives one. Of an image with tiles, it is put together from theirs.
     pub map: Option<Vec<f32>>,
+    /// Where each channel is unusual, `[height, width, channels]` as the map; `None` of images in grey or in colours.
+    pub channel_maps: Option<Vec<f32>>,
     /// The preprocessed image, `[height, width, channels]`: the network input, or the canvas of several.
     pub input: Vec<f32>,
     /// The shape of the preprocessed image.
@@ -57,6 +59,18 @@ impl Verdict {
                 "score the image with a map, by a detector that makes one: a member of it has to give one",
             )
         })
+    }
+
+    /// The map of one channel, by its number from 0, `[height, width]`.
+    ///
+    /// # Errors
+    /// The channels are colours or grey, or there is no such channel.
+    pub fn channel_map(&self, channel: usize) -> Result<Vec<f32>> {
+        let maps = self.channel_maps.as_deref().filter(|_| channel < self.shape.channels).ok_or_else(|| {
+            Error::input(format!("expected a map of channel {}, found none", channel + 1))
+                .with_hint("maps of single channels are those of detectors of several channels that are no colours")
+        })?;
+        Ok(channel_of(maps, channel, self.shape.channels))
     }
 
     /// The reconstruction of the first member that gives one, `[height, width, channels]`, 0 to 1.

@@ -8,6 +8,7 @@ use aberra_image::{ImageId, Limits};
 use rayon::prelude::*;
 
 use super::NearNormal;
+use crate::dataset::ChannelFile;
 use crate::detector::Detector;
 use crate::thumbnail::shrink;
 
@@ -31,7 +32,7 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
     let limits = detector.config().limits;
     let found: HashMap<ImageId, &Path> = files
         .par_iter()
-        .filter_map(|path| Some((first_image(path, &limits)?, path.as_path())))
+        .filter_map(|path| Some((identity(path, detector, &limits)?, path.as_path())))
         .collect::<Vec<_>>()
         .into_iter()
         .rev()
@@ -41,7 +42,7 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
     let find = |near: &NearNormal| {
         let path = found.get(&normals[near.normal].sketch.id).copied();
         let own = kept.and_then(|kept| kept.chunks_exact(kept.len() / normals.len()).nth(near.normal));
-        let read = || detector.read_input(path?, None, &limits).ok();
+        let read = || detector.read_input(path?, &[], None, &limits).ok();
         let thumbnail = own
             .map(<[f32]>::to_vec)
             .or_else(|| read().map(|input| shrink(&input.pixels, detector.canvas_shape())));
@@ -53,6 +54,17 @@ pub fn find_normals(detector: &Detector, wanted: &[NearNormal], files: &[PathBuf
         }
     };
     wanted.par_iter().map(find).collect()
+}
+
+/// The identity of a file's first image, or of the case whose first file it is, without decoding it.
+fn identity(path: &Path, detector: &Detector, limits: &Limits) -> Option<ImageId> {
+    match &ChannelFile::beside(path, &detector.config().preprocessing.channels)[..] {
+        [] => first_image(path, limits),
+        channels => {
+            let ids: Option<Vec<ImageId>> = channels.iter().map(|file| first_image(&file.path, limits)).collect();
+            ids.map(ImageId::of_parts)
+        }
+    }
 }
 
 /// The identity of a file's first image, without decoding it.

@@ -96,18 +96,18 @@ fn sheet(
 
 /// Whether a verdict's maps are those of a network input of this shape.
 fn fits(verdict: &Verdict, shape: Shape) -> bool {
-    matches!(shape.channels, 1 | 3)
-        && verdict.shape == shape
+    verdict.shape == shape
         && verdict.map.as_ref().is_none_or(|map| map.len() == shape.area())
         && verdict.input.len() == shape.len()
         && verdict.reconstruction().is_none_or(|pixels| pixels.len() == shape.len())
 }
 
-/// Intensities 0 to 1 as bytes, three a pixel.
+/// Intensities 0 to 1 as bytes, three a pixel, of the channels that are shown.
 fn gray_or_rgb(intensities: &[f32], channels: usize) -> Vec<u8> {
     let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
-    let copies = if channels == 1 { 3 } else { 1 };
-    intensities.iter().flat_map(|&value| std::iter::repeat_n(byte(value), copies)).collect()
+    let color = Color::showing(channels);
+    let copies = if color == Color::Grey { 3 } else { 1 };
+    color.show(intensities, channels).iter().flat_map(|&value| std::iter::repeat_n(byte(value), copies)).collect()
 }
 
 struct Canvas {

@@ -276,7 +276,7 @@ fn tensor(graph: &Graph, port: &Port) -> Tensor {
 /// The steps of preprocessing in words.
 fn steps(preprocessing: &Preprocessing) -> Vec<String> {
     let Preprocessing { size_px, foreground_crop, square_pad, intensity, .. } = preprocessing;
-    let mut steps = vec![match preprocessing.color.channels() {
+    let mut steps = vec![match preprocessing.channel_count() {
         1 => "grey values: colours become 0.299 red + 0.587 green + 0.114 blue; integers are divided by the \
               largest value of their type"
             .to_owned(),

@@ -43,7 +43,7 @@ impl PictureFormat {
     }
 
     fn of_shape(detector: &Detector, Shape { height, width, .. }: Shape) -> Self {
-        Self { height, width, color: detector.config().preprocessing.color }
+        Self { height, width, color: detector.config().preprocessing.shown_as() }
     }
 
     /// The format of the thumbnails of [`find_normals`](crate::explain::find_normals).
@@ -65,12 +65,14 @@ impl PictureFormat {
         })
     }
 
-    /// The `data:` address of a picture of intensities 0 to 1, `[height, width, channels]`.
+    /// The `data:` address of a picture of intensities 0 to 1, `[height, width, channels]`; of channels that are no colours those that
+    /// [are shown](Color::showing).
     ///
     /// # Errors
     /// A picture of another size.
     pub fn picture(&self, intensities: &[f32]) -> Result<String> {
-        let jpeg = encode_jpeg(&bytes(intensities), self.height, self.width, self.color, PICTURE_QUALITY)
+        let shown = self.color.show(intensities, intensities.len() / (self.height * self.width).max(1));
+        let jpeg = encode_jpeg(&bytes(&shown), self.height, self.width, self.color, PICTURE_QUALITY)
             .map_err(of_image)?;
         Ok(address("jpeg", &jpeg))
     }
@@ -103,7 +105,8 @@ pub(super) fn sheet(thumbnails: &[Vec<f32>], color: Color) -> Result<Option<Thum
     let mut pixels = vec![0_u8; width * height * channels];
     for (index, thumbnail) in thumbnails.iter().enumerate() {
         let (top, left) = (index / columns * side, index % columns * side);
-        for (y, row) in bytes(thumbnail).chunks_exact(side * channels).enumerate() {
+        let shown = color.show(thumbnail, thumbnail.len() / (side * side));
+        for (y, row) in bytes(&shown).chunks_exact(side * channels).enumerate() {
             let start = ((top + y) * width + left) * channels;
             pixels[start..start + row.len()].copy_from_slice(row);
         }

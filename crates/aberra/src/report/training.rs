@@ -34,6 +34,7 @@ pub(super) fn training(
     let of_member = |(named, provenance): (&NamedMember, &MemberProvenance)| {
         let settings = detector.config().members().iter().find(|settings| settings.name == named.name);
         let shape = settings.map_or(outer, |settings| settings.shape(outer));
+        let shape = Shape { channels: format.color.channels(), ..shape };
         let chosen = Chosen { epoch: provenance.best_epoch, criterion, shape };
         let format = PictureFormat { height: shape.height, width: shape.width, ..format };
         member(folder, &named.name, several, chosen, format)

@@ -79,14 +79,16 @@ impl Snapshots {
 
     /// Writes a row of originals, one of reconstructions, one of absolute errors.
     fn write(&self, epoch: usize, preview: &Preview<'_>, held_out: &Inputs<'_>) -> Result<()> {
-        let Shape { height, width, channels } = held_out.shape();
+        let Shape { height, width, .. } = held_out.shape();
+        let (own, channels) = (held_out.shape().channels, self.color.channels());
         let count = held_out.len().min(IMAGES);
         let originals = (0..count).map(|index| held_out.get(index)).collect::<Result<Vec<_>>>()?;
         let slices: Vec<&[f32]> = originals.iter().map(AsRef::as_ref).collect();
         let Some(reconstructions) = preview(&slices)? else { return Ok(()) };
         let mut sheet = vec![0; 3 * height * count * width * channels];
         for (column, (original, reconstruction)) in slices.iter().zip(&reconstructions).enumerate() {
-            for at in 0..held_out.shape().len() {
+            let [original, reconstruction] = [original, &reconstruction[..]].map(|one| self.color.show(one, own));
+            for at in 0..height * width * channels {
                 let (x, m) = (original[at], reconstruction[at]);
                 let (row, rest) = (at / (width * channels), at % (width * channels));
                 for (band, value) in [x, m, (x - m).abs() * ERROR_GAIN].into_iter().enumerate() {

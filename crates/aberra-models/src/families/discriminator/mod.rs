@@ -159,6 +159,10 @@ impl Family for Discriminator {
         PRESETS
     }
 
+    fn takes_any_channels(&self) -> bool {
+        false
+    }
+
     fn schema(&self) -> serde_json::Value {
         schema_of::<DiscriminatorSettings>()
     }

@@ -139,6 +139,10 @@ impl Family for FeatureVae {
         PRESETS
     }
 
+    fn takes_any_channels(&self) -> bool {
+        false
+    }
+
     fn schema(&self) -> serde_json::Value {
         schema_of::<FeatureVaeSettings>()
     }

@@ -145,6 +145,10 @@ impl Family for FeatureStatistics {
         PRESETS
     }
 
+    fn takes_any_channels(&self) -> bool {
+        false
+    }
+
     fn schema(&self) -> serde_json::Value {
         schema_of::<FeatureSettings>()
     }

@@ -1,0 +1,149 @@
+//! Samples of several files: two-channel phantoms with an anomaly in one channel, which the verdict names and localises.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use aberra::dataset::{Dataset, OpenOptions};
+use aberra::explain::{sheet_png, story_png};
+use aberra::image::{Color, Image, ImageId, Limits, decode, encode_png};
+use aberra::models::measure::Want;
+use aberra::phantom::{LesionKind, MASK_TOLERANCE, lesion_slice, slice};
+use aberra::report::ReportOptions;
+use aberra::{Detector, TrainConfig, Verdict};
+
+const SIZE_PX: usize = 64;
+
+/// Another contrast of the same head: what is bright in the first channel is dark in the second.
+fn second(first: &[f32]) -> Vec<f32> {
+    first.iter().map(|&value| (1.0 - value) * ((value - 0.04) / 0.1).clamp(0.0, 1.0)).collect()
+}
+
+/// Both channels of a head, with a lesion in one of them or none, and where it lies.
+struct Case {
+    channels: [Vec<f32>; 2],
+    lesion: Option<(usize, Vec<bool>)>,
+}
+
+impl Case {
+    fn normal(index: u64) -> Self {
+        let first = slice(11, index, SIZE_PX).pixels;
+        Self { channels: [first.clone(), second(&first)], lesion: None }
+    }
+
+    fn with_lesion(index: u64) -> Self {
+        let kind = LesionKind::ALL[index as usize / 2 % LesionKind::ALL.len()];
+        let drawn = lesion_slice(11, index, SIZE_PX, kind).pixels;
+        let mut case = Self::normal(index);
+        let channel = index as usize % 2;
+        let after = if channel == 0 { drawn } else { second(&drawn) };
+        let changed = after.iter().zip(&case.channels[channel]).map(|(a, b)| (a - b).abs() > MASK_TOLERANCE);
+        case.lesion = Some((channel, changed.collect()));
+        case.channels[channel] = after;
+        case
+    }
+
+    fn write(&self, folder: &Path, name: &str) {
+        std::fs::create_dir_all(folder).unwrap();
+        for (number, channel) in self.channels.iter().enumerate() {
+            let bytes: Vec<u8> = channel.iter().map(|value| (value * 255.0).round() as u8).collect();
+            let png = encode_png(&bytes, SIZE_PX, SIZE_PX, Color::Grey).unwrap();
+            std::fs::write(folder.join(format!("{name}_{number:04}.png")), png).unwrap();
+        }
+    }
+
+    fn image(&self) -> Image {
+        let pixels: Vec<f32> =
+            self.channels[0].iter().zip(&self.channels[1]).flat_map(|(a, b)| [*a, *b]).collect();
+        let quantised = pixels.iter().map(|value| (value * 255.0).round() / 255.0).collect();
+        Image::from_pixels(quantised, SIZE_PX, SIZE_PX, 2).unwrap()
+    }
+}
+
+fn settings(model: &str, epochs: usize) -> aberra::CheckedConfig {
+    let text = format!(
+        "{model}\n[preprocessing]\nsize_px = {SIZE_PX}\nforeground_crop = false\n[train]\nepochs = {epochs}\n\
+         [promise]\nfalse_alarm_rate = 0.1"
+    );
+    TrainConfig::from_layers(&[TrainConfig::parse_layer(&text).unwrap()]).unwrap()
+}
+
+fn open(folder: &Path) -> Dataset {
+    Dataset::open(folder, &OpenOptions::default()).unwrap()
+}
+
+/// Cases below `train/good` and `test`.
+fn folder_of(normals: u64, anomalous: u64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for index in 0..normals {
+        Case::normal(index).write(&folder.path().join("train/good"), &format!("case{index:04}"));
+    }
+    for index in 0..anomalous {
+        let number = 10_000 + index;
+        Case::with_lesion(number).write(&folder.path().join("test/lesion"), &format!("case{number}"));
+    }
+    folder
+}
+
+/// Whether the verdict names the channel of the lesion, and the highest place of that channel's map lies in the lesion.
+fn is_localised(detector: &Detector, verdict: &Verdict, case: &Case) -> (bool, bool) {
+    let (channel, mask) = case.lesion.as_ref().unwrap();
+    let map = verdict.channel_map(*channel).unwrap();
+    let highest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b])).unwrap();
+    (detector.most_unusual_channel(&verdict.evidence) == Some(*channel), mask[highest])
+}
+
+fn localised_share(detector: &Detector, count: u64) -> (f64, f64) {
+    let cases: Vec<Case> = (0..count).map(|index| Case::with_lesion(10_000 + index)).collect();
+    let images: Vec<Image> = cases.iter().map(Case::image).collect();
+    let verdicts = detector.score(&images);
+    let found = cases.iter().zip(verdicts).map(|(case, verdict)| is_localised(detector, &verdict.unwrap(), case));
+    let (named, localised): (Vec<bool>, Vec<bool>) = found.unzip();
+    let share = |found: &[bool]| found.iter().filter(|&&one| one).count() as f64 / count as f64;
+    (share(&named), share(&localised))
+}
+
+#[test]
+fn an_anomaly_in_one_channel_is_localised_in_it_by_every_path() {
+    let folder = folder_of(90, 4);
+    let dataset = open(folder.path());
+    assert_eq!((dataset.counts(), dataset.channel_files()), ((90, 4), vec!["0000", "0001"]));
+    assert!(dataset.notes.iter().any(|note| note.contains("channels 0000, 0001")), "{:?}", dataset.notes);
+    let config = settings("model.preset = \"small\"", 40);
+    let trained = Detector::train(&dataset, &config).unwrap();
+    let detector = Detector::from_bytes(&trained.to_bytes().unwrap()).unwrap();
+    assert_eq!(detector.channels(), ["0000", "0001"]);
+    let names: Vec<&str> = detector.descriptors().iter().map(|one| one.name.as_ref()).collect();
+    assert!(names.contains(&"channel.0000") && names.contains(&"channel.0001"), "{names:?}");
+
+    let (named, localised) = localised_share(&detector, 40);
+    assert!(named >= 0.8 && localised >= 0.8, "named {named}, localised {localised}");
+
+    // From files, by the first of a case, and from memory: the same bits.
+    let case = Case::with_lesion(10_000);
+    let path = folder.path().join("test/lesion/case10000_0000.png");
+    let from_memory = detector.score_one(&case.image()).unwrap();
+    let from_file = detector.score_one(&path).unwrap();
+    let sample = dataset.samples.iter().find(|sample| sample.path == path).unwrap();
+    let from_sample = detector.score_inputs(vec![detector.read_sample(sample)], Want::ALL).remove(0).unwrap();
+    for other in [&from_file, &from_sample] {
+        assert_eq!(other.score.to_bits(), from_memory.score.to_bits());
+        assert_eq!(other.channel_maps, from_memory.channel_maps);
+    }
+    assert_eq!(from_file.channel_maps.as_ref().unwrap().len(), 2 * SIZE_PX * SIZE_PX);
+
+    // What a person is shown.
+    let story = detector.explain(&case.image()).unwrap();
+    assert!(decode(&story_png(&detector, &story, &[]).unwrap(), &Limits::default()).is_ok());
+    assert!(sheet_png(&[&from_file], detector.pixel_threshold(), 1, 1).is_ok());
+    let report = detector.report(&dataset, None, &ReportOptions::default());
+    assert!(report.is_ok(), "{:?}", report.err());
+
+    // Other images are refused with what was expected.
+    let grey = Image::from_pixels(case.channels[0].clone(), SIZE_PX, SIZE_PX, 1).unwrap();
+    let refused = detector.score_one(&grey).unwrap_err().to_string();
+    assert!(refused.contains("channels 0000, 0001, found an image of 1 channel without names"), "{refused}");
+    let alone = detector.score_one(&folder.path().join("test/lesion/case10000_0001.png")).unwrap_err();
+    assert!(alone.to_string().contains("expected an image of the channels 0000, 0001"), "{alone}");
+}
