@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{Dataset, Inspection, OpenOptions, PassedOver, Remarks, Sample, describe_marked_folders};
+use aberra::dataset::{
+    Dataset, Inspection, OpenOptions, PassedOver, Remarks, Sample, describe_marked_folders,
+};
 use aberra::image::{Format, Limits};
 use aberra::{Error, Message, Result, TrainingImages};
 

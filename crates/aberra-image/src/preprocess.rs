@@ -206,8 +206,8 @@ impl Preprocessing {
         let canvas = self.tiling()?.grid();
         self.check(image)?;
         let sees_grey = self.channels.is_empty() && self.color == Color::Grey;
-        let grey = (image.channels != 1 && (sees_grey || self.foreground_crop.is_some()))
-            .then(|| image.to_grey());
+        let grey =
+            (image.channels != 1 && (sees_grey || self.foreground_crop.is_some())).then(|| image.to_grey());
         let grey_or_pixels = grey.as_deref().unwrap_or(&image.pixels);
 
         let content = self.content_of(grey_or_pixels, image);
@@ -334,11 +334,19 @@ fn counted(channels: usize) -> String {
 fn check_names(names: &[String]) -> Result<(), Error> {
     let is_wrong = |name: &&String| name.trim().is_empty() || name.len() > MAX_NAME_BYTES;
     let message = if names.len() > MAX_CHANNELS {
-        format!("preprocessing setting `channels`: expected up to {MAX_CHANNELS} names, found {}", names.len())
+        format!(
+            "preprocessing setting `channels`: expected up to {MAX_CHANNELS} names, found {}",
+            names.len()
+        )
     } else if let Some(name) = names.iter().find(is_wrong) {
-        format!("preprocessing setting `channels`: expected names of 1 to {MAX_NAME_BYTES} bytes, found {name:?}")
+        format!(
+            "preprocessing setting `channels`: expected names of 1 to {MAX_NAME_BYTES} bytes, found {name:?}"
+        )
     } else if let Some((at, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-        format!("preprocessing setting `channels`: expected names that differ, found {name:?} again as number {}", at + 1)
+        format!(
+            "preprocessing setting `channels`: expected names that differ, found {name:?} again as number {}",
+            at + 1
+        )
     } else {
         return Ok(());
     };

@@ -128,7 +128,8 @@ impl<'a> Inputs<'a> {
         shape: Shape,
         make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'b,
     ) -> Result<Inputs<'b>> {
-        let made = Inputs::new(self.len(), shape, self.kept_bytes(), move |index| Ok(make(&*self.get(index)?)))?;
+        let made =
+            Inputs::new(self.len(), shape, self.kept_bytes(), move |index| Ok(make(&*self.get(index)?)))?;
         Ok(Inputs { groups: self.groups.clone(), ..made })
     }
 

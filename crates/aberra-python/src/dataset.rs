@@ -32,7 +32,8 @@ pub(crate) struct Opening {
 impl Opening {
     /// Lists the samples.
     pub(crate) fn open(&self) -> Result<Inner> {
-        let dataset = Inner::open(&self.path, &OpenOptions { normal: self.normal.clone(), ..OpenOptions::default() })?;
+        let dataset =
+            Inner::open(&self.path, &OpenOptions { normal: self.normal.clone(), ..OpenOptions::default() })?;
         Ok(match () {
             () if self.volumes => dataset.by_volume(&Limits::default()),
             () if self.pages => dataset.by_page(&Limits::default()),

@@ -65,7 +65,8 @@ fn evaluate(
     run: Option<&Path>,
 ) -> Result<Bytes> {
     let detector = &served.detector;
-    let dataset = Dataset::open(&data.data, &OpenOptions { normal: data.normal.clone(), ..OpenOptions::default() })?;
+    let dataset =
+        Dataset::open(&data.data, &OpenOptions { normal: data.normal.clone(), ..OpenOptions::default() })?;
     let dataset = if data.pages { dataset.by_page(&detector.config().limits) } else { dataset };
     for note in &dataset.notes {
         tracing::warn!(detector = served.name, "{}: {note}", data.data.display());

@@ -31,7 +31,8 @@ fn main() -> Result<()> {
         .map(|text| TrainConfig::assignment_layer(text))
         .collect::<aberra::Result<Vec<_>>>()?;
     let config = TrainConfig::from_layers(&layers)?;
-    let dataset = Dataset::open(&data, &OpenOptions { normal: vec!["*".to_owned()], ..OpenOptions::default() })?;
+    let dataset =
+        Dataset::open(&data, &OpenOptions { normal: vec!["*".to_owned()], ..OpenOptions::default() })?;
 
     let detector = Detector::train(&dataset, &config)?;
     detector.save(&file)?;

@@ -218,9 +218,14 @@ pub struct Channel {
 impl Channel {
     fn find(name: String, channels: &[String]) -> Result<Self> {
         let number = channels.iter().position(|channel| *channel == name).ok_or_else(|| match channels {
-            [] => Error::settings(format!("model.channel: expected images of several channels, found {name:?}"))
-                .with_hint("name the channels in preprocessing.channels, or leave model.channel out"),
-            _ => Error::settings(format!("model.channel: expected one of {}, found {name:?}", channels.join(", "))),
+            [] => {
+                Error::settings(format!("model.channel: expected images of several channels, found {name:?}"))
+                    .with_hint("name the channels in preprocessing.channels, or leave model.channel out")
+            }
+            _ => Error::settings(format!(
+                "model.channel: expected one of {}, found {name:?}",
+                channels.join(", ")
+            )),
         })?;
         Ok(Self { name, number })
     }

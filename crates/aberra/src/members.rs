@@ -296,7 +296,8 @@ impl Members {
         let maps = inferences.iter_mut().map(|inference| inference.channel_maps.take()).collect();
         let channel_maps = self.combine(maps).filter(|_| !self.channels().is_empty());
         if let Some(maps) = &channel_maps {
-            let peak = |channel| mean_of_largest(&channel_of(maps, channel, self.channels().len()), PEAK_SHARE);
+            let peak =
+                |channel| mean_of_largest(&channel_of(maps, channel, self.channels().len()), PEAK_SHARE);
             evidence.extend((0..self.channels().len()).map(peak));
         }
         evidence.extend(context::measure(input, self.canvas.input())?);

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aberra::dataset::{Dataset, OpenOptions};
 use aberra::explain::{sheet_png, story_png};
-use aberra::image::{Color, Image, ImageId, Limits, decode, encode_png};
+use aberra::export::ExportOptions;
+use aberra::image::{Color, Image, Limits, decode, encode_png};
 use aberra::models::measure::Want;
 use aberra::phantom::{LesionKind, MASK_TOLERANCE, lesion_slice, slice};
 use aberra::report::ReportOptions;
@@ -63,10 +63,13 @@ impl Case {
 
 fn settings(model: &str, epochs: usize) -> aberra::CheckedConfig {
     let text = format!(
-        "{model}\n[preprocessing]\nsize_px = {SIZE_PX}\nforeground_crop = false\n[train]\nepochs = {epochs}\n\
+        "{model}\n[preprocessing]\nsize_px = {SIZE_PX}\n[train]\nepochs = {epochs}\n\
          [promise]\nfalse_alarm_rate = 0.1"
     );
-    TrainConfig::from_layers(&[TrainConfig::parse_layer(&text).unwrap()]).unwrap()
+    let layers = [TrainConfig::parse_layer(&text).unwrap()];
+    let mut config = TrainConfig::from_layers(&layers).unwrap().into_config();
+    config.preprocessing.foreground_crop = None;
+    config.check().unwrap()
 }
 
 fn open(folder: &Path) -> Dataset {
@@ -98,7 +101,8 @@ fn localised_share(detector: &Detector, count: u64) -> (f64, f64) {
     let cases: Vec<Case> = (0..count).map(|index| Case::with_lesion(10_000 + index)).collect();
     let images: Vec<Image> = cases.iter().map(Case::image).collect();
     let verdicts = detector.score(&images);
-    let found = cases.iter().zip(verdicts).map(|(case, verdict)| is_localised(detector, &verdict.unwrap(), case));
+    let found =
+        cases.iter().zip(verdicts).map(|(case, verdict)| is_localised(detector, &verdict.unwrap(), case));
     let (named, localised): (Vec<bool>, Vec<bool>) = found.unzip();
     let share = |found: &[bool]| found.iter().filter(|&&one| one).count() as f64 / count as f64;
     (share(&named), share(&localised))
@@ -137,8 +141,13 @@ fn an_anomaly_in_one_channel_is_localised_in_it_by_every_path() {
     let story = detector.explain(&case.image()).unwrap();
     assert!(decode(&story_png(&detector, &story, &[]).unwrap(), &Limits::default()).is_ok());
     assert!(sheet_png(&[&from_file], detector.pixel_threshold(), 1, 1).is_ok());
-    let report = detector.report(&dataset, None, &ReportOptions::default());
-    assert!(report.is_ok(), "{:?}", report.err());
+    let tested = Dataset::open(
+        &folder.path().join("test"),
+        &OpenOptions { normal: vec!["*".into()], ..OpenOptions::default() },
+    );
+    let tested = tested.unwrap();
+    let evaluation = detector.evaluate(&tested).unwrap();
+    detector.report(&tested, &evaluation, ReportOptions::default()).unwrap();
 
     // Other images are refused with what was expected.
     let grey = Image::from_pixels(case.channels[0].clone(), SIZE_PX, SIZE_PX, 1).unwrap();
@@ -146,4 +155,103 @@ fn an_anomaly_in_one_channel_is_localised_in_it_by_every_path() {
     assert!(refused.contains("channels 0000, 0001, found an image of 1 channel without names"), "{refused}");
     let alone = detector.score_one(&folder.path().join("test/lesion/case10000_0001.png")).unwrap_err();
     assert!(alone.to_string().contains("expected an image of the channels 0000, 0001"), "{alone}");
+}
+
+#[test]
+fn families_of_the_backbone_see_each_channel_by_itself() {
+    let folder = folder_of(70, 0);
+    let config = settings("model.family = \"features\"", 1);
+    let trained = Detector::train(&open(folder.path()), &config).unwrap();
+    let detector = Detector::from_bytes(&trained.to_bytes().unwrap()).unwrap();
+    let names: Vec<&str> = detector.members().iter().map(|named| named.name.as_str()).collect();
+    assert_eq!(names, ["features-0000", "features-0001"]);
+    let case = Case::with_lesion(10_001);
+    let (before, after) =
+        (trained.score_one(&case.image()).unwrap(), detector.score_one(&case.image()).unwrap());
+    assert_eq!(
+        (before.score.to_bits(), before.channel_maps),
+        (after.score.to_bits(), after.channel_maps.clone())
+    );
+    // A change of the second channel changes nothing in the map of the first.
+    let normal = detector.score_one(&Case::normal(10_001).image()).unwrap();
+    assert_eq!(after.channel_map(0).unwrap(), normal.channel_map(0).unwrap());
+    assert_ne!(after.channel_map(1).unwrap(), normal.channel_map(1).unwrap());
+    let refused = detector.export(&ExportOptions::default()).unwrap_err().to_string();
+    assert!(refused.contains("channels 0000, 0001"), "{refused}");
+}
+
+#[test]
+fn a_manifest_names_the_channels_and_what_does_not_fit_is_said() {
+    let folder = folder_of(2, 0);
+    let root = folder.path();
+    let list = |rows: &str| {
+        std::fs::write(root.join("list.csv"), rows).unwrap();
+        Dataset::open(&root.join("list.csv"), &OpenOptions::default())
+    };
+    let row = "train/good/case0000_0000.png,train/good/case0000_0001.png,normal\n";
+    let dataset = list(&format!("path_t1,path_flair,label\n{row}")).unwrap();
+    assert_eq!(dataset.channel_files(), ["t1", "flair"]);
+    let image = dataset.samples[0].read(&Limits::default()).unwrap();
+    assert_eq!(
+        (image.channels, image.source.channels.as_slice()),
+        (2, &["t1".to_owned(), "flair".to_owned()][..])
+    );
+    assert_eq!(image.pixels, Case::normal(0).image().pixels);
+
+    for (rows, expected) in [
+        ("path_t1,label\na.png,normal\n".to_owned(), "expected a column `path`, or instead of it several"),
+        (
+            format!("path,path_t1,path_flair\na.png,{}", &row[..row.len() - 8]),
+            "expected a column `path`, or instead",
+        ),
+        (
+            "path_t1,path_flair,label\na.png,,normal\n".to_owned(),
+            "line 2: expected a file for the channel flair",
+        ),
+        (
+            "path_t1,path_t1,label\na.png,b.png,normal\n".to_owned(),
+            "expected one column `path_t1`, found several",
+        ),
+    ] {
+        let refused = list(&rows).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
+    }
+
+    // Another size.
+    let small = encode_png(&[0; 32 * 32], 32, 32, Color::Grey).unwrap();
+    std::fs::write(root.join("small.png"), small).unwrap();
+    let other = list("path_t1,path_flair\ntrain/good/case0000_0000.png,small.png\n").unwrap();
+    let refused = other.samples[0].read(&Limits::default()).unwrap_err().to_string();
+    assert!(refused.contains("t1 with 64 x 64 and flair with 32 x 32 pixels"), "{refused}");
+
+    // Turned off, every file is an image.
+    let options = OpenOptions { every_file: true, ..OpenOptions::default() };
+    let apart = Dataset::open(&root.join("train"), &options).unwrap();
+    assert_eq!((apart.samples.len(), apart.channel_files().len()), (4, 0));
+}
+
+#[test]
+fn an_array_of_many_channels_is_an_image_and_other_channels_among_them_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let array = |channels: usize| {
+        let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': (16, 16, {channels}), }}");
+        let header = format!("{header:<117}\n");
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend((0..16 * 16 * channels).map(|at| (at * 7 % 251) as u8));
+        bytes
+    };
+    for (name, channels) in [("a", 5), ("b", 5), ("c", 2)] {
+        std::fs::write(folder.path().join(format!("{name}.npy")), array(channels)).unwrap();
+    }
+    let dataset = open(folder.path());
+    let inspection = dataset.inspect(&Limits::default());
+    assert_eq!(inspection.get(0).unwrap().channels, ["1", "2", "3", "4", "5"]);
+    let refused = inspection.channels(&dataset).unwrap_err().to_string();
+    assert!(
+        refused.contains("the channels 1, 2, 3, 4, 5 in a.npy and the channels 1, 2 in c.npy"),
+        "{refused}"
+    );
+    let refused = decode(&array(17), &Limits::default()).unwrap_err().to_string();
+    assert!(refused.contains("up to 16 channels"), "{refused}");
 }

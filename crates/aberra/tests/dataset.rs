@@ -47,7 +47,13 @@ fn save(image: &GrayImage, path: &Path) {
 }
 
 fn open(folder: &Path, normal: &[&str]) -> aberra::Result<Dataset> {
-    Dataset::open(folder, &OpenOptions { normal: normal.iter().map(|&name| name.to_owned()).collect(), ..OpenOptions::default() })
+    Dataset::open(
+        folder,
+        &OpenOptions {
+            normal: normal.iter().map(|&name| name.to_owned()).collect(),
+            ..OpenOptions::default()
+        },
+    )
 }
 
 fn looked_at(folder: &Path) -> (Dataset, Inspection, Grouping) {

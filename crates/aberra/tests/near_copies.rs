@@ -125,7 +125,8 @@ fn write(folder: &Path, images: &[GrayImage], planted: usize) -> HashMap<String,
 }
 
 fn look_at(folder: &Path) -> (Dataset, Inspection) {
-    let dataset = Dataset::open(folder, &OpenOptions { normal: vec!["*".into()], ..OpenOptions::default() }).unwrap();
+    let dataset =
+        Dataset::open(folder, &OpenOptions { normal: vec!["*".into()], ..OpenOptions::default() }).unwrap();
     let inspection = dataset.inspect(&Limits::default());
     (dataset, inspection)
 }

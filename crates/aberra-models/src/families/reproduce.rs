@@ -227,10 +227,8 @@ impl<M: Reproduce> Member for ReproducingMember<M> {
             let errors = Errors::measure(input, shape, reconstruction)?;
             let distances = self.reference.measure(&embedding.mean)?;
             let map = want.map.then(|| error_map(input, shape, reconstruction)).transpose()?;
-            let channel_maps = want
-                .channel_maps
-                .then(|| channel_error_maps(input, shape, reconstruction))
-                .transpose()?;
+            let channel_maps =
+                want.channel_maps.then(|| channel_error_maps(input, shape, reconstruction)).transpose()?;
             Ok(Inference {
                 measurements: M::measurements(&errors, &own, distances),
                 map,

@@ -47,7 +47,9 @@ async fn new_normals_give_the_threshold_that_the_library_gives() {
 
     let room = tempfile::tempdir().unwrap();
     files.iter().for_each(|(name, bytes)| fs::write(room.path().join(name), bytes).unwrap());
-    let dataset = Dataset::open(room.path(), &OpenOptions { normal: vec!["*".to_owned()], ..OpenOptions::default() }).unwrap();
+    let dataset =
+        Dataset::open(room.path(), &OpenOptions { normal: vec!["*".to_owned()], ..OpenOptions::default() })
+            .unwrap();
     let inspection = dataset.inspect(&Limits::default());
     let expected =
         detector("first").recalibrate(&dataset, &inspection, GroupBy::Near, Criterion::at_rate(0.2)).unwrap();

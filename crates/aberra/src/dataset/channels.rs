@@ -128,7 +128,9 @@ pub(super) fn join_cases(images: Vec<Found>) -> Cases {
         let broken: Vec<String> = cases
             .iter()
             .filter(|(_, files)| !is_whole(files))
-            .map(|((folders, case, _), _)| folders.iter().chain([case]).cloned().collect::<Vec<_>>().join("/"))
+            .map(|((folders, case, _), _)| {
+                folders.iter().chain([case]).cloned().collect::<Vec<_>>().join("/")
+            })
             .collect();
         let broken: Vec<&str> = broken.iter().map(String::as_str).collect();
         let note = (2 * broken.len() < cases.len()).then(|| {
@@ -202,7 +204,10 @@ mod tests {
             &["a_0000.png", "a_0001.png", "b_0000.png", "b_0001.png", "other.png"],
         ] {
             let cases = join_cases(found(names));
-            assert!(cases.channels.iter().all(Vec::is_empty) && cases.images.len() == names.len(), "{names:?}");
+            assert!(
+                cases.channels.iter().all(Vec::is_empty) && cases.images.len() == names.len(),
+                "{names:?}"
+            );
             assert_eq!(cases.note, None);
         }
         let many: Vec<String> =
@@ -214,7 +219,13 @@ mod tests {
     #[test]
     fn a_missing_channel_is_said() {
         let cases = join_cases(found(&[
-            "a_0000.png", "a_0001.png", "b_0000.png", "b_0001.png", "c_0000.png", "c_0001.png", "d_0000.png",
+            "a_0000.png",
+            "a_0001.png",
+            "b_0000.png",
+            "b_0001.png",
+            "c_0000.png",
+            "c_0001.png",
+            "d_0000.png",
         ]));
         assert_eq!(cases.images.len(), 7);
         let note = cases.note.unwrap();

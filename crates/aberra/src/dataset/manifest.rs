@@ -96,9 +96,8 @@ fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)>
     if samples.is_empty() {
         return Err(Error::data("expected a row per image, found none").with_hint(columns_hint()));
     }
-    let is_missing = |sample: &&Sample| {
-        !sample.path.is_file() || sample.channels.iter().any(|file| !file.path.is_file())
-    };
+    let is_missing =
+        |sample: &&Sample| !sample.path.is_file() || sample.channels.iter().any(|file| !file.path.is_file());
     let missing: Vec<&str> = samples.iter().filter(is_missing).map(|sample| sample.name.as_str()).collect();
     if missing.len() == samples.len() {
         let looked = samples[0].path.display();
@@ -337,9 +336,7 @@ fn check_columns_of(columns: &[&str], paths: &[&str]) -> Result<()> {
         }
     }
     if !unknown.is_empty() {
-        return Err(
-            Error::data(format!("unknown columns {}", quoted(&unknown))).with_hint(columns_hint())
-        );
+        return Err(Error::data(format!("unknown columns {}", quoted(&unknown))).with_hint(columns_hint()));
     }
     let twice = |name: &&&str| columns.iter().filter(|&column| column == *name).count() > 1;
     match COLUMNS.iter().chain(paths).find(twice) {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use aberra_image::{Image, Input, Limits, Preprocessing, Remark, read_page};
 
-use super::{ChannelFile, Sample};
 use super::kept_files::decode;
+use super::{ChannelFile, Sample};
 use crate::{Result, of_image};
 
 impl Sample {

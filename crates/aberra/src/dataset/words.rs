@@ -119,7 +119,7 @@ const DEFECT: [&str; 84] = [
 ];
 const NEGATIONS: [&str; 6] = ["no", "non", "not", "without", "free", "zero"];
 /// Folders that hold masks.
-const MASK_FOLDERS: [&str; 16] = [
+const MASK_FOLDERS: [&str; 18] = [
     "mask",
     "masks",
     "groundtruth",
@@ -132,6 +132,8 @@ const MASK_FOLDERS: [&str; 16] = [
     "segmentations",
     "label",
     "labels",
+    "labelstr",
+    "labelsts",
     "annotation",
     "annotations",
     "labelmasks",

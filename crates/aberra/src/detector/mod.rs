@@ -284,7 +284,8 @@ impl Detector {
     pub fn most_unusual_channel(&self, evidence: &Evidence) -> Option<usize> {
         let first = self.members.channels_at();
         let normals = || self.document.normals.iter().filter(|normal| normal.part == Part::Calibration);
-        let usual = |at: usize| normals().map(|normal| normal.evidence.0[at]).sum::<f64>().max(f64::MIN_POSITIVE);
+        let usual =
+            |at: usize| normals().map(|normal| normal.evidence.0[at]).sum::<f64>().max(f64::MIN_POSITIVE);
         let ratio = |channel: &usize| evidence.0[first + channel] / usual(first + channel);
         (0..self.channels().len()).max_by(|a, b| ratio(a).total_cmp(&ratio(b)))
     }

@@ -1,8 +1,8 @@
 //! The verdict on one image, with what it rests on.
 
 use aberra_image::{Placement, Remark};
-use aberra_models::{Shape, channel_of};
 use aberra_models::measure::Inference;
+use aberra_models::{Shape, channel_of};
 
 use crate::decode_error::of_image;
 use crate::score::Evidence;
@@ -66,10 +66,12 @@ impl Verdict {
     /// # Errors
     /// The channels are colours or grey, or there is no such channel.
     pub fn channel_map(&self, channel: usize) -> Result<Vec<f32>> {
-        let maps = self.channel_maps.as_deref().filter(|_| channel < self.shape.channels).ok_or_else(|| {
-            Error::input(format!("expected a map of channel {}, found none", channel + 1))
-                .with_hint("maps of single channels are those of detectors of several channels that are no colours")
-        })?;
+        let maps =
+            self.channel_maps.as_deref().filter(|_| channel < self.shape.channels).ok_or_else(|| {
+                Error::input(format!("expected a map of channel {}, found none", channel + 1)).with_hint(
+                    "maps of single channels are those of detectors of several channels that are no colours",
+                )
+            })?;
         Ok(channel_of(maps, channel, self.shape.channels))
     }
 

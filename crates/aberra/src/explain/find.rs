@@ -61,7 +61,8 @@ fn identity(path: &Path, detector: &Detector, limits: &Limits) -> Option<ImageId
     match &ChannelFile::beside(path, &detector.config().preprocessing.channels)[..] {
         [] => first_image(path, limits),
         channels => {
-            let ids: Option<Vec<ImageId>> = channels.iter().map(|file| first_image(&file.path, limits)).collect();
+            let ids: Option<Vec<ImageId>> =
+                channels.iter().map(|file| first_image(&file.path, limits)).collect();
             ids.map(ImageId::of_parts)
         }
     }

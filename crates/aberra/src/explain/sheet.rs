@@ -107,7 +107,11 @@ fn gray_or_rgb(intensities: &[f32], channels: usize) -> Vec<u8> {
     let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
     let color = Color::showing(channels);
     let copies = if color == Color::Grey { 3 } else { 1 };
-    color.show(intensities, channels).iter().flat_map(|&value| std::iter::repeat_n(byte(value), copies)).collect()
+    color
+        .show(intensities, channels)
+        .iter()
+        .flat_map(|&value| std::iter::repeat_n(byte(value), copies))
+        .collect()
 }
 
 struct Canvas {

@@ -87,7 +87,8 @@ impl Snapshots {
         let Some(reconstructions) = preview(&slices)? else { return Ok(()) };
         let mut sheet = vec![0; 3 * height * count * width * channels];
         for (column, (original, reconstruction)) in slices.iter().zip(&reconstructions).enumerate() {
-            let [original, reconstruction] = [original, &reconstruction[..]].map(|one| self.color.show(one, own));
+            let [original, reconstruction] =
+                [original, &reconstruction[..]].map(|one| self.color.show(one, own));
             for at in 0..height * width * channels {
                 let (x, m) = (original[at], reconstruction[at]);
                 let (row, rest) = (at / (width * channels), at % (width * channels));
