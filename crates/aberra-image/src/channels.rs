@@ -61,6 +61,14 @@ impl Image {
         matches!(self.channels, 1 | 3) && self.source.channels.is_empty()
     }
 
+    /// Names of channels that are no colours: their own, or else numbers from 1. Empty where they are grey, or red, green and blue.
+    pub fn channel_names(&self) -> Vec<String> {
+        match self.is_grey_or_rgb() || !self.source.channels.is_empty() {
+            true => self.source.channels.clone(),
+            false => (1..=self.channels).map(|number| number.to_string()).collect(),
+        }
+    }
+
     /// One channel, `[height, width]`.
     pub fn channel(&self, channel: usize) -> Vec<f32> {
         self.pixels.iter().skip(channel).step_by(self.channels.max(1)).copied().collect()
@@ -124,6 +132,8 @@ mod tests {
         assert_eq!(joined.source.channels, ["rgb_1", "rgb_2", "rgb_3", "depth"]);
         assert_eq!(joined.pixels[..8], [0.0, 1.0, 2.0, 100.0, 3.0, 4.0, 5.0, 101.0]);
         assert_eq!(joined.channel(3), depth.pixels);
+        assert_eq!(joined.channel_names(), joined.source.channels);
+        assert_eq!((plain(2, 2, 2, 0.0).channel_names(), rgb.channel_names()), (vec!["1".into(), "2".into()], vec![]));
         assert!(!joined.is_grey_or_rgb() && rgb.is_grey_or_rgb());
     }
 

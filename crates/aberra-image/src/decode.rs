@@ -216,10 +216,7 @@ impl<'a> Images<'a> {
                 orientation: orientation.to_exif(),
                 is_lossy: guarded(format, || Ok(self.pages.is_lossy(page)))?,
                 spacing_mm: upright_spacing(&layout, orientation),
-                channels: match raster.channels {
-                    1 | 3 => Vec::new(),
-                    several => (1..=several).map(|number| number.to_string()).collect(),
-                },
+                channels: Vec::new(),
                 remarks: raster.remarks,
             },
         })

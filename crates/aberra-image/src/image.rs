@@ -53,7 +53,7 @@ pub struct Source {
     pub is_lossy: bool,
     /// Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI).
     pub spacing_mm: Option<[f32; 2]>,
-    /// Names of channels that are no colours, in their order; empty where they are grey, or red, green and blue.
+    /// Names of channels that are no colours, in their order; empty where they have none, or are grey, or red, green and blue.
     pub channels: Vec<String>,
     /// What was decided while decoding that a person would want to know.
     pub remarks: Vec<Remark>,

@@ -129,9 +129,9 @@ impl Detector {
         let detector = self.inner.clone();
         let want = if maps { Want::MAP } else { Want::MEASUREMENTS };
         let judged = run(py, progress.as_ref(), threads, move |line| {
-            let (of, limits) = (images.len(), detector.config().limits);
+            let of = images.len();
             let mut judged = Vec::with_capacity(of);
-            let input = |picture: &Picture| detector.preprocess_owned(read(picture, &limits)?);
+            let input = |picture: &Picture| detector.preprocess_owned(read(picture, &detector)?);
             detector.score_each(images.into_iter(), input, batch, want, |_, verdict| {
                 judged.push(verdict.and_then(|verdict| Judged::of(&detector, verdict, maps)));
                 line.step("scoring the images", judged.len(), of, String::new())
@@ -275,7 +275,7 @@ impl Detector {
     ) -> PyResult<Explained<'py>> {
         let detector = self.inner.clone();
         let (explanation, png, input, reconstruction) = run(py, None, None, move |_| {
-            let story = detector.explain(&read(&image, &detector.config().limits)?)?;
+            let story = detector.explain(&read(&image, &detector)?)?;
             let listed = data.iter().flat_map(|folder| aberra::dataset::image_files(folder));
             let files: Vec<PathBuf> = listed.filter_map(|file| file.ok()).collect();
             let near = find_normals(&detector, &story.nearest, &files);
@@ -329,8 +329,7 @@ impl Detector {
         evidence: bool,
     ) -> PyResult<String> {
         let export = || {
-            let limits = self.inner.config().limits;
-            let images = images.iter().map(|picture| read(picture, &limits)).collect::<Result<_>>()?;
+            let images = images.iter().map(|picture| read(picture, &self.inner)).collect::<Result<_>>()?;
             let model = self.inner.export(&ExportOptions { evidence, images })?;
             model.save(&onnx)?;
             Ok(model.description)

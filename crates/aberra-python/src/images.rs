@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use aberra::dataset::read_image;
 use aberra::image::{Image, Images, Limits, decode_page};
-use aberra::{Result, of_image};
+use aberra::{Detector, Result, of_image};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
@@ -22,14 +21,15 @@ pub(crate) enum Place {
 /// A file, and the number of its page, from 0.
 pub(crate) type Picture = (Place, Option<u32>);
 
-/// Decodes an image.
+/// Decodes an image for a detector.
 ///
 /// # Errors
 /// It cannot be read.
-pub(crate) fn read((place, page): &Picture, limits: &Limits) -> Result<Image> {
+pub(crate) fn read((place, page): &Picture, detector: &Detector) -> Result<Image> {
+    let limits = &detector.config().limits;
     match place {
         Place::Bytes(bytes) => decode_page(bytes, page.unwrap_or(0), limits).map_err(of_image),
-        Place::File(path) => read_image(path, *page, limits),
+        Place::File(path) => detector.read_image(path, &[], *page, limits),
     }
 }
 

@@ -211,7 +211,7 @@ impl Inspected {
             width: image.width,
             format: image.source.format,
             color_mode: image.source.color_mode,
-            channels: image.source.channels.clone(),
+            channels: image.channel_names(),
             bit_depth: image.source.bit_depth,
             bytes: image.source.bytes,
             is_misnamed: promised.is_some_and(|promised| promised != image.source.format),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use aberra_image::{Error, Image, Limits, PagedFile, read_page};
+use aberra_image::{Error, Image, Limits, MAX_CHANNELS, PagedFile, read_page};
 
 /// Bytes of files that are held, beyond the last one.
 const MOST_BYTES: usize = 512 << 20;
@@ -56,8 +56,8 @@ fn kept(identity: Identity) -> Arc<Kept> {
     let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let found = all.iter().position(|kept| kept.identity == identity).map(|at| all.remove(at));
     let found = found.unwrap_or_else(|| Arc::new(Kept { identity, file: OnceLock::new() }));
-    // Each thread may be at another file.
-    let most = rayon::current_num_threads() + 1;
+    // Each thread may be at another file, and an image may have a file for each channel.
+    let most = rayon::current_num_threads() + MAX_CHANNELS;
     let held = |all: &[Arc<Kept>]| all.iter().map(|kept| kept.held_bytes()).sum::<usize>();
     while all.len() >= most || (!all.is_empty() && held(&all) > MOST_BYTES) {
         all.remove(0);
