@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aberra::dataset::{
-    Dataset, Inspection, OpenOptions, PassedOver, Remarks, Sample, describe_marked_folders,
+    ChannelFile, Dataset, Inspection, OpenOptions, PassedOver, Remarks, Sample, describe_marked_folders,
 };
 use aberra::image::{Format, Limits};
 use aberra::{Error, Message, Result, TrainingImages};
@@ -11,7 +11,6 @@ use aberra::{Error, Message, Result, TrainingImages};
 use crate::args::NormalArgs;
 use crate::output;
 use crate::progress::Counter;
-use crate::sources::Listed;
 
 /// Maximum number of files that are named individually.
 const NAMED: usize = 10;
@@ -50,6 +49,22 @@ pub(crate) fn open(path: &Path, how: &NormalArgs) -> Result<Dataset> {
     }
     name_some(&dataset.skipped.unreachable, |line| format!("could not read {line}"));
     Ok(dataset)
+}
+
+/// An image that is listed.
+#[derive(Clone)]
+pub(crate) struct Listed {
+    /// Its file: of several the first.
+    pub(crate) path: PathBuf,
+    /// The files of its channels, where a manifest names several.
+    pub(crate) channels: Vec<ChannelFile>,
+}
+
+impl Listed {
+    /// An image of one file, or of a case whose other files lie beside it.
+    pub(crate) fn file(path: PathBuf) -> Self {
+        Self { path, channels: Vec::new() }
+    }
 }
 
 /// The files that a manifest names, whatever else is in it; reports what is odd about it.

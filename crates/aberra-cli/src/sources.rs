@@ -4,25 +4,9 @@ use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{ChannelFile, ImageFiles, PassedOver, image_files, is_manifest, listed_path};
+use aberra::dataset::{ImageFiles, PassedOver, image_files, is_manifest, listed_path};
 
-use crate::data;
-
-/// An image that is listed.
-#[derive(Clone)]
-pub(crate) struct Listed {
-    /// Its file: of several the first.
-    pub(crate) path: PathBuf,
-    /// The files of its channels, where a manifest names several.
-    pub(crate) channels: Vec<ChannelFile>,
-}
-
-impl Listed {
-    /// An image of one file, or of a case whose other files lie beside it.
-    pub(crate) fn file(path: PathBuf) -> Self {
-        Self { path, channels: Vec::new() }
-    }
-}
+use crate::data::{self, Listed};
 
 /// An image file, or an error.
 pub(crate) type ListedPath = Result<Listed, String>;

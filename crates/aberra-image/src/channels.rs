@@ -1,17 +1,11 @@
 //! Images of several channels that are no colours: one image from several files or planes, and a view of all channels at once.
 
 use crate::error::Kind;
-use crate::percentile::percentiles;
-use crate::{ColorMode, Error, Image, ImageId, Source};
-
-/// Most channels of an image.
-pub const MAX_CHANNELS: usize = 16;
+use crate::image::{ColorMode, Image, MAX_CHANNELS, Source};
+use crate::{Error, ImageId};
 
 /// Spacings that differ by a smaller share than this are the same, stored with other digits.
 const SPACING_TOLERANCE: f32 = 1e-3;
-
-/// The percentiles of a channel that [`overview`] shows as black and white.
-const OVERVIEW_PERCENTILES: [f64; 2] = [0.0, 99.5];
 
 impl Image {
     /// One image of several, each with the name of what it shows, whose channels follow one another. The identity is that of
@@ -55,39 +49,6 @@ impl Image {
         source.id = ImageId::of_parts(parts.iter().map(|(_, part)| part.source.id));
         Ok(Self { pixels, height, width, channels, source })
     }
-
-    /// Whether the channels are grey, or red, green and blue, rather than others with [names](Source::channels) of their own.
-    pub fn is_grey_or_rgb(&self) -> bool {
-        matches!(self.channels, 1 | 3) && self.source.channels.is_empty()
-    }
-
-    /// Names of channels that are no colours: their own, or else numbers from 1. Empty where they are grey, or red, green and blue.
-    pub fn channel_names(&self) -> Vec<String> {
-        match self.is_grey_or_rgb() || !self.source.channels.is_empty() {
-            true => self.source.channels.clone(),
-            false => (1..=self.channels).map(|number| number.to_string()).collect(),
-        }
-    }
-
-    /// One channel, `[height, width]`.
-    pub fn channel(&self, channel: usize) -> Vec<f32> {
-        self.pixels.iter().skip(channel).step_by(self.channels.max(1)).copied().collect()
-    }
-}
-
-/// All channels in one plane, `[height, width]`, 0 to 1: the mean of the channels, each between percentiles of its own, so that none
-/// outweighs the others by its unit. For what looks at an image as a whole: the foreground, and copies of images.
-pub(crate) fn overview(image: &Image) -> Vec<f32> {
-    let mut sum = vec![0.0; image.height * image.width];
-    for channel in 0..image.channels {
-        let plane = image.channel(channel);
-        let [low, high] = percentiles([&plane[..]].into_iter(), OVERVIEW_PERCENTILES).unwrap_or_default();
-        if high > low {
-            let share = |value: f32| ((value - low) / (high - low)).clamp(0.0, 1.0) / image.channels as f32;
-            sum.iter_mut().zip(plane).for_each(|(sum, value)| *sum += share(value));
-        }
-    }
-    sum
 }
 
 fn same_geometry(first: (&str, &Image), other: (&str, &Image)) -> Result<(), Error> {
@@ -117,6 +78,7 @@ fn same_geometry(first: (&str, &Image), other: (&str, &Image)) -> Result<(), Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::overview;
 
     fn plain(height: usize, width: usize, channels: usize, first: f32) -> Image {
         let values = (0..height * width * channels).map(|at| first + at as f32).collect();
@@ -133,7 +95,10 @@ mod tests {
         assert_eq!(joined.pixels[..8], [0.0, 1.0, 2.0, 100.0, 3.0, 4.0, 5.0, 101.0]);
         assert_eq!(joined.channel(3), depth.pixels);
         assert_eq!(joined.channel_names(), joined.source.channels);
-        assert_eq!((plain(2, 2, 2, 0.0).channel_names(), rgb.channel_names()), (vec!["1".into(), "2".into()], vec![]));
+        assert_eq!(
+            (plain(2, 2, 2, 0.0).channel_names(), rgb.channel_names()),
+            (vec!["1".into(), "2".into()], vec![])
+        );
         assert!(!joined.is_grey_or_rgb() && rgb.is_grey_or_rgb());
     }
 

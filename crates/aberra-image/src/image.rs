@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::channels::{MAX_CHANNELS, overview};
+use crate::percentile::percentiles;
 use crate::{ImageId, Remark};
+
+/// Most channels of an image.
+pub const MAX_CHANNELS: usize = 16;
 
 /// Decoded pixels, `[height, width, channels]` (row-major, channels last), and where they came from.
 ///
@@ -160,6 +163,24 @@ impl Image {
         })
     }
 
+    /// Whether the channels are grey, or red, green and blue, rather than others with [names](Source::channels) of their own.
+    pub fn is_grey_or_rgb(&self) -> bool {
+        matches!(self.channels, 1 | 3) && self.source.channels.is_empty()
+    }
+
+    /// Names of channels that are no colours: their own, or else numbers from 1. Empty where they are grey, or red, green and blue.
+    pub fn channel_names(&self) -> Vec<String> {
+        match self.is_grey_or_rgb() || !self.source.channels.is_empty() {
+            true => self.source.channels.clone(),
+            false => (1..=self.channels).map(|number| number.to_string()).collect(),
+        }
+    }
+
+    /// One channel, `[height, width]`.
+    pub fn channel(&self, channel: usize) -> Vec<f32> {
+        self.pixels.iter().skip(channel).step_by(self.channels.max(1)).copied().collect()
+    }
+
     /// Grey values, `[height, width]`: the pixels themselves, or Rec. 601 luma of red, green and blue. Where the three
     /// are equal, exactly that value. Of other channels the mean, each scaled to 0..1 by itself.
     pub fn to_grey(&self) -> Vec<f32> {
@@ -186,6 +207,24 @@ impl Image {
         }
         self
     }
+}
+
+/// The percentiles of a channel that [`overview`] shows as black and white.
+const OVERVIEW_PERCENTILES: [f64; 2] = [0.0, 99.5];
+
+/// All channels in one plane, `[height, width]`, 0 to 1: the mean of the channels, each between percentiles of its own, so that none
+/// outweighs the others by its unit. For what looks at an image as a whole: the foreground, and copies of images.
+pub(crate) fn overview(image: &Image) -> Vec<f32> {
+    let mut sum = vec![0.0; image.height * image.width];
+    for channel in 0..image.channels {
+        let plane = image.channel(channel);
+        let [low, high] = percentiles([&plane[..]].into_iter(), OVERVIEW_PERCENTILES).unwrap_or_default();
+        if high > low {
+            let share = |value: f32| ((value - low) / (high - low)).clamp(0.0, 1.0) / image.channels as f32;
+            sum.iter_mut().zip(plane).for_each(|(sum, value)| *sum += share(value));
+        }
+    }
+    sum
 }
 
 fn luma(rgb: &[f32]) -> f32 {

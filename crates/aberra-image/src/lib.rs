@@ -27,7 +27,6 @@ pub mod testing;
 mod tiles;
 mod turn;
 
-pub use channels::MAX_CHANNELS;
 pub use claim::{FileClaim, claim, is_image_file};
 pub use codec::dicom::derived::{DicomSlices, MapMaker};
 pub use codec::nifti::encode_nifti;
@@ -36,7 +35,7 @@ pub use encode::{encode_jpeg, encode_png};
 pub use error::Error;
 pub use foreground::ForegroundCrop;
 pub use id::ImageId;
-pub use image::{ColorMode, Format, Header, Image, Source};
+pub use image::{ColorMode, Format, Header, Image, MAX_CHANNELS, Source};
 pub use limits::Limits;
 pub use mask::{FittedMask, fit_mask};
 pub use origin::Origin;

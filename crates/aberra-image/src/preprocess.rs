@@ -6,13 +6,12 @@ use std::ops::RangeInclusive;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::channels::MAX_CHANNELS;
 use crate::error::Kind;
 use crate::foreground::{ForegroundCrop, foreground};
 use crate::percentile::percentiles;
 use crate::resize::{Area, Plane, resize};
 use crate::tiles::{Tiles, Tiling};
-use crate::{Error, Image, Placement, Region, Source};
+use crate::{Error, Image, MAX_CHANNELS, Placement, Region, Source};
 
 /// The steps from image to network input, in this order: grey or colour, foreground crop, square pad, resize,
 /// intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in the detector.

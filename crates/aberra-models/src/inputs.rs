@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use aberra_metrics::Result;
 use rayon::prelude::*;
 
-use crate::of_channel::channel_of;
 use crate::resample::area_mean;
-use crate::shape::Shape;
+use crate::shape::{Shape, channel_of};
 
 /// Reads the network input of an image by its number.
 type Read<'a> = dyn Fn(usize) -> Result<Vec<f32>> + Send + Sync + 'a;

@@ -31,8 +31,8 @@ pub use family::{Family, Fitted, Preset, Settings, find, parse, preset, schema_o
 pub use features::FeatureCache;
 pub use inputs::Inputs;
 pub use member::{Decoder, Member, Prior, SharedMember};
-pub use of_channel::{channel_of, of_channel};
+pub use of_channel::of_channel;
 pub use scaled::scaled;
-pub use shape::Shape;
+pub use shape::{Shape, channel_of};
 pub use tensors::{Tensors, Weight, prefixed, take_prefixed};
 pub use train::{DrawAnomaly, FitContext, Judge};

@@ -10,18 +10,13 @@ use crate::features::FeatureCache;
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
-use crate::shape::Shape;
+use crate::shape::{Shape, channel_of};
 use crate::tensors::Tensors;
 
 /// `member`, whose inputs have one channel, as a member for inputs of the shape `outer`, of which it sees `channel`. Its map is that
 /// of its channel; what it reconstructs or decodes is no image of all channels, and is left out.
 pub fn of_channel(member: SharedMember, channel: usize, outer: Shape) -> SharedMember {
     Arc::new(OfChannel { member, channel, outer })
-}
-
-/// One channel of `[height, width, channels]`: `[height, width]`.
-pub fn channel_of(pixels: &[f32], channel: usize, channels: usize) -> Vec<f32> {
-    pixels.iter().skip(channel).step_by(channels.max(1)).copied().collect()
 }
 
 #[derive(Debug)]

@@ -63,6 +63,11 @@ impl Shape {
     }
 }
 
+/// One channel of `[height, width, channels]`: `[height, width]`.
+pub fn channel_of(pixels: &[f32], channel: usize, channels: usize) -> Vec<f32> {
+    pixels.iter().skip(channel).step_by(channels.max(1)).copied().collect()
+}
+
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} x {} x {}", self.height, self.width, self.channels)

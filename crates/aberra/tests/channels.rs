@@ -9,11 +9,15 @@ use aberra::explain::{sheet_png, story_png};
 use aberra::export::ExportOptions;
 use aberra::image::{Color, Image, Limits, decode, encode_png};
 use aberra::models::measure::Want;
-use aberra::phantom::{LesionKind, MASK_TOLERANCE, lesion_slice, slice};
+use aberra::phantom::{MASK_TOLERANCE, slice};
+use aberra::random::{Stream, generator};
 use aberra::report::ReportOptions;
 use aberra::{Detector, TrainConfig, Verdict};
+use rand::RngExt;
 
 const SIZE_PX: usize = 64;
+/// How much a lesion changes the intensity of its channel.
+const CHANGE: f32 = 0.33;
 
 /// Another contrast of the same head: what is bright in the first channel is dark in the second.
 fn second(first: &[f32]) -> Vec<f32> {
@@ -32,15 +36,27 @@ impl Case {
         Self { channels: [first.clone(), second(&first)], lesion: None }
     }
 
+    /// A round lesion of 4 to 7 pixels of radius somewhere in the head, brighter or darker by a third, in one channel alone.
     fn with_lesion(index: u64) -> Self {
-        let kind = LesionKind::ALL[index as usize / 2 % LesionKind::ALL.len()];
-        let drawn = lesion_slice(11, index, SIZE_PX, kind).pixels;
         let mut case = Self::normal(index);
-        let channel = index as usize % 2;
-        let after = if channel == 0 { drawn } else { second(&drawn) };
-        let changed = after.iter().zip(&case.channels[channel]).map(|(a, b)| (a - b).abs() > MASK_TOLERANCE);
-        case.lesion = Some((channel, changed.collect()));
-        case.channels[channel] = after;
+        let mut random = generator(5, Stream::Lesion, index);
+        let is_inside = |x: usize, y: usize| case.channels.iter().all(|one| one[y * SIZE_PX + x] > 0.12);
+        let (x, y) = loop {
+            let (x, y) = (random.random_range(12..SIZE_PX - 12), random.random_range(12..SIZE_PX - 12));
+            if is_inside(x, y) {
+                break (x as f32, y as f32);
+            }
+        };
+        let (radius, channel) = (random.random_range(4.0..7.0_f32), index as usize % 2);
+        let change = if random.random() { CHANGE } else { -CHANGE };
+        let before = case.channels[channel].clone();
+        for (at, value) in case.channels[channel].iter_mut().enumerate() {
+            let distance = ((at % SIZE_PX) as f32 - x).hypot((at / SIZE_PX) as f32 - y);
+            *value = (*value + change * (radius + 0.5 - distance).clamp(0.0, 1.0)).clamp(0.0, 1.0);
+        }
+        let changed = before.iter().zip(&case.channels[channel]);
+        let mask = changed.map(|(a, b)| (a - b).abs() > MASK_TOLERANCE).collect();
+        case.lesion = Some((channel, mask));
         case
     }
 

@@ -331,6 +331,7 @@ fn on_paper(normals: &[usize], anomalies: &[usize]) -> (Dataset, Inspection, Gro
             let index = folder.len();
             folder.push(aberra::dataset::Sample {
                 path: format!("{index:05}").into(),
+                channels: Vec::new(),
                 page: None,
                 volume: None,
                 name: format!("{index:05}"),

@@ -13,6 +13,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::args::{DetectorArgs, JsonArgs};
+use crate::data::Listed;
 use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::{data, inline, output};
 

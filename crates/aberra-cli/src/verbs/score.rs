@@ -16,11 +16,12 @@ use aberra::{Detector, FILES_CHUNK, Verdict};
 use clap::Args;
 
 use crate::args::{DetectorArgs, JsonArgs};
+use crate::data::Listed;
 use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::row_keys::RowKeys;
 use crate::rows::{Row, RowFormat, Rows};
 use crate::shard::{Listing, Shard, ShardRecord};
-use crate::sources::{Listed, Sources};
+use crate::sources::Sources;
 use crate::verbs::score_volumes::{ScoreVolumes, VolumesArgs};
 use crate::{data, interrupt, output};
 

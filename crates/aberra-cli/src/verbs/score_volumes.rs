@@ -13,9 +13,10 @@ use aberra::{Detector, VolumeMap, VolumeVerdict};
 use clap::Args;
 use serde::Serialize;
 
+use crate::data::Listed;
 use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::rows::{Row, RowFormat, Rows, SliceOf, TableRow};
-use crate::sources::{Listed, Sources};
+use crate::sources::Sources;
 use crate::{data, output};
 
 /// Of a map's file.

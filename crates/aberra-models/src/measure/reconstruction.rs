@@ -5,8 +5,7 @@ use aberra_metrics::filter::{median_filter_5x5, separable_filter};
 use aberra_metrics::ssim::{SsimSettings, ssim_map};
 
 use super::Descriptor;
-use crate::of_channel::channel_of;
-use crate::shape::Shape;
+use crate::shape::{Shape, channel_of};
 
 /// The output of a decoder.
 #[derive(Clone, Copy, Debug)]
