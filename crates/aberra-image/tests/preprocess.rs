@@ -51,6 +51,7 @@ fn agrees_with_pillow_and_numpy() {
         let preprocessing = Preprocessing {
             size_px: case.size_px,
             color: case.color,
+            channels: Vec::new(),
             tiles: Tiles::None,
             foreground_crop: case.crop.then_some(ForegroundCrop { threshold: 0.08, margin: 0.0 }),
             square_pad: case.square_pad,
@@ -230,6 +231,7 @@ fn any_settings() -> impl Strategy<Value = Preprocessing> {
         .prop_map(|(size_px, color, crop, square_pad, low_percentile, high_percentile)| Preprocessing {
             size_px,
             color,
+            channels: Vec::new(),
             tiles: Tiles::None,
             foreground_crop: crop.map(|(threshold, margin)| ForegroundCrop { threshold, margin }),
             square_pad,
@@ -294,4 +296,31 @@ proptest! {
             prop_assert!(*value > 0.5 || !is_in(y, x, -border));
         }
     }
+}
+
+#[test]
+fn each_channel_is_scaled_as_it_would_be_alone() {
+    let part = |scale: f32, step: usize| {
+        let values = (0..24 * 16).map(|at| scale * ((at * step % 97) as f32 - 11.0)).collect();
+        Image::from_pixels(values, 24, 16, 1).unwrap()
+    };
+    let parts = [part(1.0, 7), part(1e4, 5), part(-1e-3, 3)];
+    let alone = Preprocessing { size_px: 32, foreground_crop: None, ..Preprocessing::default() };
+    let names = ["a", "b", "c"].map(str::to_owned);
+    let together = Preprocessing { channels: names.to_vec(), ..alone.clone() };
+    let joined = Image::of_channels(names.iter().cloned().zip(parts.clone()).collect()).unwrap();
+    let input = together.apply(&joined).unwrap();
+    assert_eq!((input.height, input.width, input.channels), (32, 32, 3));
+    for (channel, part) in parts.iter().enumerate() {
+        let own: Vec<f32> = input.pixels.iter().skip(channel).step_by(3).copied().collect();
+        assert_eq!(own, alone.apply(part).unwrap().pixels);
+    }
+    // Three channels with names are no colours, and a detector of colours refuses them.
+    assert_eq!(together.shown_as(), Color::Rgb);
+    let refused = alone.apply(&joined).unwrap_err().to_string();
+    assert!(refused.contains("in grey or in colours, found an image of the channels a, b, c"), "{refused}");
+    let swapped = Preprocessing { channels: vec!["b".into(), "a".into(), "c".into()], ..alone };
+    assert!(
+        swapped.apply(&joined).unwrap_err().to_string().contains("expected an image of the channels b, a, c")
+    );
 }

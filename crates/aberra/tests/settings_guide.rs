@@ -78,6 +78,7 @@ fn every_model() -> String {
                 "see the family"
             }
             "name" => "the family's name",
+            "channel" => "all",
             _ => "the detector's",
         };
         (name.clone(), field, Value::from(format!("\u{0}{default}")))
