@@ -6,7 +6,7 @@ use aberra::dataset::OpenOptions;
 use clap::Args;
 
 /// How a data set is read: which class folders are normal, and whether pages are images of their own, or volumes are taken apart.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct NormalArgs {
     /// Class folder of normal images; repeatable. By default, a usual name such as `good`, `normal` or `notumor` is
     /// looked for. `*` treats every image as normal.
@@ -17,7 +17,7 @@ pub(crate) struct NormalArgs {
     #[arg(long)]
     pub(crate) pages: bool,
     /// Take volumes apart into their slices, without those that show nothing but air: NIfTI files, DICOM files of several frames, and
-    /// the files of a DICOM series, ordered by position.
+    /// the files of a DICOM series, ordered by position. The default beside a detector that is calibrated on volumes.
     #[arg(long, conflicts_with = "pages")]
     pub(crate) volumes: bool,
     /// Take every file as an image of its own, also where names (`case_0000.png`, `case_0001.png`) say that several are the channels of

@@ -6,7 +6,7 @@ use aberra::dataset::{
     ChannelFile, Dataset, Inspection, OpenOptions, PassedOver, Remarks, Sample, describe_marked_folders,
 };
 use aberra::image::{Format, Limits};
-use aberra::{Error, Message, Result, TrainingImages};
+use aberra::{Detector, Error, Message, Result, TrainingImages};
 
 use crate::args::NormalArgs;
 use crate::output;
@@ -23,6 +23,12 @@ pub(crate) fn list(path: &Path, how: &NormalArgs) -> Result<Dataset> {
         () if how.pages => dataset.by_page(&Limits::default()),
         () => dataset,
     })
+}
+
+/// How data are read for a detector: by volume if it judges volumes, unless pages are asked for.
+pub(crate) fn as_judged(how: &NormalArgs, detector: &Detector) -> NormalArgs {
+    let by_volume = !how.pages && detector.volume_calibration().is_some();
+    NormalArgs { volumes: how.volumes || by_volume, ..how.clone() }
 }
 
 /// Opens the data set, and reports its layout and size.

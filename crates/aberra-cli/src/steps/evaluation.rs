@@ -21,6 +21,7 @@ pub(crate) fn measure(
     split: Option<&Path>,
     masks: bool,
 ) -> Result<Evaluation, CommandError> {
+    let how = &data::as_judged(how, detector);
     let dataset = data::open(path, how)?;
     if dataset.counts().0 == 0 {
         output::warning(
@@ -38,7 +39,8 @@ pub(crate) fn measure(
     let mut watch = |event: Event<'_>| progress.watch(event);
     let options = EvaluateOptions {
         split: split.as_ref(),
-        by: GroupBy::Near,
+        // Slices of volumes that are registered to one template are alike: what kept them apart in training does so here.
+        by: if how.volumes { detector.config().split.by } else { GroupBy::Near },
         masks,
         job: Job::watched(&mut watch),
         ..EvaluateOptions::default()

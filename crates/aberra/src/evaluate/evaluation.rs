@@ -6,6 +6,7 @@ use aberra_models::Shape;
 use aberra_models::measure::Descriptor;
 use serde::{Deserialize, Serialize};
 
+use super::volumes::VolumeFigures;
 use crate::dataset::{Fold, GroupBy, Label, SplitPolicy};
 use crate::detector::{Part, PartSize};
 use crate::score::Evidence;
@@ -59,6 +60,10 @@ pub struct Evaluation {
     pub shortcuts: Vec<ShortcutRow>,
     /// How well the error maps localise the masks.
     pub pixels: Metric<Pixels>,
+    /// The figures of volumes, each judged as a whole; `None` where the data are not taken apart by volume, and in files older than
+    /// the entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<VolumeFigures>,
     /// Warnings about the validity of the numbers.
     pub warnings: Vec<String>,
     /// The descriptors of the measurements, in order.

@@ -12,6 +12,7 @@ mod leak;
 mod measure;
 mod summary;
 mod table;
+mod volumes;
 mod warnings;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ pub use self::evaluation::{
 pub(crate) use self::measure::read_mask;
 use self::measure::{Measured, measure};
 pub(crate) use self::summary::CLASSIC_SCORER;
+pub use self::volumes::{VolumeFigures, VolumeRow};
 use crate::dataset::{Dataset, GroupBy, Grouping, Split};
 use crate::detector::Detector;
 use crate::job::Job;

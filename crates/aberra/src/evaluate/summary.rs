@@ -12,7 +12,7 @@ use super::evaluation::{
     ScorerRow, ShortcutRow, Verdicts, WithoutLeaked,
 };
 use super::measure::{Measured, PixelCounts};
-use super::warnings;
+use super::{volumes, warnings};
 use crate::dataset::{Dataset, GroupBy, Inspection, Label, Remarks, Shortcut, Split, shortcuts_of};
 use crate::detector::{Detector, Part};
 use aberra_metrics::binomial::{clopper_pearson, grouped_rate};
@@ -50,6 +50,7 @@ pub(super) fn summarize(
     request: Request<'_>,
 ) -> Evaluation {
     let Measured { outcomes, inspection, pixels, unusable_masks, mask_remarks } = measured;
+    let indices: Vec<usize> = outcomes.iter().map(|(index, _)| *index).collect();
     let members: Vec<usize> = outcomes
         .iter()
         .filter(|(_, outcome)| matches!(outcome, ImageOutcome::Scored(_)))
@@ -113,6 +114,7 @@ pub(super) fn summarize(
             .collect(),
         shortcuts,
         pixels: pixel_figures(pixels, detector, &images, settings),
+        volumes: volumes::figures(detector, dataset, &indices, &images, settings),
         warnings: Vec::new(),
         measurements: detector.descriptors().to_vec(),
         images,
@@ -263,26 +265,9 @@ impl<'a> Table<'a> {
     }
 
     fn false_alarms(&self, promised: Option<f64>, settings: BootstrapSettings) -> FalseAlarms {
-        const REASON: &str = "no normal images";
-        let mut groups: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
-        for (row, scored) in self.rows.iter().filter(|(row, _)| row.label.is_normal()) {
-            groups.entry(row.group).or_default().push(scored.anomalous);
-        }
-        let verdicts = || groups.values().flatten();
-        let alarms = verdicts().filter(|&&alarm| alarm).count();
-        let of_group = |(&group, alarms): (&usize, &Vec<bool>)| {
-            let mut random = generator(settings.seed, Stream::Representative, group as u64);
-            alarms[random.random_range(0..alarms.len() as u64) as usize]
-        };
-        let group_alarms = groups.iter().map(of_group).filter(|&alarm| alarm).count();
-        let over_images = (!groups.is_empty()).then(|| alarms as f64 / verdicts().count() as f64);
-        let interval = clopper_pearson(group_alarms as u64, groups.len() as u64, settings.confidence);
-        FalseAlarms {
-            promised,
-            over_images: Metric::new(over_images, REASON),
-            over_groups: Metric::new(interval, REASON),
-            groups: groups.len(),
-        }
+        let normals = self.rows.iter().filter(|(row, _)| row.label.is_normal());
+        let verdicts = normals.map(|(row, scored)| (row.group, scored.anomalous));
+        false_alarms(verdicts, promised, settings, "no normal images")
     }
 
     fn label_counts(&self) -> Vec<LabelCount> {
@@ -300,6 +285,32 @@ impl<'a> Table<'a> {
                 groups: groups.len(),
             })
             .collect()
+    }
+}
+
+/// The false alarms among normals, each with its group and whether it is called anomalous.
+pub(super) fn false_alarms(
+    normals: impl Iterator<Item = (usize, bool)>,
+    promised: Option<f64>,
+    settings: BootstrapSettings,
+    reason: &str,
+) -> FalseAlarms {
+    let mut groups: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
+    normals.for_each(|(group, alarm)| groups.entry(group).or_default().push(alarm));
+    let verdicts = || groups.values().flatten();
+    let alarms = verdicts().filter(|&&alarm| alarm).count();
+    let of_group = |(&group, alarms): (&usize, &Vec<bool>)| {
+        let mut random = generator(settings.seed, Stream::Representative, group as u64);
+        alarms[random.random_range(0..alarms.len() as u64) as usize]
+    };
+    let group_alarms = groups.iter().map(of_group).filter(|&alarm| alarm).count();
+    let over_images = (!groups.is_empty()).then(|| alarms as f64 / verdicts().count() as f64);
+    let interval = clopper_pearson(group_alarms as u64, groups.len() as u64, settings.confidence);
+    FalseAlarms {
+        promised,
+        over_images: Metric::new(over_images, reason),
+        over_groups: Metric::new(interval, reason),
+        groups: groups.len(),
     }
 }
 

@@ -12,6 +12,7 @@ use aberra_metrics::pixel::{Bounded, PixelIntervals};
 impl Display for Evaluation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.images_section(f)?;
+        self.volumes_section(f)?;
         self.ranking_section(f)?;
         self.verdicts_section(f)?;
         self.false_alarms_section(f)?;
@@ -65,6 +66,50 @@ impl Evaluation {
             wrapped(f, "  ", "  ", &format!("Could not be used: {}.", images(self.data.unusable)))?;
         }
         Ok(())
+    }
+
+    fn volumes_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(found) = &self.volumes else { return Ok(()) };
+        writeln!(f, "\nVolumes, each judged as a whole (all figures below are of single slices)")?;
+        let (normals, anomalies) = found.counts();
+        let mut text = format!(
+            "{}: {normals} normal, {anomalies} anomalous. A volume's score is the mean of the largest {} % of its slices' scores.",
+            volumes(found.volumes.len()),
+            trimmed(found.top_share * 100.0)
+        );
+        for (count, why) in [
+            (found.own, "left out: the detector was made from slices of theirs"),
+            (found.unusable, "could not be read"),
+            (found.volumes.iter().filter(|row| row.leaked).count(), "with near-duplicates of its normals among their slices"),
+        ] {
+            if count > 0 {
+                text += &format!(" {} {why}.", volumes(count));
+            }
+        }
+        wrapped(f, "  ", "  ", &text)?;
+        let mut grid = Grid::new(["", "", &self.interval_heading()]);
+        let precision = &found.average_precision;
+        grid.row(["AUROC".to_owned(), estimate(&found.auroc), ends(&found.auroc)]);
+        grid.row(["average precision".to_owned(), estimate(precision), ends(precision)]);
+        grid.row(["  of random scores".to_owned(), number(&found.average_precision_of_chance), String::new()]);
+        if let Metric::Known(recall) = &found.recall {
+            let ends = format!("{:.1} to {:.1} %", recall.low * 100.0, recall.high * 100.0);
+            grid.row(["recall at the threshold".to_owned(), format!("{:.1} %", recall.rate * 100.0), ends]);
+        }
+        grid.write(f)?;
+        reason(f, &found.auroc)?;
+        let Metric::Known(confusion) = &found.confusion else {
+            return reason(f, &found.confusion);
+        };
+        let mut grid = Grid::new(["", "not flagged", "flagged"]);
+        let row = |name: &str, passed: u64, flagged: u64| [name.to_owned(), passed.to_string(), flagged.to_string()];
+        grid.row(row("normal", confusion.true_negatives, confusion.false_positives));
+        grid.row(row("anomalous", confusion.false_negatives, confusion.true_positives));
+        grid.write(f)?;
+        if let Some(promise) = found.promise {
+            wrapped(f, "  Promised: ", "            ", &format!("{}.", promise.of_volumes()))?;
+        }
+        wrapped(f, "  Realised: ", "            ", &realised(&found.false_alarms, "volume"))
     }
 
     fn ranking_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -128,7 +173,7 @@ impl Evaluation {
     fn false_alarms_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nFalse alarms")?;
         wrapped(f, "  Promised: ", "            ", &format!("{}.", self.detector.promise))?;
-        wrapped(f, "  Realised: ", "            ", &realised(&self.false_alarms))
+        wrapped(f, "  Realised: ", "            ", &realised(&self.false_alarms, "image"))
     }
 
     fn without_leaked_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -146,7 +191,7 @@ impl Evaluation {
         grid.row(row("as is", as_is.0, as_is.1, &self.ranking.auroc, &self.false_alarms));
         grid.row(row("without", without.normals, without.anomalies, &without.auroc, &without.false_alarms));
         grid.write(f)?;
-        wrapped(f, "  Realised without them: ", "  ", &realised(&without.false_alarms))
+        wrapped(f, "  Realised without them: ", "  ", &realised(&without.false_alarms, "image"))
     }
 
     fn kinds_section(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -291,13 +336,14 @@ impl Evaluation {
 /// Shown where there is no number.
 const NONE: &str = "n/a";
 
-fn realised(false_alarms: &FalseAlarms) -> String {
+/// What became of normal images, or of what else is judged.
+fn realised(false_alarms: &FalseAlarms, what: &str) -> String {
     let (Some(over_images), Some(over_groups)) =
         (false_alarms.over_images.value(), false_alarms.over_groups.value())
     else {
         return format!(
             "not available: {}.",
-            false_alarms.over_images.reason().unwrap_or("no normal images")
+            false_alarms.over_images.reason().unwrap_or("nothing normal")
         );
     };
     let judged = match false_alarms.promised {
@@ -307,7 +353,7 @@ fn realised(false_alarms: &FalseAlarms) -> String {
         Some(_) => "in keeping with the promise",
     };
     format!(
-        "{:.1} % of the normal images; {:.1} % of {} groups, one image each, {} % interval {:.1} to {:.1} %: {judged}.",
+        "{:.1} % of the normal {what}s; {:.1} % of {} groups, one {what} each, {} % interval {:.1} to {:.1} %: {judged}.",
         over_images * 100.0,
         over_groups.rate * 100.0,
         false_alarms.groups,
@@ -350,6 +396,10 @@ fn significant(value: f64) -> String {
 fn trimmed(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn volumes(count: usize) -> String {
+    if count == 1 { "1 volume".to_owned() } else { format!("{count} volumes") }
 }
 
 fn images(count: usize) -> String {

@@ -48,7 +48,7 @@ impl Detector {
     }
 
     /// The share of a volume's slices whose scores make its own.
-    pub(super) fn top_share(&self) -> f64 {
+    pub(crate) fn top_share(&self) -> f64 {
         self.volume_calibration().map_or(TOP_SHARE, |volumes| volumes.top_share)
     }
 
@@ -93,21 +93,25 @@ impl Detector {
         if is_stopped {
             return Err(Error::interrupted("scoring was stopped"));
         }
-        let scores: Vec<f64> = slices.iter().flatten().copied().collect();
-        let Some(score) = volume_score(&scores, self.top_share()) else {
-            return Err(failure.unwrap_or_else(|| refuse("none")));
-        };
-        let calibration = self.volume_calibration().map(|volumes| &volumes.calibration);
         let empty = is_empty.iter().filter(|&&is_empty| is_empty).count();
+        self.judge_slices(slices, empty).ok_or_else(|| failure.unwrap_or_else(|| refuse("none")))
+    }
+
+    /// The verdict on a volume from the scores of its slices, in their order: `None` for those that are empty, `empty` in number, or
+    /// could not be read. There is none where no slice has a score.
+    pub fn judge_slices(&self, slices: Vec<Option<f64>>, empty: usize) -> Option<VolumeVerdict> {
+        let scores: Vec<f64> = slices.iter().flatten().copied().collect();
+        let score = volume_score(&scores, self.top_share())?;
+        let calibration = self.volume_calibration().map(|volumes| &volumes.calibration);
         let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        Ok(VolumeVerdict {
+        Some(VolumeVerdict {
             score,
             top: top_slices(scores.len(), self.top_share()),
             p_value: calibration.and_then(|calibration| calibration.p_value(score)),
             threshold: calibration.map(|calibration| calibration.threshold),
             worst: slices.iter().position(|score| *score == Some(largest)).unwrap_or_default(),
             empty,
-            unreadable: slices.len() - empty - scores.len(),
+            unreadable: slices.len().saturating_sub(empty + scores.len()),
             slices,
         })
     }
