@@ -23,12 +23,28 @@ impl PagedFile {
     pub fn read(path: &Path, limits: &Limits) -> Result<Self, Error> {
         let read = || {
             let bytes = read_bytes(path, limits)?;
-            refuse_raw(path, &bytes)?;
-            let identity = FileIdentity::of(&bytes);
-            let inflated = Images::open(&bytes, limits)?.inflated()?;
-            Ok(Self { path: path.to_owned(), bytes: inflated.unwrap_or(bytes), identity })
+            Self::of_bytes(path, bytes, limits)
         };
         read().map_err(|error: Error| error.with_path(path))
+    }
+
+    /// The same of bytes that were read elsewhere; `path` names them, and nothing is read there.
+    ///
+    /// # Errors
+    /// As [`decode`](crate::decode), less the decoding.
+    pub fn of_bytes(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<Self, Error> {
+        let open = || {
+            refuse_raw(path, &bytes)?;
+            let identity = FileIdentity::of(&bytes);
+            Ok((identity, Images::open(&bytes, limits)?.inflated()?))
+        };
+        let (identity, inflated) = open().map_err(|error: Error| error.with_path(path))?;
+        Ok(Self { path: path.to_owned(), bytes: inflated.unwrap_or(bytes), identity })
+    }
+
+    /// Where it was read, or the name that it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Bytes of memory that it takes.

@@ -67,6 +67,8 @@ pub(crate) struct Engine {
     workers: Arc<Semaphore>,
     /// Held while a large image is decoded: that takes hundreds of megabytes, so only one is decoded at a time.
     large: Arc<Semaphore>,
+    /// Held while the volumes of a request are judged: they lie in memory, inflated.
+    volumes: Arc<Semaphore>,
     /// A permit per KiB that decoding the other images may take together, however many workers there are.
     small_kib: Arc<Semaphore>,
     queue: Sender<QueuedImage>,
@@ -102,6 +104,7 @@ impl Engine {
             places,
             workers: Arc::new(Semaphore::new(workers)),
             large: Arc::new(Semaphore::new(1)),
+            volumes: Arc::new(Semaphore::new(1)),
             small_kib: Arc::new(Semaphore::new(SMALL_KIB)),
             queue,
             limits,
@@ -229,6 +232,25 @@ impl Engine {
         verdict.await.map_err(|_| ImageProblem::internal())?
     }
 
+    /// What decoding for a detector is limited to.
+    pub(crate) fn decoding_limits(&self, served: &ServedDetector) -> image::Limits {
+        let own = served.detector.config().limits;
+        image::Limits {
+            max_pixels: self.limits.pixels,
+            max_alloc_bytes: own.max_alloc_bytes.min(self.limits.decoding_bytes()),
+            ..own
+        }
+    }
+
+    /// Waits until no other request holds volumes; a request that waits has a place in the queue.
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub(crate) async fn turn_of_volumes(&self) -> Result<OwnedSemaphorePermit, Rejection> {
+        let _place = self.reserve()?;
+        self.volumes.clone().acquire_owned().await.map_err(|_| Rejection::QueueFull)
+    }
+
     /// Does something with a decoded image on a worker thread, within the memory that decoding may take.
     async fn with_decoded<T: Send + 'static>(
         &self,
@@ -236,12 +258,7 @@ impl Engine {
         image: ImageSource,
         work: impl FnOnce(&ServedDetector, Image) -> aberra::Result<T> + Send + 'static,
     ) -> Result<T, ImageProblem> {
-        let own = served.detector.config().limits;
-        let limits = image::Limits {
-            max_pixels: self.limits.pixels,
-            max_alloc_bytes: own.max_alloc_bytes.min(self.limits.decoding_bytes()),
-            ..own
-        };
+        let limits = self.decoding_limits(&served);
         let memory = match pixels(&image, &limits) {
             0 => None,
             pixels if pixels > LARGE => Some(self.large.clone().acquire_owned().await),

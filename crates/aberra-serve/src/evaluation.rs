@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use aberra::dataset::{Dataset, OpenOptions, Split};
+use aberra::dataset::{Dataset, GroupBy, OpenOptions, Split};
 use aberra::evaluate::{EvaluateOptions, Evaluation};
 use aberra::explain::{NearNormal, find_normals};
 use aberra::job::{Event, Job};
@@ -26,6 +26,8 @@ pub struct EvaluationSource {
     pub normal: Vec<String>,
     /// Take every page of a file as an image of its own.
     pub pages: bool,
+    /// Take volumes apart into their slices, and judge them as a whole; the default for a detector that is calibrated on volumes.
+    pub volumes: bool,
     /// A split of the data: only its test part is evaluated.
     pub split: Option<PathBuf>,
     /// A saved evaluation on the data, used instead of a new one.
@@ -67,7 +69,14 @@ fn evaluate(
     let detector = &served.detector;
     let dataset =
         Dataset::open(&data.data, &OpenOptions { normal: data.normal.clone(), ..OpenOptions::default() })?;
-    let dataset = if data.pages { dataset.by_page(&detector.config().limits) } else { dataset };
+    let limits = &detector.config().limits;
+    // A detector that judges volumes is evaluated on volumes.
+    let by_volume = data.volumes || (!data.pages && detector.volume_calibration().is_some());
+    let (dataset, by) = match () {
+        () if by_volume => (dataset.by_volume(limits), detector.config().split.by),
+        () if data.pages => (dataset.by_page(limits), GroupBy::Near),
+        () => (dataset, GroupBy::Near),
+    };
     for note in &dataset.notes {
         tracing::warn!(detector = served.name, "{}: {note}", data.data.display());
     }
@@ -95,6 +104,7 @@ fn evaluate(
             };
             let options = EvaluateOptions {
                 split: split.as_ref(),
+                by,
                 job: Job::watched(&mut watch),
                 ..EvaluateOptions::default()
             };

@@ -73,6 +73,9 @@ pub struct ServeLimits {
     pub drain_time: Duration,
 }
 
+/// Slices, and files, of a request of volumes.
+pub(crate) const MOST_SLICES: usize = 1024;
+
 /// Memory for decoding an image, as bytes for each pixel that it may have: enough for all but rare kinds of TIFF and WebP, of
 /// which fewer pixels are read.
 pub(crate) const DECODING_BYTES_PER_PIXEL: u64 = 15;

@@ -25,8 +25,6 @@ pub(crate) struct DetectorInfo<'a> {
     scorers: Vec<&'static str>,
     /// Descriptors of the measurements of an image, in order.
     measurements: &'a [Descriptor],
-    /// How volumes are judged; none if the detector is not calibrated on any.
-    volumes: Option<VolumesCard>,
     /// How the threshold was chosen.
     criterion: Criterion,
     /// All settings.
@@ -41,7 +39,6 @@ pub(crate) fn describe<'a>(path: &Path, detector: &'a Detector) -> Result<Detect
         card: DetectorCard::of(detector, &name_of(path))?,
         scorers: detector.fitted_scorers().iter().map(|scorer| scorer.name()).collect(),
         measurements: detector.descriptors(),
-        volumes: detector.volume_calibration().map(VolumesCard::of),
         criterion: detector.calibration().criterion,
         config: detector.config(),
     })

@@ -24,7 +24,7 @@ pub(crate) fn make(
     run: RunSource<'_>,
     others: &[(String, Detector)],
 ) -> Result<Report, CommandError> {
-    let dataset = data::list(data, how)?;
+    let dataset = data::list(data, &data::as_judged(how, detector))?;
     let mut progress = ImagesProgress::new("drawing the images");
     let mut watch = |event: Event<'_>| progress.watch(event);
     let options = ReportOptions {

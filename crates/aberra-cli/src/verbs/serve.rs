@@ -205,6 +205,7 @@ fn evaluation_data(args: &ServeArgs, data: &Path) -> EvaluationSource {
         data: data.to_owned(),
         normal: args.normal.normal.clone(),
         pages: args.normal.pages,
+        volumes: args.normal.volumes,
         split: args.split.clone(),
         evaluation: args.evaluation.clone(),
         runs: args

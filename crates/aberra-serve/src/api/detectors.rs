@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::request::{ApiResult, find, parse_json};
 use crate::detectors::ServedDetector;
+use crate::options::MOST_SLICES;
 use crate::problem::Problem;
 use crate::state::ServerState;
 
@@ -79,6 +80,8 @@ pub(crate) struct ServerLimits {
     max_pixels: u64,
     /// Maximum number of images per request.
     max_images: usize,
+    /// Maximum number of slices, and of files, in a request of volumes.
+    max_slices: usize,
 }
 
 /// A criterion for another threshold.
@@ -176,6 +179,7 @@ pub(super) async fn details(
             max_body_bytes: limits.body_bytes,
             max_pixels: limits.pixels,
             max_images: limits.images,
+            max_slices: MOST_SLICES,
         },
     }))
 }

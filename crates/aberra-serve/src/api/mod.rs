@@ -9,6 +9,7 @@ mod request;
 mod required;
 mod score;
 mod upload;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ fn described() -> (Router<ServerState>, utoipa::openapi::OpenApi) {
         .routes(routes!(calibrate::calibrate))
         .routes(routes!(score::score))
         .routes(routes!(score::explain))
+        .routes(routes!(volumes::volumes))
         .routes(routes!(latent::latent))
         .routes(routes!(latent::decode))
         .routes(routes!(evaluation::evaluation))

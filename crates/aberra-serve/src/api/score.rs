@@ -76,6 +76,10 @@ pub(crate) struct ExplainResult {
     explanation: Option<Explanation>,
 }
 
+/// What a request without it is told.
+const AN_IMAGE: &str = "an image that can be scored";
+const WHY: &str = "`images` says why of each";
+
 type Queried = Result<Query<ScoreQuery>, QueryRejection>;
 
 /// Scores one image (as the body) or several (as a form).
@@ -110,7 +114,7 @@ pub(super) async fn score(
         .collect();
     let any = images.iter().any(|image| image.verdict.is_some());
     let (detector, hash) = (served.name.clone(), served.hash().to_owned());
-    Ok(answer(any, ScoreResponse { detector, hash, threshold, images }))
+    Ok(answer(any, AN_IMAGE, WHY, ScoreResponse { detector, hash, threshold, images }))
 }
 
 /// Explains the scores of one image (as the body) or several (as a form).
@@ -151,17 +155,16 @@ pub(super) async fn explain(
     let images = images.await?;
     let any = images.iter().any(|image| image.explanation.is_some());
     let (detector, hash) = (served.name.clone(), served.hash().to_owned());
-    Ok(answer(any, ExplainResponse { detector, hash, threshold, images }))
+    Ok(answer(any, AN_IMAGE, WHY, ExplainResponse { detector, hash, threshold, images }))
 }
 
-/// The answer, or a problem document with it where not one image could be judged.
-fn answer<T: Serialize>(any: bool, answer: T) -> Response {
+/// The answer, or a problem document with it where nothing in it could be judged.
+pub(super) fn answer<T: Serialize>(any: bool, expected: &str, hint: &str, answer: T) -> Response {
     if any {
         return Json(answer).into_response();
     }
-    let problem =
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "expected an image that can be scored, found none")
-            .with_hint("`images` says why of each");
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("expected {expected}, found none"))
+        .with_hint(hint);
     ProblemWith::new(problem, answer).into_response()
 }
 

@@ -11,6 +11,7 @@ mod empty;
 mod fingerprint;
 mod forest;
 mod group;
+mod held_files;
 mod inspect;
 mod kept_files;
 mod layout;
@@ -44,6 +45,7 @@ pub use doctor::{
 };
 pub use fingerprint::Fingerprint;
 pub use group::{DominatingGroup, GroupBy, Grouping};
+pub use held_files::HeldFiles;
 pub use inspect::{Inspected, Inspection};
 pub use listed::listed_path;
 pub use manifest::is_manifest;
@@ -75,6 +77,18 @@ pub struct Dataset {
     pub notes: Vec<String>,
 }
 
+/// The place of a slice in its volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InVolume {
+    /// The volume's name.
+    pub name: String,
+    /// Its number within the volume, from 0.
+    pub slice: usize,
+    /// All slices of the volume, those that show nothing but air included.
+    pub slices: usize,
+}
+
 /// An image with its label, optional mask and optional group. It comes from a file, or from several of a channel each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
@@ -93,7 +107,7 @@ pub struct Sample {
     /// The group that a manifest gives it.
     pub group: Option<String>,
     /// The volume that it is a slice of, where volumes are [taken apart](Dataset::by_volume).
-    pub volume: Option<String>,
+    pub volume: Option<InVolume>,
     /// The part that folders or a manifest put it in.
     pub folder_split: Option<FolderSplit>,
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::remarks::counted;
 use super::series::At;
 use super::volumes::{Volume, empty_left_out, find};
-use super::{Dataset, Sample};
+use super::{Dataset, InVolume, Sample};
 
 impl Dataset {
     /// The same data with a sample for every page of full resolution of every file. The pages of a file are a group, where it
@@ -94,7 +94,8 @@ impl Dataset {
                 }
             };
             one.group = sample.group.clone().or_else(|| Some(volume.name.clone()));
-            one.volume = Some(volume.name.clone());
+            one.volume =
+                Some(InVolume { name: volume.name.clone(), slice: number, slices: volume.slices.len() });
             one
         });
         scored.collect()
@@ -104,7 +105,7 @@ impl Dataset {
     pub fn volumes(&self) -> Vec<(&str, Vec<usize>)> {
         let mut volumes: Vec<(&str, Vec<usize>)> = Vec::new();
         for (index, sample) in self.samples.iter().enumerate() {
-            let Some(name) = sample.volume.as_deref() else { continue };
+            let Some(InVolume { name, .. }) = &sample.volume else { continue };
             match volumes.last_mut() {
                 Some((last, samples)) if *last == name => samples.push(index),
                 _ => volumes.push((name, vec![index])),

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use aberra_image::{Limits, Origin, PagedFile};
+use aberra_image::{Images, Limits, Origin, PagedFile};
 
 /// The key of the hashes by which images are brought together; they are compared and never written.
 const KEY: &[u8; 32] = b"aberra: slices of one series   1";
@@ -57,7 +57,14 @@ pub(super) struct Placed {
 /// A file that is not whole.
 pub(super) fn placed(file: usize, path: &Path, limits: &Limits) -> Result<Vec<Placed>, aberra_image::Error> {
     let opened = PagedFile::read(path, limits)?;
-    let images = opened.images(limits)?;
+    placed_in(file, &opened.images(limits)?)
+}
+
+/// The same of the images of a file that is open.
+///
+/// # Errors
+/// As [`placed`].
+pub(super) fn placed_in(file: usize, images: &Images<'_>) -> Result<Vec<Placed>, aberra_image::Error> {
     let pages = images.count()?;
     let place = |page: u32| {
         let header = images.header(page)?;

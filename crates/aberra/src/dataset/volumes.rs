@@ -83,7 +83,11 @@ pub struct Cases {
 /// nothing.
 pub fn find_cases(files: Vec<PathBuf>, limits: &Limits) -> Cases {
     let names: Vec<String> = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
-    let found = find(&names, &files, limits);
+    cases_of(&files, find(&names, &files, limits))
+}
+
+/// What was found among files, as cases.
+pub(super) fn cases_of(files: &[PathBuf], found: FoundVolumes) -> Cases {
     let image = |at: &At| (at.file, Case::Image { path: files[at.file].clone(), page: at.page });
     let mut cases: Vec<(usize, Case)> = found.alone.iter().map(image).collect();
     cases.extend(found.volumes.into_iter().map(|(first, volume)| (first, Case::Volume(volume))));
@@ -103,7 +107,7 @@ pub(super) struct FoundVolumes {
 }
 
 /// What a file holds.
-enum Content {
+pub(super) enum Content {
     One,
     Pages(u32),
     Dicom(Vec<Placed>),
@@ -117,6 +121,11 @@ pub(super) fn find(names: &[String], files: &[PathBuf], limits: &Limits) -> Foun
         .with_max_len(1)
         .map(|(file, path)| content(file, path, limits))
         .collect();
+    found_in(names, files, contents)
+}
+
+/// The volumes among files that hold `contents`.
+pub(super) fn found_in(names: &[String], files: &[PathBuf], contents: Vec<Content>) -> FoundVolumes {
     let (mut stacks, mut alone, mut placed) = (Vec::new(), Vec::new(), Vec::new());
     for (file, content) in contents.into_iter().enumerate() {
         match content {

@@ -80,7 +80,10 @@ impl Evaluation {
         for (count, why) in [
             (found.own, "left out: the detector was made from slices of theirs"),
             (found.unusable, "could not be read"),
-            (found.volumes.iter().filter(|row| row.leaked).count(), "with near-duplicates of its normals among their slices"),
+            (
+                found.volumes.iter().filter(|row| row.leaked).count(),
+                "with near-duplicates of its normals among their slices",
+            ),
         ] {
             if count > 0 {
                 text += &format!(" {} {why}.", volumes(count));
@@ -91,7 +94,11 @@ impl Evaluation {
         let precision = &found.average_precision;
         grid.row(["AUROC".to_owned(), estimate(&found.auroc), ends(&found.auroc)]);
         grid.row(["average precision".to_owned(), estimate(precision), ends(precision)]);
-        grid.row(["  of random scores".to_owned(), number(&found.average_precision_of_chance), String::new()]);
+        grid.row([
+            "  of random scores".to_owned(),
+            number(&found.average_precision_of_chance),
+            String::new(),
+        ]);
         if let Metric::Known(recall) = &found.recall {
             let ends = format!("{:.1} to {:.1} %", recall.low * 100.0, recall.high * 100.0);
             grid.row(["recall at the threshold".to_owned(), format!("{:.1} %", recall.rate * 100.0), ends]);
@@ -102,7 +109,9 @@ impl Evaluation {
             return reason(f, &found.confusion);
         };
         let mut grid = Grid::new(["", "not flagged", "flagged"]);
-        let row = |name: &str, passed: u64, flagged: u64| [name.to_owned(), passed.to_string(), flagged.to_string()];
+        let row = |name: &str, passed: u64, flagged: u64| {
+            [name.to_owned(), passed.to_string(), flagged.to_string()]
+        };
         grid.row(row("normal", confusion.true_negatives, confusion.false_positives));
         grid.row(row("anomalous", confusion.false_negatives, confusion.true_positives));
         grid.write(f)?;
@@ -341,10 +350,7 @@ fn realised(false_alarms: &FalseAlarms, what: &str) -> String {
     let (Some(over_images), Some(over_groups)) =
         (false_alarms.over_images.value(), false_alarms.over_groups.value())
     else {
-        return format!(
-            "not available: {}.",
-            false_alarms.over_images.reason().unwrap_or("nothing normal")
-        );
+        return format!("not available: {}.", false_alarms.over_images.reason().unwrap_or("nothing normal"));
     };
     let judged = match false_alarms.promised {
         None => "there is no promise to compare it with",

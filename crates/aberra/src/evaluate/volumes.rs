@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluation::{FalseAlarms, ImageOutcome, ImageRow, Metric};
 use super::summary::false_alarms;
-use crate::dataset::{Dataset, Label};
+use crate::dataset::{Dataset, InVolume, Label};
 use crate::detector::Detector;
 
 /// How well a detector judges volumes as a whole. Intervals resample groups: volumes of one patient are drawn together.
@@ -87,8 +87,8 @@ pub(super) fn figures(
     let mut slices_of: Vec<(&str, Vec<&ImageRow>)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for (&index, row) in indices.iter().zip(images) {
-        let Some(name) = dataset.samples[index].volume.as_deref() else { continue };
-        let place = *places.entry(name).or_insert_with(|| {
+        let Some(InVolume { name, .. }) = &dataset.samples[index].volume else { continue };
+        let place = *places.entry(name.as_str()).or_insert_with(|| {
             slices_of.push((name, Vec::new()));
             slices_of.len() - 1
         });

@@ -15,6 +15,13 @@ pub(super) struct Candidate {
 /// Chooses at most `most` images, taking in turn the next of three lists: mistakes, the furthest from the threshold first;
 /// those nearest the threshold; those with the highest scores. One flag an image.
 pub(super) fn in_full(candidates: &[Candidate], threshold: f64, most: usize) -> Vec<bool> {
+    let mut chosen = vec![false; candidates.len()];
+    ranked(candidates, threshold, most).into_iter().for_each(|index| chosen[index] = true);
+    chosen
+}
+
+/// The same as numbers, in the order in which they are chosen.
+pub(super) fn ranked(candidates: &[Candidate], threshold: f64, most: usize) -> Vec<usize> {
     let distance = |index: usize| (candidates[index].score - threshold).abs();
     let ordered = |mut list: Vec<usize>, order: &dyn Fn(usize, usize) -> Ordering| {
         list.sort_by(|&a, &b| order(a, b).then(a.cmp(&b)));
@@ -28,13 +35,14 @@ pub(super) fn in_full(candidates: &[Candidate], threshold: f64, most: usize) -> 
         ordered(all(), &|a, b| candidates[b].score.total_cmp(&candidates[a].score)),
     ];
     let mut queues = queues.map(Vec::into_iter);
-    let mut chosen = vec![false; candidates.len()];
-    let mut left = most.min(candidates.len());
-    while left > 0 {
+    let mut is_chosen = vec![false; candidates.len()];
+    let most = most.min(candidates.len());
+    let mut chosen = Vec::with_capacity(most);
+    while chosen.len() < most {
         for queue in &mut queues {
-            if let (Some(index), true) = (queue.find(|&index| !chosen[index]), left > 0) {
-                chosen[index] = true;
-                left -= 1;
+            if let (Some(index), true) = (queue.find(|&index| !is_chosen[index]), chosen.len() < most) {
+                is_chosen[index] = true;
+                chosen.push(index);
             }
         }
     }

@@ -28,7 +28,17 @@ pub(super) struct Wanted {
     /// What the evaluation says.
     pub(super) score: f64,
     pub(super) thumbnail: bool,
-    pub(super) pictures: bool,
+    pub(super) pictures: Wished,
+}
+
+/// Which pictures are drawn of an image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wished {
+    None,
+    /// Those of a slice of a volume: input and map, in less bytes.
+    Slice,
+    /// All that there are.
+    Full,
 }
 
 /// What is kept of an image.
@@ -88,7 +98,7 @@ impl Gather<'_> {
     fn read(&self, wanted: Wanted) -> (Wanted, Result<Input>, Option<String>) {
         let sample = &self.dataset.samples[wanted.sample];
         let input = self.detector.read_sample(sample);
-        let mask = input.as_ref().ok().filter(|_| wanted.pictures).and_then(|input| {
+        let mask = input.as_ref().ok().filter(|_| wanted.pictures != Wished::None).and_then(|input| {
             let path = sample.mask.as_deref().filter(|_| !sample.label.is_normal())?;
             // The evaluation has warned of masks that cannot be used.
             read_mask(path, sample.page, &self.limits(), input, self.detector.canvas_shape()).ok()
@@ -119,16 +129,18 @@ impl Gather<'_> {
     }
 
     fn seen(&self, wanted: &Wanted, verdict: &Verdict, mask_path: Option<String>) -> Result<Seen> {
-        let pictures = wanted.pictures.then(|| {
-            let triple = self.format.triple(verdict, self.error_scale_max)?;
-            Ok::<_, Error>(PicturesData { mask_path: mask_path.filter(|path| !path.is_empty()), ..triple })
-        });
+        let pictures = match wanted.pictures {
+            Wished::None => None,
+            Wished::Slice => Some(self.format.slice(verdict, self.error_scale_max)?),
+            Wished::Full => Some(self.format.triple(verdict, self.error_scale_max)?),
+        };
+        let mask_path = mask_path.filter(|path| !path.is_empty());
         Ok(Seen {
             width: verdict.placement.image_width,
             height: verdict.placement.image_height,
             anomalous_share: anomalous_share(verdict, self.detector.pixel_threshold()),
             thumbnail: wanted.thumbnail.then(|| shrink(&verdict.input, verdict.shape)),
-            pictures: pictures.transpose()?,
+            pictures: pictures.map(|pictures| PicturesData { mask_path, ..pictures }),
             embedding: verdict.embedding().map(<[f32]>::to_vec),
         })
     }

@@ -135,6 +135,7 @@ pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> Evaluatio
             .map(|row| ShortcutData { name: row.property.clone(), auroc: digits(row.auroc, 6) })
             .collect(),
         pixels: pixels(evaluation),
+        volumes: evaluation.volumes.as_ref().map(super::volumes::figures),
         without_leaked: evaluation.without_leaked.as_ref().map(|without| clean(evaluation, scored, without)),
     }
 }
@@ -195,7 +196,7 @@ fn clean_kind(kind: &str, scored: &Scored<'_>, evaluation: &Evaluation) -> Optio
 }
 
 /// The report's form of a rate with its exact interval.
-fn short_rate(rate: &Metric<RateInterval>) -> Metric<Interval> {
+pub(super) fn short_rate(rate: &Metric<RateInterval>) -> Metric<Interval> {
     match rate {
         Metric::Known(rate) => Metric::Known(Interval {
             value: digits(rate.rate, 6),

@@ -17,6 +17,7 @@ mod metrics;
 mod pictures;
 mod summary;
 mod training;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,9 +26,10 @@ use rayon::prelude::*;
 
 use self::choose::Candidate;
 use self::compare::Other;
-use self::gather::{Gather, Seen, Wanted};
+use self::gather::{Gather, Seen, Wanted, Wished};
 use self::metrics::Scored;
 pub use self::pictures::PictureFormat;
+pub use self::volumes::MOST_VOLUMES;
 use crate::dataset::Dataset;
 use crate::detector::Detector;
 use crate::evaluate::{Evaluation, Metric, ScoredImage};
@@ -140,12 +142,19 @@ impl Detector {
             .collect();
         let in_full = choose::in_full(&candidates, evaluation.detector.threshold, most_in_full(format));
         let as_thumbnails = choose::as_thumbnails(&candidates, &in_full, MOST_THUMBNAILS);
+        let image_scores: Vec<f64> = candidates.iter().map(|candidate| candidate.score).collect();
+        let volumes = volumes::judged(evaluation, dataset, &members, &image_scores);
+        let as_slices = volumes::drawn(&volumes, evaluation.volumes.as_ref(), format, members.len());
         let wanted: Vec<Wanted> = (0..members.len())
             .map(|at| Wanted {
                 sample: members[at],
                 score: candidates[at].score,
                 thumbnail: as_thumbnails[at],
-                pictures: in_full[at],
+                pictures: match (in_full[at], as_slices[at]) {
+                    (true, _) => Wished::Full,
+                    (false, true) => Wished::Slice,
+                    (false, false) => Wished::None,
+                },
             })
             .collect();
         let error_scale_max = error_scale_max(self);
@@ -154,8 +163,9 @@ impl Detector {
 
         let near = seen
             .par_iter()
-            .map(|image| match (&image.pictures, &image.embedding) {
-                (Some(_), Some(embedding)) => nearest(self, embedding, NEAREST),
+            .zip(&in_full)
+            .map(|(image, in_full)| match (in_full, &image.embedding) {
+                (true, Some(embedding)) => nearest(self, embedding, NEAREST),
                 _ => Ok(Vec::new()),
             })
             .collect::<Result<Vec<_>>>()?;
@@ -199,6 +209,7 @@ impl Detector {
                 evaluation: metrics,
                 training,
                 images_in_all: images.len(),
+                volumes: volumes.iter().map(|volume| volume.data(self)).collect(),
                 images,
                 thumbnails: sheet.draw(format)?,
                 latent,

@@ -12,6 +12,8 @@ use crate::{Result, of_image};
 
 /// JPEG quality of inputs and reconstructions, where a fine line may be what is looked for.
 const PICTURE_QUALITY: u8 = 90;
+/// JPEG quality of the slices of volumes.
+const SLICE_QUALITY: u8 = 80;
 /// JPEG quality of the thumbnails' sheet.
 const SHEET_QUALITY: u8 = 80;
 /// Thumbnails in a row of the sheet. 48 x 48 pixels are whole blocks of a JPEG, so that none bleeds into the next.
@@ -60,7 +62,20 @@ impl PictureFormat {
         Ok(PicturesData {
             input: self.picture(&verdict.input)?,
             reconstruction: verdict.reconstruction().map(|pixels| self.picture(pixels)).transpose()?,
-            error: verdict.map.as_deref().map(|map| self.error(map, largest)).transpose()?,
+            error: verdict.map.as_deref().map(|map| self.error(map, largest, PICTURE_QUALITY)).transpose()?,
+            mask_path: None,
+        })
+    }
+
+    /// The pictures of a slice of a volume: input and map, in less bytes, since there are many of them.
+    ///
+    /// # Errors
+    /// A verdict of another detector.
+    pub fn slice(&self, verdict: &Verdict, largest: f64) -> Result<PicturesData> {
+        Ok(PicturesData {
+            input: self.jpeg(&verdict.input, SLICE_QUALITY)?,
+            reconstruction: None,
+            error: verdict.map.as_deref().map(|map| self.error(map, largest, SLICE_QUALITY)).transpose()?,
             mask_path: None,
         })
     }
@@ -71,14 +86,17 @@ impl PictureFormat {
     /// # Errors
     /// A picture of another size.
     pub fn picture(&self, intensities: &[f32]) -> Result<String> {
+        self.jpeg(intensities, PICTURE_QUALITY)
+    }
+
+    fn jpeg(&self, intensities: &[f32], quality: u8) -> Result<String> {
         let shown = self.color.show(intensities, intensities.len() / (self.height * self.width).max(1));
-        let jpeg = encode_jpeg(&bytes(&shown), self.height, self.width, self.color, PICTURE_QUALITY)
-            .map_err(of_image)?;
-        Ok(address("jpeg", &jpeg))
+        let jpeg = encode_jpeg(&bytes(&shown), self.height, self.width, self.color, quality);
+        Ok(address("jpeg", &jpeg.map_err(of_image)?))
     }
 
     /// The address of a map, `[height, width]`, in grey: white is `largest` and above.
-    fn error(&self, errors: &[f32], largest: f64) -> Result<String> {
+    fn error(&self, errors: &[f32], largest: f64, quality: u8) -> Result<String> {
         let shares: Vec<f32> = errors.iter().map(|&error| (f64::from(error) / largest) as f32).collect();
         let grey = bytes(&shares);
         Ok(match self.height.max(self.width) {
@@ -87,8 +105,7 @@ impl PictureFormat {
             }
             _ => address(
                 "jpeg",
-                &encode_jpeg(&grey, self.height, self.width, Color::Grey, PICTURE_QUALITY)
-                    .map_err(of_image)?,
+                &encode_jpeg(&grey, self.height, self.width, Color::Grey, quality).map_err(of_image)?,
             ),
         })
     }
@@ -138,7 +155,7 @@ mod tests {
     fn errors_are_grey_levels_of_the_scale() {
         let frame = PictureFormat { height: 8, width: 8, color: Color::Grey };
         let errors: Vec<f32> = (0..64).map(|at| at as f32 / 32.0).collect();
-        let image = pixels(&frame.error(&errors, 1.0).unwrap());
+        let image = pixels(&frame.error(&errors, 1.0, PICTURE_QUALITY).unwrap());
         for (grey, error) in image.pixels.iter().zip(errors) {
             assert!((grey - error.min(1.0)).abs() <= 0.5 / 255.0 + 1e-6);
         }

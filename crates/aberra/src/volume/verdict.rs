@@ -52,6 +52,11 @@ impl Detector {
         self.volume_calibration().map_or(TOP_SHARE, |volumes| volumes.top_share)
     }
 
+    /// How many scores make that of a volume of so many slices.
+    pub(crate) fn top_of(&self, slices: usize) -> usize {
+        top_slices(slices, self.top_share())
+    }
+
     /// Scores the slices of a volume one after another, those that are empty left out, and judges the whole. Each slice's verdict,
     /// by the detector's calibration of images, goes to `each` with its number from 0; maps are computed on request. A slice that
     /// cannot be read does not stop the others; `ControlFlow::Break` does.

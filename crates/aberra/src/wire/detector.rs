@@ -5,6 +5,7 @@ use aberra_metrics::calibrate::{Calibration, Criterion};
 use aberra_models::Shape;
 use serde::Serialize;
 
+use super::VolumesCard;
 use crate::Result;
 use crate::detector::{Detector, PartSize};
 use crate::score::EvidenceWeight;
@@ -49,6 +50,8 @@ pub struct DetectorCard {
     pub pixel_threshold: Option<f64>,
     /// What the threshold guarantees.
     pub promise: PromiseCard,
+    /// How it judges volumes; none where it is not calibrated on any.
+    pub volumes: Option<VolumesCard>,
     /// All settings, as TOML.
     pub settings_toml: String,
 }
@@ -130,6 +133,7 @@ impl DetectorCard {
             calibration_scores: calibration.scores.clone(),
             pixel_threshold: detector.gives().map.then(|| detector.pixel_threshold()),
             promise: PromiseCard::of(calibration),
+            volumes: detector.volume_calibration().map(VolumesCard::of),
             settings_toml: config.to_toml()?,
         })
     }

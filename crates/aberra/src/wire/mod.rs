@@ -15,4 +15,4 @@ pub use self::detector::{DetectorCard, MemberCard, PromiseCard, TilesCard};
 pub use self::machine::MachineCard;
 pub use self::report::*;
 pub use self::verdict::{Explanation, NearNormalCard, VerdictCard};
-pub use self::volume::{SliceCard, VolumeCard, VolumesCard};
+pub use self::volume::{SliceCard, SliceData, VolumeCard, VolumeData, VolumesCard, VolumesData};

@@ -8,7 +8,7 @@ use aberra_models::measure::Descriptor;
 use aberra_models::train::{LossRecord, SelectionCriterion};
 use serde::Serialize;
 
-use super::DetectorCard;
+use super::{DetectorCard, VolumeData, VolumesData};
 use crate::detector::PartSize;
 use crate::evaluate::Metric;
 
@@ -54,6 +54,8 @@ pub struct ReportData {
     pub images: Vec<ImageData>,
     /// Scored images of the test set.
     pub images_in_all: usize,
+    /// The volumes whose slices are images; empty where the data are not taken apart by volume.
+    pub volumes: Vec<VolumeData>,
     /// The thumbnails of test images and of normals.
     pub thumbnails: Option<Thumbnails>,
     /// The embedding space that is shown.
@@ -101,6 +103,8 @@ pub struct EvaluationData {
     pub shortcuts: Vec<ShortcutData>,
     /// How well the maps find the masks.
     pub pixels: Metric<PixelData>,
+    /// How well volumes are told apart, each judged as a whole; none where the data are not taken apart by volume.
+    pub volumes: Option<VolumesData>,
     /// The figures of detection without near-duplicates of the detector's own normals; none where there are none.
     pub without_leaked: Option<DetectionFigures>,
 }

@@ -1,14 +1,19 @@
 //! A verdict on a volume, and how a detector judges volumes.
 
+use aberra_image::Region;
 use serde::Serialize;
 
-use super::PromiseCard;
+use super::{Interval, PicturesData, PromiseCard, VerdictCard};
 use crate::dataset::Volume;
+use crate::detector::{Detector, Verdict};
+use crate::evaluate::Metric;
+use crate::evaluate::content_window::ContentWindow;
 use crate::volume::VolumeVerdict;
 use crate::volume_calibration::VolumeCalibration;
 
 /// The verdict on a volume.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct VolumeCard {
     /// The mean of the largest scores of its slices, in the scorer's own units; never clamped or rescaled.
@@ -35,6 +40,7 @@ pub struct VolumeCard {
 
 /// A slice of a volume.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct SliceCard {
     /// Its number within the volume, from 1.
@@ -49,6 +55,7 @@ pub struct SliceCard {
 
 /// How a detector judges volumes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct VolumesCard {
     /// Scores above it are anomalous.
@@ -59,6 +66,92 @@ pub struct VolumesCard {
     pub top_share: f64,
     /// What the threshold guarantees.
     pub promise: PromiseCard,
+}
+
+/// A volume of a report's test set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct VolumeData {
+    /// The file, or the folder of the series, relative to the data set's root.
+    pub name: String,
+    /// The kind of its anomaly; none for a normal volume.
+    pub kind: Option<String>,
+    /// Its group's number.
+    pub group: usize,
+    /// Whether one of its slices is a near-duplicate of one of the detector's own normals.
+    pub leaked: bool,
+    /// The mean of the largest scores of its slices.
+    pub score: f64,
+    /// Share of normal volumes at least this anomalous; none from a detector that is not calibrated on volumes.
+    pub p_value: Option<f64>,
+    /// Whether the score lies above the threshold of volumes; none without one.
+    pub anomalous: Option<bool>,
+    /// Slices whose scores make that of the volume.
+    pub top: usize,
+    /// The slice with the largest score, from 1.
+    pub worst: usize,
+    /// For each of its slices, in their order, its `id` among the images; none where it shows nothing but air or was not read.
+    pub slices: Vec<Option<usize>>,
+}
+
+/// How well volumes are told apart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct VolumesData {
+    /// Volumes that show no anomaly.
+    pub normals: usize,
+    /// Volumes that show one.
+    pub anomalies: usize,
+    /// Area under the ROC curve.
+    pub auroc: Metric<Interval>,
+    /// Average precision.
+    pub average_precision: Metric<Interval>,
+    /// What random scores would give as average precision.
+    pub average_precision_of_chance: Metric<f64>,
+    /// Share of anomalous volumes above the threshold.
+    pub recall: Metric<Interval>,
+    /// Share of normal volumes above it, over one of each group.
+    pub realised_false_alarm_rate: Metric<Interval>,
+    /// Volumes left out because the detector was made from slices of theirs.
+    pub left_out_own: usize,
+    /// Volumes of which no slice could be read.
+    pub unusable: usize,
+}
+
+/// A slice of a volume that was judged, with pictures to scroll through.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct SliceData {
+    /// The verdict on it alone, by the detector's calibration of images.
+    pub verdict: VerdictCard,
+    /// The pixels of the network input that show it; the rest is padding.
+    pub window: Region,
+    /// The part of it that they show, in its own pixels.
+    pub content: Region,
+    /// Pictures of the network input's size, without a reconstruction; none where there was no room for more.
+    pub pictures: Option<PicturesData>,
+}
+
+impl SliceData {
+    /// The verdict on a slice, with pictures that were drawn of it.
+    pub fn of(detector: &Detector, verdict: &Verdict, pictures: Option<PicturesData>) -> Self {
+        Self {
+            verdict: VerdictCard::of(detector, verdict, detector.calibration().threshold),
+            window: ContentWindow::of(&verdict.placement, verdict.shape).region(),
+            content: verdict.placement.content,
+            pictures,
+        }
+    }
+
+    /// Characters of its pictures.
+    pub fn picture_characters(&self) -> usize {
+        let of =
+            |pictures: &PicturesData| pictures.input.len() + pictures.error.as_ref().map_or(0, String::len);
+        self.pictures.as_ref().map_or(0, of)
+    }
 }
 
 impl VolumeCard {

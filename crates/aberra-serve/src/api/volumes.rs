@@ -1,0 +1,219 @@
+//! `volumes`: a verdict on each volume of a request, from the scores of its slices, with the pictures to scroll through them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use aberra::dataset::{Cases, HeldFiles, Slice, Volume};
+use aberra::models::measure::Want;
+use aberra::report::{PictureFormat, error_scale_max};
+use aberra::wire::{SliceData, VolumeCard, VolumesCard};
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::request::{ApiResult, find};
+use super::score::answer;
+use super::upload::{ImageFile, ImageForm, Upload, uploads};
+use crate::detectors::ServedDetector;
+use crate::engine::ImageSource;
+use crate::options::{MOST_SLICES, ServeLimits};
+use crate::problem::{ImageProblem, Problem, ProblemWith};
+use crate::state::ServerState;
+
+/// Slices that are decoded, scored and drawn at a time: what a request holds of decoded pixels.
+const CHUNK: usize = 16;
+/// Characters of the pictures of a response, about; slices beyond have none.
+const MOST_PICTURES: usize = 48 << 20;
+
+/// Verdicts on volumes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VolumesResponse {
+    /// Name of the detector.
+    detector: String,
+    /// Hash of the detector file's content.
+    hash: String,
+    /// How the detector judges volumes; null where it is not calibrated on any: then there are scores and no verdicts.
+    judged_by: Option<VolumesCard>,
+    /// One result per volume, in the order of their first files, and one per file that is none.
+    volumes: Vec<VolumeResult>,
+    /// What was put together, dropped or left out, in plain words.
+    notes: Vec<String>,
+}
+
+/// Result for one volume: a verdict with its slices, or an error.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VolumeResult {
+    /// The file, or what the names of the files of a series have in common.
+    name: String,
+    error: Option<ImageProblem>,
+    volume: Option<VolumeCard>,
+    /// For each slice, in their order, what was found; null where it shows nothing but air, or cannot be read.
+    slices: Vec<Option<SliceData>>,
+}
+
+impl VolumeResult {
+    fn failed(name: String, error: ImageProblem) -> Self {
+        Self { name, error: Some(error), volume: None, slices: Vec::new() }
+    }
+}
+
+/// Judges volumes as a whole: NIfTI files, DICOM files of several frames, TIFF files of several pages, and the files of DICOM series,
+/// which are brought together by what they say of themselves. An image that is no slice is an error: `explain` judges it.
+#[utoipa::path(
+    post, path = "/api/v1/detectors/{detector}/volumes", tag = "aberra", params(("detector" = String, Path)),
+    request_body(content(
+        (ImageFile = "application/octet-stream"), (ImageForm = "multipart/form-data")
+    ), description = "A file that holds a volume, or a form of such files and of those of DICOM series; without a threshold, and with at most `max_slices` files and slices."),
+    responses(
+        (status = 200, description = "At least one volume was judged", body = VolumesResponse),
+        (status = 422, description = "No volume could be judged; each result has the reason", body = ProblemWith<VolumesResponse>, content_type = "application/problem+json"),
+        (status = "4XX", description = "Invalid request", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The queue is full; retry after Retry-After", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn volumes(
+    shared: State<ServerState>,
+    Path(detector): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> ApiResult<Response> {
+    let served = find(&shared, &detector)?;
+    let limits = ServeLimits { images: MOST_SLICES, ..shared.limits };
+    let uploads = uploads(&headers, body, &limits).await?;
+    if uploads.threshold.is_some() {
+        let message = "expected volumes alone, found a threshold, which is that of single images";
+        return Err(Problem::bad_request(message));
+    }
+    // Before anything is inflated, and until the answer is there: volumes are large.
+    let _turn = shared.engine.turn_of_volumes().await?;
+    let limits = shared.engine.decoding_limits(&served);
+    let opened = shared.engine.run_blocking(move || {
+        let (files, refused) = HeldFiles::open(named(uploads.images), limits);
+        let cases = files.cases();
+        Ok((Arc::new(files), cases, refused))
+    });
+    let (files, Cases { cases, notes, .. }, refused) = opened.await?;
+    let (volumes, others) = HeldFiles::volumes(cases);
+    let slices: usize = volumes.iter().map(|volume| volume.slices.len()).sum();
+    if slices > MOST_SLICES {
+        return Err(Problem::too_large(format!(
+            "expected at most {MOST_SLICES} slices in a request, found {slices}"
+        ))
+        .with_hint("send fewer volumes at a time; `aberra score --volumes` judges any number"));
+    }
+    let mut room = MOST_PICTURES;
+    let mut results = Vec::with_capacity(volumes.len());
+    for volume in volumes {
+        results.push(judge(&shared, &served, &files, volume, &mut room).await?);
+    }
+    results.extend(others.into_iter().map(|name| {
+        let detail = "expected a volume, found a single image".to_owned();
+        VolumeResult::failed(
+            name,
+            ImageProblem { detail, hint: Some("`explain` judges single images".to_owned()) },
+        )
+    }));
+    results.extend(
+        refused.iter().map(|(name, error)| VolumeResult::failed(name.clone(), ImageProblem::of(error))),
+    );
+    let any = results.iter().any(|result| result.volume.is_some());
+    let judged_by = served.detector.volume_calibration().map(VolumesCard::of);
+    let (detector, hash) = (served.name.clone(), served.hash().to_owned());
+    let hint = "`volumes` says why of each";
+    Ok(answer(
+        any,
+        "a volume that can be judged",
+        hint,
+        VolumesResponse { detector, hash, judged_by, volumes: results, notes },
+    ))
+}
+
+/// Files under names of their own: a client may send several of one name, or without any.
+fn named(uploads: Vec<Upload>) -> Vec<(String, Vec<u8>)> {
+    let mut taken = HashSet::new();
+    let mut named = Vec::with_capacity(uploads.len());
+    for Upload { name, bytes } in uploads {
+        let base = name.unwrap_or_else(|| "the volume".to_owned());
+        let numbered = (2..).map(|number| format!("{base} ({number})"));
+        let name = std::iter::once(base.clone()).chain(numbered).find(|name| !taken.contains(name));
+        let name = name.unwrap_or(base);
+        taken.insert(name.clone());
+        named.push((name, bytes.to_vec()));
+    }
+    named
+}
+
+/// Judges a volume, a few slices at a time. `room` is what is left for pictures.
+async fn judge(
+    shared: &ServerState,
+    served: &Arc<ServedDetector>,
+    files: &Arc<HeldFiles>,
+    volume: Volume,
+    room: &mut usize,
+) -> ApiResult<VolumeResult> {
+    let volume = Arc::new(volume);
+    let (looking, of) = (files.clone(), volume.clone());
+    let is_empty = shared.engine.run_blocking(move || Ok(looking.empty_slices(&of))).await?;
+    let mut scores = vec![None; volume.slices.len()];
+    let mut slices: Vec<Option<SliceData>> = (0..volume.slices.len()).map(|_| None).collect();
+    let mut failure = None;
+    let numbers: Vec<usize> = (0..is_empty.len()).filter(|&number| !is_empty[number]).collect();
+    for chunk in numbers.chunks(CHUNK) {
+        let wanted: Vec<Slice> = chunk.iter().map(|&number| volume.slices[number].clone()).collect();
+        let reading = files.clone();
+        let read = shared
+            .engine
+            .run_blocking(move || Ok(wanted.iter().map(|slice| reading.read(slice)).collect::<Vec<_>>()));
+        let (mut read_numbers, mut images) = (Vec::new(), Vec::new());
+        for (&number, image) in chunk.iter().zip(read.await?) {
+            match image {
+                Ok(image) => {
+                    read_numbers.push(number);
+                    images.push(ImageSource::Decoded(image));
+                }
+                Err(error) => failure = failure.or(Some(ImageProblem::of(&error))),
+            }
+        }
+        let verdicts = shared.engine.score(served, images, Want::MAP).await?;
+        let drawing = served.clone();
+        let has_room = *room > 0;
+        let drawn = shared.engine.run_blocking(move || {
+            let detector = &drawing.detector;
+            let (format, largest) = (PictureFormat::of(detector), error_scale_max(detector));
+            let draw = |verdict: Result<aberra::Verdict, ImageProblem>| {
+                let verdict = verdict?;
+                let pictures = has_room.then(|| format.slice(&verdict, largest)).transpose();
+                let pictures = pictures.map_err(|error| ImageProblem::of(&error))?;
+                Ok(SliceData::of(detector, &verdict, pictures))
+            };
+            Ok(verdicts.into_iter().map(draw).collect::<Vec<Result<SliceData, ImageProblem>>>())
+        });
+        for (number, drawn) in read_numbers.into_iter().zip(drawn.await?) {
+            match drawn {
+                Ok(slice) => {
+                    *room = room.saturating_sub(slice.picture_characters());
+                    scores[number] = Some(slice.verdict.score);
+                    slices[number] = Some(slice);
+                }
+                Err(problem) => failure = failure.or(Some(problem)),
+            }
+        }
+    }
+    let empty = is_empty.iter().filter(|&&is_empty| is_empty).count();
+    Ok(match served.detector.judge_slices(scores, empty) {
+        Some(verdict) => VolumeResult {
+            name: volume.name.clone(),
+            error: None,
+            volume: Some(VolumeCard::of(&volume, &verdict)),
+            slices,
+        },
+        None => {
+            let detail =
+                format!("expected a volume with slices to judge, found {empty} that show nothing but air");
+            VolumeResult::failed(volume.name.clone(), failure.unwrap_or(ImageProblem { detail, hint: None }))
+        }
+    })
+}
