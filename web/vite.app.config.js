@@ -5,6 +5,15 @@ import { defineConfig } from "vite";
 import { licences, namedIndex } from "./build/app-page.js";
 
 const server = process.env.ABERRA_URL ?? "http://127.0.0.1:8765";
+/** What comes together, so that sharing it with what comes later does not tear it into pieces: all of the first load, the charts, and
+ *  the view of one image with the viewer that volumes have, too. */
+const GROUPS = [
+  { name: "app", tags: ["$initial"], priority: 3 },
+  { name: "charts", test: /node_modules[\\/](echarts|zrender)[\\/]/, priority: 2 },
+  { name: "OneImage", test: /src[\\/](app[\\/]OneGiven|views[\\/]OneImage|viewer[\\/]Pictures|charts[\\/]IntervalBar)/, priority: 1 },
+];
+/** Chunks of what shows volumes bear that in their names: tests/weight.test.js counts them apart. */
+const ofVolumes = (chunk) => chunk.moduleIds.some((id) => /\/src\/volume\/(?!kinds\b|parts\b)/.test(id));
 // The server answers pages of its own only.
 const asOwn = { target: server, changeOrigin: true, headers: { origin: server } };
 
@@ -20,7 +29,7 @@ export default defineConfig({
     // One small file of styles, so that what comes later does not jump.
     cssCodeSplit: false,
     chunkSizeWarningLimit: 2000,
-    rollupOptions: { input: "app.html", output: { codeSplitting: { groups: [{ name: "charts", test: /node_modules[\\/](echarts|zrender)[\\/]/ }] } } },
+    rollupOptions: { input: "app.html", output: { chunkFileNames: (chunk) => `assets/${ofVolumes(chunk) ? "volume-" : ""}[name]-[hash].js`, codeSplitting: { groups: GROUPS } } },
   },
   server: { proxy: { "/api": asOwn } },
 });

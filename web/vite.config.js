@@ -16,7 +16,8 @@ export default defineConfig(({ command }) => ({
     cssCodeSplit: false,
     modulePreload: false,
     chunkSizeWarningLimit: 2000,
-    rollupOptions: { input: "report.html" },
+    // What the app loads when it is needed lies in the one file, too.
+    rollupOptions: { input: "report.html", output: { codeSplitting: false } },
   },
   test: { include: ["tests/**/*.test.{ts,js}"] },
 }));

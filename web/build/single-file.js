@@ -31,7 +31,9 @@ export function singleFile(page) {
         .replace(/\s*<script type="module"[^>]*><\/script>/g, "")
         .replace(/\s*<link rel="stylesheet"[^>]*>/g, "");
       text = insert(text, "</head>", `<style>${styles.trim().replaceAll("</style", "<\\/style")}</style>\n  `);
-      const code = scripts.trim().replaceAll("</script", "<\\/script").replaceAll("<!--", "\\x3C!--");
+      // What the app loads when it is needed is in this file: there is nothing to load before it, which Vite would fill in later.
+      const whole = scripts.trim().replaceAll("__VITE_PRELOAD__", "void 0");
+      const code = whole.replaceAll("</script", "<\\/script").replaceAll("<!--", "\\x3C!--");
       text = insert(text, "</body>", `${packedPlotly()}\n<script type="module">${code}</script>\n`);
       const licences = readFileSync(new URL("licences.txt", import.meta.url), "utf8").replaceAll("--", "- -");
       text = text.replace("<html", () => `<!--\n${licences}-->\n<html`);

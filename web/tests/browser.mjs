@@ -146,6 +146,66 @@ await run("images", async () => {
   await page.context().close();
 });
 
+await run("volumes", async () => {
+  for (const [name, settings] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 }, hasTouch: true }]]) {
+    const page = await open("volumes", "volumes", settings);
+    await page.waitForSelector("tbody a");
+    await fits(page, `volumes-${name}`);
+    await accessible(page, `volumes-${name}`);
+    await shot(page, `volumes-${name}`);
+    await page.locator("tbody a").first().click();
+    await page.waitForSelector('.viewer canvas[data-drawn="true"]');
+    await fits(page, `volume-${name}`);
+    await accessible(page, `volume-${name}`);
+    await shot(page, `volume-${name}`);
+    await page.context().close();
+  }
+  const page = await open("volumes", "volumes");
+  const rows = page.locator("tbody tr");
+  expect((await rows.count()) === 5 && (await rows.first().innerText()).includes("8 of 20"), "each volume has a row with its worst slice");
+  expect((await page.locator("main").innerText()).includes("Every other page of this report counts single slices"), "what counts volumes says so");
+  await page.locator("tbody a").first().click();
+  await page.waitForSelector('.viewer canvas[data-drawn="true"]');
+  const slice = () => live(page, "slice");
+  const title = () => page.locator(".viewer .view").getAttribute("aria-label");
+  expect((await slice()) === 8, "a volume opens at its worst slice");
+  const picture = () => page.locator(".viewer canvas").first().evaluate((canvas) => canvas.toDataURL());
+  const before = await picture();
+  await page.locator(".viewer .view").hover();
+  await page.mouse.wheel(0, 100);
+  await page.waitForTimeout(200);
+  expect((await slice()) === 9 && (await picture()) !== before, "the wheel turns slices over, and the picture follows");
+  expect((await page.evaluate(() => scrollY)) === 0, "the page does not scroll meanwhile");
+  await page.keyboard.down("Control");
+  await page.mouse.wheel(0, -200);
+  await page.keyboard.up("Control");
+  await page.waitForTimeout(150);
+  expect((await slice()) === 9 && (await page.getByRole("button", { name: "Fit" }).isEnabled()), "Ctrl and the wheel zoom");
+  await page.keyboard.press("ArrowDown");
+  await page.waitForTimeout(200);
+  expect((await slice()) === 10 && (await page.getByRole("button", { name: "Fit" }).isEnabled()), "an arrow key turns to the next, and the zoom stays");
+  await page.keyboard.press("Home");
+  expect((await slice()) === 1 && (await page.locator(".stage").innerText()).includes("This slice was not judged"), "a slice of air is said to be one");
+  await page.locator(".empty").hover();
+  await page.mouse.wheel(0, 100);
+  expect((await slice()) === 2, "the wheel goes on there");
+  await page.getByRole("slider", { name: "Slice" }).fill("15");
+  expect((await slice()) === 15, "so does the slider");
+  const plot = await page.locator(".plot").boundingBox();
+  await page.mouse.click(plot.x + plot.width - 9, plot.y + 30);
+  expect((await slice()) === 20, "pointing at the scores shows that slice");
+  await page.getByRole("button", { name: "Worst slice, 8" }).click();
+  expect((await slice()) === 8, "the way back to the worst");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("w");
+  expect((await slice()) === 8, "by a key, too");
+  expect((await page.locator(".verdict-card").innerText()).includes("highest score of its slices") && (await page.locator("main").innerText()).includes("about volumes as a whole"), "the verdict and the guarantee are about the volume");
+  expect((await title()).startsWith("Viewer: Network input"), "it is the viewer of images");
+  await page.getByRole("link", { name: "This slice with its evidence" }).click();
+  expect(await page.getByRole("heading", { name: "Evidence" }).isVisible(), "a slice leads to its own page");
+  await page.context().close();
+});
+
 await run("training", async () => {
   const page = await open("typical", "training");
   const first = await page.locator(".strip img").last().getAttribute("src");

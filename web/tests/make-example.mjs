@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { drawPhantom, errorPicture, outlinePath, picture, sheet } from "./phantom-pictures.mjs";
 
-export const VARIANTS = ["typical", "no-anomalies", "one-image", "many", "hostile", "latent-1", "latent-2", "bare", "members", "no-reconstruction", "no-map"];
+export const VARIANTS = ["typical", "no-anomalies", "one-image", "many", "hostile", "latent-1", "latent-2", "bare", "members", "no-reconstruction", "no-map", "volumes"];
 
 const KINDS = ["spot", "scratch", "missing part"];
 const described = (about, unit = "") => ({ about, unit, direction: "higher-is-unusual" });
@@ -93,6 +93,7 @@ export function example(variant) {
 
   const pictured = new Set([...images].sort((a, b) => Math.abs(a.score - threshold) - Math.abs(b.score - threshold)).slice(0, 60).map((image) => image.id));
   for (const image of [...images].sort((a, b) => b.score - a.score).slice(0, 60)) pictured.add(image.id);
+  if (variant === "volumes") for (const image of images.slice(0, 72)) pictured.add(image.id);
   const side = shape.width;
   const canvases = [];
   const errorMax = 0.5;
@@ -146,6 +147,7 @@ export function example(variant) {
       input: shape, tiles: null, members: members.map((member) => memberCard(hostile ? "<i>vae</i>" : member, latent)), parameters: 412345 * members.length, device: variant === "bare" ? null : "cpu", pixel_threshold: maps ? errorMax / 2 : null,
       train: { images: 640, groups: 500 }, fit: { images: 70, groups: 56 }, calibration: { images: 120, groups: 99 },
       threshold, calibration_scores: variant === "bare" ? [] : calibration,
+      volumes: variant === "volumes" ? { threshold: 2.4, calibration_scores: Array.from({ length: 19 }, (_, i) => 1.2 + i / 15), top_share: 0.05, promise: { text: "at most 5 % false alarms on average on exchangeable normal volumes", false_alarm_rate: 0.05, confidence: null } } : null,
       promise: { text: "On average at most 5 % of new normal images are false alarms, if they are like those of the calibration.", false_alarm_rate: 0.05, confidence: null },
       settings_toml: '[model]\nfamily = "vae"\npreset = "small"\nlatent = 16\n\n[preprocessing]\nsize_px = 64\n',
     },
@@ -158,11 +160,13 @@ export function example(variant) {
       ...figures,
       shortcuts: bothClasses ? [{ name: "file size", auroc: 0.81 }, { name: "width and height", auroc: 0.53 }, { name: "mean brightness", auroc: 0.58 }] : [],
       pixels: when(masks && maps && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, intervals: variant === "hostile" ? null : { auroc: [0.88, 0.94], average_precision: [0.27, 0.42], pro: [0.64, 0.77], dice_at_threshold: [0.31, 0.44] }, images_with_mask: anomalies }, !maps ? "the detector makes no maps" : masks ? why : "no image of the test set has a mask"),
+      volumes: variant === "volumes" ? volumeFigures() : null,
       without_leaked: leaked > 0 ? figuresOf(images.filter((image) => !image.leaked)) : null,
     },
     training: variant === "bare" || variant === "one-image" ? { unavailable: "the detector was saved without its run folder, so there is no history" } : members.filter((member) => member !== "features").map((member) => history(member, normal, side)),
     images,
     images_in_all: images.length,
+    volumes: variant === "volumes" ? volumesOf(images) : [],
     thumbnails: canvases.length > 0 && variant !== "bare" ? sheet(canvases, 48) : null,
     latent: embeds ? latentData(latent, components, normal, decode, variant === "members") : { unavailable: "no member of this detector has an embedding space" },
     compare: {
@@ -177,6 +181,21 @@ export function example(variant) {
     pixel_threshold: errorMax / 2,
     error_scale_max: errorMax,
   };
+}
+
+/** Volumes of 20 slices, the outermost of which show nothing but air: made of images that follow each other. */
+function volumesOf(images) {
+  const SLICES = 18;
+  return Array.from({ length: Math.floor(images.length / SLICES) }, (_, k) => {
+    const slices = images.slice(k * SLICES, (k + 1) * SLICES);
+    const worst = slices.reduce((best, image) => (image.score > best.score ? image : best));
+    const kind = slices.find((image) => image.kind !== null)?.kind ?? null;
+    return { name: `${kind === null ? "good" : kind}/${String(k).padStart(3, "0")}.nii.gz`, kind, group: k, leaked: slices.some((image) => image.leaked), score: worst.score, p_value: 0.05 * (k + 1), anomalous: worst.score > 2.4, top: 1, worst: slices.indexOf(worst) + 2, slices: [null, ...slices.map((image) => image.id), null] };
+  });
+}
+
+function volumeFigures() {
+  return { normals: 3, anomalies: 2, auroc: interval(0.83, 0.16), average_precision: interval(0.8, 0.18), average_precision_of_chance: 0.4, recall: interval(0.5, 0.45), realised_false_alarm_rate: interval(0, 0.3), left_out_own: 1, unusable: 0 };
 }
 
 const interval = (value, half) => ({ value, low: Math.max(0, value - half), high: Math.min(1, value + half) });

@@ -194,7 +194,8 @@ fn other_volumes_calibrate_and_what_was_learnt_from_does_not() {
         .samples
         .iter()
         .filter(|one| {
-            mixed.learnt_from.iter().any(|name| one.volume.as_ref() == Some(&name.replace("train/", "")))
+            let volume = one.volume.as_ref().map(|volume| volume.name.as_str());
+            mixed.learnt_from.iter().any(|name| volume == name.strip_prefix("train/"))
         })
         .cloned()
         .collect();

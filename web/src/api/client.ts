@@ -35,7 +35,7 @@ const withKey: Middleware = {
   },
 };
 
-const client = createClient<paths>({ baseUrl: globalThis.location?.origin ?? "" });
+export const client = createClient<paths>({ baseUrl: globalThis.location?.origin ?? "" });
 client.use(withKey);
 
 /** Remembers the API key until the browser is closed. */
@@ -153,7 +153,7 @@ async function asked<T>(ask: () => Promise<Answered<T>>): Promise<Answered<T>> {
 }
 
 /** Asks again while the server is busy, when it says so. */
-async function patiently<T>(ask: () => Promise<Answered<T>>): Promise<Answered<T>> {
+export async function patiently<T>(ask: () => Promise<Answered<T>>): Promise<Answered<T>> {
   for (let times = 0; ; times++) {
     const answer = await asked(ask);
     if (answer.response.status !== 503 || times === PATIENCE) return answer;
@@ -167,7 +167,7 @@ function found<T>({ data, error, response }: Answered<T>): T {
   return data;
 }
 
-function refused(response: Response, error: unknown): ServerError {
+export function refused(response: Response, error: unknown): ServerError {
   const problem = typeof error === "object" && error !== null ? (error as Partial<Schemas["Problem"]>) : {};
   return new ServerError(response.status, problem.detail ?? `The server answered ${response.status}`, problem.hint ?? null);
 }

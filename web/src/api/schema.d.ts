@@ -163,6 +163,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/detectors/{detector}/volumes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Judges volumes as a whole: NIfTI files, DICOM files of several frames, TIFF files of several pages, and the files of DICOM series,
+         *     which are brought together by what they say of themselves. An image that is no slice is an error: `explain` judges it.
+         */
+        post: operations["volumes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/phantoms": {
         parameters: {
             query?: never;
@@ -388,6 +408,7 @@ export interface components {
             tiles: components["schemas"]["TilesCard"] | null;
             /** @description Images and groups that it was trained on. */
             train: components["schemas"]["PartSize"];
+            volumes: components["schemas"]["VolumesCard"] | null;
         };
         /** @description Details of a detector. */
         DetectorDetails: components["schemas"]["DetectorCard"] & {
@@ -503,6 +524,7 @@ export interface components {
             shortcuts: components["schemas"]["ShortcutData"][];
             /** @description Images that could not be read or used. */
             unusable: number;
+            volumes: components["schemas"]["VolumesData"] | null;
             without_leaked: components["schemas"]["DetectionFigures"] | null;
         };
         /** @description Progress of an evaluation. */
@@ -1032,6 +1054,18 @@ export interface components {
              */
             threshold: number;
         };
+        /** @description A problem document with what the answer would have held: the extension members that RFC 9457 allows. */
+        ProblemWith_VolumesResponse: components["schemas"]["Problem"] & {
+            /** @description Name of the detector. */
+            detector: string;
+            /** @description Hash of the detector file's content. */
+            hash: string;
+            judged_by: components["schemas"]["VolumesCard"] | null;
+            /** @description What was put together, dropped or left out, in plain words. */
+            notes: string[];
+            /** @description One result per volume, in the order of their first files, and one per file that is none. */
+            volumes: components["schemas"]["VolumeResult"][];
+        };
         /** @description What a threshold guarantees about false alarms. */
         PromiseCard: {
             /**
@@ -1102,6 +1136,8 @@ export interface components {
              * @description The version of this layout.
              */
             version: number;
+            /** @description The volumes whose slices are images; empty where the data are not taken apart by volume. */
+            volumes: components["schemas"]["VolumeData"][];
             /** @description What a reader must know before believing the numbers, in plain words. */
             warnings: string[];
         };
@@ -1153,6 +1189,8 @@ export interface components {
              * @description Maximum number of pixels of an image (height x width).
              */
             max_pixels: number;
+            /** @description Maximum number of slices, and of files, in a request of volumes. */
+            max_slices: number;
         };
         /** @description The shape of a network input, `[height, width, channels]`. It need not be square. */
         Shape: {
@@ -1172,6 +1210,33 @@ export interface components {
             auroc: number;
             /** @description The property, and the value it was compared with where it is one of several. */
             name: string;
+        };
+        /** @description A slice of a volume. */
+        SliceCard: {
+            /**
+             * Format: int32
+             * @description Its number within the file, from 1; none for the one image of a file.
+             */
+            page: number | null;
+            /** @description Its file. */
+            path: string;
+            /**
+             * Format: double
+             * @description Its score.
+             */
+            score: number | null;
+            /** @description Its number within the volume, from 1. */
+            slice: number;
+        };
+        /** @description A slice of a volume that was judged, with pictures to scroll through. */
+        SliceData: {
+            /** @description The part of it that they show, in its own pixels. */
+            content: components["schemas"]["Region"];
+            pictures: components["schemas"]["PicturesData"] | null;
+            /** @description The verdict on it alone, by the detector's calibration of images. */
+            verdict: components["schemas"]["VerdictCard"];
+            /** @description The pixels of the network input that show it; the rest is padding. */
+            window: components["schemas"]["Region"];
         };
         /** @description The reconstructions after one epoch. */
         SnapshotData: {
@@ -1278,6 +1343,126 @@ export interface components {
             threshold: number;
             /** @description Width of the image, in pixels. */
             width: number;
+        };
+        /** @description The verdict on a volume. */
+        VolumeCard: {
+            /** @description Whether the score lies above the threshold. */
+            anomalous: boolean | null;
+            /** @description Those that show nothing but air, which were left out. */
+            empty: number;
+            /**
+             * Format: double
+             * @description Share of normal volumes at least this anomalous; none from a detector that is not calibrated on volumes.
+             */
+            p_value: number | null;
+            /**
+             * Format: double
+             * @description The mean of the largest scores of its slices, in the scorer's own units; never clamped or rescaled.
+             */
+            score: number;
+            /** @description For each slice its score, in their order; none where it was left out or could not be read. */
+            scores: (number | null)[];
+            /** @description All of its slices. */
+            slices: number;
+            /**
+             * Format: double
+             * @description The threshold of volumes; none from a detector that is not calibrated on volumes.
+             */
+            threshold: number | null;
+            /** @description Slices whose scores make that of the volume. */
+            top: number;
+            /** @description Those that could not be read. */
+            unreadable: number;
+            /** @description The slice with the largest score. */
+            worst: components["schemas"]["SliceCard"];
+        };
+        /** @description A volume of a report's test set. */
+        VolumeData: {
+            /** @description Whether the score lies above the threshold of volumes; none without one. */
+            anomalous: boolean | null;
+            /** @description Its group's number. */
+            group: number;
+            /** @description The kind of its anomaly; none for a normal volume. */
+            kind: string | null;
+            /** @description Whether one of its slices is a near-duplicate of one of the detector's own normals. */
+            leaked: boolean;
+            /** @description The file, or the folder of the series, relative to the data set's root. */
+            name: string;
+            /**
+             * Format: double
+             * @description Share of normal volumes at least this anomalous; none from a detector that is not calibrated on volumes.
+             */
+            p_value: number | null;
+            /**
+             * Format: double
+             * @description The mean of the largest scores of its slices.
+             */
+            score: number;
+            /** @description For each of its slices, in their order, its `id` among the images; none where it shows nothing but air or was not read. */
+            slices: (number | null)[];
+            /** @description Slices whose scores make that of the volume. */
+            top: number;
+            /** @description The slice with the largest score, from 1. */
+            worst: number;
+        };
+        /** @description Result for one volume: a verdict with its slices, or an error. */
+        VolumeResult: {
+            error: components["schemas"]["ImageProblem"] | null;
+            /** @description The file, or what the names of the files of a series have in common. */
+            name: string;
+            /** @description For each slice, in their order, what was found; null where it shows nothing but air, or cannot be read. */
+            slices: (components["schemas"]["SliceData"] | null)[];
+            volume: components["schemas"]["VolumeCard"] | null;
+        };
+        /** @description How a detector judges volumes. */
+        VolumesCard: {
+            /** @description Scores of the normal volumes that it was calibrated on, ascending. */
+            calibration_scores: number[];
+            /** @description What the threshold guarantees. */
+            promise: components["schemas"]["PromiseCard"];
+            /**
+             * Format: double
+             * @description Scores above it are anomalous.
+             */
+            threshold: number;
+            /**
+             * Format: double
+             * @description The share of a volume's slices whose scores make its own.
+             */
+            top_share: number;
+        };
+        /** @description How well volumes are told apart. */
+        VolumesData: {
+            /** @description Volumes that show one. */
+            anomalies: number;
+            /** @description Area under the ROC curve. */
+            auroc: components["schemas"]["Metric_Interval"];
+            /** @description Average precision. */
+            average_precision: components["schemas"]["Metric_Interval"];
+            /** @description What random scores would give as average precision. */
+            average_precision_of_chance: components["schemas"]["Metric_f64"];
+            /** @description Volumes left out because the detector was made from slices of theirs. */
+            left_out_own: number;
+            /** @description Volumes that show no anomaly. */
+            normals: number;
+            /** @description Share of normal volumes above it, over one of each group. */
+            realised_false_alarm_rate: components["schemas"]["Metric_Interval"];
+            /** @description Share of anomalous volumes above the threshold. */
+            recall: components["schemas"]["Metric_Interval"];
+            /** @description Volumes of which no slice could be read. */
+            unusable: number;
+        };
+        /** @description Verdicts on volumes. */
+        VolumesResponse: {
+            /** @description Name of the detector. */
+            detector: string;
+            /** @description Hash of the detector file's content. */
+            hash: string;
+            judged_by: components["schemas"]["VolumesCard"] | null;
+            /** @description What was put together, dropped or left out, in plain words. */
+            notes: string[];
+            /** @description One result per volume, in the order of their first files, and one per file that is none. */
+            volumes: components["schemas"]["VolumeResult"][];
         };
         /** @description How the threshold is chosen, from normals alone. */
         WantedCriterion: {
@@ -1703,6 +1888,61 @@ export interface operations {
                 };
             };
             /** @description The calibration does not support the criterion */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    volumes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                detector: string;
+            };
+            cookie?: never;
+        };
+        /** @description A file that holds a volume, or a form of such files and of those of DICOM series; without a threshold, and with at most `max_slices` files and slices. */
+        requestBody: {
+            content: {
+                "application/octet-stream": components["schemas"]["ImageFile"];
+                "multipart/form-data": components["schemas"]["ImageForm"];
+            };
+        };
+        responses: {
+            /** @description At least one volume was judged */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VolumesResponse"];
+                };
+            };
+            /** @description No volume could be judged; each result has the reason */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemWith_VolumesResponse"];
+                };
+            };
+            /** @description The queue is full; retry after Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
             "4XX": {
                 headers: {
                     [name: string]: unknown;

@@ -65,6 +65,8 @@ class Workspace {
   readonly details = new SvelteMap<string, DetectorDetails>();
   readonly evaluations = new SvelteMap<string, Evaluation>();
   tried: Tried[] = $state.raw([]);
+  /** Volumes that were given; what they are is known where they are shown. */
+  volumes: number = $state(0);
   /** The image that is shown. */
   shown: number | null = $state(null);
   /** Where the gallery was left. */

@@ -5,7 +5,7 @@
 // `{unavailable: reason}`, never 0. Every field is there: null where it has no value.
 import type { components } from "../api/schema";
 
-type Schemas = components["schemas"];
+export type Schemas = components["schemas"];
 
 /** A number, or why there is none. */
 export type Figure<T = number> = T | { unavailable: string };
@@ -21,6 +21,7 @@ export type Interval = Schemas["Interval"];
 export type ReportData = Schemas["ReportData"];
 export type TrainingData = Schemas["TrainingData"];
 export type EpochData = Schemas["EpochData"];
+export type VolumeData = Schemas["VolumeData"];
 export type ImageData = Schemas["ImageData"];
 export type PicturesData = Schemas["PicturesData"];
 export type LatentData = Schemas["LatentData"];

@@ -9,7 +9,7 @@ import { thresholds } from "../state/thresholds.svelte";
 import type { DetectionFigures, ImageData, ReportData } from "./data";
 import { shortAddress } from "./read";
 
-export const VIEWS = ["overview", "threshold", "images", "localisation", "embedding", "compare", "training", "export"] as const;
+export const VIEWS = ["overview", "threshold", "images", "volumes", "localisation", "embedding", "compare", "training", "export"] as const;
 export type View = (typeof VIEWS)[number];
 
 export class Session {
@@ -35,6 +35,8 @@ export class Session {
   view: View = $state("overview");
   /** The image that is open, by its number. */
   opened: number | null = $state(null);
+  /** The volume that is open, by its number. */
+  openedVolume: number | null = $state(null);
   /** Where the gallery was left, to come back to. */
   lastOpened: number | null = null;
 
@@ -86,16 +88,28 @@ export class Session {
     return `#${this.prefix}image/${id}`;
   }
 
-  /** Reads the part of the address after #: a view, or image/NUMBER. */
+  /** The views that this report has. */
+  get views(): View[] {
+    return VIEWS.filter((view) => view !== "volumes" || this.report.volumes.length > 0);
+  }
+
+  /** The address of one volume. */
+  volumeHref(number: number): string {
+    return `#${this.prefix}volume/${number}`;
+  }
+
+  /** Reads the part of the address after #: a view, image/NUMBER or volume/NUMBER. */
   goTo(hash: string): void {
     const [first = "", second] = hash.replace(/^#/, "").split("?")[0]!.slice(this.prefix.length).split("/");
     const id = Number(second);
+    const volume = first === "volume" && second !== undefined && this.report.volumes[id] !== undefined;
+    this.openedVolume = volume ? id : null;
     if (first === "image" && second !== undefined && this.byId.has(id)) {
       this.view = "images";
       this.opened = id;
       this.lastOpened = id;
     } else {
-      this.view = VIEWS.find((view) => view === first) ?? "overview";
+      this.view = volume ? "volumes" : (this.views.find((view) => view === first) ?? "overview");
       this.opened = null;
     }
   }

@@ -12,3 +12,4 @@ mod openapi;
 mod rest;
 mod scores;
 mod sockets;
+mod volumes;

@@ -1,0 +1,155 @@
+//! The figures of volumes in an evaluation and in a report, against those of the volumes judged one by one; and volumes held in memory
+//! against the same in files.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use aberra::dataset::{Case, Cases, Dataset, GroupBy, HeldFiles, OpenOptions, Volume, find_cases};
+use aberra::evaluate::{EvaluateOptions, Evaluation, Metric};
+use aberra::image::Limits;
+use aberra::models::measure::Want;
+use aberra::phantom::{LesionKind, PhantomVolumes, VolumeShape, write_volumes};
+use aberra::report::ReportOptions;
+use aberra::{Detector, TrainConfig, TrainOptions, VolumeVerdict};
+
+const SHAPE: VolumeShape = VolumeShape { size_px: 32, slices: 12 };
+const NEW: usize = 9;
+
+fn detector(folder: &Path) -> Detector {
+    let every = OpenOptions { normal: vec!["*".to_owned()] };
+    let dataset = Dataset::open(&folder.join("train"), &every).unwrap().by_volume(&Limits::default());
+    let settings = "preprocessing.size_px = 32
+        train.epochs = 2
+        train.batch_size = 16
+        scorer = 'mse'
+        split.test_share = 0.0
+        split.by = 'exact'
+        promise.false_alarm_rate = 0.1
+        [model]
+        family = 'vae'
+        channels = [4, 8]";
+    let config = TrainConfig::from_layers(&[TrainConfig::parse_layer(settings).unwrap()]).unwrap();
+    Detector::train_with(&dataset, &config, TrainOptions::default()).unwrap()
+}
+
+fn volume_of(path: PathBuf) -> Volume {
+    match find_cases(vec![path], &Limits::default()).cases.remove(0) {
+        Case::Volume(volume) => volume,
+        Case::Image { path, .. } => panic!("{path:?} is no volume"),
+    }
+}
+
+fn judged(detector: &Detector, volume: &Volume) -> VolumeVerdict {
+    detector.score_volume(volume, Want::MEASUREMENTS, |_, _| ControlFlow::Continue(())).unwrap()
+}
+
+#[test]
+fn volumes_are_evaluated_and_reported_as_they_are_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = PhantomVolumes {
+        seed: 6,
+        shape: SHAPE,
+        train_normals: 30,
+        test_normals: NEW,
+        anomalies_per_kind: 1,
+    };
+    write_volumes(folder.path(), &settings).unwrap();
+    let detector = detector(folder.path());
+    let limits = Limits::default();
+    let test = Dataset::open(&folder.path().join("test"), &OpenOptions::default()).unwrap();
+    let test = test.by_volume(&limits);
+    let options = || EvaluateOptions { by: GroupBy::Exact, ..EvaluateOptions::default() };
+    let evaluation = detector.evaluate_with(&test, options()).unwrap();
+    let figures = evaluation.volumes.as_ref().unwrap();
+
+    // Each volume is judged as it is alone.
+    assert_eq!(figures.counts(), (NEW, LesionKind::ALL.len()));
+    assert_eq!((figures.own, figures.unusable), (0, 0));
+    let mut by_name = BTreeMap::new();
+    for row in &figures.volumes {
+        let verdict = judged(&detector, &volume_of(test.root.join(&row.name)));
+        assert_eq!((row.score, row.p_value, row.anomalous), (verdict.score, verdict.p_value, verdict.anomalous()));
+        assert_eq!(row.slices, verdict.slices.iter().flatten().count());
+        assert_eq!(row.label.is_normal(), row.name.starts_with("good/"));
+        by_name.insert(row.name.clone(), verdict);
+    }
+    // AUROC is the share of pairs in the right order, and the matrix counts verdicts.
+    let scores = |normal: bool| figures.volumes.iter().filter(move |row| row.label.is_normal() == normal);
+    let pairs = scores(false).flat_map(|one| scores(true).map(move |other| one.score.total_cmp(&other.score)));
+    let wins = pairs.map(|order| f64::from(order as i8 + 1) / 2.0).sum::<f64>();
+    let auroc = figures.auroc.value().unwrap();
+    assert!((auroc.estimate - wins / (NEW * LesionKind::ALL.len()) as f64).abs() < 1e-12);
+    assert!(auroc.low <= auroc.estimate && auroc.estimate <= auroc.high && auroc.low < auroc.high);
+    let called = |normal: bool| scores(normal).filter(|row| row.anomalous == Some(true)).count() as u64;
+    let confusion = figures.confusion.value().unwrap();
+    assert_eq!((confusion.true_positives, confusion.false_positives), (called(false), called(true)));
+    let recall = figures.recall.value().unwrap();
+    assert!((recall.rate - called(false) as f64 / LesionKind::ALL.len() as f64).abs() < 1e-12);
+    assert_eq!(figures.false_alarms.promised, Some(0.1));
+    assert_eq!(figures.false_alarms.groups, NEW);
+    let text = evaluation.to_string();
+    assert!(text.contains("Volumes, each judged as a whole") && text.contains("17 volumes: 9 normal, 8 anomalous"));
+
+    // The file reads back; volumes of the detector's own are left out, and data without volumes have no such figures.
+    let file = folder.path().join("evaluation.json");
+    evaluation.save(&file).unwrap();
+    assert_eq!(Evaluation::load(&file).unwrap(), evaluation);
+    let all = Dataset::open(folder.path(), &OpenOptions::default()).unwrap().by_volume(&limits);
+    let with_own = detector.evaluate_with(&all, options()).unwrap().volumes.unwrap();
+    assert_eq!((with_own.own, with_own.volumes.len()), (30, figures.volumes.len()));
+    let plain = aberra::dataset::Sample { volume: None, ..test.samples[0].clone() };
+    let images = Dataset { samples: vec![plain], ..test.clone() };
+    assert_eq!(detector.evaluate_with(&images, options()).unwrap().volumes, None);
+
+    // The report: the same verdicts, slices in their places, pictures of all that have room.
+    let report = detector.report(&test, &evaluation, ReportOptions::default()).unwrap();
+    let data = report.data();
+    assert_eq!(data.volumes.len(), figures.volumes.len());
+    for volume in &data.volumes {
+        let verdict = &by_name[&volume.name];
+        assert_eq!((volume.score, volume.anomalous, volume.worst), (verdict.score, verdict.anomalous(), verdict.worst + 1));
+        assert_eq!((volume.slices.len(), volume.top), (SHAPE.slices, verdict.top));
+        for (slice, score) in volume.slices.iter().zip(&verdict.slices) {
+            let image = slice.map(|image| &data.images[image]);
+            assert_eq!(image.map(|image| image.score), *score, "{}", volume.name);
+            assert!(image.is_none_or(|image| image.pictures.is_some() && image.kind == volume.kind));
+        }
+    }
+    let of_volumes = data.evaluation.volumes.as_ref().unwrap();
+    assert_eq!((of_volumes.normals, of_volumes.anomalies), figures.counts());
+    assert!(matches!(&of_volumes.auroc, Metric::Known(interval) if (interval.value - auroc.estimate).abs() < 1e-5));
+    let threshold = detector.volume_calibration().unwrap().calibration.threshold;
+    assert_eq!(data.detector.volumes.as_ref().map(|volumes| volumes.threshold), Some(threshold));
+}
+
+#[test]
+fn volumes_held_in_memory_are_those_of_their_files() {
+    let series = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/series");
+    let mut paths: Vec<PathBuf> = aberra::dataset::image_files(&series).map(Result::unwrap).collect();
+    paths.sort();
+    let limits = Limits::default();
+    let named = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let mut files: Vec<(String, Vec<u8>)> = paths.iter().map(|path| (named(path), fs::read(path).unwrap())).collect();
+    files.push(("broken.nii".to_owned(), b"no volume".to_vec()));
+    let (held, refused) = HeldFiles::open(files, limits);
+    assert_eq!(refused.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["broken.nii"]);
+    let Cases { cases, notes, .. } = held.cases();
+    let expected = find_cases(paths, &limits);
+    assert_eq!((&cases, &notes), (&expected.cases, &expected.notes));
+    let (volumes, _) = HeldFiles::volumes(cases);
+    assert!(volumes.len() > 1);
+    for volume in &volumes {
+        assert_eq!(held.empty_slices(volume), volume.empty_slices(&limits), "{}", volume.name);
+        for slice in &volume.slices {
+            let image = aberra::dataset::read_image(&slice.path, slice.page, &limits).unwrap();
+            assert_eq!(held.read(slice).unwrap().pixels, image.pixels, "{}", slice.path.display());
+        }
+    }
+    let mut other = volumes[0].slices[0].clone();
+    other.path = PathBuf::from("elsewhere.dcm");
+    assert!(held.read(&other).unwrap_err().to_string().contains("expected a slice of these files"));
+}

@@ -1,0 +1,61 @@
+// What the viewer of volumes is made of: how slices are turned over, drawn as a line, listed and asked about.
+import { expect, it } from "vitest";
+import { isOfVolumes } from "../src/volume/kinds";
+import { outcome, rowsOf, together } from "../src/volume/rows";
+import { Wheel, fromAnswer, runs, stepped } from "../src/volume/seen";
+
+it("never leaves the volume", () => {
+  expect([stepped(0, -1, 20), stepped(19, 5, 20), stepped(3, 5, 20), stepped(7, 0, 20)]).toEqual([0, 19, 8, 7]);
+});
+
+it("turns one slice over for a notch of the wheel, and adds up what a trackpad sends", () => {
+  const wheel = new Wheel();
+  expect([wheel.turn(120, false), wheel.turn(-100, false), wheel.turn(3, true)]).toEqual([1, -1, 1]);
+  expect([...Array(8)].map(() => wheel.turn(10, false))).toEqual([0, 0, 0, 1, 0, 0, 0, 1]);
+  // What was begun in one direction is taken back in the other.
+  wheel.turn(30, false);
+  expect([wheel.turn(-30, false), wheel.turn(-39, false), wheel.turn(-1, false)]).toEqual([0, 0, -1]);
+});
+
+it("breaks the line of scores where slices were left out", () => {
+  expect(runs([null, 1, 2, null, 3, null])).toEqual([[{ slice: 1, score: 1 }, { slice: 2, score: 2 }], [{ slice: 4, score: 3 }]]);
+  expect(runs([null, null])).toEqual([]);
+});
+
+const slice = (score: number, pictures = true) => ({
+  verdict: { score, p_value: 0.5, threshold: 1, anomalous: score > 1, anomalous_share: 0.1, width: 9, height: 8, remarks: [] },
+  window: { left: 0, top: 0, width: 9, height: 8 }, content: { left: 0, top: 0, width: 9, height: 8 },
+  pictures: pictures ? { input: "data:,", reconstruction: null, error: "data:,", mask_path: null } : null,
+});
+const answer = (pictures: boolean) => ({
+  name: "scan.nii", error: null, slices: [null, slice(1), slice(3, pictures), null],
+  volume: { score: 3, p_value: 0.05, threshold: 2, anomalous: true, slices: 4, empty: 2, unreadable: 0, top: 1, worst: { slice: 3, path: "scan.nii", page: 3, score: 3 }, scores: [null, 1, 3, null] },
+});
+
+it("shows what the server says of a volume, by slices from 0", () => {
+  const seen = fromAnswer(answer(true))!;
+  expect([seen.worst, seen.slices.length, seen.anomalous, seen.kind, seen.score]).toEqual([2, 4, true, undefined, 3]);
+  expect(seen.slices.map((one) => one?.image.score ?? null)).toEqual([null, 1, 3, null]);
+  expect(seen.notes).toEqual(["2 of its 4 slices show nothing but air and are left out."]);
+  expect(fromAnswer(answer(false))!.notes.join(" ")).toContain("pictures");
+  expect(fromAnswer({ name: "a.png", error: { detail: "expected a volume", hint: null }, volume: null, slices: [] })).toBeNull();
+});
+
+it("says how a volume came out only against what it is known to be", () => {
+  expect([outcome(true, undefined), outcome(false, undefined), outcome(null, "cyst")]).toEqual(["flagged", "not flagged", "no verdict"]);
+  expect([outcome(true, null), outcome(false, null), outcome(true, "cyst"), outcome(false, "cyst")]).toEqual(["false alarm", "passed", "caught", "missed"]);
+});
+
+it("lists volumes by their scores and keeps their addresses", () => {
+  const volume = (name: string, score: number) => ({ name, kind: null, group: 0, leaked: false, score, p_value: null, anomalous: null, top: 1, worst: 1, slices: [0, null] });
+  const rows = rowsOf([volume("a", 1), volume("b", 3), volume("c", 2)], (number) => `#volume/${number}`);
+  expect(rows.map((row) => [row.name, row.href, row.slices])).toEqual([["b", "#volume/1", 2], ["c", "#volume/2", 2], ["a", "#volume/0", 2]]);
+});
+
+it("tells files of volumes from pictures, and asks about the files of a series together", () => {
+  for (const name of ["a.nii", "A.NII.GZ", "x/IM0001", "slice.dcm", "1.2.840.113619.2", "b.ima"]) expect([name, isOfVolumes(name)]).toEqual([name, true]);
+  for (const name of ["a.png", "b.tif", "c.nii.txt", "folder.nii/d.jpeg"]) expect([name, isOfVolumes(name)]).toEqual([name, false]);
+  const files = ["a.nii", "1.dcm", "b.nii.gz", "2.dcm"].map((name) => ({ name }));
+  expect(together(files).map((some) => some.map((one) => one.name))).toEqual([["a.nii"], ["b.nii.gz"], ["1.dcm", "2.dcm"]]);
+  expect(together([])).toEqual([]);
+});
