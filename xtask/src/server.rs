@@ -64,9 +64,37 @@ pub(crate) fn check(root: &Path) -> Tally {
             tally.add(FAILED);
         }
     }
+    println!("-- volumes in a browser");
+    tally.add(volumes(root, &program, &folder));
     println!("-- a crowd");
     tally.add(crowd(root, &program, &folder));
     tally
+}
+
+/// Trains a small detector on volumes, serves it, and gives it volumes in the app.
+fn volumes(root: &Path, program: &Path, folder: &Path) -> Tally {
+    let demo = folder.join("volumes");
+    let mut learning = Command::new(program);
+    learning.args(["demo", "--volumes", "--epochs", "1", "--normals", "40", "--out"]).arg(&demo);
+    if !succeeds(learning.stdout(Stdio::null()).stderr(Stdio::null())) {
+        println!(
+            "server: expected `aberra demo --volumes` to train a detector, but it failed; run it to see why"
+        );
+        return FAILED;
+    }
+    let mut command = Command::new(program);
+    command.arg("serve").arg(demo.join("run").join("detector.aberra"));
+    match started(command, &folder.join("volumes.log")) {
+        Ok(serving) => {
+            let mut tally = web::volumes(root, &serving.url, &demo.join("volumes").join("test"));
+            tally.add(serving.end());
+            tally
+        }
+        Err(why) => {
+            println!("server: {why}");
+            FAILED
+        }
+    }
 }
 
 /// Runs a small demo in `demo/`, and copies its detector to `second.aberra`.
@@ -92,14 +120,19 @@ fn detector(folder: &Path) -> PathBuf {
 fn serve(program: &Path, folder: &Path, key: Option<&Path>) -> Result<Serving, String> {
     let (demo, log) =
         (folder.join("demo"), folder.join(if key.is_some() { "keyed.log" } else { "open.log" }));
-    let log = std::fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
     let mut command = Command::new(program);
     command.arg("serve").args([detector(folder), folder.join("second.aberra")]);
     command.arg("--data").arg(demo.join("phantoms")).arg("--split").arg(demo.join("run").join("split.json"));
-    command.args(["--address", "127.0.0.1:0"]);
     if let Some(key) = key {
         command.arg("--api-key-file").arg(key);
     }
+    started(command, &log)
+}
+
+/// Starts a server on any free port; what it logs goes to a file.
+fn started(mut command: Command, log: &Path) -> Result<Serving, String> {
+    let log = std::fs::File::create(log).map_err(|error| format!("{}: {error}", log.display()))?;
+    command.args(["--address", "127.0.0.1:0"]);
     let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().map_err(|error| error.to_string())?;
     let mut line = String::new();
     if let Some(out) = child.stdout.as_mut() {

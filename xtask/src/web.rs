@@ -59,6 +59,16 @@ pub(crate) fn app(root: &Path, open: &str, keyed: &str, key: &str) -> Tally {
     browser(&web, "browser:app", &servers)
 }
 
+/// The app of a running server whose detector judges volumes, and a folder of some.
+pub(crate) fn volumes(root: &Path, url: &str, volumes: &Path) -> Tally {
+    let web = root.join("web");
+    if let Err(why) = node(&web) {
+        println!("skipped: no volume was given to the app; {why}");
+        return SKIPPED;
+    }
+    browser(&web, "browser:volumes", &[("ABERRA_URL", url), ("ABERRA_VOLUMES", &volumes.to_string_lossy())])
+}
+
 /// Whether the committed files are what the source builds: the same names, byte for byte.
 fn same(committed: &Path, built: &Path) -> Tally {
     match (files(committed), files(built)) {

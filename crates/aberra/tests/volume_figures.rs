@@ -50,13 +50,8 @@ fn judged(detector: &Detector, volume: &Volume) -> VolumeVerdict {
 #[test]
 fn volumes_are_evaluated_and_reported_as_they_are_judged() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = PhantomVolumes {
-        seed: 6,
-        shape: SHAPE,
-        train_normals: 30,
-        test_normals: NEW,
-        anomalies_per_kind: 1,
-    };
+    let settings =
+        PhantomVolumes { seed: 6, shape: SHAPE, train_normals: 30, test_normals: NEW, anomalies_per_kind: 1 };
     write_volumes(folder.path(), &settings).unwrap();
     let detector = detector(folder.path());
     let limits = Limits::default();
@@ -72,14 +67,18 @@ fn volumes_are_evaluated_and_reported_as_they_are_judged() {
     let mut by_name = BTreeMap::new();
     for row in &figures.volumes {
         let verdict = judged(&detector, &volume_of(test.root.join(&row.name)));
-        assert_eq!((row.score, row.p_value, row.anomalous), (verdict.score, verdict.p_value, verdict.anomalous()));
+        assert_eq!(
+            (row.score, row.p_value, row.anomalous),
+            (verdict.score, verdict.p_value, verdict.anomalous())
+        );
         assert_eq!(row.slices, verdict.slices.iter().flatten().count());
         assert_eq!(row.label.is_normal(), row.name.starts_with("good/"));
         by_name.insert(row.name.clone(), verdict);
     }
     // AUROC is the share of pairs in the right order, and the matrix counts verdicts.
     let scores = |normal: bool| figures.volumes.iter().filter(move |row| row.label.is_normal() == normal);
-    let pairs = scores(false).flat_map(|one| scores(true).map(move |other| one.score.total_cmp(&other.score)));
+    let pairs =
+        scores(false).flat_map(|one| scores(true).map(move |other| one.score.total_cmp(&other.score)));
     let wins = pairs.map(|order| f64::from(order as i8 + 1) / 2.0).sum::<f64>();
     let auroc = figures.auroc.value().unwrap();
     assert!((auroc.estimate - wins / (NEW * LesionKind::ALL.len()) as f64).abs() < 1e-12);
@@ -92,13 +91,19 @@ fn volumes_are_evaluated_and_reported_as_they_are_judged() {
     assert_eq!(figures.false_alarms.promised, Some(0.1));
     assert_eq!(figures.false_alarms.groups, NEW);
     let text = evaluation.to_string();
-    assert!(text.contains("Volumes, each judged as a whole") && text.contains("17 volumes: 9 normal, 8 anomalous"));
+    assert!(
+        text.contains("Volumes, each judged as a whole")
+            && text.contains("17 volumes: 9 normal, 8 anomalous")
+    );
 
     // The file reads back; volumes of the detector's own are left out, and data without volumes have no such figures.
     let file = folder.path().join("evaluation.json");
     evaluation.save(&file).unwrap();
     assert_eq!(Evaluation::load(&file).unwrap(), evaluation);
     let all = Dataset::open(folder.path(), &OpenOptions::default()).unwrap().by_volume(&limits);
+    // Masks are found beside compressed volumes, and compared slice by slice.
+    let has_mask = |sample: &aberra::dataset::Sample| sample.mask.is_some() != sample.label.is_normal();
+    assert!(all.samples.iter().all(has_mask), "{:?}", all.notes);
     let with_own = detector.evaluate_with(&all, options()).unwrap().volumes.unwrap();
     assert_eq!((with_own.own, with_own.volumes.len()), (30, figures.volumes.len()));
     let plain = aberra::dataset::Sample { volume: None, ..test.samples[0].clone() };
@@ -111,7 +116,10 @@ fn volumes_are_evaluated_and_reported_as_they_are_judged() {
     assert_eq!(data.volumes.len(), figures.volumes.len());
     for volume in &data.volumes {
         let verdict = &by_name[&volume.name];
-        assert_eq!((volume.score, volume.anomalous, volume.worst), (verdict.score, verdict.anomalous(), verdict.worst + 1));
+        assert_eq!(
+            (volume.score, volume.anomalous, volume.worst),
+            (verdict.score, verdict.anomalous(), verdict.worst + 1)
+        );
         assert_eq!((volume.slices.len(), volume.top), (SHAPE.slices, verdict.top));
         for (slice, score) in volume.slices.iter().zip(&verdict.slices) {
             let image = slice.map(|image| &data.images[image]);
@@ -121,7 +129,9 @@ fn volumes_are_evaluated_and_reported_as_they_are_judged() {
     }
     let of_volumes = data.evaluation.volumes.as_ref().unwrap();
     assert_eq!((of_volumes.normals, of_volumes.anomalies), figures.counts());
-    assert!(matches!(&of_volumes.auroc, Metric::Known(interval) if (interval.value - auroc.estimate).abs() < 1e-5));
+    assert!(
+        matches!(&of_volumes.auroc, Metric::Known(interval) if (interval.value - auroc.estimate).abs() < 1e-5)
+    );
     let threshold = detector.volume_calibration().unwrap().calibration.threshold;
     assert_eq!(data.detector.volumes.as_ref().map(|volumes| volumes.threshold), Some(threshold));
 }
@@ -133,7 +143,8 @@ fn volumes_held_in_memory_are_those_of_their_files() {
     paths.sort();
     let limits = Limits::default();
     let named = |path: &PathBuf| path.to_string_lossy().into_owned();
-    let mut files: Vec<(String, Vec<u8>)> = paths.iter().map(|path| (named(path), fs::read(path).unwrap())).collect();
+    let mut files: Vec<(String, Vec<u8>)> =
+        paths.iter().map(|path| (named(path), fs::read(path).unwrap())).collect();
     files.push(("broken.nii".to_owned(), b"no volume".to_vec()));
     let (held, refused) = HeldFiles::open(files, limits);
     assert_eq!(refused.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["broken.nii"]);

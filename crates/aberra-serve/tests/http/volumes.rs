@@ -23,7 +23,8 @@ fn folder() -> PathBuf {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("aberra-serve-volumes");
         let _ = fs::remove_dir_all(&folder);
         let shape = VolumeShape { size_px: 32, slices: SLICES };
-        let volumes = PhantomVolumes { seed: 3, shape, train_normals: 1, test_normals: 2, anomalies_per_kind: 1 };
+        let volumes =
+            PhantomVolumes { seed: 3, shape, train_normals: 1, test_normals: 2, anomalies_per_kind: 1 };
         write_volumes(&folder, &volumes).unwrap();
         folder
     });
@@ -50,7 +51,8 @@ async fn volumes_are_judged_as_the_library_judges_them() {
     assert!(answer["judged_by"].is_null());
 
     let Case::Volume(volume) = find_cases(vec![path], &Limits::default()).cases.remove(0) else { panic!() };
-    let expected = detector("first").score_volume(&volume, Want::MEASUREMENTS, |_, _| ControlFlow::Continue(()));
+    let expected =
+        detector("first").score_volume(&volume, Want::MEASUREMENTS, |_, _| ControlFlow::Continue(()));
     let expected = expected.unwrap();
     let results = answer["volumes"].as_array().unwrap();
     let names: Vec<&str> = results.iter().map(|result| result["name"].as_str().unwrap()).collect();

@@ -1,6 +1,5 @@
 //! Folder -> files that are, or claim to be, images: the one walk behind every listing.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use aberra_image::{FileClaim, claim};
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
-use super::words::{is_mask_folder, without_mask_word};
+use super::words::{is_mask_folder, split_extension, without_mask_word};
 use crate::run::RunFolder;
 use crate::{Error, Result};
 
@@ -236,12 +235,11 @@ impl ImageFiles {
         if folders.into_iter().flatten().any(|folder| is_mask_folder(&folder.to_string_lossy())) {
             return true;
         }
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let Some(image) = without_mask_word(&name) else { return false };
-        let extensions = path.extension().map(|extension| extension.to_string_lossy()).into_iter();
-        let mut beside = extensions
-            .chain(IMAGE_EXTENSIONS.map(Cow::Borrowed))
-            .map(|extension| format!("{image}.{extension}"));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (stem, own) = split_extension(&name);
+        let Some(image) = without_mask_word(stem) else { return false };
+        let mut beside =
+            [own].into_iter().chain(IMAGE_EXTENSIONS).map(|extension| format!("{image}.{extension}"));
         beside.any(|name| path.with_file_name(name).is_file())
     }
 }

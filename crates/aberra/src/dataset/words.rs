@@ -181,6 +181,16 @@ pub(super) fn is_image_folder(name: &str) -> bool {
     IMAGE_FOLDERS.contains(&plain(name).as_str())
 }
 
+/// A file's name without its extension, and the extension: that of a compressed volume is both of its parts.
+pub(super) fn split_extension(name: &str) -> (&str, &str) {
+    const OF_VOLUMES: &str = ".nii.gz";
+    let at = name.len().saturating_sub(OF_VOLUMES.len());
+    match name.get(at..) {
+        Some(end) if at > 0 && end.eq_ignore_ascii_case(OF_VOLUMES) => (&name[..at], &name[at + 1..]),
+        _ => name.rsplit_once('.').unwrap_or((name, "")),
+    }
+}
+
 /// The name without what says that it is a mask's: `a (1)` of `a (1)_mask`, `a (1)_mask_2`, `mask_a (1)` and `a (1)Mask`.
 pub(super) fn without_mask_word(stem: &str) -> Option<&str> {
     let is_separator = |c: char| matches!(c, '_' | '-' | '.' | ' ');
@@ -234,6 +244,20 @@ fn words(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_compressed_volume_has_one_extension_of_two_parts() {
+        for (name, parts) in [
+            ("a.png", ("a", "png")),
+            ("000_mask.nii.gz", ("000_mask", "nii.gz")),
+            ("b.NII.GZ", ("b", "NII.GZ")),
+            ("c.tar.gz", ("c.tar", "gz")),
+            ("d", ("d", "")),
+            ("断層撮影.gz", ("断層撮影", "gz")),
+        ] {
+            assert_eq!(split_extension(name), parts, "{name}");
+        }
+    }
 
     #[test]
     fn names_say_what_they_mean() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::dataset::remarks::counted;
 use crate::dataset::walk::{Found, extension};
-use crate::dataset::words::{is_image_folder, is_mask_folder, is_split, without_mask_word};
+use crate::dataset::words::{is_image_folder, is_mask_folder, is_split, split_extension, without_mask_word};
 
 /// A mask, and the path by which its image is found.
 pub(super) struct MaskFile {
@@ -193,9 +193,7 @@ fn keys_of_image(image: &Wanting<'_>) -> Vec<String> {
 
 /// Components joined by `/`, the last one without its extension.
 fn stem(parts: &[String]) -> String {
-    let joined = parts.join("/");
-    match joined.rsplit_once('.') {
-        Some((stem, extension)) if !extension.contains('/') => stem.to_owned(),
-        _ => joined,
-    }
+    let Some((name, folders)) = parts.split_last() else { return String::new() };
+    let (stem, _) = split_extension(name);
+    folders.iter().map(String::as_str).chain([stem]).collect::<Vec<_>>().join("/")
 }

@@ -1,0 +1,76 @@
+// Gives volumes to the app of a running server (ABERRA_URL) whose detector judges volumes: those of a folder (ABERRA_VOLUMES) as
+// `aberra demo --volumes` writes it. Looks at them in Chromium; axe in light and dark. Fails with a message per failure.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { SHOTS, URL_, accessible, browser, checks, expect, failures, fits, heading, judged, open as opened, run, shot } from "./app-page.mjs";
+
+const FOLDER = process.env.ABERRA_VOLUMES;
+if (!FOLDER) throw new Error("expected a folder of volumes in ABERRA_VOLUMES, found none");
+const SLICES = 22;
+/** The server holds no evaluation, which the app asks for. */
+const open = (settings = {}) => opened("", settings, URL_, /\b404\b/);
+const file = (name) => ({ name: name.replace("/", "-"), mimeType: "application/gzip", buffer: readFileSync(join(FOLDER, name)) });
+const FILES = ["cyst/000.nii.gz", "good/000.nii.gz"].map(file);
+const slice = async (page) => Number((await page.locator('[data-live="slice"]').innerText()).replace(/\D/g, ""));
+const give = (page, files) => page.getByLabel("Images to judge").setInputFiles(files);
+const told = (page, rows) => page.waitForFunction((rows) => document.querySelectorAll("main tbody tr").length === rows && /flagged/.test(document.querySelector("h1 [role=status]")?.textContent ?? ""), rows);
+
+for (const [name, settings] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 }, hasTouch: true }]]) {
+  await run(name, async () => {
+    const page = await open(settings);
+    await give(page, FILES);
+    await told(page, 2);
+    await fits(page, `volumes-${name}`);
+    await accessible(page, `volumes-${name}`);
+    await shot(page, `app-volumes-${name}`);
+    await page.locator("tbody a").first().click();
+    await judged(page);
+    await fits(page, `volume-${name}`);
+    await accessible(page, `volume-${name}`);
+    await shot(page, `app-volume-${name}`);
+    await page.context().close();
+  });
+}
+
+await run("volumes", async () => {
+  const loaded = [];
+  const page = await open();
+  page.on("request", (request) => loaded.push(request.url()));
+  await page.reload();
+  await page.waitForLoadState("networkidle");
+  expect(loaded.length > 0 && !loaded.some((address) => address.includes("/volume-")), "what shows volumes is not loaded at first");
+  await give(page, [...FILES, { name: "broken.nii", mimeType: "", buffer: Buffer.from("no volume") }]);
+  await told(page, 3);
+  expect(loaded.some((address) => address.includes("/volume-")), "it comes with the first volume");
+  const rows = await page.locator("tbody tr").allInnerTexts();
+  expect(rows.slice(0, 2).every((row) => /flagged/.test(row) && row.includes(`of ${SLICES}`)), "each volume has one verdict");
+  expect(/not judged/.test(rows[2]) && rows[2].includes("expected"), "a file that is no volume says why");
+  await page.locator("tbody a").first().click();
+  await judged(page);
+  expect((await heading(page)) === "cyst-000.nii.gz", "a volume has its file's name");
+  const worst = await slice(page);
+  await page.locator(".viewer .view").hover();
+  await page.mouse.wheel(0, worst === SLICES ? -100 : 100);
+  await page.waitForTimeout(200);
+  expect(Math.abs((await slice(page)) - worst) === 1, "the wheel turns slices over");
+  await page.keyboard.press("Home");
+  expect((await slice(page)) === 1, "and keys do");
+  expect((await page.locator("main").innerText()).includes("This slice was not judged"), "a slice of air is said to be one");
+  await page.getByRole("button", { name: `Worst slice, ${worst}` }).click();
+  expect((await slice(page)) === worst, "the way back to the worst");
+  expect((await page.locator("main").innerText()).includes("exchangeable normal volumes"), "the guarantee is about volumes");
+  await page.getByRole("button", { name: "Take away" }).click();
+  await told(page, 2);
+  await page.goBack();
+  await page.waitForTimeout(200);
+  expect((await heading(page)).includes("not here"), "what was taken away is said to be gone");
+  await page.getByRole("link", { name: "Images" }).click();
+  expect(await page.getByRole("link", { name: "2 volumes" }).isVisible(), "the way back to the volumes");
+  await page.context().close();
+});
+
+await browser.close();
+console.log(`screenshots: ${SHOTS}`);
+for (const failure of failures) console.error(`FAILED ${failure}`);
+console.log(`${checks - failures.length} of ${checks} checks passed`);
+process.exit(failures.length === 0 ? 0 : 1);
