@@ -7,8 +7,8 @@ import { SHOTS, URL_, accessible, browser, checks, expect, failures, fits, headi
 const FOLDER = process.env.ABERRA_VOLUMES;
 if (!FOLDER) throw new Error("expected a folder of volumes in ABERRA_VOLUMES, found none");
 const SLICES = 22;
-/** The server holds no evaluation, which the app asks for. */
-const open = (settings = {}) => opened("", settings, URL_, /\b404\b/);
+/** The server holds no evaluation, which the app asks for, and one file is no volume. */
+const open = (settings = {}) => opened("", settings, URL_, /\b(404|422)\b/);
 const file = (name) => ({ name: name.replace("/", "-"), mimeType: "application/gzip", buffer: readFileSync(join(FOLDER, name)) });
 const FILES = ["cyst/000.nii.gz", "good/000.nii.gz"].map(file);
 const slice = async (page) => Number((await page.locator('[data-live="slice"]').innerText()).replace(/\D/g, ""));

@@ -82,6 +82,8 @@ export function example(variant) {
       pca: Array.from({ length: embeds ? components : 0 }, (_, k) => (k < 2 ? shift * (k === 0 ? 1.6 : -0.8) : 0) + (3 / (1 + k * 0.5)) * normal()),
       nearest: [],
       pictures: null,
+      window: null,
+      content: null,
     });
   }
 

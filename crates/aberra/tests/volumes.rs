@@ -313,7 +313,9 @@ fn dicom_series_are_put_together_by_position() {
     let notes = dataset.notes.join("\n");
     assert!(notes.contains("2 of 16 slices show nothing but air and are left out"), "{notes}");
     assert_eq!(dataset.volumes().iter().map(|(_, slices)| slices.len()).collect::<Vec<_>>(), [6, 3, 3, 2]);
-    assert!(dataset.samples.iter().all(|sample| sample.group == sample.volume));
+    let in_volume =
+        |sample: &aberra::dataset::Sample| sample.volume.as_ref().map(|volume| volume.name.clone());
+    assert!(dataset.samples.iter().all(|sample| sample.group == in_volume(sample)));
     assert_eq!(dataset.samples[0].name, "a.dcm");
 }
 

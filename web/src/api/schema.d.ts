@@ -613,6 +613,7 @@ export interface components {
              * @description Share of its pixels above the pixel threshold, 0 to 1; none where the detector makes no maps.
              */
             anomalous_share: number | null;
+            content: components["schemas"]["Region"] | null;
             /**
              * @description What was measured, by full name. Empty, like the two below, for images without a thumbnail where there are very
              *     many images.
@@ -669,6 +670,7 @@ export interface components {
             weight: number;
             /** @description The image's own width, in pixels. */
             width: number;
+            window: components["schemas"]["Region"] | null;
         };
         /**
          * Format: binary

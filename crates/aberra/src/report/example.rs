@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aberra_image::Region;
 use aberra_models::Shape;
 use aberra_models::measure::Descriptor;
 use aberra_models::train::{LossRecord, SelectionCriterion};
@@ -39,6 +40,8 @@ pub(crate) fn report() -> ReportData {
             error: Some("data:,".to_owned()),
             mask_path: None,
         }),
+        window: Some(Region { top: 0, left: 0, height: 64, width: 64 }),
+        content: Some(Region { top: 0, left: 0, height: 48, width: 64 }),
     };
     let row = |name: &str, what: Compared, difference: Option<Metric<Interval>>| CompareRow {
         name: name.to_owned(),

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use aberra_image::{Input, Limits};
+use aberra_image::{Input, Limits, Region};
 use aberra_models::measure::Want;
 use rayon::prelude::*;
 
 use super::pictures::PictureFormat;
 use crate::dataset::Dataset;
 use crate::detector::{Detector, Verdict};
+use crate::evaluate::content_window::ContentWindow;
 use crate::evaluate::read_mask;
 use crate::explain::{NearNormal, anomalous_share, find_normals, outline};
 use crate::files::{FILES_CHUNK, in_chunks};
@@ -45,6 +46,9 @@ pub(super) enum Wished {
 pub(super) struct Seen {
     pub(super) width: usize,
     pub(super) height: usize,
+    /// The pixels of the network input that show it, and the part of it that they show.
+    pub(super) window: Region,
+    pub(super) content: Region,
     /// Where it lies in the embedding space that is shown.
     pub(super) embedding: Option<Vec<f32>>,
     /// Share of its pixels above the pixel threshold; `None` without a map.
@@ -138,6 +142,8 @@ impl Gather<'_> {
         Ok(Seen {
             width: verdict.placement.image_width,
             height: verdict.placement.image_height,
+            window: ContentWindow::of(&verdict.placement, verdict.shape).region(),
+            content: verdict.placement.content,
             anomalous_share: anomalous_share(verdict, self.detector.pixel_threshold()),
             thumbnail: wanted.thumbnail.then(|| shrink(&verdict.input, verdict.shape)),
             pictures: pictures.map(|pictures| PicturesData { mask_path, ..pictures }),

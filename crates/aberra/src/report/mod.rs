@@ -325,6 +325,8 @@ fn image_data(
             _ => Vec::new(),
         },
         nearest: Vec::new(),
+        window: seen.pictures.is_some().then_some(seen.window),
+        content: seen.pictures.is_some().then_some(seen.content),
         pictures: seen.pictures,
     })
 }

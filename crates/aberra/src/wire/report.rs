@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use aberra_image::Region;
 use aberra_models::measure::Descriptor;
 use aberra_models::train::{LossRecord, SelectionCriterion};
 use serde::Serialize;
@@ -353,8 +354,12 @@ pub struct ImageData {
     pub pca: Vec<f64>,
     /// The nearest training normals in the embedding space, nearest first; empty for images without `pictures`.
     pub nearest: Vec<NearData>,
-    /// Pictures at the network input's size; none beyond those shown in full.
+    /// Pictures at the network input's size; none beyond those shown in full, and the slices of volumes that are shown.
     pub pictures: Option<PicturesData>,
+    /// The pixels of the network input that show the image; none for images without `pictures`.
+    pub window: Option<Region>,
+    /// The part of the image that they show, in its own pixels; none for images without `pictures`.
+    pub content: Option<Region>,
 }
 
 /// A training normal near an image.
