@@ -127,6 +127,7 @@ fn volumes_are_evaluated_and_reported_as_they_are_judged() {
             assert!(image.is_none_or(|image| image.pictures.is_some() && image.kind == volume.kind));
         }
     }
+    assert!(data.summary.iter().any(|line| line.contains("Judged as a whole, volumes have an AUROC of")));
     let of_volumes = data.evaluation.volumes.as_ref().unwrap();
     assert_eq!((of_volumes.normals, of_volumes.anomalies), figures.counts());
     assert!(

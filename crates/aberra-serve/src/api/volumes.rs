@@ -177,6 +177,9 @@ async fn judge(
                 Err(error) => failure = failure.or(Some(ImageProblem::of(&error))),
             }
         }
+        if images.is_empty() {
+            continue;
+        }
         let verdicts = shared.engine.score(served, images, Want::MAP).await?;
         let drawing = served.clone();
         let has_room = *room > 0;

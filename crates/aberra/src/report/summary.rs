@@ -1,7 +1,7 @@
 //! The verdict on a detector in words.
 
 use crate::detector::{Detector, PartSize};
-use crate::evaluate::{Evaluation, Metric};
+use crate::evaluate::{Evaluation, Metric, VolumeFigures};
 use crate::wire::{EvaluationData, Interval};
 
 /// A few sentences: what the detector was made from, what it promises, and what it did on the test images.
@@ -60,7 +60,25 @@ pub(super) fn summary(
             value * 100.0
         ));
     }
+    lines.extend(evaluation.volumes.as_ref().and_then(of_volumes));
     lines
+}
+
+/// How well volumes are told apart, each judged as a whole.
+fn of_volumes(figures: &VolumeFigures) -> Option<String> {
+    let (normals, anomalies) = figures.counts();
+    let Metric::Known(auroc) = &figures.auroc else { return None };
+    let flagged = match &figures.confusion {
+        Metric::Known(confusion) => format!(
+            "; {} of {anomalies} anomalous and {} of {normals} normal ones lie above the threshold of volumes",
+            confusion.true_positives, confusion.false_positives
+        ),
+        Metric::Unavailable { .. } => String::new(),
+    };
+    Some(format!(
+        "All of that counts single slices. Judged as a whole, volumes have an AUROC of {:.3} (95 % interval {:.3} to {:.3}){flagged}.",
+        auroc.estimate, auroc.low, auroc.high
+    ))
 }
 
 /// Whether some group has several images, so that a rate is not that of counts.
