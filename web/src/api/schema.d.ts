@@ -1433,7 +1433,7 @@ export interface components {
              */
             top_share: number;
         };
-        /** @description How well volumes are told apart. */
+        /** @description How well anomalous volumes are separated from normal ones. */
         VolumesData: {
             /** @description Volumes that show one. */
             anomalies: number;

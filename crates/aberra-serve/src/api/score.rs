@@ -76,7 +76,7 @@ pub(crate) struct ExplainResult {
     explanation: Option<Explanation>,
 }
 
-/// What a request without it is told.
+/// What a request lacks in which nothing can be judged, and where the reasons are.
 const AN_IMAGE: &str = "an image that can be scored";
 const WHY: &str = "`images` says why of each";
 

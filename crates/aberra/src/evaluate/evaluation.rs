@@ -6,7 +6,6 @@ use aberra_models::Shape;
 use aberra_models::measure::Descriptor;
 use serde::{Deserialize, Serialize};
 
-use super::volumes::VolumeFigures;
 use crate::dataset::{Fold, GroupBy, Label, SplitPolicy};
 use crate::detector::{Part, PartSize};
 use crate::score::Evidence;
@@ -347,6 +346,60 @@ pub struct BesideRow {
     pub beside_auroc: Metric<BootstrapInterval>,
 }
 
+/// How well a detector judges volumes as a whole. Intervals resample groups: volumes of one patient are drawn together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct VolumeFigures {
+    /// The share of a volume's slices whose scores make its own.
+    pub top_share: f64,
+    /// The threshold of volumes; `None` from a detector that is not calibrated on volumes: there are no verdicts then.
+    pub threshold: Option<f64>,
+    /// What it guarantees.
+    pub promise: Option<Promise>,
+    /// Area under the ROC curve.
+    pub auroc: Metric<BootstrapInterval>,
+    /// Average precision.
+    pub average_precision: Metric<BootstrapInterval>,
+    /// What random scores would give as average precision: the share of anomalous volumes.
+    pub average_precision_of_chance: Metric<f64>,
+    /// Counts of verdicts by truth.
+    pub confusion: Metric<Confusion>,
+    /// Share of the anomalous volumes called so, with its exact interval over groups.
+    pub recall: Metric<RateInterval>,
+    /// Promised and realised false alarms, in volumes.
+    pub false_alarms: FalseAlarms,
+    /// Volumes left out because the detector was made from slices of theirs.
+    pub own: usize,
+    /// Volumes of which no slice could be read.
+    pub unusable: usize,
+    /// Those that were judged, in the order of the data set.
+    pub volumes: Vec<VolumeRow>,
+}
+
+/// One volume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct VolumeRow {
+    /// The file, or the folder of the series; unique among the volumes of a data set.
+    pub name: String,
+    /// What it shows: anomalous if one of its slices is.
+    pub label: Label,
+    /// Its group's number.
+    pub group: usize,
+    /// Its slices that were scored.
+    pub slices: usize,
+    /// The mean of the largest scores of them.
+    pub score: f64,
+    /// Share of normal volumes at least this anomalous, by the calibration of volumes.
+    pub p_value: Option<f64>,
+    /// Whether the score lies above the threshold; `None` without one.
+    pub anomalous: Option<bool>,
+    /// Whether one of its slices is a near-duplicate of one of the detector's own normals.
+    pub leaked: bool,
+}
+
 /// One image of the data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -418,6 +471,14 @@ impl<T> Metric<T> {
             Self::Known(_) => None,
             Self::Unavailable { unavailable } => Some(unavailable),
         }
+    }
+}
+
+impl VolumeFigures {
+    /// Volumes that show no anomaly, and those that show one.
+    pub fn counts(&self) -> (usize, usize) {
+        let normals = self.volumes.iter().filter(|row| row.label.is_normal()).count();
+        (normals, self.volumes.len() - normals)
     }
 }
 

@@ -7,6 +7,7 @@
 mod beside;
 pub(crate) mod content_window;
 mod evaluation;
+mod false_alarms;
 mod file;
 mod leak;
 mod measure;
@@ -22,12 +23,11 @@ use aberra_metrics::bootstrap::BootstrapSettings;
 pub use self::evaluation::{
     AtRate, BesideRow, EvaluatedData, EvaluatedDetector, EvaluatedSplit, Evaluation, FalseAlarms,
     ImageOutcome, ImageRow, KindRow, LabelCount, Leaked, Metric, OwnImages, Pixels, Ranking, ScoredImage,
-    ScorerRow, ShortcutRow, Verdicts, WithoutLeaked,
+    ScorerRow, ShortcutRow, Verdicts, VolumeFigures, VolumeRow, WithoutLeaked,
 };
 pub(crate) use self::measure::read_mask;
 use self::measure::{Measured, measure};
 pub(crate) use self::summary::CLASSIC_SCORER;
-pub use self::volumes::{VolumeFigures, VolumeRow};
 use crate::dataset::{Dataset, GroupBy, Grouping, Split};
 use crate::detector::Detector;
 use crate::job::Job;

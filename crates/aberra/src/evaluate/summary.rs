@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aberra_metrics::weights::group_weights;
-use rand::RngExt;
 
 use super::beside::{POOLINGS, PooledMaps};
 use super::evaluation::{
@@ -11,16 +10,16 @@ use super::evaluation::{
     ImageOutcome, ImageRow, KindRow, LabelCount, Leaked, Metric, OwnImages, Pixels, Ranking, ScoredImage,
     ScorerRow, ShortcutRow, Verdicts, WithoutLeaked,
 };
+use super::false_alarms::false_alarms;
 use super::measure::{Measured, PixelCounts};
 use super::{volumes, warnings};
 use crate::dataset::{Dataset, GroupBy, Inspection, Label, Remarks, Shortcut, Split, shortcuts_of};
 use crate::detector::{Detector, Part};
-use aberra_metrics::binomial::{clopper_pearson, grouped_rate};
+use aberra_metrics::binomial::grouped_rate;
 use aberra_metrics::bootstrap::{
     BootstrapInterval, BootstrapSettings, GroupedLabels, bootstrap, paired_bootstrap,
 };
 use aberra_metrics::pixel::{AUPRO_FPR_LIMIT, ImageTally, PixelIntervals, pixel_intervals};
-use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::ranking::{
     Confusion, WeightedConfusion, auroc, average_precision, f1_max, fpr_at_tpr, tpr_at_fpr,
 };
@@ -285,32 +284,6 @@ impl<'a> Table<'a> {
                 groups: groups.len(),
             })
             .collect()
-    }
-}
-
-/// The false alarms among normals, each with its group and whether it is called anomalous.
-pub(super) fn false_alarms(
-    normals: impl Iterator<Item = (usize, bool)>,
-    promised: Option<f64>,
-    settings: BootstrapSettings,
-    reason: &str,
-) -> FalseAlarms {
-    let mut groups: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
-    normals.for_each(|(group, alarm)| groups.entry(group).or_default().push(alarm));
-    let verdicts = || groups.values().flatten();
-    let alarms = verdicts().filter(|&&alarm| alarm).count();
-    let of_group = |(&group, alarms): (&usize, &Vec<bool>)| {
-        let mut random = generator(settings.seed, Stream::Representative, group as u64);
-        alarms[random.random_range(0..alarms.len() as u64) as usize]
-    };
-    let group_alarms = groups.iter().map(of_group).filter(|&alarm| alarm).count();
-    let over_images = (!groups.is_empty()).then(|| alarms as f64 / verdicts().count() as f64);
-    let interval = clopper_pearson(group_alarms as u64, groups.len() as u64, settings.confidence);
-    FalseAlarms {
-        promised,
-        over_images: Metric::new(over_images, reason),
-        over_groups: Metric::new(interval, reason),
-        groups: groups.len(),
     }
 }
 

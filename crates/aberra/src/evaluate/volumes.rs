@@ -2,79 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use aberra_metrics::binomial::{RateInterval, grouped_rate};
-use aberra_metrics::bootstrap::{BootstrapInterval, BootstrapSettings, GroupedLabels, bootstrap};
-use aberra_metrics::calibrate::Promise;
+use aberra_metrics::binomial::grouped_rate;
+use aberra_metrics::bootstrap::{BootstrapSettings, GroupedLabels, bootstrap};
 use aberra_metrics::ranking::{Confusion, auroc, average_precision};
 use aberra_metrics::weights::group_weights;
-use serde::{Deserialize, Serialize};
 
-use super::evaluation::{FalseAlarms, ImageOutcome, ImageRow, Metric};
-use super::summary::false_alarms;
-use crate::dataset::{Dataset, InVolume, Label};
+use super::evaluation::{ImageOutcome, ImageRow, Metric, VolumeFigures, VolumeRow};
+use super::false_alarms::false_alarms;
+use crate::dataset::{Dataset, InVolume};
 use crate::detector::Detector;
-
-/// How well a detector judges volumes as a whole. Intervals resample groups: volumes of one patient are drawn together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct VolumeFigures {
-    /// The share of a volume's slices whose scores make its own.
-    pub top_share: f64,
-    /// The threshold of volumes; `None` from a detector that is not calibrated on volumes: there are no verdicts then.
-    pub threshold: Option<f64>,
-    /// What it guarantees.
-    pub promise: Option<Promise>,
-    /// Area under the ROC curve.
-    pub auroc: Metric<BootstrapInterval>,
-    /// Average precision.
-    pub average_precision: Metric<BootstrapInterval>,
-    /// What random scores would give as average precision: the share of anomalous volumes.
-    pub average_precision_of_chance: Metric<f64>,
-    /// Counts of verdicts by truth.
-    pub confusion: Metric<Confusion>,
-    /// Share of the anomalous volumes called so, with its exact interval over groups.
-    pub recall: Metric<RateInterval>,
-    /// Promised and realised false alarms, in volumes.
-    pub false_alarms: FalseAlarms,
-    /// Volumes left out because the detector was made from slices of theirs.
-    pub own: usize,
-    /// Volumes of which no slice could be read.
-    pub unusable: usize,
-    /// Those that were judged, in the order of the data set.
-    pub volumes: Vec<VolumeRow>,
-}
-
-/// One volume.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct VolumeRow {
-    /// The file, or the folder of the series; unique among the volumes of a data set.
-    pub name: String,
-    /// What it shows: anomalous if one of its slices is.
-    pub label: Label,
-    /// Its group's number.
-    pub group: usize,
-    /// Its slices that were scored.
-    pub slices: usize,
-    /// The mean of the largest scores of them.
-    pub score: f64,
-    /// Share of normal volumes at least this anomalous, by the calibration of volumes.
-    pub p_value: Option<f64>,
-    /// Whether the score lies above the threshold; `None` without one.
-    pub anomalous: Option<bool>,
-    /// Whether one of its slices is a near-duplicate of one of the detector's own normals.
-    pub leaked: bool,
-}
-
-impl VolumeFigures {
-    /// Volumes that show no anomaly, and those that show one.
-    pub fn counts(&self) -> (usize, usize) {
-        let normals = self.volumes.iter().filter(|row| row.label.is_normal()).count();
-        (normals, self.volumes.len() - normals)
-    }
-}
 
 /// The figures of the volumes among `images`, whose samples are `indices`; `None` if there are no volumes among them.
 pub(super) fn figures(

@@ -117,7 +117,7 @@ pub(super) fn short_figure(figure: &Metric<bootstrap::BootstrapInterval>) -> Met
     }
 }
 
-/// The metrics of a report.
+/// The metrics of a report, without those of volumes.
 pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> EvaluationData {
     let settings = evaluation.bootstrap;
     let ranked = [&evaluation.ranking.auroc, &evaluation.ranking.average_precision].map(short_figure);
@@ -135,7 +135,7 @@ pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> Evaluatio
             .map(|row| ShortcutData { name: row.property.clone(), auroc: digits(row.auroc, 6) })
             .collect(),
         pixels: pixels(evaluation),
-        volumes: evaluation.volumes.as_ref().map(super::volumes::figures),
+        volumes: None,
         without_leaked: evaluation.without_leaked.as_ref().map(|without| clean(evaluation, scored, without)),
     }
 }

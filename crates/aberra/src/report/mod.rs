@@ -37,7 +37,8 @@ use crate::explain::{EvidenceRanks, NEAREST, NearNormal, Pca, nearest, principal
 use crate::job::Job;
 use crate::score::Evidence;
 use crate::wire::{
-    DetectorCard, ImageData, NearData, ReportData, Thumbnails, TrainingData, VERSION, digits, short,
+    DetectorCard, EvaluationData, ImageData, NearData, ReportData, Thumbnails, TrainingData, VERSION, digits,
+    short,
 };
 use crate::{Error, Result, output};
 
@@ -192,7 +193,10 @@ impl Detector {
             Ok(image)
         });
         let images = images.collect::<Result<Vec<ImageData>>>()?;
-        let metrics = metrics::metrics(evaluation, &scored);
+        let metrics = EvaluationData {
+            volumes: evaluation.volumes.as_ref().map(volumes::figures),
+            ..metrics::metrics(evaluation, &scored)
+        };
         let latent = match &components {
             Ok(components) => Metric::Known(latent::latent(self, components)?),
             Err(error) => Metric::new(None, error.to_string()),

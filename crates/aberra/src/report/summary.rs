@@ -64,7 +64,7 @@ pub(super) fn summary(
     lines
 }
 
-/// How well volumes are told apart, each judged as a whole.
+/// How well anomalous volumes are separated from normal ones, each judged as a whole.
 fn of_volumes(figures: &VolumeFigures) -> Option<String> {
     let (normals, anomalies) = figures.counts();
     let Metric::Known(auroc) = &figures.auroc else { return None };

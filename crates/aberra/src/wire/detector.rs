@@ -5,10 +5,10 @@ use aberra_metrics::calibrate::{Calibration, Criterion};
 use aberra_models::Shape;
 use serde::Serialize;
 
-use super::VolumesCard;
 use crate::Result;
 use crate::detector::{Detector, PartSize};
 use crate::score::EvidenceWeight;
+use crate::volume_calibration::VolumeCalibration;
 
 /// A detector.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,6 +106,21 @@ pub struct PromiseCard {
     pub confidence: Option<f64>,
 }
 
+/// How a detector judges volumes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct VolumesCard {
+    /// Scores above it are anomalous.
+    pub threshold: f64,
+    /// Scores of the normal volumes that it was calibrated on, ascending.
+    pub calibration_scores: Vec<f64>,
+    /// The share of a volume's slices whose scores make its own.
+    pub top_share: f64,
+    /// What the threshold guarantees.
+    pub promise: PromiseCard,
+}
+
 impl DetectorCard {
     /// The card of a detector that is called `name`.
     ///
@@ -184,5 +199,19 @@ impl PromiseCard {
         };
         let promise = &calibration.promise;
         Self { text: promise.to_string(), false_alarm_rate: promise.rate(), confidence }
+    }
+}
+
+impl VolumesCard {
+    /// The card of a calibration of volumes.
+    pub fn of(volumes: &VolumeCalibration) -> Self {
+        let calibration = &volumes.calibration;
+        let promise = PromiseCard::of(calibration);
+        Self {
+            threshold: calibration.threshold,
+            calibration_scores: calibration.scores.clone(),
+            top_share: volumes.top_share,
+            promise: PromiseCard { text: calibration.promise.of_volumes(), ..promise },
+        }
     }
 }

@@ -11,8 +11,8 @@ mod verdict;
 mod volume;
 
 pub use self::comparison::{ComparisonCell, ComparisonData, ComparisonRow};
-pub use self::detector::{DetectorCard, MemberCard, PromiseCard, TilesCard};
+pub use self::detector::{DetectorCard, MemberCard, PromiseCard, TilesCard, VolumesCard};
 pub use self::machine::MachineCard;
 pub use self::report::*;
 pub use self::verdict::{Explanation, NearNormalCard, VerdictCard};
-pub use self::volume::{SliceCard, SliceData, VolumeCard, VolumeData, VolumesCard, VolumesData};
+pub use self::volume::{SliceCard, SliceData, VolumeCard};

@@ -9,7 +9,7 @@ use aberra_models::measure::Descriptor;
 use aberra_models::train::{LossRecord, SelectionCriterion};
 use serde::Serialize;
 
-use super::{DetectorCard, VolumeData, VolumesData};
+use super::DetectorCard;
 use crate::detector::PartSize;
 use crate::evaluate::Metric;
 
@@ -104,7 +104,8 @@ pub struct EvaluationData {
     pub shortcuts: Vec<ShortcutData>,
     /// How well the maps find the masks.
     pub pixels: Metric<PixelData>,
-    /// How well volumes are told apart, each judged as a whole; none where the data are not taken apart by volume.
+    /// How well anomalous volumes are separated from normal ones, each judged as a whole; none where the data are not taken apart by
+    /// volume.
     pub volumes: Option<VolumesData>,
     /// The figures of detection without near-duplicates of the detector's own normals; none where there are none.
     pub without_leaked: Option<DetectionFigures>,
@@ -436,6 +437,58 @@ pub struct TraversalData {
     pub positions: Vec<f64>,
     /// The image decoded at each position, as a `data:` address.
     pub pictures: Vec<String>,
+}
+
+/// A volume of a report's test set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct VolumeData {
+    /// The file, or the folder of the series, relative to the data set's root.
+    pub name: String,
+    /// The kind of its anomaly; none for a normal volume.
+    pub kind: Option<String>,
+    /// Its group's number.
+    pub group: usize,
+    /// Whether one of its slices is a near-duplicate of one of the detector's own normals.
+    pub leaked: bool,
+    /// The mean of the largest scores of its slices.
+    pub score: f64,
+    /// Share of normal volumes at least this anomalous; none from a detector that is not calibrated on volumes.
+    pub p_value: Option<f64>,
+    /// Whether the score lies above the threshold of volumes; none without one.
+    pub anomalous: Option<bool>,
+    /// Slices whose scores make that of the volume.
+    pub top: usize,
+    /// The slice with the largest score, from 1.
+    pub worst: usize,
+    /// For each of its slices, in their order, its `id` among the images; none where it shows nothing but air or was not read.
+    pub slices: Vec<Option<usize>>,
+}
+
+/// How well anomalous volumes are separated from normal ones.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct VolumesData {
+    /// Volumes that show no anomaly.
+    pub normals: usize,
+    /// Volumes that show one.
+    pub anomalies: usize,
+    /// Area under the ROC curve.
+    pub auroc: Metric<Interval>,
+    /// Average precision.
+    pub average_precision: Metric<Interval>,
+    /// What random scores would give as average precision.
+    pub average_precision_of_chance: Metric<f64>,
+    /// Share of anomalous volumes above the threshold.
+    pub recall: Metric<Interval>,
+    /// Share of normal volumes above it, over one of each group.
+    pub realised_false_alarm_rate: Metric<Interval>,
+    /// Volumes left out because the detector was made from slices of theirs.
+    pub left_out_own: usize,
+    /// Volumes of which no slice could be read.
+    pub unusable: usize,
 }
 
 /// Scorers and detectors side by side.

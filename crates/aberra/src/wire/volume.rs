@@ -1,15 +1,13 @@
-//! A verdict on a volume, and how a detector judges volumes.
+//! A verdict on a volume, and its slices.
 
 use aberra_image::Region;
 use serde::Serialize;
 
-use super::{Interval, PicturesData, PromiseCard, VerdictCard};
+use super::{PicturesData, VerdictCard};
 use crate::dataset::Volume;
 use crate::detector::{Detector, Verdict};
-use crate::evaluate::Metric;
 use crate::evaluate::content_window::ContentWindow;
 use crate::volume::VolumeVerdict;
-use crate::volume_calibration::VolumeCalibration;
 
 /// The verdict on a volume.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,73 +49,6 @@ pub struct SliceCard {
     pub page: Option<u32>,
     /// Its score.
     pub score: Option<f64>,
-}
-
-/// How a detector judges volumes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct VolumesCard {
-    /// Scores above it are anomalous.
-    pub threshold: f64,
-    /// Scores of the normal volumes that it was calibrated on, ascending.
-    pub calibration_scores: Vec<f64>,
-    /// The share of a volume's slices whose scores make its own.
-    pub top_share: f64,
-    /// What the threshold guarantees.
-    pub promise: PromiseCard,
-}
-
-/// A volume of a report's test set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct VolumeData {
-    /// The file, or the folder of the series, relative to the data set's root.
-    pub name: String,
-    /// The kind of its anomaly; none for a normal volume.
-    pub kind: Option<String>,
-    /// Its group's number.
-    pub group: usize,
-    /// Whether one of its slices is a near-duplicate of one of the detector's own normals.
-    pub leaked: bool,
-    /// The mean of the largest scores of its slices.
-    pub score: f64,
-    /// Share of normal volumes at least this anomalous; none from a detector that is not calibrated on volumes.
-    pub p_value: Option<f64>,
-    /// Whether the score lies above the threshold of volumes; none without one.
-    pub anomalous: Option<bool>,
-    /// Slices whose scores make that of the volume.
-    pub top: usize,
-    /// The slice with the largest score, from 1.
-    pub worst: usize,
-    /// For each of its slices, in their order, its `id` among the images; none where it shows nothing but air or was not read.
-    pub slices: Vec<Option<usize>>,
-}
-
-/// How well volumes are told apart.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct VolumesData {
-    /// Volumes that show no anomaly.
-    pub normals: usize,
-    /// Volumes that show one.
-    pub anomalies: usize,
-    /// Area under the ROC curve.
-    pub auroc: Metric<Interval>,
-    /// Average precision.
-    pub average_precision: Metric<Interval>,
-    /// What random scores would give as average precision.
-    pub average_precision_of_chance: Metric<f64>,
-    /// Share of anomalous volumes above the threshold.
-    pub recall: Metric<Interval>,
-    /// Share of normal volumes above it, over one of each group.
-    pub realised_false_alarm_rate: Metric<Interval>,
-    /// Volumes left out because the detector was made from slices of theirs.
-    pub left_out_own: usize,
-    /// Volumes of which no slice could be read.
-    pub unusable: usize,
 }
 
 /// A slice of a volume that was judged, with pictures to scroll through.
@@ -181,20 +112,6 @@ impl SliceCard {
             path: slice.map(|slice| slice.path.to_string_lossy().into_owned()).unwrap_or_default(),
             page: slice.and_then(|slice| slice.page).map(|page| page + 1),
             score: verdict.slices.get(number).copied().flatten(),
-        }
-    }
-}
-
-impl VolumesCard {
-    /// The card of a calibration of volumes.
-    pub fn of(volumes: &VolumeCalibration) -> Self {
-        let calibration = &volumes.calibration;
-        let promise = PromiseCard::of(calibration);
-        Self {
-            threshold: calibration.threshold,
-            calibration_scores: calibration.scores.clone(),
-            top_share: volumes.top_share,
-            promise: PromiseCard { text: calibration.promise.of_volumes(), ..promise },
         }
     }
 }
