@@ -108,6 +108,24 @@ fn volumes_are_judged_as_a_whole_with_rows_of_slices_and_maps_beside() {
 }
 
 #[test]
+fn volumes_are_evaluated_and_reported_as_a_whole() {
+    let room = Room::new();
+    let (detector, test) = (of_volumes(), shared().join("test").display().to_string());
+    let json = room.run(&format!("evaluate {detector} {test} --json")).done().json();
+    let figures = &json["evaluation"]["volumes"];
+    assert_eq!(figures["volumes"].as_array().unwrap().len(), 18);
+    assert!(figures["auroc"]["estimate"].is_number() && figures["recall"]["low"].is_number());
+    assert_eq!(figures["false_alarms"]["promised"], 0.1);
+    let text = room.run(&format!("evaluate {detector} {test}")).done().out;
+    assert!(text.contains("18 volumes: 10 normal, 8 anomalous"), "{text}");
+    // Slices alone, as before, where they are asked for.
+    let pages = room.run(&format!("evaluate {detector} {test} --pages --json")).done().json();
+    assert!(pages["evaluation"]["volumes"].is_null());
+    let told = room.run(&format!("report {detector} {test} --out report.html")).done().out;
+    assert!(told.contains("Judged as a whole, volumes have an AUROC of"), "{told}");
+}
+
+#[test]
 fn volumes_calibrate_a_detector_that_knows_only_images() {
     let room = Room::new();
     let (plain, good) = (detector(), new("good"));
