@@ -48,7 +48,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let recipes =
         arguments.recipes.iter().map(|name| recipe(name, &arguments.set)).collect::<Result<Vec<_>>>()?;
     let comparison = Comparison::new(recipes, 5, arguments.seeds)?.on_folds(&arguments.folds)?;
-    let dataset = Dataset::open(&arguments.data, &OpenOptions { normal: arguments.normal.clone() })?;
+    let dataset = Dataset::open(
+        &arguments.data,
+        &OpenOptions { normal: arguments.normal.clone(), ..OpenOptions::default() },
+    )?;
     let folder = RunFolder::claim(&arguments.out, Claim::Extend)?;
     let mut watch = |event: Event<'_>| {
         note_event(&event);

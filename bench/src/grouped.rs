@@ -29,7 +29,8 @@ impl Grouped {
     /// # Errors
     /// It cannot be read.
     pub(crate) fn open(path: &Path, normal: &[String], config: &CheckedConfig) -> Result<Self> {
-        let dataset = Dataset::open(path, &OpenOptions { normal: normal.to_vec() })?;
+        let dataset =
+            Dataset::open(path, &OpenOptions { normal: normal.to_vec(), ..OpenOptions::default() })?;
         let inspection = dataset.inspect(&config.limits);
         let grouping = Grouping::of(&dataset, &inspection, config.split.by)?;
         Ok(Self { dataset, inspection, grouping })

@@ -128,7 +128,7 @@ impl<'a> Inputs<'a> {
         make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'b,
     ) -> Result<Inputs<'b>> {
         let made =
-            Inputs::new(self.len(), shape, self.kept_bytes(), move |index| Ok(make(&*self.get(index)?)))?;
+            Inputs::new(self.len(), shape, self.kept_bytes(), move |index| Ok(make(&self.get(index)?)))?;
         Ok(Inputs { groups: self.groups.clone(), ..made })
     }
 

@@ -99,7 +99,7 @@ impl Member for MeanMember {
                 measurements: vec![distance],
                 map: want.map.then(|| self.shape.grey(&difference)),
                 reconstruction: want.reconstruction.then(|| self.mean.clone()),
-                embedding: None,
+                ..Inference::default()
             })
         };
         inputs.iter().map(infer).collect()

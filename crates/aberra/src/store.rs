@@ -82,10 +82,8 @@ pub(crate) fn encode<T: Serialize>(
 ) -> Result<(Vec<u8>, String)> {
     let document = serde_json::to_value(document)
         .map_err(|error| Error::detector(format!("cannot be written: {error}")))?;
-    let bytes: BTreeMap<&str, (&[usize], (Dtype, Vec<u8>))> = tensors
-        .iter()
-        .map(|(name, weight)| (name.as_str(), (weight.shape.as_slice(), bytes_of(&weight.values))))
-        .collect();
+    let of_tensor = |(name, weight): (_, &Weight)| (name, (weight.shape.clone(), bytes_of(&weight.values)));
+    let bytes: BTreeMap<&String, _> = tensors.iter().map(of_tensor).collect();
     let mut hasher = ContentHasher::new(kind.name, kind.version, &document);
     bytes.iter().for_each(|(name, (shape, (_, data)))| hasher.tensor(name, shape, data));
     let hash = hasher.finish();
@@ -93,7 +91,7 @@ pub(crate) fn encode<T: Serialize>(
         Envelope { kind: kind.name.to_owned(), version: kind.version, hash: hash.clone(), document };
     let views = bytes
         .iter()
-        .map(|(name, (shape, (dtype, data)))| Ok((*name, TensorView::new(*dtype, shape.to_vec(), data)?)))
+        .map(|(name, (shape, (dtype, data)))| Ok((*name, TensorView::new(*dtype, shape.clone(), data)?)))
         .collect::<Result<Vec<_>, SafeTensorError>>();
     let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&envelope).unwrap_or_default())]);
     let file = views
@@ -321,9 +319,11 @@ mod tests {
         for (values, bytes) in [(exact, 2), (vec![1.5, 0.1, 0.0, 0.0], 4), (vec![1e6, 0.0, 0.0, 0.0], 4)] {
             assert_eq!(bytes_of(&values).1.len(), 4 * bytes);
             let weight = Weight { shape: vec![4], values };
-            let (file, _) = encode(KIND, &0.1_f64, &BTreeMap::from([("a".to_owned(), weight.clone())])).unwrap();
+            let (file, _) =
+                encode(KIND, &0.1_f64, &BTreeMap::from([("a".to_owned(), weight.clone())])).unwrap();
             let stored = decode::<f64>(&file, KIND).unwrap();
-            let bits = |weight: &Weight| weight.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            let bits =
+                |weight: &Weight| weight.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&stored.tensors["a"]), bits(&weight));
         }
     }

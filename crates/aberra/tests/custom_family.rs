@@ -164,6 +164,10 @@ fn pictures(shape: Shape, count: u64) -> Vec<Vec<f32>> {
     (0..count).map(picture).collect()
 }
 
+fn auto() -> aberra::models::network::Precision {
+    compute::AutoPrecision::of_machine().unwrap().precision
+}
+
 fn fit(family: &dyn Family, settings: &Settings, shape: Shape, pixels: &[Vec<f32>]) -> Result<Fitted> {
     let inputs = Inputs::of_pixels(shape, pixels)?;
     let train = TrainSettings { epochs: 1, batch_size: 4, ..TrainSettings::default() }.check()?;
@@ -183,7 +187,7 @@ fn fit(family: &dyn Family, settings: &Settings, shape: Shape, pixels: &[Vec<f32
             (0..shape.area() as u64).map(|at| at % 7 == index % 7).collect()
         }),
     };
-    let settings = family.resolve(settings, shape, Some(instructions))?;
+    let settings = family.resolve(settings, shape, Some(auto()))?;
     family.fit(&settings, &mut context, &inputs, &inputs)
 }
 
@@ -242,7 +246,7 @@ proptest! {
             if settings.contains_key("images") {
                 settings.insert("images".to_owned(), 8.into());
             }
-            let resolved = family.resolve(&settings, shape, Some(compute::instructions().unwrap()));
+            let resolved = family.resolve(&settings, shape, Some(auto()));
             let on_a_backbone = !settings.contains_key("channels") && family.name() != own[0].name();
             if on_a_backbone && (shape.shorter_side() < 32 || channels == 2) {
                 prop_assert!(resolved.unwrap_err().to_string().contains("at least 32 x 32 pixels"));

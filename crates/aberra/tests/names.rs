@@ -125,7 +125,8 @@ fn names() -> BTreeSet<String> {
         let mut settings = preset(*family, family.default_preset()).unwrap();
         settings.entry("images").and_modify(|images| *images = 8.into());
         let instructions = compute::instructions().unwrap();
-        let settings = family.resolve(&settings, shape, Some(instructions)).unwrap();
+        let auto = compute::AutoPrecision::of_machine().unwrap().precision;
+        let settings = family.resolve(&settings, shape, Some(auto)).unwrap();
         let mut observe = |_: aberra::models::train::Progress<'_>| Ok(std::ops::ControlFlow::Continue(()));
         let mut context = FitContext {
             seed: 1,

@@ -20,7 +20,7 @@ const SHAPE: VolumeShape = VolumeShape { size_px: 32, slices: 12 };
 const NEW: usize = 9;
 
 fn detector(folder: &Path) -> Detector {
-    let every = OpenOptions { normal: vec!["*".to_owned()] };
+    let every = OpenOptions { normal: vec!["*".to_owned()], ..OpenOptions::default() };
     let dataset = Dataset::open(&folder.join("train"), &every).unwrap().by_volume(&Limits::default());
     let settings = "preprocessing.size_px = 32
         train.epochs = 2

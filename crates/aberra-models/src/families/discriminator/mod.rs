@@ -34,7 +34,7 @@ use crate::network::Precision;
 use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::resample::{area_mean, bilinear, bilinear_graph};
 use crate::shape::Shape;
-use crate::tensors::{Tensors, count_parameters, load_weights, weights};
+use crate::tensors::{Tensors, count_parameters, load_weights, weights, with_half_weights};
 use crate::train::{DrawAnomaly, FitContext, Loss, Step, Term, Trainable};
 
 /// Mean over the hundredth of the places where it is largest.
@@ -191,7 +191,9 @@ impl Family for Discriminator {
         let network = Network { training: Some(Training { draw, known }), ..network };
         let own = context.train.with_epochs(settings.images.div_ceil(inputs.len().max(1)))?;
         let own = own.with_batch_size(settings.batch)?;
-        let finish = |network| Ok(Arc::new(DiscriminatorMember { network }) as SharedMember);
+        let finish = |network| {
+            Ok(Arc::new(DiscriminatorMember { network: with_half_weights(network)? }) as SharedMember)
+        };
         context.with_training(own, |context| Fitted::by_training(network, context, inputs, held_out, &finish))
     }
 

@@ -21,7 +21,7 @@ const PREFIX: &str = "layout";
 const EXPLAINED: f64 = 0.95;
 
 /// Components at most: they are most of what the family adds to a detector's file.
-const MOST: usize = 192;
+const MOST: usize = 144;
 
 /// Images at most from which the components are learnt.
 pub(super) const IMAGES: usize = 1024;
