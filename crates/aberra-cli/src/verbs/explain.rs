@@ -128,7 +128,11 @@ fn explain(
     (Listed { path, channels }, page): (&Listed, Option<u32>),
     training: &[PathBuf],
 ) -> Result<(), CommandError> {
-    let image = detector.read_image(path, channels, page, &detector.config().limits)?;
+    let limits = &detector.config().limits;
+    let image = match detector.config().preprocessing.channels[..] {
+        [] => aberra::image::read_page(path, page.unwrap_or(0), limits).map_err(aberra::of_image)?,
+        _ => detector.read_image(path, channels, page, limits)?,
+    };
     let story = detector.explain(&image)?;
     for remark in &story.verdict.remarks {
         output::note(&format!("{}: {remark}", path.display()));
