@@ -138,7 +138,7 @@ impl Family for FeatureStatistics {
     }
 
     fn about(&self) -> &'static str {
-        "statistics of the normals' frozen features: of whole images, and of their patches"
+        "statistics of the normals' frozen features: of whole images, of their layout, and of their patches"
     }
 
     fn presets(&self) -> &'static [Preset] {
