@@ -3,18 +3,19 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+mod volume_cases;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{Case, Cases, Dataset, GroupBy, HeldFiles, OpenOptions, Volume, find_cases};
+use self::volume_cases::{judged, volume_of};
+use aberra::dataset::{Cases, Dataset, GroupBy, HeldFiles, OpenOptions, find_cases};
 use aberra::evaluate::{EvaluateOptions, Evaluation, Metric};
 use aberra::image::Limits;
-use aberra::models::measure::Want;
 use aberra::phantom::{LesionKind, PhantomVolumes, VolumeShape, write_volumes};
 use aberra::report::ReportOptions;
-use aberra::{Detector, TrainConfig, TrainOptions, VolumeVerdict};
+use aberra::{Detector, TrainConfig, TrainOptions};
 
 const SHAPE: VolumeShape = VolumeShape { size_px: 32, slices: 12 };
 const NEW: usize = 9;
@@ -34,17 +35,6 @@ fn detector(folder: &Path) -> Detector {
         channels = [4, 8]";
     let config = TrainConfig::from_layers(&[TrainConfig::parse_layer(settings).unwrap()]).unwrap();
     Detector::train_with(&dataset, &config, TrainOptions::default()).unwrap()
-}
-
-fn volume_of(path: PathBuf) -> Volume {
-    match find_cases(vec![path], &Limits::default()).cases.remove(0) {
-        Case::Volume(volume) => volume,
-        Case::Image { path, .. } => panic!("{path:?} is no volume"),
-    }
-}
-
-fn judged(detector: &Detector, volume: &Volume) -> VolumeVerdict {
-    detector.score_volume(volume, Want::MEASUREMENTS, |_, _| ControlFlow::Continue(())).unwrap()
 }
 
 #[test]

@@ -4,11 +4,14 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+mod volume_cases;
+
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use self::volume_cases::{judged, volume_of};
 use aberra::calibrate::{Criterion, p_value};
 use aberra::dataset::{Case, Dataset, GroupBy, OpenOptions, Volume, find_cases};
 use aberra::image::{Images, Limits};
@@ -16,7 +19,7 @@ use aberra::job::{Event, Job};
 use aberra::models::measure::Want;
 use aberra::phantom::{LesionKind, PhantomVolumes, VolumeShape, write_volumes};
 use aberra::wire::{VolumeCard, VolumesCard};
-use aberra::{Detector, TrainConfig, TrainOptions, VolumeMap, VolumeVerdict, top_slices, volume_score};
+use aberra::{Detector, TrainConfig, TrainOptions, VolumeMap, top_slices, volume_score};
 use serde::Deserialize;
 
 const SHAPE: VolumeShape = VolumeShape { size_px: 32, slices: 14 };
@@ -85,15 +88,7 @@ fn trained() -> &'static Trained {
 }
 
 fn new_volume(name: &str) -> Volume {
-    let path = trained().folder.path().join("test").join(name);
-    match find_cases(vec![path], &Limits::default()).cases.remove(0) {
-        Case::Volume(volume) => volume,
-        Case::Image { path, .. } => panic!("{path:?} is no volume"),
-    }
-}
-
-fn judged(detector: &Detector, volume: &Volume) -> VolumeVerdict {
-    detector.score_volume(volume, Want::MEASUREMENTS, |_, _| ControlFlow::Continue(())).unwrap()
+    volume_of(trained().folder.path().join("test").join(name))
 }
 
 #[test]

@@ -8,6 +8,7 @@ use aberra_metrics::pca::pca;
 use aberra_metrics::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::means_and_factors;
 use crate::features::{LAYOUT_CHANNELS, layout_shape};
 use crate::graph::{Graph, Value};
 use crate::measure::pooling::{mean_of_largest, mean_of_largest_graph};
@@ -52,13 +53,11 @@ impl Layout {
     /// # Errors
     /// Values that are not finite.
     pub(super) fn fit(layouts: &[Vec<f32>], device: &Device) -> Result<Self> {
-        let count = layouts.len() as f64;
-        let mut mean = vec![0.0_f64; layouts.first().map_or(0, Vec::len)];
-        for layout in layouts {
-            mean.iter_mut().zip(layout).for_each(|(mean, &value)| *mean += f64::from(value) / count);
-        }
-        let mean: Vec<f32> = mean.into_iter().map(|mean| mean as f32).collect();
-        let factor = factors(layouts);
+        let length = layouts.first().map_or(0, Vec::len);
+        let (mean, _) = means_and_factors(layouts.iter().map(Vec::as_slice), length);
+        // Of each channel over all cells: places where normals hardly differ from each other count no more than others.
+        let places = layouts.iter().flat_map(|layout| layout.chunks_exact(LAYOUT_CHANNELS));
+        let (_, factor) = means_and_factors(places, LAYOUT_CHANNELS);
         let scaled: Vec<Vec<f32>> = layouts.iter().map(|layout| scale(layout, &mean, &factor)).collect();
         let mut components = Vec::new();
         if scaled.len() > 1 && scaled.iter().flatten().any(|&value| value != 0.0) {
@@ -174,23 +173,6 @@ impl Layout {
     }
 }
 
-/// One over the deviation of each channel over all cells of all layouts; 0 for a channel that does not vary.
-fn factors(layouts: &[Vec<f32>]) -> Vec<f32> {
-    let places = || layouts.iter().flat_map(|layout| layout.chunks_exact(LAYOUT_CHANNELS));
-    let count = places().count().max(1) as f64;
-    let mean_of = |of: &dyn Fn(usize, f32) -> f64| {
-        let mut sums = vec![0.0_f64; LAYOUT_CHANNELS];
-        for place in places() {
-            sums.iter_mut().zip(place).enumerate().for_each(|(at, (sum, &value))| *sum += of(at, value));
-        }
-        sums.into_iter().map(|sum| sum / count).collect::<Vec<_>>()
-    };
-    let mean = mean_of(&|_, value| f64::from(value));
-    let variance = mean_of(&|at, value| (f64::from(value) - mean[at]).powi(2));
-    let factor = |&variance: &f64| if variance > 1e-12 { (1.0 / variance.sqrt()) as f32 } else { 0.0 };
-    variance.iter().map(factor).collect()
-}
-
 /// `[cells, LAYOUT_CHANNELS]` around the mean, in the channels' deviations.
 fn scale(layout: &[f32], mean: &[f32], factor: &[f32]) -> Vec<f32> {
     let channels = factor.iter().cycle();
@@ -227,6 +209,40 @@ mod tests {
         let mut moved = layouts[10].clone();
         moved.rotate_left(LAYOUT_CHANNELS);
         assert!(layout.measure(&moved)[2] > 5.0 * usual[2]);
+    }
+
+    /// As `tests/golden/make_layout.py` makes them.
+    fn golden_layout(image: usize) -> Vec<f32> {
+        let (first, second) = ((image * 7 % 13) as f64 / 13.0, (image * 5 % 11) as f64 / 11.0);
+        let value = |at: usize| {
+            let part = |step: usize| ((at * step % 101) as f64 - 50.0) / 50.0;
+            let own = (((at * 31 + image * 17 + at * image) % 89) as f64 - 44.0) / 440.0;
+            let scale = 1.0 + (at % LAYOUT_CHANNELS) as f64 / 50.0;
+            (scale * (first * part(37) + second * part(53) + own)) as f32
+        };
+        (0..4 * LAYOUT_CHANNELS).map(value).collect()
+    }
+
+    #[test]
+    fn what_is_left_is_what_the_components_of_scikit_learn_leave() {
+        #[derive(serde::Deserialize)]
+        struct Golden {
+            components: usize,
+            largest: f64,
+            mean: f64,
+        }
+        let golden: Golden = serde_json::from_str(include_str!("../../../tests/golden/layout.json")).unwrap();
+        let layouts: Vec<Vec<f32>> = (0..24).map(golden_layout).collect();
+        let layout = Layout::fit(&layouts, &Device::flex()).unwrap();
+        assert_eq!(layout.count(), golden.components);
+        let mut new = golden_layout(40);
+        new[LAYOUT_CHANNELS..2 * LAYOUT_CHANNELS].iter_mut().for_each(|value| *value += 0.5);
+        // Of four cells the highest hundredth and tenth are one cell. Components are of half precision.
+        for (found, expected) in
+            layout.measure(&new).into_iter().zip([golden.largest, golden.largest, golden.mean])
+        {
+            assert!((found / expected - 1.0).abs() < 2e-3, "{found}, {expected}");
+        }
     }
 
     #[test]

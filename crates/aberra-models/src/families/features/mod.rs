@@ -239,20 +239,7 @@ struct Whole {
 impl Whole {
     fn fit(points: &[f32], count: usize) -> Result<Self> {
         let dimensions = points.len() / count.max(1);
-        let moments = |of: &dyn Fn(usize, f32) -> f64| -> Vec<f64> {
-            let mut sums = vec![0.0; dimensions];
-            for point in points.chunks_exact(dimensions) {
-                sums.iter_mut().zip(point).enumerate().for_each(|(at, (sum, &value))| *sum += of(at, value));
-            }
-            sums.iter().map(|sum| sum / count as f64).collect()
-        };
-        let mean = moments(&|_, value| f64::from(value));
-        let variance = moments(&|at, value| (f64::from(value) - mean[at]).powi(2));
-        let factor: Vec<f32> = variance
-            .iter()
-            .map(|&variance| if variance > 1e-12 { (1.0 / variance.sqrt()) as f32 } else { 0.0 })
-            .collect();
-        let mean: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
+        let (mean, factor) = means_and_factors(points.chunks_exact(dimensions), dimensions);
         let scaled: Vec<f32> =
             points.chunks_exact(dimensions).flat_map(|point| scale(point, &mean, &factor)).collect();
         let mut cloud = Cloud::ledoit_wolf(&scaled, dimensions, None)?;
@@ -306,6 +293,25 @@ impl Whole {
             })?;
         Ok(Self { mean, factor, distance: Mahalanobis::new(middle, rows) })
     }
+}
+
+/// Means of points, each `[dimensions]`, and one over their deviations; 0 where they do not vary.
+fn means_and_factors<'a>(
+    points: impl Iterator<Item = &'a [f32]> + Clone,
+    dimensions: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let count = points.clone().count() as f64;
+    let mean_of = |of: &dyn Fn(usize, f32) -> f64| -> Vec<f64> {
+        let mut sums = vec![0.0; dimensions];
+        for point in points.clone() {
+            sums.iter_mut().zip(point).enumerate().for_each(|(at, (sum, &value))| *sum += of(at, value));
+        }
+        sums.iter().map(|sum| sum / count).collect()
+    };
+    let mean = mean_of(&|_, value| f64::from(value));
+    let variance = mean_of(&|at, value| (f64::from(value) - mean[at]).powi(2));
+    let factor = |&variance: &f64| if variance > 1e-12 { (1.0 / variance.sqrt()) as f32 } else { 0.0 };
+    (mean.iter().map(|&mean| mean as f32).collect(), variance.iter().map(factor).collect())
 }
 
 fn scale(point: &[f32], mean: &[f32], factor: &[f32]) -> Vec<f32> {

@@ -1,0 +1,43 @@
+"""Makes `layout.json`: what the principal components of layouts leave of another one, by scikit-learn.
+
+    pip install numpy scikit-learn
+    python crates/aberra-models/tests/golden/make_layout.py
+
+The layouts themselves are those that `families/features/layout.rs` makes in its test, from the same whole numbers.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+CHANNELS, CELLS = 112, 4
+EXPLAINED = 0.95
+
+
+def layout(image):
+    at = np.arange(CELLS * CHANNELS)
+    part = lambda step: (at * step % 101 - 50) / 50
+    first, second = (image * 7 % 13) / 13, (image * 5 % 11) / 11
+    own = ((at * 31 + image * 17 + at * image) % 89 - 44) / 440
+    return (1 + at % CHANNELS / 50) * (first * part(37) + second * part(53) + own)
+
+
+def main():
+    layouts = np.stack([layout(image) for image in range(24)])
+    new = layout(40)
+    new[CHANNELS : 2 * CHANNELS] += 0.5
+    mean = layouts.mean(0)
+    factor = np.tile(1 / layouts.reshape(-1, CHANNELS).std(0), CELLS)
+    components = PCA(svd_solver="full").fit((layouts - mean) * factor)
+    count = int(np.searchsorted(np.cumsum(components.explained_variance_ratio_), EXPLAINED) + 1)
+    directions = components.components_[:count]
+    scaled = (new - mean) * factor
+    rest = (scaled - directions.T @ (directions @ scaled)).reshape(CELLS, CHANNELS)
+    cells = np.sort((rest**2).mean(1))
+    found = {"components": count, "largest": cells[-1], "mean": cells.mean()}
+    pathlib.Path(__file__).with_name("layout.json").write_text(json.dumps(found) + "\n")
+
+
+main()
