@@ -1,4 +1,4 @@
-//! One volume of a file, and what a detector says of it: for the tests of volumes.
+//! One volume of a file, and what a detector reports for it: for the tests of volumes.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
