@@ -20,16 +20,16 @@ pub(crate) struct NormalArgs {
     /// the files of a DICOM series, ordered by position. The default beside a detector that is calibrated on volumes.
     #[arg(long, conflicts_with = "pages")]
     pub(crate) volumes: bool,
-    /// Take every file as an image of its own, also where names (`case_0000.png`, `case_0001.png`) say that several are the channels of
-    /// one.
+    /// Take files named `case_0000.png`, `case_0001.png` as the channels of one image. The default in nnU-Net's own folders (`imagesTr`)
+    /// and beside a detector of such channels.
     #[arg(long)]
-    pub(crate) every_file: bool,
+    pub(crate) cases: bool,
 }
 
 impl NormalArgs {
     /// How the folder is to be read.
     pub(crate) fn open_options(&self) -> OpenOptions {
-        OpenOptions { normal: self.normal.clone(), every_file: self.every_file }
+        OpenOptions { normal: self.normal.clone(), cases: self.cases }
     }
 }
 

@@ -25,10 +25,15 @@ pub(crate) fn list(path: &Path, how: &NormalArgs) -> Result<Dataset> {
     })
 }
 
-/// How data are read for a detector: by volume if it judges volumes, unless pages are asked for.
+/// How data are read for a detector: case by case if its images are of several files.
+pub(crate) fn for_detector(how: &NormalArgs, detector: &Detector) -> NormalArgs {
+    NormalArgs { cases: how.cases || detector.takes_cases(), ..how.clone() }
+}
+
+/// The same, and by volume if it judges volumes, unless pages are asked for.
 pub(crate) fn as_judged(how: &NormalArgs, detector: &Detector) -> NormalArgs {
     let by_volume = !how.pages && detector.volume_calibration().is_some();
-    NormalArgs { volumes: how.volumes || by_volume, ..how.clone() }
+    NormalArgs { volumes: how.volumes || by_volume, ..for_detector(how, detector) }
 }
 
 /// Opens the data set, and reports its layout and size.

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{ImageFiles, PassedOver, image_files, is_manifest, listed_path};
+use aberra::Detector;
+use aberra::dataset::{ChannelFile, ImageFiles, PassedOver, image_files, is_manifest, listed_path};
 
 use crate::data::{self, Listed};
 
@@ -23,11 +24,14 @@ pub(crate) struct Sources<'a> {
     within: Option<ImageFiles>,
     /// What a manifest names and was not given yet.
     named: std::vec::IntoIter<Listed>,
+    /// Names of the detector's channels, where they are no colours.
+    channels: &'a [String],
     passed_over: PassedOver,
 }
 
 impl<'a> Sources<'a> {
-    pub(crate) fn new(arguments: &'a [PathBuf], null: bool) -> Self {
+    /// Those for a detector: of a case of several files the first, which stands for all.
+    pub(crate) fn new(arguments: &'a [PathBuf], null: bool, detector: &'a Detector) -> Self {
         let separator = if null { 0 } else { b'\n' };
         Self {
             arguments: arguments.iter(),
@@ -35,6 +39,7 @@ impl<'a> Sources<'a> {
             is_listing: false,
             within: None,
             named: Vec::new().into_iter(),
+            channels: &detector.config().preprocessing.channels,
             passed_over: PassedOver::default(),
         }
     }
@@ -72,6 +77,10 @@ impl Iterator for Sources<'_> {
     fn next(&mut self) -> Option<ListedPath> {
         loop {
             if let Some(source) = self.within.as_mut().and_then(Iterator::next) {
+                if source.as_ref().is_ok_and(|path| ChannelFile::is_further(path, self.channels)) {
+                    self.passed_over.further += 1;
+                    continue;
+                }
                 let listed = source.map(Listed::file);
                 return Some(listed.map_err(|error| error.to_string()));
             }

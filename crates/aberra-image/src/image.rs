@@ -168,6 +168,13 @@ impl Image {
         matches!(self.channels, 1 | 3) && self.source.channels.is_empty()
     }
 
+    /// Whether the channels are colours as a file of a format for pictures says it; those of an array may be anything.
+    pub(crate) fn is_picture_in_colors(&self) -> bool {
+        self.channels > 1
+            && self.source.channels.is_empty()
+            && !matches!(self.source.format, Format::Memory | Format::Numpy)
+    }
+
     /// Names of channels that are no colours: their own, or else numbers from 1. Empty where they are grey, or red, green and blue.
     pub fn channel_names(&self) -> Vec<String> {
         match self.is_grey_or_rgb() || !self.source.channels.is_empty() {

@@ -285,14 +285,18 @@ impl Preprocessing {
         check(image)?;
         let own = &image.source.channels;
         let found = || match own.len() {
+            0 if image.is_picture_in_colors() => "a picture in colours".to_owned(),
             0 => format!("an image of {} without names", counted(image.channels)),
             _ => format!("an image of the {}", named(own)),
         };
         let message = match self.channels.len() {
             0 if image.is_grey_or_rgb() => return Ok(()),
             0 => format!("expected an image in grey or in colours, found {}", found()),
-            // An image made in memory may leave the names out.
-            count if image.channels == count && (own.is_empty() || *own == self.channels) => return Ok(()),
+            // An image made in memory, or an array, may leave the names out; a picture in colours shows something else.
+            count if image.channels == count && own.is_empty() && !image.is_picture_in_colors() => {
+                return Ok(());
+            }
+            _ if *own == self.channels => return Ok(()),
             _ => format!("expected an image of the {}, found {}", named(&self.channels), found()),
         };
         Err(Error::new(Kind::Pixels, message))

@@ -23,6 +23,8 @@ pub enum Remark {
     ReducedCopy,
     /// Alpha was 0 everywhere, and was ignored.
     AlphaIgnored,
+    /// The last of four channels of an array was taken for alpha.
+    ArrayWithAlpha,
     /// Some pixels were transparent, and became darker or black.
     Transparent,
     /// The file has further samples per pixel that are no colours, and were left out.
@@ -57,6 +59,9 @@ impl fmt::Display for Remark {
                 f.write_str("the page of full resolution is read, not the reduced copy before it")
             }
             Self::AlphaIgnored => f.write_str("alpha is 0 everywhere and ignored"),
+            Self::ArrayWithAlpha => {
+                f.write_str("four channels of an array are taken for red, green, blue and alpha")
+            }
             Self::Transparent => f.write_str("transparent pixels are composited over black"),
             Self::ExtraSamples => {
                 f.write_str("samples beyond the colours, not said to be alpha, are left out")

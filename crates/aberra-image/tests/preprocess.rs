@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use aberra_image::{
-    Color, ForegroundCrop, Image, IntensityScaling, Limits, Placement, Preprocessing, Region, Tiles,
-    fit_mask, read,
+    Color, ForegroundCrop, Image, IntensityScaling, Limits, Placement, Preprocessing, Region, Tiles, decode,
+    encode_png, fit_mask, read,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -28,6 +28,18 @@ struct Case {
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+#[test]
+fn a_picture_in_colors_is_none_of_three_named_channels() {
+    let names = ["t1", "t2", "flair"].map(str::to_owned).to_vec();
+    let steps = Preprocessing { channels: names, size_px: 16, ..Preprocessing::default() };
+    let unnamed = Image::from_pixels(vec![0.5; 20 * 20 * 3], 20, 20, 3).unwrap();
+    assert_eq!(steps.apply(&unnamed).unwrap().channels, 3);
+    let png = encode_png(&[100; 20 * 20 * 3], 20, 20, Color::Rgb).unwrap();
+    let photograph = decode(&png, &Limits::default()).unwrap();
+    let refused = steps.apply(&photograph).unwrap_err().to_string();
+    assert!(refused.contains("of the channels t1, t2, flair, found a picture in colours"), "{refused}");
 }
 
 #[test]

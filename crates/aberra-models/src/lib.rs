@@ -33,6 +33,6 @@ pub use inputs::Inputs;
 pub use member::{Decoder, Member, Prior, SharedMember};
 pub use of_channel::of_channel;
 pub use scaled::scaled;
-pub use shape::{Shape, channel_of};
+pub use shape::{Shape, channel_of, set_channel};
 pub use tensors::{Tensors, Weight, prefixed, take_prefixed};
 pub use train::{DrawAnomaly, FitContext, Judge};

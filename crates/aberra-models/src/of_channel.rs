@@ -10,7 +10,7 @@ use crate::features::FeatureCache;
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
-use crate::shape::{Shape, channel_of};
+use crate::shape::{Shape, channel_of, set_channel};
 use crate::tensors::Tensors;
 
 /// `member`, whose inputs have one channel, as a member for inputs of the shape `outer`, of which it sees `channel`. Its map is that
@@ -44,8 +44,7 @@ impl OfChannel {
             inference.reconstruction = None;
             if let Some(map) = inference.map.as_ref().filter(|_| want.channel_maps) {
                 let mut maps = vec![0.0; self.outer.len()];
-                let places = maps.iter_mut().skip(self.channel).step_by(channels);
-                places.zip(map).for_each(|(place, value)| *place = *value);
+                set_channel(&mut maps, self.channel, channels, map);
                 inference.channel_maps = Some(maps);
             }
             inference.map = inference.map.take().filter(|_| want.map);

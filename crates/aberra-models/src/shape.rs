@@ -68,6 +68,12 @@ pub fn channel_of(pixels: &[f32], channel: usize, channels: usize) -> Vec<f32> {
     pixels.iter().skip(channel).step_by(channels.max(1)).copied().collect()
 }
 
+/// Writes one channel, `[height, width]`, to `[height, width, channels]`.
+pub fn set_channel(pixels: &mut [f32], channel: usize, channels: usize, plane: &[f32]) {
+    let places = pixels.iter_mut().skip(channel).step_by(channels.max(1));
+    places.zip(plane).for_each(|(place, value)| *place = *value);
+}
+
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} x {} x {}", self.height, self.width, self.channels)

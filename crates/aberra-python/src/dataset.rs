@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use aberra::dataset::{
-    Dataset as Inner, GroupBy, Grouping, Inspection, OpenOptions, doctor as examine, image_files,
+    ChannelFile, Dataset as Inner, GroupBy, Grouping, Inspection, OpenOptions, doctor as examine, image_files,
 };
 use aberra::image::Limits;
-use aberra::{Error, Result};
+use aberra::{Detector, Error, Result};
 use pyo3::prelude::*;
 
 use crate::error::exception;
@@ -27,13 +27,22 @@ pub(crate) struct Opening {
     /// Whether volumes are taken apart into their slices.
     #[pyo3(item)]
     pub(crate) volumes: bool,
+    /// Whether files named `case_0000`, `case_0001` are the channels of one image.
+    #[pyo3(item)]
+    cases: bool,
 }
 
 impl Opening {
+    /// The same for a detector: case by case, if its images are of several files.
+    pub(crate) fn for_detector(mut self, detector: &Detector) -> Self {
+        self.cases |= detector.takes_cases();
+        self
+    }
+
     /// Lists the samples.
     pub(crate) fn open(&self) -> Result<Inner> {
-        let dataset =
-            Inner::open(&self.path, &OpenOptions { normal: self.normal.clone(), ..OpenOptions::default() })?;
+        let options = OpenOptions { normal: self.normal.clone(), cases: self.cases };
+        let dataset = Inner::open(&self.path, &options)?;
         Ok(match () {
             () if self.volumes => dataset.by_volume(&Limits::default()),
             () if self.pages => dataset.by_page(&Limits::default()),
@@ -115,6 +124,8 @@ impl Dataset {
 #[pyclass(frozen, get_all, module = "aberra._aberra")]
 pub(crate) struct Sample {
     path: PathBuf,
+    /// The names and files of its channels, where it is of several files.
+    channels: Vec<(String, PathBuf)>,
     page: Option<u32>,
     name: String,
     /// Of its anomaly; none where it is normal.
@@ -129,6 +140,7 @@ impl Sample {
     fn of(sample: &aberra::dataset::Sample) -> Self {
         Self {
             path: sample.path.clone(),
+            channels: sample.channels.iter().map(|file| (file.name.clone(), file.path.clone())).collect(),
             page: sample.page,
             name: sample.name.clone(),
             kind: sample.label.kind().map(str::to_owned),
@@ -162,12 +174,20 @@ pub(crate) fn doctor(
     })
 }
 
-/// The image files below a folder, sorted, and what was passed over, in words; of a file, the file.
+/// The image files below a folder, sorted, of a case of several files the first alone, if `channels` are such; and what was passed
+/// over, in words. Of a file, the file.
 #[pyfunction]
-pub(crate) fn image_paths(py: Python<'_>, folder: PathBuf) -> PyResult<(Vec<PathBuf>, Vec<String>)> {
+pub(crate) fn image_paths(
+    py: Python<'_>,
+    folder: PathBuf,
+    channels: Vec<String>,
+) -> PyResult<(Vec<PathBuf>, Vec<String>)> {
     py.detach(|| {
         let mut listed = image_files(&folder);
-        let paths = listed.by_ref().collect::<Result<Vec<_>>>()?;
+        let mut paths = listed.by_ref().collect::<Result<Vec<_>>>()?;
+        if folder.is_dir() {
+            paths.retain(|path| !ChannelFile::is_further(path, &channels));
+        }
         let passed_over = listed.passed_over();
         Ok((paths, [passed_over.warnings(), passed_over.notes()].concat()))
     })

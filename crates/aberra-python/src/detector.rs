@@ -107,6 +107,12 @@ impl Detector {
         json(py, &self.inner.descriptors())
     }
 
+    /// Names of the channels of its images, where they are no colours.
+    #[getter]
+    fn channels(&self) -> Vec<String> {
+        self.inner.config().preprocessing.channels.clone()
+    }
+
     /// Embeddings of the normals it was made from, and the part each belongs to: in the embedding space that is shown; none
     /// where there is none.
     fn embeddings(&self) -> Option<(Vec<Vec<f32>>, Vec<String>)> {
@@ -193,13 +199,14 @@ impl Detector {
         let (inner, said) = run(py, progress.as_ref(), None, move |line| {
             let mut said = Said::default();
             if criterion.needs_labels() {
-                let evaluation = evaluate(&detector, &opening, split.as_deref(), false, line, &mut said)?;
+                let evaluation = evaluate(&detector, opening, split.as_deref(), false, line, &mut said)?;
                 let scored = |row: &ImageRow| Some((row.scored()?.score, !row.label.is_normal()));
                 let (scores, anomalous): (Vec<f64>, Vec<bool>) =
                     evaluation.images.iter().filter_map(scored).unzip();
                 let labelled = Labelled { scores: &scores, anomalous: &anomalous };
                 return Ok((detector.calibrate(Some(labelled), criterion)?, said));
             }
+            let opening = opening.for_detector(&detector);
             let dataset = opening.open()?;
             let inspection = inspect(&dataset, &detector.config().limits, line, &mut said)?;
             if opening.volumes {
@@ -260,7 +267,7 @@ impl Detector {
         let detector = self.inner.clone();
         let (inner, said) = run(py, progress.as_ref(), threads, move |line| {
             let mut said = Said::default();
-            let evaluation = evaluate(&detector, &opening, split.as_deref(), masks, line, &mut said)?;
+            let evaluation = evaluate(&detector, opening, split.as_deref(), masks, line, &mut said)?;
             Ok((evaluation, said))
         })?;
         Ok((Evaluation { inner }, said))
@@ -306,7 +313,7 @@ impl Detector {
         let (detector, evaluation) = (self.inner.clone(), evaluation.inner.clone());
         run(py, progress.as_ref(), None, move |line| {
             let ReportRequest { data, out, name, run_folder } = request;
-            let dataset = data.open()?;
+            let dataset = data.for_detector(&detector).open()?;
             let mut watch = |event: Event<'_>| line.event(&event);
             let options = ReportOptions {
                 name: &name,
@@ -385,13 +392,13 @@ impl Judged {
 
 fn evaluate(
     detector: &Inner,
-    opening: &Opening,
+    opening: Opening,
     split: Option<&Path>,
     masks: bool,
     line: &mut Line,
     said: &mut Said,
 ) -> Result<aberra::evaluate::Evaluation> {
-    let dataset = opening.open()?;
+    let dataset = opening.for_detector(detector).open()?;
     said.note(dataset.notes.iter().cloned());
     let split = match split {
         None => None,

@@ -288,3 +288,33 @@ def test_a_model_of_pytorch_is_calibrated_and_then_gives_verdicts(data: Path, tm
     (tmp_path / "bad.pth").write_bytes(b"\x80\x04K\x01.")
     with pytest.raises(aberra.DetectorError, match="state dictionary"):
         aberra.Detector.import_pth(tmp_path / "bad.pth", data, progress=False)
+
+
+def test_images_of_several_files_are_cases(tmp_path: Path) -> None:
+    from PIL import Image
+
+    random = np.random.default_rng(3)
+    good = tmp_path / "good"
+    good.mkdir()
+    for case in range(70):
+        shade = random.integers(60, 120)
+        for number in range(2):
+            pixels = random.integers(0, 40, (32, 32)) + shade + 60 * number
+            Image.fromarray(pixels.astype(np.uint8)).save(good / f"case{case:03}_{number:04}.png")
+    assert len(aberra.Dataset(tmp_path, normal="*")) == 140
+    assert len(aberra.Dataset(tmp_path, normal="*", cases=True)) == 70
+    detector = aberra.Detector.train(tmp_path, normal="*", cases=True, **SMALL)
+    # A folder by its cases, a manifest by its columns, one case by its first file, and an array: the same scores.
+    verdicts = detector.score(good, batch=1)
+    assert len(verdicts) == 70
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("path_0000,path_0001\ngood/case003_0000.png,good/case003_0001.png\n")
+    channels = [np.asarray(Image.open(good / f"case003_{number:04}.png")) for number in range(2)]
+    array = np.stack(channels, axis=-1)
+    first = good / "case003_0000.png"
+    scores = {detector.score(one, batch=1, channels="last").scores[0] for one in (manifest, first, array)}
+    assert scores == {verdicts.scores[3]}
+    # Data for it are read so, unasked.
+    assert len(detector.evaluate(tmp_path, normal="*", progress=False)._native.csv().splitlines()) <= 71
+    with pytest.raises(aberra.InputError, match="2 channels, or 32 grey images"):
+        detector.score(array)

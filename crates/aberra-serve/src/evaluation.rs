@@ -28,6 +28,8 @@ pub struct EvaluationSource {
     pub pages: bool,
     /// Take volumes apart into their slices, and judge them as a whole; the default for a detector that is calibrated on volumes.
     pub volumes: bool,
+    /// Take files named `case_0000`, `case_0001` as the channels of one image; the default for a detector of such channels.
+    pub cases: bool,
     /// A split of the data: only its test part is evaluated.
     pub split: Option<PathBuf>,
     /// A saved evaluation on the data, used instead of a new one.
@@ -67,8 +69,10 @@ fn evaluate(
     run: Option<&Path>,
 ) -> Result<Bytes> {
     let detector = &served.detector;
-    let dataset =
-        Dataset::open(&data.data, &OpenOptions { normal: data.normal.clone(), ..OpenOptions::default() })?;
+    let dataset = Dataset::open(
+        &data.data,
+        &OpenOptions { normal: data.normal.clone(), cases: data.cases || detector.takes_cases() },
+    )?;
     let limits = &detector.config().limits;
     // A detector that judges volumes is evaluated on volumes.
     let by_volume = data.volumes || (!data.pages && detector.volume_calibration().is_some());

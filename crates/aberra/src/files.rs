@@ -123,7 +123,7 @@ impl Detector {
     /// all; where they are left out and the detector's channels are numbers, the others lie beside it (`case_0001.png`).
     ///
     /// # Errors
-    /// A file that cannot be read, or files of different size or spacing.
+    /// A file that cannot be read, files of different size or spacing, or a case with more files than the detector has channels.
     pub fn read_image(
         &self,
         path: &Path,
@@ -131,10 +131,19 @@ impl Detector {
         page: Option<u32>,
         limits: &Limits,
     ) -> Result<Image> {
+        let names = &self.config().preprocessing.channels;
         let beside = match channels {
-            [] => ChannelFile::beside(path, &self.config().preprocessing.channels),
+            [] => ChannelFile::beside(path, names),
             given => given.to_vec(),
         };
+        if let Some(beyond) = ChannelFile::beyond(&beside).filter(|_| channels.is_empty()) {
+            let found = beyond.file_name().unwrap_or_default().to_string_lossy();
+            let text =
+                format!("expected files of the channels {} alone, found {found}, too", names.join(", "));
+            return Err(Error::data(text).with_path(path).with_hint(
+                "the detector learnt from fewer channels: move the others away, or train it on all of them",
+            ));
+        }
         match &beside[..] {
             [] => read_image(path, page, limits),
             channels => read_channels(channels, page, limits),
@@ -154,6 +163,11 @@ impl Detector {
     ) -> Result<Input> {
         let image = self.read_image(path, channels, page, limits)?;
         self.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
+    }
+
+    /// Whether its images are of several files by their names (`case_0000`, `case_0001`): data for it are to be opened so.
+    pub fn takes_cases(&self) -> bool {
+        ChannelFile::are_numbers(&self.config().preprocessing.channels)
     }
 
     /// The preprocessed image of a sample.

@@ -5,7 +5,7 @@ use aberra_metrics::Result;
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::ranking::standardized_rise;
 use aberra_models::measure::Want;
-use aberra_models::{Inputs, Shape, SharedMember, channel_of};
+use aberra_models::{Inputs, Shape, SharedMember, channel_of, set_channel};
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -100,8 +100,7 @@ pub(crate) fn synthetic_evidence(
                     let channel = index / SyntheticKind::ALL.len() % channels;
                     let mut plane = channel_of(&pixels, channel, channels);
                     draw_anomaly(&mut plane, shape.width, 1, seed, index as u64, kind);
-                    let places = pixels.iter_mut().skip(channel).step_by(channels);
-                    places.zip(plane).for_each(|(place, value)| *place = value);
+                    set_channel(&mut pixels, channel, channels, &plane);
                 }
             }
             (tile, pixels)

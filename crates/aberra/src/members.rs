@@ -65,7 +65,7 @@ fn channels_measured<'a>(members: &[NamedMember], canvas: &'a Canvas) -> &'a [St
 }
 
 /// The measurement of a channel.
-fn of_channel(name: &str) -> Descriptor {
+fn channel_peak(name: &str) -> Descriptor {
     const ABOUT: &str = "how unusual the channel is where it is most: its map's mean over the highest 1 %";
     let mut descriptor = Descriptor::unusual("", "", ABOUT);
     descriptor.name = name.to_owned().into();
@@ -83,7 +83,7 @@ impl Members {
             own.into_iter().map(move |descriptor| descriptor.of_member(&name))
         };
         let of_image = context::DESCRIPTORS.iter().map(|descriptor| descriptor.of_member(context::CONTEXT));
-        let of_channels = channels_measured(&members, &canvas).iter().map(|name| of_channel(name));
+        let of_channels = channels_measured(&members, &canvas).iter().map(|name| channel_peak(name));
         let descriptors = members.iter().flat_map(of_member).chain(of_channels).chain(of_image).collect();
         Self { members, descriptors, canvas, map_weights }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use aberra::dataset::{Dataset, OpenOptions};
 use aberra::explain::{sheet_png, story_png};
 use aberra::export::ExportOptions;
-use aberra::image::{Color, Image, Limits, decode, encode_png};
+use aberra::image::{Color, Image, Limits, decode, encode_nifti, encode_png};
 use aberra::models::measure::Want;
 use aberra::phantom::{MASK_TOLERANCE, slice};
 use aberra::random::{Stream, generator};
@@ -16,6 +16,8 @@ use aberra::{Detector, TrainConfig, Verdict};
 use rand::RngExt;
 
 const SIZE_PX: usize = 64;
+/// Voxels of a millimetre, in RAS+.
+const UPRIGHT: [[f64; 4]; 3] = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
 /// How much a lesion changes the intensity of its channel.
 const CHANGE: f32 = 0.33;
 
@@ -89,7 +91,7 @@ fn settings(model: &str, epochs: usize) -> aberra::CheckedConfig {
 }
 
 fn open(folder: &Path) -> Dataset {
-    Dataset::open(folder, &OpenOptions::default()).unwrap()
+    Dataset::open(folder, &OpenOptions { cases: true, ..OpenOptions::default() }).unwrap()
 }
 
 /// Cases below `train/good` and `test`.
@@ -160,7 +162,7 @@ fn an_anomaly_in_one_channel_is_localised_in_it_by_every_path() {
     assert!(sheet_png(&[&from_file], detector.pixel_threshold(), 1, 1).is_ok());
     let tested = Dataset::open(
         &folder.path().join("test"),
-        &OpenOptions { normal: vec!["*".into()], ..OpenOptions::default() },
+        &OpenOptions { normal: vec!["*".into()], cases: detector.takes_cases() },
     );
     let tested = tested.unwrap();
     let evaluation = detector.evaluate(&tested).unwrap();
@@ -172,6 +174,28 @@ fn an_anomaly_in_one_channel_is_localised_in_it_by_every_path() {
     assert!(refused.contains("channels 0000, 0001, found an image of 1 channel without names"), "{refused}");
     let alone = detector.score_one(&folder.path().join("test/lesion/case10000_0001.png")).unwrap_err();
     assert!(alone.to_string().contains("expected an image of the channels 0000, 0001"), "{alone}");
+    let more = folder.path().join("test/lesion/case10000_0002.png");
+    std::fs::copy(&path, &more).unwrap();
+    let refused = detector.score_one(&path).unwrap_err().to_string();
+    assert!(refused.contains("of the channels 0000, 0001 alone, found case10000_0002.png, too"), "{refused}");
+}
+
+#[test]
+fn a_volume_of_channels_has_as_many_slices_in_each() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, slices) in [("a_0000.nii", 6), ("a_0001.nii", 6), ("b_0000.nii", 6), ("b_0001.nii", 5)] {
+        let voxels: Vec<f32> = (0..24 * 24 * slices).map(|at| (at * 7 % 251) as f32).collect();
+        let nifti = encode_nifti(&voxels, [24, 24, slices], UPRIGHT).unwrap();
+        std::fs::write(folder.path().join(file), nifti).unwrap();
+    }
+    let dataset = open(folder.path()).by_volume(&Limits::default());
+    let read = |name: &str| {
+        let sample = dataset.samples.iter().find(|sample| sample.name.starts_with(name)).unwrap();
+        sample.read(&Limits::default())
+    };
+    assert_eq!(read("a.").unwrap().channels, 2);
+    let refused = read("b.").unwrap_err().to_string();
+    assert!(refused.contains("same number of slices, found 6 in 0000 and 5 in 0001"), "{refused}");
 }
 
 #[test]
@@ -234,6 +258,14 @@ fn a_manifest_names_the_channels_and_what_does_not_fit_is_said() {
         assert!(refused.contains(expected), "{refused}");
     }
 
+    // An image by all of its files, and the file that is missing by its name.
+    let other = "train/good/case0000_0000.png,train/good/case0001_0001.png,normal\n";
+    assert_eq!(list(&format!("path_t1,path_flair,label\n{row}{other}")).unwrap().samples.len(), 2);
+    let lost =
+        list(&format!("path_t1,path_flair,label\n{row}train/good/case0001_0000.png,lost.png,normal\n"));
+    let notes = lost.unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("does not exist (lost.png)")), "{notes:?}");
+
     // Another size.
     let small = encode_png(&[0; 32 * 32], 32, 32, Color::Grey).unwrap();
     std::fs::write(root.join("small.png"), small).unwrap();
@@ -241,10 +273,10 @@ fn a_manifest_names_the_channels_and_what_does_not_fit_is_said() {
     let refused = other.samples[0].read(&Limits::default()).unwrap_err().to_string();
     assert!(refused.contains("t1 with 64 x 64 and flair with 32 x 32 pixels"), "{refused}");
 
-    // Turned off, every file is an image.
-    let options = OpenOptions { every_file: true, ..OpenOptions::default() };
-    let apart = Dataset::open(&root.join("train"), &options).unwrap();
+    // Unasked, every file is an image, and that is said.
+    let apart = Dataset::open(&root.join("train"), &OpenOptions::default()).unwrap();
     assert_eq!((apart.samples.len(), apart.channel_files().len()), (4, 0));
+    assert!(apart.notes.iter().any(|note| note.contains("each is taken as an image of its own")));
 }
 
 #[test]
@@ -261,7 +293,7 @@ fn an_array_of_many_channels_is_an_image_and_other_channels_among_them_are_an_er
     for (name, channels) in [("a", 5), ("b", 5), ("c", 2)] {
         std::fs::write(folder.path().join(format!("{name}.npy")), array(channels)).unwrap();
     }
-    let dataset = open(folder.path());
+    let dataset = Dataset::open(folder.path(), &OpenOptions::default()).unwrap();
     let inspection = dataset.inspect(&Limits::default());
     assert_eq!(inspection.get(0).unwrap().channels, ["1", "2", "3", "4", "5"]);
     let refused = inspection.channels(&dataset).unwrap_err().to_string();

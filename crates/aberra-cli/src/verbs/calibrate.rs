@@ -240,7 +240,7 @@ fn on_volumes(
     args: &CalibrateArgs,
     criterion: Criterion,
 ) -> Result<(Detector, ExitStatus), CommandError> {
-    let dataset = data::open(path, &args.normal)?;
+    let dataset = data::open(path, &data::for_detector(&args.normal, detector))?;
     let inspection = data::inspect(&dataset, &detector.config().limits)?;
     let RecalibratedVolumes { detector, groups, volumes, learnt_from, anomalous, .. } =
         detector.recalibrate_volumes(&dataset, &inspection, GroupBy::Near, criterion, args.top)?;
@@ -269,7 +269,7 @@ fn on_other_normals(
     how: &NormalArgs,
     criterion: Criterion,
 ) -> Result<(Detector, ExitStatus), CommandError> {
-    let dataset = data::open(path, how)?;
+    let dataset = data::open(path, &data::for_detector(how, detector))?;
     let inspection = data::inspect(&dataset, &detector.config().limits)?;
     let Recalibrated { detector, groups, images, learnt_from, anomalous, .. } =
         detector.recalibrate(&dataset, &inspection, GroupBy::Near, criterion)?;

@@ -85,7 +85,7 @@ pub(crate) fn run(args: &ExportArgs) -> CommandResult {
 fn images(detector: &Detector, named: &[PathBuf]) -> Result<Vec<Image>, CommandError> {
     let limits = detector.config().limits;
     let mut images = Vec::new();
-    for listed in Sources::new(named, false).take(MOST_IMAGES) {
+    for listed in Sources::new(named, false, detector).take(MOST_IMAGES) {
         let file = listed.map_err(CommandError::new)?;
         images.push(read_image(&file.path, None, &limits)?);
     }

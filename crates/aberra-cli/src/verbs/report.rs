@@ -84,7 +84,7 @@ pub(crate) fn run(args: &ReportArgs) -> CommandResult {
     let report = make(&detector, path, &args.data, &args.normal, &evaluation, run, &others)?;
     if args.evaluation.is_some() {
         // A new evaluation has said what the data are.
-        data::open(&args.data, &args.normal)?;
+        data::open(&args.data, &data::for_detector(&args.normal, &detector))?;
     }
     let bytes = report.save(&args.out)?;
     let (figures, missed) = match &args.png {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use aberra::dataset::{ChannelFile, Remarks};
+use aberra::dataset::Remarks;
 use aberra::explain::heat_map_png;
 use aberra::image::{Format, Limits, count_pages};
 use aberra::models::measure::Want;
@@ -135,13 +135,9 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
         tally.borrow_mut().failed += 1;
         output::warning(&format!("skipped {reason}"));
     };
-    let mut sources = Sources::new(&args.paths, args.null);
+    let mut sources = Sources::new(&args.paths, args.null, &detector);
     let (listing, own_files) = (Cell::new(Listing::default()), Cell::new(0));
-    let channels = &detector.config().preprocessing.channels;
     let is_own = |image: &Listed| {
-        if image.channels.is_empty() && ChannelFile::is_further(&image.path, channels) {
-            return false;
-        }
         let Some(shard) = args.shard else { return true };
         let path = image.path.to_string_lossy();
         let mut all = listing.get();

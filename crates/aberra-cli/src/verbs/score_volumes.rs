@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aberra::dataset::{Case, ChannelFile, Remarks, Volume, empty_left_out, find_cases};
+use aberra::dataset::{Case, Remarks, Volume, empty_left_out, find_cases};
 use aberra::models::measure::Want;
 use aberra::output::{file_name, printable, write};
 use aberra::run::RunFolder;
@@ -127,13 +127,15 @@ impl ScoreVolumes<'_> {
     pub(crate) fn run(&self) -> CommandResult {
         self.check()?;
         let mut tally = Tally::default();
-        let mut sources = Sources::new(self.paths, self.is_null_separated);
+        let mut sources = Sources::new(self.paths, self.is_null_separated, self.detector);
         let mut files = Vec::new();
-        let channels = &self.detector.config().preprocessing.channels;
         for source in sources.by_ref() {
             match source {
-                Ok(Listed { path, .. }) if ChannelFile::is_further(&path, channels) => {}
-                Ok(Listed { path, .. }) => files.push(path),
+                Ok(Listed { path, channels }) if channels.is_empty() => files.push(path),
+                Ok(Listed { path, .. }) => tally.skip(&format!(
+                    "{}: volumes are not read from several columns of a manifest; name the files case_0000, case_0001",
+                    path.display()
+                )),
                 Err(reason) => tally.skip(&reason),
             }
         }

@@ -206,6 +206,7 @@ fn evaluation_data(args: &ServeArgs, data: &Path) -> EvaluationSource {
         normal: args.normal.normal.clone(),
         pages: args.normal.pages,
         volumes: args.normal.volumes,
+        cases: args.normal.cases,
         split: args.split.clone(),
         evaluation: args.evaluation.clone(),
         runs: args

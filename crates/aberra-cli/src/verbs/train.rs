@@ -177,7 +177,7 @@ fn next(dataset: &Dataset, path: &Path, how: &NormalArgs, folder: &RunFolder) ->
     }
     let mut normal: String =
         how.normal.iter().map(|class| format!(" --normal {}", output::typed(Path::new(class)))).collect();
-    let ways = [(how.pages, " --pages"), (how.volumes, " --volumes")];
+    let ways = [(how.pages, " --pages"), (how.volumes, " --volumes"), (how.cases, " --cases")];
     ways.iter().filter(|(is_given, _)| *is_given).for_each(|(_, flag)| normal += flag);
     let split = output::typed(&folder.split());
     format!("aberra evaluate {detector} {}{normal} --split {split}", output::typed(path))

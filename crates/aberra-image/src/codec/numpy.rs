@@ -4,7 +4,7 @@
 use image::metadata::Orientation;
 
 use super::{Codec, File, Layout, Pages, Raster, Sample, damaged, raster, refuse_not_finite, unsupported};
-use crate::{ColorMode, Error, Format, MAX_CHANNELS};
+use crate::{ColorMode, Error, Format, MAX_CHANNELS, Remark};
 
 pub(super) const CODEC: Codec = Codec {
     format: Format::Numpy,
@@ -157,7 +157,12 @@ impl Pages for Numpy<'_> {
         };
         refuse_not_finite(&values)?;
         Ok(match self.channels {
-            1 | 3 | 4 => raster(values, self.channels, false),
+            4 => {
+                let mut raster = raster(values, 4, false);
+                raster.remarks.push(Remark::ArrayWithAlpha);
+                raster
+            }
+            1 | 3 => raster(values, self.channels, false),
             channels => Raster { pixels: values, channels, remarks: Vec::new() },
         })
     }

@@ -5,7 +5,7 @@ use aberra_metrics::filter::{median_filter_5x5, separable_filter};
 use aberra_metrics::ssim::{SsimSettings, ssim_map};
 
 use super::Descriptor;
-use crate::shape::{Shape, channel_of};
+use crate::shape::{Shape, channel_of, set_channel};
 
 /// The output of a decoder.
 #[derive(Clone, Copy, Debug)]
@@ -113,9 +113,8 @@ pub fn channel_error_maps(
     let mut maps = vec![0.0; shape.len()];
     for channel in 0..shape.channels {
         let plane = channel_of(&differences, channel, shape.channels);
-        let places = maps.iter_mut().skip(channel).step_by(shape.channels);
         let map = median_filter_5x5(&plane, shape.height, shape.width)?;
-        places.zip(map).for_each(|(place, value)| *place = value);
+        set_channel(&mut maps, channel, shape.channels, &map);
     }
     Ok(maps)
 }

@@ -51,6 +51,7 @@ class Dataset(Sequence[Sample]):
         normal: Class folders that are normal.
         pages: Whether every page, frame or slice of a file is an image of its own.
         volumes: Whether volumes are taken apart into their slices, without those that show nothing but air.
+        cases: Whether files named ``case_0000``, ``case_0001`` are the channels of one image, as in nnU-Net's own folders anyway.
 
     Raises:
         DataError: No image, or class folders none of which is known to be normal.
@@ -63,8 +64,9 @@ class Dataset(Sequence[Sample]):
         normal: str | Sequence[str] = (),
         pages: bool = False,
         volumes: bool = False,
+        cases: bool = False,
     ) -> None:
-        native = _aberra.Dataset(opening(path, normal, pages, volumes))
+        native = _aberra.Dataset(opening(path, normal, pages, volumes, cases))
         self.root = Path(native.root)
         self.layout = native.layout
         self.notes = native.notes
@@ -113,6 +115,7 @@ def doctor(
     *,
     normal: str | Sequence[str] = (),
     pages: bool = False,
+    cases: bool = False,
     group: Literal["near", "exact", "manifest", "none"] = "near",
     progress: Progress = None,
 ) -> Doctor:
@@ -122,11 +125,12 @@ def doctor(
         data: A folder, or a manifest.
         normal: Class folders that are normal.
         pages: Whether every page of a file is an image of its own.
+        cases: Whether files named ``case_0000``, ``case_0001`` are the channels of one image, as in nnU-Net's own folders anyway.
         group: Which images form a group.
         progress: See :data:`aberra.progress.Progress`.
     """
     with reporting(progress) as report:
-        found, text = _aberra.doctor(opening(data, normal, pages), group, report)
+        found, text = _aberra.doctor(opening(data, normal, pages, cases=cases), group, report)
     return Doctor(json.loads(found), text)
 
 

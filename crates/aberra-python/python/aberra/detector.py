@@ -54,6 +54,7 @@ class Detector:
         normal: str | Sequence[str] = (),
         pages: bool = False,
         volumes: bool = False,
+        cases: bool = False,
         channels: Channels | None = None,
         config: Pathlike | None = None,
         split: Pathlike | Literal["pool", "layout"] | None = None,
@@ -72,6 +73,7 @@ class Detector:
             normal: Class folders that are normal; ``"*"`` for all.
             pages: Whether every page, frame or slice of a file is an image of its own.
             volumes: Whether the data are volumes (NIfTI, DICOM series): their slices are learnt from, and whole volumes calibrated.
+            cases: Whether files named ``case_0000``, ``case_0001`` are the channels of one image, as in nnU-Net's own folders anyway.
             channels: Where the channels of arrays are.
             config: A TOML file of settings, over which the keywords are laid.
             split: ``"pool"``, ``"layout"``, or a ``split.json``.
@@ -112,7 +114,7 @@ class Detector:
         if fold is not None and not 1 <= fold[0] <= fold[1]:
             raise SettingsError(f"fold: expected (i, k) with i from 1 to k, found {fold}")
         with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
-            request["data"] = _opening(data, folder, channels, opening("", normal, pages, volumes))
+            request["data"] = _opening(data, folder, channels, opening("", normal, pages, volumes, cases))
             native, said = _aberra.train(request, report, threads)
         tell(said)
         if out is None:
@@ -341,7 +343,7 @@ class Detector:
         if errors not in ("raise", "skip"):
             raise SettingsError(f'errors: expected "raise" or "skip", found {errors!r}')
         group = max(batch, _BATCH if maps else _GROUP)
-        listed = sources(images, channels)
+        listed = sources(images, channels, self._native.channels)
         if pages:
             listed = (page for one in listed for page in _pages(one))
         failed: list[Verdict] = []
@@ -386,7 +388,7 @@ class Detector:
         given = [volumes] if isinstance(volumes, (str, os.PathLike)) else list(volumes)
         files = []
         for path in given:
-            found, passed_over = _aberra.image_paths(os.fspath(path))
+            found, passed_over = _aberra.image_paths(os.fspath(path), self._native.channels)
             warn(passed_over)
             files += found
         with reporting(progress) as report:
@@ -531,7 +533,7 @@ class Detector:
         Raises:
             InputError: No image or several, or one that cannot be used.
         """
-        found = list(islice(sources(image, channels), 2))
+        found = list(islice(sources(image, channels, self._native.channels), 2))
         if len(found) != 1:
             raise InputError(f"expected one image to explain, found {'several' if found else 'none'}")
         text, figure, pixels, reconstruction = self._native.explain(
@@ -632,6 +634,8 @@ def write_images(images: Any, folder: str, channels: Channels | None) -> str:
                 target.symlink_to(os.path.abspath(place))
             except OSError:
                 target.write_bytes(Path(place).read_bytes())
+        elif isinstance(place, list):
+            raise InputError("expected images of one file to train on, found several of channels", "train on the manifest itself")
         else:
             ending = ".npy" if place.startswith(b"\x93NUMPY") else ".png"
             (Path(folder) / f"{count - 1:07}{ending}").write_bytes(place)

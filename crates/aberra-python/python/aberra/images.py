@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -21,9 +21,12 @@ from .errors import AberraNote, AberraWarning, InputError
 Channels: TypeAlias = Literal["last", "first", "none"]
 """Where the channels of arrays are: their last axis, their first (of one image), or none."""
 
-Place: TypeAlias = "str | bytes"
+Place: TypeAlias = "str | bytes | list[tuple[str, str]]"
 Picture: TypeAlias = tuple[Place, "int | None"]
-"""A file's path or content, and the number of its page from 0."""
+"""A file's path or content, or the names and files of several channels; and the number of the page from 0."""
+
+_MOST_CHANNELS = 16
+"""An axis of so many may be that of the channels."""
 
 _HINT = "give paths, folders, arrays (height, width[, channels]), PIL images, torch tensors, or lists of them"
 
@@ -43,25 +46,27 @@ class Source:
         self.picture = picture
 
 
-def sources(images: Any, channels: Channels | None = None) -> Iterator[Source]:
+def sources(images: Any, channels: Channels | None = None, named: Sequence[str] = ()) -> Iterator[Source]:
     """Iterates over the images of a path, folder, array, PIL image, tensor, or iterable of them, without holding them all.
 
     Args:
         images: What to score.
         channels: Where the channels of arrays are; needed where an array could be several grey images or one in colour.
+        named: Names of the channels that images have. If they are those of files (``case_0000``, ``case_0001``), the first file of
+            a case in a folder stands for all.
 
     Raises:
         InputError: Something that is no image, or an array whose meaning is not clear.
     """
     return (
         Source(name if name is not None else f"image {number}", picture)
-        for number, (name, picture) in enumerate(_flat(images, channels))
+        for number, (name, picture) in enumerate(_flat(images, channels, named))
     )
 
 
-def _flat(images: Any, channels: Channels | None) -> Iterator[tuple[str | None, Picture]]:
+def _flat(images: Any, channels: Channels | None, named: Sequence[str]) -> Iterator[tuple[str | None, Picture]]:
     if isinstance(images, (str, os.PathLike)):
-        yield from _path(os.fspath(images))
+        yield from _path(os.fspath(images), named)
     elif isinstance(images, (bytes, bytearray, memoryview)):
         yield None, (bytes(images), None)
     elif _is_pil(images):
@@ -76,20 +81,21 @@ def _flat(images: Any, channels: Channels | None) -> Iterator[tuple[str | None, 
         yield f"{path}[{page}]", (path, page)
     elif isinstance(images, Iterable) and not isinstance(images, dict):
         for one in images:
-            yield from _flat(one, channels)
+            yield from _flat(one, channels, named)
     else:
         raise InputError(f"expected images, found {type(images).__name__}", _HINT)
 
 
-def _path(path: str) -> Iterator[tuple[str, Picture]]:
+def _path(path: str, named: Sequence[str]) -> Iterator[tuple[str, Picture]]:
     if Path(path).suffix.lower() in (".csv", ".jsonl") and os.path.isfile(path):
         for sample in _aberra.Dataset(opening(path, [], False)).samples():
-            yield os.fspath(sample.path), (os.fspath(sample.path), sample.page)
+            name = os.fspath(sample.path)
+            yield name, ([(one, os.fspath(file)) for one, file in sample.channels] or name, sample.page)
         return
     if not os.path.isdir(path):
         yield path, (path, None)
         return
-    paths, said = _aberra.image_paths(path)
+    paths, said = _aberra.image_paths(path, named)
     warn(said)
     if not paths:
         raise InputError(f"{path}: expected images, found none")
@@ -143,13 +149,13 @@ def split(
         yield array
     elif array.ndim == 3:
         shape = array.shape
-        if channels is None and shape[-1] in (3, 4):
+        if channels is None and 1 < shape[-1] <= _MOST_CHANNELS:
             raise InputError(
                 f"expected an array whose meaning is clear, found {shape}: one image of {shape[-1]} channels, or {shape[0]} "
                 f"grey images {shape[-1]} pixels wide",
                 'give channels="last" (one image), channels="first", or channels="none" (several grey images)',
             )
-        if channels is None and is_tensor and shape[0] in (3, 4):
+        if channels is None and is_tensor and 1 < shape[0] <= _MOST_CHANNELS:
             raise InputError(
                 f"expected an array whose meaning is clear, found {shape}: one image of {shape[0]} channels, or {shape[0]} "
                 "grey images",
@@ -164,10 +170,9 @@ def split(
     elif array.ndim == 4:
         if channels == "none":
             raise InputError(f"expected an array of three axes at most without channels, found {array.shape}")
-        first = channels == "first" or (
-            channels is None and array.shape[1] in (1, 3, 4) and array.shape[-1] not in (1, 3, 4)
-        )
-        if channels is None and array.shape[1] in (1, 3, 4) and array.shape[-1] in (1, 3, 4):
+        could_be = [1 <= array.shape[axis] <= _MOST_CHANNELS for axis in (1, -1)]
+        first = channels == "first" or (channels is None and could_be == [True, False])
+        if channels is None and could_be == [True, True]:
             raise InputError(
                 f"expected an array whose meaning is clear, found {array.shape}", 'give channels="last" or channels="first"'
             )
@@ -203,14 +208,19 @@ class Opening(TypedDict):
     normal: list[str]
     pages: bool
     volumes: bool
+    cases: bool
 
 
 def opening(
-    path: str | os.PathLike[str], normal: str | Iterable[str], pages: bool, volumes: bool = False
+    path: str | os.PathLike[str],
+    normal: str | Iterable[str],
+    pages: bool,
+    volumes: bool = False,
+    cases: bool = False,
 ) -> Opening:
-    """How a folder or manifest is read: ``normal`` are class folders that are normal."""
+    """How a folder or manifest is read: ``normal`` are class folders that are normal, ``cases`` are images of several files."""
     normals = [normal] if isinstance(normal, str) else list(normal)
-    return {"path": os.fspath(path), "normal": normals, "pages": pages, "volumes": volumes}
+    return {"path": os.fspath(path), "normal": normals, "pages": pages, "volumes": volumes, "cases": cases}
 
 
 def warn(texts: Iterable[str], category: type[Warning] = AberraWarning, depth: int = 3) -> None:

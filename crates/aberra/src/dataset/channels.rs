@@ -1,14 +1,15 @@
 //! Samples of several files, a channel each (or several, of a file in colours): which files belong together.
 //!
-//! Files named as nnU-Net names them, `case_0000.png` and `case_0001.png`, are recognised; a manifest may say it in words.
+//! Files named as nnU-Net names them, `case_0000.png` and `case_0001.png`, are joined in nnU-Net's own folders and where that is asked
+//! for: frames of films and photographs of one part have such names, too. A manifest may say it in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use aberra_image::MAX_CHANNELS;
 
-use super::remarks::counted;
 use super::walk::Found;
+use crate::{Error, Result};
 
 /// The file of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,9 @@ struct Numbered<'a> {
 
 /// Digits of a channel's number in a file's name.
 const DIGITS: usize = 4;
+
+/// The folders of images in nnU-Net's layout.
+const FOLDERS: [&str; 3] = ["imagesTr", "imagesTs", "imagesVal"];
 
 impl<'a> Numbered<'a> {
     fn of(name: &'a str) -> Option<Self> {
@@ -62,7 +66,13 @@ impl ChannelFile {
         files().unwrap_or_default()
     }
 
-    /// Whether the file at `path` is not the first of a case whose first file is there.
+    /// Whether images of these channels are of several files by their names.
+    pub(crate) fn are_numbers(channels: &[String]) -> bool {
+        numbers_of(channels).is_some()
+    }
+
+    /// Whether the file at `path` is not the first of a case whose first file is there: it is read with that one. A number beyond
+    /// the channels is none of these.
     pub fn is_further(path: &Path, channels: &[String]) -> bool {
         let first = || {
             let numbers = numbers_of(channels)?;
@@ -72,6 +82,15 @@ impl ChannelFile {
         };
         first().unwrap_or(false)
     }
+
+    /// A file beside these with the next number, which none of the channels has.
+    pub(crate) fn beyond(files: &[Self]) -> Option<PathBuf> {
+        let last = files.last()?;
+        let Numbered { case, number, extension } = Numbered::of(last.path.file_name()?.to_str()?)?;
+        let next =
+            last.path.with_file_name(format!("{case}_{:04}{extension}", number.parse::<u32>().ok()? + 1));
+        next.is_file().then_some(next)
+    }
 }
 
 /// The numbers of the files that channels with these names come from, at least two; `None` where they are no numbers. Of a file in
@@ -79,7 +98,11 @@ impl ChannelFile {
 fn numbers_of(channels: &[String]) -> Option<Vec<&str>> {
     let mut numbers: Vec<&str> = Vec::new();
     for name in channels {
-        let number = name.split_once('_').map_or(name.as_str(), |(number, _)| number);
+        let number = match name.split_once('_') {
+            Some((number, of_colours)) if of_colours.bytes().all(|byte| byte.is_ascii_digit()) => number,
+            Some(_) => return None,
+            None => name,
+        };
         if !is_number(number) {
             return None;
         }
@@ -96,70 +119,98 @@ pub(super) struct Cases {
     pub(super) images: Vec<Found>,
     /// For each image the files of its channels; empty for an image of one file.
     pub(super) channels: Vec<Vec<ChannelFile>>,
-    /// What looks like cases of several files and is none.
+    /// What is to be said of it.
     pub(super) note: Option<String>,
 }
 
-/// Brings the files of cases together, where all files are named so, all cases have the same numbers, 2 to 16 of them, and not
-/// every folder has a single case, as a folder of numbered images would have.
-pub(super) fn join_cases(images: Vec<Found>) -> Cases {
-    let mut cases: BTreeMap<(Vec<String>, String, String), BTreeMap<String, usize>> = BTreeMap::new();
+/// The files of each case by their numbers, as positions in the list of images; a case is its folders, its name and the extension.
+type Files = BTreeMap<(Vec<String>, String, String), BTreeMap<String, usize>>;
+
+/// Brings the files of cases together, if that is `asked` for or they lie in nnU-Net's own folders.
+///
+/// # Errors
+/// A file that is not named so, or a case that has other numbers than the others.
+pub(super) fn join_cases(images: Vec<Found>, asked: bool) -> Result<Cases> {
+    let mut files = Files::new();
+    let mut odd = None;
     for (index, file) in images.iter().enumerate() {
-        let [folders @ .., name] = &file.parts[..] else { return Cases::apart(images, None) };
-        let Some(Numbered { case, number, extension }) = Numbered::of(name) else {
-            return Cases::apart(images, None);
-        };
-        let key = (folders.to_vec(), case.to_owned(), extension.to_owned());
-        cases.entry(key).or_default().insert(number.to_owned(), index);
+        let numbered =
+            file.parts.split_last().and_then(|(name, folders)| Some((Numbered::of(name)?, folders)));
+        match numbered {
+            Some((Numbered { case, number, extension }, folders)) => {
+                let key = (folders.to_vec(), case.to_owned(), extension.to_owned());
+                files.entry(key).or_default().insert(number.to_owned(), index);
+            }
+            None => odd = odd.or(Some(file)),
+        }
     }
-    let sets: BTreeSet<Vec<&str>> =
-        cases.values().map(|files| files.keys().map(String::as_str).collect()).collect();
-    let folders: BTreeSet<&[String]> = cases.keys().map(|(folders, ..)| &folders[..]).collect();
-    let largest = sets.iter().max_by_key(|numbers| numbers.len());
-    let Some(largest) = largest.filter(|numbers| (2..=MAX_CHANNELS).contains(&numbers.len())) else {
-        return Cases::apart(images, None);
+    let largest = files.values().max_by_key(|numbers| numbers.len());
+    let largest: Vec<String> = largest.map(|numbers| numbers.keys().cloned().collect()).unwrap_or_default();
+    let fits = (2..=MAX_CHANNELS).contains(&largest.len());
+    let of_nnunet = |(folders, ..): &(Vec<String>, String, String)| {
+        folders.last().is_some_and(|folder| FOLDERS.contains(&folder.as_str()))
     };
-    if folders.len() == cases.len() {
-        return Cases::apart(images, None);
-    }
-    if sets.len() > 1 {
-        let is_whole = |files: &BTreeMap<String, usize>| files.len() == largest.len();
-        // Where most cases are whole, the others are likely to miss a file.
-        let broken: Vec<String> = cases
-            .iter()
-            .filter(|(_, files)| !is_whole(files))
-            .map(|((folders, case, _), _)| {
-                folders.iter().chain([case]).cloned().collect::<Vec<_>>().join("/")
-            })
-            .collect();
-        let broken: Vec<&str> = broken.iter().map(String::as_str).collect();
-        let note = (2 * broken.len() < cases.len()).then(|| {
+    if !asked && !(fits && odd.is_none() && files.keys().all(of_nnunet)) {
+        let note = (odd.is_none() && fits && look_joined(&files, &largest)).then(|| {
             format!(
-                "files are named like channels of cases ({}), but {} files: each file is taken as an image of its own",
-                largest.join(", "),
-                counted(&broken, "case has other", "cases have other")
+                "files are named like channels of cases ({}); each is taken as an image of its own, and `cases` makes \
+                 one image of each case",
+                largest.join(", ")
             )
         });
-        return Cases::apart(images, note);
+        return Ok(Cases { channels: vec![Vec::new(); images.len()], images, note });
+    }
+    let refuse = |message: String| {
+        Err(Error::data(message).with_hint(
+            "a file is missing, or is none of a case: move it away; or say in a manifest which files belong together",
+        ))
+    };
+    if let Some(file) = odd {
+        let name = file.name();
+        return refuse(format!("expected files named case_0000, case_0001, ..., found {name}"));
+    }
+    if !fits {
+        return refuse(format!(
+            "expected cases of 2 to {MAX_CHANNELS} files, found {} of the largest",
+            largest.len()
+        ));
+    }
+    if let Some(((folders, case, extension), found)) =
+        files.iter().find(|(_, numbers)| !numbers.keys().eq(largest.iter()))
+    {
+        let case = folders.iter().chain([case]).map(String::as_str).collect::<Vec<_>>().join("/");
+        let found: Vec<&str> = found.keys().map(String::as_str).collect();
+        return refuse(format!(
+            "expected the files {} of each case, found {} of {case} ({extension})",
+            largest.join(", "),
+            found.join(", ")
+        ));
     }
     let mut joined = Cases { images: Vec::new(), channels: Vec::new(), note: None };
-    for ((folders, case, extension), files) in &cases {
+    for ((folders, case, extension), numbers) in &files {
         let file = |(name, &index): (&String, &usize)| ChannelFile {
             name: name.clone(),
             path: images[index].path.clone(),
         };
-        let channels: Vec<ChannelFile> = files.iter().map(file).collect();
+        let channels: Vec<ChannelFile> = numbers.iter().map(file).collect();
         let parts = folders.iter().cloned().chain([format!("{case}{extension}")]).collect();
         joined.images.extend(channels.first().map(|first| Found { path: first.path.clone(), parts }));
         joined.channels.push(channels);
     }
-    joined
+    joined.note = Some(format!(
+        "each image is {} files, one for each of the channels {}",
+        largest.len(),
+        largest.join(", ")
+    ));
+    Ok(joined)
 }
 
-impl Cases {
-    pub(super) fn apart(images: Vec<Found>, note: Option<String>) -> Self {
-        Self { channels: vec![Vec::new(); images.len()], images, note }
-    }
+/// Whether the names would fit channels: 0000, 0001 and on of every case, and folders of several cases, which a folder of one film
+/// is not.
+fn look_joined(files: &Files, numbers: &[String]) -> bool {
+    let in_order = numbers.iter().enumerate().all(|(at, number)| *number == format!("{at:04}"));
+    let folders: BTreeSet<&[String]> = files.keys().map(|(folders, ..)| &folders[..]).collect();
+    in_order && folders.len() < files.len() && files.values().all(|found| found.keys().eq(numbers.iter()))
 }
 
 #[cfg(test)]
@@ -180,56 +231,72 @@ mod tests {
 
     #[test]
     fn cases_of_the_same_numbers_are_joined() {
-        let cases = join_cases(found(&[
+        let files = found(&[
             "good/a_0000.nii.gz",
             "good/a_0001.nii.gz",
             "good/b_0000.nii.gz",
             "good/b_0001.nii.gz",
             "bad/c_0000.nii.gz",
             "bad/c_0001.nii.gz",
-        ]));
+        ]);
+        let cases = join_cases(files.clone(), true).unwrap();
         assert_eq!(names(&cases), ["bad/c.nii.gz", "good/a.nii.gz", "good/b.nii.gz"]);
         let channels: Vec<&str> = cases.channels[1].iter().map(|file| file.name.as_str()).collect();
         assert_eq!(channels, ["0000", "0001"]);
         assert_eq!(cases.images[1].path, cases.channels[1][0].path);
         assert!(cases.channels[1][1].path.ends_with("good/a_0001.nii.gz"));
+        assert!(cases.note.is_some_and(|note| note.contains("the channels 0000, 0001")));
+        // Unasked, it is only said.
+        let apart = join_cases(files, false).unwrap();
+        assert_eq!(apart.images.len(), 6);
+        assert!(apart.note.is_some_and(|note| note.contains("each is taken as an image of its own")));
+    }
+
+    #[test]
+    fn the_folders_of_nnunet_are_joined_unasked() {
+        let two = ["imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz"];
+        assert_eq!(names(&join_cases(found(&two), false).unwrap()), ["imagesTr/a.nii.gz"]);
+        let one = ["imagesTr/a_0000.nii.gz", "imagesTr/b_0000.nii.gz"];
+        assert_eq!(join_cases(found(&one), false).unwrap().images.len(), 2);
     }
 
     #[test]
     fn numbered_images_stay_images() {
-        // One series a folder, whatever its length; numbers of other lengths; more than 16.
-        for names in [
-            &["good/img_0000.png", "good/img_0001.png", "bad/img_0000.png", "bad/img_0001.png"][..],
-            &["a_000.png", "a_001.png", "b_000.png", "b_001.png"],
-            &["a_0000.png", "a_0001.png", "b_0000.png", "b_0001.png", "other.png"],
+        let films: Vec<String> =
+            ["a", "b"].iter().flat_map(|film| (0..12).map(move |at| format!("{film}_{at:04}.png"))).collect();
+        let films: Vec<&str> = films.iter().map(String::as_str).collect();
+        for (names, is_said) in [
+            (&["good/img_0000.png", "good/img_0001.png", "bad/img_0000.png", "bad/img_0001.png"][..], false),
+            (&["a_000.png", "a_001.png", "b_000.png", "b_001.png"], false),
+            (&["site_2019.png", "site_2020.png", "other_2019.png", "other_2020.png"], false),
+            (&["screw1_0001.png", "screw1_0002.png", "screw2_0001.png", "screw2_0002.png"], false),
+            (&["a_0000.png", "a_0001.png", "b_0000.png", "b_0001.png", "other.png"], false),
+            (&films, true),
         ] {
-            let cases = join_cases(found(names));
+            let cases = join_cases(found(names), false).unwrap();
             assert!(
                 cases.channels.iter().all(Vec::is_empty) && cases.images.len() == names.len(),
                 "{names:?}"
             );
-            assert_eq!(cases.note, None);
+            assert_eq!(cases.note.is_some(), is_said, "{names:?}");
         }
-        let many: Vec<String> =
-            ["a", "b"].iter().flat_map(|case| (0..17).map(move |at| format!("{case}_{at:04}.png"))).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(join_cases(found(&many)).channels.iter().all(Vec::is_empty));
     }
 
     #[test]
-    fn a_missing_channel_is_said() {
-        let cases = join_cases(found(&[
-            "a_0000.png",
-            "a_0001.png",
-            "b_0000.png",
-            "b_0001.png",
-            "c_0000.png",
-            "c_0001.png",
-            "d_0000.png",
-        ]));
-        assert_eq!(cases.images.len(), 7);
-        let note = cases.note.unwrap();
-        assert!(note.contains("0000, 0001") && note.contains("1 case has other (d) files"), "{note}");
+    fn a_file_that_is_missing_or_odd_is_an_error() {
+        let whole = ["a_0000.png", "a_0001.png", "b_0000.png", "b_0001.png"];
+        for (more, expected) in [
+            ("c_0000.png", "found 0000 of c (.png)"),
+            ("other.png", "found other.png"),
+            ("b_0001.jpg", "found 0001 of b (.jpg)"),
+        ] {
+            let error = join_cases(found(&[&whole[..], &[more]].concat()), true).err().unwrap().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let many: Vec<String> = (0..17).map(|at| format!("a_{at:04}.png")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let error = join_cases(found(&many), true).err().unwrap().to_string();
+        assert!(error.contains("2 to 16 files, found 17"), "{error}");
     }
 
     #[test]
@@ -240,6 +307,8 @@ mod tests {
         assert_eq!(paths, ["new/case_7_0000.png", "new/case_7_0001.png"]);
         assert!(ChannelFile::beside(Path::new("new/case_7_0001.png"), &channels).is_empty());
         assert!(ChannelFile::beside(Path::new("new/case.png"), &channels).is_empty());
+        let years = ["2019_a".to_owned(), "2020_b".to_owned()];
+        assert!(ChannelFile::beside(Path::new("new/case_2019.png"), &years).is_empty());
         let named = ["t1".to_owned(), "t2".to_owned()];
         assert!(ChannelFile::beside(Path::new("new/case_7_0000.png"), &named).is_empty());
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use aberra_image::{Error, Image, Limits, MAX_CHANNELS, PagedFile, read_page};
+use aberra_image::{Error, Image, Limits, MAX_CHANNELS, PagedFile, count_pages, read_page};
 
 /// Bytes of files that are held, beyond the last one.
 const MOST_BYTES: usize = 512 << 20;
@@ -30,6 +30,11 @@ struct Identity {
 }
 
 impl Kept {
+    fn file(&self, limits: &Limits) -> Result<&PagedFile, Error> {
+        let file = self.file.get_or_init(|| PagedFile::read(&self.identity.path, limits));
+        file.as_ref().map_err(Clone::clone)
+    }
+
     fn held_bytes(&self) -> usize {
         self.file.get().and_then(|file| file.as_ref().ok()).map_or(0, PagedFile::held_bytes)
     }
@@ -37,22 +42,29 @@ impl Kept {
 
 /// One image of a file of several, as [`read_page`] gives it.
 pub(super) fn decode(path: &Path, page: u32, limits: &Limits) -> Result<Image, Error> {
-    let Ok(metadata) = fs::metadata(path) else { return read_page(path, page, limits) };
+    match kept(path, limits) {
+        Some(kept) => kept.file(limits)?.decode(page, limits),
+        None => read_page(path, page, limits),
+    }
+}
+
+/// The number of images in a file, as [`count_pages`] gives it.
+pub(super) fn count(path: &Path, limits: &Limits) -> Result<u32, Error> {
+    match kept(path, limits) {
+        Some(kept) => kept.file(limits)?.images(limits)?.count(),
+        None => count_pages(path, limits),
+    }
+}
+
+/// The file, which becomes the last used; those that were not used for longest make room. `None` for what is no file.
+fn kept(path: &Path, limits: &Limits) -> Option<Arc<Kept>> {
+    let metadata = fs::metadata(path).ok()?;
     let identity = Identity {
         path: path.to_owned(),
         bytes: metadata.len(),
         modified: metadata.modified().ok(),
         limits: *limits,
     };
-    let kept = kept(identity);
-    match kept.file.get_or_init(|| PagedFile::read(path, limits)) {
-        Ok(file) => file.decode(page, limits),
-        Err(error) => Err(error.clone()),
-    }
-}
-
-/// The file, which becomes the last used; those that were not used for longest make room.
-fn kept(identity: Identity) -> Arc<Kept> {
     let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let found = all.iter().position(|kept| kept.identity == identity).map(|at| all.remove(at));
     let found = found.unwrap_or_else(|| Arc::new(Kept { identity, file: OnceLock::new() }));
@@ -63,5 +75,5 @@ fn kept(identity: Identity) -> Arc<Kept> {
         all.remove(0);
     }
     all.push(found.clone());
-    found
+    Some(found)
 }

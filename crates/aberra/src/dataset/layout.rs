@@ -22,14 +22,9 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
     if images.is_empty() {
         return Err(no_images(root, &skipped, masks.len()));
     }
-    let Cases { images, channels, note } = match options.every_file {
-        true => Cases::apart(images, None),
-        false => join_cases(images),
-    };
+    let Cases { images, channels, note } =
+        join_cases(images, options.cases).map_err(|error| error.with_path(root))?;
     let mut notes: Vec<String> = note.into_iter().collect();
-    if let Some(first) = channels.first().filter(|first| !first.is_empty()) {
-        notes.push(several_files(first));
-    }
     let channels: BTreeMap<&Path, Vec<ChannelFile>> =
         images.iter().map(|file| file.path.as_path()).zip(channels).collect();
     let (layout, labelled) = if options.normal == ["*"] {
@@ -69,16 +64,6 @@ impl<'a> Labelled<'a> {
     fn normal(file: &'a Found) -> Self {
         Self { file, label: Label::Normal, split: None, class: None }
     }
-}
-
-/// What files that belong together are taken for.
-fn several_files(channels: &[ChannelFile]) -> String {
-    let names: Vec<&str> = channels.iter().map(|file| file.name.as_str()).collect();
-    format!(
-        "each image is {} files, one for each of the channels {}; `--every-file` takes every file as an image of its own",
-        names.len(),
-        names.join(", ")
-    )
 }
 
 fn with_masks(

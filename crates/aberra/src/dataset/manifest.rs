@@ -68,7 +68,7 @@ fn text_of(content: &[u8]) -> Result<&[u8]> {
 fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)> {
     let mut samples: Vec<Sample> = Vec::with_capacity(rows.len());
     // By path: the line, and which sample.
-    let mut seen: BTreeMap<PathBuf, (u64, usize)> = BTreeMap::new();
+    let mut seen: BTreeMap<Vec<PathBuf>, (u64, usize)> = BTreeMap::new();
     let mut repeated = Vec::new();
     let mut first_path = String::new();
     for row in rows {
@@ -78,7 +78,8 @@ fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)>
         if samples.is_empty() {
             first_path = format!("line {line}: `{written}`");
         }
-        match seen.get(&sample.path) {
+        let files = files_of(&sample).map(Path::to_owned).collect();
+        match seen.get(&files) {
             Some(&(_, index)) if samples[index] == sample => repeated.push(sample.name),
             Some((earlier, _)) => {
                 return Err(Error::data(format!(
@@ -88,7 +89,7 @@ fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)>
                 .with_hint("leave one of the two lines"));
             }
             None => {
-                seen.insert(sample.path.clone(), (line, samples.len()));
+                seen.insert(files, (line, samples.len()));
                 samples.push(sample);
             }
         }
@@ -96,10 +97,9 @@ fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)>
     if samples.is_empty() {
         return Err(Error::data("expected a row per image, found none").with_hint(columns_hint()));
     }
-    let is_missing =
-        |sample: &&Sample| !sample.path.is_file() || sample.channels.iter().any(|file| !file.path.is_file());
-    let missing: Vec<&str> = samples.iter().filter(is_missing).map(|sample| sample.name.as_str()).collect();
-    if missing.len() == samples.len() {
+    let files: Vec<&Path> = samples.iter().flat_map(files_of).collect();
+    let missing: Vec<&Path> = files.iter().copied().filter(|file| !file.is_file()).collect();
+    if missing.len() == files.len() {
         let looked = samples[0].path.display();
         return Err(Error::data(format!(
             "none of the {} files that the manifest names exists; the first, {first_path}, would be {looked}",
@@ -107,6 +107,11 @@ fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)>
         ))
         .with_hint("paths are relative to the folder that holds the manifest"));
     }
+    let missing: Vec<String> = missing
+        .iter()
+        .map(|file| file.strip_prefix(root).unwrap_or(file).to_string_lossy().into_owned())
+        .collect();
+    let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
     let mut notes = Vec::new();
     let mut say = |names: &[&str], one: &str, many: &str| {
         if !names.is_empty() {
@@ -132,6 +137,12 @@ fn samples_of(rows: Vec<Row>, root: &Path) -> Result<(Vec<Sample>, Vec<String>)>
         "normal images have masks, which are not used",
     );
     Ok((samples, notes))
+}
+
+/// The files of an image.
+fn files_of(sample: &Sample) -> impl Iterator<Item = &Path> {
+    let alone = sample.channels.is_empty().then_some(sample.path.as_path());
+    alone.into_iter().chain(sample.channels.iter().map(|file| file.path.as_path()))
 }
 
 /// The cells of a row, empty where there is nothing; `path` and `mask` as the file's own bytes.

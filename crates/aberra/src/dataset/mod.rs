@@ -166,8 +166,9 @@ pub struct OpenOptions {
     /// Class folders that are normal. Empty: a class with a usual name is taken (`good`, `normal`, `notumor`, `healthy`,
     /// `ok`, `no_crack`, `defect-free`; if there is none, `negative`, `clean` and the like). The one name `*` takes every image as normal, whatever its folder.
     pub normal: Vec<String>,
-    /// Takes every file as an image of its own, also where names say that several are the channels of one.
-    pub every_file: bool,
+    /// Takes files named `case_0000`, `case_0001` as the channels of one image. In folders called `imagesTr`, `imagesTs` and
+    /// `imagesVal`, as nnU-Net has them, they are that anyway.
+    pub cases: bool,
 }
 
 impl Dataset {

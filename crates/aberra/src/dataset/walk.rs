@@ -74,6 +74,8 @@ pub struct PassedOver {
     pub loops: Option<(usize, PathBuf)>,
     /// Files that are named, or lie in a folder that is named, like masks: how many, and one. They are listed.
     pub like_masks: Option<(usize, PathBuf)>,
+    /// Files that are read with the first of their case.
+    pub further: usize,
 }
 
 impl PassedOver {
@@ -89,6 +91,7 @@ impl PassedOver {
         for (extension, files) in other.other {
             *self.other.entry(extension).or_default() += files;
         }
+        self.further += other.further;
         for (sum, more) in [(&mut self.loops, other.loops), (&mut self.like_masks, other.like_masks)] {
             if let Some((files, example)) = more {
                 sum.get_or_insert((0, example)).0 += files;
@@ -129,6 +132,14 @@ impl PassedOver {
                 1 => format!("passed over 1 link that leads in a circle ({example})"),
                 _ => format!("passed over {links} links that lead in circles (such as {example})"),
             });
+        }
+        match self.further {
+            0 => {}
+            1 => lines
+                .push("1 file is a further channel of the image whose first file lies beside it".to_owned()),
+            files => lines.push(format!(
+                "{files} files are further channels of the images whose first files lie beside them"
+            )),
         }
         lines
     }

@@ -80,9 +80,9 @@ fn sheet(
         let frame = if verdict.anomalous { ANOMALOUS } else { NORMAL };
         canvas.fill(left, top, cell_width - MARGIN_PX, cell_height - MARGIN_PX, frame);
         let map = verdict.map.as_deref().map(|map| colored(map, pixel_threshold));
-        let reconstruction = verdict.reconstruction().map(|pixels| gray_or_rgb(pixels, channels));
+        let reconstruction = verdict.reconstruction().map(|pixels| shown_bytes(pixels, channels));
         let pictures = [
-            gray_or_rgb(&verdict.input, channels),
+            shown_bytes(&verdict.input, channels),
             reconstruction.unwrap_or_default(),
             map.unwrap_or_default(),
         ];
@@ -103,7 +103,7 @@ fn fits(verdict: &Verdict, shape: Shape) -> bool {
 }
 
 /// Intensities 0 to 1 as bytes, three a pixel, of the channels that are shown.
-fn gray_or_rgb(intensities: &[f32], channels: usize) -> Vec<u8> {
+fn shown_bytes(intensities: &[f32], channels: usize) -> Vec<u8> {
     let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
     let color = Color::showing(channels);
     let copies = if color == Color::Grey { 3 } else { 1 };
