@@ -183,3 +183,40 @@ fn train_and_doctor_say_what_was_decided() {
     let evaluated = room.run("evaluate run/detector.aberra set").done();
     assert!(evaluated.out.contains("the mask of an anomaly is empty"), "{}", evaluated.out);
 }
+
+/// Images of two files each, in folders of classes.
+fn write_cases(folder: &Path, normals: u64, anomalies: u64) {
+    for (class, first, count) in [("good", 0, normals), ("bad", 5_000, anomalies)] {
+        for case in first..first + count {
+            let second = if class == "bad" { stripes(case) } else { blobs(case + 20_000) };
+            for (number, image) in [blobs(case), second].iter().enumerate() {
+                save(image, &folder.join(format!("{class}/case{case}_{number:04}.png")));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_files_of_a_case_are_one_image_where_that_is_asked_for() {
+    let room = Room::new();
+    write_cases(&room.path("data"), 60, 8);
+    let apart = room.run("doctor data --group none").done();
+    assert!(apart.out.contains("136 images"), "{}", apart.out);
+    assert!(apart.out.contains("each is taken as an image of its own"), "{}", apart.out);
+    let cases = room.run("doctor data --group none --cases").done();
+    assert!(cases.out.contains("68 images"), "{}", cases.out);
+    save(&blobs(1), &room.path("odd/case1_0000.png"));
+    let refused = room.run("doctor odd --cases").refusal(&room);
+    assert!(refused.contains("expected cases of 2 to 16 files, found 1"), "{refused}");
+
+    let trained = room.run(&format!("train data --cases {QUICK} --epochs 1 --out run")).done();
+    assert!(trained.err.contains("aberra evaluate run/detector.aberra data --cases"), "{}", trained.err);
+    // Beside the detector, data are read so unasked.
+    let evaluated = room.run("evaluate run/detector.aberra data").done();
+    assert!(evaluated.err.contains("60 normal images, 8 anomalous"), "{}", evaluated.err);
+    let scored = room.run("score run/detector.aberra data/bad --json").done();
+    assert_eq!(scored.json_lines().len(), 8);
+    assert!(scored.err.contains("8 files are further channels"), "{}", scored.err);
+    let doctor = room.run("doctor data --group none --detector run/detector.aberra").done();
+    assert!(doctor.out.contains("68 images"), "{}", doctor.out);
+}
