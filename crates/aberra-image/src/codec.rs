@@ -78,6 +78,11 @@ pub(crate) trait Pages {
         Ok(Origin::default())
     }
 
+    /// Bytes of memory that the content of a file takes which is compressed as a whole, once it is inflated; 0 for one that is not.
+    fn inflated_bytes(&self) -> u64 {
+        0
+    }
+
     /// The content of a file that is compressed as a whole, as far as its images need it; `None` for one that is not.
     fn inflated(&self) -> Result<Option<Vec<u8>>, Error> {
         Ok(None)

@@ -116,6 +116,25 @@ impl<'a> Images<'a> {
         Ok(Self { file, format, pages, before })
     }
 
+    /// Bytes of memory that the file takes once it is inflated, if it is compressed as a whole, else 0. A `.nii.gz` is
+    /// not inflated to know it: its header says so.
+    pub fn inflated_bytes(&self) -> u64 {
+        self.pages.inflated_bytes()
+    }
+
+    /// Bytes of memory that decoding one image takes, by its number from 0, about.
+    ///
+    /// # Errors
+    /// As [`header`](Self::header).
+    pub fn decoding_bytes(&self, page: u32) -> Result<u64, Error> {
+        guarded(self.format, || {
+            let (layout, _) = self.checked_layout(page)?;
+            let pixels = u64::from(layout.width) * u64::from(layout.height);
+            let per_pixel = layout.bytes_per_pixel.saturating_add(layout.turning_bytes_per_pixel);
+            Ok(pixels.saturating_mul(per_pixel))
+        })
+    }
+
     /// What the file is inflated to, if it is compressed as a whole.
     pub(crate) fn inflated(&self) -> Result<Option<Vec<u8>>, Error> {
         guarded(self.format, || self.pages.inflated())

@@ -53,7 +53,7 @@ impl Default for ServeOptions {
 pub struct ServeLimits {
     /// Bytes of a request body, both as sent and after decompression.
     pub body_bytes: usize,
-    /// Bytes of all request bodies held at a time.
+    /// Bytes of all request bodies held at a time; and of the volumes of a request, once they are inflated.
     pub held_bytes: usize,
     /// Pixels of an image (height x width).
     pub pixels: u64,

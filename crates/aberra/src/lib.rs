@@ -126,5 +126,5 @@ pub use member_settings::{MemberSettings, Models};
 pub use members::NamedMember;
 pub use recalibrate::{NewNormals, Recalibrated};
 pub use training::{Message, TrainedDetector, Training, TrainingImages, TrainingRequest};
-pub use volume::{DicomMap, RecalibratedVolumes, VolumeMap, VolumeVerdict};
+pub use volume::{DicomMap, RecalibratedVolumes, SliceScores, VolumeMap, VolumeVerdict};
 pub use volume_calibration::{TOP_SHARE, VolumeCalibration, top_slices, volume_score};

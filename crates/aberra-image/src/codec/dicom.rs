@@ -146,6 +146,13 @@ fn spacing(data: &DataSet<'_>, groups: &[DataSet<'_>]) -> Option<[f32; 2]> {
 }
 
 impl Pages for Dicom<'_> {
+    fn inflated_bytes(&self) -> u64 {
+        match &self.bytes {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(inflated) => inflated.len() as u64,
+        }
+    }
+
     fn count(&self) -> Result<u32, Error> {
         Ok(self.picture.frames)
     }

@@ -64,7 +64,7 @@ struct Nifti<'a> {
 impl<'a> Nifti<'a> {
     fn open(file: File<'a>) -> Result<Self, Error> {
         let header = Header::read(&start_of(file.bytes))?;
-        let end = (header.offset as u64).saturating_add(header.volume_bytes() as u64);
+        let end = header.end();
         if file.bytes.starts_with(GZIP) {
             file.limits.check_inflated(end)?;
         } else if (file.bytes.len() as u64) < end {
@@ -174,6 +174,10 @@ fn truncated(found: u64, expected: u64) -> Error {
 }
 
 impl Pages for Nifti<'_> {
+    fn inflated_bytes(&self) -> u64 {
+        if self.file.bytes.starts_with(GZIP) { self.header.end() } else { 0 }
+    }
+
     fn inflated(&self) -> Result<Option<Vec<u8>>, Error> {
         if !self.file.bytes.starts_with(GZIP) {
             return Ok(None);

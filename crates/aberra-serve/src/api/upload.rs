@@ -42,8 +42,8 @@ pub(super) struct Uploads {
 
 /// The one field of a form that is no image.
 const THRESHOLD: &str = "threshold";
-/// Characters of an unknown field's name that are repeated to the client.
-const SHOWN: usize = 40;
+/// Characters of what is not understood that are repeated to the client.
+pub(super) const SHOWN: usize = 40;
 
 /// Extracts the images of a body in order, at least one and at most as many as the limits allow, and a form's threshold.
 ///
@@ -87,10 +87,10 @@ async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult
         }
         if images.len() == limits.images {
             return Err(Problem::too_large(format!(
-                "expected at most {} images in a request, found more",
+                "expected at most {} files in a request, found more",
                 limits.images
             ))
-            .with_hint("send the other images in further requests"));
+            .with_hint("send the others in further requests"));
         }
         let name = field.file_name().map(str::to_owned).filter(|name| !name.is_empty());
         images.push(Upload { name, bytes: field.bytes().await.map_err(damaged)? });
@@ -117,7 +117,7 @@ fn unknown(name: &str) -> Problem {
 
 fn none(found: &str) -> Problem {
     Problem::bad_request(format!(
-        "expected an image as the body, or a form (multipart/form-data) of images, found {found}"
+        "expected a file as the body, or a form (multipart/form-data) of files, found {found}"
     ))
     .with_hint("curl --data-binary @image.png URL, or curl -F image=@image.png URL")
 }

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use aberra::SliceScores;
 use aberra::dataset::{Cases, HeldFiles, Slice, Volume};
 use aberra::models::measure::Want;
 use aberra::report::{PictureFormat, error_scale_max};
 use aberra::wire::{SliceData, VolumeCard, VolumesCard};
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
@@ -16,14 +17,14 @@ use utoipa::ToSchema;
 
 use super::request::{ApiResult, find};
 use super::score::answer;
-use super::upload::{ImageFile, ImageForm, Upload, uploads};
+use super::upload::{ImageFile, ImageForm, SHOWN, Upload, uploads};
 use crate::detectors::ServedDetector;
 use crate::engine::ImageSource;
 use crate::options::{MOST_SLICES, ServeLimits};
 use crate::problem::{ImageProblem, Problem, ProblemWith};
 use crate::state::ServerState;
 
-/// Slices that are decoded, scored and drawn at a time: what a request holds of decoded pixels.
+/// Most slices that are decoded, scored and drawn at a time; fewer of large ones.
 const CHUNK: usize = 16;
 /// Characters of the pictures of a response, about; slices beyond have none.
 const MOST_PICTURES: usize = 48 << 20;
@@ -46,8 +47,10 @@ pub(crate) struct VolumesResponse {
 /// Result for one volume: a verdict with its slices, or an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VolumeResult {
-    /// The file, or what the names of the files of a series have in common.
+    /// The file, or the folder that the names of the files of a series have in common; without one, the first and how many more.
     name: String,
+    /// Whether the file holds a single image: `explain` judges it.
+    is_image: bool,
     error: Option<ImageProblem>,
     volume: Option<VolumeCard>,
     /// For each slice, in their order, what was found; null where it shows nothing but air, or cannot be read.
@@ -56,7 +59,7 @@ pub(crate) struct VolumeResult {
 
 impl VolumeResult {
     fn failed(name: String, error: ImageProblem) -> Self {
-        Self { name, error: Some(error), volume: None, slices: Vec::new() }
+        Self { name, is_image: false, error: Some(error), volume: None, slices: Vec::new() }
     }
 }
 
@@ -77,21 +80,26 @@ impl VolumeResult {
 pub(super) async fn volumes(
     shared: State<ServerState>,
     Path(detector): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> ApiResult<Response> {
     let served = find(&shared, &detector)?;
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
+        let shown: String = query.chars().take(SHOWN).collect();
+        return Err(refused(&format!("expected no query parameters, found {shown:?}")));
+    }
     let limits = ServeLimits { images: MOST_SLICES, ..shared.limits };
     let uploads = uploads(&headers, body, &limits).await?;
     if uploads.threshold.is_some() {
-        let message = "expected volumes alone, found a threshold, which is that of single images";
-        return Err(Problem::bad_request(message));
+        return Err(refused("expected files alone in the form, found a threshold"));
     }
     // Before anything is inflated, and until the answer is there: volumes are large.
     let _turn = shared.engine.turn_of_volumes().await?;
     let limits = shared.engine.decoding_limits(&served);
+    let most_bytes = shared.limits.held_bytes as u64;
     let opened = shared.engine.run_blocking(move || {
-        let (files, refused) = HeldFiles::open(named(uploads.images), limits);
+        let (files, refused) = HeldFiles::open(named(uploads.images), limits, most_bytes);
         let cases = files.cases();
         Ok((Arc::new(files), cases, refused))
     });
@@ -111,10 +119,8 @@ pub(super) async fn volumes(
     }
     results.extend(others.into_iter().map(|name| {
         let detail = "expected a volume, found a single image".to_owned();
-        VolumeResult::failed(
-            name,
-            ImageProblem { detail, hint: Some("`explain` judges single images".to_owned()) },
-        )
+        let hint = Some("`explain` judges single images".to_owned());
+        VolumeResult { is_image: true, ..VolumeResult::failed(name, ImageProblem { detail, hint }) }
     }));
     results.extend(
         refused.iter().map(|(name, error)| VolumeResult::failed(name.clone(), ImageProblem::of(error))),
@@ -129,6 +135,13 @@ pub(super) async fn volumes(
         hint,
         VolumesResponse { detector, hash, judged_by, volumes: results, notes },
     ))
+}
+
+/// What would have no effect, and nobody would notice.
+fn refused(what: &str) -> Problem {
+    Problem::bad_request(what).with_hint(
+        "volumes are judged by the detector's own threshold of volumes; `aberra calibrate --volumes` gives it another one",
+    )
 }
 
 /// Files under names of their own: a client may send several of one name, or without any.
@@ -157,12 +170,14 @@ async fn judge(
     let volume = Arc::new(volume);
     let (looking, of) = (files.clone(), volume.clone());
     let is_empty = shared.engine.run_blocking(move || Ok(looking.empty_slices(&of))).await?;
-    let mut scores = vec![None; volume.slices.len()];
+    let mut scores: SliceScores<ImageProblem> = SliceScores::of(&volume, is_empty);
     let mut slices: Vec<Option<SliceData>> = (0..volume.slices.len()).map(|_| None).collect();
-    let mut failure = None;
-    let numbers: Vec<usize> = (0..is_empty.len()).filter(|&number| !is_empty[number]).collect();
-    for chunk in numbers.chunks(CHUNK) {
-        let wanted: Vec<Slice> = chunk.iter().map(|&number| volume.slices[number].clone()).collect();
+    let numbers = scores.wanted();
+    let wanted: Vec<Slice> = numbers.iter().map(|&number| volume.slices[number].clone()).collect();
+    let (looking, of) = (files.clone(), wanted.clone());
+    let runs = shared.engine.run_blocking(move || Ok(looking.runs(&of, CHUNK))).await?;
+    for run in runs {
+        let (chunk, wanted) = (&numbers[run.clone()], wanted[run].to_vec());
         let reading = files.clone();
         let read = shared
             .engine
@@ -174,7 +189,7 @@ async fn judge(
                     read_numbers.push(number);
                     images.push(ImageSource::Decoded(image));
                 }
-                Err(error) => failure = failure.or(Some(ImageProblem::of(&error))),
+                Err(error) => scores.put(number, Err(ImageProblem::of(&error))),
             }
         }
         if images.is_empty() {
@@ -198,25 +213,21 @@ async fn judge(
             match drawn {
                 Ok(slice) => {
                     *room = room.saturating_sub(slice.picture_characters());
-                    scores[number] = Some(slice.verdict.score);
+                    scores.put(number, Ok(slice.verdict.score));
                     slices[number] = Some(slice);
                 }
-                Err(problem) => failure = failure.or(Some(problem)),
+                Err(problem) => scores.put(number, Err(problem)),
             }
         }
     }
-    let empty = is_empty.iter().filter(|&&is_empty| is_empty).count();
-    Ok(match served.detector.judge_slices(scores, empty) {
-        Some(verdict) => VolumeResult {
+    Ok(match scores.judged_by(&served.detector) {
+        Ok(verdict) => VolumeResult {
             name: volume.name.clone(),
+            is_image: false,
             error: None,
             volume: Some(VolumeCard::of(&volume, &verdict)),
             slices,
         },
-        None => {
-            let detail =
-                format!("expected a volume with slices to judge, found {empty} that show nothing but air");
-            VolumeResult::failed(volume.name.clone(), failure.unwrap_or(ImageProblem { detail, hint: None }))
-        }
+        Err(problem) => VolumeResult::failed(volume.name.clone(), problem),
     })
 }

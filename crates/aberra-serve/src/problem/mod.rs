@@ -64,6 +64,12 @@ impl ImageProblem {
     }
 }
 
+impl From<aberra::Error> for ImageProblem {
+    fn from(error: aberra::Error) -> Self {
+        Self::of(&error)
+    }
+}
+
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {

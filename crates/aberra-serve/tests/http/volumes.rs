@@ -11,8 +11,9 @@ use aberra::models::measure::Want;
 use aberra::phantom::{PhantomVolumes, VolumeShape, write_volumes};
 use axum::http::{Request, header};
 
-use crate::fixture::{Answer, Client, detector, form, png};
+use crate::fixture::{Answer, Client, detector, form, options, png};
 use crate::openapi::assert_is;
+use aberra_serve::{ServeLimits, ServeOptions};
 
 const SLICES: usize = 10;
 
@@ -72,6 +73,8 @@ async fn volumes_are_judged_as_the_library_judges_them() {
         }
     }
     assert!(results[2]["error"]["detail"].as_str().unwrap().contains("found a single image"));
+    let are_images: Vec<bool> = results.iter().map(|result| result["is_image"].as_bool().unwrap()).collect();
+    assert_eq!(are_images, [false, false, true, false]);
     assert!(results[3]["error"]["detail"].as_str().unwrap().contains("expected"));
     assert!(answer["notes"][0].as_str().unwrap().contains("2 volumes"), "{}", answer["notes"]);
 }
@@ -102,4 +105,34 @@ async fn slices_are_bounded() {
     let bytes = aberra::image::encode_nifti(&voxels, [2, 2, MORE], affine).unwrap();
     let refused = volumes(&Client::new(), &[("long.nii.gz", &bytes)]).await;
     assert!(refused.problem(413).contains("expected at most 1024 slices in a request, found 1100"));
+}
+
+#[tokio::test]
+async fn files_that_inflate_beyond_the_memory_for_them_are_refused_before_they_do() {
+    // A mebibyte each of air, which packs to a few kilobytes: three of them are within the bound, a dozen are sent.
+    const BYTES: usize = 1 << 20;
+    let affine = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+    let bytes = aberra::image::encode_nifti(&vec![0.0_f32; BYTES / 4], [256, 256, 4], affine).unwrap();
+    let names: Vec<String> = (0..12).map(|number| format!("{number}.nii.gz")).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &bytes[..])).collect();
+    let limits = ServeLimits { held_bytes: 3 * BYTES + BYTES / 2, ..ServeLimits::default() };
+    let client = Client::with(ServeOptions { limits, ..options() });
+    let answer = volumes(&client, &files).await;
+    answer.problem(422);
+    let answer = answer.json();
+    let errors = answer["volumes"].as_array().unwrap().iter();
+    let errors: Vec<&str> = errors.map(|result| result["error"]["detail"].as_str().unwrap()).collect();
+    let refused: Vec<bool> = errors.iter().map(|error| error.contains("bytes of memory together")).collect();
+    assert_eq!(refused, (0..12).map(|number| number >= 3).collect::<Vec<_>>(), "{errors:?}");
+    assert!(errors[0].contains("nothing but air"), "{}", errors[0]);
+}
+
+#[tokio::test]
+async fn a_threshold_of_images_is_refused() {
+    let bytes = fs::read(folder().join("test/good/000.nii.gz")).unwrap();
+    let client = Client::new();
+    let refused = client.post("/api/v1/detectors/first/volumes?threshold=99", bytes.clone()).await;
+    assert!(refused.problem(400).contains("expected no query parameters, found \"threshold=99\""));
+    assert!(refused.json()["hint"].as_str().unwrap().contains("threshold of volumes"));
+    client.post("/api/v1/detectors/first/volumes?", bytes).await.done();
 }

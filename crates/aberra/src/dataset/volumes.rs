@@ -30,8 +30,8 @@ pub enum Case {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Volume {
-    /// The file, or the folder of the series' files; with the number of the series where there are several. Unique among the
-    /// volumes that were found together.
+    /// The file, or the folder of the series' files (of files without one, the first and how many more); with the number of the series
+    /// where there are several. Unique among the volumes that were found together.
     pub name: String,
     /// All of them.
     pub slices: Vec<Slice>,
@@ -175,7 +175,7 @@ fn content(file: usize, path: &Path, limits: &Limits) -> Content {
     }
 }
 
-/// The file's name, or that of the folder that holds all files of the series.
+/// The file's name, or that of the folder that holds all files of the series; of files without a folder the first's.
 fn base_name(slices: &[At], names: &[String]) -> String {
     let mut files: Vec<&str> = slices.iter().map(|at| names[at.file].as_str()).collect();
     files.dedup();
@@ -187,7 +187,7 @@ fn base_name(slices: &[At], names: &[String]) -> String {
             while !others.iter().all(|other| other.starts_with(shared)) {
                 shared = &shared[..folder(shared.trim_end_matches('/'))];
             }
-            if shared.is_empty() { "./".to_owned() } else { shared.to_owned() }
+            if shared.is_empty() { format!("{first} and {} more", others.len()) } else { shared.to_owned() }
         }
         [] => String::new(),
     }

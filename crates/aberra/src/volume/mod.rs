@@ -2,8 +2,10 @@
 
 mod calibrate;
 mod map;
+mod scores;
 mod verdict;
 
 pub use calibrate::RecalibratedVolumes;
 pub use map::{DicomMap, VolumeMap};
+pub use scores::SliceScores;
 pub use verdict::VolumeVerdict;

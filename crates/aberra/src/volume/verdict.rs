@@ -6,11 +6,9 @@ use std::path::PathBuf;
 use aberra_metrics::calibrate::is_anomalous;
 use aberra_models::measure::Want;
 
-use crate::dataset::Volume;
-use crate::detector::{Detector, Verdict};
+use crate::detector::Detector;
 use crate::files::FILES_CHUNK;
 use crate::volume_calibration::{TOP_SHARE, VolumeCalibration, top_slices, volume_score};
-use crate::{Error, Result};
 
 /// The verdict on a volume.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,51 +53,6 @@ impl Detector {
     /// How many scores make that of a volume of so many slices.
     pub(crate) fn top_of(&self, slices: usize) -> usize {
         top_slices(slices, self.top_share())
-    }
-
-    /// Scores the slices of a volume one after another, those that are empty left out, and judges the whole. Each slice's verdict,
-    /// by the detector's calibration of images, goes to `each` with its number from 0; maps are computed on request. A slice that
-    /// cannot be read does not stop the others; `ControlFlow::Break` does.
-    ///
-    /// # Errors
-    /// All slices are empty, or none can be read; a stop on request.
-    pub fn score_volume(
-        &self,
-        volume: &Volume,
-        want: Want,
-        mut each: impl FnMut(usize, &Result<Verdict>) -> ControlFlow<()>,
-    ) -> Result<VolumeVerdict> {
-        let limits = self.config().limits;
-        let is_empty = volume.empty_slices(&limits);
-        let scored = volume.slices.iter().enumerate().filter(|(number, _)| !is_empty[*number]);
-        let (numbers, images): (Vec<usize>, Vec<_>) =
-            scored.map(|(number, slice)| (number, (slice.path.clone(), slice.page))).unzip();
-        let refuse = |what: &str| {
-            let text = format!("expected a volume with slices to score, found {what}");
-            Error::input(format!("{}: {text}", volume.name))
-        };
-        if images.is_empty() {
-            return Err(refuse(&format!("{} that show nothing but air", volume.slices.len())));
-        }
-        let mut slices = vec![None; volume.slices.len()];
-        let mut numbers = numbers.into_iter();
-        let mut failure: Option<Error> = None;
-        let mut is_stopped = false;
-        self.score_pages(images.into_iter(), &limits, FILES_CHUNK, want, |_, verdict| {
-            let Some(number) = numbers.next() else { return ControlFlow::Break(()) };
-            let flow = each(number, &verdict);
-            match verdict {
-                Ok(verdict) => slices[number] = Some(verdict.score),
-                Err(error) => failure = failure.take().or(Some(error)),
-            }
-            is_stopped |= flow.is_break();
-            flow
-        });
-        if is_stopped {
-            return Err(Error::interrupted("scoring was stopped"));
-        }
-        let empty = is_empty.iter().filter(|&&is_empty| is_empty).count();
-        self.judge_slices(slices, empty).ok_or_else(|| failure.unwrap_or_else(|| refuse("none")))
     }
 
     /// The verdict on a volume from the scores of its slices, in their order: `None` for those that are empty, `empty` in number, or

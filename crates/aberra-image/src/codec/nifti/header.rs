@@ -341,6 +341,11 @@ impl Header {
         header
     }
 
+    /// Where the last value of the first volume ends, in bytes of the inflated file.
+    pub(super) fn end(&self) -> u64 {
+        (self.offset as u64).saturating_add(self.volume_bytes() as u64)
+    }
+
     /// Bytes of a volume.
     pub(super) fn volume_bytes(&self) -> usize {
         self.sides.iter().product::<usize>() * self.kind.bytes()
