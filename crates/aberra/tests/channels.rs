@@ -166,7 +166,11 @@ fn an_anomaly_in_one_channel_is_localised_in_it_by_every_path() {
     );
     let tested = tested.unwrap();
     let evaluation = detector.evaluate(&tested).unwrap();
-    detector.report(&tested, &evaluation, ReportOptions::default()).unwrap();
+    let report = detector.report(&tested, &evaluation, ReportOptions::default()).unwrap();
+    // The report names what the pictures do not show.
+    let shown = report.data().detector.pictures_show.as_deref();
+    assert_eq!(shown, detector.config().preprocessing.shown_in_words().as_deref());
+    assert!(shown.is_some_and(|text| text.contains("pictures show the channel")));
 
     // Other images are refused with what was expected.
     let grey = Image::from_pixels(case.channels[0].clone(), SIZE_PX, SIZE_PX, 1).unwrap();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use self::volume_cases::{judged, volume_of};
 use aberra::dataset::{Cases, Dataset, GroupBy, HeldFiles, OpenOptions, find_cases};
-use aberra::evaluate::{EvaluateOptions, Evaluation, Metric};
+use aberra::evaluate::{EvaluateOptions, Evaluation, Metric, VolumeFigures};
 use aberra::image::Limits;
 use aberra::phantom::{LesionKind, PhantomVolumes, VolumeShape, write_volumes};
 use aberra::report::ReportOptions;
@@ -86,6 +86,13 @@ fn volumes_are_evaluated_and_reported_as_they_are_judged() {
             && text.contains("17 volumes: 9 normal, 8 anomalous")
     );
 
+    // A row for each volume.
+    let rows = evaluation.volumes_csv().unwrap();
+    assert_eq!(rows.lines().count(), 1 + figures.volumes.len());
+    let first = &figures.volumes[0];
+    let found = format!(",{},{},{}", first.group, first.slices, first.score);
+    assert!(rows.lines().nth(1).unwrap().contains(&found), "{rows}");
+
     // The file reads back; volumes of the detector's own are left out, and data without volumes have no such figures.
     let file = folder.path().join("evaluation.json");
     evaluation.save(&file).unwrap();
@@ -94,11 +101,58 @@ fn volumes_are_evaluated_and_reported_as_they_are_judged() {
     // Masks are found beside compressed volumes, and compared slice by slice.
     let has_mask = |sample: &aberra::dataset::Sample| sample.mask.is_some() != sample.label.is_normal();
     assert!(all.samples.iter().all(has_mask), "{:?}", all.notes);
-    let with_own = detector.evaluate_with(&all, options()).unwrap().volumes.unwrap();
-    assert_eq!((with_own.own, with_own.volumes.len()), (30, figures.volumes.len()));
+    let with_own = detector.evaluate_with(&all, options()).unwrap();
+    let of_volumes = with_own.volumes.as_ref().unwrap();
+    assert_eq!((of_volumes.own, of_volumes.volumes.len()), (30, figures.volumes.len()));
+    // Their slices are no test either, also those that the detector was not made from.
+    let beside_own = with_own.data.beside_own;
+    assert_eq!(with_own.data.own.total() + beside_own, all.samples.len() - test.samples.len());
+    assert!(beside_own > 0 && evaluation.data.beside_own == 0);
+    let csv = with_own.scores_csv();
+    assert_eq!(csv.matches(",beside_own,").count(), beside_own);
+    // Slices of anomalous volumes whose masks mark nothing are in no figure of images, but in their volumes'.
+    let mut unmarked = 0;
+    for row in with_own.images.iter().filter(|row| row.scored().is_some()) {
+        let sample = all.samples.iter().find(|sample| sample.name == row.name).unwrap();
+        let marks = sample.mask.as_ref().is_some_and(|mask| {
+            let mask = aberra::dataset::read_image(mask, sample.page, &limits).unwrap();
+            mask.to_mask().contains(&true)
+        });
+        let expected = !row.label.is_normal() && !marks;
+        assert_eq!(row.counted().is_none(), expected, "{}", row.name);
+        unmarked += usize::from(expected);
+    }
+    assert!(unmarked > LesionKind::ALL.len());
+    assert_eq!((with_own.data.unmarked, evaluation.data.unmarked), (unmarked, 0));
+    let counted =
+        |evaluation: &Evaluation| evaluation.data.labels.iter().map(|count| count.images).sum::<usize>();
+    assert_eq!(counted(&with_own) + unmarked, counted(&evaluation));
+    let confusion = with_own.verdicts.confusion;
+    assert_eq!((confusion.normals() + confusion.anomalies()) as usize, counted(&with_own));
+    assert_eq!(csv.matches(",unmarked,").count(), unmarked);
+    let text = with_own.to_string();
+    assert!(text.contains(&format!("Left out: {unmarked} slices of anomalous volumes")), "{text}");
+    assert!(text.contains(&format!("Left out: {beside_own} slice")), "{text}");
+    let scores = |figures: &VolumeFigures| figures.volumes.iter().map(|row| row.score).collect::<Vec<_>>();
+    assert_eq!(scores(of_volumes), scores(figures));
+    // They are recognised without figures of pixels, too.
+    let plain = EvaluateOptions { masks: false, ..options() };
+    assert_eq!(detector.evaluate_with(&all, plain).unwrap().data.unmarked, unmarked);
+    // The report shows them as slices of their volumes, and counts them nowhere.
+    let report = detector.report(&all, &with_own, ReportOptions::default()).unwrap();
+    let data = report.data();
+    assert_eq!(
+        (data.evaluation.left_out_unmarked, data.evaluation.left_out_beside_own),
+        (unmarked, beside_own)
+    );
+    assert_eq!(data.images.iter().filter(|image| image.weight == 0.0).count(), unmarked);
+    assert_eq!(data.evaluation.figures.anomalies.images, confusion.anomalies() as usize);
+    let slices = data.volumes.iter().flat_map(|volume| volume.slices.iter().flatten());
+    assert_eq!(slices.count(), data.images.len());
     let plain = aberra::dataset::Sample { volume: None, ..test.samples[0].clone() };
     let images = Dataset { samples: vec![plain], ..test.clone() };
-    assert_eq!(detector.evaluate_with(&images, options()).unwrap().volumes, None);
+    let images = detector.evaluate_with(&images, options()).unwrap();
+    assert_eq!((&images.volumes, images.volumes_csv()), (&None, None));
 
     // The report: the same verdicts, slices in their places, pictures of all that have room.
     let report = detector.report(&test, &evaluation, ReportOptions::default()).unwrap();
@@ -137,7 +191,7 @@ fn volumes_held_in_memory_are_those_of_their_files() {
     let mut files: Vec<(String, Vec<u8>)> =
         paths.iter().map(|path| (named(path), fs::read(path).unwrap())).collect();
     files.push(("broken.nii".to_owned(), b"no volume".to_vec()));
-    let (held, refused) = HeldFiles::open(files, limits);
+    let (held, refused) = HeldFiles::open(files, limits, limits.max_bytes);
     assert_eq!(refused.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["broken.nii"]);
     let Cases { cases, notes, .. } = held.cases();
     let expected = find_cases(paths, &limits);
@@ -154,4 +208,21 @@ fn volumes_held_in_memory_are_those_of_their_files() {
     let mut other = volumes[0].slices[0].clone();
     other.path = PathBuf::from("elsewhere.dcm");
     assert!(held.read(&other).unwrap_err().to_string().contains("expected a slice of these files"));
+}
+
+#[test]
+fn a_series_of_files_without_a_folder_is_called_by_the_first() {
+    let series = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/series");
+    let paths = aberra::dataset::image_files(&series).map(Result::unwrap);
+    let bare =
+        |path: PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap());
+    let mut files: Vec<(String, Vec<u8>)> = paths.map(bare).collect();
+    files.sort();
+    files.dedup_by(|one, other| one.0 == other.0);
+    let (held, _) = HeldFiles::open(files, Limits::default(), u64::MAX);
+    let (volumes, _) = HeldFiles::volumes(held.cases().cases);
+    let named =
+        |volume: &aberra::dataset::Volume| volume.name.contains(" and ") && volume.name.contains(" more");
+    let series = || volumes.iter().filter(|volume| volume.slices.iter().all(|slice| slice.page.is_none()));
+    assert!(series().count() > 0 && series().all(named), "{volumes:?}");
 }

@@ -63,14 +63,23 @@ pub(crate) fn report_unusable(evaluation: &Evaluation) -> ExitStatus {
 }
 
 /// What is written of an evaluation.
-pub(crate) const FILES: [&str; 2] = ["evaluation.json", "scores.csv"];
+pub(crate) const FILES: [&str; 3] = ["evaluation.json", "scores.csv", "volumes.csv"];
 
-/// Writes `evaluation.json` and `scores.csv` to a folder.
+/// Writes `evaluation.json`, `scores.csv` and, of data that are taken apart by volume, `volumes.csv` to a folder.
 pub(crate) fn write(evaluation: &Evaluation, folder: &Path) -> Result<(), CommandError> {
-    let [whole, scores] = FILES.map(|name| folder.join(name));
+    let [whole, scores, volumes] = FILES.map(|name| folder.join(name));
     make_folder(folder)?;
     evaluation.save(&whole)?;
     aberra::output::write(&scores, evaluation.scores_csv().as_bytes())?;
-    output::note(&format!("wrote evaluation.json and scores.csv to {}", folder.display()));
+    let of_volumes = evaluation.volumes_csv();
+    if let Some(rows) = &of_volumes {
+        aberra::output::write(&volumes, rows.as_bytes())?;
+    }
+    let wrote = if of_volumes.is_some() {
+        "evaluation.json, scores.csv and volumes.csv"
+    } else {
+        "evaluation.json and scores.csv"
+    };
+    output::note(&format!("wrote {wrote} to {}", folder.display()));
     Ok(())
 }

@@ -19,7 +19,7 @@ Examples:
   aberra evaluate runs/first/detector.aberra other-photos/ --out evaluation/
 
 Images that the detector was trained or calibrated on are recognised by content and excluded. --out writes \
-evaluation.json and scores.csv.";
+evaluation.json and scores.csv, and with --volumes volumes.csv.";
 
 /// Evaluates a detector on labelled images: metrics with confidence intervals.
 #[derive(Args)]
@@ -34,7 +34,7 @@ pub(crate) struct EvaluateArgs {
     /// Split of the data (split.json), of which only the test part is evaluated.
     #[arg(long, value_name = "FILE.json")]
     split: Option<PathBuf>,
-    /// Write evaluation.json and scores.csv to this folder.
+    /// Write evaluation.json and scores.csv (of volumes also volumes.csv) to this folder.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Ignore masks, and with them the pixel metrics.

@@ -116,7 +116,12 @@ fn volumes_are_evaluated_and_reported_as_a_whole() {
     assert_eq!(figures["volumes"].as_array().unwrap().len(), 18);
     assert!(figures["auroc"]["estimate"].is_number() && figures["recall"]["low"].is_number());
     assert_eq!(figures["false_alarms"]["promised"], 0.1);
-    let text = room.run(&format!("evaluate {detector} {test}")).done().out;
+    let ended = room.run(&format!("evaluate {detector} {test} --out evaluation")).done();
+    assert!(ended.err.contains("wrote evaluation.json, scores.csv and volumes.csv"), "{}", ended.err);
+    let rows = fs::read_to_string(room.path("evaluation/volumes.csv")).unwrap();
+    assert!(rows.starts_with("name,label,kind,group,slices,score,p_value,threshold,anomalous,leaked\n"));
+    assert_eq!(rows.lines().count(), 1 + 18);
+    let text = ended.out;
     assert!(text.contains("18 volumes: 10 normal, 8 anomalous"), "{text}");
     // Slices alone, as before, where they are asked for.
     let pages = room.run(&format!("evaluate {detector} {test} --pages --json")).done().json();

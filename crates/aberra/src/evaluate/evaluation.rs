@@ -111,6 +111,13 @@ pub struct EvaluatedData {
     pub labels: Vec<LabelCount>,
     /// Images left out because the detector was made from them.
     pub own: OwnImages,
+    /// Slices left out because the detector was made from others of their volumes; 0 in files older than the entry.
+    #[serde(default)]
+    pub beside_own: usize,
+    /// Slices of anomalous volumes that are in no figure of images, because their masks mark nothing: they are neither anomalous nor
+    /// certainly normal. The figures of volumes and of pixels have them. 0 in files older than the entry.
+    #[serde(default)]
+    pub unmarked: usize,
     /// Images that could not be read or used.
     pub unusable: usize,
     /// Scored images that are near-duplicates of the detector's own normals.
@@ -423,6 +430,8 @@ pub enum ImageOutcome {
     Scored(Box<ScoredImage>),
     /// Left out: the detector was made from it.
     Own(Part),
+    /// Left out: the detector was made from other slices of its volume.
+    BesideOwn,
     /// It could not be read or used, and why.
     Unusable(String),
 }
@@ -442,6 +451,9 @@ pub struct ScoredImage {
     pub leaked: bool,
     /// Whether its pixels were compared with a mask.
     pub masked: bool,
+    /// Whether it is a slice of an anomalous volume whose mask marks nothing, which is in no figure of images.
+    #[serde(default)]
+    pub unmarked: bool,
     /// Every fitted scorer's score that is a number, by name.
     pub scores: BTreeMap<String, f64>,
     /// What was measured, in the order of the evaluation's measurements.
@@ -490,6 +502,11 @@ impl OwnImages {
 }
 
 impl ImageRow {
+    /// The verdict, where the image is in the figures of images.
+    pub fn counted(&self) -> Option<&ScoredImage> {
+        self.scored().filter(|scored| !scored.unmarked)
+    }
+
     /// The verdict, where the image was scored.
     pub fn scored(&self) -> Option<&ScoredImage> {
         match &self.outcome {

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::evaluation::{Evaluation, ImageOutcome, ImageRow};
+use super::evaluation::{Evaluation, ImageOutcome, ImageRow, VolumeRow};
 use crate::calibrate::is_anomalous;
+use crate::dataset::Label;
 use crate::detector::Part;
 use crate::output;
 use crate::{Error, Result};
@@ -81,7 +82,7 @@ impl Evaluation {
     }
 
     /// One row per image, as CSV with a header: name, label, kind, group, state (`scored`, `own_train`, `own_fit`,
-    /// `own_calibration`, `unusable`), score, p-value, threshold, verdict, leak, every scorer's score, evidence, and
+    /// `own_calibration`, `unusable`; of slices also `beside_own` and `unmarked`: see [`EvaluatedData`]), score, p-value, threshold, verdict, leak, every scorer's score, evidence, and
     /// the reason where an image could not be used. Empty where there is nothing to say. Names that are not UTF-8 are
     /// lossy.
     pub fn scores_csv(&self) -> String {
@@ -97,26 +98,53 @@ impl Evaluation {
         for row in &self.images {
             let _ = writer.write_record(self.record(row, &scorers));
         }
-        let bytes = writer.into_inner().unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        text_of(writer)
+    }
+
+    /// One row per volume that was judged as a whole, as CSV with a header: name, label, kind, group, slices that were scored, score,
+    /// p-value, threshold, verdict and leak. Empty where there is nothing to say: a detector that is not calibrated on volumes has no
+    /// threshold of them. `None` where the data are not taken apart by volume.
+    pub fn volumes_csv(&self) -> Option<String> {
+        let figures = self.volumes.as_ref()?;
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let _ = writer.write_record(HEADER_OF_VOLUMES);
+        for VolumeRow { name, label, group, slices, score, p_value, anomalous, leaked } in &figures.volumes {
+            let _ = writer.write_record([
+                name.clone(),
+                class(label).to_owned(),
+                label.kind().unwrap_or_default().to_owned(),
+                group.to_string(),
+                slices.to_string(),
+                score.to_string(),
+                known(*p_value),
+                known(figures.threshold),
+                known(*anomalous),
+                leaked.to_string(),
+            ]);
+        }
+        Some(text_of(writer))
     }
 
     fn record(&self, row: &ImageRow, scorers: &[&str]) -> Vec<String> {
-        let label = if row.label.is_normal() { "normal" } else { "anomalous" };
         let (state, error) = match &row.outcome {
+            ImageOutcome::Scored(scored) if scored.unmarked => ("unmarked", ""),
             ImageOutcome::Scored(_) => ("scored", ""),
             ImageOutcome::Own(Part::Train) => ("own_train", ""),
             ImageOutcome::Own(Part::Fit) => ("own_fit", ""),
             ImageOutcome::Own(Part::Calibration) => ("own_calibration", ""),
+            ImageOutcome::BesideOwn => ("beside_own", ""),
             ImageOutcome::Unusable(reason) => ("unusable", reason.as_str()),
         };
-        let mut record =
-            vec![row.name.clone(), label.to_owned(), row.label.kind().unwrap_or_default().to_owned()];
+        let mut record = vec![
+            row.name.clone(),
+            class(&row.label).to_owned(),
+            row.label.kind().unwrap_or_default().to_owned(),
+        ];
         record.extend([row.group.to_string(), state.to_owned()]);
         match row.scored() {
             Some(scored) => {
                 record.push(scored.score.to_string());
-                record.push(scored.p_value.map(|value| value.to_string()).unwrap_or_default());
+                record.push(known(scored.p_value));
                 record.push(self.detector.threshold.to_string());
                 record.extend([scored.anomalous.to_string(), scored.leaked.to_string()]);
                 let of = |name: &&str| scored.scores.get(*name).map(f64::to_string).unwrap_or_default();
@@ -129,6 +157,22 @@ impl Evaluation {
         record
     }
 }
+
+fn class(label: &Label) -> &'static str {
+    if label.is_normal() { "normal" } else { "anomalous" }
+}
+
+fn known<T: ToString>(value: Option<T>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn text_of(writer: csv::Writer<Vec<u8>>) -> String {
+    let bytes = writer.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+const HEADER_OF_VOLUMES: [&str; 10] =
+    ["name", "label", "kind", "group", "slices", "score", "p_value", "threshold", "anomalous", "leaked"];
 
 const HEADER: [&str; 10] =
     ["name", "label", "kind", "group", "state", "score", "p_value", "threshold", "anomalous", "leaked"];

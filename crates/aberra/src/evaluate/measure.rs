@@ -1,11 +1,11 @@
 //! One pass over the images of an evaluation, a chunk at a time: read, recognise, score, compare with masks. Pixels are
 //! dropped with their chunk; a row per image and counts of pixels remain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use aberra_image::{FittedMask, Input, Limits};
+use aberra_image::{FittedMask, Input, Limits, Remark};
 use aberra_models::Shape;
 use aberra_models::measure::Want;
 
@@ -63,7 +63,8 @@ pub(super) fn measure(
     let known = Known::to(detector);
     let masks =
         masks && detector.gives().map && members.iter().any(|&index| dataset.samples[index].mask.is_some());
-    let reader = Reader { detector, dataset, known: &known, masks };
+    let own_volumes = known.own_volumes(dataset, members, &detector.config().limits);
+    let reader = Reader { detector, dataset, known: &known, own_volumes, masks };
     let not_read = || Err("not part of this evaluation".to_owned());
     let mut measured = Measured {
         outcomes: Vec::with_capacity(members.len()),
@@ -106,6 +107,8 @@ enum State {
         input: Box<Input>,
         leaked: bool,
         mask: Mask,
+        /// A slice of an anomalous volume whose mask marks nothing.
+        unmarked: bool,
     },
 }
 
@@ -123,6 +126,7 @@ struct Reader<'a> {
     detector: &'a Detector,
     dataset: &'a Dataset,
     known: &'a Known,
+    own_volumes: BTreeSet<&'a str>,
     masks: bool,
 }
 
@@ -145,34 +149,50 @@ impl Reader<'_> {
         let seen = Inspected::of(&image, path);
         let state = match self.known.part_of(&seen.fingerprint) {
             Some(part) => State::Settled(ImageOutcome::Own(part)),
+            None if sample
+                .volume
+                .as_ref()
+                .is_some_and(|place| self.own_volumes.contains(place.name.as_str())) =>
+            {
+                State::Settled(ImageOutcome::BesideOwn)
+            }
             None => match config.preprocessing.apply(&image) {
-                Ok(input) => State::Ready {
-                    leaked: self.known.has_copy_of(&seen.fingerprint),
-                    mask: self.mask(index, &input, &config.limits),
-                    input: Box::new(input),
-                },
+                Ok(input) => {
+                    let (mask, unmarked) = self.mask(index, &input, &config.limits);
+                    let leaked = self.known.has_copy_of(&seen.fingerprint);
+                    State::Ready { leaked, mask, unmarked, input: Box::new(input) }
+                }
                 Err(error) => State::Settled(ImageOutcome::Unusable(error.with_path(path).to_string())),
             },
         };
         Read { index, seen: Ok(seen), state }
     }
 
-    fn mask(&self, index: usize, input: &Input, limits: &Limits) -> Mask {
+    /// The mask of a sample, and whether it is that of a slice of an anomalous volume and marks nothing: it says how slices count, so it
+    /// is read even where maps are not compared with masks.
+    fn mask(&self, index: usize, input: &Input, limits: &Limits) -> (Mask, bool) {
         let sample = &self.dataset.samples[index];
-        if !self.masks {
-            return Mask::Ignored;
+        let is_slice = sample.volume.is_some() && !sample.label.is_normal();
+        if !self.masks && !is_slice {
+            return (Mask::Ignored, false);
         }
         let shape = self.detector.canvas_shape();
-        match &sample.mask {
+        let mask = match &sample.mask {
             _ if sample.label.is_normal() => {
                 Mask::Present(FittedMask { foreground: vec![false; shape.area()], remarks: Vec::new() })
             }
             None => Mask::Missing,
             Some(path) => match read_mask(path, sample.page, limits, input, shape) {
+                Ok(mut mask) if is_slice && mask.remarks.contains(&Remark::MaskEmpty) => {
+                    // Nothing is odd about it in a slice.
+                    mask.remarks.retain(|remark| *remark != Remark::MaskEmpty);
+                    return (Mask::Present(mask), true);
+                }
                 Ok(mask) => Mask::Present(mask),
                 Err(error) => Mask::Unusable(error.to_string()),
             },
-        }
+        };
+        (mask, false)
     }
 }
 
@@ -203,15 +223,15 @@ impl Measured {
             self.inspection.images[read.index] = read.seen;
             match read.state {
                 State::Settled(outcome) => settled.push((read.index, outcome)),
-                State::Ready { input, leaked, mask } => {
-                    ready.push((read.index, leaked, mask));
+                State::Ready { input, leaked, mask, unmarked } => {
+                    ready.push((read.index, leaked, mask, unmarked));
                     inputs.push(Ok(*input));
                 }
             }
         }
         let want = Want { map: self.pixels.is_some(), ..Want::MEASUREMENTS };
         let verdicts = detector.score_inputs(inputs, want);
-        for ((index, leaked, mask), verdict) in ready.into_iter().zip(verdicts) {
+        for ((index, leaked, mask, unmarked), verdict) in ready.into_iter().zip(verdicts) {
             let outcome = match verdict {
                 Ok(verdict) => {
                     let masked = self.compare(detector, &verdict, mask, &dataset.samples[index].name)?;
@@ -219,7 +239,10 @@ impl Measured {
                     if let (true, Some(pixels)) = (masked, &mut self.pixels) {
                         if normal { pixels.normals += 1 } else { pixels.masked += 1 }
                     }
-                    ImageOutcome::Scored(Box::new(scored(detector, verdict, leaked, masked)))
+                    ImageOutcome::Scored(Box::new(ScoredImage {
+                        unmarked,
+                        ..scored(detector, verdict, leaked, masked)
+                    }))
                 }
                 Err(error) => {
                     ImageOutcome::Unusable(error.with_path(&dataset.samples[index].path).to_string())
@@ -275,6 +298,7 @@ fn scored(detector: &Detector, verdict: Verdict, leaked: bool, masked: bool) -> 
         anomalous: verdict.anomalous,
         leaked,
         masked,
+        unmarked: false,
         scores: scores.collect(),
         evidence: verdict.evidence,
     }

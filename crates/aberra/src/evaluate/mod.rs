@@ -112,13 +112,14 @@ impl Detector {
 }
 
 fn nothing_scored(measured: &Measured) -> Error {
-    let own = measured.outcomes.iter().filter(|(_, outcome)| matches!(outcome, ImageOutcome::Own(_))).count();
+    let is_own = |outcome: &ImageOutcome| matches!(outcome, ImageOutcome::Own(_) | ImageOutcome::BesideOwn);
+    let own = measured.outcomes.iter().filter(|(_, outcome)| is_own(outcome)).count();
     let reasons = measured.outcomes.iter().find_map(|(_, outcome)| match outcome {
         ImageOutcome::Unusable(reason) => Some(reason.as_str()),
         _ => None,
     });
     let error = Error::data(format!(
-        "expected at least one image to evaluate on, found none: {own} that the detector was made from and {} that \
+        "expected at least one image to evaluate on, found none: {own} of what the detector was made from and {} that \
          cannot be used{}",
         measured.outcomes.len() - own,
         reasons.map(|reason| format!(" ({reason})")).unwrap_or_default()

@@ -52,7 +52,7 @@ pub(super) fn summarize(
     let indices: Vec<usize> = outcomes.iter().map(|(index, _)| *index).collect();
     let members: Vec<usize> = outcomes
         .iter()
-        .filter(|(_, outcome)| matches!(outcome, ImageOutcome::Scored(_)))
+        .filter(|(_, outcome)| matches!(outcome, ImageOutcome::Scored(scored) if !scored.unmarked))
         .map(|(index, _)| *index)
         .collect();
     let shortcuts = shortcuts(dataset, &inspection, &members);
@@ -89,6 +89,8 @@ pub(super) fn summarize(
             by: request.by,
             labels: all.label_counts(),
             own: own_images(&images),
+            beside_own: images.iter().filter(|row| row.outcome == ImageOutcome::BesideOwn).count(),
+            unmarked: images.iter().filter_map(ImageRow::scored).filter(|scored| scored.unmarked).count(),
             unusable: images.iter().filter(|row| matches!(row.outcome, ImageOutcome::Unusable(_))).count(),
             leaked,
         },
@@ -160,7 +162,7 @@ fn shortcuts(dataset: &Dataset, inspection: &Inspection, members: &[usize]) -> V
     shortcuts_of(dataset, inspection, members).into_iter().map(row).collect()
 }
 
-/// Scored images side by side.
+/// Scored images side by side: those that count, unless it is said.
 struct Table<'a> {
     rows: Vec<(&'a ImageRow, &'a ScoredImage)>,
     anomalous: Vec<bool>,
@@ -171,8 +173,11 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn of(images: &'a [ImageRow], wanted: impl Fn(&ImageRow, &ScoredImage) -> bool) -> Self {
-        let scored = images.iter().filter_map(|row| Some((row, row.scored()?)));
-        let rows: Vec<_> = scored.filter(|(row, scored)| wanted(row, scored)).collect();
+        let counted = images.iter().filter_map(|row| Some((row, row.counted()?)));
+        Self::from_rows(counted.filter(|(row, scored)| wanted(row, scored)).collect())
+    }
+
+    fn from_rows(rows: Vec<(&'a ImageRow, &'a ScoredImage)>) -> Self {
         let anomalous: Vec<bool> = rows.iter().map(|(row, _)| !row.label.is_normal()).collect();
         let groups: Vec<u64> = rows.iter().map(|(row, _)| row.group as u64).collect();
         Self { weights: group_weights(&groups, &anomalous), rows, anomalous, groups }
@@ -302,8 +307,8 @@ fn verdicts(confusion: Confusion, weighted: WeightedConfusion) -> Verdicts {
 }
 
 fn kinds(images: &[ImageRow], threshold: f64, settings: BootstrapSettings) -> Vec<KindRow> {
-    let scored = images.iter().filter(|row| row.scored().is_some());
-    let kinds: BTreeSet<&str> = scored.filter_map(|row| row.label.kind()).collect();
+    let counted = images.iter().filter(|row| row.counted().is_some());
+    let kinds: BTreeSet<&str> = counted.filter_map(|row| row.label.kind()).collect();
     let row = |kind: &str| {
         let of_kind = Table::of(images, |row, _| row.label.kind() == Some(kind));
         let against_normals =
@@ -380,7 +385,9 @@ fn intervals_of_pixels(
     images: &[ImageRow],
     settings: BootstrapSettings,
 ) -> Option<PixelIntervals> {
-    let table = Table::of(images, |row, _| of_images.contains_key(&row.name));
+    let scored = images.iter().filter_map(|row| Some((row, row.scored()?)));
+    // Where a mask marks nothing, its pixels are normal ones.
+    let table = Table::from_rows(scored.filter(|(row, _)| of_images.contains_key(&row.name)).collect());
     let counted: Vec<_> = table.rows.iter().map(|(row, _)| of_images[&row.name].clone()).collect();
     pixel_intervals(&counted, GroupedLabels { weights: None, ..table.labels() }, settings)
 }

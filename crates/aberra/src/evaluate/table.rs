@@ -62,6 +62,17 @@ impl Evaluation {
             );
             wrapped(f, "  ", "  ", &text)?;
         }
+        for (count, why) in [
+            (self.data.beside_own, "of volumes that the detector was made from other slices of"),
+            (
+                self.data.unmarked,
+                "of anomalous volumes, whose masks mark nothing in them: they count for volumes and pixels",
+            ),
+        ] {
+            if count > 0 {
+                wrapped(f, "  ", "  ", &format!("Left out: {} {why}.", slices(count)))?;
+            }
+        }
         if self.data.unusable > 0 {
             wrapped(f, "  ", "  ", &format!("Could not be used: {}.", images(self.data.unusable)))?;
         }
@@ -402,6 +413,10 @@ fn significant(value: f64) -> String {
 fn trimmed(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn slices(count: usize) -> String {
+    if count == 1 { "1 slice".to_owned() } else { format!("{count} slices") }
 }
 
 fn volumes(count: usize) -> String {

@@ -35,7 +35,7 @@ pub(super) fn figures(
     }
     let (mut rows, mut own, mut unusable) = (Vec::new(), 0, 0);
     for (name, slices) in slices_of {
-        if slices.iter().any(|row| matches!(row.outcome, ImageOutcome::Own(_))) {
+        if slices.iter().any(|row| matches!(row.outcome, ImageOutcome::Own(_) | ImageOutcome::BesideOwn)) {
             own += 1;
         } else {
             match row(detector, name, &slices) {

@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
+use aberra_metrics::calibrate::is_anomalous;
+
 /// What is known of an image before it is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Candidate {
     pub(super) score: f64,
-    /// By the verdict.
-    pub(super) called_anomalous: bool,
     /// By its label.
     pub(super) anomalous: bool,
 }
@@ -16,22 +16,27 @@ pub(super) struct Candidate {
 /// those nearest the threshold; those with the highest scores. One flag an image.
 pub(super) fn in_full(candidates: &[Candidate], threshold: f64, most: usize) -> Vec<bool> {
     let mut chosen = vec![false; candidates.len()];
-    ranked(candidates, threshold, most).into_iter().for_each(|index| chosen[index] = true);
+    ranked(candidates, Some(threshold), most).into_iter().for_each(|index| chosen[index] = true);
     chosen
 }
 
-/// The same as numbers, in the order in which they are chosen.
-pub(super) fn ranked(candidates: &[Candidate], threshold: f64, most: usize) -> Vec<usize> {
-    let distance = |index: usize| (candidates[index].score - threshold).abs();
+/// The same as numbers, in the order in which they are chosen. Without a threshold there are no mistakes, and none is near it.
+pub(super) fn ranked(candidates: &[Candidate], threshold: Option<f64>, most: usize) -> Vec<usize> {
+    let distance =
+        |index: usize| threshold.map_or(0.0, |threshold| (candidates[index].score - threshold).abs());
     let ordered = |mut list: Vec<usize>, order: &dyn Fn(usize, usize) -> Ordering| {
         list.sort_by(|&a, &b| order(a, b).then(a.cmp(&b)));
         list
     };
     let all = || (0..candidates.len()).collect::<Vec<usize>>();
-    let mistaken = |index: &usize| candidates[*index].called_anomalous != candidates[*index].anomalous;
+    let mistaken = |index: &usize| {
+        let Candidate { score, anomalous } = candidates[*index];
+        threshold.is_some_and(|threshold| is_anomalous(score, threshold) != anomalous)
+    };
+    let judged = || all().into_iter().filter(|_| threshold.is_some());
     let queues = [
-        ordered(all().into_iter().filter(mistaken).collect(), &|a, b| distance(b).total_cmp(&distance(a))),
-        ordered(all(), &|a, b| distance(a).total_cmp(&distance(b))),
+        ordered(judged().filter(mistaken).collect(), &|a, b| distance(b).total_cmp(&distance(a))),
+        ordered(judged().collect(), &|a, b| distance(a).total_cmp(&distance(b))),
         ordered(all(), &|a, b| candidates[b].score.total_cmp(&candidates[a].score)),
     ];
     let mut queues = queues.map(Vec::into_iter);
@@ -69,7 +74,6 @@ mod tests {
     fn hundred() -> Vec<Candidate> {
         let of = |index: usize| Candidate {
             score: index as f64,
-            called_anomalous: index > 50,
             anomalous: index > 50 && !index.is_multiple_of(3),
         };
         (0..100).map(of).collect()
@@ -83,6 +87,11 @@ mod tests {
     fn mistakes_the_nearest_and_the_highest_take_turns() {
         // Mistakes from 99 down by threes; nearest 50, 49, 51; highest 98 after 99.
         assert_eq!(numbers(&in_full(&hundred(), 50.0, 6)), [49, 50, 96, 97, 98, 99]);
+    }
+
+    #[test]
+    fn without_a_threshold_the_highest_are_chosen() {
+        assert_eq!(ranked(&hundred(), None, 3), [99, 98, 97]);
     }
 
     #[test]

@@ -85,6 +85,7 @@ pub(crate) fn report() -> ReportData {
             scorer: "mse".to_owned(),
             evidence_weights: Vec::new(),
             input: Shape::square(64, 1),
+            pictures_show: None,
             tiles: None,
             members: vec![MemberCard {
                 name: "vae".to_owned(),
@@ -140,6 +141,8 @@ pub(crate) fn report() -> ReportData {
             },
             unusable: 0,
             left_out_own: 0,
+            left_out_beside_own: 0,
+            left_out_unmarked: 0,
             leaked: Leaked::default(),
             bootstrap: BootstrapData { draws: 2_000, level: 0.95 },
             shortcuts: vec![ShortcutData { name: "format".to_owned(), auroc: 0.6 }],

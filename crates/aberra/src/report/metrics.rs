@@ -15,7 +15,7 @@ use aberra_metrics::pixel::Bounded;
 use aberra_metrics::ranking::{WeightedConfusion, auroc, average_precision};
 use aberra_metrics::weights::group_weights;
 
-/// The scored images of an evaluation side by side.
+/// The scored images of an evaluation side by side that are in its figures of images.
 pub(super) struct Scored<'a> {
     pub(super) rows: Vec<(&'a ImageRow, &'a ScoredImage)>,
     pub(super) anomalous: Vec<bool>,
@@ -26,7 +26,7 @@ pub(super) struct Scored<'a> {
 
 impl<'a> Scored<'a> {
     pub(super) fn of(evaluation: &'a Evaluation) -> Self {
-        Self::from_rows(evaluation.images.iter().filter_map(|row| Some((row, row.scored()?))).collect())
+        Self::from_rows(evaluation.images.iter().filter_map(|row| Some((row, row.counted()?))).collect())
     }
 
     fn from_rows(rows: Vec<(&'a ImageRow, &'a ScoredImage)>) -> Self {
@@ -127,6 +127,8 @@ pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> Evaluatio
         figures: figures(evaluation, scored, ranked, &evaluation.false_alarms, kinds),
         unusable: evaluation.data.unusable,
         left_out_own: evaluation.data.own.total(),
+        left_out_beside_own: evaluation.data.beside_own,
+        left_out_unmarked: evaluation.data.unmarked,
         leaked: evaluation.data.leaked,
         bootstrap: BootstrapData { draws: settings.resamples, level: settings.confidence },
         shortcuts: evaluation

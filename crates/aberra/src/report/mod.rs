@@ -32,7 +32,7 @@ pub use self::pictures::PictureFormat;
 pub use self::volumes::MOST_VOLUMES;
 use crate::dataset::Dataset;
 use crate::detector::Detector;
-use crate::evaluate::{Evaluation, Metric, ScoredImage};
+use crate::evaluate::{Evaluation, ImageRow, Metric, ScoredImage};
 use crate::explain::{EvidenceRanks, NEAREST, NearNormal, Pca, nearest, principal_components};
 use crate::job::Job;
 use crate::score::Evidence;
@@ -124,6 +124,9 @@ impl Detector {
         let ReportOptions { name, run, compare, made_at_secs, mut job } = options;
         check_detector(self, evaluation)?;
         let scored = Scored::of(evaluation);
+        // Those that are in no figure of images are shown as slices of their volumes.
+        let rows: Vec<(&ImageRow, &ScoredImage)> =
+            evaluation.images.iter().filter_map(|row| Some((row, row.scored()?))).collect();
         let members = members(dataset, evaluation)?;
         let format = PictureFormat::of(self);
         let training = training(self, run, format)?;
@@ -132,24 +135,29 @@ impl Detector {
             .map(|(name, other)| Other::score(name, other, dataset, &members))
             .collect::<Result<Vec<_>>>()?;
 
+        let counted: Vec<usize> = (0..rows.len()).filter(|&at| !rows[at].1.unmarked).collect();
         let candidates: Vec<Candidate> = scored
             .rows
             .iter()
-            .map(|(row, image)| Candidate {
-                score: image.score,
-                called_anomalous: image.anomalous,
-                anomalous: !row.label.is_normal(),
-            })
+            .map(|(row, image)| Candidate { score: image.score, anomalous: !row.label.is_normal() })
             .collect();
         let in_full = choose::in_full(&candidates, evaluation.detector.threshold, most_in_full(format));
         let as_thumbnails = choose::as_thumbnails(&candidates, &in_full, MOST_THUMBNAILS);
-        let image_scores: Vec<f64> = candidates.iter().map(|candidate| candidate.score).collect();
+        let of_all = |chosen: Vec<bool>| {
+            let mut all = vec![false; rows.len()];
+            counted.iter().zip(chosen).for_each(|(&at, chosen)| all[at] = chosen);
+            all
+        };
+        let (in_full, as_thumbnails) = (of_all(in_full), of_all(as_thumbnails));
+        let mut weights = vec![0.0; rows.len()];
+        counted.iter().zip(&scored.weights).for_each(|(&at, &weight)| weights[at] = weight);
+        let image_scores: Vec<f64> = rows.iter().map(|(_, image)| image.score).collect();
         let volumes = volumes::judged(evaluation, dataset, &members, &image_scores);
         let as_slices = volumes::drawn(&volumes, evaluation.volumes.as_ref(), format, members.len());
         let wanted: Vec<Wanted> = (0..members.len())
             .map(|at| Wanted {
                 sample: members[at],
-                score: candidates[at].score,
+                score: image_scores[at],
                 thumbnail: as_thumbnails[at],
                 pictures: match (in_full[at], as_slices[at]) {
                     (true, _) => Wished::Full,
@@ -184,11 +192,11 @@ impl Detector {
         let ranks = EvidenceRanks::of(self.normals());
         let lean = members.len() > MOST_THUMBNAILS;
         let images = seen.into_iter().zip(near).enumerate().map(|(at, (seen, near))| {
-            let mut image = image_data(scored.rows[at], seen, components.as_ref().ok())?;
-            (image.id, image.weight, image.thumbnail) = (at, scored.weights[at], numbers[at]);
+            let mut image = image_data(rows[at], seen, components.as_ref().ok())?;
+            (image.id, image.weight, image.thumbnail) = (at, weights[at], numbers[at]);
             image.nearest = near.iter().map(|near| near_data(near, &normals)).collect();
             if !lean || as_thumbnails[at] {
-                measurements(self, &mut image, scored.rows[at].1, &ranks);
+                measurements(self, &mut image, rows[at].1, &ranks);
             }
             Ok(image)
         });
@@ -273,7 +281,7 @@ fn check_detector(detector: &Detector, evaluation: &Evaluation) -> Result<()> {
 fn members(dataset: &Dataset, evaluation: &Evaluation) -> Result<Vec<usize>> {
     let mut samples = dataset.samples.iter().enumerate();
     let scored = evaluation.images.iter().filter(|row| row.scored().is_some());
-    let member = |row: &crate::evaluate::ImageRow| {
+    let member = |row: &ImageRow| {
         let same = samples.by_ref().find(|(_, sample)| sample.name == row.name && sample.label == row.label);
         same.map(|(index, _)| index).ok_or_else(|| {
             Error::data(format!(
@@ -303,7 +311,7 @@ fn training(
 }
 
 fn image_data(
-    (row, scored): (&crate::evaluate::ImageRow, &ScoredImage),
+    (row, scored): (&ImageRow, &ScoredImage),
     seen: Seen,
     components: Option<&Pca>,
 ) -> Result<ImageData> {

@@ -50,7 +50,7 @@ pub(super) fn judged<'a>(
 }
 
 /// Which images are drawn as slices: those of as many volumes as there is room for, mistakes, volumes nearest the threshold and those
-/// with the highest scores in turn. Of a volume that alone is too large, the slices about its worst are.
+/// with the highest scores in turn; these alone where volumes have no threshold. Of a volume that alone is too large, the slices about its worst are.
 pub(super) fn drawn(
     judged: &[Judged<'_>],
     figures: Option<&VolumeFigures>,
@@ -61,14 +61,9 @@ pub(super) fn drawn(
     let mut room = (BYTES_OF_SLICES / (pixels * BYTES_PER_PIXEL)).max(1.0) as usize;
     let candidates: Vec<Candidate> = judged
         .iter()
-        .map(|volume| Candidate {
-            score: volume.row.score,
-            called_anomalous: volume.row.anomalous.unwrap_or(!volume.row.label.is_normal()),
-            anomalous: !volume.row.label.is_normal(),
-        })
+        .map(|volume| Candidate { score: volume.row.score, anomalous: !volume.row.label.is_normal() })
         .collect();
-    let highest = candidates.iter().map(|volume| volume.score).fold(f64::NEG_INFINITY, f64::max);
-    let threshold = figures.and_then(|figures| figures.threshold).unwrap_or(highest);
+    let threshold = figures.and_then(|figures| figures.threshold);
     let mut drawn = vec![false; images];
     for (place, volume) in ranked(&candidates, threshold, MOST_VOLUMES).into_iter().enumerate() {
         let volume = &judged[volume];

@@ -28,6 +28,8 @@ pub struct DetectorCard {
     pub evidence_weights: Vec<EvidenceWeight>,
     /// Shape of a preprocessed image, of its pictures and its map: that of the network input, or of the canvas of several.
     pub input: Shape,
+    /// What pictures of network inputs show, in words, where these have more channels than a picture; none where they have not.
+    pub pictures_show: Option<String>,
     /// The grid of network inputs that an image becomes, where there are several.
     pub tiles: Option<TilesCard>,
     /// Its members, in order.
@@ -137,6 +139,7 @@ impl DetectorCard {
             scorer: config.scorer.clone(),
             evidence_weights: detector.scorer()?.weights(),
             input: detector.canvas_shape(),
+            pictures_show: config.preprocessing.shown_in_words(),
             tiles: detector.tiling().map(TilesCard::of),
             members: members(detector),
             parameters: provenance.parameters(),

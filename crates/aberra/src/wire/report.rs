@@ -96,6 +96,10 @@ pub struct EvaluationData {
     pub unusable: usize,
     /// Images left out because the detector was made from them.
     pub left_out_own: usize,
+    /// Slices left out because the detector was made from others of their volumes.
+    pub left_out_beside_own: usize,
+    /// Slices of anomalous volumes whose masks mark nothing: they are in the figures of volumes and of pixels alone.
+    pub left_out_unmarked: usize,
     /// Scored images that are near-duplicates of the detector's own normals.
     pub leaked: crate::evaluate::Leaked,
     /// How the intervals were drawn.
@@ -324,7 +328,8 @@ pub struct ImageData {
     /// Its group's number.
     pub group: usize,
     /// How much it counts in rates, above 0 and at most 1: one over the images of its group that are of its class
-    /// (normal or anomalous), so that each group counts once in each class.
+    /// (normal or anomalous), so that each group counts once in each class. 0 for a slice of an anomalous volume whose mask marks
+    /// nothing: it is in no figure of images.
     pub weight: f64,
     /// The image's own width, in pixels.
     pub width: usize,
