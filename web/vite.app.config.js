@@ -13,7 +13,7 @@ const GROUPS = [
   { name: "OneImage", test: /src[\\/](app[\\/]OneGiven|views[\\/]OneImage|viewer[\\/]Pictures|charts[\\/]IntervalBar)/, priority: 1 },
 ];
 /** Chunks of what shows volumes bear that in their names: tests/weight.test.js counts them apart. */
-const ofVolumes = (chunk) => chunk.moduleIds.some((id) => /\/src\/volume\/(?!kinds\b|parts\b)/.test(id));
+const ofVolumes = (chunk) => chunk.moduleIds.some((id) => /\/src\/volume\/(?!parts\b)/.test(id));
 // The server answers pages of its own only.
 const asOwn = { target: server, changeOrigin: true, headers: { origin: server } };
 

@@ -7,9 +7,11 @@ import { SHOTS, URL_, accessible, browser, checks, expect, failures, fits, headi
 const FOLDER = process.env.ABERRA_VOLUMES;
 if (!FOLDER) throw new Error("expected a folder of volumes in ABERRA_VOLUMES, found none");
 const SLICES = 22;
-/** The server holds no evaluation, which the app asks for, and one file is no volume. */
-const open = (settings = {}) => opened("", settings, URL_, /\b(404|422)\b/);
+/** The server holds no evaluation, which the app asks for, one file is no volume, and one request fails. */
+const open = (settings = {}) => opened("", settings, URL_, /\b(404|422|500)\b/);
 const file = (name) => ({ name: name.replace("/", "-"), mimeType: "application/gzip", buffer: readFileSync(join(FOLDER, name)) });
+/** A pixel. */
+const PICTURE = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==", "base64");
 const FILES = ["cyst/000.nii.gz", "good/000.nii.gz"].map(file);
 const slice = async (page) => Number((await page.locator('[data-live="slice"]').innerText()).replace(/\D/g, ""));
 const give = (page, files) => page.getByLabel("Images to judge").setInputFiles(files);
@@ -43,6 +45,7 @@ await run("volumes", async () => {
   await told(page, 3);
   expect(loaded.some((address) => address.includes("/volume-")), "it comes with the first volume");
   const rows = await page.locator("tbody tr").allInnerTexts();
+  expect((await page.locator(".badge").innerText()).startsWith("Threshold of volumes"), "the bar has the threshold of volumes");
   expect(rows.slice(0, 2).every((row) => /flagged/.test(row) && row.includes(`of ${SLICES}`)), "each volume has one verdict");
   expect(/not judged/.test(rows[2]) && rows[2].includes("expected"), "a file that is no volume says why");
   await page.locator("tbody a").first().click();
@@ -66,6 +69,30 @@ await run("volumes", async () => {
   expect((await heading(page)).includes("not here"), "what was taken away is said to be gone");
   await page.getByRole("link", { name: "Images" }).click();
   expect(await page.getByRole("link", { name: "2 volumes" }).isVisible(), "the way back to the volumes");
+  await page.context().close();
+});
+
+await run("single images among volumes", async () => {
+  const page = await open();
+  // Its name says nothing, as those of DICOM files do.
+  await give(page, [FILES[0], { name: "picture", mimeType: "", buffer: PICTURE }]);
+  await told(page, 1);
+  const notes = await page.locator("main").innerText();
+  expect(notes.includes("1 file holds a single image and is among the images"), `a single image is handed over (${notes})`);
+  await page.getByRole("link", { name: "among the images" }).click();
+  await page.waitForFunction(() => document.querySelector("h1")?.textContent?.startsWith("1 image"));
+  await page.context().close();
+});
+
+await run("a request that failed", async () => {
+  const page = await open();
+  await page.route("**/volumes", (route) => route.fulfill({ status: 500, contentType: "application/problem+json", body: JSON.stringify({ status: 500, title: "Failed", detail: "it did not work" }) }));
+  await give(page, [FILES[0]]);
+  await page.waitForSelector('button:text("Try again")');
+  await page.unroute("**/volumes");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await told(page, 1);
+  expect(/flagged/.test(await page.locator("tbody tr").innerText()), "it is made again");
   await page.context().close();
 });
 

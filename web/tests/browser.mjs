@@ -153,6 +153,8 @@ await run("volumes", async () => {
     await fits(page, `volumes-${name}`);
     await accessible(page, `volumes-${name}`);
     await shot(page, `volumes-${name}`);
+    const cut = await page.locator("main .scroll").evaluateAll((all) => all.filter((one) => one.scrollWidth > one.clientWidth).length);
+    expect(cut === 0, `volumes-${name}: a table is cut off`);
     await page.locator("tbody a").first().click();
     await page.waitForSelector('.viewer canvas[data-drawn="true"]');
     await fits(page, `volume-${name}`);
@@ -162,6 +164,8 @@ await run("volumes", async () => {
   }
   const page = await open("volumes", "volumes");
   const rows = page.locator("tbody tr");
+  const badge = () => page.locator(".badge").innerText();
+  expect(/Threshold of volumes\s+2\.400/.test(await badge()), "the bar has the threshold of volumes");
   expect((await rows.count()) === 5 && (await rows.first().innerText()).includes("8 of 20"), "each volume has a row with its worst slice");
   expect((await page.locator("main").innerText()).includes("Every other page of this report counts single slices"), "what counts volumes says so");
   await page.locator("tbody a").first().click();
@@ -169,6 +173,9 @@ await run("volumes", async () => {
   const slice = () => live(page, "slice");
   const title = () => page.locator(".viewer .view").getAttribute("aria-label");
   expect((await slice()) === 8, "a volume opens at its worst slice");
+  const regions = () => page.locator("main table caption").first().innerText();
+  const sized = await regions();
+  expect(/Threshold of volumes/.test(await badge()), "the bar of one volume, too");
   const picture = () => page.locator(".viewer canvas").first().evaluate((canvas) => canvas.toDataURL());
   const before = await picture();
   await page.locator(".viewer .view").hover();
@@ -204,6 +211,16 @@ await run("volumes", async () => {
   expect((await title()).startsWith("Viewer: Network input"), "it is the viewer of images");
   await page.getByRole("link", { name: "This slice with its evidence" }).click();
   expect(await page.getByRole("heading", { name: "Evidence" }).isVisible(), "a slice leads to its own page");
+  await page.waitForSelector('.viewer canvas[data-drawn="true"]');
+  expect(/, slice 8$/.test(await page.locator("h1").innerText()) && /Threshold of images/.test(await badge()), "where it has the same number, and is judged by the threshold of images");
+  expect((await regions()) === sized, "and its regions the same sizes");
+  const said = await page.locator(".verdict-card").innerText();
+  expect(!said.includes("near-duplicates of its class") && !said.includes("near-duplicate of its class"), "slices of a volume are no near-duplicates");
+  expect(await page.getByRole("link", { name: /^The volume, / }).isVisible(), "the way back to its volume");
+  await at(page, "overview");
+  const overview = await page.locator("main").innerText();
+  expect(overview.includes("Of volumes as a whole: AUROC 0.830") && overview.includes("where the masks mark nothing"), "the overview has the figures of volumes, and says which slices are left out");
+  await shot(page, "volumes-overview");
   await page.context().close();
 });
 

@@ -92,6 +92,11 @@ export function example(variant) {
   const inClass = new Map();
   for (const image of images) inClass.set(classOf(image), (inClass.get(classOf(image)) ?? 0) + 1);
   for (const image of images) image.weight = 1 / inClass.get(classOf(image));
+  // A slice of the first volume that has others with an anomaly: its mask marks nothing here.
+  const volumeOf = ({ id }) => Math.floor(id / SLICES);
+  const shown = images.find((image) => image.kind !== null && images.some((other) => other.kind === null && volumeOf(other) === volumeOf(image)));
+  const unmarked = variant === "volumes" ? images.filter((image) => image.kind === null && volumeOf(image) === volumeOf(shown)).slice(0, 1) : [];
+  for (const image of unmarked) Object.assign(image, { weight: 0, kind: shown.kind });
 
   const pictured = new Set([...images].sort((a, b) => Math.abs(a.score - threshold) - Math.abs(b.score - threshold)).slice(0, 60).map((image) => image.id));
   for (const image of [...images].sort((a, b) => b.score - a.score).slice(0, 60)) pictured.add(image.id);
@@ -111,7 +116,7 @@ export function example(variant) {
       input: picture(drawn.pixels, side, shape.height),
       reconstruction: embeds ? picture(drawn.smooth, side, shape.height) : null,
       error: maps ? errorPicture(drawn, side, shape.height) : null,
-      mask_path: masks && image.kind !== null ? outlinePath(drawn.mask, side) : null,
+      mask_path: masks && image.kind !== null && image.weight > 0 ? outlinePath(drawn.mask, side) : null,
     };
     if (!embeds) continue;
     image.nearest = Array.from({ length: 5 }, (_, k) => ({ distance: 1.2 + 0.37 * k + 0.1 * uniform(), thumbnail: TRAINING + ((image.id + k) % 8), name: `train/${String(image.id * 7 + k).padStart(4, "0")}.png` }));
@@ -125,7 +130,7 @@ export function example(variant) {
   const normalImages = images.filter((image) => image.kind === null);
   const anomalous = images.filter((image) => image.kind !== null);
   const flagged = (list) => list.filter((image) => image.anomalous).length;
-  const { normals: _, anomalies: __, ...figures } = figuresOf(images);
+  const { normals: _, anomalies: __, ...figures } = figuresOf(images.filter((image) => image.weight > 0));
   const leaked = images.filter((image) => image.leaked).length;
   const area = bothClasses ? figures.auroc.value : 0;
 
@@ -146,7 +151,7 @@ export function example(variant) {
     detector: {
       name: hostile ? "<i>detector</i>.aberra" : "detector.aberra", hash: "b3:7f3a9c0d12e4", aberra_version: "0.1.0", made_from: "parts/train", scorer: "fusion",
       evidence_weights: [{ measurement: "vae.peak_error", weight: 0.7, synthetic_auroc: 0.81 }, { measurement: "vae.kl", weight: 0.3, synthetic_auroc: 0.66 }],
-      input: shape, tiles: null, members: members.map((member) => memberCard(hostile ? "<i>vae</i>" : member, latent)), parameters: 412345 * members.length, device: variant === "bare" ? null : "cpu", pixel_threshold: maps ? errorMax / 2 : null,
+      input: shape, pictures_show: variant === "members" ? "pictures show the channel t1, not flair" : null, tiles: null, members: members.map((member) => memberCard(hostile ? "<i>vae</i>" : member, latent)), parameters: 412345 * members.length, device: variant === "bare" ? null : "cpu", pixel_threshold: maps ? errorMax / 2 : null,
       train: { images: 640, groups: 500 }, fit: { images: 70, groups: 56 }, calibration: { images: 120, groups: 99 },
       threshold, calibration_scores: variant === "bare" ? [] : calibration,
       volumes: variant === "volumes" ? { threshold: 2.4, calibration_scores: Array.from({ length: 19 }, (_, i) => 1.2 + i / 15), top_share: 0.05, promise: { text: "at most 5 % false alarms on average on exchangeable normal volumes", false_alarm_rate: 0.05, confidence: null } } : null,
@@ -157,13 +162,13 @@ export function example(variant) {
     evaluation: {
       data_name: "parts/test",
       normals: { images: normals, groups: Math.ceil(normals / 1.3) }, anomalies: { images: anomalies, groups: Math.ceil(anomalies / 1.3) },
-      unusable: bothClasses ? 2 : 0, left_out_own: bothClasses ? 3 : 0, leaked: { normals: normalImages.filter((i) => i.leaked).length, anomalies: anomalous.filter((i) => i.leaked).length },
+      unusable: bothClasses ? 2 : 0, left_out_own: bothClasses ? 3 : 0, left_out_beside_own: variant === "volumes" ? 14 : 0, left_out_unmarked: unmarked.length, leaked: { normals: normalImages.filter((i) => i.leaked).length, anomalies: anomalous.filter((i) => i.leaked).length },
       bootstrap: { draws: 2000, level: 0.95 },
       ...figures,
       shortcuts: bothClasses ? [{ name: "file size", auroc: 0.81 }, { name: "width and height", auroc: 0.53 }, { name: "mean brightness", auroc: 0.58 }] : [],
       pixels: when(masks && maps && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, intervals: variant === "hostile" ? null : { auroc: [0.88, 0.94], average_precision: [0.27, 0.42], pro: [0.64, 0.77], dice_at_threshold: [0.31, 0.44] }, images_with_mask: anomalies }, !maps ? "the detector makes no maps" : masks ? why : "no image of the test set has a mask"),
       volumes: variant === "volumes" ? volumeFigures() : null,
-      without_leaked: leaked > 0 ? figuresOf(images.filter((image) => !image.leaked)) : null,
+      without_leaked: leaked > 0 ? figuresOf(images.filter((image) => !image.leaked && image.weight > 0)) : null,
     },
     training: variant === "bare" || variant === "one-image" ? { unavailable: "the detector was saved without its run folder, so there is no history" } : members.filter((member) => member !== "features").map((member) => history(member, normal, side)),
     images,
@@ -185,9 +190,10 @@ export function example(variant) {
   };
 }
 
+const SLICES = 18;
+
 /** Volumes of 20 slices, the outermost of which show nothing but air: made of images that follow each other. */
 function volumesOf(images) {
-  const SLICES = 18;
   return Array.from({ length: Math.floor(images.length / SLICES) }, (_, k) => {
     const slices = images.slice(k * SLICES, (k + 1) * SLICES);
     const worst = slices.reduce((best, image) => (image.score > best.score ? image : best));

@@ -2,12 +2,12 @@
 import { describe, expect, it } from "vitest";
 import type { Evaluation } from "../src/api/client";
 import { reasons } from "../src/numbers/reasons";
-import { chosenEpoch, falseAlarms, headline, knownToFind, looks, ranking, sized, trainedOn } from "../src/numbers/sentences";
+import { chosenEpoch, falseAlarms, headline, knownToFind, looks, ofVolumes, ranking, sized, trainedOn } from "../src/numbers/sentences";
 import type { Descriptor, EpochData, ReportData, TrainingData } from "../src/report/data";
 
 const plain = (text: string) => text.replaceAll("\u00a0", " ");
 const interval = (value: number, low: number, high: number) => ({ value, low, high });
-const image = (score: number, kind: string | null, leaked = false) => ({ score, kind, leaked });
+const image = (score: number, kind: string | null, leaked = false, weight = 1) => ({ score, kind, leaked, weight });
 
 describe("what a detector was made from", () => {
   const card = { train: { images: 463, groups: 228 }, fit: { images: 39, groups: 39 }, calibration: { images: 99, groups: 60 }, made_from: "tiles" };
@@ -30,6 +30,16 @@ describe("the headline", () => {
     expect(headline(images.slice(0, 2), 2)).toBe("The detector flags 1 of 2 normal images by mistake. How many anomalies it finds is not known: the test set holds none.");
     expect(headline(images.slice(2), 2)).toBe("The detector finds 2 of 3 anomalous images. How often it is wrong about normal images is not known: the test set holds none.");
     expect(headline([], 2)).toBe("No image was scored.");
+  });
+});
+
+describe("volumes on the overview", () => {
+  const none = { unavailable: "no anomalous volumes" };
+  it("have the figures that are known", () => {
+    const figures = { auroc: interval(0.75, 0.5, 1), recall: interval(0.5, 0.1, 0.9), realised_false_alarm_rate: interval(0, 0, 0.3) };
+    expect(plain(ofVolumes(figures))).toBe("This page counts single slices. Of volumes as a whole: AUROC 0.750, anomalies found 50.0 %, false alarms 0 %.");
+    expect(plain(ofVolumes({ ...figures, auroc: none, recall: none }))).toBe("This page counts single slices. Of volumes as a whole: false alarms 0 %.");
+    expect(ofVolumes({ auroc: none, recall: none, realised_false_alarm_rate: none })).toBe("This page counts single slices.");
   });
 });
 
@@ -58,6 +68,8 @@ describe("what a detector is known to find", () => {
     const evaluation = done([image(1, null), image(2, "hole"), image(4, "hole"), image(9, "hole", true)]);
     expect(knownToFind(evaluation, 3)).toBe("Finds 1 of 2 anomalies in its evaluation on castings.");
     expect(knownToFind(evaluation, 1)).toBe("Finds 2 of 2 anomalies in its evaluation on castings.");
+    // Slices that show nothing of their volume's anomaly are in no figure.
+    expect(knownToFind(done([image(2, "crack"), image(1, "crack", false, 0)]), 1)).toBe("Finds 1 of 1 anomalies in its evaluation on castings.");
   });
   it("is said by kind where kinds differ", () => {
     const holes = Array.from({ length: 10 }, () => image(1, "blow_hole"));

@@ -28,7 +28,7 @@ const slice = (score: number, pictures = true) => ({
   pictures: pictures ? { input: "data:,", reconstruction: null, error: "data:,", mask_path: null } : null,
 });
 const answer = (pictures: boolean) => ({
-  name: "scan.nii", error: null, slices: [null, slice(1), slice(3, pictures), null],
+  name: "scan.nii", is_image: false, error: null, slices: [null, slice(1), slice(3, pictures), null],
   volume: { score: 3, p_value: 0.05, threshold: 2, anomalous: true, slices: 4, empty: 2, unreadable: 0, top: 1, worst: { slice: 3, path: "scan.nii", page: 3, score: 3 }, scores: [null, 1, 3, null] },
 });
 
@@ -37,8 +37,10 @@ it("shows what the server says of a volume, by slices from 0", () => {
   expect([seen.worst, seen.slices.length, seen.anomalous, seen.kind, seen.score]).toEqual([2, 4, true, undefined, 3]);
   expect(seen.slices.map((one) => one?.image.score ?? null)).toEqual([null, 1, 3, null]);
   expect(seen.notes).toEqual(["2 of its 4 slices show nothing but air and are left out."]);
+  const one = answer(true);
+  expect(fromAnswer({ ...one, volume: { ...one.volume, slices: 3 } })!.notes).toEqual(["1 of its 3 slices shows nothing but air and is left out."]);
   expect(fromAnswer(answer(false))!.notes.join(" ")).toContain("pictures");
-  expect(fromAnswer({ name: "a.png", error: { detail: "expected a volume", hint: null }, volume: null, slices: [] })).toBeNull();
+  expect(fromAnswer({ name: "a.png", is_image: true, error: { detail: "expected a volume", hint: null }, volume: null, slices: [] })).toBeNull();
 });
 
 it("says how a volume came out only against what it is known to be", () => {
@@ -52,10 +54,38 @@ it("lists volumes by their scores and keeps their addresses", () => {
   expect(rows.map((row) => [row.name, row.href, row.slices])).toEqual([["b", "#volume/1", 2], ["c", "#volume/2", 2], ["a", "#volume/0", 2]]);
 });
 
-it("tells files of volumes from pictures, and asks about the files of a series together", () => {
-  for (const name of ["a.nii", "A.NII.GZ", "x/IM0001", "slice.dcm", "1.2.840.113619.2", "b.ima"]) expect([name, isOfVolumes(name)]).toEqual([name, true]);
-  for (const name of ["a.png", "b.tif", "c.nii.txt", "folder.nii/d.jpeg"]) expect([name, isOfVolumes(name)]).toEqual([name, false]);
+it("tells files of volumes from pictures, and asks about the files of a series together", async () => {
+  const none = new Blob([]);
+  for (const name of ["a.nii", "A.NII.GZ", "x/IM0001", "slice.dcm", "1.2.840.113619.2", "b.ima"]) expect([name, await isOfVolumes({ name, file: none })]).toEqual([name, true]);
+  for (const name of ["a.png", "b.tif", "c.nii.txt", "folder.nii/d.jpeg"]) expect([name, await isOfVolumes({ name, file: none })]).toEqual([name, false]);
   const files = ["a.nii", "1.dcm", "b.nii.gz", "2.dcm"].map((name) => ({ name }));
   expect(together(files).map((some) => some.map((one) => one.name))).toEqual([["a.nii"], ["b.nii.gz"], ["1.dcm", "2.dcm"]]);
   expect(together([])).toEqual([]);
+});
+
+/** A TIFF whose first image has one entry, and is or is not the last. */
+function tiff(little: boolean, big: boolean, more: boolean): Blob {
+  const view = new DataView(new ArrayBuffer(64));
+  view.setUint16(0, little ? 0x4949 : 0x4d4d);
+  view.setUint16(2, big ? 43 : 42, little);
+  const next = more ? 60 : 0;
+  if (big) {
+    view.setBigUint64(8, 16n, little);
+    view.setBigUint64(16, 1n, little);
+    view.setBigUint64(16 + 8 + 20, BigInt(next), little);
+  } else {
+    view.setUint32(4, 8, little);
+    view.setUint16(8, 1, little);
+    view.setUint32(8 + 2 + 12, next, little);
+  }
+  return new Blob([view.buffer]);
+}
+
+it("takes a TIFF of several images for a volume, and leaves a GIF to the server", async () => {
+  for (const little of [true, false]) for (const big of [true, false]) {
+    expect([little, big, await isOfVolumes({ name: "a.tif", file: tiff(little, big, true) })]).toEqual([little, big, true]);
+    expect([little, big, await isOfVolumes({ name: "a.TIFF", file: tiff(little, big, false) })]).toEqual([little, big, false]);
+  }
+  expect(await isOfVolumes({ name: "a.gif", file: new Blob(["GIF89a........................"]) })).toBe(true);
+  expect(together([{ name: "a.tif" }, { name: "1.dcm" }, { name: "b.gif" }]).length).toBe(3);
 });

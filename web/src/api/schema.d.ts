@@ -389,6 +389,8 @@ export interface components {
             name: string;
             /** @description Weights of all members. */
             parameters: number;
+            /** @description What pictures of network inputs show, in words, where these have more channels than a picture; none where they have not. */
+            pictures_show: string | null;
             /**
              * Format: double
              * @description Values of the map above it are marked; none where no member makes a map.
@@ -516,8 +518,12 @@ export interface components {
             data_name: string;
             /** @description Scored images that are near-duplicates of the detector's own normals. */
             leaked: components["schemas"]["Leaked"];
+            /** @description Slices left out because the detector was made from others of their volumes. */
+            left_out_beside_own: number;
             /** @description Images left out because the detector was made from them. */
             left_out_own: number;
+            /** @description Slices of anomalous volumes whose masks mark nothing: they are in the figures of volumes and of pixels alone. */
+            left_out_unmarked: number;
             /** @description How well the maps find the masks. */
             pixels: components["schemas"]["Metric_PixelData"];
             /** @description What the images' files and frames alone give away; a high AUROC is a warning. */
@@ -1410,7 +1416,9 @@ export interface components {
         /** @description Result for one volume: a verdict with its slices, or an error. */
         VolumeResult: {
             error: components["schemas"]["ImageProblem"] | null;
-            /** @description The file, or what the names of the files of a series have in common. */
+            /** @description Whether the file holds a single image: `explain` judges it. */
+            is_image: boolean;
+            /** @description The file, or the folder that the names of the files of a series have in common; without one, the first and how many more. */
             name: string;
             /** @description For each slice, in their order, what was found; null where it shows nothing but air, or cannot be read. */
             slices: (components["schemas"]["SliceData"] | null)[];

@@ -1,7 +1,7 @@
 // Sentences about a detector and its evaluation. Each is made from the facts that it states, and each has a test with facts for
 // which it would be false (tests/sentences.test.ts).
 import type { Evaluation } from "../api/client";
-import type { DetectorCard, Figure, ImageData, Interval, PartSize, TrainingData } from "../report/data";
+import type { DetectorCard, Figure, ImageData, Interval, PartSize, TrainingData, VolumesData } from "../report/data";
 import { count, counted, decimals, known, percent, setRate, significant } from "./format";
 import { spaced } from "./measurements";
 import { isAnomalous } from "./verdicts";
@@ -31,6 +31,13 @@ export function headline(images: readonly Pick<ImageData, "score" | "kind">[], t
   return `The detector ${both.join(" and ")}.${missing}`;
 }
 
+/** How volumes came out, each judged as a whole, as far as that is known. */
+export function ofVolumes({ auroc, recall, realised_false_alarm_rate: alarms }: Pick<VolumesData, "auroc" | "recall" | "realised_false_alarm_rate">): string {
+  const figures = [["AUROC", auroc, decimals], ["anomalies found", recall, percent], ["false alarms", alarms, percent]] as const;
+  const said = figures.flatMap(([title, figure, format]) => (known<Interval>(figure) ? [`${title} ${format(figure.value)}`] : []));
+  return `This page counts single slices.${said.length === 0 ? "" : ` Of volumes as a whole: ${said.join(", ")}.`}`;
+}
+
 /** What AUROC says of pairs of images; empty where it is not known. */
 export function ranking(auroc: Figure<Interval>): string {
   if (!known<Interval>(auroc)) return "";
@@ -53,7 +60,7 @@ export function knownToFind(evaluation: Evaluation | undefined, threshold: numbe
   if (evaluation.state === "running") return "Being evaluated: how many anomalies it finds is not known yet.";
   if (evaluation.state !== "done") return "Never evaluated here: how many anomalies it finds is not known.";
   const { images, evaluation: { data_name: data } } = evaluation.report;
-  const anomalies = images.filter((image) => image.kind !== null && !image.leaked);
+  const anomalies = images.filter((image) => image.kind !== null && !image.leaked && image.weight > 0);
   if (anomalies.length === 0) return `Its evaluation on ${data} holds no anomalies: how many it finds is not known.`;
   const flagged = (some: typeof anomalies) => some.filter((image) => isAnomalous(image.score, threshold)).length;
   const kinds = [...new Set(anomalies.map((image) => image.kind!))].sort();

@@ -22,6 +22,7 @@ export type ReportData = Schemas["ReportData"];
 export type TrainingData = Schemas["TrainingData"];
 export type EpochData = Schemas["EpochData"];
 export type VolumeData = Schemas["VolumeData"];
+export type VolumesData = Schemas["VolumesData"];
 export type ImageData = Schemas["ImageData"];
 export type PicturesData = Schemas["PicturesData"];
 export type LatentData = Schemas["LatentData"];

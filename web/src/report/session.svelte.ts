@@ -16,13 +16,20 @@ export class Session {
   readonly report: ReportData;
   private readonly prefix: string;
   readonly byId: Map<number, ImageData>;
+  /** What images share whose group counts once. */
+  readonly group: string;
+  /** Of the images that are slices of volumes: the volume, and which slice of it, both from 0. */
+  private readonly places = new Map<number, { volume: number; slice: number }>();
   readonly sheetAddress: string | null;
   readonly sheetRows: number;
 
   /** Leaves near-duplicates of the detector's own normals out of every figure. */
   clean: boolean = $state(true);
   /** The images that figures are of. */
-  readonly images: ImageData[] = $derived.by(() => (this.clean && this.report.evaluation.without_leaked !== null ? reweighted(this.report.images.filter((image) => !image.leaked)) : this.report.images));
+  readonly images: ImageData[] = $derived.by(() => {
+    const counted = this.report.images.filter((image) => image.weight > 0);
+    return this.clean && this.report.evaluation.without_leaked !== null ? reweighted(counted.filter((image) => !image.leaked)) : counted;
+  });
   readonly figures: DetectionFigures = $derived.by(() => (this.clean ? this.report.evaluation.without_leaked : null) ?? this.report.evaluation);
   readonly scores = $derived(scoresOf(this.images));
   /** All scores, ascending. */
@@ -45,6 +52,8 @@ export class Session {
     this.report = report;
     this.prefix = prefix;
     this.byId = new Map(report.images.map((image) => [image.id, image]));
+    this.group = report.volumes.length > 0 ? "volume or patient" : "near-duplicate group";
+    report.volumes.forEach((one, volume) => one.slices.forEach((id, slice) => id != null && this.places.set(id, { volume, slice })));
     this.sheetAddress = report.thumbnails === null ? null : shortAddress(report.thumbnails.sheet);
     let last = 0;
     for (const image of report.images) {
@@ -98,6 +107,18 @@ export class Session {
     return `#${this.prefix}volume/${number}`;
   }
 
+  /** The volume that an image is a slice of, if it is one, with its address and the slice's number from 1. */
+  sliceOf(id: number): { name: string; href: string; slice: number } | null {
+    const place = this.places.get(id);
+    return place === undefined ? null : { name: this.report.volumes[place.volume]!.name, href: this.volumeHref(place.volume), slice: place.slice + 1 };
+  }
+
+  /** What an image is called: a slice by its number in its volume, as where its volume is shown. */
+  nameOf({ id, name }: Pick<ImageData, "id" | "name">): string {
+    const of = this.sliceOf(id);
+    return of === null ? name : `${name.startsWith(`${of.name}, page `) ? of.name : name}, slice ${of.slice}`;
+  }
+
   /** Reads the part of the address after #: a view, image/NUMBER or volume/NUMBER. */
   goTo(hash: string): void {
     const [first = "", second] = hash.replace(/^#/, "").split("?")[0]!.slice(this.prefix.length).split("/");
@@ -114,8 +135,9 @@ export class Session {
     }
   }
 
-  private item({ id, name, kind, score, thumbnail, pictures }: ImageData): Item {
-    return { id, name, kind, score, failure: null, href: this.imageHref(id), thumbnail, picture: pictures?.input ?? null, others: [] };
+  private item(image: ImageData): Item {
+    const { id, kind, score, thumbnail, pictures } = image;
+    return { id, name: this.nameOf(image), kind, score, failure: null, href: this.imageHref(id), thumbnail, picture: pictures?.input ?? null, others: [] };
   }
 }
 

@@ -32,9 +32,9 @@ export function rowsOf(volumes: readonly VolumeData[], href: (volume: number) =>
   return rows.sort((a, b) => (b.score ?? 0) - (a.score ?? 0));
 }
 
-/** What is asked about together: a NIfTI file by itself, DICOM files all at once, since their series are found among them. */
+/** What is asked about together: DICOM files all at once, since their series are found among them; a file of another kind by itself. */
 export function together<T extends { name: string }>(files: readonly T[]): T[][] {
-  const alone = files.filter((file) => /\.nii(\.gz)?$/i.test(file.name));
+  const alone = files.filter((file) => /\.(nii|nii\.gz|tiff?|gif)$/i.test(file.name));
   const series = files.filter((file) => !alone.includes(file));
   return [...alone.map((file) => [file]), ...(series.length > 0 ? [series] : [])];
 }

@@ -1,5 +1,6 @@
 // A volume as its viewer shows it, wherever it comes from: a report, whose slices are images of the test set, or an answer of the
 // server. Slices are numbered from 0 here, and from 1 where people read them.
+import { counted } from "../numbers/format";
 import type { Schemas } from "../report/data";
 import type { Explained } from "../viewer/explained";
 
@@ -30,7 +31,7 @@ export function fromAnswer({ name, volume, slices }: Answer): SeenVolume | null 
   if (volume == null) return null;
   const out = volume.slices - volume.scores.filter((score) => score !== null).length - volume.unreadable;
   const notes = [
-    out > 0 ? `${out} of its ${volume.slices} slices show nothing but air and are left out.` : "",
+    out > 0 ? `${out} of its ${counted(volume.slices, "slice")} ${out === 1 ? "shows nothing but air and is" : "show nothing but air and are"} left out.` : "",
     volume.unreadable > 0 ? `${volume.unreadable} of its slices could not be read.` : "",
     slices.some((slice) => slice != null && slice.pictures == null) ? "It has more slices than the server sends pictures of." : "",
   ];

@@ -82,9 +82,9 @@ impl Evaluation {
     }
 
     /// One row per image, as CSV with a header: name, label, kind, group, state (`scored`, `own_train`, `own_fit`,
-    /// `own_calibration`, `unusable`; of slices also `beside_own` and `unmarked`: see [`EvaluatedData`]), score, p-value, threshold, verdict, leak, every scorer's score, evidence, and
-    /// the reason where an image could not be used. Empty where there is nothing to say. Names that are not UTF-8 are
-    /// lossy.
+    /// `own_calibration`, `unusable`; of slices also `beside_own` and `unmarked`, see
+    /// [`EvaluatedData`](crate::evaluate::EvaluatedData)), score, p-value, threshold, verdict, leak, every scorer's score, evidence,
+    /// and the reason where an image could not be used. Empty where there is nothing to say. Names that are not UTF-8 are lossy.
     pub fn scores_csv(&self) -> String {
         let scorers: Vec<&str> = self.scorers.iter().map(|scorer| scorer.name.as_str()).collect();
         let mut writer = csv::Writer::from_writer(Vec::new());
