@@ -249,6 +249,7 @@ await run("members", async () => {
   await page.getByRole("button", { name: /^All \d+ measurements/ }).click();
   expect((await page.locator('[aria-labelledby="evidence-title"] h3').allInnerTexts()).join() === "vae,vqvae,image", "evidence is grouped by member");
   expect((await page.locator(".strip figure").count()) === 3, "there are three pictures with a reconstruction");
+  expect((await page.locator(".changes").innerText()).includes("Pictures show the channel t1, not flair."), "what pictures of several channels show is said");
   await shot(page, "members-image-99");
   await page.context().close();
 });
