@@ -671,7 +671,8 @@ export interface components {
             /**
              * Format: double
              * @description How much it counts in rates, above 0 and at most 1: one over the images of its group that are of its class
-             *     (normal or anomalous), so that each group counts once in each class.
+             *     (normal or anomalous), so that each group counts once in each class. 0 for a slice of an anomalous volume whose mask marks
+             *     nothing: it is in no figure of images.
              */
             weight: number;
             /** @description The image's own width, in pixels. */
