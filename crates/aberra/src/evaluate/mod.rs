@@ -112,16 +112,21 @@ impl Detector {
 }
 
 fn nothing_scored(measured: &Measured) -> Error {
-    let is_own = |outcome: &ImageOutcome| matches!(outcome, ImageOutcome::Own(_) | ImageOutcome::BesideOwn);
-    let own = measured.outcomes.iter().filter(|(_, outcome)| is_own(outcome)).count();
+    let own = measured.outcomes.iter().filter(|(_, outcome)| matches!(outcome, ImageOutcome::Own(_))).count();
+    let beside_own =
+        measured.outcomes.iter().filter(|(_, outcome)| *outcome == ImageOutcome::BesideOwn).count();
+    let slices = match beside_own {
+        0 => String::new(),
+        _ => format!(", {beside_own} other slices of its volumes"),
+    };
     let reasons = measured.outcomes.iter().find_map(|(_, outcome)| match outcome {
         ImageOutcome::Unusable(reason) => Some(reason.as_str()),
         _ => None,
     });
     let error = Error::data(format!(
-        "expected at least one image to evaluate on, found none: {own} of what the detector was made from and {} that \
+        "expected at least one image to evaluate on, found none: {own} that the detector was made from{slices} and {} that \
          cannot be used{}",
-        measured.outcomes.len() - own,
+        measured.outcomes.len() - own - beside_own,
         reasons.map(|reason| format!(" ({reason})")).unwrap_or_default()
     ));
     error.with_hint("give images that the detector has not seen, or a split with a test part")
