@@ -106,12 +106,12 @@ pub(crate) fn encode<T: Serialize>(
 /// The file is missing, of another kind or a later version, cut off, changed, or holds values that are not finite.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path, kind: FileKind) -> Result<Stored<T>> {
     let io = |error: std::io::Error| Error::io(path, &error);
-    let length = fs::metadata(path).map_err(io)?.len();
+    let file = fs::File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
     let refuse = |message: String| Error::detector(message).with_path(path);
     if length > MAX_FILE_BYTES {
         return Err(refuse(format!("expected at most {MAX_FILE_BYTES} bytes, found {length}")));
     }
-    let file = fs::File::open(path).map_err(io)?;
     parse(file, length, kind).map_err(refuse)
 }
 
@@ -125,16 +125,10 @@ pub(crate) fn decode<T: DeserializeOwned>(file: &[u8], kind: FileKind) -> Result
 
 /// The kind of the file at `path`, if it is one of Aberra; its content is not looked at.
 pub(crate) fn kind_of(path: &Path) -> Option<String> {
-    /// Longer headers are of other files.
-    const MOST_HEADER_BYTES: u64 = 1 << 28;
     let mut file = fs::File::open(path).ok()?;
-    let mut length = [0; 8];
-    file.read_exact(&mut length).ok()?;
-    let length = u64::from_le_bytes(length);
-    let mut header = Vec::new();
-    file.take(length.min(MOST_HEADER_BYTES)).read_to_end(&mut header).ok()?;
-    let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
-    let envelope: Envelope = serde_json::from_str(header["__metadata__"][ENTRY].as_str()?).ok()?;
+    let length = file.metadata().ok()?.len();
+    let (_, header) = header(&mut file, length).ok()?;
+    let envelope: Envelope = serde_json::from_str(header.metadata().as_ref()?.get(ENTRY)?).ok()?;
     Some(envelope.kind)
 }
 
