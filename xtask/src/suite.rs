@@ -142,11 +142,15 @@ fn dependency_rules(root: &Path) -> Tally {
 fn unified_features(root: &Path) -> Tally {
     let compared = || {
         let members = crates::members(&Tree::read(root)?)?;
-        let whole = dependency_tree(root, unified::WHOLE)?;
+        let tree = |words: &Vec<String>| {
+            dependency_tree(root, &words.iter().map(String::as_str).collect::<Vec<_>>())
+        };
         let mut broken = BTreeSet::new();
-        for choice in unified::choices(&members) {
-            let words: Vec<&str> = choice.iter().map(String::as_str).collect();
-            broken.extend(unified::differ(&dependency_tree(root, &words)?, &whole));
+        for unified::Comparison { whole, choices } in unified::comparisons(&members) {
+            let whole = tree(&whole)?;
+            for choice in choices {
+                broken.extend(unified::differ(&tree(&choice)?, &whole));
+            }
         }
         Ok(broken.into_iter().collect())
     };

@@ -1,36 +1,57 @@
 //! Whether every choice of crates builds its dependencies with the same features, so that they are built once.
 //!
-//! Cargo's `resolver.feature-unification` would see to it and is not stable; the crate `aberra-unified` does. Features of
-//! procedural macros are looked at together with those of the rest.
+//! Cargo's `resolver.feature-unification` would see to it and is not stable; the crate `aberra-unified` does. Packages are built
+//! with one set of features for the program and perhaps with another for procedural macros and build scripts, and `cargo tree` does
+//! not say which is which. So the program's are compared by themselves, and then all together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crates that go without: this tool, which is to be there in seconds, and the extension module, which only a wheel needs.
 const APART: &[&str] = &["xtask", "aberra-python"];
-/// Arguments of `cargo` for what everything is built with, its tests too: a line `name version|features` for each package.
-pub(crate) const WHOLE: &[&str] =
-    &["tree", "--locked", "--prefix=none", "--format={p}|{f}", "--workspace", "--edges=normal,build,dev"];
+/// Edges of what the program is built of, and of that and its tests.
+const PROGRAM: [&str; 2] = ["normal,no-proc-macro", "normal,dev,no-proc-macro"];
+/// The same with procedural macros and build scripts.
+const ALL: [&str; 2] = ["normal,build", "normal,build,dev"];
 
 /// Features by package, each as often as it is built with others (for procedural macros and for the program).
 type Features<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
-/// Arguments of `cargo` for each of the `members` of the workspace by itself, without and with its tests.
-pub(crate) fn choices(members: &BTreeSet<String>) -> Vec<Vec<String>> {
-    let members = members.iter().filter(|member| !APART.contains(&member.as_str()));
-    let edges = |member| ["normal,build", "normal,build,dev"].map(|edges| (member, edges));
-    let choice = |(member, edges): (&String, &str)| {
-        let own = [format!("--package={member}"), format!("--edges={edges}")];
-        WHOLE[..4].iter().map(|word| (*word).to_owned()).chain(own).collect()
-    };
-    members.flat_map(edges).map(choice).collect()
+/// Trees that are to have the same features.
+pub(crate) struct Comparison {
+    /// Arguments of `cargo` for what everything is built with, its tests too.
+    pub(crate) whole: Vec<String>,
+    /// The same for each member of the workspace by itself, without and with its tests.
+    pub(crate) choices: Vec<Vec<String>>,
+}
+
+/// What is to be compared for the `members` of the workspace.
+pub(crate) fn comparisons(members: &BTreeSet<String>) -> [Comparison; 2] {
+    [PROGRAM, ALL].map(|edges| {
+        let members = members.iter().filter(|member| !APART.contains(&member.as_str()));
+        let choices =
+            members.flat_map(|member| edges.map(|edges| tree(&format!("--package={member}"), edges)));
+        Comparison { whole: tree("--workspace", edges[1]), choices: choices.collect() }
+    })
+}
+
+/// Arguments of `cargo` that print a line `name version|features` for each package.
+fn tree(of: &str, edges: &str) -> Vec<String> {
+    let edges = format!("--edges={edges}");
+    ["tree", "--locked", "--prefix=none", "--format={p}|{f}", of, &edges].map(str::to_owned).into()
 }
 
 /// The packages that `tree` has with features which they have nowhere in `whole`; those of the workspace do not count.
 pub(crate) fn differ(tree: &str, whole: &str) -> Vec<String> {
     let whole = features(whole);
+    if whole.is_empty() {
+        return vec!["expected the packages of the workspace from `cargo tree`, found none".to_owned()];
+    }
     let mut broken = Vec::new();
     for (package, found) in features(tree) {
-        let Some(all) = whole.get(package) else { continue };
+        let Some(all) = whole.get(package) else {
+            broken.push(format!("{package}: a crate alone is built with it, the workspace is not"));
+            continue;
+        };
         for fewer in found.difference(all) {
             let all = all.iter().copied().collect::<Vec<_>>().join("` or `");
             broken.push(format!(
@@ -60,9 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_built_as_in_the_whole_passes() {
-        for tree in
-            ["a v1.0.0|std\nb v2.0.0 (proc-macro)| (*)\n", "own v1.0.0 (/here/own)|\n", "new v1.0.0|x\n"]
-        {
+        for tree in ["a v1.0.0|std\nb v2.0.0 (proc-macro)| (*)\n", "own v1.0.0 (/here/own)|\n"] {
             assert_eq!(differ(tree, TREE), Vec::<String>::new(), "{tree}");
         }
     }
@@ -75,9 +94,21 @@ mod tests {
     }
 
     #[test]
+    fn what_the_workspace_lacks_is_found() {
+        assert!(differ("new v1.0.0|x\n", TREE)[0].starts_with("new v1.0.0"));
+        // As where `cargo tree` prints otherwise than is expected here.
+        for whole in ["", "a v1.0.0 default,std\n", "own v1.0.0 (/here/own)|extra\n"] {
+            assert_eq!(differ("a v1.0.0|std\n", whole).len(), 1, "{whole}");
+        }
+    }
+
+    #[test]
     fn every_crate_but_those_apart_is_a_choice() {
-        let choices = choices(&["aberra", "xtask"].map(str::to_owned).into());
-        assert_eq!(choices.len(), 2);
-        assert!(choices.iter().all(|words| words.contains(&"--package=aberra".to_owned())));
+        for Comparison { whole, choices } in comparisons(&["aberra", "xtask"].map(str::to_owned).into()) {
+            assert_eq!(choices.len(), 2);
+            assert!(choices.iter().all(|words| words.contains(&"--package=aberra".to_owned())));
+            // Tests are part of the whole, so that their edges are.
+            assert_eq!(choices[1].last(), whole.last());
+        }
     }
 }
