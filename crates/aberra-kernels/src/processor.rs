@@ -137,11 +137,19 @@ mod tests {
         }
     }
 
+    /// The kernel reads the same instruction by other code.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
     #[test]
-    fn this_processor_has_one_name() {
-        let this = Processor::this();
-        assert_eq!(this, Processor::this());
-        assert_eq!(this.maker.is_empty(), cfg!(not(target_arch = "x86_64")));
-        assert!(!this.to_string().is_empty());
+    fn this_processor_is_the_one_that_the_kernel_names() {
+        let text = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+        let field = |name: &str| {
+            let is_it = |line: &&str| line.split(':').next().is_some_and(|key| key.trim() == name);
+            text.lines().find(is_it).and_then(|line| Some(line.split_once(':')?.1.trim())).unwrap()
+        };
+        let [maker, family, model, stepping] = ["vendor_id", "cpu family", "model", "stepping"].map(field);
+        assert_eq!(
+            Processor::this().to_string(),
+            format!("{maker} family {family} model {model} stepping {stepping}")
+        );
     }
 }
