@@ -21,7 +21,7 @@ struct Event {
     wall_time: f64,
     #[prost(int64, tag = "2")]
     step: i64,
-    #[prost(oneof = "What", tags = "3, 5")]
+    #[prost(oneof = "What", tags = "3, 5, 7")]
     what: Option<What>,
 }
 
@@ -31,7 +31,20 @@ enum What {
     FileVersion(String),
     #[prost(message, tag = "5")]
     Summary(Summary),
+    #[prost(message, tag = "7")]
+    SessionLog(SessionLog),
 }
+
+/// What became of the program. That one starts at a step makes TensorBoard drop what files before this one say of that step and
+/// of those after it.
+#[derive(Clone, PartialEq, Message)]
+struct SessionLog {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+/// The status of a program that starts.
+const START: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
 struct Summary {
@@ -52,10 +65,12 @@ struct Value {
 pub(super) struct Events<W: Write>(W);
 
 impl<W: Write> Events<W> {
-    /// Begins a file with the event that names its format.
-    pub(super) fn new(writer: W) -> io::Result<Self> {
+    /// Begins a file: with the event that names its format, and with one that says at which step the training goes on.
+    pub(super) fn new(writer: W, first_step: usize) -> io::Result<Self> {
         let mut events = Self(writer);
         events.write(now_s(), 0, What::FileVersion(FORMAT.to_owned()))?;
+        events.write(now_s(), first_step as i64, What::SessionLog(SessionLog { status: START }))?;
+        events.0.flush()?;
         Ok(events)
     }
 
@@ -88,6 +103,32 @@ fn now_s() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
+/// What TensorBoard shows of files that it reads one after the other: steps and values by name.
+#[cfg(test)]
+pub(super) fn shown(files: &[Vec<u8>]) -> std::collections::BTreeMap<String, Vec<(i64, f32)>> {
+    let mut shown = std::collections::BTreeMap::<String, Vec<(i64, f32)>>::new();
+    for mut rest in files.iter().map(Vec::as_slice) {
+        while let Some((length, after)) = rest.split_first_chunk::<8>() {
+            let length = u64::from_le_bytes(*length) as usize;
+            let event = Event::decode(&after[4..][..length]).unwrap();
+            match event.what.unwrap() {
+                What::FileVersion(version) => assert_eq!(version, FORMAT),
+                What::SessionLog(SessionLog { status: START }) => {
+                    shown.values_mut().for_each(|steps| steps.retain(|&(step, _)| step < event.step));
+                }
+                What::SessionLog(other) => panic!("found {other:?}"),
+                What::Summary(summary) => {
+                    for Value { tag, simple_value } in summary.value {
+                        shown.entry(tag).or_default().push((event.step, simple_value.unwrap()));
+                    }
+                }
+            }
+            rest = &after[8 + length..];
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +137,7 @@ mod tests {
     fn an_event_file_has_the_bytes_of_tensorboards_own() {
         let mut events = Events(Vec::new());
         events.write(1.5, 0, What::FileVersion(FORMAT.to_owned())).unwrap();
+        events.write(1.75, 300, What::SessionLog(SessionLog { status: START })).unwrap();
         let scalars =
             vec![("loss/train".to_owned(), 0.25), ("figures/größe".to_owned(), -3e30), ("0".to_owned(), 0.0)];
         events.write(1_700_000_000.125, 300, summary(scalars)).unwrap();

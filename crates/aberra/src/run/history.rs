@@ -36,7 +36,7 @@ pub(crate) struct History {
 
 impl History {
     /// Opens the records at `path`, keeping those of the first `epochs` epochs; `events` begins the names of TensorBoard's
-    /// files.
+    /// files, of which the new one replaces what the others say of later epochs.
     ///
     /// # Errors
     /// The file cannot be read or written.
@@ -55,8 +55,9 @@ impl History {
         output::write_unsynchronised(&path, text.as_bytes())?;
         let lines = LogFile::open(&path).map_err(io)?;
         // TensorBoard is a convenience: training continues without it.
-        let events = LogFile::open(&events_file(events)).ok();
-        let events = events.and_then(|file| Events::new(BufWriter::new(file)).ok());
+        let made = events.parent().map_or(Ok(()), output::make_folder);
+        let file = made.ok().and_then(|()| LogFile::open(&events_file(events)).ok());
+        let events = file.and_then(|file| Events::new(BufWriter::new(file), epochs + 1).ok());
         Ok(Self { path, lines: BufWriter::new(lines), events })
     }
 
@@ -100,4 +101,54 @@ fn events_file(prefix: &Path) -> PathBuf {
     let mut name = prefix.as_os_str().to_owned();
     name.push(format!(".out.tfevents.{seconds}.{}", std::process::id()));
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::events::shown;
+
+    fn record(epoch: usize, loss: f64) -> EpochRecord {
+        let loss = LossRecord { total: loss, ..LossRecord::default() };
+        EpochRecord {
+            epoch,
+            step: 10 * epoch,
+            train: loss.clone(),
+            held_out: loss,
+            learning_rate: 1e-3,
+            figures: [].into(),
+            standardized_shift: None,
+            best: false,
+            images_per_s: None,
+        }
+    }
+
+    #[test]
+    fn epochs_after_the_one_that_is_gone_on_from_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, events) = (folder.path().join("history.jsonl"), folder.path().join("events-vae/events"));
+        let mut files = Vec::new();
+        // Three epochs; the last two again; and all of it again, as where a finished run is replaced.
+        for (kept, losses) in [(0, vec![1.0, 2.0, 3.0]), (1, vec![4.0, 5.0]), (0, vec![6.0])] {
+            let mut history = History::open(path.clone(), &events, kept).unwrap();
+            for (at, loss) in losses.into_iter().enumerate() {
+                history.write(&record(kept + at + 1, loss)).unwrap();
+            }
+            drop(history);
+            // Within a second the name is the same, and the file goes on.
+            for entry in fs::read_dir(folder.path().join("events-vae")).unwrap() {
+                let path = entry.unwrap().path();
+                assert!(path.to_string_lossy().contains("tfevents"), "{path:?}");
+                files.push(fs::read(&path).unwrap());
+                fs::remove_file(path).unwrap();
+            }
+            let kept: Vec<(i64, f32)> = read_history(&path)
+                .unwrap()
+                .iter()
+                .map(|record| (record.epoch as i64, record.train.total as f32))
+                .collect();
+            assert_eq!(shown(&files)["loss/train"], kept);
+        }
+        assert_eq!(shown(&files)["loss/held-out"], [(1, 6.0)]);
+    }
 }

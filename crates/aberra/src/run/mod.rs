@@ -197,9 +197,13 @@ impl RunFolder {
         self.path.join("config.toml")
     }
 
-    /// What prefixes TensorBoard's event files.
+    /// What prefixes TensorBoard's event files. Those of each of several members are in a folder of their own: TensorBoard takes the
+    /// files of a folder for one training.
     pub(crate) fn events(&self, member: Option<&str>) -> PathBuf {
-        self.path.join(named("events", member, ""))
+        match member {
+            None => self.path.join("events"),
+            Some(_) => self.path.join(named("events", member, "")).join("events"),
+        }
     }
 
     /// The records of a member's epochs; `None` is the only member.
