@@ -110,7 +110,7 @@ fn train_secs(arguments: &Arguments, config: &CheckedConfig) -> Result<Vec<f64>>
 /// Seconds of each forward pass: encoder, decoder, and the reconstruction copied out.
 fn forward_secs(arguments: &Arguments, config: &CheckedConfig) -> Result<Vec<f64>> {
     let (device, shape) = (aberra::compute::cpu(), Shape::square(arguments.size, 1));
-    let config = config.resolved(aberra::compute::AutoPrecision::of_machine()?.precision)?;
+    let config = config.resolved(|| Ok(aberra::compute::AutoPrecision::of_machine()?.precision))?;
     let settings: VaeSettings = parse(&config.members()[0].settings)?;
     let model = VariationalAutoencoder::new(&settings, shape, 0, &device)?;
     let inputs: Vec<Vec<f32>> =

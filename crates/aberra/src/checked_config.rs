@@ -118,17 +118,24 @@ impl CheckedConfig {
     }
 
     /// The same with the precision `auto` settled by what it means on this machine
-    /// ([`AutoPrecision`](crate::compute::AutoPrecision)), so that a detector holds what it was fitted with.
+    /// ([`AutoPrecision`](crate::compute::AutoPrecision)), so that a detector holds what it was fitted with. `auto` is asked for it
+    /// only where a member leaves it open: the answer may take a measurement.
     ///
     /// # Errors
-    /// A precision that a family does not know.
-    pub fn resolved(&self, auto: Precision) -> Result<Self> {
+    /// A precision that a family does not know; those of `auto`.
+    pub fn resolved(&self, auto: impl FnOnce() -> Result<Precision>) -> Result<Self> {
         let outer = self.input_shape();
-        let resolve = |member: &MemberSettings| {
-            let settings = member.family.resolve(&member.settings, member.shape(outer), Some(auto))?;
-            Ok(MemberSettings { settings, ..member.clone() })
+        let resolved_by = |auto: Precision| -> Result<Vec<MemberSettings>> {
+            let resolve = |member: &MemberSettings| {
+                let settings = member.family.resolve(&member.settings, member.shape(outer), Some(auto))?;
+                Ok(MemberSettings { settings, ..member.clone() })
+            };
+            self.members.iter().map(resolve).collect()
         };
-        Ok(self.with_members(self.members.iter().map(resolve).collect::<Result<_>>()?))
+        let [with_f32, with_bf16] = [resolved_by(Precision::F32)?, resolved_by(Precision::Bf16)?];
+        let is_open = with_f32.iter().zip(&with_bf16).any(|(one, other)| one.settings != other.settings);
+        let members = if is_open && auto()? == Precision::Bf16 { with_bf16 } else { with_f32 };
+        Ok(self.with_members(members))
     }
 
     /// The same with a user's own backbone named without its folder: a detector holds its weights.

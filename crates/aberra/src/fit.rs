@@ -67,7 +67,7 @@ impl Detector {
         };
         inspection.check_normals(dataset)?;
         let config = config.for_channels(&inspection.channels(dataset)?)?;
-        let config = config.resolved(AutoPrecision::of_machine()?.precision)?;
+        let config = config.resolved(|| Ok(AutoPrecision::of_machine()?.precision))?;
         let divided;
         let split = match split {
             Some(split) => split,

@@ -18,6 +18,7 @@ pub const ENVIRONMENT_PREFIX: &str = "ABERRA_";
 
 /// Environment variables of Aberra that are no settings.
 const OTHER_VARIABLES: &[&str] = &[
+    "ABERRA_CACHE",
     "ABERRA_KERNELS",
     #[cfg(any(test, feature = "testing"))]
     "ABERRA_FAULT",

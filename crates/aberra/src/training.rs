@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use aberra_image::Limits;
 
 use crate::checked_config::CheckedConfig;
-use crate::compute::AutoPrecision;
+use crate::compute::{AutoPrecision, instructions};
 use crate::dataset::{Dataset, DominatingGroup, Fold, Grouping, Inspection, Split};
 use crate::fit::TrainOptions;
 use crate::job::{Job, Watch};
@@ -134,11 +134,7 @@ impl Training {
         config: &CheckedConfig,
         data: &mut dyn TrainingImages,
     ) -> Result<Self> {
-        let auto = AutoPrecision::of_machine()?;
-        if let Some(remark) = &auto.remark {
-            let text = format!("the precision auto is {}: {}; {remark}", auto.precision.name(), auto.reason);
-            data.hear(Message::Warning { text, hint: Some("set model.precision to choose it yourself") });
-        }
+        instructions()?;
         let reserve = |out: &PathBuf| RunFolder::reserve(out, request.claim);
         let reservation = request.out.as_ref().map(reserve).transpose()?;
         let dataset = data.open()?;
@@ -147,7 +143,15 @@ impl Training {
             data.hear(Message::Warning { text, hint: None });
         }
         let channels = inspection.channels(&dataset)?;
-        let config = config.for_channels(&channels)?.resolved(auto.precision)?;
+        let config = config.for_channels(&channels)?.resolved(|| {
+            let auto = AutoPrecision::of_machine()?;
+            if let Some(remark) = &auto.remark {
+                let text =
+                    format!("the precision auto is {}: {}; {remark}", auto.precision.name(), auto.reason);
+                data.hear(Message::Warning { text, hint: Some("set model.precision to choose it yourself") });
+            }
+            Ok(auto.precision)
+        })?;
         if let Some(text) = config.preprocessing.shown_in_words() {
             data.hear(Message::Note(text));
         }

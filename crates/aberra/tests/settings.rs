@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::cell::Cell;
+
 use aberra::models::families::FAMILIES;
+use aberra::models::network::Precision;
 use aberra::{ENVIRONMENT_PREFIX, SettingsLayer, SettingsOrigin, TrainConfig};
 use serde_json::Value;
 
@@ -85,4 +88,37 @@ fn every_setting_of_a_wrong_type_names_itself_its_origin_and_what_was_expected()
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_machine_is_asked_for_a_precision_only_where_one_is_left_open() {
+    let checked = |text: &str| {
+        let layer = SettingsLayer { table: text.parse().unwrap(), origin: None };
+        TrainConfig::from_sources(&[layer]).unwrap()
+    };
+    let resolved = |text: &str, auto: Precision| {
+        let config = checked(text);
+        let asked = Cell::new(0);
+        let resolved = config
+            .resolved(|| {
+                asked.set(asked.get() + 1);
+                Ok(auto)
+            })
+            .unwrap();
+        let precision = |settings: &Value| settings["precision"].as_str().map(str::to_owned);
+        let members = resolved.members().iter();
+        let settled =
+            members.filter_map(|member| precision(&serde_json::to_value(&member.settings).unwrap()));
+        (settled.collect::<Vec<_>>(), asked.get())
+    };
+    for auto in [Precision::F32, Precision::Bf16] {
+        let set = "[[model]]\nfamily = \"vae\"\nprecision = \"f32\"\n[[model]]\nfamily = \"autoencoder\"\nprecision = \"bf16\"";
+        assert_eq!(resolved(set, auto), (vec!["f32".to_owned(), "bf16".to_owned()], 0));
+        // Features have no precision to choose.
+        assert_eq!(resolved("[model]\nfamily = \"features\"", auto), (vec![], 0));
+        let open = "[[model]]\nfamily = \"vae\"\nprecision = \"f32\"\n[[model]]\nfamily = \"autoencoder\"";
+        assert_eq!(resolved(open, auto), (vec!["f32".to_owned(), auto.name().to_owned()], 1));
+    }
+    let config = checked("[model]\nfamily = \"vae\"");
+    assert!(config.resolved(|| Err(aberra::Error::settings("none"))).is_err());
 }

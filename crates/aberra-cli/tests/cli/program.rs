@@ -36,7 +36,7 @@ impl Room {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aberra"));
         command.current_dir(self.0.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ABERRA_") {
+            if name != "ABERRA_CACHE" && name.to_string_lossy().starts_with("ABERRA_") {
                 command.env_remove(name);
             }
         }

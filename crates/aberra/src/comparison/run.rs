@@ -59,7 +59,6 @@ impl Comparison {
         };
         let splits = self.splits(dataset, inspection)?;
         let digest = DataDigest::of(dataset, inspection);
-        let auto = AutoPrecision::of_machine()?.precision;
         if let Some(folder) = job.folder {
             output::make_folder(&folder.cells())?;
         }
@@ -68,7 +67,7 @@ impl Comparison {
         let mut first_failure = None;
         for (done, cell) in cells.iter().enumerate() {
             let split = &splits[cell.number];
-            let config = cell.config().resolved(auto)?;
+            let config = cell.config().resolved(|| Ok(AutoPrecision::of_machine()?.precision))?;
             let identity = digest.cell(&cell.recipe.name, &config, split)?;
             let file = job.folder.map(|folder| CellFile::new(folder, cell, &identity, keep_detectors));
             let before = match &file {

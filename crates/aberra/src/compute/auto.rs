@@ -1,9 +1,13 @@
 //! What the precision `auto` means on this machine: by a table of processors, or by a measurement that is taken once and kept
-//! in the user's cache folder, so that a machine always chooses alike.
+//! in a folder for caches, so that a machine always chooses alike.
+//!
+//! The folder is the one that the environment variable `ABERRA_CACHE` names, or `aberra` in the user's folder for caches. What is in
+//! it may be deleted: the next run that needs a measurement takes another one.
 //!
 //! The cache is a line of JSON for each measurement, to which processes only ever append. The first line about a processor and
 //! a version of Aberra counts, so that processes which measure at the same time agree in the end.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -22,8 +26,12 @@ use crate::output::{self, LogFile, printable};
 
 /// How much faster than products of `f32` those of bfloat16 have to be: rounding operands costs something, too.
 const WORTHWHILE: f64 = 1.2;
-/// The cache's name in the folder that the system has for caches.
-const CACHE: &str = "aberra/peaks.jsonl";
+/// The environment variable that names the folder of caches.
+const VARIABLE: &str = "ABERRA_CACHE";
+/// That folder's name in the one that the system has for caches.
+const FOLDER: &str = "aberra";
+/// The file of measurements in it.
+const CACHE: &str = "peaks.jsonl";
 
 /// What the precision `auto` means on this machine, and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,8 +82,8 @@ impl AutoPrecision {
         static CHOSEN: OnceLock<AutoPrecision> = OnceLock::new();
         let instructions = instructions()?;
         Ok(CHOSEN.get_or_init(|| {
-            let folder = etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir());
-            let cache = folder.map(|folder| folder.join(CACHE));
+            let of_user = etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir());
+            let cache = folder(std::env::var_os(VARIABLE), of_user).map(|folder| folder.join(CACHE));
             Self::choose(&Processor::this(), instructions, cache.as_deref(), &Peaks::measure)
         }))
     }
@@ -93,7 +101,10 @@ impl AutoPrecision {
         let not_kept =
             |remark| Self { precision: Precision::F32, reason: Reason::NotKept, remark: Some(remark) };
         let Some(path) = cache else {
-            return not_kept("there is no folder for caches: the user has no home folder".to_owned());
+            let text = format!(
+                "expected a folder for caches, found no home folder, or one whose path is relative; {VARIABLE} names another"
+            );
+            return not_kept(text);
         };
         let subject = Subject { processor: processor.to_string(), instructions: instructions.name() };
         match Cache(path.to_owned()).first_of(&subject, measure) {
@@ -120,6 +131,13 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+/// The folder of caches: `named` as it is, or within the user's. Relative ones of the user's do not count, as the XDG Base Directory
+/// Specification has it: each working folder would have measurements of its own.
+fn folder(named: Option<OsString>, of_user: Option<PathBuf>) -> Option<PathBuf> {
+    let of_user = of_user.filter(|folder| folder.is_absolute()).map(|folder| folder.join(FOLDER));
+    named.filter(|named| !named.is_empty()).map(PathBuf::from).or(of_user)
 }
 
 /// Peaks of `f32` and bfloat16.
@@ -266,7 +284,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_measured_anew_and_said() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = folder.path().join("peaks.jsonl");
+        let cache = folder.path().join(CACHE);
         // A line that was cut, bytes that are no text, another version, a peak that is none.
         let stale = |version: &str, peak: &str| {
             format!(
@@ -291,7 +309,7 @@ mod tests {
         let measured = Cell::new(0);
         let is_file = folder.path().join("file");
         std::fs::write(&is_file, "").unwrap();
-        for cache in [None, Some(folder.path()), Some(&*is_file.join("peaks.jsonl"))] {
+        for cache in [None, Some(folder.path()), Some(&*is_file.join(CACHE))] {
             let chosen = choose(cache, Peaks(100.0, 300.0), &measured);
             assert_eq!((chosen.precision, chosen.reason), (Precision::F32, Reason::NotKept), "{cache:?}");
             assert!(chosen.remark.is_some());
@@ -299,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_not_measured() {
+    fn a_known_processor_is_not_measured() {
         let zen_4 = Processor { maker: "AuthenticAMD".to_owned(), family: 0x19, model: 0x11, stepping: 1 };
         for (set, precision) in
             [(InstructionSet::Avx512Bf16, Precision::Bf16), (InstructionSet::Avx512, Precision::F32)]
@@ -307,6 +325,25 @@ mod tests {
             let chosen = AutoPrecision::choose(&zen_4, set, None, &|| unreachable!());
             assert_eq!((chosen.precision, chosen.remark), (precision, None));
         }
-        assert_eq!(AutoPrecision::of_machine().unwrap(), AutoPrecision::of_machine().unwrap());
+    }
+
+    #[test]
+    fn the_cache_lies_in_the_named_folder_or_in_an_absolute_one_of_the_user() {
+        let user = std::env::temp_dir();
+        let named = || Some(OsString::from("named"));
+        assert_eq!(folder(named(), Some(user.clone())), Some("named".into()));
+        assert_eq!(folder(named(), None), Some("named".into()));
+        for unnamed in [None, Some(OsString::new())] {
+            assert_eq!(folder(unnamed.clone(), Some(user.clone())), Some(user.join("aberra")));
+            for none in [None, Some(PathBuf::new()), Some("caches".into()), Some("./caches".into())] {
+                assert_eq!(folder(unnamed.clone(), none), None);
+            }
+        }
+    }
+
+    #[test]
+    fn tests_measure_into_no_folder_of_the_user() {
+        // .cargo/config.toml names another, also for the programs that tests start.
+        assert!(std::env::var_os(VARIABLE).is_some_and(|folder| !folder.is_empty()), "run it through cargo");
     }
 }

@@ -20,8 +20,8 @@ pub struct MachineCard {
     pub processor: String,
     /// What the precision `auto` means here.
     pub auto_precision: String,
-    /// What decided it: `table` (what is known of the processor or its instructions), `measurement` (taken once, kept in the
-    /// user's cache folder) or `default` (nothing is known, and a measurement cannot be kept).
+    /// What decided it: `table` (what is known of the processor or its instructions), `measurement` (taken once, kept in a
+    /// folder for caches) or `default` (nothing is known, and a measurement cannot be kept).
     pub chosen_by: String,
     /// Why.
     pub why: String,
