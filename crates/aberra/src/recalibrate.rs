@@ -86,9 +86,9 @@ impl Detector {
     /// none that it learnt from.
     ///
     /// # Errors
-    /// Not one is left.
+    /// Not one is left; as [`Grouping::of_images`].
     pub fn choose_normals(&self, inspection: &Inspection) -> Result<NewNormals> {
-        let found = self.new_normals(inspection, &Grouping::of_images(inspection), |_| true);
+        let found = self.new_normals(inspection, &Grouping::of_images(inspection)?, |_| true);
         if found.samples.is_empty() {
             return Err(Error::data(format!(
                 "expected normal images to calibrate on, found none: {} that the detector learnt from, and {} that cannot be \

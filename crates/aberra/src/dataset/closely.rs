@@ -13,6 +13,7 @@ use super::likeness::likeness;
 use super::near::{likely_orientations, most_similar};
 use super::union::Union;
 use super::{Fingerprint, Inspected, Inspection};
+use crate::Result;
 
 /// Images with thumbnails of near-duplicates are copies if they share more than this of their fine structure, or have
 /// none.
@@ -41,10 +42,13 @@ pub struct CloseLook {
 }
 
 /// Those of `pairs` of look-alikes that confirmed copies join, and pairs of other images that are copies; sorted.
+///
+/// # Errors
+/// Fine structure that cannot be read again.
 pub(super) fn confirmed(
     inspection: &Inspection,
     pairs: &[(usize, usize)],
-) -> (Vec<(usize, usize)>, CloseLook) {
+) -> Result<(Vec<(usize, usize)>, CloseLook)> {
     let count = inspection.images.len();
     let mut union = Union::new(count);
     let mut waiting = pairs.iter().copied();
@@ -54,7 +58,8 @@ pub(super) fn confirmed(
         if open.is_empty() {
             break;
         }
-        let are_copies: Vec<bool> = open.par_iter().map(|&(a, b)| are_copies(inspection, a, b)).collect();
+        let are_copies: Vec<bool> =
+            open.par_iter().map(|&(a, b)| are_copies(inspection, a, b)).collect::<Result<_>>()?;
         let copies = open.into_iter().zip(are_copies).filter(|&(_, are_copies)| are_copies);
         copies.for_each(|((a, b), _)| union.join(a, b));
     }
@@ -65,24 +70,27 @@ pub(super) fn confirmed(
     let joined = in_pairs(&copies);
     let alone: Vec<usize> =
         (0..count).filter(|index| !joined.contains(index) && inspection.get(*index).is_some()).collect();
-    let matches = matches(inspection, &alone);
+    let matches = matches(inspection, &alone)?;
     let look =
         CloseLook { look_alikes: in_pairs(pairs).len(), confirmed: joined.len(), matched: 2 * matches.len() };
     copies.extend(matches);
     copies.sort_unstable();
-    (copies, look)
+    Ok((copies, look))
 }
 
-fn are_copies(inspection: &Inspection, a: usize, b: usize) -> bool {
-    let (Some(a), Some(b)) = (inspection.get(a), inspection.get(b)) else { return false };
-    a.fingerprint.pixels == b.fingerprint.pixels
-        || likely_orientations(&a.fingerprint, &b.fingerprint, ORIENTATION_SLACK)
-            .into_iter()
-            .any(|at| likeness(&a.detail, at, &b.detail).is_none_or(|likeness| likeness > CONFIRMED))
+fn are_copies(inspection: &Inspection, a: usize, b: usize) -> Result<bool> {
+    let (Some(a), Some(b)) = (inspection.get(a), inspection.get(b)) else { return Ok(false) };
+    if a.fingerprint.pixels == b.fingerprint.pixels {
+        return Ok(true);
+    }
+    let (first, second) = (a.detail.get()?, b.detail.get()?);
+    Ok(likely_orientations(&a.fingerprint, &b.fingerprint, ORIENTATION_SLACK)
+        .into_iter()
+        .any(|at| likeness(&first, at, &second).is_none_or(|likeness| likeness > CONFIRMED)))
 }
 
 /// Pairs of the images `alone` that are each other's best match.
-fn matches(inspection: &Inspection, alone: &[usize]) -> Vec<(usize, usize)> {
+fn matches(inspection: &Inspection, alone: &[usize]) -> Result<Vec<(usize, usize)>> {
     let images: Vec<&Inspected> = alone.iter().filter_map(|&index| inspection.get(index)).collect();
     let candidates = candidates(&images);
     let shares: Vec<f32> = candidates
@@ -90,11 +98,12 @@ fn matches(inspection: &Inspection, alone: &[usize]) -> Vec<(usize, usize)> {
         .with_max_len(1)
         .map(|&(a, b)| {
             let (a, b) = (images[a], images[b]);
+            let (first, second) = (a.detail.get()?, b.detail.get()?);
             let orientations = likely_orientations(&a.fingerprint, &b.fingerprint, ORIENTATION_SLACK);
-            let shares = orientations.into_iter().filter_map(|at| likeness(&a.detail, at, &b.detail));
-            shares.fold(0.0, f32::max)
+            let shares = orientations.into_iter().filter_map(|at| likeness(&first, at, &second));
+            Ok(shares.fold(0.0, f32::max))
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let mut best = vec![(MATCHED, usize::MAX); images.len()];
     for (&(a, b), &share) in candidates.iter().zip(&shares) {
         for (image, other) in [(a, b), (b, a)] {
@@ -104,15 +113,16 @@ fn matches(inspection: &Inspection, alone: &[usize]) -> Vec<(usize, usize)> {
         }
     }
     let is_best = |&(a, b): &(usize, usize)| best[a].1 == b && best[b].1 == a;
-    candidates.into_iter().filter(is_best).map(|(a, b)| (alone[a], alone[b])).collect()
+    Ok(candidates.into_iter().filter(is_best).map(|(a, b)| (alone[a], alone[b])).collect())
 }
 
 /// Pairs of images that may be copies, the smaller first, sorted.
 fn candidates(images: &[&Inspected]) -> Vec<(usize, usize)> {
     let fingerprints: Vec<&Fingerprint> = images.iter().map(|image| &image.fingerprint).collect();
     let lists = most_similar(&fingerprints, SIMILARITY, CANDIDATES).into_iter().enumerate();
-    let mut pairs: Vec<(usize, usize)> =
-        lists.flat_map(|(a, list)| list.into_iter().map(move |(_, b)| (a.min(b), a.max(b)))).collect();
+    let mut pairs: Vec<(usize, usize)> = lists
+        .flat_map(|(a, list)| list.into_iter().map(move |(_, b)| (a.min(b as usize), a.max(b as usize))))
+        .collect();
     pairs.sort_unstable();
     pairs.dedup();
     pairs

@@ -19,8 +19,11 @@ const LEAF: usize = 192;
 /// some thousand cases.
 const TREES: usize = 16;
 
+/// What trees that grow at the same time may find, in bytes: a large set has fewer of them at a time.
+const MOST_BYTES_FOUND: usize = 128 << 20;
+
 /// An image's most similar others, the most similar first: similarity and number.
-pub(super) type Neighbours = Vec<(f32, usize)>;
+pub(super) type Neighbours = Vec<(f32, u32)>;
 
 /// For each image at most `count` others whose thumbnails correlate by more than `least` in some orientation. `kinds` holds, for
 /// each kind of thumbnail, those of all images, `[side, side]` values of mean 0 and length 1 (or all 0); the similarity of two
@@ -30,20 +33,18 @@ pub(super) fn neighbours(kinds: &[Vec<Vec<f32>>], side: usize, least: f32, count
     let mut lists: Vec<Neighbours> = vec![Vec::new(); images];
     let trees: Vec<(usize, u64)> =
         (0..TREES as u64).flat_map(|seed| (0..kinds.len()).map(move |kind| (kind, seed))).collect();
+    let at_a_time = MOST_BYTES_FOUND / (images * count * size_of::<(f32, u32)>()).max(1);
     // As many trees at a time as there are threads, so that what they found does not pile up.
-    for trees in trees.chunks(rayon::current_num_threads().max(1)) {
-        let found: Vec<Vec<Found>> = trees
+    for trees in trees.chunks(at_a_time.clamp(1, rayon::current_num_threads().max(1))) {
+        let found: Vec<Found> = trees
             .par_iter()
             .map(|&(kind, seed)| {
                 Tree::new(&kinds[kind], side, generator(0, Stream::Neighbours, seed)).neighbours(least, count)
             })
             .collect();
-        let mut new: Vec<Neighbours> = vec![Vec::new(); images];
-        for Found { image, other, similarity } in found.into_iter().flatten() {
-            new[image as usize].push((similarity, other as usize));
-        }
-        lists.par_iter_mut().zip(new).for_each(|(list, new)| {
-            if !new.is_empty() {
+        lists.par_iter_mut().enumerate().for_each(|(image, list)| {
+            for new in found.iter().map(|found| found.of(image)).filter(|new| !new.is_empty()) {
+                list.reserve_exact(new.len());
                 list.extend(new);
                 keep_best(list, count);
             }
@@ -52,11 +53,19 @@ pub(super) fn neighbours(kinds: &[Vec<Vec<f32>>], side: usize, least: f32, count
     lists
 }
 
-/// One leaf's finding.
+/// What one tree finds.
 struct Found {
-    image: u32,
-    other: u32,
-    similarity: f32,
+    /// Similarities and numbers, those of an image after each other.
+    others: Vec<(f32, u32)>,
+    /// Image -> where its own lie: its upright thumbnail is in one leaf.
+    of_image: Vec<Range<u32>>,
+}
+
+impl Found {
+    fn of(&self, image: usize) -> &[(f32, u32)] {
+        let Range { start, end } = self.of_image[image];
+        &self.others[start as usize..end as usize]
+    }
 }
 
 /// Sorts, removes what is named twice and keeps the first.
@@ -85,20 +94,26 @@ impl<'a, R: Rng> Tree<'a, R> {
     }
 
     /// What is compared in the leaves: for each image the `count` most similar that it shares one with.
-    fn neighbours(mut self, least: f32, count: usize) -> Vec<Found> {
+    fn neighbours(self, least: f32, count: usize) -> Found {
+        let mut found = Found { others: Vec::new(), of_image: vec![0..0; self.thumbnails.len()] };
+        self.divide(|tree, points| tree.compare(points, least, count, &mut found));
+        found
+    }
+
+    /// Calls `leaf` with the oriented thumbnails of every leaf.
+    fn divide(mut self, mut leaf: impl FnMut(&Self, &[u32])) {
         let oriented = self.thumbnails.len() * ORIENTATIONS;
         let mut points: Vec<u32> = (0..oriented as u32).collect();
         let mut keyed: Vec<(f32, u32)> = Vec::new();
-        let mut found = Vec::new();
         let mut open: Vec<Range<usize>> = std::iter::once(0..points.len()).collect();
         while let Some(range) = open.pop() {
             let points = &mut points[range.clone()];
             if points.len() <= LEAF {
-                self.compare(points, least, count, &mut found);
+                leaf(&self, points);
                 continue;
             }
             let Some(directions) = self.direction(points) else {
-                points.chunks(LEAF).for_each(|points| self.compare(points, least, count, &mut found));
+                points.chunks(LEAF).for_each(|points| leaf(&self, points));
                 continue;
             };
             keyed.clear();
@@ -109,7 +124,6 @@ impl<'a, R: Rng> Tree<'a, R> {
             let middle = range.start + half;
             open.extend([range.start..middle, middle..range.end]);
         }
-        found
     }
 
     /// The direction from one of the points to another, turned back by each orientation; `None` if all that were tried are
@@ -144,7 +158,7 @@ impl<'a, R: Rng> Tree<'a, R> {
     }
 
     /// Compares the upright images of a leaf with all that lie in it.
-    fn compare(&self, points: &[u32], least: f32, count: usize, found: &mut Vec<Found>) {
+    fn compare(&self, points: &[u32], least: f32, count: usize, found: &mut Found) {
         let values: Vec<Vec<f32>> = points.iter().map(|&point| self.values(point)).collect();
         for (point, upright) in points.iter().zip(&values) {
             let (image, orientation) = parts(*point);
@@ -155,15 +169,13 @@ impl<'a, R: Rng> Tree<'a, R> {
                 .iter()
                 .zip(&values)
                 .filter(|&(&other, _)| parts(other).0 != image)
-                .map(|(&other, values)| (dot(upright, values), parts(other).0))
+                .map(|(&other, values)| (dot(upright, values), parts(other).0 as u32))
                 .filter(|&(similarity, _)| similarity > least)
                 .collect();
             keep_best(&mut list, count);
-            found.extend(list.into_iter().map(|(similarity, other)| Found {
-                image: image as u32,
-                other: other as u32,
-                similarity,
-            }));
+            let start = found.others.len() as u32;
+            found.others.extend(list);
+            found.of_image[image] = start..found.others.len() as u32;
         }
     }
 }
@@ -219,7 +231,8 @@ mod tests {
         let (count, copies) = (6_000, 300);
         let thumbnails = thumbnails(count, copies, 0.04);
         let lists = neighbours(&[thumbnails], SIDE, 0.9, 16);
-        let is_found = |copy: &usize| lists[count + copy].first().is_some_and(|&(_, other)| other == *copy);
+        let is_found =
+            |copy: &usize| lists[count + copy].first().is_some_and(|&(_, other)| other as usize == *copy);
         let found = (0..copies).filter(is_found).count();
         assert!(found >= copies * 98 / 100, "{found} of {copies}");
     }
@@ -230,10 +243,34 @@ mod tests {
         let lists = neighbours(&[thumbnails.clone(), thumbnails], SIDE, 0.5, 5);
         for (image, list) in lists.iter().enumerate() {
             assert!(list.len() <= 5 && list.is_sorted_by(|a, b| a.0 >= b.0));
-            let mut others: Vec<usize> = list.iter().map(|&(_, other)| other).collect();
+            let mut others: Vec<u32> = list.iter().map(|&(_, other)| other).collect();
             others.sort_unstable();
             others.dedup();
-            assert!(others.len() == list.len() && !others.contains(&image));
+            assert!(others.len() == list.len() && !others.contains(&(image as u32)));
+        }
+    }
+
+    #[test]
+    fn comparisons_grow_as_the_number_of_images() {
+        // Those of one tree, of which there are as many for any number of images; of different images, of photographs of like parts
+        // and of copies of one image.
+        let compared = |thumbnails: &[Vec<f32>]| {
+            let mut compared = 0;
+            Tree::new(thumbnails, SIDE, generator(0, Stream::Neighbours, 0)).divide(|_, points| {
+                let upright = points.iter().filter(|&&point| parts(point).1 == 0).count();
+                compared += upright * points.len();
+            });
+            compared
+        };
+        let different = thumbnails(16_000, 0, 0.0);
+        let alike: Vec<Vec<f32>> = different
+            .iter()
+            .map(|one| normalised(one.iter().zip(&different[0]).map(|(a, b)| 0.02 * a + b).collect()))
+            .collect();
+        let equal = vec![different[0].clone(); different.len()];
+        for thumbnails in [different, alike, equal] {
+            let [few, many] = [1_000, 16_000].map(|count| compared(&thumbnails[..count]));
+            assert!(many <= 20 * few && many <= 16_000 * LEAF, "{few} {many}");
         }
     }
 

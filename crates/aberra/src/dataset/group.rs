@@ -80,7 +80,7 @@ impl Grouping {
     /// Groups the samples of `dataset`.
     ///
     /// # Errors
-    /// Grouping by manifest, and no sample has a group.
+    /// Grouping by manifest, and no sample has a group; a temporary file that cannot be read again.
     pub fn of(dataset: &Dataset, inspection: &Inspection, by: GroupBy) -> Result<Self> {
         let count = dataset.samples.len();
         let mut union = Union::new(count);
@@ -98,17 +98,25 @@ impl Grouping {
                 }
             }
         }
-        Ok(Self::of_content(inspection, by, exact, union))
+        Self::of_content(inspection, by, exact, union)
     }
 
     /// Groups decoded images by near-duplicates, and by the patients of DICOM files.
-    pub fn of_images(inspection: &Inspection) -> Self {
+    ///
+    /// # Errors
+    /// A temporary file that cannot be read again.
+    pub fn of_images(inspection: &Inspection) -> Result<Self> {
         let (exact, union) = (exact_copies(inspection), Union::new(inspection.images.len()));
         Self::of_content(inspection, GroupBy::Near, exact, union)
     }
 
     /// Joins what looks alike, as far as `by` asks for it, to the groups that there are.
-    fn of_content(inspection: &Inspection, by: GroupBy, exact: Vec<Vec<usize>>, mut union: Union) -> Self {
+    fn of_content(
+        inspection: &Inspection,
+        by: GroupBy,
+        exact: Vec<Vec<usize>>,
+        mut union: Union,
+    ) -> Result<Self> {
         let (mut near, mut threshold, mut close_look) = (Vec::new(), None, None);
         let mut patients = HashMap::new();
         if matches!(by, GroupBy::Near | GroupBy::Exact) {
@@ -123,12 +131,12 @@ impl Grouping {
         }
         if by == GroupBy::Near {
             let alike = near::copies(inspection);
-            let (copies, look) = closely::confirmed(inspection, &alike.pairs);
+            let (copies, look) = closely::confirmed(inspection, &alike.pairs)?;
             copies.iter().for_each(|&(a, b)| union.join(a, b));
             (near, threshold, close_look) = (copies, Some(alike.threshold), Some(look));
         }
         let (group_of, count) = union.numbered();
-        Self { by, group_of, count, exact, near, threshold, close_look, patients: patients.len() }
+        Ok(Self { by, group_of, count, exact, near, threshold, close_look, patients: patients.len() })
     }
 
     /// The largest group, if it holds more than a tenth of the images.

@@ -88,6 +88,35 @@ impl Detail {
         Self { differences, contrasts, is_fine: height.min(width) >= FINE_FROM_PX }
     }
 
+    /// Bytes of [`to_bytes`](Self::to_bytes).
+    pub(super) const BYTES: usize = {
+        let [(coarse, _), (middle, _), (fine, _)] = LEVELS;
+        SIDE_PX * SIDE_PX + coarse * coarse + middle * middle + fine * fine + 1
+    };
+
+    /// All of it, one after the other.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let values = std::iter::once(&self.differences).chain(&self.contrasts);
+        values
+            .flat_map(|values| bytemuck::cast_slice(values))
+            .copied()
+            .chain([u8::from(self.is_fine)])
+            .collect()
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) made [`BYTES`](Self::BYTES) of.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        let mut rest = bytes;
+        let mut next = |side: usize| -> Box<[i8]> {
+            let (values, after) = rest.split_at(side * side);
+            rest = after;
+            bytemuck::cast_slice(values).into()
+        };
+        let differences = next(SIDE_PX);
+        let contrasts = LEVELS.map(|(side, _)| next(side));
+        Self { differences, contrasts, is_fine: rest == [1] }
+    }
+
     fn differences(&self, orientation: usize) -> Level {
         let values = from_steps(&self.differences, DIFFERENCE_STEPS);
         Level { side: SIDE_PX, values: blurred(&oriented(&values, SIDE_PX, orientation), SIDE_PX, BLUR_PX) }

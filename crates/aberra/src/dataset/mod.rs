@@ -13,6 +13,7 @@ mod forest;
 mod group;
 mod held_files;
 mod inspect;
+mod kept_details;
 mod kept_files;
 mod layout;
 mod likeness;

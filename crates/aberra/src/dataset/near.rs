@@ -127,8 +127,9 @@ fn neighbouring_pairs(
         .enumerate()
         .flat_map_iter(|(a, list)| {
             let views = Views::of(fingerprints[a]);
-            let copies = list.iter().filter(|&&(_, b)| is_copy(&views, &Views::upright(fingerprints[b])));
-            copies.map(|&(_, b)| (a.min(b), a.max(b))).collect::<Vec<_>>()
+            let copies =
+                list.iter().filter(|&&(_, b)| is_copy(&views, &Views::upright(fingerprints[b as usize])));
+            copies.map(|&(_, b)| (a.min(b as usize), a.max(b as usize))).collect::<Vec<_>>()
         })
         .collect();
     pairs.sort_unstable();
@@ -158,7 +159,7 @@ pub(super) fn most_similar(fingerprints: &[&Fingerprint], least: f32, count: usi
         let lists = neighbours(fingerprints, least, NEIGHBOURS.max(count)).into_par_iter().enumerate();
         let compared = |(a, list): (usize, Neighbours)| {
             let views = Views::of(fingerprints[a]);
-            let similarity = |b: usize| views.similarity(&Views::upright(fingerprints[b]), least);
+            let similarity = |b: u32| views.similarity(&Views::upright(fingerprints[b as usize]), least);
             sorted(list.into_iter().map(|(_, b)| (similarity(b), b)).collect())
         };
         return lists.map(compared).collect();
@@ -166,7 +167,7 @@ pub(super) fn most_similar(fingerprints: &[&Fingerprint], least: f32, count: usi
     let views: Vec<Views> = fingerprints.par_iter().map(|fingerprint| Views::of(fingerprint)).collect();
     let compared = |a: usize| {
         let others = (0..views.len()).filter(|&b| b != a);
-        sorted(others.map(|b| (views[a].similarity(&views[b], least), b)).collect())
+        sorted(others.map(|b| (views[a].similarity(&views[b], least), b as u32)).collect())
     };
     (0..views.len()).into_par_iter().with_max_len(1).map(compared).collect()
 }

@@ -2,13 +2,14 @@
 //! devices and pipes written straight into, and nothing temporary is left behind.
 //!
 //! A plain file is written beside its target, synchronised, and renamed over it: whatever fails, the old file or the new
-//! one is there. Text that goes to a terminal or a log loses what would control it in [`printable`] and [`lines`].
+//! one is there. What memory has no room for goes into temporary files without a name ([`SpillFile`]). Text that goes to a terminal or a log loses what would control it in [`printable`] and [`lines`].
 
 mod fault;
 mod log;
 mod name;
 mod place;
 mod replace;
+mod spill;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};
@@ -23,6 +24,7 @@ use self::place::{Place, Stream, resolve};
 pub use self::place::{check, check_folder};
 use self::replace::Replacement;
 pub use self::replace::remove_unfinished;
+pub(crate) use self::spill::SpillFile;
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
