@@ -150,7 +150,8 @@ pub(super) fn join_cases(images: Vec<Found>, asked: bool) -> Result<Cases> {
     let of_nnunet = |(folders, ..): &(Vec<String>, String, String)| {
         folders.last().is_some_and(|folder| FOLDERS.contains(&folder.as_str()))
     };
-    if !asked && !(fits && odd.is_none() && files.keys().all(of_nnunet)) {
+    let are_nnunet = fits && odd.is_none() && files.keys().all(of_nnunet);
+    if !asked && !are_nnunet {
         let note = (odd.is_none() && fits && look_joined(&files, &largest)).then(|| {
             format!(
                 "files are named like channels of cases ({}); each is taken as an image of its own, and `cases` makes \

@@ -2,7 +2,7 @@
 //! devices and pipes written straight into, and nothing temporary is left behind.
 //!
 //! A plain file is written beside its target, synchronised, and renamed over it: whatever fails, the old file or the new
-//! one is there. What memory has no room for goes into temporary files without a name ([`SpillFile`]). Text that goes to a terminal or a log loses what would control it in [`printable`] and [`lines`].
+//! one is there. What memory has no room for goes into temporary files without a name (`SpillFile`). Text that goes to a terminal or a log loses what would control it in [`printable`] and [`lines`].
 
 mod fault;
 mod log;
