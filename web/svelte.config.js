@@ -1,2 +1,1 @@
-// Svelte's own settings; TypeScript in components needs no preprocessor.
-export default { compilerOptions: { runes: true } };
+export default { compilerOptions: { runes: true, discloseVersion: false } };
