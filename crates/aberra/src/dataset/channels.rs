@@ -114,7 +114,7 @@ fn numbers_of(channels: &[String]) -> Option<Vec<&str>> {
 }
 
 /// Images, the files of each case brought together.
-pub(super) struct Cases {
+pub(super) struct Joined {
     /// A file for each image: of a case the first, under the name of the case.
     pub(super) images: Vec<Found>,
     /// For each image the files of its channels; empty for an image of one file.
@@ -130,7 +130,7 @@ type Files = BTreeMap<(Vec<String>, String, String), BTreeMap<String, usize>>;
 ///
 /// # Errors
 /// A file that is not named so, or a case that has other numbers than the others.
-pub(super) fn join_cases(images: Vec<Found>, asked: bool) -> Result<Cases> {
+pub(super) fn join_cases(images: Vec<Found>, asked: bool) -> Result<Joined> {
     let mut files = Files::new();
     let mut odd = None;
     for (index, file) in images.iter().enumerate() {
@@ -159,7 +159,7 @@ pub(super) fn join_cases(images: Vec<Found>, asked: bool) -> Result<Cases> {
                 largest.join(", ")
             )
         });
-        return Ok(Cases { channels: vec![Vec::new(); images.len()], images, note });
+        return Ok(Joined { channels: vec![Vec::new(); images.len()], images, note });
     }
     let refuse = |message: String| {
         Err(Error::data(message).with_hint(
@@ -172,7 +172,7 @@ pub(super) fn join_cases(images: Vec<Found>, asked: bool) -> Result<Cases> {
     }
     if !fits {
         return refuse(format!(
-            "expected cases of 2 to {MAX_CHANNELS} files, found {} of the largest",
+            "expected cases of 2 to {MAX_CHANNELS} files, found {} in the largest",
             largest.len()
         ));
     }
@@ -187,7 +187,7 @@ pub(super) fn join_cases(images: Vec<Found>, asked: bool) -> Result<Cases> {
             found.join(", ")
         ));
     }
-    let mut joined = Cases { images: Vec::new(), channels: Vec::new(), note: None };
+    let mut joined = Joined { images: Vec::new(), channels: Vec::new(), note: None };
     for ((folders, case, extension), numbers) in &files {
         let file = |(name, &index): (&String, &usize)| ChannelFile {
             name: name.clone(),
@@ -226,7 +226,7 @@ mod tests {
         names.iter().map(file).collect()
     }
 
-    fn names(cases: &Cases) -> Vec<String> {
+    fn names(cases: &Joined) -> Vec<String> {
         cases.images.iter().map(Found::name).collect()
     }
 

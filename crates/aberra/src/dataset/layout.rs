@@ -8,7 +8,7 @@ use std::path::Path;
 use aberra_image::Format;
 
 use self::masks::{MaskFile, Wanting, assign, separate};
-use super::channels::{Cases, ChannelFile, join_cases};
+use super::channels::{ChannelFile, Joined, join_cases};
 use super::remarks::counted;
 use super::walk::{Found, Skipped, describe_marked_folders, walk};
 use super::words::{Meaning, is_image_folder, is_split, meaning, plain};
@@ -22,7 +22,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
     if images.is_empty() {
         return Err(no_images(root, &skipped, masks.len()));
     }
-    let Cases { images, channels, note } =
+    let Joined { images, channels, note } =
         join_cases(images, options.cases).map_err(|error| error.with_path(root))?;
     let mut notes: Vec<String> = note.into_iter().collect();
     let channels: BTreeMap<&Path, Vec<ChannelFile>> =
