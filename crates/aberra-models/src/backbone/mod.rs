@@ -168,6 +168,20 @@ impl Backbone {
         kept.try_into().map_err(|_| Error::settings("backbone: expected a block of every feature"))
     }
 
+    /// Values that a gradient with respect to an image of this shape holds: the inputs of all blocks, and forward and backward
+    /// those inside the widest.
+    pub(crate) fn activations_per_image(shape: Shape) -> usize {
+        let mut area = shape.area();
+        let (mut inputs, mut widest) = (0, 0);
+        for (number, block) in BLOCKS.iter().enumerate() {
+            inputs += area * block.inputs;
+            let strides = if number == 0 { STEM.stride * block.stride } else { block.stride };
+            widest = widest.max(area / if number == 0 { STEM.stride.pow(2) } else { 1 } * block.expanded);
+            area = area.div_ceil(strides * strides);
+        }
+        2 * (inputs + 2 * widest)
+    }
+
     /// Its weights, wherever they are.
     ///
     /// # Errors

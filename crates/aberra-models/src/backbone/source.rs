@@ -34,6 +34,20 @@ impl BackboneSource {
         }
     }
 
+    /// The backbone on any device, also with autodiff, where [`get`](Self::get) gives a user's own on its device.
+    ///
+    /// # Errors
+    /// As [`Backbone::embedded`].
+    pub(crate) fn on(&self, device: &Device) -> Result<Arc<Backbone>> {
+        let backbone = self.get(device)?;
+        match backbone.own_weights() {
+            Some(own) if backbone.device() != device => {
+                Backbone::from_own_weights(own.clone(), backbone.hash(), device).map(Arc::new)
+            }
+            _ => Ok(backbone),
+        }
+    }
+
     /// The backbone on a device, shared by all who ask for it on the CPU.
     ///
     /// # Errors

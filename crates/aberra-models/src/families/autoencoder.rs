@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::losses::LossWeights;
+use super::perceptual::Perceptual;
 use super::reproduce::{Reproduce, Reproduced, ReproducedGraph, decode_points, reconstructions};
 use crate::family::{Preset, Settings, to_settings};
 use crate::graph::{Graph, Value};
@@ -104,7 +105,7 @@ fn denoising() -> Settings {
 }
 
 fn ssim() -> Settings {
-    let loss = LossWeights { mse: 0.0, l1: 1.0, ssim: 1.0, ms_ssim: 0.0 };
+    let loss = LossWeights { mse: 0.0, l1: 1.0, ssim: 1.0, ..LossWeights::default() };
     to_settings(&AutoencoderSettings { loss, ..of_four_stages() })
 }
 
@@ -146,13 +147,15 @@ pub(super) struct Model {
     settings: AutoencoderSettings,
     #[module(skip)]
     shape: Shape,
+    #[module(skip)]
+    perceptual: Option<Perceptual>,
 }
 
 impl Model {
     /// The loss of reproducing `target` from what the encoder sees.
     fn cost(&self, seen: Tensor<4>, target: &Tensor<4>) -> Loss {
         let logits = self.network.decode(self.network.encode(seen));
-        Loss::new(self.settings.loss.terms(&logits, target))
+        Loss::new(self.settings.loss.terms(&logits, target, self.perceptual.as_ref()))
     }
 }
 
@@ -174,7 +177,8 @@ impl Trainable for Model {
     }
 
     fn activations_per_image(&self) -> usize {
-        self.settings.network.activations_per_image(self.shape)
+        let beside = self.perceptual.as_ref().map_or(0, |_| Perceptual::activations_per_image(self.shape));
+        self.settings.network.activations_per_image(self.shape) + beside
     }
 
     fn precision(&self) -> Precision {
@@ -234,7 +238,15 @@ impl Reproduce for Model {
     fn init(settings: &AutoencoderSettings, shape: Shape, seed: Option<u64>, device: &Device) -> Self {
         let outputs = Outputs { encoded: settings.network.latent_dimensions(), decoded: shape.channels };
         let network = Network::init(&settings.network, shape, outputs, seed, device);
-        Self { network, settings: settings.clone(), shape }
+        Self { network, settings: settings.clone(), shape, perceptual: None }
+    }
+
+    fn perceptual_weight(settings: &AutoencoderSettings) -> f64 {
+        settings.loss.perceptual
+    }
+
+    fn with_perceptual(self, perceptual: Perceptual) -> Self {
+        Self { perceptual: Some(perceptual), ..self }
     }
 
     fn shape(&self) -> Shape {

@@ -7,6 +7,7 @@ mod feature_vae;
 mod features;
 mod likelihood;
 mod losses;
+mod perceptual;
 mod reproduce;
 mod vae;
 mod vqvae;

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::perceptual::Perceptual;
 use crate::backbone::Platform;
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
 use crate::graph::{Graph, GraphInference, Value};
@@ -70,6 +71,12 @@ pub(super) trait Reproduce: Trainable + Debug + Send + Sync + 'static {
 
     /// A network with initial weights drawn from `seed`, without one for weights that are loaded. The settings are checked.
     fn init(settings: &Self::Settings, shape: Shape, seed: Option<u64>, device: &Device) -> Self;
+
+    /// Weight of the perceptual loss.
+    fn perceptual_weight(settings: &Self::Settings) -> f64;
+
+    /// The network with what its perceptual loss needs.
+    fn with_perceptual(self, perceptual: Perceptual) -> Self;
 
     /// The network once it is trained, with what is learnt from the training normals then.
     fn trained(self, _train: &Inputs<'_>) -> Result<Self> {
@@ -150,7 +157,10 @@ impl<M: Reproduce> Family for ReproducingFamily<M> {
     ) -> Result<Fitted> {
         let settings = checked::<M>(settings, inputs.shape())?;
         let device = context.device.clone().autodiff();
-        let network = M::init(&settings, inputs.shape(), Some(context.seed), &device);
+        let mut network = M::init(&settings, inputs.shape(), Some(context.seed), &device);
+        if M::perceptual_weight(&settings) > 0.0 {
+            network = network.with_perceptual(Perceptual::of(&context.backbone, &context.device)?);
+        }
         let finish = |network| Ok(Arc::new(ReproducingMember::<M>::fit(network, inputs)?) as SharedMember);
         Fitted::by_training(network, context, inputs, held_out, &finish)
     }

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codebook::Codebook;
 use super::losses::LossWeights;
+use super::perceptual::Perceptual;
 use super::reproduce::{Reproduce, Reproduced, ReproducedGraph, reconstructions};
 use crate::family::{Preset, Settings, to_settings};
 use crate::graph::{Graph, Value};
@@ -162,6 +163,8 @@ pub(super) struct Model {
     settings: VqvaeSettings,
     #[module(skip)]
     shape: Shape,
+    #[module(skip)]
+    perceptual: Option<Perceptual>,
 }
 
 /// A batch's latent grid and what it was rounded to.
@@ -201,7 +204,7 @@ impl Model {
         let Quantised { grid, codes, .. } = quantised;
         let straight_through = grid.clone() + (codes.clone() - grid.clone()).detach();
         let logits = self.decode(straight_through);
-        let mut terms = self.settings.loss.terms(&logits, input);
+        let mut terms = self.settings.loss.terms(&logits, input, self.perceptual.as_ref());
         let distance = (grid.clone() - codes.clone()).powf_scalar(2.0).sum() / input.dims()[0] as f64;
         terms.push(Term { name: "commitment", weight: self.settings.commitment, value: distance });
         Loss::new(terms)
@@ -238,7 +241,8 @@ impl Trainable for Model {
     fn activations_per_image(&self) -> usize {
         let network =
             NetworkSettings { channels: self.settings.channels.clone(), ..NetworkSettings::default() };
-        network.activations_per_image(self.shape)
+        let beside = self.perceptual.as_ref().map_or(0, |_| Perceptual::activations_per_image(self.shape));
+        network.activations_per_image(self.shape) + beside
     }
 
     fn precision(&self) -> Precision {
@@ -292,7 +296,16 @@ impl Reproduce for Model {
             })
             .collect();
         let codebook = Codebook::init(settings.codes, code_dimensions, device);
-        Self { encoder, to_grid, codebook, from_grid, decoder, settings: settings.clone(), shape }
+        Self {
+            encoder,
+            to_grid,
+            codebook,
+            from_grid,
+            decoder,
+            settings: settings.clone(),
+            shape,
+            perceptual: None,
+        }
     }
 
     fn trained(self, train: &Inputs<'_>) -> Result<Self> {
@@ -303,6 +316,14 @@ impl Reproduce for Model {
             Ok(())
         })?;
         Ok(Self { codebook: self.codebook.with_usage(counts), ..self })
+    }
+
+    fn perceptual_weight(settings: &VqvaeSettings) -> f64 {
+        settings.loss.perceptual
+    }
+
+    fn with_perceptual(self, perceptual: Perceptual) -> Self {
+        Self { perceptual: Some(perceptual), ..self }
     }
 
     fn shape(&self) -> Shape {
