@@ -89,6 +89,7 @@ impl TrainingProgress {
                 }
                 (Progress::Step { epoch, step, loss }, Some(fit)) => fit.step(epoch, step, loss),
                 (Progress::Epoch { record, .. }, Some(fit)) => fit.epoch(record),
+                (Progress::Beside { what, step, steps }, Some(fit)) => fit.beside(what, step, steps),
                 _ => {}
             },
             Event::NotKept { error } => {
@@ -262,6 +263,19 @@ impl FitProgress {
         if let Some(left) = self.estimate.after_step(&self.plan, step) {
             let left = output::duration(left.as_secs_f64());
             self.say(&format!("{}estimated time left for this model: more than {left}", self.name));
+        }
+    }
+
+    /// A step of what is learnt beside the network, once that is trained.
+    fn beside(&mut self, what: &str, step: usize, steps: usize) {
+        if step == 1 {
+            let steps = output::count(steps, "step", "steps");
+            self.say(&format!("{}learning to draw {what}, {steps}", self.name));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(steps as u64);
+            bar.set_position(step as u64);
+            bar.set_message(format!("{}{what}", self.name));
         }
     }
 

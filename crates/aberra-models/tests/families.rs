@@ -43,7 +43,9 @@ fn draw_square(pixels: &mut [f32], shape: Shape, _: u64, index: u64) -> Vec<bool
 fn fitted(family: &dyn Family) -> (Settings, SharedMember) {
     let instructions = InstructionSet::widest();
     let mut settings = preset(family, family.default_preset()).unwrap();
-    settings.entry("images").and_modify(|images| *images = 8.into());
+    for taught in ["images", "pictures"] {
+        settings.entry(taught).and_modify(|images| *images = 8.into());
+    }
     let settings = family.resolve(&settings, SHAPE, Some(Precision::F32)).unwrap();
     let images = images();
     let inputs = Inputs::of_pixels(SHAPE, &images).unwrap();

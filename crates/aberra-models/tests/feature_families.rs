@@ -125,6 +125,33 @@ fn an_anomaly_raises_every_local_measurement_and_the_map_where_it_is() {
 }
 
 #[test]
+fn pictures_show_what_is_normal_and_change_no_measurement() {
+    let (train, family) = (images(32), find(FAMILIES, "feature-vae").unwrap());
+    let [without, with] =
+        [0, 1_600].map(|pictures| fit(family, &[("pictures", pictures)], BackboneSource::Embedded, &train));
+    assert!(!without.gives().reconstruction && with.gives().reconstruction);
+    assert!(with.parameter_count() > without.parameter_count());
+    let normals = images(40).split_off(32);
+    let slices: Vec<&[f32]> = normals.iter().map(Vec::as_slice).collect();
+    let [plain, drawn] = [&without, &with].map(|member| member.infer(&slices, Want::ALL).unwrap());
+    let squared = |a: &[f32], b: &[f32]| {
+        a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / a.len() as f64
+    };
+    let [mut error, mut of_grey] = [0.0; 2];
+    for ((normal, plain), drawn) in slices.iter().zip(plain).zip(drawn) {
+        assert_eq!((plain.measurements, plain.map), (drawn.measurements, drawn.map));
+        assert!(plain.reconstruction.is_none());
+        let picture = drawn.reconstruction.unwrap();
+        assert!(picture.iter().all(|value| (0.0..=1.0).contains(value)));
+        error += squared(&picture, normal);
+        of_grey += squared(&vec![normal.iter().sum::<f32>() / normal.len() as f32; normal.len()], normal);
+    }
+    assert!(error < 0.9 * of_grey, "{error} against {of_grey} of one grey each");
+    let silent = with.infer(&slices, Want::MAP).unwrap();
+    assert!(silent.iter().all(|inference| inference.reconstruction.is_none()));
+}
+
+#[test]
 fn a_member_of_smaller_inputs_enlarges_what_it_gives() {
     let train = images(8);
     let own = Shape { height: 32, width: 48, channels: 1 };

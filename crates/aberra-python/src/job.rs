@@ -82,6 +82,9 @@ impl Line {
             Event::Fit { member, progress: Progress::Step { epoch, step, loss } } => {
                 self.step(member, *step, self.steps_in_all, format!("epoch {epoch}, loss {loss:.4}"))
             }
+            Event::Fit { member, progress: Progress::Beside { what, step, steps } } => {
+                self.step(member, *step, *steps, (*what).to_owned())
+            }
             Event::Images { done, of } => self.step("images", *done, *of, String::new()),
             Event::Part { name, done, of, .. } => self.step("parts", *done, *of, (*name).to_owned()),
             _ => self.step("", 0, 0, String::new()),

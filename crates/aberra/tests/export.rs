@@ -47,7 +47,8 @@ fn every_family_with_every_scorer_agrees() {
     let mut exported = Vec::new();
     for family in FAMILIES {
         let small = match family.name() {
-            "discriminator" | "feature-vae" => "images = 64",
+            "discriminator" => "images = 64",
+            "feature-vae" => "images = 64\npictures = 32",
             "features" => "bank = 64",
             // After the warm-up, so that what the evidence varies by is more than rounding.
             "vae" => {

@@ -47,10 +47,13 @@ const VAE: &str = "
 /// Small settings of each family, with every draw that it makes in training.
 const FAMILY_SETTINGS: [(&str, &str); 6] = [
     ("vae", VAE),
-    ("autoencoder", "channels = [4, 8]\nlatent = 4\nnoise = 0.1\nloss = { l1 = 1.0, ssim = 1.0 }"),
+    (
+        "autoencoder",
+        "channels = [4, 8]\nlatent = 4\nnoise = 0.1\nloss = { l1 = 1.0, ssim = 1.0, perceptual = 1.0 }",
+    ),
     ("vqvae", "channels = [4, 8]\ncodes = 8\ncode_dimensions = 4"),
     ("features", "bank = 256\ndirections = 32"),
-    ("feature-vae", "directions = 16\nwidths = [8, 8, 8]\nlatent = 4\nimages = 160"),
+    ("feature-vae", "directions = 16\nwidths = [8, 8, 8]\nlatent = 4\nimages = 160\npictures = 40"),
     ("discriminator", "width = 16\ncontext = 8\nimages = 160"),
 ];
 

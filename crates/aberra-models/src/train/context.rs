@@ -1,13 +1,17 @@
 //! The context in which a family is fitted: everything besides data and its own settings.
 
+use std::ops::ControlFlow;
+
 use aberra_kernels::InstructionSet;
-use aberra_metrics::Result;
+use aberra_metrics::{Error, Result};
 use burn::tensor::Device;
 
 use super::checkpoint::{Checkpoint, Checkpoints};
-use super::record::Observe;
+use super::record::{Observe, Progress};
 use super::settings::CheckedTrainSettings;
+use super::{Trainable, train};
 use crate::backbone::BackboneSource;
+use crate::inputs::Inputs;
 use crate::member::SharedMember;
 use crate::shape::Shape;
 
@@ -65,6 +69,45 @@ impl FitContext<'_> {
         let fitted = fit(self);
         self.train = shared;
         fitted
+    }
+
+    /// Trains what a family learns beside its main network, once that is trained: nothing is kept on the way, so that a run that
+    /// stops meanwhile learns it anew when it goes on. `what` it is called in progress.
+    ///
+    /// # Errors
+    /// As [`train`].
+    pub(crate) fn train_beside<M: Trainable>(
+        &mut self,
+        what: &'static str,
+        model: M,
+        own: CheckedTrainSettings,
+        inputs: &Inputs<'_>,
+        held_out: &Inputs<'_>,
+    ) -> Result<M> {
+        let mut steps = 0;
+        let observe = &mut *self.observe;
+        let mut observe = |progress: Progress<'_>| match progress {
+            Progress::Start(plan) => {
+                steps = plan.steps_per_epoch * plan.epochs;
+                Ok(ControlFlow::Continue(()))
+            }
+            Progress::Step { step, .. } => observe(Progress::Beside { what, step, steps }),
+            _ => Ok(ControlFlow::Continue(())),
+        };
+        let mut context = FitContext {
+            seed: self.seed,
+            device: self.device.clone(),
+            backbone: self.backbone.clone(),
+            instructions: self.instructions,
+            train: own,
+            observe: &mut observe,
+            checkpoints: None,
+            resume: false,
+            judge: None,
+            draw_anomaly: None,
+        };
+        let nobody_judges = |_| Err(Error::settings("what is learnt beside a network is no member"));
+        Ok(train(model, &mut context, inputs, held_out, &nobody_judges)?.model)
     }
 
     /// The path of the checkpoint, if one was written.

@@ -22,6 +22,15 @@ pub enum Progress<'a> {
         /// The step's loss, per image.
         loss: f64,
     },
+    /// After each step of what a family learns beside its main network, which has no epochs of its own in the history.
+    Beside {
+        /// What is learnt, such as "pictures".
+        what: &'static str,
+        /// Counted from 1.
+        step: usize,
+        /// Steps in all.
+        steps: usize,
+    },
     /// After each epoch.
     Epoch {
         /// What was measured.

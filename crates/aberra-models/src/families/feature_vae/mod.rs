@@ -4,21 +4,24 @@
 //!
 //! An image becomes whitened features on a grid. Encoder and decoder are convolutions around a latent space that is itself a
 //! grid, an eighth of the side; the decoder predicts mean and variance of each feature of each place. An anomaly is where the
-//! features differ from the predicted mean by more than the predicted deviation.
+//! features differ from the predicted mean by more than the predicted deviation. A second decoder, which learns afterwards, draws
+//! what the predicted means look like, for people.
 
 mod network;
+mod pictures;
 mod space;
 
 use std::sync::Arc;
 
 use aberra_kernels::Similarity;
 use aberra_metrics::{Error, Result};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData, s};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::network::{LOG_VARIANCE_BOUNDS, Network, Outputs, STAGES};
+use self::pictures::PictureDecoder;
 use self::space::{FeatureSpace, Views, inner_grid, learn_whitening};
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
@@ -32,7 +35,7 @@ use crate::network::Precision;
 use crate::resample::{bilinear, bilinear_graph};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, count_parameters, load_weights, rows, weights, with_half_weights};
-use crate::train::FitContext;
+use crate::train::{FitContext, Trained, train};
 use crate::whitening::Whitening;
 
 const VARIANCES: &str = "predicted variances";
@@ -68,11 +71,22 @@ pub struct FeatureVaeSettings {
     pub ssim: f64,
     /// Training images seen in all, rounded up to whole epochs, in place of `train.epochs`.
     pub images: usize,
+    /// Training images seen in all by a decoder that draws what the predicted features look like, rounded up to whole epochs; 0
+    /// leaves it out, and there is no reconstruction to look at. No measurement depends on it.
+    pub pictures: usize,
 }
 
 impl Default for FeatureVaeSettings {
     fn default() -> Self {
-        Self { directions: 64, widths: [64, 96, 128], latent: 16, beta: 1.0, ssim: 0.0, images: 16_000 }
+        Self {
+            directions: 64,
+            widths: [64, 96, 128],
+            latent: 16,
+            beta: 1.0,
+            ssim: 0.0,
+            images: 16_000,
+            pictures: 0,
+        }
     }
 }
 
@@ -91,6 +105,10 @@ impl FeatureVaeSettings {
             if !(0.0..=1e6).contains(&found) {
                 return Err(Error::settings(format!("model.{name}: expected 0 to 1000000, found {found}")));
             }
+        }
+        if self.pictures > 100_000_000 {
+            let found = self.pictures;
+            return Err(Error::settings(format!("model.pictures: expected 0 to 100000000, found {found}")));
         }
         Backbone::check_shape(shape)?;
         let side = inner_grid(shape, 1).shorter_side();
@@ -162,6 +180,11 @@ impl Family for FeatureVae {
         let backbone = context.backbone.get(&context.device)?;
         let whitening = learn_whitening(settings.directions, context, &backbone, inputs)?;
         let space = Arc::new(FeatureSpace { backbone, whitening, shape: inputs.shape() });
+        let untaught = |network: Network| {
+            let network = with_half_weights(network)?;
+            Ok(FeatureVaeMember { network, space: space.clone() })
+        };
+        let finish = |network| Ok(Arc::new(untaught(network)?) as SharedMember);
         let cache_bytes = context.train.cache_mib << 20;
         let views = Views::new(context, inputs);
         let features = space.inputs(views.count(), cache_bytes, |index| views.get(index))?;
@@ -172,13 +195,15 @@ impl Family for FeatureVae {
         let network = Network::init(&settings, features.shape(), Some(context.seed), &device);
         let epochs = settings.images.div_ceil(features.len().max(1));
         let own = context.train.with_epochs(epochs)?.without_augmentation();
-        let finish = |network| {
-            let network = with_half_weights(network)?;
-            Ok(Arc::new(FeatureVaeMember { network, space: space.clone() }) as SharedMember)
-        };
-        context.with_training(own, |context| {
-            Fitted::by_training(network, context, &features, &held_out_features, &finish)
-        })
+        let trained = context
+            .with_training(own, |context| train(network, context, &features, &held_out_features, &finish))?;
+        let Trained { model, epoch, standardized_shift } = trained;
+        let mut member = untaught(model)?;
+        drop((features, held_out_features));
+        if settings.pictures > 0 {
+            member = pictures::learn(settings.pictures, member, context, inputs, held_out)?;
+        }
+        Ok(Fitted { member: Arc::new(member), epoch, standardized_shift })
     }
 
     fn load(
@@ -191,8 +216,10 @@ impl Family for FeatureVae {
         let settings = checked(settings, shape)?;
         let whitening = Whitening::read(&mut tensors, WHITENING, settings.directions, &platform.device)?;
         let space = Arc::new(FeatureSpace { backbone: platform.backbone()?, whitening, shape });
-        let network =
+        let mut network =
             Network::init(&settings, inner_grid(shape, settings.directions), None, &platform.device);
+        network.pictures = (settings.pictures > 0)
+            .then(|| PictureDecoder::init(settings.directions, shape.channels, None, &platform.device));
         Ok(Arc::new(FeatureVaeMember { network: load_weights(network, tensors)?, space }))
     }
 }
@@ -211,6 +238,18 @@ fn checked(settings: &Settings, shape: Shape) -> Result<FeatureVaeSettings> {
 struct FeatureVaeMember {
     network: Network,
     space: Arc<FeatureSpace>,
+}
+
+impl FeatureVaeMember {
+    /// The features that the network expects at each place of `count` images, whose whitened ones are given:
+    /// `[count, rows, columns, directions]`.
+    fn expected(&self, whitened: Vec<f32>, count: usize) -> Tensor<4> {
+        let Shape { height, width, channels } = self.space.grid();
+        let data = TensorData::new(whitened, [count, height, width, channels]);
+        let Outputs { features, .. } =
+            self.network.run(Tensor::from_data(data, self.space.backbone.device()), None);
+        features.slice(s![.., .., .., 0..channels as i32])
+    }
 }
 
 impl Member for FeatureVaeMember {
@@ -237,6 +276,14 @@ impl Member for FeatureVaeMember {
             let posterior = Embedding { mean, log_variance: Some(log_variance) };
             posterior.kl_per_dimension().map_or(0.0, Iterator::sum)
         };
+        let drawn = self.network.pictures.as_ref().filter(|_| want.reconstruction);
+        let mut pictures = drawn
+            .map(|pictures| {
+                let expected = predicted.clone().slice(s![.., .., .., 0..grid.channels as i32]);
+                pictures.pictures(expected, space.shape)
+            })
+            .unwrap_or_default()
+            .into_iter();
         let kl: Vec<f64> = mean.into_iter().zip(log_variance).map(kl).collect();
         let predicted: Vec<f32> = predicted.into_data().iter::<f32>().collect();
         let errors = errors(&predicted, &whitened, grid.channels);
@@ -249,7 +296,9 @@ impl Member for FeatureVaeMember {
             let map = want.map.then(|| bilinear(&error, outer, Shape { channels: 1, ..space.shape }));
             Inference { measurements, map, ..Inference::default() }
         };
-        Ok(features.par_iter().enumerate().map(infer).collect())
+        let mut inferences: Vec<Inference> = features.par_iter().enumerate().map(infer).collect();
+        inferences.iter_mut().for_each(|inference| inference.reconstruction = pictures.next());
+        Ok(inferences)
     }
 
     fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
@@ -266,11 +315,15 @@ impl Member for FeatureVaeMember {
         let mut measurements = peak_top_and_mean_graph(graph, flat, features.foreground).to_vec();
         measurements.push(kl);
         let map = Some(bilinear_graph(graph, error, outer, space.shape));
-        Ok(GraphInference { measurements, map, reconstruction: None })
+        let reconstruction = self.network.pictures.as_ref().map(|pictures| {
+            let expected = graph.slice(predicted, 0, 0, inner.channels);
+            pictures.graph(graph, expected, inner, space.shape)
+        });
+        Ok(GraphInference { measurements, map, reconstruction })
     }
 
     fn gives(&self) -> Want {
-        Want::MAP
+        Want { reconstruction: self.network.pictures.is_some(), ..Want::MAP }
     }
 
     fn backbone(&self) -> Option<&Backbone> {

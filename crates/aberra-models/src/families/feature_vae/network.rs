@@ -12,6 +12,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, s};
 
 use super::FeatureVaeSettings;
+use super::pictures::PictureDecoder;
 use crate::families::reproduce::kl_graph;
 use crate::families::vae::noise;
 use crate::graph::{Graph, Value};
@@ -42,6 +43,8 @@ pub(super) struct Network {
     posterior: Conv,
     latent: Conv,
     up: Vec<Conv>,
+    /// Learnt once the rest is trained, if at all.
+    pub(super) pictures: Option<PictureDecoder>,
     #[module(skip)]
     settings: FeatureVaeSettings,
     #[module(skip)]
@@ -80,7 +83,7 @@ impl Network {
             up((second, first), true, relu),
             up((first, 2 * settings.directions), false, identity),
         ];
-        Self { down, posterior, latent, up, settings: settings.clone(), grid }
+        Self { down, posterior, latent, up, pictures: None, settings: settings.clone(), grid }
     }
 
     pub(super) fn run(&self, input: Tensor<4>, step: Option<&Step<'_>>) -> Outputs {
