@@ -20,7 +20,11 @@ export function preprocess(image, settings) {
     grey[at] = same ? red : Math.fround(0.299) * red + Math.fround(0.587) * green + Math.fround(0.114) * blue;
   }
   const whole = { top: 0, left: 0, height: image.height, width: image.width };
-  const box = settings.foreground_crop ? foreground(grey, whole, settings.foreground_crop) : whole;
+  const region = settings.region ? boxOf(settings.region, whole) : whole;
+  const areas = (settings.ignore ?? []).map((area) => boxOf(area, whole));
+  darken(grey, 1, image, region, areas);
+  darken(colour, 3, image, region, areas);
+  const box = settings.foreground_crop ? foreground(cut(grey, image.width, 1, 0, region), region, settings.foreground_crop) : region;
   const inColour = settings.color === "rgb" && !isGrey;
   const planes = inColour ? [0, 1, 2].map((channel) => cut(colour, image.width, 3, channel, box)) : [cut(grey, image.width, 1, 0, box)];
 
@@ -48,6 +52,35 @@ export function pattern(number, height, width, channels) {
     input[at] = (((3 + number) * x + (5 + 2 * number) * y + 11 * channel + Math.floor((x * y) / 8)) % 64) / 63;
   }
   return input;
+}
+
+/** A part of an image, given in shares of its sides, in pixels. */
+function boxOf(part, { height, width }) {
+  const span = (start, length, side) => {
+    const edge = (share) => Math.min(Math.floor(share * side + 0.5), side);
+    return [edge(start), edge(start + length) - edge(start)];
+  };
+  const [[top, rows], [left, columns]] = [span(part.top, part.height, height), span(part.left, part.width, width)];
+  return { top, left, height: rows, width: columns };
+}
+
+/** Sets ignored areas to the darkest value that each channel has elsewhere in the region. */
+function darken(values, channels, { width }, region, areas) {
+  if (areas.length === 0) return;
+  const within = (at, box) => {
+    const [y, x] = [Math.floor(at / width) - box.top, (at % width) - box.left];
+    return y >= 0 && y < box.height && x >= 0 && x < box.width;
+  };
+  const ignored = (at) => areas.some((area) => within(at, area));
+  for (let channel = 0; channel < channels; channel++) {
+    let darkest = Infinity;
+    for (let at = 0; at < values.length / channels; at++) {
+      if (within(at, region) && !ignored(at)) darkest = Math.min(darkest, values[at * channels + channel]);
+    }
+    for (let at = 0; at < values.length / channels; at++) {
+      if (ignored(at)) values[at * channels + channel] = darkest;
+    }
+  }
 }
 
 function cut(values, imageWidth, channels, channel, { top, left, height, width }) {

@@ -51,11 +51,25 @@ def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
         raise ValueError(f"expected one network input for each image, found tiles {settings['tiles']}")
     is_grey = pixels.ndim == 2
     grey = pixels if is_grey else _grey(pixels)
-    top, left, height, width = 0, 0, *grey.shape
-    if settings["foreground_crop"] is not None:
-        top, left, height, width = _foreground(grey, **settings["foreground_crop"])
     in_colour = settings["color"] == "rgb" and not is_grey
-    content = (pixels if in_colour else grey[..., None])[top : top + height, left : left + width]
+    whole = pixels if in_colour else grey[..., None]
+    top, left, height, width = 0, 0, *grey.shape
+    if settings.get("region"):
+        top, left, height, width = _box(settings["region"], *grey.shape)
+    ignored = np.zeros(grey.shape, bool)
+    for area in settings.get("ignore", []):
+        first, start, rows, columns = _box(area, *grey.shape)
+        ignored[first : first + rows, start : start + columns] = True
+    if ignored.any():
+        seen = np.zeros_like(ignored)
+        seen[top : top + height, left : left + width] = True
+        grey = np.where(ignored, grey[seen & ~ignored].min(), grey)
+        whole = np.where(ignored[..., None], whole[seen & ~ignored].min(axis=0), whole)
+    if settings["foreground_crop"] is not None:
+        inside = grey[top : top + height, left : left + width]
+        first, start, height, width = _foreground(inside, **settings["foreground_crop"])
+        top, left = top + first, left + start
+    content = whole[top : top + height, left : left + width]
     scaling = settings["intensity"]
     low, high = np.percentile(content.astype(np.float64), [scaling["low_percentile"], scaling["high_percentile"]])
     low, high = np.float32(low), np.float32(high)
@@ -67,6 +81,15 @@ def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
     values = np.stack(planes, axis=-1)
     values = np.zeros_like(values) if high <= low else np.clip((values - low) / (high - low), 0, 1)
     return np.repeat(values, 3, axis=-1) if settings["color"] == "rgb" and not in_colour else values
+
+
+def _box(part: dict[str, float], height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width in pixels of a part of an image that is given in shares of its sides."""
+    (top, bottom), (left, right) = (
+        [min(math.floor(share * side + 0.5), side) for share in (part[start], part[start] + part[length])]
+        for start, length, side in (("top", "height", height), ("left", "width", width))
+    )
+    return top, left, bottom - top, right - left
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:

@@ -31,6 +31,13 @@ pub(crate) struct SettingsArgs {
     /// images need), none, or rows and columns such as 2x3.
     #[arg(long, value_name = "auto|none|RxC")]
     pub(crate) tiles: Option<String>,
+    /// Look at this part of every image alone: left, top, width and height as shares of its sides, such as 0.1,0,0.8,1.
+    #[arg(long, value_name = "L,T,W,H", value_parser = area)]
+    pub(crate) region: Option<String>,
+    /// Ignore this part of every image, such as a date or a ruler: left, top, width and height as shares of its sides;
+    /// repeatable.
+    #[arg(long, value_name = "L,T,W,H", value_parser = area)]
+    pub(crate) ignore: Vec<String>,
     /// Number of epochs (passes over the training images), taken as it is however few steps they make; see
     /// train.least_steps. With --resume, a finished run goes on to as many.
     #[arg(long, value_name = "N")]
@@ -103,9 +110,13 @@ impl SettingsArgs {
     fn assignments(&self) -> impl Iterator<Item = (&'static str, String)> {
         let whole = |name: &str, value: Option<usize>| value.map(|value| format!("{name}={value}"));
         let share = |name: &str, value: Option<f64>| value.map(|value| format!("{name}={value:?}"));
+        let ignored =
+            (!self.ignore.is_empty()).then(|| format!("preprocessing.ignore=[{}]", self.ignore.join(", ")));
         let flags = [
             ("--size", whole("preprocessing.size_px", self.size)),
             ("--tiles", word("preprocessing.tiles", &self.tiles)),
+            ("--region", self.region.as_ref().map(|region| format!("preprocessing.region={region}"))),
+            ("--ignore", ignored),
             ("--epochs", whole("train.epochs", self.epochs)),
             ("--batch-size", whole("train.batch_size", self.batch_size)),
             ("--seed", self.seed.map(|seed| format!("seed={seed}"))),
@@ -129,6 +140,20 @@ impl ModelArgs {
             ("--preset", word("model.preset", &self.preset)),
         ];
         flags.into_iter().filter_map(|(flag, assignment)| Some((flag, assignment?)))
+    }
+}
+
+/// `left,top,width,height` as a table of TOML.
+fn area(text: &str) -> Result<String, String> {
+    let shares: Vec<f64> = text.split(',').filter_map(|share| share.trim().parse().ok()).collect();
+    match shares[..] {
+        [left, top, width, height] if text.split(',').count() == 4 => {
+            Ok(format!("{{ left = {left:?}, top = {top:?}, width = {width:?}, height = {height:?} }}"))
+        }
+        _ => {
+            Err("expected left,top,width,height as shares of the image's sides, such as 0.1,0,0.8,1"
+                .to_owned())
+        }
     }
 }
 

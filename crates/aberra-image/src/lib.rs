@@ -19,6 +19,7 @@ mod paged_file;
 mod percentile;
 mod placement;
 mod preprocess;
+mod relative;
 mod remark;
 mod resize;
 #[cfg(feature = "testing")]
@@ -42,5 +43,6 @@ pub use origin::Origin;
 pub use paged_file::PagedFile;
 pub use placement::{Placement, Region};
 pub use preprocess::{Color, Input, IntensityScaling, Preprocessing, check};
+pub use relative::RelativeRegion;
 pub use remark::Remark;
 pub use tiles::{MOST_TILES, TileGrid, Tiles, Tiling};

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::error::Kind;
 use crate::foreground::{ForegroundCrop, foreground};
 use crate::percentile::percentiles;
+use crate::relative::{RelativeRegion, clear_ignored, without_ignored};
 use crate::resize::{Area, Plane, resize};
 use crate::tiles::{Tiles, Tiling};
 use crate::{Error, Image, MAX_CHANNELS, Placement, Region, Source};
 
-/// The steps from image to network input, in this order: grey or colour, foreground crop, square pad, resize,
-/// intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in the detector.
+/// The steps from image to network input, in this order: grey or colour, ignored areas, region of interest, foreground crop,
+/// square pad, resize, intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Preprocessing {
@@ -26,6 +27,13 @@ pub struct Preprocessing {
     /// itself. Empty for all other images; training takes them from its data.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<String>,
+    /// The region of interest: nothing else of an image is looked at. `None` is the whole image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<RelativeRegion>,
+    /// Areas of an image that are ignored, each a table of `left`, `top`, `width` and `height` as those of `region`: they become as dark as its darkest value, in training and in scoring, and no map or
+    /// mask has anything in them. For what is always there and says nothing, such as a ruler, a date or a label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<RelativeRegion>,
     /// How many network inputs that overlap an image becomes.
     pub tiles: Tiles,
     /// Cuts away dark borders; `None` keeps the whole image.
@@ -66,6 +74,8 @@ impl Default for Preprocessing {
             size_px: 128,
             color: Color::Grey,
             channels: Vec::new(),
+            region: None,
+            ignore: Vec::new(),
             tiles: Tiles::None,
             foreground_crop: Some(ForegroundCrop::default()),
             square_pad: true,
@@ -146,6 +156,11 @@ impl Preprocessing {
             }
         }
         check_names(&self.channels)?;
+        self.region.map_or(Ok(()), |region| region.validate("region"))?;
+        if self.ignore.len() > MOST_IGNORED {
+            return Err(out_of_range("ignore", &format!("up to {MOST_IGNORED} areas"), self.ignore.len()));
+        }
+        self.ignore.iter().try_for_each(|area| area.validate("ignore"))?;
         self.tiles.validate(self.size_px)?;
         if !self.square_pad && !matches!(self.tiles, Tiles::None | Tiles::Auto) {
             let message = format!(
@@ -174,7 +189,8 @@ impl Preprocessing {
         self.validate()?;
         self.check(image)?;
         let grey = (image.channels != 1 && self.foreground_crop.is_some()).then(|| image.to_grey());
-        Ok(self.content_of(grey.as_deref().unwrap_or(&image.pixels), image))
+        let seen = self.seen_or_pixels(grey.as_deref(), image)?;
+        self.content_of(&seen, image)
     }
 
     /// The same with its tiles settled by the contents of a detector's normals.
@@ -207,9 +223,9 @@ impl Preprocessing {
         let sees_grey = self.channels.is_empty() && self.color == Color::Grey;
         let grey =
             (image.channels != 1 && (sees_grey || self.foreground_crop.is_some())).then(|| image.to_grey());
-        let grey_or_pixels = grey.as_deref().unwrap_or(&image.pixels);
+        let grey_or_pixels = self.seen_or_pixels(grey.as_deref(), image)?;
 
-        let content = self.content_of(grey_or_pixels, image);
+        let content = self.content_of(&grey_or_pixels, image)?;
         let shape = self.square_pad.then_some((canvas.height_px, canvas.width_px));
         let placement = Placement::of_region(image.height, image.width, content, shape);
 
@@ -230,13 +246,13 @@ impl Preprocessing {
             Ok::<_, Error>(resized)
         };
         let pixels = match (self.channels.len(), self.color) {
-            (0, Color::Rgb) if image.channels == 3 => scaled(&image.pixels, 3)?,
-            (0, Color::Rgb) => scaled(grey_or_pixels, 1)?.into_iter().flat_map(|value| [value; 3]).collect(),
-            (0, Color::Grey) => scaled(grey_or_pixels, 1)?,
+            (0, Color::Rgb) if image.channels == 3 => scaled(&self.seen(&image.pixels, 3, image)?, 3)?,
+            (0, Color::Rgb) => scaled(&grey_or_pixels, 1)?.into_iter().flat_map(|value| [value; 3]).collect(),
+            (0, Color::Grey) => scaled(&grey_or_pixels, 1)?,
             (count, _) => {
                 let mut pixels = vec![0.0; canvas.height_px * canvas.width_px * count];
                 for channel in 0..count {
-                    let plane = scaled(&image.channel(channel), 1)?;
+                    let plane = scaled(&self.seen(&image.channel(channel), 1, image)?, 1)?;
                     let places = pixels.iter_mut().skip(channel).step_by(count);
                     places.zip(plane).for_each(|(place, value)| *place = value);
                 }
@@ -317,9 +333,61 @@ impl Preprocessing {
         }
     }
 
-    fn content_of(&self, grey: &[f32], image: &Image) -> Region {
-        let whole = Region { top: 0, left: 0, height: image.height, width: image.width };
-        self.foreground_crop.map_or(whole, |crop| foreground(grey, image.height, image.width, &crop))
+    /// Sets what lies in ignored areas of a map or mask of a preprocessed image, `[rows, columns]` or with channels behind, to nothing.
+    pub fn clear_ignored<T: Copy + Default>(
+        &self,
+        values: &mut [T],
+        size: (usize, usize),
+        placement: &Placement,
+    ) {
+        clear_ignored(values, size, placement, &self.ignore);
+    }
+
+    /// The pixels of an image, or one value for each of them, with ignored areas dark.
+    fn seen<'a>(&self, pixels: &'a [f32], channels: usize, image: &Image) -> Result<Cow<'a, [f32]>, Error> {
+        without_ignored(pixels, (image.height, image.width, channels), self.region_of(image)?, &self.ignore)
+    }
+
+    /// The grey values, or where there are none the pixels, which are grey or only looked at in colours.
+    fn seen_or_pixels<'a>(&self, grey: Option<&'a [f32]>, image: &'a Image) -> Result<Cow<'a, [f32]>, Error> {
+        match grey {
+            Some(grey) => self.seen(grey, 1, image),
+            None => self.seen(&image.pixels, image.channels, image),
+        }
+    }
+
+    /// The region of interest.
+    ///
+    /// # Errors
+    /// It is too small in this image.
+    fn region_of(&self, image: &Image) -> Result<Region, Error> {
+        let Some(region) = self.region else {
+            return Ok(Region { top: 0, left: 0, height: image.height, width: image.width });
+        };
+        let region = region.of(image.height, image.width);
+        if region.height.min(region.width) >= MIN_SIDE_PX {
+            return Ok(region);
+        }
+        let message = format!(
+            "expected a region of interest of at least {MIN_SIDE_PX} x {MIN_SIDE_PX} pixels, found {} x {} in an image of {} x \
+             {} (width x height)",
+            region.width, region.height, image.width, image.height
+        );
+        Err(Error::new(Kind::Pixels, message))
+    }
+
+    /// The part of the region of interest that the foreground crop leaves, where there is one of `seen`, one value a pixel.
+    fn content_of(&self, seen: &[f32], image: &Image) -> Result<Region, Error> {
+        let region = self.region_of(image)?;
+        let Some(crop) = self.foreground_crop else { return Ok(region) };
+        if self.region.is_none() {
+            return Ok(foreground(seen, image.height, image.width, &crop));
+        }
+        let rows = seen.chunks_exact(image.width).skip(region.top).take(region.height);
+        let inside: Vec<f32> =
+            rows.flat_map(|row| &row[region.left..region.left + region.width]).copied().collect();
+        let found = foreground(&inside, region.height, region.width, &crop);
+        Ok(Region { top: region.top + found.top, left: region.left + found.left, ..found })
     }
 }
 
@@ -356,6 +424,8 @@ fn check_names(names: &[String]) -> Result<(), Error> {
     Err(Error::new(Kind::Settings, message))
 }
 
+/// Areas that can be ignored.
+const MOST_IGNORED: usize = 100;
 /// Longest name of a channel.
 const MAX_NAME_BYTES: usize = 60;
 /// Sides of a network input.

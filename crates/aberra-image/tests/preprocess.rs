@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use aberra_image::{
-    Color, ForegroundCrop, Image, IntensityScaling, Limits, Placement, Preprocessing, Region, Tiles, decode,
-    encode_png, fit_mask, read,
+    Color, ForegroundCrop, Image, IntensityScaling, Limits, Placement, Preprocessing, Region, RelativeRegion,
+    Tiles, decode, encode_png, fit_mask, read,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -64,6 +64,8 @@ fn agrees_with_pillow_and_numpy() {
             size_px: case.size_px,
             color: case.color,
             channels: Vec::new(),
+            region: None,
+            ignore: Vec::new(),
             tiles: Tiles::None,
             foreground_crop: case.crop.then_some(ForegroundCrop { threshold: 0.08, margin: 0.0 }),
             square_pad: case.square_pad,
@@ -83,6 +85,96 @@ fn agrees_with_pillow_and_numpy() {
     }
 }
 
+fn part(left: f64, top: f64, width: f64, height: f64) -> RelativeRegion {
+    RelativeRegion { left, top, width, height }
+}
+
+/// A colourful object on a dark ground, `[height, width, channels]`.
+fn object(height: usize, width: usize, channels: usize) -> Vec<f32> {
+    let value = |at: usize| {
+        let (y, x, channel) = (at / channels / width, at / channels % width, at % channels);
+        let lit = (6..height - 4).contains(&y) && (9..width - 7).contains(&x);
+        if lit { 0.3 + ((y * 7 + x * 13 + channel * 5) % 17) as f32 / 25.0 } else { 0.02 }
+    };
+    (0..height * width * channels).map(value).collect()
+}
+
+#[test]
+fn a_region_gives_what_its_pixels_alone_give() {
+    let (height, width) = (48, 60);
+    let region = Region { top: 12, left: 6, height: 30, width: 36 };
+    for (channels, color, crop) in
+        [(1, Color::Grey, true), (3, Color::Rgb, true), (3, Color::Grey, true), (3, Color::Rgb, false)]
+    {
+        let pixels = object(height, width, channels);
+        let rows = pixels.chunks_exact(width * channels).skip(region.top).take(region.height);
+        let inside: Vec<f32> =
+            rows.flat_map(|row| &row[region.left * channels..][..region.width * channels]).copied().collect();
+        let plain = Preprocessing {
+            size_px: 24,
+            color,
+            foreground_crop: crop.then(ForegroundCrop::default),
+            ..Preprocessing::default()
+        };
+        let parted = Preprocessing { region: Some(part(0.1, 0.25, 0.6, 0.625)), ..plain.clone() };
+        let image = Image::from_pixels(pixels, height, width, channels).unwrap();
+        let cut = Image::from_pixels(inside, region.height, region.width, channels).unwrap();
+        let (found, wanted) = (parted.apply(&image).unwrap(), plain.apply(&cut).unwrap());
+        assert_eq!(found.pixels, wanted.pixels);
+        assert_eq!(parted.apply_owned(image.clone()).unwrap(), found);
+        let [own, of_cut] = [found, wanted].map(|input| input.placement.content);
+        let shifted = Region { top: of_cut.top + region.top, left: of_cut.left + region.left, ..of_cut };
+        assert_eq!((own, parted.content(&image).unwrap()), (shifted, own));
+    }
+    let narrow = Preprocessing { region: Some(part(0.0, 0.0, 0.05, 1.0)), ..Preprocessing::default() };
+    let image = Image::from_pixels(object(height, width, 1), height, width, 1).unwrap();
+    let refused = narrow.apply(&image).unwrap_err().to_string();
+    assert!(refused.contains("at least 8 x 8 pixels, found 3 x 48"), "{refused}");
+}
+
+#[test]
+fn nothing_in_an_ignored_area_is_seen() {
+    let (height, width) = (40, 50);
+    let ignored = Region { top: 10, left: 20, height: 8, width: 15 };
+    let within = |at: usize| {
+        (ignored.top..ignored.top + ignored.height).contains(&(at / width))
+            && (ignored.left..ignored.left + ignored.width).contains(&(at % width))
+    };
+    for (channels, color) in [(1, Color::Grey), (3, Color::Rgb), (3, Color::Grey)] {
+        let steps = Preprocessing {
+            size_px: 40,
+            color,
+            ignore: vec![part(0.4, 0.25, 0.3, 0.2), part(0.0, 0.9, 0.2, 0.1)],
+            ..Preprocessing::default()
+        };
+        let pixels = object(height, width, channels);
+        let mut other = pixels.clone();
+        for (at, value) in other.iter_mut().enumerate().filter(|(at, _)| within(at / channels)) {
+            *value = [7.0, -3.0, 0.0][at % 3];
+        }
+        let [plain, changed] = [pixels, other].map(|pixels| {
+            let image = Image::from_pixels(pixels, height, width, channels).unwrap();
+            assert_eq!(steps.apply_owned(image.clone()).unwrap(), steps.apply(&image).unwrap());
+            steps.apply(&image).unwrap()
+        });
+        assert_eq!(plain.pixels, changed.pixels);
+
+        let mut map = vec![1.0; 40 * 40];
+        steps.clear_ignored(&mut map, (40, 40), &plain.placement);
+        let back = plain.placement.restore(&map, 40, 40).unwrap();
+        let middle = |region: &Region| back[(region.top + 4) * width + region.left + 7];
+        assert_eq!(middle(&ignored), 0.0);
+        assert_eq!(middle(&Region { top: 20, ..ignored }), 1.0);
+        let cleared = map.iter().filter(|value| **value == 0.0).count();
+        let share = cleared as f64 / map.len() as f64;
+        let covered = (8.0 * 15.0) / (plain.placement.height as f64 * plain.placement.width as f64);
+        assert!((share - covered).abs() < 0.03, "{share} of {covered}");
+        let mut channels = vec![1.0; 40 * 40 * 2];
+        steps.clear_ignored(&mut channels, (40, 40), &plain.placement);
+        assert!(channels.chunks_exact(2).zip(&map).all(|(pair, one)| pair == [*one; 2]));
+    }
+}
+
 #[test]
 fn settings_are_checked() {
     let good = Preprocessing::default();
@@ -92,6 +184,12 @@ fn settings_are_checked() {
     for (bad, setting) in [
         (Preprocessing { size_px: 15, ..good.clone() }, "size_px"),
         (Preprocessing { size_px: 1025, ..good.clone() }, "size_px"),
+        (Preprocessing { region: Some(part(0.5, 0.0, 0.6, 1.0)), ..good.clone() }, "region"),
+        (Preprocessing { region: Some(part(0.0, f64::NAN, 1.0, 1.0)), ..good.clone() }, "region"),
+        (Preprocessing { ignore: vec![part(0.0, 0.0, 1.0, 0.0)], ..good.clone() }, "ignore"),
+        (Preprocessing { ignore: vec![part(-0.1, 0.0, 1.0, 0.5)], ..good.clone() }, "ignore"),
+        (Preprocessing { ignore: vec![part(0.0, 0.0, 1.0, 1.0)], ..good.clone() }, "ignore"),
+        (Preprocessing { ignore: vec![part(0.0, 0.0, 0.1, 0.1); 101], ..good.clone() }, "ignore"),
         (Preprocessing { foreground_crop: crop(f32::NAN, 0.0), ..good.clone() }, "foreground_crop.threshold"),
         (Preprocessing { foreground_crop: crop(1.0, 0.0), ..good.clone() }, "foreground_crop.threshold"),
         (Preprocessing { foreground_crop: crop(0.1, f32::NAN), ..good.clone() }, "foreground_crop.margin"),
@@ -100,9 +198,10 @@ fn settings_are_checked() {
         (Preprocessing { intensity: scaling(5.0, 5.0), ..good.clone() }, "intensity.high_percentile"),
         (Preprocessing { intensity: scaling(5.0, f32::NAN), ..good.clone() }, "intensity.high_percentile"),
     ] {
-        let error = bad.validate().unwrap_err();
-        assert!(error.is_settings() && error.to_string().contains(&format!("`{setting}`")), "{error}");
         let image = Image::from_pixels(vec![0.5; 64], 8, 8, 1).unwrap();
+        // Whether areas leave something is known of an image alone.
+        let error = bad.validate().and_then(|()| bad.apply(&image)).unwrap_err();
+        assert!(error.is_settings() && error.to_string().contains(&format!("`{setting}`")), "{error}");
         assert!(bad.apply(&image).unwrap_err().is_settings());
     }
     assert_eq!(
@@ -244,6 +343,8 @@ fn any_settings() -> impl Strategy<Value = Preprocessing> {
             size_px,
             color,
             channels: Vec::new(),
+            region: None,
+            ignore: Vec::new(),
             tiles: Tiles::None,
             foreground_crop: crop.map(|(threshold, margin)| ForegroundCrop { threshold, margin }),
             square_pad,

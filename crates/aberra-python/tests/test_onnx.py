@@ -137,6 +137,12 @@ def test_the_reference_preprocesses_and_scores_as_aberra_does(
     single = aberra.Detector.train(data, family="vae", scorer="fusion", **TRAINING, **small)
     coloured_one = aberra.Detector.train(data, family="autoencoder", preprocessing__color="rgb", **TRAINING, model__channels=[8])
 
+    part = {"left": 0.1, "top": 0.05, "width": 0.8, "height": 0.9}
+    areas = [{"left": 0.4, "top": 0.3, "width": 0.25, "height": 0.11}, {"left": 0.0, "top": 0.8, "width": 1.0, "height": 0.2}]
+    parted = aberra.Detector.train(
+        data, family="autoencoder", preprocessing__region=part, preprocessing__ignore=areas, **TRAINING, model__channels=[8]
+    )
+
     files = sorted((data / "test").rglob("*.png"))[:12]
     # Wide, high, in colour, with 16 bits, with alpha.
     first = np.asarray(Image.open(files[0]))
@@ -152,7 +158,7 @@ def test_the_reference_preprocesses_and_scores_as_aberra_does(
     for name, image in others.items():
         image.save(tmp_path / name)
     files += [tmp_path / name for name in others]
-    for which in (single, several, coloured_one):
+    for which in (single, several, coloured_one, parted):
         path = tmp_path / "model.onnx"
         which.export(path, images=files[:2])
         exported = reference.Detector(path)
@@ -168,10 +174,11 @@ def test_the_reference_preprocesses_and_scores_as_aberra_does(
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is missing: the page's preprocessing was not run")
 @pytest.mark.parametrize("color", ["grey", "rgb"])
 @pytest.mark.parametrize("shape", [(32, 32), (40, 101), (90, 33)])
+@pytest.mark.parametrize("parts", [False, True])
 def test_the_page_preprocesses_as_the_reference(
-    color: str, shape: tuple[int, int], reference: ModuleType, tmp_path: Path
+    color: str, shape: tuple[int, int], parts: bool, reference: ModuleType, tmp_path: Path
 ) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "size_px": 32,
         "color": color,
         "tiles": "none",
@@ -179,6 +186,9 @@ def test_the_page_preprocesses_as_the_reference(
         "square_pad": True,
         "intensity": {"low_percentile": 1.0, "high_percentile": 99.5},
     }
+    if parts:
+        settings["region"] = {"left": 0.2, "top": 0.1, "width": 0.75, "height": 0.8}
+        settings["ignore"] = [{"left": 0.5, "top": 0.4, "width": 0.2, "height": 0.25}]
     # An object with lettering beside it, on a dark ground.
     rows, columns = np.indices(shape)
     red = np.where((rows > 5) & (columns > 9) & (columns < shape[1] - 3), 60 + (rows * 7 + columns * 13) % 190, 3)

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aberra::image::RelativeRegion;
 use aberra::models::train::TrainSettings;
 use aberra::score::EvidenceWeight;
 use aberra::wire::{DetectorCard, MachineCard, MemberCard, TilesCard};
@@ -68,6 +69,16 @@ fn machine(card: &MachineCard) -> String {
     output::aligned(&rows)
 }
 
+/// A part of an image in words.
+fn shares(part: RelativeRegion) -> String {
+    let percent = |from: f64, length: f64| format!("{:.0} to {:.0} %", 100.0 * from, 100.0 * (from + length));
+    format!(
+        "{} of the width and {} of the height",
+        percent(part.left, part.width),
+        percent(part.top, part.height)
+    )
+}
+
 fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
     let (card, config) = (DetectorCard::of(detector, &name_of(path))?, detector.config());
     let preprocessing = &config.preprocessing;
@@ -78,6 +89,10 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
             output::count(size.groups, "group", "groups")
         )
     };
+    let region = preprocessing.region.map_or_else(String::new, |part| format!("region {}, ", shares(part)));
+    let ignored: Vec<String> = preprocessing.ignore.iter().map(|part| shares(*part)).collect();
+    let ignored =
+        if ignored.is_empty() { String::new() } else { format!("without {}, ", ignored.join(" and ")) };
     let crop = if preprocessing.foreground_crop.is_some() { "foreground crop, " } else { "" };
     let pad = if preprocessing.square_pad { "square pad, " } else { "" };
     let tiles = card.tiles.map_or_else(String::new, |TilesCard { rows, columns, size_px, .. }| {
@@ -103,7 +118,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         (
             "input",
             format!(
-                "{crop}{pad}{} x {} px{tiles}, {channels}, intensities from percentiles {} to {}",
+                "{region}{ignored}{crop}{pad}{} x {} px{tiles}, {channels}, intensities from percentiles {} to {}",
                 card.input.width,
                 card.input.height,
                 preprocessing.intensity.low_percentile,

@@ -37,6 +37,10 @@ fn settings_out_of_range() {
     error: preprocessing setting `tiles`: expected auto, none, or rows and columns such as 2x3, found "many" (in --tiles)
     hint: `aberra train --print-config` prints every setting and its value
     "#);
+    insta::assert_snapshot!(refused_settings("--ignore 0.5,0,0.6,0.2"), @r"
+    error: preprocessing setting `ignore`: expected left, top, width and height of a box within the image, as shares from 0 to 1 of its sides, found 0.5, 0, 0.6, 0.2
+    hint: `aberra train --print-config` prints every setting and its value
+    ");
     insta::assert_snapshot!(refused_settings("--preset huge"), @r#"
     error: model.preset: expected one of small, base, peer, reference for the family vae, found "huge" (in --preset)
     hint: `aberra train --print-config` prints every setting and its value

@@ -172,6 +172,20 @@ fn tiles_are_told_and_described() {
 }
 
 #[test]
+fn a_region_and_ignored_areas_are_given_by_flags_and_told_by_info() {
+    let room = Room::new();
+    let data = shared().join("data");
+    let parts = "--region 0,0.1,1,0.9 --ignore 0,0.9,0.5,0.1 --ignore 0.9,0.2,0.1,0.1";
+    room.run(&format!("train {} --out run {QUICK} {parts}", data.display())).done();
+    let told = room.run("info run/detector.aberra").done().out;
+    let expected = "region 0 to 100 % of the width and 10 to 100 % of the height, without 0 to 50 % of the width and 90 to 100 % \
+                    of the height and 90 to 100 % of the width and 20 to 30 % of the height";
+    assert!(told.split_whitespace().collect::<Vec<_>>().join(" ").contains(expected), "{told}");
+    let refused = room.run("train data --out other --region 0,0,1").refusal(&room);
+    assert!(refused.contains("expected left,top,width,height as shares"), "{refused}");
+}
+
+#[test]
 fn several_models_are_named_and_make_one_detector() {
     let room = Room::new();
     let data = shared().join("data");

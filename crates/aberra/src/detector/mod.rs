@@ -237,7 +237,7 @@ impl Detector {
     }
 
     fn judge(&self, input: Input, measured: Measured) -> Result<Verdict> {
-        let Measured { evidence, map, channel_maps, inferences, .. } = measured;
+        let Measured { evidence, mut map, mut channel_maps, inferences, .. } = measured;
         let sample =
             ScorerInput { descriptors: self.descriptors(), evidence: &evidence, map: map.as_deref() };
         let score = self.scorer()?.score(&sample);
@@ -245,6 +245,11 @@ impl Detector {
             return Err(Error::input(format!(
                 "expected a finite score, found {score}: the image's values overflow"
             )));
+        }
+        let shape = self.canvas_shape();
+        let preprocessing = &self.document.config.preprocessing;
+        for map in [&mut map, &mut channel_maps].into_iter().flatten() {
+            preprocessing.clear_ignored(map, (shape.height, shape.width), &input.placement);
         }
         let calibration = &self.document.calibration;
         Ok(Verdict {
@@ -255,7 +260,7 @@ impl Detector {
             evidence,
             map,
             channel_maps,
-            shape: self.canvas_shape(),
+            shape,
             placement: input.placement,
             remarks: input.source.remarks,
             input: input.pixels,

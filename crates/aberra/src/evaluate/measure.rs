@@ -259,8 +259,11 @@ impl Measured {
     fn compare(&mut self, detector: &Detector, verdict: &Verdict, mask: Mask, name: &str) -> Result<bool> {
         let (Some(pixels), Some(map)) = (&mut self.pixels, &verdict.map) else { return Ok(false) };
         let mask = match mask {
-            Mask::Present(mask) => {
+            Mask::Present(mut mask) => {
                 mask.remarks.iter().for_each(|remark| self.mask_remarks.add(remark, name));
+                let size = (verdict.shape.height, verdict.shape.width);
+                let preprocessing = &detector.config().preprocessing;
+                preprocessing.clear_ignored(&mut mask.foreground, size, &verdict.placement);
                 mask.foreground
             }
             Mask::Ignored => return Ok(false),

@@ -35,7 +35,7 @@ mod proof;
 
 use std::path::{Path, PathBuf};
 
-use aberra_image::{Image, Input, Preprocessing};
+use aberra_image::{Image, Input, Preprocessing, RelativeRegion};
 use aberra_models::Shape;
 use aberra_models::graph::{Element, Graph, GraphInference, Value, ValueType};
 use serde::Serialize;
@@ -275,7 +275,7 @@ fn tensor(graph: &Graph, port: &Port) -> Tensor {
 
 /// The steps of preprocessing in words.
 fn steps(preprocessing: &Preprocessing) -> Vec<String> {
-    let Preprocessing { size_px, foreground_crop, square_pad, intensity, .. } = preprocessing;
+    let Preprocessing { size_px, region, ignore, foreground_crop, square_pad, intensity, .. } = preprocessing;
     let mut steps = vec![match preprocessing.channel_count() {
         1 => "grey values: colours become 0.299 red + 0.587 green + 0.114 blue; integers are divided by the \
               largest value of their type"
@@ -283,6 +283,20 @@ fn steps(preprocessing: &Preprocessing) -> Vec<String> {
         _ => "red, green and blue, grey images three times; integers are divided by the largest value of their type"
             .to_owned(),
     }];
+    let words = |part: &RelativeRegion| {
+        format!("left {}, top {}, width {}, height {}", part.left, part.top, part.width, part.height)
+    };
+    if !ignore.is_empty() {
+        steps.push(format!(
+            "set these areas, in shares of the image's sides, to the darkest value elsewhere: {}",
+            ignore.iter().map(words).collect::<Vec<_>>().join("; ")
+        ));
+    }
+    steps.extend(
+        region
+            .iter()
+            .map(|part| format!("cut to the region, in shares of the image's sides: {}", words(part))),
+    );
     if let Some(crop) = foreground_crop {
         steps.push(format!(
             "cut to the box of what is brighter than {} of the 99.5th percentile of the grey values, with a margin of \
