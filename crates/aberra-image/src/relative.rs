@@ -53,7 +53,7 @@ impl RelativeRegion {
 }
 
 /// `pixels [height, width, channels]` with the areas to `ignore` at the darkest value that each channel has elsewhere in
-/// `region`, which is what preprocessing makes of background.
+/// `region`: after preprocessing they are as dark as background.
 ///
 /// # Errors
 /// The areas leave nothing of the region.

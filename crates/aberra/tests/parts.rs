@@ -48,7 +48,7 @@ fn what_lies_in_an_ignored_area_changes_nothing_and_has_no_map() {
     let folder = tempfile::tempdir().unwrap();
     let area = "ignore = [{ left = 0.25, top = 0.5, width = 0.5, height = 0.25 }]";
     let (detector, image) = trained(folder.path(), area);
-    let plain = detector.score(&[image.clone()]).remove(0).unwrap();
+    let plain = detector.score(std::slice::from_ref(&image)).remove(0).unwrap();
     let inside = with_patch(&detector, &image, 0.55, 0.4);
     assert_eq!((inside.score, &inside.map), (plain.score, &plain.map));
     let elsewhere = with_patch(&detector, &image, 0.3, 0.4);
@@ -64,7 +64,7 @@ fn what_lies_beside_the_region_of_interest_is_not_seen() {
     let folder = tempfile::tempdir().unwrap();
     let (detector, image) =
         trained(folder.path(), "region = { left = 0.0, top = 0.0, width = 1.0, height = 0.5 }");
-    let plain = detector.score(&[image.clone()]).remove(0).unwrap();
+    let plain = detector.score(std::slice::from_ref(&image)).remove(0).unwrap();
     assert_eq!(with_patch(&detector, &image, 0.6, 0.4).score, plain.score);
     let inside = with_patch(&detector, &image, 0.3, 0.4);
     assert_ne!(inside.score, plain.score);

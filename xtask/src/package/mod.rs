@@ -14,6 +14,8 @@ use crate::tree::target_folder;
 
 /// The oldest glibc on which the program and the wheel run.
 const GLIBC: &str = "2.17";
+/// The profile of the manifest by which it is built.
+const PROFILE: &str = "dist";
 /// The free-threaded Pythons for which there is a wheel, by the names of their programs.
 const FREE_THREADED: [&str; 1] = ["python3.14t"];
 
@@ -82,7 +84,8 @@ impl Build<'_> {
         };
         command.arg(if self.is_linux() { "zigbuild" } else { "build" });
         command.args([
-            "--release",
+            "--profile",
+            PROFILE,
             "--locked",
             "--package",
             "aberra-cli",
@@ -93,7 +96,7 @@ impl Build<'_> {
         ]);
         succeed(self.reproducible(&mut command))?;
         let name = if cfg!(windows) { "aberra.exe" } else { "aberra" };
-        Ok(self.target.join(self.host).join("release").join(name))
+        Ok(self.target.join(self.host).join(PROFILE).join(name))
     }
 
     /// The wheel for every Python from the oldest that it supports, and one for each free-threaded Python that is installed here:
@@ -113,7 +116,17 @@ impl Build<'_> {
     fn wheel(&self, out: &Path, interpreter: Option<&str>) -> Result<(), String> {
         let mut command = Command::new(self.python);
         command
-            .args(["-m", "maturin", "build", "--release", "--locked", "--target", self.host, "--out"])
+            .args([
+                "-m",
+                "maturin",
+                "build",
+                "--profile",
+                PROFILE,
+                "--locked",
+                "--target",
+                self.host,
+                "--out",
+            ])
             .arg(out);
         if let Some(interpreter) = interpreter {
             command.args(["--interpreter", interpreter]);
