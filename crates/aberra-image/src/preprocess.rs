@@ -30,8 +30,9 @@ pub struct Preprocessing {
     /// The region of interest: nothing else of an image is looked at. `None` is the whole image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<RelativeRegion>,
-    /// Areas of an image that are ignored, each a table of `left`, `top`, `width` and `height` as those of `region`: they become as dark as its darkest value, in training and in scoring, and no map or
-    /// mask has anything in them. For what is always there and says nothing, such as a ruler, a date or a label.
+    /// Areas of an image that are ignored, each a table of `left`, `top`, `width` and `height` as those of `region`: they become
+    /// as dark as its darkest value, in training and in scoring, and no map or mask has anything in them. For what is always
+    /// there and says nothing, such as a ruler, a date or a label.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<RelativeRegion>,
     /// How many network inputs that overlap an image becomes.
@@ -333,7 +334,8 @@ impl Preprocessing {
         }
     }
 
-    /// Sets what lies in ignored areas of a map or mask of a preprocessed image, `[rows, columns]` or with channels behind, to nothing.
+    /// Sets what lies in ignored areas of a map or mask of a preprocessed image, `[rows, columns]` or with channels behind, to
+    /// nothing.
     pub fn clear_ignored<T: Copy + Default>(
         &self,
         values: &mut [T],
@@ -348,7 +350,7 @@ impl Preprocessing {
         without_ignored(pixels, (image.height, image.width, channels), self.region_of(image)?, &self.ignore)
     }
 
-    /// The grey values, or where there are none the pixels, which are grey or only looked at in colours.
+    /// The same of the grey values, or where there are none of the pixels: these are grey, or nobody asks for the grey ones.
     fn seen_or_pixels<'a>(&self, grey: Option<&'a [f32]>, image: &'a Image) -> Result<Cow<'a, [f32]>, Error> {
         match grey {
             Some(grey) => self.seen(grey, 1, image),

@@ -30,6 +30,7 @@ const SETTINGS: &str = "
     size_px = 32
     [model]
     preset = \"small\"
+    precision = \"f32\"
     normalization = \"none\"
     channels = [8, 16]
     latent = 8
@@ -207,7 +208,7 @@ fn beside_their_anomalies_images_are_as_usual_unless_they_come_from_elsewhere() 
     let pixels = evaluate(&["test/good/1", "test/large"]).pixels;
     let auroc = |metric: &Metric<BootstrapInterval>| metric.value().unwrap().estimate;
     let peak = &pixels.value().unwrap().beside[0];
-    assert!(auroc(&peak.auroc) > 0.9 && auroc(&peak.beside_auroc) < 0.75, "{peak:?}");
+    assert!(auroc(&peak.auroc) > 0.8 && auroc(&peak.beside_auroc) < 0.65, "{peak:?}");
 
     // Small anomalies on images that have stripes all over.
     let folder = tempfile::tempdir().unwrap();
