@@ -24,7 +24,10 @@ export function preprocess(image, settings) {
   const areas = (settings.ignore ?? []).map((area) => boxOf(area, whole));
   darken(grey, 1, image, region, areas);
   darken(colour, 3, image, region, areas);
-  const box = settings.foreground_crop ? foreground(cut(grey, image.width, 1, 0, region), region, settings.foreground_crop) : region;
+  const inside = { top: 0, left: 0, height: region.height, width: region.width };
+  const lit = cut(grey, image.width, 1, 0, region).values;
+  const object = settings.foreground_crop ? foreground(lit, inside, settings.foreground_crop) : inside;
+  const box = { ...object, top: region.top + object.top, left: region.left + object.left };
   const inColour = settings.color === "rgb" && !isGrey;
   const planes = inColour ? [0, 1, 2].map((channel) => cut(colour, image.width, 3, channel, box)) : [cut(grey, image.width, 1, 0, box)];
 
