@@ -241,14 +241,16 @@ struct FeatureVaeMember {
 }
 
 impl FeatureVaeMember {
-    /// The features that the network expects at each place of `count` images, whose whitened ones are given:
-    /// `[count, rows, columns, directions]`.
-    fn expected(&self, whitened: Vec<f32>, count: usize) -> Tensor<4> {
+    /// The network's outputs for the whitened features of `count` images.
+    fn run(&self, whitened: Vec<f32>, count: usize) -> Outputs {
         let Shape { height, width, channels } = self.space.grid();
         let data = TensorData::new(whitened, [count, height, width, channels]);
-        let Outputs { features, .. } =
-            self.network.run(Tensor::from_data(data, self.space.backbone.device()), None);
-        features.slice(s![.., .., .., 0..channels as i32])
+        self.network.run(Tensor::from_data(data, self.space.backbone.device()), None)
+    }
+
+    /// The means among the features that the network predicts: `[count, rows, columns, directions]`.
+    fn means(&self, predicted: Tensor<4>) -> Tensor<4> {
+        predicted.slice(s![.., .., .., 0..self.space.grid().channels as i32])
     }
 }
 
@@ -267,23 +269,15 @@ impl Member for FeatureVaeMember {
         let grid = space.grid();
         let whitened: Vec<Vec<f32>> = features.par_iter().map(|features| space.whiten(features)).collect();
         let whitened = whitened.concat();
-        let dims = [inputs.len(), grid.height, grid.width, grid.channels];
-        let data = TensorData::new(whitened.clone(), dims);
-        let input = Tensor::from_data(data, space.backbone.device());
-        let Outputs { posterior, features: predicted } = self.network.run(input, None);
+        let Outputs { posterior, features: predicted } = self.run(whitened.clone(), inputs.len());
         let [mean, log_variance] = posterior.map(|part| rows(part, inputs.len()));
         let kl = |(mean, log_variance)| {
             let posterior = Embedding { mean, log_variance: Some(log_variance) };
             posterior.kl_per_dimension().map_or(0.0, Iterator::sum)
         };
         let drawn = self.network.pictures.as_ref().filter(|_| want.reconstruction);
-        let mut pictures = drawn
-            .map(|pictures| {
-                let expected = predicted.clone().slice(s![.., .., .., 0..grid.channels as i32]);
-                pictures.pictures(expected, space.shape)
-            })
-            .unwrap_or_default()
-            .into_iter();
+        let drawn = drawn.map(|pictures| pictures.pictures(self.means(predicted.clone()), space.shape));
+        let mut pictures = drawn.into_iter().flatten();
         let kl: Vec<f64> = mean.into_iter().zip(log_variance).map(kl).collect();
         let predicted: Vec<f32> = predicted.into_data().iter::<f32>().collect();
         let errors = errors(&predicted, &whitened, grid.channels);

@@ -126,7 +126,7 @@ impl Pupil {
         // The inputs fit the shape, and the shape was checked.
         let features = extract(&space.backbone, &slices, space.shape).unwrap_or_default();
         let whitened: Vec<Vec<f32>> = features.par_iter().map(|features| space.whiten(features)).collect();
-        let expected = self.member.expected(whitened.concat(), slices.len());
+        let expected = self.member.means(self.member.run(whitened.concat(), slices.len()).features);
         let logits = self.decoder.logits(Tensor::from_data(expected.into_data(), &device));
         let drawn = drawn(space.grid(), space.shape.channels);
         let target = if drawn == space.shape {
