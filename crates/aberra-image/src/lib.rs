@@ -39,7 +39,7 @@ pub use id::ImageId;
 pub use image::{ColorMode, Format, Header, Image, MAX_CHANNELS, Source};
 pub use limits::Limits;
 pub use mask::{FittedMask, fit_mask};
-pub use origin::Origin;
+pub use origin::{Acquisition, Origin};
 pub use paged_file::PagedFile;
 pub use placement::{Placement, Region};
 pub use preprocess::{Color, Input, IntensityScaling, Preprocessing, check};

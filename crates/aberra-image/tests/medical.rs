@@ -7,7 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use aberra_image::{
-    ColorMode, Format, Image, Images, Limits, Origin, Remark, count_pages, decode, header, read, read_page,
+    Acquisition, ColorMode, Format, Image, Images, Limits, Origin, Remark, count_pages, decode, header, read,
+    read_page,
 };
 use serde::Deserialize;
 
@@ -140,6 +141,7 @@ fn an_image_is_placed_by_hashes_with_a_key() {
     assert_eq!(localizer.group, hash(&["patient", "PLANTED-HOSPITAL", "PLANTED-ID"]));
     assert_eq!(localizer.series, hash(&["series", "1.2.3.4.1"]));
     assert!(localizer.is_localizer);
+    assert_eq!(localizer.acquisition, Acquisition::default());
     // A sagittal plane, whose normal points to the right.
     assert_eq!(localizer.position_mm, Some(31.5));
     assert_ne!(localizer.group, origin("window.dcm", 0, &[8; 32]).group);

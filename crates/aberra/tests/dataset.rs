@@ -447,8 +447,8 @@ fn kept_folders_report_their_leak() {
     assert!(split.display(&dataset).to_string().contains("60 of 60 normal"));
 }
 
-/// An uncompressed DICOM file of an 8-bit grey image.
-fn dicom(patient: &str, image: &GrayImage) -> Vec<u8> {
+/// An uncompressed DICOM file of an 8-bit grey image, taken by a device of this maker in this field.
+fn dicom(patient: &str, maker: &str, tesla: &str, image: &GrayImage) -> Vec<u8> {
     let mut bytes = vec![0; 128];
     bytes.extend(b"DICM");
     let mut element = |tag: [u16; 2], kind: &[u8; 2], value: &[u8]| {
@@ -466,8 +466,12 @@ fn dicom(patient: &str, image: &GrayImage) -> Vec<u8> {
     };
     let number = |value: u32| (value as u16).to_le_bytes();
     element([0x0002, 0x0010], b"UI", b"1.2.840.10008.1.2.1");
+    element([0x0008, 0x0060], b"CS", b"MR");
+    element([0x0008, 0x0070], b"LO", maker.as_bytes());
     element([0x0010, 0x0010], b"PN", format!("Doe^{patient}").as_bytes());
     element([0x0010, 0x0020], b"LO", format!("identifier {patient}").as_bytes());
+    element([0x0018, 0x0087], b"DS", tesla.as_bytes());
+    element([0x0018, 0x1030], b"LO", format!("Doe protocol of {maker}").as_bytes());
     element([0x0028, 0x0002], b"US", &number(1));
     element([0x0028, 0x0004], b"CS", b"MONOCHROME2");
     element([0x0028, 0x0010], b"US", &number(image.height()));
@@ -486,7 +490,7 @@ fn images_of_a_patient_are_one_group_and_nobody_is_named() {
     fs::create_dir_all(root.join("good")).unwrap();
     for (number, patient) in ["Anna", "Bert", "Carla"].into_iter().cycle().take(12).enumerate() {
         let file = root.join(format!("good/{number:02}.dcm"));
-        fs::write(file, dicom(patient, &picture(number as u32, 48))).unwrap();
+        fs::write(file, dicom(patient, "Doe Devices", "1.5", &picture(number as u32, 48))).unwrap();
     }
     let dataset = open(&root, &[]).unwrap();
     let inspection = dataset.inspect(&Limits::default());
@@ -501,6 +505,41 @@ fn images_of_a_patient_are_one_group_and_nobody_is_named() {
     for name in ["Doe", "Anna", "identifier"] {
         assert!(![format!("{inspection:?}"), format!("{report:?}"), text.clone()].concat().contains(name));
     }
+}
+
+#[test]
+fn a_device_that_tells_anomalies_from_normals_is_a_shortcut() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().join("set");
+    let save_all = |class: &str, tesla: &dyn Fn(u32) -> &'static str, maker: &dyn Fn(u32) -> &'static str| {
+        fs::create_dir_all(root.join(class)).unwrap();
+        for number in 0..10 {
+            let image = picture(number + if class == "good" { 0 } else { 100 }, 48);
+            let patient = format!("{class} {number}");
+            let file = root.join(format!("{class}/{number:02}.dcm"));
+            fs::write(file, dicom(&patient, maker(number), tesla(number), &image)).unwrap();
+        }
+    };
+    // Seven of ten normals and one of ten anomalies lie in the weaker field; all normals are of one maker, half of the anomalies.
+    save_all("good", &|number| if number < 7 { "1.494" } else { "3" }, &|_| "Doe & Sons");
+    save_all("bad", &|number| if number < 1 { "1.5 " } else { "3.0" }, &|number| {
+        if number < 5 { "Doe & Sons" } else { "Roe" }
+    });
+    let (dataset, inspection, grouping) = looked_at(&root);
+    let report = doctor(&dataset, &inspection, &grouping);
+    let of = |property: Property| {
+        let found = report.shortcuts.iter().find(|shortcut| shortcut.property == property).unwrap();
+        (found.value.as_deref().unwrap(), (found.auroc * 1000.0).round() / 1000.0)
+    };
+    assert_eq!(of(Property::FieldStrength).1, 0.8);
+    assert!(of(Property::FieldStrength).0.ends_with(" T"));
+    assert_eq!(of(Property::Manufacturer), ("that of bad/00.dcm", 0.75));
+    assert_eq!(of(Property::Protocol).1, 0.75);
+    assert_eq!(of(Property::Modality), ("MR", 0.5));
+    assert!(report.shortcuts.iter().all(|shortcut| shortcut.property != Property::Model));
+    let text = report.to_string();
+    assert!(text.contains("manufacturer = that of bad/00.dcm"), "{text}");
+    assert!(!text.contains("Doe") && !text.contains("Roe"), "{text}");
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl Grouping {
         let mut patients = HashMap::new();
         if matches!(by, GroupBy::Near | GroupBy::Exact) {
             for index in 0..inspection.images.len() {
-                if let Some(patient) = inspection.get(index).and_then(|seen| seen.patient) {
+                if let Some(patient) = inspection.get(index).and_then(|seen| seen.origin?.group) {
                     union.join(*patients.entry(patient).or_insert(index), index);
                 }
             }

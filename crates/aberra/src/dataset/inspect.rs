@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use aberra_image::{ColorMode, Format, Image, Images, Limits, Remark};
+use aberra_image::{ColorMode, Format, Image, Images, Limits, Origin, Remark};
 use rayon::prelude::*;
 
 use super::kept_details::KeptDetail;
@@ -56,8 +56,8 @@ pub struct Inspected {
     pub(super) detail: KeptDetail,
     /// What was decided while decoding.
     pub remarks: Vec<Remark>,
-    /// Hash of whose image it is, where a DICOM file says so; of use within this program alone.
-    pub(super) patient: Option<[u8; 32]>,
+    /// Whose image it is and with what it was taken, where a DICOM file says so; its hashes are of use within this program alone.
+    pub(super) origin: Option<Origin>,
 }
 
 impl Dataset {
@@ -228,16 +228,16 @@ impl Inspected {
             fingerprint: Fingerprint::with_grey(image, &grey),
             detail: KeptDetail::Here(Detail::of(&grey, image.height, image.width)),
             remarks: image.source.remarks.clone(),
-            patient: patient(image),
+            origin: origin(image),
         }
     }
 }
 
-/// Whose image it is, as a hash that is compared and never written.
-fn patient(image: &Image) -> Option<[u8; 32]> {
+/// Where an image comes from, with hashes that are compared and never written.
+fn origin(image: &Image) -> Option<Origin> {
     const KEY: &[u8; 32] = b"aberra: images of one patient  1";
     let path = image.source.path.as_ref().filter(|_| image.source.format == Format::Dicom)?;
     let (bytes, limits) = (std::fs::read(path).ok()?, Limits::default());
     let images = Images::open(&bytes, &limits).ok()?;
-    images.origin(image.source.id.frame, KEY).ok()?.group
+    images.origin(image.source.id.frame, KEY).ok()
 }

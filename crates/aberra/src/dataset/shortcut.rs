@@ -1,7 +1,8 @@
-//! Shortcuts: file and frame properties that separate normals from anomalies without looking at the content.
+//! Shortcuts: properties of file, frame and device that separate normals from anomalies without looking at the content.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aberra_image::Acquisition;
 use serde::Serialize;
 
 use super::{Dataset, FolderSplit, Grouping, Inspected, Inspection, Sample};
@@ -19,11 +20,12 @@ pub struct Shortcut {
     pub auroc: f64,
     /// Anomalies have the higher values (for a property that an image has or has not: more often have it).
     pub is_higher_in_anomalies: bool,
-    /// What the property was compared with, where it is one of several values: the modal size or colour mode.
+    /// What the property was compared with, where it is one of several values: a frequent size, colour mode or field strength.
+    /// Texts of DICOM files, which may name persons, are told by an image that has the same: `that of a.dcm`.
     pub value: Option<String>,
 }
 
-/// A property of file or frame, not of what is shown.
+/// A property of file, frame or device, not of what is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -44,6 +46,16 @@ pub enum Property {
     StandardDeviation,
     /// Share of dark pixels.
     DarkFraction,
+    /// Being taken by one kind of device, as DICOM files say.
+    Modality,
+    /// ... by devices of one manufacturer.
+    Manufacturer,
+    /// ... by one model of device.
+    Model,
+    /// ... by one protocol.
+    Protocol,
+    /// ... in one strength of the magnetic field.
+    FieldStrength,
 }
 
 impl Shortcut {
@@ -65,6 +77,11 @@ impl Property {
             Self::Mean => "mean",
             Self::StandardDeviation => "standard deviation",
             Self::DarkFraction => "dark fraction",
+            Self::Modality => "modality",
+            Self::Manufacturer => "manufacturer",
+            Self::Model => "model of the device",
+            Self::Protocol => "protocol",
+            Self::FieldStrength => "field strength",
         }
     }
 }
@@ -121,14 +138,16 @@ pub fn shortcuts(dataset: &Dataset, inspection: &Inspection, grouping: &Grouping
 /// The baselines over the given samples, such as a split's test part, best first. Empty where there are no normals or
 /// no anomalies among them.
 pub fn shortcuts_of(dataset: &Dataset, inspection: &Inspection, samples: &[usize]) -> Vec<Shortcut> {
-    let seen: Vec<(&Inspected, bool)> = samples
+    let seen: Vec<(&str, &Inspected, bool)> = samples
         .iter()
-        .filter_map(|&index| Some((inspection.get(index)?, !dataset.samples.get(index)?.label.is_normal())))
+        .filter_map(|&index| {
+            let sample = dataset.samples.get(index)?;
+            Some((&*sample.name, inspection.get(index)?, !sample.label.is_normal()))
+        })
         .collect();
-    let anomalous: Vec<bool> = seen.iter().map(|(_, anomalous)| *anomalous).collect();
-    let measure = |property: Property, value: Option<String>, of: &dyn Fn(&Inspected) -> f64| {
-        let scores: Vec<f64> = seen.iter().map(|(seen, _)| of(seen)).collect();
-        let auroc = auroc(&scores, &anomalous)?;
+    let anomalous: Vec<bool> = seen.iter().map(|(.., anomalous)| *anomalous).collect();
+    let measure = |property: Property, value: Option<String>, scores: &[f64]| {
+        let auroc = auroc(scores, &anomalous)?;
         Some(Shortcut {
             property,
             auroc: auroc.max(1.0 - auroc),
@@ -136,26 +155,57 @@ pub fn shortcuts_of(dataset: &Dataset, inspection: &Inspection, samples: &[usize
             value,
         })
     };
-    let pixels = |seen: &Inspected| (seen.height * seen.width).max(1) as f64;
-    let size = |seen: &Inspected| format!("{} x {}", seen.width, seen.height);
-    let mode = |seen: &Inspected| format!("{:?}", seen.color_mode).to_lowercase();
-    let best_value = |property: Property, of: &dyn Fn(&Inspected) -> String| {
-        frequent(seen.iter().map(|(seen, _)| of(seen)))
+    let number = |property: Property, of: &dyn Fn(&Inspected) -> f64| {
+        let scores: Vec<f64> = seen.iter().map(|(_, seen, _)| of(seen)).collect();
+        measure(property, None, &scores)
+    };
+    let best_value = |property: Property, values: &[String]| {
+        frequent(values)
             .into_iter()
             .filter_map(|value| {
-                measure(property, Some(value.clone()), &|seen| f64::from(u8::from(of(seen) == value)))
+                let scores: Vec<f64> = values.iter().map(|of| f64::from(u8::from(*of == value))).collect();
+                measure(property, Some(value), &scores)
             })
             .reduce(|best, next| if next.auroc > best.auroc { next } else { best })
     };
+    let word = |property: Property, of: &dyn Fn(&Inspected) -> String| {
+        best_value(property, &seen.iter().map(|(_, seen, _)| of(seen)).collect::<Vec<_>>())
+    };
+    // Of the device, where an image says anything of it.
+    let device = |property: Property, of: &dyn Fn(&Acquisition) -> Option<Told>| {
+        let told = seen.iter().map(|(_, seen, _)| seen.origin.and_then(|origin| of(&origin.acquisition)));
+        let told: Vec<Option<Told>> = told.collect();
+        let mut examples: BTreeMap<[u8; 32], &str> = BTreeMap::new();
+        for (told, (name, ..)) in told.iter().zip(&seen) {
+            if let Some(Told::Secret(hash)) = told {
+                examples.entry(*hash).or_insert(name);
+            }
+        }
+        let in_words = |told: &Option<Told>| match told {
+            None => "not stated".to_owned(),
+            Some(Told::Open(text)) => text.clone(),
+            Some(Told::Secret(hash)) => format!("that of {}", examples[hash]),
+        };
+        let is_told = told.iter().any(Option::is_some);
+        is_told.then(|| best_value(property, &told.iter().map(in_words).collect::<Vec<_>>())).flatten()
+    };
+    let pixels = |seen: &Inspected| (seen.height * seen.width).max(1) as f64;
     let mut shortcuts: Vec<Shortcut> = [
-        measure(Property::PixelCount, None, &pixels),
-        measure(Property::Aspect, None, &|seen| seen.width as f64 / seen.height.max(1) as f64),
-        best_value(Property::Size, &size),
-        best_value(Property::ColorMode, &mode),
-        measure(Property::BytesPerPixel, None, &|seen| seen.bytes as f64 / pixels(seen)),
-        measure(Property::Mean, None, &|seen| seen.mean),
-        measure(Property::StandardDeviation, None, &|seen| seen.standard_deviation),
-        measure(Property::DarkFraction, None, &|seen| seen.dark_fraction),
+        number(Property::PixelCount, &pixels),
+        number(Property::Aspect, &|seen| seen.width as f64 / seen.height.max(1) as f64),
+        word(Property::Size, &|seen| format!("{} x {}", seen.width, seen.height)),
+        word(Property::ColorMode, &|seen| format!("{:?}", seen.color_mode).to_lowercase()),
+        number(Property::BytesPerPixel, &|seen| seen.bytes as f64 / pixels(seen)),
+        number(Property::Mean, &|seen| seen.mean),
+        number(Property::StandardDeviation, &|seen| seen.standard_deviation),
+        number(Property::DarkFraction, &|seen| seen.dark_fraction),
+        device(Property::Modality, &|device| Some(Told::Open(device.modality?.to_owned()))),
+        device(Property::Manufacturer, &|device| device.manufacturer.map(Told::Secret)),
+        device(Property::Model, &|device| device.model.map(Told::Secret)),
+        device(Property::Protocol, &|device| device.protocol.map(Told::Secret)),
+        device(Property::FieldStrength, &|device| {
+            Some(Told::Open(format!("{:.1} T", device.field_strength_t?)))
+        }),
     ]
     .into_iter()
     .flatten()
@@ -164,13 +214,21 @@ pub fn shortcuts_of(dataset: &Dataset, inspection: &Inspection, samples: &[usize
     shortcuts
 }
 
+/// What a file says of the device.
+enum Told {
+    /// In words that name no person.
+    Open(String),
+    /// In words that are not kept.
+    Secret([u8; 32]),
+}
+
 /// The up to three most frequent values, most frequent first.
-fn frequent(values: impl Iterator<Item = String>) -> Vec<String> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    values.for_each(|value| *counts.entry(value).or_default() += 1);
-    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    counts.into_iter().take(3).map(|(value, _)| value).collect()
+fn frequent(values: &[String]) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    values.iter().for_each(|value| *counts.entry(value).or_default() += 1);
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    counts.into_iter().take(3).map(|(value, _)| value.to_owned()).collect()
 }
 
 /// Area under the ROC curve by ranks, ties counting half; `None` without both classes.

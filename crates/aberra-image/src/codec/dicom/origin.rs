@@ -1,14 +1,20 @@
-//! Whose a frame is, its series and its place: the only reader of identifiers, which it returns as keyed hashes alone.
+//! Whose a frame is, with what it was taken, its series and its place: the only reader of identifiers and of free texts, which
+//! it returns as keyed hashes alone.
 
 use super::data_set::DataSet;
 use super::tag;
-use crate::{Error, Origin};
+use crate::{Acquisition, Error, Origin};
+
+/// The kinds of device that take images (PS3.3, C.7.3.1.1.1), the retired ones among them.
+const MODALITIES: [&str; 36] = [
+    "BI", "BMD", "CR", "CT", "DG", "DX", "ES", "GM", "IO", "IVOCT", "IVUS", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP",
+    "OPM", "OPT", "OPTBSV", "OPTENF", "OSS", "OT", "PA", "PT", "PX", "RF", "RG", "SM", "ST", "TG", "US", "XA", "XC", "SC",
+];
 
 pub(super) fn of(data: &DataSet<'_>, groups: &[DataSet<'_>], key: &[u8; 32]) -> Result<Origin, Error> {
-    let named = |tag| data.element(tag).map(|element| trimmed(element.value)).filter(|name| !name.is_empty());
-    let patient = named(tag::PATIENT)
-        .map(|patient| hash(key, "patient", &[named(tag::PATIENT_ISSUER).unwrap_or_default(), patient]));
-    let group = patient.or_else(|| Some(hash(key, "study", &[named(tag::STUDY)?])));
+    let patient = name(data, tag::PATIENT)
+        .map(|patient| hash(key, "patient", &[name(data, tag::PATIENT_ISSUER).unwrap_or_default(), patient]));
+    let group = patient.or_else(|| Some(hash(key, "study", &[name(data, tag::STUDY)?])));
     let orientation = numbers(data, groups, tag::FRAME_ORIENTATION, tag::ORIENTATION)?;
     let position: Option<[f64; 3]> = numbers(data, groups, tag::FRAME_POSITION, tag::POSITION)?;
     let position_mm = orientation.zip(position).map(|([a, b, c, d, e, f], [x, y, z])| {
@@ -17,7 +23,8 @@ pub(super) fn of(data: &DataSet<'_>, groups: &[DataSet<'_>], key: &[u8; 32]) -> 
     let kind = data.text(tag::IMAGE_TYPE).unwrap_or_default();
     Ok(Origin {
         group,
-        series: named(tag::SERIES).map(|series| hash(key, "series", &[series])),
+        acquisition: acquisition(data, key),
+        series: name(data, tag::SERIES).map(|series| hash(key, "series", &[series])),
         is_localizer: kind.split('\\').any(|value| value.trim() == "LOCALIZER"),
         orientation,
         corner_mm: position.filter(|corner| corner.iter().all(|at| at.is_finite())),
@@ -25,6 +32,24 @@ pub(super) fn of(data: &DataSet<'_>, groups: &[DataSet<'_>], key: &[u8; 32]) -> 
         time: data.decimal(tag::TIME).or(frame_number(groups, tag::FRAME_CONTENT, tag::FRAME_TIME)?),
         position_mm: position_mm.filter(|position| position.is_finite()),
     })
+}
+
+fn acquisition(data: &DataSet<'_>, key: &[u8; 32]) -> Acquisition {
+    let modality = data.text(tag::MODALITY).unwrap_or_default();
+    let manufacturer = name(data, tag::MANUFACTURER);
+    let model = name(data, tag::MODEL).map(|model| [manufacturer.unwrap_or_default(), model]);
+    Acquisition {
+        modality: MODALITIES.into_iter().find(|&known| known == modality),
+        manufacturer: manufacturer.map(|manufacturer| hash(key, "manufacturer", &[manufacturer])),
+        model: model.map(|names| hash(key, "model", &names)),
+        protocol: name(data, tag::PROTOCOL).map(|protocol| hash(key, "protocol", &[protocol])),
+        field_strength_t: data.decimal(tag::FIELD_STRENGTH).filter(|strength| strength.is_finite()),
+    }
+}
+
+/// What a text says, if anything.
+fn name<'a>(data: &DataSet<'a>, tag: u32) -> Option<&'a [u8]> {
+    data.element(tag).map(|element| trimmed(element.value)).filter(|name| !name.is_empty())
 }
 
 /// A binary number within a sequence of the functional groups.

@@ -43,6 +43,11 @@ pub(super) const PATIENT: u32 = 0x0010_0020;
 pub(super) const PATIENT_ISSUER: u32 = 0x0010_0021;
 pub(super) const STUDY: u32 = 0x0020_000d;
 pub(super) const SERIES: u32 = 0x0020_000e;
+pub(super) const MODALITY: u32 = 0x0008_0060;
+pub(super) const MANUFACTURER: u32 = 0x0008_0070;
+pub(super) const MODEL: u32 = 0x0008_1090;
+pub(super) const PROTOCOL: u32 = 0x0018_1030;
+pub(super) const FIELD_STRENGTH: u32 = 0x0018_0087;
 pub(super) const IMAGE_TYPE: u32 = 0x0008_0008;
 pub(super) const ECHO: u32 = 0x0018_0086;
 pub(super) const FRAME_ECHO: u32 = 0x0018_9114;
@@ -54,7 +59,7 @@ pub(super) const FLOATS: u32 = 0x7fe0_0008;
 pub(super) const DOUBLES: u32 = 0x7fe0_0009;
 pub(super) const PIXEL_DATA: u32 = 0x7fe0_0010;
 
-pub(super) const READ: [u32; 55] = [
+pub(super) const READ: [u32; 60] = [
     TRANSFER_SYNTAX,
     LOSSY,
     SAMPLES_PER_PIXEL,
@@ -103,6 +108,11 @@ pub(super) const READ: [u32; 55] = [
     PATIENT_ISSUER,
     STUDY,
     SERIES,
+    MODALITY,
+    MANUFACTURER,
+    MODEL,
+    PROTOCOL,
+    FIELD_STRENGTH,
     IMAGE_TYPE,
     ECHO,
     FRAME_ECHO,
