@@ -46,9 +46,15 @@ def decode(path: str | Path) -> np.ndarray:
 
 
 def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """The network input of an image, (size, size, channels), 0 to 1."""
+    """The network input of an image, (size, size, channels), 0 to 1; with a window, of grey values in the unit of the files."""
     if settings["tiles"] != "none":
         raise ValueError(f"expected one network input for each image, found tiles {settings['tiles']}")
+    window = settings.get("window")
+    if window:
+        if pixels.ndim != 2:
+            raise ValueError(f"expected grey values in the unit of the files, (height, width), found {pixels.shape}")
+        low = window["center"] - window["width"] / 2
+        pixels = np.clip((pixels.astype(np.float64) - low) / window["width"], 0, 1).astype(np.float32)
     is_grey = pixels.ndim == 2
     grey = pixels if is_grey else _grey(pixels)
     in_colour = settings["color"] == "rgb" and not is_grey
@@ -71,7 +77,8 @@ def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
         top, left = top + first, left + start
     content = whole[top : top + height, left : left + width]
     scaling = settings["intensity"]
-    low, high = np.percentile(content.astype(np.float64), [scaling["low_percentile"], scaling["high_percentile"]])
+    percentiles = [scaling["low_percentile"], scaling["high_percentile"]]
+    low, high = (0, 1) if window else np.percentile(content.astype(np.float64), percentiles)
     low, high = np.float32(low), np.float32(high)
     size = settings["size_px"]
     planes = [

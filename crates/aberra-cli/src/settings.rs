@@ -31,6 +31,10 @@ pub(crate) struct SettingsArgs {
     /// images need), none, or rows and columns such as 2x3.
     #[arg(long, value_name = "auto|none|RxC")]
     pub(crate) tiles: Option<String>,
+    /// The values that become black and white in every image, by the middle and the distance of both, in the unit of the files:
+    /// 40,400 for soft tissue in the Hounsfield units of a CT [default: percentiles of each image].
+    #[arg(long, value_name = "CENTER,WIDTH", value_parser = window, allow_negative_numbers = true)]
+    pub(crate) window: Option<String>,
     /// Look at this part of every image alone: left, top, width and height as shares of its sides, such as 0.1,0,0.8,1.
     #[arg(long, value_name = "L,T,W,H", value_parser = area)]
     pub(crate) region: Option<String>,
@@ -115,6 +119,7 @@ impl SettingsArgs {
         let flags = [
             ("--size", whole("preprocessing.size_px", self.size)),
             ("--tiles", word("preprocessing.tiles", &self.tiles)),
+            ("--window", self.window.as_ref().map(|window| format!("preprocessing.window={window}"))),
             ("--region", self.region.as_ref().map(|region| format!("preprocessing.region={region}"))),
             ("--ignore", ignored),
             ("--epochs", whole("train.epochs", self.epochs)),
@@ -145,16 +150,21 @@ impl ModelArgs {
 
 /// `left,top,width,height` as a table of TOML.
 fn area(text: &str) -> Result<String, String> {
-    let shares: Vec<f64> = text.split(',').filter_map(|share| share.trim().parse().ok()).collect();
-    match shares[..] {
-        [left, top, width, height] if text.split(',').count() == 4 => {
-            Ok(format!("{{ left = {left:?}, top = {top:?}, width = {width:?}, height = {height:?} }}"))
-        }
-        _ => {
-            Err("expected left,top,width,height as shares of the image's sides, such as 0.1,0,0.8,1"
-                .to_owned())
-        }
-    }
+    let wrong = "expected left,top,width,height as shares of the image's sides, such as 0.1,0,0.8,1";
+    table(text, ["left", "top", "width", "height"]).ok_or_else(|| wrong.to_owned())
+}
+
+fn window(text: &str) -> Result<String, String> {
+    table(text, ["center", "width"]).ok_or_else(|| "expected center,width such as 40,400".to_owned())
+}
+
+/// As many numbers as there are names, as a TOML table.
+fn table<const COUNT: usize>(text: &str, names: [&str; COUNT]) -> Option<String> {
+    let numbers: Option<Vec<f64>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    let numbers = numbers.filter(|numbers| numbers.len() == COUNT)?;
+    let entries: Vec<String> =
+        names.iter().zip(numbers).map(|(name, number)| format!("{name} = {number:?}")).collect();
+    Some(format!("{{ {} }}", entries.join(", ")))
 }
 
 fn word(name: &str, value: &Option<String>) -> Option<String> {

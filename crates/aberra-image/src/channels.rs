@@ -47,7 +47,7 @@ impl Image {
         source.remarks.sort();
         source.remarks.dedup();
         source.id = ImageId::of_parts(parts.iter().map(|(_, part)| part.source.id));
-        Ok(Self { pixels, height, width, channels, source })
+        Ok(Self { pixels, height, width, channels, unscaled: None, source })
     }
 }
 

@@ -225,6 +225,7 @@ impl<'a> Images<'a> {
             pixels: raster.pixels,
             height,
             width,
+            unscaled: raster.unscaled,
             source: Source {
                 path: None,
                 id: ImageId { frame: page, ..id },

@@ -30,6 +30,9 @@ pub struct Image {
     pub width: usize,
     /// 1 (grey), 3 (red, green, blue), or up to [`MAX_CHANNELS`] that are no colours.
     pub channels: usize,
+    /// The grey values in the unit of the file, one a pixel, where the pixels are something else: a DICOM file's after rescaling,
+    /// such as Hounsfield units, and whole numbers of a NumPy array. See [`measured`](Self::measured).
+    pub unscaled: Option<Vec<f32>>,
     /// Where the pixels came from.
     pub source: Source,
 }
@@ -159,6 +162,7 @@ impl Image {
             height,
             width,
             channels,
+            unscaled: None,
             source: Source::default(),
         })
     }
@@ -181,6 +185,18 @@ impl Image {
             true => self.source.channels.clone(),
             false => (1..=self.channels).map(|number| number.to_string()).collect(),
         }
+    }
+
+    /// The grey values in the unit that the file gives them, `[height, width]`: Hounsfield units of a CT. `None` of what has no unit:
+    /// pictures, DICOM files that state no rescaling, and what is not grey.
+    pub fn measured(&self) -> Option<&[f32]> {
+        let are_pixels = match self.source.format {
+            Format::Nifti | Format::Memory => true,
+            // Of arrays, those of floating-point numbers.
+            Format::Numpy => self.source.bit_depth > 8,
+            _ => false,
+        };
+        self.unscaled.as_deref().or_else(|| (are_pixels && self.channels == 1).then_some(&self.pixels[..]))
     }
 
     /// One channel, `[height, width]`.

@@ -27,6 +27,7 @@ mod resize;
 pub mod testing;
 mod tiles;
 mod turn;
+mod window;
 
 pub use claim::{FileClaim, claim, is_image_file};
 pub use codec::dicom::derived::{DicomSlices, MapMaker};
@@ -46,3 +47,4 @@ pub use preprocess::{Color, Input, IntensityScaling, Preprocessing, check};
 pub use relative::RelativeRegion;
 pub use remark::Remark;
 pub use tiles::{MOST_TILES, TileGrid, Tiles, Tiling};
+pub use window::Window;

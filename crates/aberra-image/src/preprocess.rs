@@ -12,9 +12,9 @@ use crate::percentile::percentiles;
 use crate::relative::{RelativeRegion, clear_ignored, without_ignored};
 use crate::resize::{Area, Plane, resize};
 use crate::tiles::{Tiles, Tiling};
-use crate::{Error, Image, MAX_CHANNELS, Placement, Region, Source};
+use crate::{Error, Image, MAX_CHANNELS, Placement, Region, Source, Window};
 
-/// The steps from image to network input, in this order: grey or colour, ignored areas, region of interest, foreground crop,
+/// The steps from image to network input, in this order: window, grey or colour, ignored areas, region of interest, foreground crop,
 /// square pad, resize, intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +27,10 @@ pub struct Preprocessing {
     /// itself. Empty for all other images; training takes them from its data.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<String>,
+    /// The window: the values that become 0 and 1, in the unit of the files (Hounsfield units of a CT), in place of the percentiles of
+    /// `intensity` and of the window that a DICOM file names. `None` takes values as a viewer shows them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// The region of interest: nothing else of an image is looked at. `None` is the whole image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<RelativeRegion>,
@@ -58,8 +62,8 @@ pub enum Color {
     Rgb,
 }
 
-/// Percentiles of the cropped image (colours together, other channels each by itself; before padding) that become 0 and 1. Values outside are
-/// clamped to 0..1; an image of one value becomes 0 throughout.
+/// Percentiles of the cropped image (colours together, other channels each by itself; before padding) that become 0 and 1, where
+/// there is no window. Values outside are clamped to 0..1; an image of one value becomes 0 throughout.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IntensityScaling {
@@ -75,6 +79,7 @@ impl Default for Preprocessing {
             size_px: 128,
             color: Color::Grey,
             channels: Vec::new(),
+            window: None,
             region: None,
             ignore: Vec::new(),
             tiles: Tiles::None,
@@ -157,6 +162,15 @@ impl Preprocessing {
             }
         }
         check_names(&self.channels)?;
+        self.window.map_or(Ok(()), |window| window.validate())?;
+        if self.window.is_some() && !self.channels.is_empty() {
+            let found = named(&self.channels);
+            return Err(out_of_range(
+                "window",
+                "none for several channels, which have units of their own",
+                found,
+            ));
+        }
         self.region.map_or(Ok(()), |region| region.validate("region"))?;
         if self.ignore.len() > MOST_IGNORED {
             return Err(out_of_range("ignore", &format!("up to {MOST_IGNORED} areas"), self.ignore.len()));
@@ -189,6 +203,8 @@ impl Preprocessing {
     pub fn content(&self, image: &Image) -> Result<Region, Error> {
         self.validate()?;
         self.check(image)?;
+        let windowed = self.windowed(image)?;
+        let image = windowed.as_ref().unwrap_or(image);
         let grey = (image.channels != 1 && self.foreground_crop.is_some()).then(|| image.to_grey());
         let seen = self.seen_or_pixels(grey.as_deref(), image)?;
         self.content_of(&seen, image)
@@ -221,6 +237,8 @@ impl Preprocessing {
         self.validate()?;
         let canvas = self.tiling()?.grid();
         self.check(image)?;
+        let windowed = self.windowed(image)?;
+        let image = windowed.as_ref().unwrap_or(image);
         let sees_grey = self.channels.is_empty() && self.color == Color::Grey;
         let grey =
             (image.channels != 1 && (sees_grey || self.foreground_crop.is_some())).then(|| image.to_grey());
@@ -240,7 +258,10 @@ impl Preprocessing {
             );
             // Percentiles over the content, of all channels together.
             let wanted = [self.intensity.low_percentile, self.intensity.high_percentile].map(f64::from);
-            let range = percentiles(plane.rows(), wanted).unwrap_or_default();
+            let range = match self.window {
+                Some(_) => [0.0, 1.0],
+                None => percentiles(plane.rows(), wanted).unwrap_or_default(),
+            };
             let mut resized =
                 resize_padded(&plane, &placement, (canvas.height_px, canvas.width_px), range[0])?;
             scale(&mut resized, range);
@@ -268,6 +289,31 @@ impl Preprocessing {
             placement,
             source: image.source.clone(),
         })
+    }
+
+    /// The image as the window shows it, 0 to 1; `None` without one.
+    ///
+    /// # Errors
+    /// Its values have no unit.
+    fn windowed(&self, image: &Image) -> Result<Option<Image>, Error> {
+        let Some(window) = self.window else { return Ok(None) };
+        let Some(values) = image.measured() else {
+            let message = format!(
+                "expected an image in grey whose values have a unit, for the window: a DICOM file that states how its values are \
+                 rescaled, a NIfTI volume or a NumPy array; found a {} in {}",
+                image.source.format, image.source.color_mode
+            );
+            return Err(Error::new(Kind::Pixels, message));
+        };
+        let pixels = values.iter().map(|&value| window.share(value)).collect();
+        Ok(Some(Image {
+            pixels,
+            height: image.height,
+            width: image.width,
+            channels: 1,
+            unscaled: None,
+            source: image.source.clone(),
+        }))
     }
 
     /// Channels of the network input.

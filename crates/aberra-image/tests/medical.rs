@@ -24,6 +24,8 @@ struct Case {
     channels: usize,
     tolerance: f32,
     pixels: Vec<f32>,
+    /// In the unit of the file, where it has one.
+    measured: Option<Vec<f32>>,
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -66,6 +68,14 @@ fn pixels_and_source_agree_with_the_reference() {
         let worst = image.pixels.iter().zip(&case.pixels).map(difference).fold(0.0, f32::max);
         if image.pixels.len() != case.pixels.len() || worst > case.tolerance {
             wrong.push(format!("{name}: off by {worst}"));
+        }
+        let is_measured = |measured: &[f32]| {
+            let expected = case.measured.iter().flatten();
+            Some(measured.len()) == case.measured.as_ref().map(Vec::len)
+                && measured.iter().zip(expected).all(|pair| difference(pair) <= 1e-6)
+        };
+        if !image.measured().map_or(case.measured.is_none(), is_measured) {
+            wrong.push(format!("{name}: other values in their unit"));
         }
     }
     for (name, pages) in pages {
@@ -141,7 +151,12 @@ fn an_image_is_placed_by_hashes_with_a_key() {
     assert_eq!(localizer.group, hash(&["patient", "PLANTED-HOSPITAL", "PLANTED-ID"]));
     assert_eq!(localizer.series, hash(&["series", "1.2.3.4.1"]));
     assert!(localizer.is_localizer);
-    assert_eq!(localizer.acquisition, Acquisition::default());
+    let taken = localizer.acquisition;
+    assert_eq!((taken.modality, taken.field_strength_t), (Some("MR"), Some(1.494)));
+    assert_eq!(taken.manufacturer, hash(&["manufacturer", "PLANTED-MAKER"]));
+    assert_eq!(taken.model, hash(&["model", "PLANTED-MAKER", "PLANTED-MODEL"]));
+    assert_eq!(taken.protocol, hash(&["protocol", "PLANTED-PROTOCOL"]));
+    assert_eq!(origin("plain.dcm", 0, &key).acquisition, Acquisition::default());
     // A sagittal plane, whose normal points to the right.
     assert_eq!(localizer.position_mm, Some(31.5));
     assert_ne!(localizer.group, origin("window.dcm", 0, &[8; 32]).group);

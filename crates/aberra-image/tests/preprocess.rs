@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use aberra_image::{
     Color, ForegroundCrop, Image, IntensityScaling, Limits, Placement, Preprocessing, Region, RelativeRegion,
-    Tiles, decode, encode_png, fit_mask, read,
+    Tiles, Window, decode, encode_png, fit_mask, read,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -64,6 +64,7 @@ fn agrees_with_pillow_and_numpy() {
             size_px: case.size_px,
             color: case.color,
             channels: Vec::new(),
+            window: None,
             region: None,
             ignore: Vec::new(),
             tiles: Tiles::None,
@@ -176,14 +177,54 @@ fn nothing_in_an_ignored_area_is_seen() {
 }
 
 #[test]
+fn a_window_shows_a_value_alike_in_every_image() {
+    let window = Some(Window { center: 40.0, width: 400.0 });
+    let steps = Preprocessing { size_px: 20, window, foreground_crop: None, ..Preprocessing::default() };
+    let image = |shift: f32| {
+        let units = (0..400).map(|at| at as f32 * 5.0 - 1000.0 + shift).collect();
+        Image::from_pixels(units, 20, 20, 1).unwrap()
+    };
+    // By percentiles both would be the same.
+    let input = steps.apply(&image(0.0)).unwrap();
+    for (at, &value) in input.pixels.iter().enumerate() {
+        let expected = ((at as f32 * 5.0 - 1000.0 + 160.0) / 400.0).clamp(0.0, 1.0);
+        assert!((value - expected).abs() < 1e-6, "{at}: {value} {expected}");
+    }
+    let shifted = steps.apply(&image(100.0)).unwrap();
+    assert_eq!(input.pixels[20..], shifted.pixels[..380]);
+
+    // Where pixels are what a viewer shows, the values in their unit count.
+    let shown = Image { pixels: vec![0.5; 400], unscaled: Some(image(0.0).pixels), ..image(0.0) };
+    assert_eq!(steps.apply(&shown).unwrap().pixels, input.pixels);
+    assert!(steps.content(&shown).is_ok());
+
+    // Padding is as dark as values below the window, and a fringe of them is cut away.
+    let wide = Image::from_pixels(image(0.0).pixels, 10, 40, 1).unwrap();
+    let padded = steps.apply(&wide).unwrap().pixels;
+    assert!(padded[..20].iter().all(|&value| value == 0.0) && padded.iter().any(|&value| value == 1.0));
+    let crop = Preprocessing { foreground_crop: Some(ForegroundCrop::default()), ..steps.clone() };
+    assert!(crop.content(&image(0.0)).unwrap().top > 5);
+
+    let picture = decode(&encode_png(&[100; 400], 20, 20, Color::Grey).unwrap(), &Limits::default()).unwrap();
+    let refused = steps.apply(&picture).unwrap_err().to_string();
+    assert!(refused.contains("values have a unit, for the window") && refused.contains("PNG"), "{refused}");
+    let colors = Image::from_pixels(vec![0.5; 1200], 20, 20, 3).unwrap();
+    assert!(steps.apply(&colors).is_err());
+}
+
+#[test]
 fn settings_are_checked() {
     let good = Preprocessing::default();
     good.validate().unwrap();
     let crop = |threshold, margin| Some(ForegroundCrop { threshold, margin });
     let scaling = |low_percentile, high_percentile| IntensityScaling { low_percentile, high_percentile };
+    let window = Some(Window { center: 40.0, width: 400.0 });
     for (bad, setting) in [
         (Preprocessing { size_px: 15, ..good.clone() }, "size_px"),
         (Preprocessing { size_px: 1025, ..good.clone() }, "size_px"),
+        (Preprocessing { window: Some(Window { center: 0.0, width: 0.0 }), ..good.clone() }, "window"),
+        (Preprocessing { window: Some(Window { center: f64::NAN, width: 1.0 }), ..good.clone() }, "window"),
+        (Preprocessing { window, channels: vec!["a".to_owned()], ..good.clone() }, "window"),
         (Preprocessing { region: Some(part(0.5, 0.0, 0.6, 1.0)), ..good.clone() }, "region"),
         (Preprocessing { region: Some(part(0.0, f64::NAN, 1.0, 1.0)), ..good.clone() }, "region"),
         (Preprocessing { ignore: vec![part(0.0, 0.0, 1.0, 0.0)], ..good.clone() }, "ignore"),
@@ -343,6 +384,7 @@ fn any_settings() -> impl Strategy<Value = Preprocessing> {
             size_px,
             color,
             channels: Vec::new(),
+            window: None,
             region: None,
             ignore: Vec::new(),
             tiles: Tiles::None,

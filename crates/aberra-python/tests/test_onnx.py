@@ -171,6 +171,39 @@ def test_the_reference_preprocesses_and_scores_as_aberra_does(
         assert np.abs((scores - verdicts.scores) / size).max() < max(1e-3, exported.description["proof"]["tolerance"])
 
 
+def test_a_window_over_values_with_a_unit_is_part_of_the_model(tmp_path: Path, reference: ModuleType) -> None:
+    """Whole numbers such as Hounsfield units, of which two of twelve images have an outlier that percentiles would follow."""
+    generator = np.random.default_rng(5)
+    files = []
+    for number in range(90):
+        rows, columns = np.indices((36, 44))
+        body = (rows - 18) ** 2 + (columns - 22) ** 2 < generator.integers(180, 220)
+        units = np.where(body, 40 + generator.normal(0, 25, body.shape), -1000).astype(np.int16)
+        if number % 6 == 0:
+            units[0, 0] = 3000
+        files.append(tmp_path / "good" / f"{number:02}.npy")
+        files[-1].parent.mkdir(exist_ok=True)
+        np.save(files[-1], units)
+    detector = aberra.Detector.train(
+        tmp_path / "good", family="autoencoder", preprocessing__window={"center": 40, "width": 400}, **TRAINING, model__channels=[8]
+    )
+    path = tmp_path / "model.onnx"
+    detector.export(path)
+    exported = reference.Detector(path)
+    assert "Hounsfield" in exported.description["steps"][0]
+    inputs = np.stack([exported.preprocess(np.load(file)) for file in files[:8]])
+    expected = np.stack([detector.explain(file).input for file in files[:8]]).reshape(inputs.shape)
+    assert np.abs(inputs - expected).max() < 2e-5
+    # Tissue is as bright beside an outlier as without one.
+    assert abs(np.median(inputs[0][inputs[0] > 0]) - 0.5) < 0.05 and abs(np.median(inputs[1][inputs[1] > 0]) - 0.5) < 0.05
+    scores, verdicts = exported.run(inputs)["score"], detector.score(files[:8])
+    assert np.abs(scores / verdicts.scores - 1).max() < max(1e-3, exported.description["proof"]["tolerance"])
+    # The same values as floating-point numbers are the same image.
+    assert detector.score(np.load(files[1]).astype(np.float32)[None]).scores[0] == verdicts.scores[1]
+    with pytest.raises(aberra.DataError, match="unit"):
+        detector.score(np.zeros((1, 36, 44), np.uint8) + np.arange(44, dtype=np.uint8))
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is missing: the page's preprocessing was not run")
 @pytest.mark.parametrize("color", ["grey", "rgb"])
 @pytest.mark.parametrize("shape", [(32, 32), (40, 101), (90, 33)])

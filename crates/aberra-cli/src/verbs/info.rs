@@ -103,6 +103,12 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         [] => format!("{:?}", preprocessing.color),
         names => format!("channels {}", names.join(", ")),
     };
+    let (intensity, window) = (preprocessing.intensity, preprocessing.window);
+    let intensities =
+        match window.map(|window| [window.center - window.width / 2.0, window.center + window.width / 2.0]) {
+            Some([low, high]) => format!("values {low} to {high}"),
+            None => format!("percentiles {} to {}", intensity.low_percentile, intensity.high_percentile),
+        };
     let models: Vec<String> = card.members.iter().map(model).collect();
     let other_data = detector.provenance().calibrated_on.as_ref();
     let other_data = other_data.map_or_else(String::new, |name| format!(", from {name}"));
@@ -118,11 +124,8 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         (
             "input",
             format!(
-                "{region}{ignored}{crop}{pad}{} x {} px{tiles}, {channels}, intensities from percentiles {} to {}",
-                card.input.width,
-                card.input.height,
-                preprocessing.intensity.low_percentile,
-                preprocessing.intensity.high_percentile
+                "{region}{ignored}{crop}{pad}{} x {} px{tiles}, {channels}, intensities from {intensities}",
+                card.input.width, card.input.height
             )
             .to_lowercase(),
         ),

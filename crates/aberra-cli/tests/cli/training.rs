@@ -186,6 +186,18 @@ fn a_region_and_ignored_areas_are_given_by_flags_and_told_by_info() {
 }
 
 #[test]
+fn a_window_needs_values_with_a_unit() {
+    let room = Room::new();
+    let words = format!("train {} --out run {QUICK} --window 40,400", shared().join("data").display());
+    let refused = room.run(&words).refusal(&room);
+    assert!(refused.contains("values have a unit, for the window") && refused.contains("PNG"), "{refused}");
+    let refused = room.run("train data --out other --window 40").refusal(&room);
+    assert!(refused.contains("expected center,width such as 40,400"), "{refused}");
+    let shown = room.run("train --print-config --window -600,1500").done().out;
+    assert!(shown.contains("center = -600.0\nwidth = 1500.0"), "{shown}");
+}
+
+#[test]
 fn several_models_are_named_and_make_one_detector() {
     let room = Room::new();
     let data = shared().join("data");

@@ -180,7 +180,8 @@ impl Pages for Dicom<'_> {
             },
             width: picture.columns as u32,
             height: picture.rows as u32,
-            bytes_per_pixel: 4 * channels + decoding,
+            // The values in their unit are beside those that are shown.
+            bytes_per_pixel: 4 * if channels == 1 { 2 } else { channels } + decoding,
             turning_bytes_per_pixel: 0,
             spacing_mm: spacing(&data, &groups(&data, page)?),
         })
@@ -214,13 +215,17 @@ impl Pages for Dicom<'_> {
 }
 
 fn grey(stored: &Stored<'_>, picture: &Picture, tone: &Tone) -> Result<Raster, Error> {
-    let pixels = match picture.kind {
-        Kind::Integer { .. } => looked_up(stored, picture, |value| tone.value(value)),
-        Kind::Float => floats(stored, tone, |bytes| f32::from_le_bytes(bytes).into()),
-        Kind::Double => floats(stored, tone, f64::from_le_bytes),
+    let all = |value: &dyn Fn(f64) -> f32| match picture.kind {
+        Kind::Integer { .. } => looked_up(stored, picture, |number| value(number as f64)),
+        Kind::Float => floats(stored, |bytes| value(f32::from_le_bytes(bytes).into())),
+        Kind::Double => floats(stored, |bytes| value(f64::from_le_bytes(bytes))),
     };
+    let pixels = all(&|number| tone.value(number));
     refuse_not_finite(&pixels)?;
-    Ok(Raster { pixels, channels: 1, remarks: tone.remark.clone().into_iter().collect() })
+    let unscaled = tone.has_unit().then(|| all(&|number| tone.measured(number) as f32));
+    unscaled.as_deref().map_or(Ok(()), refuse_not_finite)?;
+    let remarks = tone.remark.clone().into_iter().collect();
+    Ok(Raster { unscaled, remarks, ..Raster::of(pixels, 1) })
 }
 
 fn palette(stored: &Stored<'_>, picture: &Picture, data: &DataSet<'_>) -> Result<Raster, Error> {
@@ -231,7 +236,7 @@ fn palette(stored: &Stored<'_>, picture: &Picture, data: &DataSet<'_>) -> Result
         let values = looked_up(stored, picture, |index| (table.value(index) / table.largest) as f32);
         pixels.iter_mut().skip(channel).step_by(3).zip(values).for_each(|(pixel, value)| *pixel = value);
     }
-    Ok(Raster { pixels, channels: 3, remarks: Vec::new() })
+    Ok(Raster::of(pixels, 3))
 }
 
 fn colors(stored: &Stored<'_>, picture: &Picture) -> Raster {
@@ -246,20 +251,16 @@ fn colors(stored: &Stored<'_>, picture: &Picture) -> Raster {
 }
 
 fn raster_of(pixels: Vec<f32>) -> Raster {
-    Raster { pixels, channels: 3, remarks: Vec::new() }
+    Raster::of(pixels, 3)
 }
 
-fn floats<const SIZE: usize>(
-    stored: &Stored<'_>,
-    tone: &Tone,
-    float: impl Fn([u8; SIZE]) -> f64,
-) -> Vec<f32> {
+fn floats<const SIZE: usize>(stored: &Stored<'_>, float: impl Fn([u8; SIZE]) -> f32) -> Vec<f32> {
     let value = |&bytes: &[u8; SIZE]| {
         let mut bytes = bytes;
         if stored.is_big_endian {
             bytes.reverse();
         }
-        tone.value_of_float(float(bytes))
+        float(bytes)
     };
     stored.bytes.as_chunks::<SIZE>().0.iter().map(value).collect()
 }

@@ -84,6 +84,11 @@ impl<'a> Numpy<'a> {
         })
     }
 
+    /// Whether the values are whole numbers of more than a byte, which may have a unit.
+    fn is_wide(&self) -> bool {
+        self.kind != b'f' && self.bytes_per_value > 1
+    }
+
     /// The values in the order of an image, each made of its bytes in little-endian order.
     fn values<const SIZE: usize>(&self, value: impl Fn([u8; SIZE]) -> f32) -> Vec<f32> {
         let (height, width, channels) = (self.height, self.width, self.channels);
@@ -131,7 +136,11 @@ impl Pages for Numpy<'_> {
             bit_depth: (8 * self.bytes_per_value) as u8,
             width: self.width as u32,
             height: self.height as u32,
-            bytes_per_pixel: 4 * self.channels as u64 + if self.channels == 4 { 4 * 3 } else { 0 },
+            bytes_per_pixel: match self.channels {
+                1 if self.is_wide() => 4 + 4,
+                4 => 4 * 4 + 4 * 3,
+                channels => 4 * channels as u64,
+            },
             turning_bytes_per_pixel: 0,
             spacing_mm: None,
         })
@@ -156,14 +165,22 @@ impl Pages for Numpy<'_> {
             _ => self.values(|bytes| f64::from_le_bytes(bytes) as f32),
         };
         refuse_not_finite(&values)?;
-        Ok(match self.channels {
+        let mut raster = match self.channels {
             4 => {
                 let mut raster = raster(values, 4, false);
                 raster.remarks.push(Remark::ArrayWithAlpha);
                 raster
             }
             1 | 3 => raster(values, self.channels, false),
-            channels => Raster { pixels: values, channels, remarks: Vec::new() },
-        })
+            channels => Raster::of(values, channels),
+        };
+        raster.unscaled =
+            (self.channels == 1 && self.is_wide()).then(|| match (self.kind, self.bytes_per_value) {
+                (b'u', 2) => self.values(|bytes| u16::from_le_bytes(bytes).into()),
+                (b'u', _) => self.values(|bytes| u32::from_le_bytes(bytes) as f32),
+                (_, 2) => self.values(|bytes| i16::from_le_bytes(bytes).into()),
+                _ => self.values(|bytes| i32::from_le_bytes(bytes) as f32),
+            });
+        Ok(raster)
     }
 }

@@ -10,8 +10,17 @@ use crate::{Error, Remark};
 pub(crate) struct Raster {
     pub pixels: Vec<f32>,
     pub channels: usize,
+    /// Grey values in the unit of the file, where the pixels are others.
+    pub unscaled: Option<Vec<f32>>,
     /// What was decided while decoding.
     pub remarks: Vec<Remark>,
+}
+
+impl Raster {
+    /// Pixels of which there is nothing to say.
+    pub(crate) fn of(pixels: Vec<f32>, channels: usize) -> Self {
+        Self { pixels, channels, unscaled: None, remarks: Vec::new() }
+    }
 }
 
 /// Integers or floats as a file stores them.
@@ -56,11 +65,11 @@ pub(crate) fn raster(samples: Vec<f32>, stored: usize, premultiplied: bool) -> R
     let alpha = Alpha::of(stored, || samples.iter().skip(stored - 1).step_by(stored).copied());
     let channels = channels(stored);
     if matches!(stored, 1 | 3) {
-        return Raster { pixels: samples, channels, remarks: Vec::new() };
+        return Raster::of(samples, channels);
     }
     let mut pixels = vec![0.0; samples.len() / stored * channels];
     convert(&samples, stored, alpha.counts() && !premultiplied, &mut pixels);
-    Raster { pixels, channels, remarks: alpha.remarks() }
+    Raster { remarks: alpha.remarks(), ..Raster::of(pixels, channels) }
 }
 
 /// The same of integers that `decode` writes, in native byte order, for `height` x `width` pixels, turned upright. Where
@@ -78,7 +87,7 @@ pub(crate) fn decoded<S: Sample>(
     if orientation == Orientation::NoTransforms {
         let mut pixels = vec![0.0_f32; height * width * channels];
         let remarks = decoded_in_place::<S>(&mut pixels, stored, decode)?;
-        return Ok(Raster { pixels, channels, remarks });
+        return Ok(Raster { remarks, ..Raster::of(pixels, channels) });
     }
     let mut samples = vec![S::zeroed(); height * width * stored];
     decode(bytemuck::cast_slice_mut(&mut samples))?;
@@ -94,7 +103,7 @@ pub(crate) fn decoded<S: Sample>(
         }
         convert(&row, stored, alpha.counts(), pixels);
     }
-    Ok(Raster { pixels, channels, remarks: alpha.remarks() })
+    Ok(Raster { remarks: alpha.remarks(), ..Raster::of(pixels, channels) })
 }
 
 /// Samples take no more bytes than the values of their pixels. They are written to the end of `pixels`; from the first

@@ -158,18 +158,16 @@ fn pixels(mut page: Page<'_>, bytes: &[u8], layout: &Layout) -> Result<Raster, E
             for &[cyan, magenta, yellow, black] in samples.as_chunks().0 {
                 pixels.extend([cyan, magenta, yellow].map(|ink| (1.0 - ink) * (1.0 - black)));
             }
-            Raster { pixels, channels: 3, remarks: Vec::new() }
+            Raster::of(pixels, 3)
         }
         ColorType::YCbCr(_) => {
             samples.as_chunks_mut().0.iter_mut().for_each(ycbcr_to_rgb);
-            Raster { pixels: samples, channels: 3, remarks: Vec::new() }
+            Raster::of(samples, 3)
         }
         // An extra sample that is not said to be alpha is left out.
-        ColorType::Multiband { .. } if !page.has_alpha => Raster {
-            pixels: samples.as_chunks::<2>().0.iter().map(|pair| pair[0]).collect(),
-            channels: 1,
-            remarks: Vec::new(),
-        },
+        ColorType::Multiband { .. } if !page.has_alpha => {
+            Raster::of(samples.as_chunks::<2>().0.iter().map(|pair| pair[0]).collect(), 1)
+        }
         _ => {
             let premultiplied = page.tag(Tag::ExtraSamples) == Some(PREMULTIPLIED_ALPHA);
             raster(samples, page.stored, premultiplied)
@@ -356,7 +354,7 @@ impl<'a> Page<'a> {
             }
             pixels.extend([0, 1, 2].map(|channel| ((table[channel * colors + index] >> 8) as u8).value()));
         }
-        Ok(Raster { pixels, channels: 3, remarks: std::mem::take(&mut self.remarks) })
+        Ok(Raster { remarks: std::mem::take(&mut self.remarks), ..Raster::of(pixels, 3) })
     }
 }
 

@@ -78,6 +78,13 @@ def grey(dataset, stored):
     return 1 - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
 
 
+def measured(dataset, stored):
+    """Grey values in the unit that the file gives them, or None."""
+    is_float = "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset
+    named = any(key in dataset for key in ("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"))
+    return apply_modality_lut(stored, dataset) if stored.ndim == 2 and (is_float or named) else None
+
+
 def colors(dataset, stored):
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         if not dataset.original_encoding[1]:  # pydicom takes the tables of big-endian files for little-endian ones
@@ -94,7 +101,7 @@ def colors(dataset, stored):
 
 
 def dicom_pages(source):
-    """What pydicom says: for each page, values, and how much a difference of one stored level makes."""
+    """What pydicom says: for each page, values, how much a difference of one stored level makes, and values in their unit."""
     dataset = pydicom.dcmread(source)
     stored = pixel_array(dataset)
     frames = int(dataset.get("NumberOfFrames") or 1)
@@ -115,7 +122,7 @@ def dicom_pages(source):
                     level += float(np.abs(np.asarray(other.convert("RGB")) / 255 - values).max())
         elif "YBR" in str(dataset.PhotometricInterpretation):
             level = 0.51 / 255
-        yield values, level
+        yield values, level, measured(frame, stored[page])
 
 
 def nifti_pages(path):
@@ -157,7 +164,7 @@ def expect(folder):
                 if ".nii" in path.name:
                     pages = [(page, values, 0.0) for page, values in nifti_pages(path)]
                 else:
-                    pages = [(page, values, level) for page, (values, level) in enumerate(dicom_pages(path))]
+                    pages = [(page, values, level) for page, (values, level, _) in enumerate(dicom_pages(path))]
         except Exception as error:
             expected[name] = {"error": f"{type(error).__name__}: {str(error)[:160]}"}
             continue
@@ -179,7 +186,7 @@ random = np.random.default_rng(16)
 cases = []
 
 
-def case(name, page, expected, format, mode, depth, tolerance=1e-6):
+def case(name, page, expected, format, mode, depth, tolerance=1e-6, measured=None):
     expected = np.asarray(expected, dtype=np.float64)
     cases.append(
         {
@@ -193,6 +200,7 @@ def case(name, page, expected, format, mode, depth, tolerance=1e-6):
             "channels": 1 if expected.ndim == 2 else 3,
             "tolerance": tolerance,
             "pixels": [float(f"{value:.7g}") for value in expected.ravel()],
+            "measured": None if measured is None else [float(f"{value:.7g}") for value in np.asarray(measured, np.float64).ravel()],
         }
     )
 
@@ -240,8 +248,8 @@ def save(name, ds, syntax=ExplicitVRLittleEndian, preamble=None):
         warnings.simplefilter("ignore")
         pages = list(dicom_pages(HERE / name))
     mode = {"RGB": "rgb", "YBR_FULL": "rgb", "YBR_FULL_422": "rgb", "YBR_RCT": "rgb", "PALETTE COLOR": "palette"}.get(ds.PhotometricInterpretation, "grey")
-    for page, (values, level) in enumerate(pages):
-        case(name, page, values, "dicom", mode, int(ds.BitsStored), max(level * 1.01, 1e-6))
+    for page, (values, level, unscaled) in enumerate(pages):
+        case(name, page, values, "dicom", mode, int(ds.BitsStored), max(level * 1.01, 1e-6), unscaled)
 
 
 def noise(low, high, dtype, shape=(ROWS, COLUMNS)):
@@ -258,7 +266,7 @@ def table(values, first, bits=16):
 
 
 signed12 = noise(-2048, 2047, np.int16)
-save("window.dcm", dataset(signed12, 12, WindowCenter=[40, 600], WindowWidth=[4000, 2000], RescaleSlope=2, RescaleIntercept=-24, PixelSpacing=[0.5, 0.25], IssuerOfPatientID="PLANTED-HOSPITAL", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=[0, 1, 0, 0, 0, -1], ImagePositionPatient=[-31.5, 20, 7]))
+save("window.dcm", dataset(signed12, 12, WindowCenter=[40, 600], WindowWidth=[4000, 2000], RescaleSlope=2, RescaleIntercept=-24, PixelSpacing=[0.5, 0.25], IssuerOfPatientID="PLANTED-HOSPITAL", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=[0, 1, 0, 0, 0, -1], ImagePositionPatient=[-31.5, 20, 7], Modality="MR", Manufacturer="PLANTED-MAKER", ManufacturerModelName="PLANTED-MODEL", ProtocolName="PLANTED-PROTOCOL", MagneticFieldStrength="1.494"))
 save("exact.dcm", dataset(noise(0, 4095, np.uint16), 12, WindowCenter=1000, WindowWidth=700, VOILUTFunction="LINEAR_EXACT"))
 save("sigmoid.dcm", dataset(noise(0, 4095, np.uint16), 12, "MONOCHROME1", WindowCenter=2000, WindowWidth=900, VOILUTFunction="SIGMOID"))
 save("plain.dcm", dataset(noise(0, 1023, np.uint16), 10, "MONOCHROME1"), preamble=b"II*\0\x08\0\0\0" + b"\0" * 120)
@@ -334,7 +342,7 @@ def nifti(name, image):
     depth = image.get_data_dtype().itemsize * 8 if image.get_data_dtype().names is None else 8
     mode = "grey" if image.get_data_dtype().names is None else "rgb"
     for page, values in nifti_pages(HERE / name):
-        case(name, page, values, "nifti", mode, depth)
+        case(name, page, values, "nifti", mode, depth, measured=values if mode == "grey" else None)
 
 
 volume = noise(-500, 500, np.int16, (5, 6, 4))
@@ -374,7 +382,8 @@ for name, array, mode in [
         values /= np.iinfo(array.dtype).max
     if mode == "rgba":
         values = values[..., :3] * values[..., 3:]
-    case(name, 0, values[..., 0] if values.shape[2:] == (1,) else values, "numpy", mode, array.dtype.itemsize * 8)
+    unscaled = array if mode == "grey" and array.dtype.itemsize > 1 else None
+    case(name, 0, values[..., 0] if values.shape[2:] == (1,) else values, "numpy", mode, array.dtype.itemsize * 8, measured=unscaled)
 
 pictures = [Image.fromarray(noise(0, 255, np.uint8, (ROWS, COLUMNS)) // 4 * 4, "L") for _ in range(3)]
 pictures[0].save(HERE / "animation.gif", save_all=True, append_images=pictures[1:], duration=50, optimize=False)

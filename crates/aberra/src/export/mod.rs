@@ -35,7 +35,7 @@ mod proof;
 
 use std::path::{Path, PathBuf};
 
-use aberra_image::{Image, Input, Preprocessing, RelativeRegion};
+use aberra_image::{Image, Input, Preprocessing, RelativeRegion, Window};
 use aberra_models::Shape;
 use aberra_models::graph::{Element, Graph, GraphInference, Value, ValueType};
 use serde::Serialize;
@@ -275,7 +275,8 @@ fn tensor(graph: &Graph, port: &Port) -> Tensor {
 
 /// The steps of preprocessing in words.
 fn steps(preprocessing: &Preprocessing) -> Vec<String> {
-    let Preprocessing { size_px, region, ignore, foreground_crop, square_pad, intensity, .. } = preprocessing;
+    let Preprocessing { size_px, window, region, ignore, foreground_crop, square_pad, intensity, .. } =
+        preprocessing;
     let mut steps = vec![match preprocessing.channel_count() {
         1 => "grey values: colours become 0.299 red + 0.587 green + 0.114 blue; integers are divided by the \
               largest value of their type"
@@ -283,6 +284,12 @@ fn steps(preprocessing: &Preprocessing) -> Vec<String> {
         _ => "red, green and blue, grey images three times; integers are divided by the largest value of their type"
             .to_owned(),
     }];
+    if let Some(Window { center, width }) = window {
+        steps[0] = format!(
+            "grey values in the unit of the files (Hounsfield units of a CT): {center} - {width} / 2 becomes 0, {center} + \
+             {width} / 2 becomes 1, clamped"
+        );
+    }
     let words = |part: &RelativeRegion| {
         format!("left {}, top {}, width {}, height {}", part.left, part.top, part.width, part.height)
     };
@@ -304,15 +311,20 @@ fn steps(preprocessing: &Preprocessing) -> Vec<String> {
             crop.threshold, crop.margin
         ));
     }
-    let percentiles =
-        format!("{}th and {}th percentiles", intensity.low_percentile, intensity.high_percentile);
-    steps.push(format!("take the {percentiles} of the values, all channels together"));
+    if window.is_none() {
+        let percentiles =
+            format!("{}th and {}th percentiles", intensity.low_percentile, intensity.high_percentile);
+        steps.push(format!("take the {percentiles} of the values, all channels together"));
+    }
     if *square_pad {
-        steps.push("pad the shorter side evenly to a square, with the lower of both".to_owned());
+        let fill = if window.is_some() { "0" } else { "the lower of both" };
+        steps.push(format!("pad the shorter side evenly to a square, with {fill}"));
     }
     steps.push(format!(
         "resize to {size_px} x {size_px} by a triangle filter that widens as it reduces (Pillow's BILINEAR, in f32)"
     ));
-    steps.push("scale so that the percentiles become 0 and 1, and clamp".to_owned());
+    if window.is_none() {
+        steps.push("scale so that the percentiles become 0 and 1, and clamp".to_owned());
+    }
     steps
 }

@@ -7,8 +7,9 @@ use crate::{Acquisition, Error, Origin};
 
 /// The kinds of device that take images (PS3.3, C.7.3.1.1.1), the retired ones among them.
 const MODALITIES: [&str; 36] = [
-    "BI", "BMD", "CR", "CT", "DG", "DX", "ES", "GM", "IO", "IVOCT", "IVUS", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP",
-    "OPM", "OPT", "OPTBSV", "OPTENF", "OSS", "OT", "PA", "PT", "PX", "RF", "RG", "SM", "ST", "TG", "US", "XA", "XC", "SC",
+    "BI", "BMD", "CR", "CT", "DG", "DX", "ES", "GM", "IO", "IVOCT", "IVUS", "LS", "MG", "MR", "NM", "OAM",
+    "OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OSS", "OT", "PA", "PT", "PX", "RF", "RG", "SM", "ST",
+    "TG", "US", "XA", "XC", "SC",
 ];
 
 pub(super) fn of(data: &DataSet<'_>, groups: &[DataSet<'_>], key: &[u8; 32]) -> Result<Origin, Error> {

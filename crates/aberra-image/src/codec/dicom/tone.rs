@@ -14,6 +14,8 @@ pub(super) struct Tone {
     modality: Modality,
     interest: Interest,
     is_inverted: bool,
+    /// Whether the values of the modality have a unit: rescaled ones, and floating-point numbers.
+    has_unit: bool,
     /// What the file asks for and cannot be done.
     pub(super) remark: Option<Remark>,
 }
@@ -50,33 +52,39 @@ impl Tone {
     /// That of a frame, whose own functional groups precede those of all and these the data set.
     pub(super) fn of(data: &DataSet<'_>, groups: &[DataSet<'_>], picture: &Picture) -> Result<Self, Error> {
         let is_signed = matches!(picture.kind, Kind::Integer { is_signed: true, .. });
+        let is_float = !matches!(picture.kind, Kind::Integer { .. });
+        let mut has_unit = is_float;
         let modality = match Table::of_sequence(data, tag::MODALITY_TABLES, is_signed)? {
-            Some(table) => Modality::Table(table),
-            None => {
+            Some(table) if !is_float => {
+                has_unit = true;
+                Modality::Table(table)
+            }
+            _ => {
                 let group = groups.iter().find_map(|group| group.item(tag::FRAME_RESCALE, 0).transpose());
                 let group = group.transpose()?;
                 let from = group.as_ref().filter(|group| group.decimal(tag::SLOPE).is_some()).unwrap_or(data);
-                let slope = from.decimal(tag::SLOPE).unwrap_or(1.0);
-                Modality::Linear { slope, intercept: from.decimal(tag::INTERCEPT).unwrap_or(0.0) }
+                let (slope, intercept) = (from.decimal(tag::SLOPE), from.decimal(tag::INTERCEPT));
+                has_unit |= slope.is_some() || intercept.is_some();
+                Modality::Linear { slope: slope.unwrap_or(1.0), intercept: intercept.unwrap_or(0.0) }
             }
         };
         let (interest, remark) = interest(data, groups, picture, &modality)?;
         let is_inverted = picture.photometric == Photometric::Grey { is_inverted: true };
-        Ok(Self { modality, interest, is_inverted, remark })
+        Ok(Self { modality, interest, is_inverted, has_unit, remark })
     }
 
-    /// The value of a whole number.
-    pub(super) fn value(&self, stored: i64) -> f32 {
-        self.shown(self.modality.value(stored))
+    /// The value of a stored number as it is shown.
+    pub(super) fn value(&self, stored: f64) -> f32 {
+        self.shown(self.measured(stored))
     }
 
-    /// The value of a floating-point number.
-    pub(super) fn value_of_float(&self, stored: f64) -> f32 {
-        let value = match self.modality {
-            Modality::Linear { slope, intercept } => stored * slope + intercept,
-            Modality::Table(_) => stored,
-        };
-        self.shown(value)
+    /// The value of a stored number in the unit of the modality.
+    pub(super) fn measured(&self, stored: f64) -> f64 {
+        self.modality.value(stored)
+    }
+
+    pub(super) fn has_unit(&self) -> bool {
+        self.has_unit
     }
 
     fn shown(&self, value: f64) -> f32 {
@@ -94,10 +102,11 @@ impl Tone {
 }
 
 impl Modality {
-    fn value(&self, stored: i64) -> f64 {
+    /// The value of a stored number, of a whole one where there is a table.
+    fn value(&self, stored: f64) -> f64 {
         match self {
-            Self::Linear { slope, intercept } => stored as f64 * slope + intercept,
-            Self::Table(table) => table.value(stored),
+            Self::Linear { slope, intercept } => stored * slope + intercept,
+            Self::Table(table) => table.value(stored as i64),
         }
     }
 
@@ -108,7 +117,7 @@ impl Modality {
         let ends = if is_signed { [-values / 2, values / 2 - 1] } else { [0, values - 1] };
         Some(match self {
             Self::Linear { .. } => {
-                let [first, last] = ends.map(|end| self.value(end));
+                let [first, last] = ends.map(|end: i64| self.value(end as f64));
                 (first.min(last), first.max(last))
             }
             Self::Table(table) => (0.0, table.largest),

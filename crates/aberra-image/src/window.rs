@@ -1,0 +1,39 @@
+//! The window: the values in the unit of a modality, such as Hounsfield units, that become 0 and 1.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::error::Kind;
+
+/// The values that become 0 and 1, the same in every image: those half a width below and above the center, in the unit that
+/// the files give their values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// The value in the middle.
+    pub center: f64,
+    /// From the value that becomes 0 to that which becomes 1, above 0.
+    pub width: f64,
+}
+
+impl Window {
+    /// # Errors
+    /// The width is not above 0, or a number is not finite.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let Self { center, width } = *self;
+        if center.is_finite() && width.is_finite() && width > 0.0 {
+            return Ok(());
+        }
+        let message = format!(
+            "preprocessing setting `window`: expected a center and a width above 0, found center {center} and width {width}"
+        );
+        Err(Error::new(Kind::Settings, message))
+    }
+
+    /// A value on the scale of the window, 0 to 1.
+    pub(crate) fn share(&self, value: f32) -> f32 {
+        let low = self.center - self.width / 2.0;
+        ((f64::from(value) - low) / self.width).clamp(0.0, 1.0) as f32
+    }
+}
