@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use self::volume_cases::{judged, volume_of};
 use aberra::calibrate::{Criterion, p_value};
 use aberra::dataset::{Case, Dataset, GroupBy, OpenOptions, Volume, find_cases};
-use aberra::image::{Images, Limits};
+use aberra::image::{Images, Limits, count_pages, read_page};
 use aberra::job::{Event, Job};
 use aberra::models::measure::Want;
 use aberra::phantom::{LesionKind, PhantomVolumes, VolumeShape, write_volumes};
@@ -260,6 +260,57 @@ fn a_map_lies_in_the_volumes_own_grid() {
 struct Series {
     files: Vec<String>,
     affine: [[f64; 4]; 3],
+}
+
+/// An array file of an image in grey.
+fn array(pixels: &[f32], height: usize, width: usize) -> Vec<u8> {
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({height}, {width}), }}");
+    header.push_str(&" ".repeat(64 - (header.len() + 11) % 64));
+    header.push('\n');
+    let length = (header.len() as u16).to_le_bytes();
+    let values = pixels.iter().flat_map(|value| value.to_le_bytes());
+    b"\x93NUMPY\x01\x00".iter().copied().chain(length).chain(header.into_bytes()).chain(values).collect()
+}
+
+/// The slices of a volume as files of their own, some numbers with zeros before them: the same volume.
+#[test]
+fn numbered_images_are_the_volume_that_they_were_taken_from() {
+    let (trained, limits) = (trained(), Limits::default());
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("scan")).unwrap();
+    let file = trained.folder.path().join("test/good/000.nii.gz");
+    for page in 0..count_pages(&file, &limits).unwrap() {
+        let image = read_page(&file, page, &limits).unwrap();
+        let name = if page % 3 == 0 {
+            format!("scan/slice {page}.npy")
+        } else {
+            format!("scan/slice {page:03}.npy")
+        };
+        fs::write(folder.path().join(name), array(&image.pixels, image.height, image.width)).unwrap();
+    }
+    fs::write(folder.path().join("scan/slice 99.npy"), b"no array").unwrap();
+    let files = aberra::dataset::image_files(folder.path()).map(Result::unwrap).collect();
+    let found = find_cases(files, &limits);
+    let [Case::Volume(volume), Case::Image { path, page: None }] = &found.cases[..] else {
+        panic!("{:?}", found.cases)
+    };
+    assert!(path.ends_with("slice 99.npy"));
+    assert!(volume.name.ends_with("/scan/slice"), "{}", volume.name);
+    assert!(
+        found.notes.iter().any(|note| note.starts_with("1 volume is made of numbered images")),
+        "{:?}",
+        found.notes
+    );
+    let (expected, whole) =
+        (judged(&trained.detector, &volume_of(file.clone())), judged(&trained.detector, volume));
+    assert_eq!((whole.score, whole.p_value), (expected.score, expected.p_value));
+    // In a data set they are a group.
+    let dataset = volumes_in(folder.path());
+    let volumes = dataset.volumes();
+    assert_eq!((volumes.len(), volumes[0].0), (1, "scan/slice"));
+    assert_eq!(volumes[0].1.len(), volumes_in(file.parent().unwrap()).volumes()[0].1.len());
+    // They lie one above the other as far as is known.
+    assert!(VolumeMap::new(volume).to_nifti(&limits).is_ok());
 }
 
 fn series() -> (PathBuf, Vec<Series>) {

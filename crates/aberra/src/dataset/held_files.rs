@@ -56,8 +56,9 @@ impl HeldFiles {
         let paths: Vec<_> = self.files.iter().map(|file| file.path().to_owned()).collect();
         // One after another: to open a deflated DICOM file is to inflate it. What cannot be read says so when it is.
         let contents = self.files.iter().enumerate();
-        let contents =
-            contents.map(|(at, file)| content(at, file, &self.limits).unwrap_or(Content::One)).collect();
+        let contents = contents
+            .map(|(at, file)| content(at, file, &self.limits).unwrap_or(Content::UNREADABLE))
+            .collect();
         cases_of(&paths, found_in(&names, &paths, contents))
     }
 
@@ -154,7 +155,7 @@ fn content(at: usize, file: &PagedFile, limits: &Limits) -> std::result::Result<
     }
     Ok(match images.count()? {
         count @ 2.. => Content::Pages(count),
-        _ => Content::One,
+        _ => Content::one(&images.header(0)?),
     })
 }
 

@@ -20,6 +20,7 @@ mod likeness;
 mod listed;
 mod manifest;
 mod near;
+mod numbered;
 mod pages;
 mod reading;
 mod remarks;

@@ -1,13 +1,14 @@
-//! Volumes: the slices of a file of several images, or of a DICOM series that lies in several files, without those that show nothing
-//! but air.
+//! Volumes: the slices of a file of several images, of a DICOM series that lies in several files, or of files that are numbered, without
+//! those that show nothing but air.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use aberra_image::{Format, Limits, count_pages};
+use aberra_image::{Format, Header, Limits, count_pages, probe};
 use rayon::prelude::*;
 
 use super::empty::{are_empty, spread};
+use super::numbered::{Alone, Sequence, sequences};
 use super::reading::read_image;
 use super::remarks::counted;
 use super::series::{At, Grouped, Placed, group, placed};
@@ -30,8 +31,8 @@ pub enum Case {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Volume {
-    /// The file, or the folder of the series' files (of files without one, the first and how many more); with the number of the series
-    /// where there are several. Unique among the volumes that were found together.
+    /// The file, the folder of the series' files (of files without one, the first and how many more), or what the names of numbered
+    /// files have in common; with the number of the series where there are several. Unique among the volumes that were found together.
     pub name: String,
     /// All of them.
     pub slices: Vec<Slice>,
@@ -79,8 +80,8 @@ pub struct Cases {
     pub notes: Vec<String>,
 }
 
-/// Finds the volumes among files: each file of several images, and each DICOM series. Overviews (localizers) are dropped. Decodes
-/// nothing.
+/// Finds the volumes among files: each file of several images, each DICOM series, and numbered images of one size (`p1-01.png`,
+/// `p1-02.png`). Overviews (localizers) are dropped. Decodes nothing.
 pub fn find_cases(files: Vec<PathBuf>, limits: &Limits) -> Cases {
     let names: Vec<String> = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
     cases_of(&files, find(&names, &files, limits))
@@ -108,7 +109,11 @@ pub(super) struct FoundVolumes {
 
 /// What a file holds.
 pub(super) enum Content {
-    One,
+    /// One image, or none that can be read.
+    One {
+        /// Height and width.
+        sides: Option<[usize; 2]>,
+    },
     Pages(u32),
     Dicom(Vec<Placed>),
 }
@@ -126,26 +131,37 @@ pub(super) fn find(names: &[String], files: &[PathBuf], limits: &Limits) -> Foun
 
 /// The volumes among files that hold `contents`.
 pub(super) fn found_in(names: &[String], files: &[PathBuf], contents: Vec<Content>) -> FoundVolumes {
-    let (mut stacks, mut alone, mut placed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut stacks, mut ones, mut placed) = (Vec::new(), Vec::new(), Vec::new());
     for (file, content) in contents.into_iter().enumerate() {
         match content {
-            Content::One => alone.push(At { file, page: None }),
+            Content::One { sides } => ones.push(Alone { file, name: &names[file], sides }),
             Content::Pages(count) => {
-                stacks.push(((0..count).map(|page| At { file, page: Some(page) }).collect(), false));
+                let slices: Vec<At> = (0..count).map(|page| At { file, page: Some(page) }).collect();
+                stacks.push((slices, false, names[file].clone()));
             }
             Content::Dicom(images) => placed.extend(images),
         }
     }
-    let Grouped { stacks: series, alone: single, localizers } = group(placed);
-    stacks.extend(series.into_iter().map(|stack| (stack.slices, stack.has_repeated_positions)));
-    alone.extend(single);
+    let Grouped { stacks: series, mut alone, localizers } = group(placed);
+    stacks.extend(series.into_iter().map(|stack| {
+        let name = base_name(&stack.slices, names);
+        (stack.slices, stack.has_repeated_positions, name)
+    }));
+    let (numbered, others) = sequences(&ones);
+    let image = |file: usize| At { file, page: None };
+    alone.extend(others.into_iter().map(image));
+    stacks.extend(
+        numbered.iter().map(|Sequence { name, files }| {
+            (files.iter().copied().map(image).collect(), false, name.clone())
+        }),
+    );
     let first = |slices: &[At]| slices.iter().map(|at| at.file).min().unwrap_or_default();
-    stacks.sort_by_key(|(slices, _): &(Vec<At>, bool)| first(slices));
-    let named = unique(stacks.iter().map(|(slices, _)| base_name(slices, names)).collect());
+    stacks.sort_by_key(|(slices, ..): &(Vec<At>, bool, String)| first(slices));
+    let named = unique(stacks.iter().map(|(.., name)| name.clone()).collect());
     let volumes: Vec<(usize, Volume)> = stacks
         .iter()
         .zip(named)
-        .map(|((slices, repeated), name)| {
+        .map(|((slices, repeated, _), name)| {
             let slice = |at: &At| Slice { path: files[at.file].clone(), page: at.page };
             (
                 first(slices),
@@ -159,19 +175,30 @@ pub(super) fn found_in(names: &[String], files: &[PathBuf], contents: Vec<Conten
         .collect();
     let mut localizers: Vec<&str> = localizers.iter().map(|at| names[at.file].as_str()).collect();
     localizers.dedup();
-    let files = stacks.iter().map(|(slices, _)| slices.iter().map(|at| at.file).collect()).collect();
-    let notes = notes(&volumes, &localizers);
+    let files = stacks.iter().map(|(slices, ..)| slices.iter().map(|at| at.file).collect()).collect();
+    let numbered: Vec<&str> = numbered.iter().map(|sequence| sequence.name.as_str()).collect();
+    let notes = notes(&volumes, &numbered, &localizers);
     FoundVolumes { volumes, files, alone, notes }
 }
 
-fn content(file: usize, path: &Path, limits: &Limits) -> Content {
-    // What cannot be read says so when it is.
+/// What a file holds; one that cannot be read says so when it is.
+fn content(number: usize, path: &Path, limits: &Limits) -> Content {
     if Format::of_file(path) == Some(Format::Dicom) {
-        return placed(file, path, limits).map_or(Content::One, Content::Dicom);
+        return placed(number, path, limits).map_or(Content::UNREADABLE, Content::Dicom);
     }
     match count_pages(path, limits) {
         Ok(count) if count > 1 => Content::Pages(count),
-        _ => Content::One,
+        _ => probe(path, limits).map_or(Content::UNREADABLE, |header| Content::one(&header)),
+    }
+}
+
+impl Content {
+    /// What stands for a file that cannot be read.
+    pub(super) const UNREADABLE: Self = Self::One { sides: None };
+
+    /// One image, as its header is.
+    pub(super) fn one(header: &Header) -> Self {
+        Self::One { sides: Some([header.height, header.width]) }
     }
 }
 
@@ -207,7 +234,7 @@ fn unique(names: Vec<String>) -> Vec<String> {
     names.into_iter().map(numbered).collect()
 }
 
-fn notes(volumes: &[(usize, Volume)], localizers: &[&str]) -> Vec<String> {
+fn notes(volumes: &[(usize, Volume)], numbered: &[&str], localizers: &[&str]) -> Vec<String> {
     let mut notes = Vec::new();
     let all: Vec<&str> = volumes.iter().map(|(_, volume)| volume.name.as_str()).collect();
     if !all.is_empty() {
@@ -217,6 +244,7 @@ fn notes(volumes: &[(usize, Volume)], localizers: &[&str]) -> Vec<String> {
     let repeated = volumes.iter().map(|(_, volume)| volume).filter(|volume| volume.has_repeated_positions);
     let repeated: Vec<&str> = repeated.map(|volume| volume.name.as_str()).collect();
     for (names, one, many) in [
+        (numbered, "volume is made of numbered images", "volumes are made of numbered images"),
         (
             &repeated[..],
             "volume has slices at one place, all of which are taken",
