@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::error::CommandError;
 use crate::output;
-use crate::rows::{COLUMNS, COLUMNS_OF_PAGES, RowFormat};
+use crate::rows::{COLUMNS, RowFormat};
 
 /// The images of a file's rows.
 #[derive(Debug, Default)]
@@ -47,11 +47,10 @@ pub(crate) fn read_rows<'a>(
     bytes: &'a [u8],
     format: RowFormat,
 ) -> Result<(&'a [u8], Vec<Row<'a>>), CommandError> {
-    let columns = [COLUMNS, COLUMNS_OF_PAGES];
-    let columns = columns.into_iter().find(|columns| bytes.starts_with(format!("{columns}\n").as_bytes()));
+    let columns = COLUMNS.into_iter().find(|columns| bytes.starts_with(format!("{columns}\n").as_bytes()));
     let keys = match format {
         _ if bytes.is_empty() => Ok((Vec::new(), 0)),
-        RowFormat::Csv => csv_keys(bytes, columns.unwrap_or(COLUMNS)),
+        RowFormat::Csv => csv_keys(bytes, columns.unwrap_or(COLUMNS[0])),
         _ => json_keys(bytes),
     };
     let refuse =
@@ -73,7 +72,7 @@ impl RowKeys {
             && self.0.contains(&(path.to_string_lossy().into_owned(), page.map(|page| page + 1)))
     }
 
-    /// Reads the rows, of `pages` or of whole files, that a detector with this threshold wrote to `path` before, if it is there,
+    /// Reads the rows of these CSV columns that a detector with this threshold wrote to `path` before, if it is there,
     /// and the length of the file without a row that was not finished.
     ///
     /// # Errors
@@ -81,10 +80,9 @@ impl RowKeys {
     pub(crate) fn read(
         path: &Path,
         format: RowFormat,
-        pages: bool,
+        columns: &str,
         threshold: f64,
     ) -> Result<(Self, u64), CommandError> {
-        let columns = if pages { COLUMNS_OF_PAGES } else { COLUMNS };
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Self::default(), 0)),
@@ -176,12 +174,12 @@ mod tests {
     fn read(format: RowFormat, text: &str) -> Result<(RowKeys, u64), CommandError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
-        RowKeys::read(file.path(), format, false, 2.0)
+        RowKeys::read(file.path(), format, COLUMNS[0], 2.0)
     }
 
     #[test]
     fn rows_cut_anywhere_leave_those_that_are_whole() {
-        let csv = format!("{COLUMNS}\n1.0,,2.0,normal,a.png\n1.0,0.5,2.0,normal,\"b,\n\"\"c.png\"\n");
+        let csv = format!("{}\n1.0,,2.0,normal,a.png\n1.0,0.5,2.0,normal,\"b,\n\"\"c.png\"\n", COLUMNS[0]);
         let json =
             "{\"threshold\":2.0,\"path\":\"a.png\"}\n{\"threshold\":2.0,\"path\":\"b,\\n\\\"c.png\"}\n";
         for (format, text) in [(RowFormat::Csv, csv.as_str()), (RowFormat::Json, json)] {

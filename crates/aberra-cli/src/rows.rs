@@ -56,9 +56,18 @@ pub(crate) struct SliceOf {
     pub(crate) slice: usize,
 }
 
-/// The columns of CSV, without heat maps, of files and of pages.
-pub(crate) const COLUMNS: &str = "score,p_value,threshold,verdict,path";
-pub(crate) const COLUMNS_OF_PAGES: &str = "score,p_value,threshold,verdict,path,page";
+/// What the columns of CSV are, without heat maps: those of files or of pages, of images with or without named channels.
+pub(crate) const COLUMNS: [&str; 4] = [
+    "score,p_value,threshold,verdict,path",
+    "score,p_value,threshold,verdict,path,page",
+    "score,p_value,threshold,verdict,path,channel",
+    "score,p_value,threshold,verdict,path,page,channel",
+];
+
+/// Those of rows of pages, and of images with named channels.
+pub(crate) fn columns(pages: bool, channels: bool) -> &'static str {
+    COLUMNS[usize::from(pages) + 2 * usize::from(channels)]
+}
 
 /// The columns of CSV.
 #[derive(Serialize)]
@@ -74,6 +83,8 @@ struct Columns<'a> {
     volume: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     slice: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     heatmap: Option<Option<&'a str>>,
 }
@@ -114,7 +125,7 @@ impl Row {
 
 impl TableRow for Row {
     fn columns(&self) -> impl Serialize {
-        let VerdictCard { score, p_value, threshold, .. } = self.card;
+        let VerdictCard { score, p_value, threshold, ref channel, .. } = self.card;
         Columns {
             score,
             p_value,
@@ -124,6 +135,7 @@ impl TableRow for Row {
             page: self.page,
             volume: self.slice.as_ref().map(|slice| slice.volume.as_str()),
             slice: self.slice.as_ref().map(|slice| slice.slice),
+            channel: channel.as_deref(),
             heatmap: self.heatmap.as_ref().map(Option::as_deref),
         }
     }
@@ -134,12 +146,13 @@ impl TableRow for Row {
             format!("{score:>12}  {p_value:>8}  {threshold:>12}  {verdict:<9}  {path}\n")
         };
         let page = self.page.flatten().map_or_else(String::new, |page| format!(", page {page}"));
+        let channel = self.card.channel.as_ref().map_or_else(String::new, |name| format!(", channel {name}"));
         let line = cells([
             &output::number(self.card.score),
             &output::p_value(self.card.p_value),
             &output::number(self.card.threshold),
             self.verdict,
-            &(printable(&self.path) + &*page),
+            &(printable(&self.path) + &*page + &*printable(&channel)),
         ]);
         let heading = cells(["score", "p-value", "threshold", "verdict", "path"]);
         if is_first { heading + &line } else { line }
@@ -246,12 +259,18 @@ mod tests {
             anomalous_share: None,
             width: 40,
             height: 30,
+            channel: None,
             remarks: Vec::new(),
         };
         let row = Row::new(Path::new("a.png"), card, None);
         let line = |format: RowFormat| format.line(&row, false).unwrap_or_default();
         assert_eq!(line(RowFormat::Csv), "1.5,,2.0,normal,a.png\n");
-        assert!(RowFormat::Csv.line(&row, true).unwrap_or_default().starts_with(&format!("{COLUMNS}\n")));
+        assert!(
+            RowFormat::Csv
+                .line(&row, true)
+                .unwrap_or_default()
+                .starts_with(&format!("{}\n", columns(false, false)))
+        );
         assert!(line(RowFormat::Json).starts_with("{\"score\":1.5,\"p_value\":null,"));
         assert_eq!(
             line(RowFormat::Table).split_whitespace().collect::<Vec<_>>(),
@@ -261,7 +280,7 @@ mod tests {
         let line = |format: RowFormat| format.line(&page, false).unwrap_or_default();
         assert_eq!(line(RowFormat::Csv), "1.5,,2.0,normal,a.png,2\n");
         let first = |row: &Row| RowFormat::Csv.line(row, true).unwrap_or_default();
-        assert!(first(&page).starts_with(&format!("{COLUMNS_OF_PAGES}\n")));
+        assert!(first(&page).starts_with(&format!("{}\n", columns(true, false))));
         assert!(line(RowFormat::Table).ends_with("  a.png, page 2\n"));
     }
 }

@@ -42,6 +42,7 @@ pub(crate) struct Scored {
     anomalous_share: Option<f64>,
     width: usize,
     height: usize,
+    channel: Option<String>,
     remarks: Vec<String>,
     evidence: Vec<f64>,
     embedding: Vec<f32>,
@@ -370,8 +371,17 @@ impl Judged {
 
     fn scored(self, py: Python<'_>) -> PyResult<Py<Scored>> {
         let Self { card, evidence, embedding, map } = self;
-        let VerdictCard { score, p_value, threshold, anomalous, anomalous_share, width, height, remarks } =
-            card;
+        let VerdictCard {
+            score,
+            p_value,
+            threshold,
+            anomalous,
+            anomalous_share,
+            width,
+            height,
+            channel,
+            remarks,
+        } = card;
         let map = map.map(|map| PyByteArray::new(py, &map).unbind());
         let scored = Scored {
             score,
@@ -381,6 +391,7 @@ impl Judged {
             anomalous_share,
             width,
             height,
+            channel,
             remarks,
             evidence,
             embedding,

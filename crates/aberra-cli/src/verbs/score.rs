@@ -19,7 +19,7 @@ use crate::args::{DetectorArgs, JsonArgs};
 use crate::data::Listed;
 use crate::error::{CommandError, CommandResult, ExitStatus, with_path};
 use crate::row_keys::RowKeys;
-use crate::rows::{Row, RowFormat, Rows};
+use crate::rows::{Row, RowFormat, Rows, columns};
 use crate::shard::{Listing, Shard, ShardRecord};
 use crate::sources::Sources;
 use crate::verbs::score_volumes::{ScoreVolumes, VolumesArgs};
@@ -124,7 +124,8 @@ pub(crate) fn run(args: &ScoreArgs) -> CommandResult {
     let (mut rows, done) = match (&args.out, args.resume) {
         (Some(out), true) => {
             let threshold = detector.calibration().threshold;
-            let (keys, length) = RowKeys::read(out, format(args), args.pages, threshold)?;
+            let columns = columns(args.pages, !detector.channels().is_empty());
+            let (keys, length) = RowKeys::read(out, format(args), columns, threshold)?;
             (Rows::append(format(args), out, length)?, keys)
         }
         (out, _) => (Rows::open(format(args), out.as_deref())?, RowKeys::default()),

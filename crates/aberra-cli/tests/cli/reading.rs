@@ -216,6 +216,14 @@ fn the_files_of_a_case_are_one_image_where_that_is_asked_for() {
     assert!(evaluated.err.contains("60 normal images, 8 anomalous"), "{}", evaluated.err);
     let scored = room.run("score run/detector.aberra data/bad --json").done();
     assert_eq!(scored.json_lines().len(), 8);
+    // Which channel is unusual is in every format, and rows of such images are gone on with.
+    assert!(scored.json_lines().iter().all(|row| row["channel"] == "0000" || row["channel"] == "0001"));
+    room.run("score run/detector.aberra data/bad --out rows.csv").done();
+    let rows = fs::read_to_string(room.path("rows.csv")).unwrap();
+    assert!(rows.starts_with("score,p_value,threshold,verdict,path,channel\n"), "{rows}");
+    let resumed = room.run("score run/detector.aberra data/bad --out rows.csv --resume").done();
+    assert!(fs::read_to_string(room.path("rows.csv")).unwrap() == rows, "{}", resumed.err);
+    assert!(room.run("score run/detector.aberra data/bad").done().out.contains(".png, channel 000"));
     assert!(scored.err.contains("8 files are further channels"), "{}", scored.err);
     let doctor = room.run("doctor data --group none --detector run/detector.aberra").done();
     assert!(doctor.out.contains("68 images"), "{}", doctor.out);

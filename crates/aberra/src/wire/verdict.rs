@@ -28,6 +28,9 @@ pub struct VerdictCard {
     pub width: usize,
     /// Height of the image, in pixels.
     pub height: usize,
+    /// The channel that is most unusual, by name, where the detector's images have channels that are no colours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     /// What was decided while decoding the image, in plain words: that one page of several was judged, or alpha ignored.
     pub remarks: Vec<String>,
 }
@@ -85,6 +88,9 @@ impl VerdictCard {
             anomalous_share: anomalous_share(verdict, detector.pixel_threshold()),
             width: verdict.placement.image_width,
             height: verdict.placement.image_height,
+            channel: detector
+                .most_unusual_channel(&verdict.evidence)
+                .and_then(|channel| detector.channels().get(channel).cloned()),
             remarks: verdict.remarks.iter().map(ToString::to_string).collect(),
         }
     }
