@@ -21,7 +21,7 @@ pub struct Shortcut {
     /// Anomalies have the higher values (for a property that an image has or has not: more often have it).
     pub is_higher_in_anomalies: bool,
     /// What the property was compared with, where it is one of several values: a frequent size, colour mode or field strength.
-    /// Texts of DICOM files, which may name persons, are told by an image that has the same: `that of a.dcm`.
+    /// In place of a text of DICOM files, which may name persons, stands an image that has the same: `that of a.dcm`.
     pub value: Option<String>,
 }
 
@@ -171,7 +171,7 @@ pub fn shortcuts_of(dataset: &Dataset, inspection: &Inspection, samples: &[usize
     let word = |property: Property, of: &dyn Fn(&Inspected) -> String| {
         best_value(property, &seen.iter().map(|(_, seen, _)| of(seen)).collect::<Vec<_>>())
     };
-    // Of the device, where an image says anything of it.
+    // Of the device, where an image states anything.
     let device = |property: Property, of: &dyn Fn(&Acquisition) -> Option<Told>| {
         let told = seen.iter().map(|(_, seen, _)| seen.origin.and_then(|origin| of(&origin.acquisition)));
         let told: Vec<Option<Told>> = told.collect();
@@ -214,7 +214,7 @@ pub fn shortcuts_of(dataset: &Dataset, inspection: &Inspection, samples: &[usize
     shortcuts
 }
 
-/// What a file says of the device.
+/// What a file states about the device.
 enum Told {
     /// In words that name no person.
     Open(String),
