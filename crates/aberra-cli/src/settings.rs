@@ -33,7 +33,7 @@ pub(crate) struct SettingsArgs {
     pub(crate) tiles: Option<String>,
     /// The values that become black and white in every image, by the middle and the distance of both, in the unit of the files:
     /// 40,400 for soft tissue in the Hounsfield units of a CT [default: percentiles of each image].
-    #[arg(long, value_name = "CENTER,WIDTH", value_parser = window, allow_negative_numbers = true)]
+    #[arg(long, value_name = "CENTER,WIDTH", value_parser = window, allow_hyphen_values = true)]
     pub(crate) window: Option<String>,
     /// Look at this part of every image alone: left, top, width and height as shares of its sides, such as 0.1,0,0.8,1.
     #[arg(long, value_name = "L,T,W,H", value_parser = area)]

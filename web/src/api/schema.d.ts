@@ -1331,6 +1331,8 @@ export interface components {
              * @description Share of the image's pixels above the pixel threshold, 0 to 1; none where no map was made.
              */
             anomalous_share: number | null;
+            /** @description The channel that is most unusual, by name, where the detector's images have channels that are no colours. */
+            channel: string | null;
             /** @description Height of the image, in pixels. */
             height: number;
             /**

@@ -29,7 +29,6 @@ pub struct VerdictCard {
     /// Height of the image, in pixels.
     pub height: usize,
     /// The channel that is most unusual, by name, where the detector's images have channels that are no colours.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
     /// What was decided while decoding the image, in plain words: that one page of several was judged, or alpha ignored.
     pub remarks: Vec<String>,
