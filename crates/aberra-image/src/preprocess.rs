@@ -300,8 +300,8 @@ impl Preprocessing {
         let Some(values) = image.measured() else {
             let message = format!(
                 "expected an image in grey whose values have a unit, for the window: a DICOM file that states how its values are \
-                 rescaled, a NIfTI volume or a NumPy array; found a {} in {}",
-                image.source.format, image.source.color_mode
+                 rescaled, a NIfTI volume or a NumPy array of more than 8 bits; found a {} of {} bits in {}",
+                image.source.format, image.source.bit_depth, image.source.color_mode
             );
             return Err(Error::new(Kind::Pixels, message));
         };

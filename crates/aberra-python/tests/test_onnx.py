@@ -200,7 +200,7 @@ def test_a_window_over_values_with_a_unit_is_part_of_the_model(tmp_path: Path, r
     assert np.abs(scores / verdicts.scores - 1).max() < max(1e-3, exported.description["proof"]["tolerance"])
     # The same values as floating-point numbers are the same image.
     assert detector.score(np.load(files[1]).astype(np.float32)[None]).scores[0] == verdicts.scores[1]
-    with pytest.raises(aberra.DataError, match="unit"):
+    with pytest.raises(aberra.InputError, match="found a NumPy array of 8 bits"):
         detector.score(np.zeros((1, 36, 44), np.uint8) + np.arange(44, dtype=np.uint8))
 
 
