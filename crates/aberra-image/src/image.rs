@@ -192,7 +192,7 @@ impl Image {
     pub fn measured(&self) -> Option<&[f32]> {
         let are_pixels = match self.source.format {
             Format::Nifti | Format::Memory => true,
-            // Of arrays, those of floating-point numbers.
+            // Floating-point numbers; whole ones of more than a byte are unscaled, bytes are shares of 255.
             Format::Numpy => self.source.bit_depth > 8,
             _ => false,
         };

@@ -12,7 +12,7 @@ use crate::percentile::percentiles;
 use crate::relative::{RelativeRegion, clear_ignored, without_ignored};
 use crate::resize::{Area, Plane, resize};
 use crate::tiles::{Tiles, Tiling};
-use crate::{Error, Image, MAX_CHANNELS, Placement, Region, Source, Window};
+use crate::{Color, Error, Image, MAX_CHANNELS, Placement, Region, Source, Window};
 
 /// The steps from image to network input, in this order: window, grey or colour, ignored areas, region of interest, foreground crop,
 /// square pad, resize, intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in the detector.
@@ -48,18 +48,6 @@ pub struct Preprocessing {
     pub square_pad: bool,
     /// How intensities are scaled to 0..1.
     pub intensity: IntensityScaling,
-}
-
-/// Channels of the network input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Color {
-    /// One channel.
-    #[default]
-    Grey,
-    /// Three channels.
-    Rgb,
 }
 
 /// Percentiles of the cropped image (colours together, other channels each by itself; before padding) that become 0 and 1, where
@@ -111,36 +99,6 @@ pub struct Input {
     pub placement: Placement,
     /// The image's own source.
     pub source: Source,
-}
-
-impl Color {
-    /// Values for each pixel.
-    pub fn channels(self) -> usize {
-        match self {
-            Self::Grey => 1,
-            Self::Rgb => 3,
-        }
-    }
-
-    /// The colours in which so many channels are shown to a person: three or more in false colours, the first three as red, green
-    /// and blue; two by the first alone, in grey.
-    pub fn showing(channels: usize) -> Self {
-        if channels < 3 { Self::Grey } else { Self::Rgb }
-    }
-
-    /// What of pixels `[height, width, channels]` is shown in these colours, `[height, width, 1 or 3]`: the first channels, or where
-    /// these are too few for colours, the first in grey.
-    pub fn show(self, pixels: &[f32], channels: usize) -> Cow<'_, [f32]> {
-        let kept = self.channels();
-        if channels == kept {
-            return pixels.into();
-        }
-        let shown = |pixel: &[f32]| match pixel {
-            [first, ..] if pixel.len() < kept => vec![*first; kept],
-            _ => pixel[..kept].to_vec(),
-        };
-        pixels.chunks_exact(channels.max(1)).flat_map(shown).collect::<Vec<f32>>().into()
-    }
 }
 
 impl Preprocessing {
@@ -203,7 +161,7 @@ impl Preprocessing {
     pub fn content(&self, image: &Image) -> Result<Region, Error> {
         self.validate()?;
         self.check(image)?;
-        let windowed = self.windowed(image)?;
+        let windowed = self.window.map(|window| window.shown(image)).transpose()?;
         let image = windowed.as_ref().unwrap_or(image);
         let grey = (image.channels != 1 && self.foreground_crop.is_some()).then(|| image.to_grey());
         let seen = self.seen_or_pixels(grey.as_deref(), image)?;
@@ -237,7 +195,7 @@ impl Preprocessing {
         self.validate()?;
         let canvas = self.tiling()?.grid();
         self.check(image)?;
-        let windowed = self.windowed(image)?;
+        let windowed = self.window.map(|window| window.shown(image)).transpose()?;
         let image = windowed.as_ref().unwrap_or(image);
         let sees_grey = self.channels.is_empty() && self.color == Color::Grey;
         let grey =
@@ -289,31 +247,6 @@ impl Preprocessing {
             placement,
             source: image.source.clone(),
         })
-    }
-
-    /// The image as the window shows it, 0 to 1; `None` without one.
-    ///
-    /// # Errors
-    /// Its values have no unit.
-    fn windowed(&self, image: &Image) -> Result<Option<Image>, Error> {
-        let Some(window) = self.window else { return Ok(None) };
-        let Some(values) = image.measured() else {
-            let message = format!(
-                "expected an image in grey whose values have a unit, for the window: a DICOM file that states how its values are \
-                 rescaled, a NIfTI volume or a NumPy array of more than 8 bits; found a {} of {} bits in {}",
-                image.source.format, image.source.bit_depth, image.source.color_mode
-            );
-            return Err(Error::new(Kind::Pixels, message));
-        };
-        let pixels = values.iter().map(|&value| window.share(value)).collect();
-        Ok(Some(Image {
-            pixels,
-            height: image.height,
-            width: image.width,
-            channels: 1,
-            unscaled: None,
-            source: image.source.clone(),
-        }))
     }
 
     /// Channels of the network input.
@@ -506,6 +439,11 @@ pub fn check(image: &Image) -> Result<(), Error> {
         let message = format!(
             "expected {height} x {width} pixels of 1 to {MAX_CHANNELS} channels, found {found} values"
         );
+        return Err(Error::new(Kind::Pixels, message));
+    }
+    if let Some(unscaled) = image.unscaled.as_ref().filter(|unscaled| unscaled.len() != height * width) {
+        let message =
+            format!("expected {height} x {width} values in the unit of the file, found {}", unscaled.len());
         return Err(Error::new(Kind::Pixels, message));
     }
     let unusable = image.pixels.iter().filter(|value| value.is_nan() || value.abs() > MAX_VALUE).count();

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::error::Kind;
+use crate::{Error, Image};
 
 /// The values that become 0 and 1, the same in every image: those half a width below and above the center, in the unit that
 /// the files give their values.
@@ -31,9 +31,29 @@ impl Window {
         Err(Error::new(Kind::Settings, message))
     }
 
-    /// A value on the scale of the window, 0 to 1.
-    pub(crate) fn share(&self, value: f32) -> f32 {
+    /// An image as the window shows it, 0 to 1.
+    ///
+    /// # Errors
+    /// Its values have no unit.
+    pub(crate) fn shown(&self, image: &Image) -> Result<Image, Error> {
+        let Image { height, width, source, .. } = image;
+        let Some(values) = image.measured() else {
+            let message = format!(
+                "expected an image in grey whose values have a unit, for the window: a DICOM file that states how its values are \
+                 rescaled, a NIfTI volume or a NumPy array of more than 8 bits; found a {} of {} bits in {}",
+                source.format, source.bit_depth, source.color_mode
+            );
+            return Err(Error::new(Kind::Pixels, message));
+        };
         let low = self.center - self.width / 2.0;
-        ((f64::from(value) - low) / self.width).clamp(0.0, 1.0) as f32
+        let share = |&value: &f32| ((f64::from(value) - low) / self.width).clamp(0.0, 1.0) as f32;
+        Ok(Image {
+            pixels: values.iter().map(share).collect(),
+            height: *height,
+            width: *width,
+            channels: 1,
+            unscaled: None,
+            source: source.clone(),
+        })
     }
 }

@@ -197,6 +197,8 @@ fn a_window_shows_a_value_alike_in_every_image() {
     let shown = Image { pixels: vec![0.5; 400], unscaled: Some(image(0.0).pixels), ..image(0.0) };
     assert_eq!(steps.apply(&shown).unwrap().pixels, input.pixels);
     assert!(steps.content(&shown).is_ok());
+    let short = Image { unscaled: Some(vec![0.0; 399]), ..shown };
+    assert!(steps.apply(&short).unwrap_err().to_string().contains("20 x 20 values in the unit"));
 
     // Padding is as dark as values below the window, and a fringe of them is cut away.
     let wide = Image::from_pixels(image(0.0).pixels, 10, 40, 1).unwrap();

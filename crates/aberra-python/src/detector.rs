@@ -371,31 +371,19 @@ impl Judged {
 
     fn scored(self, py: Python<'_>) -> PyResult<Py<Scored>> {
         let Self { card, evidence, embedding, map } = self;
-        let VerdictCard {
-            score,
-            p_value,
-            threshold,
-            anomalous,
-            anomalous_share,
-            width,
-            height,
-            channel,
-            remarks,
-        } = card;
-        let map = map.map(|map| PyByteArray::new(py, &map).unbind());
         let scored = Scored {
-            score,
-            p_value,
-            threshold,
-            anomalous,
-            anomalous_share,
-            width,
-            height,
-            channel,
-            remarks,
+            score: card.score,
+            p_value: card.p_value,
+            threshold: card.threshold,
+            anomalous: card.anomalous,
+            anomalous_share: card.anomalous_share,
+            width: card.width,
+            height: card.height,
+            channel: card.channel,
+            remarks: card.remarks,
             evidence,
             embedding,
-            map,
+            map: map.map(|map| PyByteArray::new(py, &map).unbind()),
         };
         Py::new(py, scored)
     }

@@ -245,6 +245,16 @@ def test_the_page_preprocesses_as_the_reference(
         assert expected.std() > 0.1 and np.abs(found - expected.reshape(-1)).max() < 2e-5
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is missing: the page's preprocessing was not run")
+def test_the_page_refuses_a_window_that_pictures_have_no_values_for() -> None:
+    script = (
+        f"import {{ preprocess }} from {json.dumps((EXAMPLES / 'preprocess.mjs').as_uri())};"
+        "preprocess({ width: 8, height: 8, data: [] }, { tiles: 'none', window: { center: 40, width: 400 } })"
+    )
+    run = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True)
+    assert run.returncode != 0 and "found a window over values with a unit" in run.stderr
+
+
 def test_what_cannot_be_exported_is_an_error_with_a_hint(data: Path, tmp_path: Path) -> None:
     tiled = aberra.Detector.train(data, family="autoencoder", tiles="2x2", model__channels=[8], **TRAINING)
     with pytest.raises(aberra.SettingsError, match="tiles") as raised:

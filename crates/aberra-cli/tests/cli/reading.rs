@@ -217,7 +217,8 @@ fn the_files_of_a_case_are_one_image_where_that_is_asked_for() {
     let scored = room.run("score run/detector.aberra data/bad --json").done();
     assert_eq!(scored.json_lines().len(), 8);
     // Which channel is unusual is in every format, and rows of such images are gone on with.
-    assert!(scored.json_lines().iter().all(|row| row["channel"] == "0000" || row["channel"] == "0001"));
+    let of_second = scored.json_lines().iter().filter(|row| row["channel"] == "0001").count();
+    assert!(of_second >= 7, "the second channel has stripes in all 8: {of_second}");
     room.run("score run/detector.aberra data/bad --out rows.csv").done();
     let rows = fs::read_to_string(room.path("rows.csv")).unwrap();
     assert!(rows.starts_with("score,p_value,threshold,verdict,path,channel\n"), "{rows}");

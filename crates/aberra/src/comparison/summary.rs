@@ -222,7 +222,7 @@ impl<'a> Table<'a> {
 
 const NO_CELL: &str = "no cell has a result";
 
-/// Shortcuts: file and frame properties that predict the label well.
+/// Shortcuts: properties of file, frame and device that predict the label well.
 fn shortcut(dataset: &Dataset, inspection: &Inspection, table: &Table<'_>) -> Option<String> {
     let tested = table.images();
     let samples = dataset.samples.iter().enumerate();

@@ -49,7 +49,7 @@ pub struct DoctorReport {
     pub empty: Vec<Named>,
     /// Copies within and across parts and labels.
     pub copies: Copies,
-    /// How well properties of file and frame alone separate normals from anomalies, best first.
+    /// How well properties of file, frame and device alone separate normals from anomalies, best first.
     pub shortcuts: Vec<Shortcut>,
     /// What they were measured on.
     pub shortcut_part: ShortcutPart,

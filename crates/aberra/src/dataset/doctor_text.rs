@@ -26,7 +26,7 @@ impl fmt::Display for DoctorReport {
             let part = self.shortcut_part.name();
             writeln!(
                 f,
-                "\nshortcuts: AUROC of file and frame alone on {part}, one image per group and label"
+                "\nshortcuts: AUROC of file, frame and device alone on {part}, one image per group and label"
             )?;
         }
         for shortcut in &self.shortcuts {

@@ -55,7 +55,7 @@ pub struct Evaluation {
     pub kinds: Vec<KindRow>,
     /// Every fitted scorer on the same images.
     pub scorers: Vec<ScorerRow>,
-    /// How well file and frame properties alone predict the label (shortcuts), best first.
+    /// How well properties of file, frame and device alone predict the label (shortcuts), best first.
     pub shortcuts: Vec<ShortcutRow>,
     /// How well the error maps localise the masks.
     pub pixels: Metric<Pixels>,

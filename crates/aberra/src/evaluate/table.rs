@@ -273,7 +273,7 @@ impl Evaluation {
         if self.shortcuts.is_empty() {
             return Ok(());
         }
-        writeln!(f, "\nShortcuts: what file and frame alone give away")?;
+        writeln!(f, "\nShortcuts: what file, frame and device alone give away")?;
         let mut grid = Grid::new(["property", "AUROC"]);
         let (telling, idle): (Vec<_>, Vec<_>) = self.shortcuts.iter().partition(|row| row.auroc > 0.5);
         for row in telling {

@@ -6,10 +6,10 @@ use super::tag;
 use crate::{Acquisition, Error, Origin};
 
 /// The kinds of device that take images (PS3.3, C.7.3.1.1.1), the retired ones among them.
-const MODALITIES: [&str; 36] = [
+const MODALITIES: [&str; 35] = [
     "BI", "BMD", "CR", "CT", "DG", "DX", "ES", "GM", "IO", "IVOCT", "IVUS", "LS", "MG", "MR", "NM", "OAM",
     "OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OSS", "OT", "PA", "PT", "PX", "RF", "RG", "SM", "ST",
-    "TG", "US", "XA", "XC", "SC",
+    "TG", "US", "XA", "XC",
 ];
 
 pub(super) fn of(data: &DataSet<'_>, groups: &[DataSet<'_>], key: &[u8; 32]) -> Result<Origin, Error> {
