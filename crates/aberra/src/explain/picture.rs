@@ -20,8 +20,8 @@ const MARGIN: i32 = 30;
 const EVIDENCE_TOP: i32 = MARGIN + 60 + SIDE + 120;
 const ROW: i32 = 34;
 /// Where the bars of the evidence begin, and how long a full one is.
-const BAR_LEFT: i32 = 400;
-const BAR_LENGTH: i32 = 420;
+const BAR_LEFT: i32 = 480;
+const BAR_LENGTH: i32 = 340;
 /// Side of a nearest normal's picture.
 const NEAR_SIDE: i32 = 96;
 
@@ -49,7 +49,9 @@ pub fn story_png(detector: &Detector, story: &Story, near: &[FoundNormal]) -> Re
     ];
     let pictures =
         pictures.into_iter().filter_map(|(name, picture)| Some((name, picture?))).collect::<Vec<_>>();
-    let height = EVIDENCE_TOP + 60 + ROW * story.evidence.len() as i32 + MARGIN;
+    let rows = ROW * story.evidence.len() as i32;
+    let thumbnails = (NEAR_SIDE + 34) * near.len().div_ceil(2) as i32;
+    let height = EVIDENCE_TOP + 60 + rows.max(thumbnails) + MARGIN;
     figure(WIDTH, height as u32, |area| {
         for (position, (name, picture)) in pictures.iter().enumerate() {
             let left = MARGIN + position as i32 * (SIDE + 20);
@@ -90,7 +92,7 @@ fn evidence(area: &Area<'_>, story: &Story) -> Drawn {
     for (index, row) in story.evidence.iter().enumerate() {
         let top = EVIDENCE_TOP + 48 + index as i32 * ROW;
         write(area, &row.name.replace('_', " "), (MARGIN, top), 22.0)?;
-        write(area, &short(row.value), (MARGIN + 250, top), 22.0)?;
+        write(area, &short(row.value), (MARGIN + 340, top), 22.0)?;
         let Some(percentile) = row.percentile else { continue };
         let length = (percentile / 100.0 * f64::from(BAR_LENGTH)).round() as i32;
         let (color, mark) = if percentile >= UNUSUAL { (ANOMALOUS, "\u{25b2} ") } else { (NORMAL, "") };
