@@ -89,6 +89,19 @@ pub(crate) fn extract(backbone: &Backbone, inputs: &[&[f32]], shape: Shape) -> R
     Ok(all)
 }
 
+/// Of each of `inputs` the [`grid`](Features::grid) alone.
+///
+/// # Errors
+/// As [`extract`].
+pub(crate) fn extract_grids(backbone: &Backbone, inputs: &[&[f32]], shape: Shape) -> Result<Vec<Vec<f32>>> {
+    let mut all = Vec::with_capacity(inputs.len());
+    for inputs in inputs.chunks(FORWARD_BATCH) {
+        let blocks = backbone.features_of(inputs, shape)?.map(Block::of);
+        all.par_extend((0..inputs.len()).into_par_iter().map(|image| joined_on_grid(&blocks, image, shape)));
+    }
+    Ok(all)
+}
+
 /// A block's output for several images.
 struct Block {
     shape: Shape,
@@ -108,18 +121,28 @@ impl Block {
 }
 
 fn features_of_image(blocks: &[Block; 3], image: usize, grey: &[f32], shape: Shape) -> Features {
-    let grid = grid_shape(shape);
     let lit: Vec<f32> = grey.iter().map(|&value| f32::from(value > FOREGROUND)).collect();
     let plane = Shape { channels: 1, ..shape };
     let foreground_of = |shape: Shape| area_mean(&lit, plane, Shape { channels: 1, ..shape });
 
+    let pool =
+        |block: &Block| Pooled::of(block.image(image), block.shape.channels, &foreground_of(block.shape));
+    let [.., parts] = blocks;
+    Features {
+        grid: joined_on_grid(blocks, image, shape),
+        foreground: foreground_of(grid_shape(shape)),
+        pooled: blocks.iter().map(pool).collect(),
+        layout: area_mean(parts.image(image), parts.shape, layout_shape(shape)),
+    }
+}
+
+/// The [`grid`](Features::grid) of an image.
+fn joined_on_grid(blocks: &[Block; 3], image: usize, shape: Shape) -> Vec<f32> {
+    let grid = grid_shape(shape);
     let mut joined = vec![0.0_f32; grid.len()];
-    let mut pooled = Vec::with_capacity(blocks.len());
     let mut first = 0;
     for block in blocks {
-        let values = block.image(image);
-        pooled.push(Pooled::of(values, block.shape.channels, &foreground_of(block.shape)));
-        let smooth = mean_of_3_by_3(values, block.shape);
+        let smooth = mean_of_3_by_3(block.image(image), block.shape);
         let channels = block.shape.channels;
         let on_grid = bilinear(&smooth, block.shape, Shape { channels, ..grid });
         for (joined, own) in joined.chunks_exact_mut(GRID_CHANNELS).zip(on_grid.chunks_exact(channels)) {
@@ -127,9 +150,7 @@ fn features_of_image(blocks: &[Block; 3], image: usize, grey: &[f32], shape: Sha
         }
         first += channels;
     }
-    let [.., parts] = blocks;
-    let layout = area_mean(parts.image(image), parts.shape, layout_shape(shape));
-    Features { grid: joined, foreground: foreground_of(grid), pooled, layout }
+    joined
 }
 
 impl Pooled {

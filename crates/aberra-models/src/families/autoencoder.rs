@@ -28,7 +28,7 @@ use crate::member::Decoder;
 use crate::network::{Activation, Architecture, Network, NetworkSettings, Outputs, Precision, batch};
 use crate::shape::Shape;
 use crate::tensors::{device_of, rows};
-use crate::train::{Loss, Step, Trainable};
+use crate::train::{Loss, Preparation, Step, Trainable, nothing_ahead};
 
 const DESCRIPTORS: &[Descriptor] =
     &[SQUARED_ERROR, ABSOLUTE_ERROR, SSIM_ERROR, PEAK_ERROR, MAHALANOBIS, NEIGHBOUR_DISTANCE];
@@ -160,7 +160,13 @@ impl Model {
 }
 
 impl Trainable for Model {
-    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
+    type Prepared = ();
+
+    fn preparation(&self) -> Preparation<()> {
+        nothing_ahead()
+    }
+
+    fn loss(&self, input: Tensor<4>, (): (), step: &Step<'_>) -> Loss {
         let seen = match self.settings.noise {
             0.0 => input.clone(),
             _ => input.clone() + coarse_noise(&self.settings, step, input.dims(), &input.device()),

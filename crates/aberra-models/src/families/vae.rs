@@ -34,7 +34,7 @@ use crate::network::{
 };
 use crate::shape::Shape;
 use crate::tensors::{device_of, rows};
-use crate::train::{Loss, Step, Term, Trainable, warmed_up};
+use crate::train::{Loss, Preparation, Step, Term, Trainable, nothing_ahead, warmed_up};
 
 /// KL(q(z | x) || N(0, I)).
 const KL: Descriptor = Descriptor::unusual("kl", "nats", "KL divergence of the posterior from the prior");
@@ -262,7 +262,13 @@ impl VariationalAutoencoder {
 }
 
 impl Trainable for VariationalAutoencoder {
-    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
+    type Prepared = ();
+
+    fn preparation(&self) -> Preparation<()> {
+        nothing_ahead()
+    }
+
+    fn loss(&self, input: Tensor<4>, (): (), step: &Step<'_>) -> Loss {
         let posterior = self.posterior(input.clone());
         let noise = noise(step, posterior.mean.dims(), &input.device());
         let z = posterior.mean.clone() + noise * (posterior.log_variance.clone() * 0.5).exp();

@@ -35,7 +35,7 @@ use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::network::{FORWARD_BATCH, NetworkSettings, Normalization, Precision, batch};
 use crate::shape::Shape;
 use crate::tensors::{device_of, rows};
-use crate::train::{Loss, Step, Term, Trainable};
+use crate::train::{Loss, Preparation, Step, Term, Trainable, nothing_ahead};
 
 /// Mean over the grid of |z - e|^2.
 const QUANTISATION_ERROR: Descriptor = Descriptor::unusual(
@@ -212,7 +212,13 @@ impl Model {
 }
 
 impl Trainable for Model {
-    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
+    type Prepared = ();
+
+    fn preparation(&self) -> Preparation<()> {
+        nothing_ahead()
+    }
+
+    fn loss(&self, input: Tensor<4>, (): (), step: &Step<'_>) -> Loss {
         let grid = self.encode(input.clone());
         let embeddings: Vec<f32> = grid.clone().into_data().iter::<f32>().collect();
         let mut random = generator(step.seed, Stream::Codebook, step.step as u64);

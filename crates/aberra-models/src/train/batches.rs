@@ -1,4 +1,4 @@
-//! Batches of augmented training images, made on other threads ahead of the training step.
+//! Batches of augmented training images, and what a model makes of them, on other threads ahead of the training step.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -9,35 +9,51 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::augment::augment;
-use super::{Augmentation, TrainSettings};
+use super::{Augmentation, Preparation, Step, TrainSettings};
 use crate::inputs::Inputs;
 
 /// Number of batches that are prepared ahead of the training step.
 const BATCHES_AHEAD: usize = 2;
 
 /// One step's images, `[images, height, width, channels]` flattened.
-pub(super) struct Batch {
+pub(super) struct Batch<T> {
     pub(super) pixels: Vec<f32>,
     /// Their numbers among the inputs.
     pub(super) images: Vec<usize>,
+    /// What the model made of them.
+    pub(super) prepared: T,
 }
 
-/// The batches of `epoch` from the one numbered `first` on, made ahead on a thread of `scope`. Which images, in which
-/// order and how changed depends on seed and epoch alone.
-pub(super) fn batches<'scope, 'data>(
+/// Where in a run batches begin.
+#[derive(Clone, Copy)]
+pub(super) struct Start {
+    pub(super) seed: u64,
+    pub(super) epoch: usize,
+    /// Steps of the epoch that were taken before, and of the whole run.
+    pub(super) step_in_epoch: usize,
+    pub(super) step: usize,
+}
+
+/// The batches of an epoch from `start` on, made ahead on a thread of `scope`. Which images, in which order and how changed
+/// depends on seed and epoch alone.
+pub(super) fn batches<'scope, 'data, T: Send + 'scope>(
     scope: &'scope Scope<'scope, 'data>,
     inputs: &'data Inputs<'data>,
     settings: &'data TrainSettings,
-    seed: u64,
-    epoch: usize,
-    first: usize,
-) -> Receiver<Result<Batch>> {
+    preparation: Preparation<T>,
+    start: Start,
+) -> Receiver<Result<Batch<T>>> {
+    let Start { seed, epoch, step_in_epoch, step: first } = start;
     let (sender, receiver) = sync_channel(BATCHES_AHEAD);
     scope.spawn(move || {
         let mut order: Vec<usize> = (0..inputs.len()).collect();
         order.shuffle(&mut generator(seed, Stream::Order, epoch as u64));
-        for members in order.chunks(settings.batch_size).skip(first) {
-            let made = batch(inputs, members, &settings.augmentation, seed, epoch);
+        for (step, members) in (first..).zip(order.chunks(settings.batch_size).skip(step_in_epoch)) {
+            let made = augmented(inputs, members, &settings.augmentation, seed, epoch).map(|mut pixels| {
+                let step = Step { seed, step, epoch, images: members };
+                let prepared = preparation(&mut pixels, &step);
+                Batch { pixels, images: members.to_vec(), prepared }
+            });
             // A closed channel means that training stopped: nothing is left to do.
             if sender.send(made).is_err() {
                 return;
@@ -47,13 +63,14 @@ pub(super) fn batches<'scope, 'data>(
     receiver
 }
 
-fn batch(
+/// Images of a batch, each changed in its own way.
+fn augmented(
     inputs: &Inputs<'_>,
     members: &[usize],
     augmentation: &Augmentation,
     seed: u64,
     epoch: usize,
-) -> Result<Batch> {
+) -> Result<Vec<f32>> {
     let shape = inputs.shape();
     let mut pixels = vec![0.0; members.len() * shape.len()];
     pixels.par_chunks_mut(shape.len()).zip(members).try_for_each(|(output, &index)| -> Result<()> {
@@ -62,5 +79,5 @@ fn batch(
         augment(&inputs.get(index)?, shape, augmentation, &mut random, output);
         Ok(())
     })?;
-    Ok(Batch { pixels, images: members.to_vec() })
+    Ok(pixels)
 }

@@ -29,7 +29,8 @@ pub use self::context::{DrawAnomaly, FitContext, Judge};
 pub use self::record::{EpochRecord, LossRecord, Observe, Plan, Preview, Progress};
 pub(crate) use self::schedule::warmed_up;
 pub use self::settings::{Augmentation, CheckedTrainSettings, Schedule, SelectionCriterion, TrainSettings};
-pub use self::trainable::{Loss, Step, Term, Trainable};
+pub(crate) use self::trainable::nothing_ahead;
+pub use self::trainable::{Loss, Preparation, Step, Term, Trainable};
 
 /// A model with the best checkpoint's weights, outside autodiff.
 pub struct Trained<M> {
@@ -79,8 +80,13 @@ pub fn train<M: Trainable>(
         let epoch = position.epoch;
         let mut term_weights = Vec::new();
         model = std::thread::scope(|scope| -> Result<M> {
-            let first = position.step_in_epoch;
-            for batch in batches::batches(scope, inputs, settings, context.seed, epoch, first) {
+            let start = batches::Start {
+                seed: context.seed,
+                epoch,
+                step_in_epoch: position.step_in_epoch,
+                step: optimizer.step as usize,
+            };
+            for batch in batches::batches(scope, inputs, settings, model.preparation(), start) {
                 let batch = batch?;
                 let step = optimizer.step as usize;
                 let learning_rate = schedule::learning_rate(settings, step, steps);
@@ -88,8 +94,8 @@ pub fn train<M: Trainable>(
                 let dims = [images, shape.height, shape.width, shape.channels];
                 let input = Tensor::from_data(TensorData::new(batch.pixels, dims), &device);
 
-                let loss =
-                    model.loss(input, &Step { seed: context.seed, step, epoch, images: &batch.images });
+                let step_of = Step { seed: context.seed, step, epoch, images: &batch.images };
+                let loss = model.loss(input, batch.prepared, &step_of);
                 let (total, means) = (loss.total(), loss.means());
                 term_weights = loss.weights();
                 let value = record::LossRecord::new(&term_weights, &means).total;

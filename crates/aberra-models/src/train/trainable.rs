@@ -1,6 +1,7 @@
 //! The interface between the training loop and a model: a loss in named terms, and facts about the model.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aberra_metrics::Result;
 use burn::module::Module;
@@ -61,11 +62,27 @@ impl Loss {
     }
 }
 
+/// Makes ahead of a step what its loss needs beside the images, from a batch of augmented training images, `[batch, height, width,
+/// channels]`, which it may change. It runs on another thread while earlier steps are taken, so nothing of it depends on what is
+/// learnt.
+pub type Preparation<T> = Arc<dyn Fn(&mut [f32], &Step<'_>) -> T + Send + Sync>;
+
+/// The preparation of models that need nothing beside the images.
+pub(crate) fn nothing_ahead() -> Preparation<()> {
+    Arc::new(|_, _| ())
+}
+
 /// A model that is fitted by gradient descent.
 pub trait Trainable: Module {
-    /// The loss of a batch of augmented training images, `[batch, height, width, channels]`. It may draw (from
-    /// [`generator`](aberra_metrics::random::generator), by `step`) and may update running statistics.
-    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss;
+    /// What a loss needs beside the images.
+    type Prepared: Send;
+
+    /// What makes it.
+    fn preparation(&self) -> Preparation<Self::Prepared>;
+
+    /// The loss of a batch of augmented training images, `[batch, height, width, channels]`, of which `prepared` was made. It may
+    /// draw (from [`generator`](aberra_metrics::random::generator), by `step`) and may update running statistics.
+    fn loss(&self, input: Tensor<4>, prepared: Self::Prepared, step: &Step<'_>) -> Loss;
 
     /// The loss of a batch of held-out normals, without drawing and without updating anything.
     fn held_out_loss(&self, input: Tensor<4>, epoch: usize) -> Loss;

@@ -7,6 +7,7 @@
 //! what lies outside it is the example of what is normal; the loss is the cross-entropy of each place of the feature grid. No
 //! real anomaly is seen.
 
+mod examples;
 mod reference;
 mod start;
 
@@ -21,10 +22,11 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::examples::{Example, Examples, Training};
 use self::reference::{COMPARED, Reference};
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{FeatureCache, Features, FeaturesGraph, GRID_STRIDE_PX, extract, grid_shape};
+use crate::features::{FeatureCache, Features, FeaturesGraph, GRID_STRIDE_PX, grid_shape};
 use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
 use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
@@ -32,10 +34,10 @@ use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
 use crate::network::Precision;
 use crate::network::layer::{Conv, Direction, Init, Window};
-use crate::resample::{area_mean, bilinear, bilinear_graph};
+use crate::resample::{bilinear, bilinear_graph};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, count_parameters, load_weights, weights, with_half_weights};
-use crate::train::{DrawAnomaly, FitContext, Loss, Step, Term, Trainable};
+use crate::train::{FitContext, Loss, Preparation, Step, Term, Trainable};
 
 /// Mean over the hundredth of the places where it is largest.
 const PEAK_LOGIT: Descriptor =
@@ -54,9 +56,6 @@ const DESCRIPTORS: &[Descriptor] = &[PEAK_LOGIT, TOP_LOGIT, MEAN_LOGIT];
 
 /// How much a place with an anomaly counts against one without: there are fewer of them.
 const ANOMALY_WEIGHT: f64 = 3.0;
-
-/// Share of a place that an anomaly must cover to count.
-const COVERED: f32 = 0.15;
 
 /// Settings of a discriminator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -279,14 +278,6 @@ struct Network {
     training: Option<Training>,
 }
 
-/// What only training needs.
-#[derive(Clone, Debug)]
-struct Training {
-    draw: DrawAnomaly,
-    /// Of each training input, the patches of the reference that are its own or its group's.
-    known: Arc<Vec<Vec<usize>>>,
-}
-
 impl Network {
     fn init(
         settings: &DiscriminatorSettings,
@@ -308,29 +299,15 @@ impl Network {
         Self { places, context, detail, logit, backbone, shape, reference, training: None }
     }
 
-    /// Log odds of an anomaly at each place of `images`, whose `features` are given, `[batch, rows, columns, 1]`; `without` are,
-    /// of each, the patches of the reference that it is not compared with.
-    fn logits(
-        &self,
-        images: &[&[f32]],
-        features: &[Features],
-        without: &[&[usize]],
-        device: &Device,
-    ) -> Tensor<4> {
+    /// Log odds of an anomaly at each place of the images of a batch, `[batch, height, width, channels]`, whose places were
+    /// `compared` with the reference, `[batch, places, COMPARED]`: `[batch, rows, columns, 1]`.
+    fn logits(&self, images: Tensor<4>, compared: Vec<f32>) -> Tensor<4> {
         let grid = grid_shape(self.shape);
-        let compare = |(image, features): (usize, &Features)| {
-            self.reference.compare(&features.grid, without.get(image).copied().unwrap_or_default())
-        };
-        let values: Vec<f32> = features.iter().enumerate().flat_map(compare).collect();
-        let dims = [features.len(), grid.height, grid.width, COMPARED];
-        let input = Tensor::from_data(TensorData::new(values, dims), device);
-        let context = self.context.forward(self.places.forward(input));
+        let dims = [images.dims()[0], grid.height, grid.width, COMPARED];
+        let places = Tensor::from_data(TensorData::new(compared, dims), &images.device());
+        let context = self.context.forward(self.places.forward(places));
         self.logit.forward(match &self.detail {
-            Some(detail) => {
-                let Shape { height, width, channels } = self.shape;
-                let pixels = TensorData::new(images.concat(), [images.len(), height, width, channels]);
-                detail.forward(Tensor::from_data(pixels, device), context)
-            }
+            Some(detail) => detail.forward(images, context),
             None => context,
         })
     }
@@ -349,56 +326,48 @@ impl Network {
         graph.flatten(logits)
     }
 
-    /// The cross-entropy of a batch, into every image of which an anomaly is drawn; `images` are the numbers of those among the
-    /// training inputs, none for others.
-    fn cost(&self, input: Tensor<4>, seed: u64, first: u64, images: &[usize]) -> Loss {
-        let device = input.device();
-        let values: Vec<f32> = input.into_data().iter::<f32>().collect();
-        let grid = Shape { channels: 1, ..grid_shape(self.shape) };
-        let plane = Shape { channels: 1, ..self.shape };
-        let drawn: Vec<(Vec<f32>, Vec<f32>)> = values
-            .par_chunks_exact(self.shape.len())
-            .enumerate()
-            .map(|(at, image)| {
-                let mut image = image.to_vec();
-                let target = match &self.training {
-                    Some(training) => {
-                        let mask = (training.draw)(&mut image, self.shape, seed, first + at as u64);
-                        let mask: Vec<f32> =
-                            mask.into_iter().map(|drawn| f32::from(u8::from(drawn))).collect();
-                        let share = area_mean(&mask, plane, grid);
-                        share.into_iter().map(|share| f32::from(u8::from(share > COVERED))).collect()
-                    }
-                    None => vec![0.0; grid.len()],
-                };
-                (image, target)
-            })
-            .collect();
-        let (drawn, targets): (Vec<Vec<f32>>, Vec<Vec<f32>>) = drawn.into_iter().unzip();
-        let slices: Vec<&[f32]> = drawn.iter().map(Vec::as_slice).collect();
-        // The inputs fit the shape, and the shape was checked.
-        let features = extract(&self.backbone, &slices, self.shape).unwrap_or_default();
-        let known =
-            self.training.iter().flat_map(|training| images.iter().map(|&image| &training.known[image][..]));
-        let logits = self.logits(&slices, &features, &known.collect::<Vec<_>>(), &device);
-        let target = Tensor::from_data(TensorData::new(targets.concat(), logits.dims()), &device);
+    /// The cross-entropy of a batch of images with anomalies.
+    fn cost(&self, images: Tensor<4>, example: Example) -> Loss {
+        let logits = self.logits(images, example.compared);
+        let target = Tensor::from_data(TensorData::new(example.targets, logits.dims()), &logits.device());
         let missed = softplus(logits.clone().neg(), 1.0) * target.clone() * ANOMALY_WEIGHT;
         let false_alarms = softplus(logits, 1.0) * (target.neg() + 1.0);
         let value = (missed + false_alarms).mean();
         Loss::new(vec![Term { name: "cross_entropy", weight: 1.0, value }])
     }
+
+    fn examples(&self) -> Examples {
+        Examples {
+            backbone: self.backbone.clone(),
+            reference: self.reference.clone(),
+            shape: self.shape,
+            training: self.training.clone(),
+        }
+    }
 }
 
 impl Trainable for Network {
-    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
-        let first = (step.step * input.dims()[0]) as u64;
-        self.cost(input, step.seed, first, step.images)
+    type Prepared = Example;
+
+    fn preparation(&self) -> Preparation<Example> {
+        let examples = self.examples();
+        Arc::new(move |pixels, step| {
+            let first = (step.step * step.images.len()) as u64;
+            examples.of(pixels, step.seed, first, step.images)
+        })
+    }
+
+    fn loss(&self, input: Tensor<4>, prepared: Example, _: &Step<'_>) -> Loss {
+        self.cost(input, prepared)
     }
 
     fn held_out_loss(&self, input: Tensor<4>, _: usize) -> Loss {
         /// Beyond the draws of any training.
         const HELD_OUT: u64 = 1 << 40;
-        self.cost(input, 0, HELD_OUT, &[])
+        let (dims, device) = (input.dims(), input.device());
+        let mut pixels: Vec<f32> = input.into_data().iter::<f32>().collect();
+        let example = self.examples().of(&mut pixels, 0, HELD_OUT, &[]);
+        self.cost(Tensor::from_data(TensorData::new(pixels, dims), &device), example)
     }
 
     fn reconstruct(&self, _: &[&[f32]]) -> Result<Option<Vec<Vec<f32>>>> {
@@ -436,7 +405,11 @@ impl Member for DiscriminatorMember {
     fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
         let network = &self.network;
         let features = cache.features(&network.backbone, inputs, network.shape)?;
-        let logits = network.logits(inputs, &features, &[], network.backbone.device());
+        let grids: Vec<&[f32]> = features.iter().map(|features| &features.grid[..]).collect();
+        let compared = network.reference.compare_all(&grids, &[]);
+        let Shape { height, width, channels } = network.shape;
+        let pixels = TensorData::new(inputs.concat(), [inputs.len(), height, width, channels]);
+        let logits = network.logits(Tensor::from_data(pixels, network.backbone.device()), compared);
         let grid = Shape { channels: 1, ..grid_shape(network.shape) };
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let infer = |(features, logits): (&Features, &[f32])| {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aberra_metrics::{Error, Result};
 use burn::tensor::Device;
+use rayon::prelude::*;
 
 use crate::backbone::Backbone;
 use crate::bank::{Bank, coreset};
@@ -89,7 +90,7 @@ impl Reference {
 
     /// The places `[places, GRID_CHANNELS]` of an image's features compared with the nearest patches of normals, but for those
     /// at the positions `without`: `[places, COMPARED]`.
-    pub(super) fn compare(&self, places: &[f32], without: &[usize]) -> Vec<f32> {
+    fn compare(&self, places: &[f32], without: &[usize]) -> Vec<f32> {
         let places = scaled(places, &self.mean, &self.factor);
         let nearest = self.bank.nearest(&places, without);
         let mut compared = Vec::with_capacity(nearest.len() * COMPARED);
@@ -100,6 +101,15 @@ impl Reference {
             compared.push(nearest.distance / (GRID_CHANNELS as f32).sqrt());
         }
         compared
+    }
+
+    /// [`compare`](Self::compare) of several images, of each without the patches at its own positions, if there are any:
+    /// `[images, places, COMPARED]`.
+    pub(super) fn compare_all(&self, images: &[&[f32]], without: &[&[usize]]) -> Vec<f32> {
+        let compare = |(image, places): (usize, &&[f32])| {
+            self.compare(places, without.get(image).copied().unwrap_or_default())
+        };
+        images.par_iter().enumerate().map(compare).collect::<Vec<_>>().concat()
     }
 
     /// [`compare`](Self::compare) with all patches in a graph: `[places, GRID_CHANNELS]` -> `[places, COMPARED]`.
@@ -145,10 +155,13 @@ impl Reference {
 }
 
 fn scaled(places: &[f32], mean: &[f32], factor: &[f32]) -> Vec<f32> {
-    let scale = |place: &[f32]| -> Vec<f32> {
-        place.iter().zip(mean).zip(factor).map(|((value, mean), factor)| (value - mean) * factor).collect()
-    };
-    places.chunks_exact(GRID_CHANNELS).flat_map(scale).collect()
+    let mut scaled = places.to_vec();
+    for place in scaled.chunks_exact_mut(GRID_CHANNELS) {
+        for ((value, mean), factor) in place.iter_mut().zip(mean).zip(factor) {
+            *value = (*value - mean) * factor;
+        }
+    }
+    scaled
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::graph::{Graph, Value};
 use crate::network::Precision;
 use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::shape::Shape;
-use crate::train::{Loss, Step, Term, Trainable, warmed_up};
+use crate::train::{Loss, Preparation, Step, Term, Trainable, nothing_ahead, warmed_up};
 
 /// Each stage of the encoder halves the sides of the grid.
 pub(super) const STAGES: usize = 3;
@@ -153,7 +153,13 @@ impl Network {
 }
 
 impl Trainable for Network {
-    fn loss(&self, input: Tensor<4>, step: &Step<'_>) -> Loss {
+    type Prepared = ();
+
+    fn preparation(&self) -> Preparation<()> {
+        nothing_ahead()
+    }
+
+    fn loss(&self, input: Tensor<4>, (): (), step: &Step<'_>) -> Loss {
         self.bound(input, Some(step), step.epoch)
     }
 

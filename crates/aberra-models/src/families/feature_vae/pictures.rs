@@ -19,7 +19,7 @@ use crate::network::layer::{Conv, Direction, Init, Window};
 use crate::resample::{bilinear, bilinear_graph};
 use crate::shape::Shape;
 use crate::tensors::{rows, with_half_weights};
-use crate::train::{FitContext, Loss, Step, Term, Trainable};
+use crate::train::{FitContext, Loss, Preparation, Step, Term, Trainable, nothing_ahead};
 
 /// Channels between the expected features and the picture, each layer at twice the side of the one before.
 const WIDTHS: [usize; 2] = [48, 24];
@@ -142,7 +142,13 @@ impl Pupil {
 }
 
 impl Trainable for Pupil {
-    fn loss(&self, input: Tensor<4>, _: &Step<'_>) -> Loss {
+    type Prepared = ();
+
+    fn preparation(&self) -> Preparation<()> {
+        nothing_ahead()
+    }
+
+    fn loss(&self, input: Tensor<4>, (): (), _: &Step<'_>) -> Loss {
         self.cost(input)
     }
 
