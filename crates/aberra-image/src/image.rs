@@ -169,13 +169,15 @@ impl Image {
 
     /// Whether the channels are grey, or red, green and blue, rather than others with [names](Source::channels) of their own.
     pub fn is_grey_or_rgb(&self) -> bool {
-        matches!(self.channels, 1 | 3) && self.source.channels.is_empty()
+        let are_colors = self.channels == 3 && self.source.color_mode != ColorMode::Channels;
+        (self.channels == 1 || are_colors) && self.source.channels.is_empty()
     }
 
     /// Whether the channels are colours as a file of a format for pictures says it; those of an array may be anything.
     pub(crate) fn is_picture_in_colors(&self) -> bool {
         self.channels > 1
             && self.source.channels.is_empty()
+            && self.source.color_mode != ColorMode::Channels
             && !matches!(self.source.format, Format::Memory | Format::Numpy)
     }
 

@@ -67,6 +67,17 @@ fn pixels_and_source_agree_with_pillow() {
 }
 
 #[test]
+fn bands_of_a_tiff_are_channels_and_no_colours() {
+    let three = read(&golden("bands3.tif"), &Limits::default()).unwrap();
+    assert!(!three.is_grey_or_rgb());
+    assert_eq!(three.channel_names(), ["1", "2", "3"]);
+    let grey = three.into_grey();
+    assert!(grey.is_grey_or_rgb() && grey.channels == 1);
+    let colors = read(&golden("rgb8.tif"), &Limits::default()).unwrap();
+    assert!(colors.is_grey_or_rgb() && colors.channel_names().is_empty());
+}
+
+#[test]
 fn header_says_what_decoding_says() {
     for (name, case) in cases() {
         let found = probe(&golden(&name), &Limits::default()).unwrap();

@@ -235,7 +235,10 @@ fn tags_that_change_pixels_are_honoured_or_refused() {
         (flat(8, 3).with(259, &[50001]), "WebP compression"),
         (flat(8, 3).with(259, &[34925]), "LZMA compression"),
         (flat(8, 3).with(259, &[34712]), "JPEG 2000 compression"),
-        (flat(8, 3).with(277, &[5]).with(258, &[8; 5]), "5 bands"),
+        (flat(8, 3).with(277, &[17]).with(258, &[8; 17]), "17 bands"),
+        // With alpha among them, and where 0 is white.
+        (flat(8, 3).with(277, &[5]).with(258, &[8; 5]).with(338, &[2, 0, 0, 0]), "5 bands"),
+        (flat(8, 3).with(262, &[0]).with(277, &[5]).with(258, &[8; 5]), "5 bands"),
         (luma.clone().with(529, &[213, 715, 72]), "luma of other coefficients"),
         (luma.with(532, &[16_000, 235_000, 128_000, 240_000, 128_000, 240_000]), "limited range"),
     ] {

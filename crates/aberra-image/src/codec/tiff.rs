@@ -1,5 +1,5 @@
-//! TIFF, through the `tiff` crate: grey, grey + alpha, palette, RGB, RGBA, CMYK, YCbCr; integers and floats of 1 to 64
-//! bits. The `image` crate knows neither grey floats nor palettes, so its TIFF decoder is not used.
+//! TIFF, through the `tiff` crate: grey, grey + alpha, palette, RGB, RGBA, CMYK, YCbCr, and 3 to 16 bands that are no colours;
+//! integers and floats of 1 to 64 bits. The `image` crate knows neither grey floats nor palettes, so its TIFF decoder is not used.
 //!
 //! Of several pages one is decoded: by default the first of full resolution. A tag that changes pixels is honoured or
 //! refused; one that only asks for their values to be corrected is a remark.
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::error::Kind;
 use crate::turn::turn;
-use crate::{ColorMode, Error, Format, Remark};
+use crate::{ColorMode, Error, Format, MAX_CHANNELS, Remark};
 
 pub(super) const CODEC: Codec = Codec {
     format: Format::Tiff,
@@ -76,13 +76,19 @@ impl Pages for Tiff<'_> {
 
     fn layout(&self, page: u32) -> Result<Layout, Error> {
         let mut page = self.page(page)?;
-        let (stored, channels) = (page.stored as u64, if page.stored <= 2 { 1 } else { 3 });
+        let stored = page.stored as u64;
+        let channels = match stored {
+            _ if page.color_mode == ColorMode::Channels => stored,
+            ..=2 => 1,
+            _ => 3,
+        };
         let sample_bytes = u64::from(page.color.bit_depth().div_ceil(8));
         let is_planar = page.stored > 1 && page.tag(Tag::PlanarConfiguration) == Some(PLANAR);
         let arranged = match stored {
             _ if page.color_mode == ColorMode::Palette => 4 * 3,
             _ if is_planar => 4 * stored,
             1 | 3 => 0,
+            _ if page.color_mode == ColorMode::Channels => 0,
             _ => 4 * channels,
         };
         let (width, height) = page.decoder.dimensions().map_err(reason)?;
@@ -164,6 +170,7 @@ fn pixels(mut page: Page<'_>, bytes: &[u8], layout: &Layout) -> Result<Raster, E
             samples.as_chunks_mut().0.iter_mut().for_each(ycbcr_to_rgb);
             Raster::of(samples, 3)
         }
+        _ if page.color_mode == ColorMode::Channels => Raster::of(samples, page.stored),
         // An extra sample that is not said to be alpha is left out.
         ColorType::Multiband { .. } if !page.has_alpha => {
             Raster::of(samples.as_chunks::<2>().0.iter().map(|pair| pair[0]).collect(), 1)
@@ -238,8 +245,18 @@ impl<'a> Page<'a> {
             ColorType::YCbCr(8) => (ColorMode::Rgb, 3),
             ColorType::RGBA(_) => (ColorMode::Rgba, 4),
             ColorType::CMYK(_) => (ColorMode::Cmyk, 4),
+            ColorType::Multiband { num_samples, .. }
+                if !has_alpha
+                    && usize::from(num_samples) <= MAX_CHANNELS
+                    && directory.photometric.is_some_and(|(_, value)| value == BLACK_IS_ZERO) =>
+            {
+                (ColorMode::Channels, num_samples.into())
+            }
             ColorType::Multiband { num_samples, .. } => {
-                return Err(unsupported(Format::Tiff, format!("{num_samples} bands in one image")));
+                let found = format!(
+                    "{num_samples} bands in one image (not up to {MAX_CHANNELS}, none of them alpha, where 0 is black)"
+                );
+                return Err(unsupported(Format::Tiff, found));
             }
             other => {
                 let found = format!("{other:?} (not grey, palette, RGB, RGBA, CMYK or 8-bit YCbCr)");

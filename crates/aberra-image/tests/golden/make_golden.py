@@ -23,7 +23,7 @@ cases = {}
 
 
 def case(name, data, expected, format, mode, depth, tolerance=1e-6):
-    """`expected`: [height, width] or [height, width, 3], values as in `Image`."""
+    """`expected`: [height, width] or [height, width, channels], values as in `Image`."""
     (HERE / name).write_bytes(data)
     expected = np.asarray(expected, dtype=np.float64)
     cases[name] = {
@@ -32,7 +32,7 @@ def case(name, data, expected, format, mode, depth, tolerance=1e-6):
         "bit_depth": depth,
         "height": expected.shape[0],
         "width": expected.shape[1],
-        "channels": 1 if expected.ndim == 2 else 3,
+        "channels": 1 if expected.ndim == 2 else expected.shape[2],
         "tolerance": tolerance,
         "pixels": [float(f"{value:.6g}") for value in expected.ravel()],
     }
@@ -144,6 +144,12 @@ case("palette8_big_endian.tif", tiff(np.asarray(palette_image), photometric="pal
 cmyk = noise(4)
 inks = cmyk / 255
 case("cmyk8.tif", tiff(cmyk, photometric="separated"), (1 - inks[..., :3]) * (1 - inks[..., 3:]), "tiff", "cmyk", 8)
+# Bands that are no colours, of a generator of their own: the cases after them stay as they are.
+bands = np.random.default_rng(11).integers(0, 65535, (HEIGHT, WIDTH, 5), np.uint16, endpoint=True)
+case("bands5.tif", tiff(bands, photometric="minisblack", planarconfig="contig"), bands / 65535, "tiff", "channels", 16)
+case("bands4_planar.tif", tiff(np.moveaxis(bands[..., :4], 2, 0), photometric="minisblack", planarconfig="separate"), bands[..., :4] / 65535, "tiff", "channels", 16)
+three = (bands[..., :3] / 1000).astype(np.float32)
+case("bands3.tif", tiff(three, photometric="minisblack", planarconfig="contig", compression="adobe_deflate"), three, "tiff", "channels", 32)
 lossy("ycbcr.tif", Image.fromarray(smooth), "TIFF", "rgb", 4.01 / 255, compression="jpeg")
 
 # EXIF orientation: what Pillow's exif_transpose makes of the same file.
