@@ -1,4 +1,4 @@
-//! Batches of augmented training images, and what a model makes of them, on other threads ahead of the training step.
+//! Batches of augmented training images, and what a step needs beside them, on other threads ahead of it.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -20,7 +20,7 @@ pub(super) struct Batch<T> {
     pub(super) pixels: Vec<f32>,
     /// Their numbers among the inputs.
     pub(super) images: Vec<usize>,
-    /// What the model made of them.
+    /// What the loss needs beside them.
     pub(super) prepared: T,
 }
 
