@@ -34,6 +34,8 @@ pub const BATCH_TOLERANCE: f64 = 1e-4;
 pub(crate) enum ImageSource {
     /// The bytes of an image file.
     Encoded(Bytes),
+    /// Those of several, each with the name of the channel that it shows, in the order of the detector's channels.
+    Channels(Vec<(String, Bytes)>),
     /// Decoded pixels.
     Decoded(Image),
 }
@@ -272,6 +274,7 @@ impl Engine {
             let done = guarded(|| {
                 let image = match image {
                     ImageSource::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::of_image)?,
+                    ImageSource::Channels(files) => joined(files, &limits)?,
                     ImageSource::Decoded(image) => image,
                 };
                 work(&served, image)
@@ -293,12 +296,24 @@ const SMALL_KIB: usize = 2 * LARGE * DECODING_BYTES_PER_PIXEL as usize / 1024;
 
 /// Pixels that have to be decoded; none of an image whose header cannot be read.
 fn pixels(image: &ImageSource, limits: &image::Limits) -> usize {
+    let of_file =
+        |bytes: &Bytes| header(bytes, limits).map_or(0, |header| header.height.saturating_mul(header.width));
     match image {
-        ImageSource::Encoded(bytes) => {
-            header(bytes, limits).map_or(0, |header| header.height.saturating_mul(header.width))
-        }
+        ImageSource::Encoded(bytes) => of_file(bytes),
+        // They lie in memory beside each other.
+        ImageSource::Channels(files) => files.iter().map(|(_, bytes)| of_file(bytes)).sum(),
         ImageSource::Decoded(_) => 0,
     }
+}
+
+/// One image of the files of its channels; an error names the channel.
+fn joined(files: Vec<(String, Bytes)>, limits: &image::Limits) -> aberra::Result<Image> {
+    let part = |(name, bytes): (String, Bytes)| {
+        let decoded = decode(&bytes, limits).map_err(|error| error.with_path(Path::new(&name)));
+        Ok((name, decoded.map_err(aberra::of_image)?))
+    };
+    let parts = files.into_iter().map(part).collect::<aberra::Result<Vec<_>>>()?;
+    Image::of_channels(parts).map_err(aberra::of_image)
 }
 
 /// Memory for decoding an image that is not large.

@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::request::{ApiResult, find};
-use super::upload::{ImageFile, ImageForm, Upload, uploads};
-use crate::engine::ImageSource;
+use super::upload::{ImageFile, ImageForm, sources, uploads};
 use crate::problem::{ImageProblem, Problem};
 use crate::state::ServerState;
 
@@ -66,7 +65,7 @@ pub(crate) struct CalibrateResponse {
 /// What became of an image.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CalibratedImage {
-    /// The file name as sent by the client.
+    /// The file name as sent by the client; of an image of several files that of the first.
     name: Option<String>,
     error: Option<ImageProblem>,
     /// Its score, where it is the one of its group that was drawn.
@@ -104,9 +103,8 @@ pub(super) async fn calibrate(
     if uploads.threshold.is_some() {
         return Err(Problem::bad_request("expected images alone, found a threshold, which they are to give"));
     }
-    let (names, sources): (Vec<_>, Vec<_>) = (uploads.images.into_iter())
-        .map(|Upload { name, bytes }| (name, ImageSource::Encoded(bytes)))
-        .unzip();
+    let (names, sources): (Vec<_>, Vec<_>) =
+        sources(uploads.images, served.detector.channels()).into_iter().unzip();
     let seen = shared.engine.inspect(&served, sources.clone()).await?;
     let mut images: Vec<CalibratedImage> = (names.into_iter().zip(&seen))
         .map(|(name, seen)| {

@@ -17,9 +17,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::request::{ApiResult, find};
-use super::upload::{ImageFile, ImageForm, Upload, uploads};
+use super::upload::{ImageFile, ImageForm, sources, uploads};
 use crate::detectors::ServedDetector;
-use crate::engine::ImageSource;
 use crate::problem::{ImageProblem, Problem, ProblemWith};
 use crate::state::ServerState;
 
@@ -48,7 +47,7 @@ pub(crate) struct ScoreResponse {
 /// Result for one image: a verdict or an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ScoreResult {
-    /// The file name as sent by the client.
+    /// The file name as sent by the client; of an image of several files that of the first.
     name: Option<String>,
     error: Option<ImageProblem>,
     verdict: Option<VerdictCard>,
@@ -70,7 +69,7 @@ pub(crate) struct ExplainResponse {
 /// Result for one image: an explanation or an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExplainResult {
-    /// The file name as sent by the client.
+    /// The file name as sent by the client; of an image of several files that of the first.
     name: Option<String>,
     error: Option<ImageProblem>,
     explanation: Option<Explanation>,
@@ -200,9 +199,8 @@ async fn score_uploads(
 ) -> ApiResult<(Vec<ScoredUpload>, f64)> {
     let uploads = uploads(headers, body, &shared.limits).await?;
     let threshold = threshold(served, query.threshold, uploads.threshold)?;
-    let (names, images): (Vec<_>, Vec<_>) = (uploads.images.into_iter())
-        .map(|Upload { name, bytes }| (name, ImageSource::Encoded(bytes)))
-        .unzip();
+    let (names, images): (Vec<_>, Vec<_>) =
+        sources(uploads.images, served.detector.channels()).into_iter().unzip();
     let verdicts = shared.engine.score(served, images, want).await?;
     Ok((names.into_iter().zip(verdicts).collect(), threshold))
 }

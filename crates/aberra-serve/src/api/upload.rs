@@ -1,4 +1,5 @@
-//! Images in a request body: a single image as the body itself, or several as parts of a form.
+//! Images in a request body: a single image as the body itself, or several as parts of a form, of several files each if the
+//! detector's images are.
 
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -6,6 +7,7 @@ use multer::{Constraints, Multipart, SizeLimit};
 use utoipa::ToSchema;
 
 use super::request::ApiResult;
+use crate::engine::ImageSource;
 use crate::options::ServeLimits;
 use crate::problem::Problem;
 
@@ -14,7 +16,8 @@ use crate::problem::Problem;
 #[schema(value_type = String, format = Binary)]
 pub(crate) struct ImageFile(#[expect(dead_code, reason = "describes a body")] Vec<u8>);
 
-/// A form whose files are images, whatever the names of their fields.
+/// A form whose files are images, whatever the names of their fields. For a detector of named channels, files whose fields have the
+/// names of these (`t1`, `flair`) are one image; a name that comes again begins the next image.
 #[derive(ToSchema)]
 pub(crate) struct ImageForm {
     #[expect(dead_code, reason = "describes a body")]
@@ -24,8 +27,10 @@ pub(crate) struct ImageForm {
     threshold: Option<f64>,
 }
 
-/// An uploaded image.
+/// An uploaded file.
 pub(super) struct Upload {
+    /// The name of its field in the form.
+    pub(super) field: Option<String>,
     /// The file name given by the client; never used as a path, never logged.
     pub(super) name: Option<String>,
     /// The content, supposedly an encoded image.
@@ -55,7 +60,9 @@ pub(super) async fn uploads(headers: &HeaderMap, body: Bytes, limits: &ServeLimi
     if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/") {
         return match body.is_empty() {
             true => Err(none("an empty body")),
-            false => Ok(Uploads { images: vec![Upload { name: None, bytes: body }], threshold: None }),
+            false => {
+                Ok(Uploads { images: vec![Upload { field: None, name: None, bytes: body }], threshold: None })
+            }
         };
     }
     let boundary = multer::parse_boundary(kind)
@@ -93,9 +100,52 @@ async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult
             .with_hint("send the others in further requests"));
         }
         let name = field.file_name().map(str::to_owned).filter(|name| !name.is_empty());
-        images.push(Upload { name, bytes: field.bytes().await.map_err(damaged)? });
+        let of = field.name().map(str::to_owned);
+        images.push(Upload { field: of, name, bytes: field.bytes().await.map_err(damaged)? });
     }
     if images.is_empty() { Err(none("a form without a file")) } else { Ok(Uploads { images, threshold }) }
+}
+
+/// The images that files are, by the detector's `channels`, each under the name of its first file.
+pub(super) fn sources(files: Vec<Upload>, channels: &[String]) -> Vec<(Option<String>, ImageSource)> {
+    let mut images = Vec::new();
+    // The files of one image: the place of each among the channels, its field and its content.
+    let mut joined: Vec<(usize, String, Bytes)> = Vec::new();
+    let mut named = None;
+    for Upload { field, name, bytes } in files {
+        let place = field.and_then(|field| Some((place_of(&field, channels)?, field)));
+        let again = place.as_ref().is_none_or(|(place, _)| joined.iter().any(|(known, ..)| known == place));
+        if again && !joined.is_empty() {
+            images.push((named.take(), of_channels(std::mem::take(&mut joined))));
+        }
+        match place {
+            Some((place, field)) => {
+                if joined.is_empty() {
+                    named = name;
+                }
+                joined.push((place, field, bytes));
+            }
+            None => images.push((name, ImageSource::Encoded(bytes))),
+        }
+    }
+    if !joined.is_empty() {
+        images.push((named, of_channels(joined)));
+    }
+    images
+}
+
+/// The place of a file's first channel: a file in colours has several, which are called `rgb_1`, `rgb_2` and `rgb_3`.
+fn place_of(field: &str, channels: &[String]) -> Option<usize> {
+    let is_of = |channel: &String| {
+        let of_colors = channel.rsplit_once('_').is_some_and(|(file, number)| file == field && number == "1");
+        channel == field || of_colors
+    };
+    channels.iter().position(is_of)
+}
+
+fn of_channels(mut files: Vec<(usize, String, Bytes)>) -> ImageSource {
+    files.sort_by_key(|(place, ..)| *place);
+    ImageSource::Channels(files.into_iter().map(|(_, field, bytes)| (field, bytes)).collect())
 }
 
 fn parse_threshold(text: &[u8]) -> ApiResult<f64> {

@@ -148,7 +148,7 @@ fn refused(what: &str) -> Problem {
 fn named(uploads: Vec<Upload>) -> Vec<(String, Vec<u8>)> {
     let mut taken = HashSet::new();
     let mut named = Vec::with_capacity(uploads.len());
-    for Upload { name, bytes } in uploads {
+    for Upload { name, bytes, .. } in uploads {
         let base = name.unwrap_or_else(|| "the volume".to_owned());
         let numbered = (2..).map(|number| format!("{base} ({number})"));
         let name = std::iter::once(base.clone()).chain(numbered).find(|name| !taken.contains(name));

@@ -54,11 +54,15 @@ pub(crate) fn write<'a>(folder: &Path, detectors: impl IntoIterator<Item = (&'a 
     write_dataset(&folder.join("data"), &phantoms).unwrap();
     let dataset = Dataset::open(&folder.join("data"), &OpenOptions::default()).unwrap();
     for (name, settings) in detectors {
-        let layers = [SETTINGS, &settings].map(|text| TrainConfig::parse_layer(text).unwrap());
-        let config = TrainConfig::from_layers(&layers).unwrap();
-        let file = folder.join(format!("{name}.aberra"));
-        Detector::train(&dataset, &config).unwrap().save(&file).unwrap();
+        train(&dataset, &settings, &folder.join(format!("{name}.aberra")));
     }
+}
+
+/// Trains a detector with these settings, and saves it.
+pub(crate) fn train(dataset: &Dataset, settings: &str, file: &Path) {
+    let layers = [SETTINGS, settings].map(|text| TrainConfig::parse_layer(text).unwrap());
+    let config = TrainConfig::from_layers(&layers).unwrap();
+    Detector::train(dataset, &config).unwrap().save(file).unwrap();
 }
 
 /// Loads one of the detectors, so that it has a hash.

@@ -141,11 +141,16 @@ impl Answer {
 
 /// The Content-Type and the body of a form with these files.
 pub(crate) fn form(files: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    form_of(&files.iter().map(|&(name, bytes)| ("image", name, bytes)).collect::<Vec<_>>())
+}
+
+/// The same of files in fields of these names.
+pub(crate) fn form_of(files: &[(&str, &str, &[u8])]) -> (String, Vec<u8>) {
     let boundary = "aberra-test-boundary";
     let mut body = Vec::new();
-    for (name, bytes) in files {
+    for (field, name, bytes) in files {
         let head = format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"image\"; filename=\"{name}\"\r\n\
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
              Content-Type: application/octet-stream\r\n\r\n"
         );
         body.extend_from_slice(head.as_bytes());

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod calibrate;
+mod channels;
 mod detectors;
 mod evaluation;
 mod fixture;

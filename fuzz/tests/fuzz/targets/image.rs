@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use ::image::{DynamicImage, ImageFormat};
 use aberra_image::testing::{TiffPage, tiff};
-use aberra_image::{Limits, Preprocessing, decode, decode_page, header};
+use aberra_image::{ColorMode, Limits, MAX_CHANNELS, Preprocessing, decode, decode_page, header};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -104,7 +104,10 @@ pub(super) fn run(bytes: &[u8]) -> String {
     assert_eq!((header.format, header.color_mode, header.bit_depth), {
         (image.source.format, image.source.color_mode, image.source.bit_depth)
     });
-    assert!(image.channels == 1 || image.channels == 3);
+    assert!(match image.source.color_mode {
+        ColorMode::Channels => (2..=MAX_CHANNELS).contains(&image.channels),
+        _ => matches!(image.channels, 1 | 3),
+    });
     assert_eq!(image.pixels.len(), image.height * image.width * image.channels);
     assert!(image.pixels.iter().all(|value| value.is_finite()));
     if let Ok(input) = Preprocessing::default().apply(&image) {
