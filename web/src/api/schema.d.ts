@@ -259,7 +259,7 @@ export interface components {
             error: components["schemas"]["ImageProblem"] | null;
             /** @description Whether it was refused because the detector learnt from it, from a near-duplicate, or from another of its group. */
             is_learnt_from: boolean;
-            /** @description The file name as sent by the client. */
+            /** @description The file name as sent by the client; of an image of several files that of the first. */
             name: string | null;
             /**
              * Format: double
@@ -579,7 +579,7 @@ export interface components {
         ExplainResult: {
             error: components["schemas"]["ImageProblem"] | null;
             explanation: components["schemas"]["Explanation"] | null;
-            /** @description The file name as sent by the client. */
+            /** @description The file name as sent by the client; of an image of several files that of the first. */
             name: string | null;
         };
         /** @description A verdict with its evidence and what lies near. */
@@ -684,7 +684,10 @@ export interface components {
          * @description An encoded image of one of the formats that a detector's `image_formats` names, recognised by its content.
          */
         ImageFile: string;
-        /** @description A form whose files are images, whatever the names of their fields. */
+        /**
+         * @description A form whose files are images, whatever the names of their fields. For a detector of named channels, files whose fields have the
+         *     names of these (`t1`, `flair`) are one image; a name that comes again begins the next image.
+         */
         ImageForm: {
             image: components["schemas"]["ImageFile"][];
             /**
@@ -1178,7 +1181,7 @@ export interface components {
         /** @description Result for one image: a verdict or an error. */
         ScoreResult: {
             error: components["schemas"]["ImageProblem"] | null;
-            /** @description The file name as sent by the client. */
+            /** @description The file name as sent by the client; of an image of several files that of the first. */
             name: string | null;
             verdict: components["schemas"]["VerdictCard"] | null;
         };

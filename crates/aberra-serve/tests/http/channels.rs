@@ -13,6 +13,9 @@ use serde_json::Value;
 use crate::detectors::{self, SIZE_PX};
 use crate::fixture::{Client, form_of, options};
 
+/// Where the cases lie.
+const NORMALS: &str = "data/train/good";
+
 /// A file for each of two channels: a phantom, and its negative.
 fn files(index: u64) -> [Vec<u8>; 2] {
     let grey = detectors::grey(index, SIZE_PX);
@@ -26,15 +29,17 @@ fn folder() -> PathBuf {
     let made = MADE.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("aberra-serve-channels");
         let _ = fs::remove_dir_all(&folder);
-        let data = folder.join("data");
-        fs::create_dir_all(&data).unwrap();
-        for index in 0..60 {
-            for (channel, bytes) in files(index).iter().enumerate() {
-                fs::write(data.join(format!("case{index:02}_000{channel}.png")), bytes).unwrap();
+        for (below, indices) in [(NORMALS, 0..60), ("data/test/good", 60..64)] {
+            let normals = folder.join(below);
+            fs::create_dir_all(&normals).unwrap();
+            for index in indices {
+                for (channel, bytes) in files(index).iter().enumerate() {
+                    fs::write(normals.join(format!("case{index:02}_000{channel}.png")), bytes).unwrap();
+                }
             }
         }
-        let asked = OpenOptions { cases: true, normal: vec!["*".to_owned()], ..OpenOptions::default() };
-        let dataset = Dataset::open(&data, &asked).unwrap();
+        let asked = OpenOptions { cases: true, ..OpenOptions::default() };
+        let dataset = Dataset::open(&folder.join("data"), &asked).unwrap();
         let [(_, settings), _] = detectors::two();
         detectors::train(&dataset, &settings, &folder.join("both.aberra"));
         folder
@@ -54,7 +59,7 @@ async fn files_of_the_channels_are_one_image() {
     let detector = detectors::load(&folder(), "both");
     assert_eq!(detector.channels(), ["0000", "0001"]);
     let expected = |index: u64| {
-        let first = folder().join("data").join(format!("case{index:02}_0000.png"));
+        let first = folder().join(NORMALS).join(format!("case{index:02}_0000.png"));
         detector.score_one(&first).unwrap().score
     };
     let expected = [expected(7), expected(8)];
