@@ -108,44 +108,35 @@ async fn parts(body: Bytes, boundary: String, limits: &ServeLimits) -> ApiResult
 
 /// The images that files are, by the detector's `channels`, each under the name of its first file.
 pub(super) fn sources(files: Vec<Upload>, channels: &[String]) -> Vec<(Option<String>, ImageSource)> {
-    let mut images = Vec::new();
-    // The files of one image: the place of each among the channels, its field and its content.
-    let mut joined: Vec<(usize, String, Bytes)> = Vec::new();
-    let mut named = None;
+    // The files of each image: the place of each among the channels, its field and its content.
+    type File = (Option<usize>, String, Bytes);
+    let mut images: Vec<(Option<String>, Vec<File>)> = Vec::new();
     for Upload { field, name, bytes } in files {
-        let place = field.and_then(|field| Some((place_of(&field, channels)?, field)));
-        let again = place.as_ref().is_none_or(|(place, _)| joined.iter().any(|(known, ..)| known == place));
-        if again && !joined.is_empty() {
-            images.push((named.take(), of_channels(std::mem::take(&mut joined))));
-        }
-        match place {
-            Some((place, field)) => {
-                if joined.is_empty() {
-                    named = name;
-                }
-                joined.push((place, field, bytes));
+        let field = field.unwrap_or_default();
+        let place = place_of(&field, channels);
+        let goes_with = |file: &File| file.0.is_some() && file.0 != place;
+        match images.last_mut() {
+            Some((_, files)) if place.is_some() && files.iter().all(goes_with) => {
+                files.push((place, field, bytes));
             }
-            None => images.push((name, ImageSource::Encoded(bytes))),
+            _ => images.push((name, vec![(place, field, bytes)])),
         }
     }
-    if !joined.is_empty() {
-        images.push((named, of_channels(joined)));
-    }
-    images
-}
-
-/// The place of a file's first channel: a file in colours has several, which are called `rgb_1`, `rgb_2` and `rgb_3`.
-fn place_of(field: &str, channels: &[String]) -> Option<usize> {
-    let is_of = |channel: &String| {
-        let of_colors = channel.rsplit_once('_').is_some_and(|(file, number)| file == field && number == "1");
-        channel == field || of_colors
+    let source = |(name, mut files): (Option<String>, Vec<File>)| {
+        files.sort_by_key(|(place, ..)| *place);
+        let source = match &files[..] {
+            [(None, _, bytes)] => ImageSource::Encoded(bytes.clone()),
+            _ => ImageSource::Channels(files.into_iter().map(|(_, field, bytes)| (field, bytes)).collect()),
+        };
+        (name, source)
     };
-    channels.iter().position(is_of)
+    images.into_iter().map(source).collect()
 }
 
-fn of_channels(mut files: Vec<(usize, String, Bytes)>) -> ImageSource {
-    files.sort_by_key(|(place, ..)| *place);
-    ImageSource::Channels(files.into_iter().map(|(_, field, bytes)| (field, bytes)).collect())
+/// The place of a file's first channel: one in colours has several, which are called `rgb_1`, `rgb_2` and `rgb_3`.
+fn place_of(field: &str, channels: &[String]) -> Option<usize> {
+    let at = |name: &str| channels.iter().position(|channel| channel == name);
+    at(field).or_else(|| at(&format!("{field}_1")))
 }
 
 fn parse_threshold(text: &[u8]) -> ApiResult<f64> {
@@ -170,4 +161,40 @@ fn none(found: &str) -> Problem {
         "expected a file as the body, or a form (multipart/form-data) of files, found {found}"
     ))
     .with_hint("curl --data-binary @image.png URL, or curl -F image=@image.png URL")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files of each image, by their fields; a file that is an image of its own is `-`.
+    fn fields(sent: &[&str], channels: &[&str]) -> Vec<String> {
+        let upload = |field: &&str| Upload {
+            field: Some((*field).to_owned()),
+            name: Some(format!("{field}.png")),
+            bytes: Bytes::new(),
+        };
+        let channels: Vec<String> = channels.iter().map(|&name| name.to_owned()).collect();
+        let files_of = |source| match source {
+            ImageSource::Channels(files) => {
+                files.into_iter().map(|(field, _)| field).collect::<Vec<_>>().join("+")
+            }
+            _ => "-".to_owned(),
+        };
+        let images = sources(sent.iter().map(upload).collect(), &channels);
+        images.into_iter().map(|(name, source)| format!("{} {}", name.unwrap(), files_of(source))).collect()
+    }
+
+    #[test]
+    fn files_are_joined_by_the_names_of_the_channels() {
+        let two = ["t1", "flair"];
+        assert_eq!(fields(&["flair", "t1", "t1"], &two), ["flair.png t1+flair", "t1.png t1"]);
+        assert_eq!(fields(&["t1", "other", "flair"], &two), ["t1.png t1", "other.png -", "flair.png flair"]);
+        assert_eq!(fields(&["image", "image"], &two), ["image.png -", "image.png -"]);
+        assert_eq!(fields(&["t1", "flair"], &[]), ["t1.png -", "flair.png -"]);
+        let colors = ["rgb_1", "rgb_2", "rgb_3", "depth"];
+        assert_eq!(fields(&["depth", "rgb"], &colors), ["depth.png rgb+depth"]);
+        // A name of its own goes before that of a file in colours.
+        assert_eq!(fields(&["a", "a_1"], &["a_1", "a"]), ["a.png a_1+a"]);
+    }
 }
