@@ -81,3 +81,40 @@ fn augmented(
     })?;
     Ok(pixels)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::shape::Shape;
+
+    #[test]
+    fn what_is_left_of_an_epoch_is_prepared_as_in_the_whole() {
+        let shape = Shape { height: 8, width: 8, channels: 1 };
+        let images: Vec<Vec<f32>> = (0..10).map(|image| vec![image as f32 / 10.0; shape.len()]).collect();
+        let inputs = Inputs::of_pixels(shape, &images).unwrap();
+        let settings = TrainSettings { batch_size: 4, ..TrainSettings::default() };
+        let prepared = |start: Start| -> Vec<(usize, Vec<usize>)> {
+            let preparation: Preparation<(usize, Vec<usize>)> = Arc::new(|pixels, step| {
+                pixels[0] = 7.0;
+                (step.step, step.images.to_vec())
+            });
+            std::thread::scope(|scope| {
+                let batches = batches(scope, &inputs, &settings, preparation, start).into_iter();
+                let check = |batch: Result<Batch<(usize, Vec<usize>)>>| {
+                    let batch = batch.unwrap();
+                    assert_eq!((batch.pixels[0], &batch.images), (7.0, &batch.prepared.1));
+                    batch.prepared
+                };
+                batches.map(check).collect()
+            })
+        };
+        let whole = prepared(Start { seed: 3, epoch: 1, step_in_epoch: 0, step: 3 });
+        assert_eq!(
+            whole.iter().map(|(step, images)| (*step, images.len())).collect::<Vec<_>>(),
+            [(3, 4), (4, 4), (5, 2)]
+        );
+        assert_eq!(prepared(Start { seed: 3, epoch: 1, step_in_epoch: 1, step: 4 }), whole[1..]);
+    }
+}
