@@ -1,5 +1,6 @@
 //! Evaluates a detector with progress on standard error, and writes the results.
 
+use std::fs;
 use std::path::Path;
 
 use aberra::Detector;
@@ -72,8 +73,14 @@ pub(crate) fn write(evaluation: &Evaluation, folder: &Path) -> Result<(), Comman
     evaluation.save(&whole)?;
     aberra::output::write(&scores, evaluation.scores_csv().as_bytes())?;
     let of_volumes = evaluation.volumes_csv();
-    if let Some(rows) = &of_volumes {
-        aberra::output::write(&volumes, rows.as_bytes())?;
+    match &of_volumes {
+        Some(rows) => aberra::output::write(&volumes, rows.as_bytes())?,
+        // Beside the others it would pass for a part of them.
+        None if volumes.is_file() => {
+            fs::remove_file(&volumes).map_err(|error| CommandError::at(&volumes, error))?;
+            output::note("removed volumes.csv, which an earlier evaluation had written");
+        }
+        None => {}
     }
     let wrote = if of_volumes.is_some() {
         "evaluation.json, scores.csv and volumes.csv"

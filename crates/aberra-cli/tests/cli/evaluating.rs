@@ -24,6 +24,11 @@ fn evaluate_prints_a_table_or_json_and_writes_both_files() {
     assert_eq!(printed["evaluation"]["ranking"]["auroc"]["estimate"], 1.0);
     let scores = fs::read_to_string(room.path("evaluation/scores.csv")).unwrap();
     assert_eq!(scores.lines().count(), 1 + 12 + 6, "the test part, one row per image");
+    // What an earlier evaluation of volumes wrote does not stay beside the figures of images.
+    fs::write(room.path("evaluation/volumes.csv"), "name\n").unwrap();
+    let again = room.run(&words("evaluate", "--out evaluation")).done();
+    assert!(again.err.contains("removed volumes.csv"), "{}", again.err);
+    assert!(!room.path("evaluation/volumes.csv").exists());
 }
 
 #[test]
