@@ -20,8 +20,8 @@ pub(crate) struct NormalArgs {
     /// the files of a DICOM series, ordered by position. The default beside a detector that is calibrated on volumes.
     #[arg(long, conflicts_with = "pages")]
     pub(crate) volumes: bool,
-    /// Take files named `case_0000.png`, `case_0001.png` as the channels of one image. The default in nnU-Net's own folders (`imagesTr`)
-    /// and beside a detector of such channels.
+    /// Take files named `case_0000.png`, `case_0001.png`, or of one name in folders beside each other, as the channels of one image. The
+    /// default in nnU-Net's own folders (`imagesTr`), in `rgb` beside `xyz`, and beside a detector of such numbers.
     #[arg(long)]
     pub(crate) cases: bool,
 }

@@ -51,7 +51,7 @@ class Dataset(Sequence[Sample]):
         normal: Class folders that are normal.
         pages: Whether every page, frame or slice of a file is an image of its own.
         volumes: Whether volumes are taken apart into their slices, without those that show nothing but air.
-        cases: Whether files named ``case_0000``, ``case_0001`` are the channels of one image, as in nnU-Net's own folders anyway.
+        cases: Whether files named ``case_0000``, ``case_0001``, or alike in folders beside each other, are channels of one image.
 
     Raises:
         DataError: No image, or class folders none of which is known to be normal.
@@ -125,7 +125,7 @@ def doctor(
         data: A folder, or a manifest.
         normal: Class folders that are normal.
         pages: Whether every page of a file is an image of its own.
-        cases: Whether files named ``case_0000``, ``case_0001`` are the channels of one image, as in nnU-Net's own folders anyway.
+        cases: Whether files named ``case_0000``, ``case_0001``, or alike in folders beside each other, are channels of one image.
         group: Which images form a group.
         progress: See :data:`aberra.progress.Progress`.
     """

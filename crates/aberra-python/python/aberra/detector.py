@@ -73,7 +73,7 @@ class Detector:
             normal: Class folders that are normal; ``"*"`` for all.
             pages: Whether every page, frame or slice of a file is an image of its own.
             volumes: Whether the data are volumes (NIfTI, DICOM series): their slices are learnt from, and whole volumes calibrated.
-            cases: Whether files named ``case_0000``, ``case_0001`` are the channels of one image, as in nnU-Net's own folders anyway.
+            cases: Whether files named ``case_0000``, ``case_0001``, or alike in folders beside each other, are channels of one image.
             channels: Where the channels of arrays are.
             config: A TOML file of settings, over which the keywords are laid.
             split: ``"pool"``, ``"layout"``, or a ``split.json``.

@@ -168,8 +168,8 @@ pub struct OpenOptions {
     /// Class folders that are normal. Empty: a class with a usual name is taken (`good`, `normal`, `notumor`, `healthy`,
     /// `ok`, `no_crack`, `defect-free`; if there is none, `negative`, `clean` and the like). The one name `*` takes every image as normal, whatever its folder.
     pub normal: Vec<String>,
-    /// Takes files named `case_0000`, `case_0001` as the channels of one image. In folders called `imagesTr`, `imagesTs` and
-    /// `imagesVal`, as nnU-Net has them, they are that anyway.
+    /// Takes files named `case_0000`, `case_0001`, or of one name in folders beside each other, as the channels of one image. In folders
+    /// called `imagesTr`, `imagesTs` and `imagesVal`, as nnU-Net has them, and in `rgb` beside `xyz` of MVTec 3D-AD they are that anyway.
     pub cases: bool,
 }
 
