@@ -8,6 +8,7 @@ export function preprocess(image, settings) {
   if (settings.tiles !== "none") throw new Error(`expected one network input for each image, found tiles ${settings.tiles}`);
   const count = image.width * image.height;
   if (settings.window) throw new Error("expected a picture's own values, found a window over values with a unit, which no picture has");
+  if (settings.invalid?.length) throw new Error("expected a picture of measured values alone, found settings for values that were not measured");
   const colour = new Float32Array(3 * count);
   for (let at = 0; at < count; at++) {
     for (let channel = 0; channel < 3; channel++) colour[3 * at + channel] = image.data[4 * at + channel] / 255;

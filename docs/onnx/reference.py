@@ -49,12 +49,17 @@ def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
     """The network input of an image, (size, size, channels), 0 to 1; with a window, of grey values in the unit of the files."""
     if settings["tiles"] != "none":
         raise ValueError(f"expected one network input for each image, found tiles {settings['tiles']}")
+    invalid = ~np.isfinite(pixels)
+    for entry in settings.get("invalid", []):
+        has_value = pixels == np.float32(entry["value"])
+        invalid |= has_value if pixels.ndim == 2 else has_value.all(axis=2, keepdims=True)
     window = settings.get("window")
     if window:
         if pixels.ndim != 2:
             raise ValueError(f"expected grey values in the unit of the files, (height, width), found {pixels.shape}")
         low = window["center"] - window["width"] / 2
         pixels = np.clip((pixels.astype(np.float64) - low) / window["width"], 0, 1).astype(np.float32)
+    pixels = _filled(pixels, invalid)
     is_grey = pixels.ndim == 2
     grey = pixels if is_grey else _grey(pixels)
     in_colour = settings["color"] == "rgb" and not is_grey
@@ -88,6 +93,28 @@ def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
     values = np.stack(planes, axis=-1)
     values = np.zeros_like(values) if high <= low else np.clip((values - low) / (high - low), 0, 1)
     return np.repeat(values, 3, axis=-1) if settings["color"] == "rgb" and not in_colour else values
+
+
+def _filled(pixels: np.ndarray, invalid: np.ndarray) -> np.ndarray:
+    """What lies around invalid values in their place, from the edge of a hole inwards: the mean of the known ones of eight neighbours."""
+    if not invalid.any():
+        return pixels
+    if pixels.ndim == 3:
+        planes = [_filled(pixels[..., channel], invalid[..., channel]) for channel in range(pixels.shape[2])]
+        return np.stack(planes, axis=2)
+    if invalid.all():
+        raise ValueError("expected measured values, found none: all are invalid")
+    filled, known = np.where(invalid, 0, pixels).astype(np.float64), ~invalid
+    height, width = pixels.shape
+    around = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
+    while not known.all():
+        values, counted = np.pad(filled, 1), np.pad(known.astype(int), 1)
+        total = sum(values[y : y + height, x : x + width] for y, x in around)
+        count = sum(counted[y : y + height, x : x + width] for y, x in around)
+        edge = ~known & (count > 0)
+        filled[edge] = (total[edge] / count[edge]).astype(np.float32)
+        known |= edge
+    return filled.astype(np.float32)
 
 
 def _box(part: dict[str, float], height: int, width: int) -> tuple[int, int, int, int]:

@@ -35,6 +35,10 @@ pub(crate) struct SettingsArgs {
     /// 40,400 for soft tissue in the Hounsfield units of a CT [default: percentiles of each image].
     #[arg(long, value_name = "CENTER,WIDTH", value_parser = window, allow_hyphen_values = true)]
     pub(crate) window: Option<String>,
+    /// Values that stand for "not measured", such as the holes of a depth camera: nan, 0, or depth=0 for a channel or the channels of
+    /// a file; repeatable. These pixels are filled from their neighbours, and maps leave them out.
+    #[arg(long, value_name = "[CHANNEL=]VALUE", value_parser = invalid, allow_hyphen_values = true)]
+    pub(crate) invalid: Vec<Invalid>,
     /// Look at this part of every image alone: left, top, width and height as shares of its sides, such as 0.1,0,0.8,1.
     #[arg(long, value_name = "L,T,W,H", value_parser = area)]
     pub(crate) region: Option<String>,
@@ -116,10 +120,23 @@ impl SettingsArgs {
         let share = |name: &str, value: Option<f64>| value.map(|value| format!("{name}={value:?}"));
         let ignored =
             (!self.ignore.is_empty()).then(|| format!("preprocessing.ignore=[{}]", self.ignore.join(", ")));
+        let invalid: Vec<&str> = self
+            .invalid
+            .iter()
+            .filter_map(|invalid| match invalid {
+                Invalid::NotFinite => None,
+                Invalid::Value(table) => Some(table.as_str()),
+            })
+            .collect();
+        let invalid =
+            (!invalid.is_empty()).then(|| format!("preprocessing.invalid=[{}]", invalid.join(", ")));
+        let not_finite = self.invalid.contains(&Invalid::NotFinite);
         let flags = [
             ("--size", whole("preprocessing.size_px", self.size)),
             ("--tiles", word("preprocessing.tiles", &self.tiles)),
             ("--window", self.window.as_ref().map(|window| format!("preprocessing.window={window}"))),
+            ("--invalid", invalid),
+            ("--invalid", not_finite.then(|| "limits.not_finite=true".to_owned())),
             ("--region", self.region.as_ref().map(|region| format!("preprocessing.region={region}"))),
             ("--ignore", ignored),
             ("--epochs", whole("train.epochs", self.epochs)),
@@ -156,6 +173,32 @@ fn area(text: &str) -> Result<String, String> {
 
 fn window(text: &str) -> Result<String, String> {
     table(text, ["center", "width"]).ok_or_else(|| "expected center,width such as 40,400".to_owned())
+}
+
+/// What stands for "not measured".
+#[derive(Clone, PartialEq)]
+pub(crate) enum Invalid {
+    /// NaN and infinite values.
+    NotFinite,
+    /// A value, perhaps of one channel, as a TOML table.
+    Value(String),
+}
+
+fn invalid(text: &str) -> Result<Invalid, String> {
+    let (channel, value) = match text.split_once('=') {
+        Some((channel, value)) => (Some(channel), value),
+        None => (None, text),
+    };
+    match (value.trim().parse::<f64>(), channel) {
+        (Ok(value), None) if value.is_nan() => Ok(Invalid::NotFinite),
+        (Ok(value), None) if value.is_finite() => Ok(Invalid::Value(format!("{{ value = {value:?} }}"))),
+        (Ok(value), Some(channel)) if value.is_finite() && !channel.is_empty() => {
+            let channel = serde_json::Value::from(channel);
+            Ok(Invalid::Value(format!("{{ value = {value:?}, channel = {channel} }}")))
+        }
+        _ => Err("expected nan (of all channels), a number, or a channel and its number such as depth=0"
+            .to_owned()),
+    }
 }
 
 /// As many numbers as there are names, as a TOML table.

@@ -1,9 +1,11 @@
-//! Images of several channels that are no colours: one image from several files or planes, and a view of all channels at once.
+//! Images of several channels that are no colours: one image from several files or planes, and the names of channels.
 
 use crate::error::Kind;
 use crate::image::{ColorMode, Image, MAX_CHANNELS, Source};
 use crate::{Error, ImageId};
 
+/// Longest name of a channel.
+const MAX_NAME_BYTES: usize = 60;
 /// Spacings that differ by a smaller share than this are the same, stored with other digits.
 const SPACING_TOLERANCE: f32 = 1e-3;
 
@@ -28,6 +30,8 @@ impl Image {
         let (height, width) = (first.height, first.width);
         let mut source = Source { channels: Vec::with_capacity(channels), ..first.source.clone() };
         let mut pixels = vec![0.0; height * width * channels];
+        let are_finite = parts.iter().all(|(_, part)| part.not_finite.is_empty());
+        let mut not_finite = if are_finite { Vec::new() } else { vec![false; pixels.len()] };
         let mut at = 0;
         (source.bytes, source.color_mode) = (0, ColorMode::Channels);
         source.remarks.clear();
@@ -42,12 +46,16 @@ impl Image {
             for (to, from) in pixels.chunks_exact_mut(channels).zip(part.pixels.chunks_exact(part.channels)) {
                 to[at..at + from.len()].copy_from_slice(from);
             }
+            let gaps = part.not_finite.chunks_exact(part.channels);
+            for (to, from) in not_finite.chunks_exact_mut(channels).zip(gaps) {
+                to[at..at + from.len()].copy_from_slice(from);
+            }
             at += part.channels;
         }
         source.remarks.sort();
         source.remarks.dedup();
         source.id = ImageId::of_parts(parts.iter().map(|(_, part)| part.source.id));
-        Ok(Self { pixels, height, width, channels, unscaled: None, source })
+        Ok(Self { pixels, height, width, channels, unscaled: None, not_finite, source })
     }
 }
 
@@ -73,6 +81,42 @@ fn same_geometry(first: (&str, &Image), other: (&str, &Image)) -> Result<(), Err
         return Err(Error::new(Kind::Pixels, message));
     }
     Ok(())
+}
+
+/// "channel a" or "channels a, b".
+pub(crate) fn named(names: &[String]) -> String {
+    format!("{} {}", if names.len() == 1 { "channel" } else { "channels" }, names.join(", "))
+}
+
+/// "1 channel" or "3 channels".
+pub(crate) fn counted(channels: usize) -> String {
+    format!("{channels} {}", if channels == 1 { "channel" } else { "channels" })
+}
+
+/// Whether `names` can be those of the channels of an image.
+///
+/// # Errors
+/// More names than an image may have channels, one that is empty or long, or one twice.
+pub(crate) fn check_names(names: &[String]) -> Result<(), Error> {
+    let is_wrong = |name: &&String| name.trim().is_empty() || name.len() > MAX_NAME_BYTES;
+    let message = if names.len() > MAX_CHANNELS {
+        format!(
+            "preprocessing setting `channels`: expected up to {MAX_CHANNELS} names, found {}",
+            names.len()
+        )
+    } else if let Some(name) = names.iter().find(is_wrong) {
+        format!(
+            "preprocessing setting `channels`: expected names of 1 to {MAX_NAME_BYTES} bytes, found {name:?}"
+        )
+    } else if let Some((at, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        format!(
+            "preprocessing setting `channels`: expected names that differ, found {name:?} again as number {}",
+            at + 1
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::Settings, message))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use image::metadata::Orientation;
 
 pub(crate) use self::raster::{Raster, Sample, decoded, interleave, raster, ycbcr_to_rgb};
 use crate::error::Kind;
+use crate::image::are_finite;
 use crate::{ColorMode, Error, Format, Limits, Origin};
 
 /// The formats that are decoded, in the order in which they are tried.
@@ -167,19 +168,22 @@ pub(crate) fn no_such_page(format: Format, page: u32, of: u32) -> Error {
 
 /// Refuses values of which some are no numbers or infinite.
 pub(crate) fn refuse_not_finite(values: &[f32]) -> Result<(), Error> {
-    // By blocks, without a branch for each value.
-    let are_finite = |block: &[f32]| block.iter().fold(true, |all, value| all & value.is_finite());
-    if values.chunks(1024).all(are_finite) {
+    if are_finite(values) {
         return Ok(());
     }
     let nan = values.iter().filter(|value| value.is_nan()).count();
     let infinite = values.iter().filter(|value| value.is_infinite()).count();
     let message = format!(
         "expected finite values, found {nan} NaN and {infinite} infinite (or beyond 32-bit floats) among {}; replace \
-         them, for instance by the background value",
+         them, for instance by the background value, or train with --invalid nan if they were not measured",
         values.len()
     );
     Err(Error::new(Kind::Pixels, message))
+}
+
+/// The error for an image or volume without any finite value.
+pub(crate) fn nothing_finite() -> Error {
+    Error::new(Kind::Pixels, "expected finite values, found none; leave it out")
 }
 
 /// The error for a decoder that contradicts the header.

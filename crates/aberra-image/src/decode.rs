@@ -226,6 +226,7 @@ impl<'a> Images<'a> {
             height,
             width,
             unscaled: raster.unscaled,
+            not_finite: raster.not_finite,
             source: Source {
                 path: None,
                 id: ImageId { frame: page, ..id },

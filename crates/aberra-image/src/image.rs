@@ -33,6 +33,9 @@ pub struct Image {
     /// The grey values in the unit of the file, one a pixel, where the pixels are something else: a DICOM file's after rescaling,
     /// such as Hounsfield units, and whole numbers of a NumPy array. See [`measured`](Self::measured).
     pub unscaled: Option<Vec<f32>>,
+    /// Which values the file has as NaN or infinite, `height * width * channels`, where [`Limits::not_finite`](crate::Limits) accepts
+    /// them; empty if there are none. In `pixels` they are the lowest value of the image (of a NIfTI volume, of the volume).
+    pub not_finite: Vec<bool>,
     /// Where the pixels came from.
     pub source: Source,
 }
@@ -163,8 +166,22 @@ impl Image {
             width,
             channels,
             unscaled: None,
+            not_finite: Vec::new(),
             source: Source::default(),
         })
+    }
+
+    /// As [`from_pixels`](Self::from_pixels), where values that are not finite were [not measured](Self::not_finite); `None` if there
+    /// are no others, too.
+    pub fn from_measurements(
+        mut pixels: Vec<f32>,
+        height: usize,
+        width: usize,
+        channels: usize,
+    ) -> Option<Self> {
+        let not_finite = replace_not_finite(&mut pixels, None)?;
+        let image = Self::from_pixels(pixels, height, width, channels)?;
+        Some(Self { not_finite, ..image })
     }
 
     /// Whether the channels are grey, or red, green and blue, rather than others with [names](Source::channels) of their own.
@@ -221,8 +238,10 @@ impl Image {
     pub fn into_grey(mut self) -> Self {
         if !self.is_grey_or_rgb() {
             self.pixels = overview(&self);
+            self.not_finite = any_of_pixel(&self.not_finite, self.channels);
             (self.channels, self.source.channels) = (1, Vec::new());
         } else if self.channels != 1 {
+            self.not_finite = any_of_pixel(&self.not_finite, 3);
             let count = self.pixels.len() / 3;
             for pixel in 0..count {
                 self.pixels[pixel] = luma(&self.pixels[3 * pixel..3 * pixel + 3]);
@@ -232,6 +251,24 @@ impl Image {
         }
         self
     }
+}
+
+/// Whether none is NaN or infinite: by blocks, without a branch for each value.
+pub(crate) fn are_finite(values: &[f32]) -> bool {
+    values.chunks(1024).all(|block| block.iter().fold(true, |all, value| all & value.is_finite()))
+}
+
+/// Puts `lowest`, or else the lowest of the values, in place of those that are NaN or infinite, and returns which these were: empty if
+/// none. `None` if there are no others.
+pub(crate) fn replace_not_finite(values: &mut [f32], lowest: Option<f32>) -> Option<Vec<bool>> {
+    if are_finite(values) {
+        return Some(Vec::new());
+    }
+    let finite = || values.iter().copied().filter(|value| value.is_finite());
+    let lowest = lowest.or_else(|| finite().reduce(f32::min))?;
+    let not_finite = values.iter().map(|value| !value.is_finite()).collect();
+    values.iter_mut().filter(|value| !value.is_finite()).for_each(|value| *value = lowest);
+    Some(not_finite)
 }
 
 /// The percentiles of a channel that [`overview`] shows as black and white.
@@ -250,6 +287,10 @@ pub(crate) fn overview(image: &Image) -> Vec<f32> {
         }
     }
     sum
+}
+
+fn any_of_pixel(values: &[bool], channels: usize) -> Vec<bool> {
+    values.chunks_exact(channels).map(|pixel| pixel.contains(&true)).collect()
 }
 
 fn luma(rgb: &[f32]) -> f32 {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::error::Kind;
 
-/// Upper bounds, checked on the file's header before its pixels are decoded.
+/// What is read: upper bounds, checked on the file's header before its pixels are decoded, and which values are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -20,6 +20,11 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Bytes a decoder may allocate.
     pub max_alloc_bytes: u64,
+    /// Whether values that are NaN or infinite are accepted: as pixels that were not measured, which preprocessing fills from their
+    /// neighbours and maps leave out. Otherwise images with such values are refused (TIFF, NumPy), or have the lowest value of the volume
+    /// there (NIfTI).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub not_finite: bool,
 }
 
 impl Default for Limits {
@@ -30,6 +35,7 @@ impl Default for Limits {
             max_height_px: 16_384,
             max_pixels: 64 << 20,
             max_alloc_bytes: 1 << 30,
+            not_finite: false,
         }
     }
 }

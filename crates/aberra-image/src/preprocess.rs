@@ -6,16 +6,19 @@ use std::ops::RangeInclusive;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::channels::{check_names, counted, named};
 use crate::error::Kind;
 use crate::foreground::{ForegroundCrop, foreground};
+use crate::invalid::{fill, invalid_values, on_canvas};
 use crate::percentile::percentiles;
 use crate::relative::{RelativeRegion, clear_ignored, without_ignored};
-use crate::resize::{Area, Plane, resize};
+use crate::resize::{Plane, resize_padded};
 use crate::tiles::{Tiles, Tiling};
-use crate::{Color, Error, Image, MAX_CHANNELS, Placement, Region, Source, Window};
+use crate::{Color, Error, Image, InvalidValue, MAX_CHANNELS, Placement, Region, Remark, Source, Window};
 
-/// The steps from image to network input, in this order: window, grey or colour, ignored areas, region of interest, foreground crop,
-/// square pad, resize, intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in the detector.
+/// The steps from image to network input, in this order: window, invalid pixels, grey or colour, ignored areas, region of interest,
+/// foreground crop, square pad, resize, intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in
+/// the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Preprocessing {
@@ -31,6 +34,10 @@ pub struct Preprocessing {
     /// `intensity` and of the window that a DICOM file names. `None` takes values as a viewer shows them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// Values that stand for "not measured", such as the 0 of a depth camera's holes: what lies around these pixels takes their place
+    /// before anything looks at the image, and no map has anything in them. `limits.not_finite` does the same for NaN.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub invalid: Vec<InvalidValue>,
     /// The region of interest: nothing else of an image is looked at. `None` is the whole image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<RelativeRegion>,
@@ -68,6 +75,7 @@ impl Default for Preprocessing {
             color: Color::Grey,
             channels: Vec::new(),
             window: None,
+            invalid: Vec::new(),
             region: None,
             ignore: Vec::new(),
             tiles: Tiles::None,
@@ -95,10 +103,29 @@ pub struct Input {
     pub width: usize,
     /// 1, 3, or as many as have [names](Preprocessing::channels).
     pub channels: usize,
+    /// Which pixels were not measured, `[height, width, channels]` as `pixels`; empty if all were.
+    pub invalid: Vec<bool>,
     /// Where in the image it came from.
     pub placement: Placement,
     /// The image's own source.
     pub source: Source,
+}
+
+impl Input {
+    /// Sets what was not measured to nothing in a map of it: of one plane, `[height, width]`, the pixels that no channel measured; of a
+    /// plane for each channel, `[height, width, channels]`, what the channel did not measure.
+    pub fn clear_invalid<T: Copy + Default>(&self, values: &mut [T]) {
+        if values.len() == self.invalid.len() {
+            let invalid = values.iter_mut().zip(&self.invalid).filter(|(_, invalid)| **invalid);
+            invalid.for_each(|(value, _)| *value = T::default());
+            return;
+        }
+        for (value, pixel) in values.iter_mut().zip(self.invalid.chunks_exact(self.channels)) {
+            if !pixel.contains(&false) {
+                *value = T::default();
+            }
+        }
+    }
 }
 
 impl Preprocessing {
@@ -129,6 +156,7 @@ impl Preprocessing {
                 found,
             ));
         }
+        self.invalid.iter().try_for_each(InvalidValue::validate)?;
         self.region.map_or(Ok(()), |region| region.validate("region"))?;
         if self.ignore.len() > MOST_IGNORED {
             return Err(out_of_range("ignore", &format!("up to {MOST_IGNORED} areas"), self.ignore.len()));
@@ -161,11 +189,18 @@ impl Preprocessing {
     pub fn content(&self, image: &Image) -> Result<Region, Error> {
         self.validate()?;
         self.check(image)?;
-        let windowed = self.window.map(|window| window.shown(image)).transpose()?;
-        let image = windowed.as_ref().unwrap_or(image);
+        let (image, _) = self.valid(image)?;
         let grey = (image.channels != 1 && self.foreground_crop.is_some()).then(|| image.to_grey());
-        let seen = self.seen_or_pixels(grey.as_deref(), image)?;
-        self.content_of(&seen, image)
+        let seen = self.seen_or_pixels(grey.as_deref(), &image)?;
+        self.content_of(&seen, &image)
+    }
+
+    /// The share of an image's values that were not measured.
+    ///
+    /// # Errors
+    /// A setting is about a channel that the image does not have.
+    pub fn invalid_share(&self, image: &Image) -> Result<f64, Error> {
+        Ok(share(&invalid_values(image, &self.invalid)?))
     }
 
     /// The same with its tiles settled by the contents of a detector's normals.
@@ -195,8 +230,8 @@ impl Preprocessing {
         self.validate()?;
         let canvas = self.tiling()?.grid();
         self.check(image)?;
-        let windowed = self.window.map(|window| window.shown(image)).transpose()?;
-        let image = windowed.as_ref().unwrap_or(image);
+        let (valid, invalid) = self.valid(image)?;
+        let image = valid.as_ref();
         let sees_grey = self.channels.is_empty() && self.color == Color::Grey;
         let grey =
             (image.channels != 1 && (sees_grey || self.foreground_crop.is_some())).then(|| image.to_grey());
@@ -239,13 +274,19 @@ impl Preprocessing {
                 pixels
             }
         };
+        let size = (canvas.height_px, canvas.width_px);
+        let mut source = image.source.clone();
+        if share(&invalid) > 0.5 {
+            source.remarks.push(Remark::MostlyNotMeasured);
+        }
         Ok(Input {
             pixels,
+            invalid: on_canvas(&invalid, (image.channels, self.channel_count()), &placement, size)?,
             height: canvas.height_px,
             width: canvas.width_px,
             channels: self.channel_count(),
             placement,
-            source: image.source.clone(),
+            source,
         })
     }
 
@@ -304,7 +345,12 @@ impl Preprocessing {
     /// As [`apply`](Self::apply).
     pub fn apply_owned(&self, image: Image) -> Result<Input, Error> {
         match self.color {
-            Color::Grey if self.channels.is_empty() && image.channels != 1 => {
+            Color::Grey
+                if self.channels.is_empty()
+                    && image.channels != 1
+                    && self.invalid.is_empty()
+                    && image.not_finite.is_empty() =>
+            {
                 // What is refused is refused by its colours.
                 self.check(&image)?;
                 self.apply(&image.into_grey())
@@ -322,6 +368,19 @@ impl Preprocessing {
         placement: &Placement,
     ) {
         clear_ignored(values, size, placement, &self.ignore);
+    }
+
+    /// The image in its window, with what lies around them in place of pixels that were not measured, and which these are.
+    fn valid<'a>(&self, image: &'a Image) -> Result<(Cow<'a, Image>, Vec<bool>), Error> {
+        let invalid = invalid_values(image, &self.invalid)?;
+        let mut valid = match self.window {
+            Some(window) => Cow::Owned(window.shown(image)?),
+            None => Cow::Borrowed(image),
+        };
+        if !invalid.is_empty() {
+            fill(valid.to_mut(), &invalid)?;
+        }
+        Ok((valid, invalid))
     }
 
     /// The pixels of an image, or one value for each of them, with ignored areas dark.
@@ -372,43 +431,8 @@ impl Preprocessing {
     }
 }
 
-/// "channel a" or "channels a, b".
-fn named(names: &[String]) -> String {
-    format!("{} {}", if names.len() == 1 { "channel" } else { "channels" }, names.join(", "))
-}
-
-fn counted(channels: usize) -> String {
-    format!("{channels} {}", if channels == 1 { "channel" } else { "channels" })
-}
-
-/// # Errors
-/// More names than an image may have channels, one that is empty or long, or one twice.
-fn check_names(names: &[String]) -> Result<(), Error> {
-    let is_wrong = |name: &&String| name.trim().is_empty() || name.len() > MAX_NAME_BYTES;
-    let message = if names.len() > MAX_CHANNELS {
-        format!(
-            "preprocessing setting `channels`: expected up to {MAX_CHANNELS} names, found {}",
-            names.len()
-        )
-    } else if let Some(name) = names.iter().find(is_wrong) {
-        format!(
-            "preprocessing setting `channels`: expected names of 1 to {MAX_NAME_BYTES} bytes, found {name:?}"
-        )
-    } else if let Some((at, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-        format!(
-            "preprocessing setting `channels`: expected names that differ, found {name:?} again as number {}",
-            at + 1
-        )
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(Kind::Settings, message))
-}
-
 /// Areas that can be ignored.
 const MOST_IGNORED: usize = 100;
-/// Longest name of a channel.
-const MAX_NAME_BYTES: usize = 60;
 /// Sides of a network input.
 const SIZES_PX: RangeInclusive<usize> = 16..=1024;
 /// An image with a shorter side is rejected.
@@ -441,6 +465,12 @@ pub fn check(image: &Image) -> Result<(), Error> {
         );
         return Err(Error::new(Kind::Pixels, message));
     }
+    if !image.not_finite.is_empty() && image.not_finite.len() != image.pixels.len() {
+        let (expected, found) = (image.pixels.len(), image.not_finite.len());
+        let message =
+            format!("expected none or all of {expected} values as not finite or finite, found {found}");
+        return Err(Error::new(Kind::Pixels, message));
+    }
     if let Some(unscaled) = image.unscaled.as_ref().filter(|unscaled| unscaled.len() != height * width) {
         let message =
             format!("expected {height} x {width} values in the unit of the file, found {}", unscaled.len());
@@ -455,38 +485,9 @@ pub fn check(image: &Image) -> Result<(), Error> {
     Ok(())
 }
 
-/// Resamples the content to the square (or box) that its placement covers, as `rows` x `columns` pixels; padding has the
-/// value `fill`.
-///
-/// Where there is padding, the side without it is reduced first: the padded box, which may be huge for a long thin image,
-/// never exists as a whole.
-fn resize_padded(
-    content: &Plane<'_>,
-    placement: &Placement,
-    (rows, columns): (usize, usize),
-    fill: f32,
-) -> Result<Vec<f32>, Error> {
-    let Plane { height, width, channels, .. } = *content;
-    if (height, width) == (placement.height, placement.width) {
-        return resize(content, Area::of(content), rows, columns);
-    }
-    let is_padded_above = placement.width == width;
-    let (padded_rows, padded_columns) =
-        if is_padded_above { (placement.height, columns) } else { (rows, placement.width) };
-    let mut padded = vec![fill; padded_rows * padded_columns * channels];
-    if is_padded_above {
-        let strip = resize(content, Area::of(content), height, columns)?;
-        let at = placement.offset_top() * columns * channels;
-        padded[at..at + strip.len()].copy_from_slice(&strip);
-    } else {
-        let strip = resize(content, Area::of(content), rows, width)?;
-        for (y, row) in strip.chunks_exact(width * channels).enumerate() {
-            let at = (y * placement.width + placement.offset_left()) * channels;
-            padded[at..at + row.len()].copy_from_slice(row);
-        }
-    }
-    let padded = Plane::whole(&padded, padded_rows, padded_columns, channels);
-    resize(&padded, Area::of(&padded), rows, columns)
+/// The share that is true.
+fn share(values: &[bool]) -> f64 {
+    values.iter().filter(|value| **value).count() as f64 / values.len().max(1) as f64
 }
 
 /// Maps `range` to 0..1 and clamps. A range without extent gives zeros.

@@ -38,6 +38,10 @@ pub enum Remark {
     },
     /// Some values were no numbers or infinite, and became the lowest of the volume.
     NotFinite,
+    /// Some values were no numbers or infinite, and are taken as not measured.
+    NotMeasured,
+    /// More than half of the values were not measured: what is judged is mostly what lies around them.
+    MostlyNotMeasured,
     /// A mask lay as the pixels of its image's file do, and was turned as the image was.
     MaskTurned,
     /// A mask has another size than its image, of the same proportions, and was resampled.
@@ -72,6 +76,12 @@ impl fmt::Display for Remark {
             Self::Volume { of } => write!(f, "volume 1 of {of} is read, the others are not"),
             Self::NotFinite => {
                 f.write_str("values that are not finite are replaced by the lowest of the volume")
+            }
+            Self::NotMeasured => {
+                f.write_str("values that are not finite are taken as not measured (train --invalid nan)")
+            }
+            Self::MostlyNotMeasured => {
+                f.write_str("more than half of the values were not measured, and are filled from the others")
             }
             Self::MaskTurned => {
                 f.write_str("the mask lies as the file's pixels do and is turned as its image is")

@@ -53,6 +53,7 @@ impl Window {
             width: *width,
             channels: 1,
             unscaled: None,
+            not_finite: image.not_finite.clone(),
             source: source.clone(),
         })
     }

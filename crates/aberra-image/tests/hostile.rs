@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aberra_image::{Color, Error, Limits, Preprocessing, decode, encode_png, header, probe, read};
+use aberra_image::{Color, Error, Limits, Preprocessing, Remark, decode, encode_png, header, probe, read};
 use tempfile::TempDir;
 
 fn golden(name: &str) -> PathBuf {
@@ -256,6 +256,17 @@ fn nan_and_infinity_are_counted() {
     let error = decode(&float_tiff(&values), &Limits::default()).unwrap_err();
     assert!(error.is_pixels());
     assert!(error.to_string().starts_with("expected finite values, found 2 NaN and 1 infinite"), "{error}");
+    assert!(error.to_string().contains("--invalid nan"), "{error}");
+
+    let accepting = Limits { not_finite: true, ..Limits::default() };
+    values[5] = 0.25;
+    let image = decode(&float_tiff(&values), &accepting).unwrap();
+    assert_eq!((image.pixels[3], image.pixels[5], image.pixels[6]), (0.25, 0.25, 0.5));
+    let gaps: Vec<usize> = (0..64).filter(|&at| image.not_finite[at]).collect();
+    assert_eq!((gaps, image.source.remarks), (vec![3, 4, 60], vec![Remark::NotMeasured]));
+    let error = decode(&float_tiff(&[f32::NAN; 64]), &accepting).unwrap_err();
+    assert!(error.to_string().contains("expected finite values, found none"), "{error}");
+    assert!(decode(&float_tiff(&[0.5; 64]), &accepting).unwrap().not_finite.is_empty());
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use aberra_image::{
-    Acquisition, ColorMode, Format, Image, Images, Limits, Origin, Remark, count_pages, decode, header, read,
-    read_page,
+    Acquisition, ColorMode, Format, Image, Images, Limits, Origin, Remark, count_pages, decode, decode_page,
+    header, read, read_page,
 };
 use serde::Deserialize;
 
@@ -124,6 +124,15 @@ fn remarks_say_what_is_not_read() {
     assert_eq!(remarks("four.nii"), [Remark::Page { page: 1, of: 3 }, Remark::Volume { of: 2 }]);
     assert_eq!(remarks("holes.nii"), [Remark::NotFinite, Remark::Page { page: 1, of: 2 }]);
     assert_eq!(remarks("plain.dcm"), []);
+}
+
+#[test]
+fn values_that_are_not_finite_are_not_measured_where_that_is_wanted() {
+    let (bytes, plain) = (fs::read(golden("holes.nii")).unwrap(), page("holes.nii", 0));
+    assert!(plain.not_finite.is_empty());
+    let image = decode_page(&bytes, 0, &Limits { not_finite: true, ..Limits::default() }).unwrap();
+    assert_eq!(image.pixels, plain.pixels);
+    assert!(image.not_finite.contains(&true) && image.source.remarks.contains(&Remark::NotMeasured));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use aberra_image::{
-    Color, ForegroundCrop, Image, IntensityScaling, Limits, Placement, Preprocessing, Region, RelativeRegion,
-    Tiles, Window, decode, encode_png, fit_mask, read,
+    Color, ForegroundCrop, Image, IntensityScaling, InvalidValue, Limits, Placement, Preprocessing, Region,
+    RelativeRegion, Remark, Tiles, Window, decode, encode_png, fit_mask, read,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -65,6 +65,7 @@ fn agrees_with_pillow_and_numpy() {
             color: case.color,
             channels: Vec::new(),
             window: None,
+            invalid: Vec::new(),
             region: None,
             ignore: Vec::new(),
             tiles: Tiles::None,
@@ -214,6 +215,89 @@ fn a_window_shows_a_value_alike_in_every_image() {
     assert!(steps.apply(&colors).is_err());
 }
 
+fn invalid(value: f64, channel: Option<&str>) -> InvalidValue {
+    InvalidValue { value, channel: channel.map(str::to_owned) }
+}
+
+/// A slope of depths from 100 to 200, and the same with a hole of `value` from row and column 8 to 16.
+fn slope_and_hole(value: f32) -> [Image; 2] {
+    let depth = |at: usize| 100.0 + (at % 32) as f32 / 31.0 * 100.0;
+    let in_hole = |at: usize| (8..16).contains(&(at / 32)) && (8..16).contains(&(at % 32));
+    let whole = (0..32 * 32).map(depth).collect();
+    let holed = (0..32 * 32).map(|at| if in_hole(at) { value } else { depth(at) }).collect();
+    [whole, holed].map(|pixels| Image::from_measurements(pixels, 32, 32, 1).unwrap())
+}
+
+#[test]
+fn holes_are_filled_and_nothing_is_mapped_in_them() {
+    let plain = Preprocessing { size_px: 16, foreground_crop: None, ..Preprocessing::default() };
+    let steps = Preprocessing { invalid: vec![invalid(0.0, None)], ..plain.clone() };
+    let [whole, holed] = slope_and_hole(0.0);
+    let (expected, found) = (steps.apply(&whole).unwrap(), steps.apply(&holed).unwrap());
+    assert!(expected.invalid.is_empty());
+    assert_eq!(expected.pixels, plain.apply(&whole).unwrap().pixels);
+    let most = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(most(&expected.pixels, &found.pixels) < 0.08, "{}", most(&expected.pixels, &found.pixels));
+    assert!(most(&expected.pixels, &plain.apply(&holed).unwrap().pixels) > 0.4);
+
+    let hole = |at: usize| (4..8).contains(&(at / 16)) && (4..8).contains(&(at % 16));
+    assert!((0..256).all(|at| found.invalid[at] == hole(at)));
+    assert_eq!((steps.invalid_share(&holed).unwrap(), found.source.remarks.len()), (1.0 / 16.0, 0));
+    let mut blind = holed.clone();
+    blind.pixels[..600].fill(0.0);
+    assert_eq!(steps.apply(&blind).unwrap().source.remarks, [Remark::MostlyNotMeasured]);
+    let mut map = vec![1.0; 256];
+    found.clear_invalid(&mut map);
+    assert!((0..256).all(|at| (map[at] == 0.0) == hole(at)));
+    expected.clear_invalid(&mut map);
+    assert_eq!(map.iter().filter(|value| **value == 0.0).count(), 16);
+}
+
+#[test]
+fn nan_is_filled_as_a_value_is_and_in_colours_as_in_grey() {
+    let steps = Preprocessing { size_px: 16, ..Preprocessing::default() };
+    let of_value = Preprocessing { invalid: vec![invalid(0.0, None)], ..steps.clone() };
+    let ([_, zeros], [_, holed]) = (slope_and_hole(0.0), slope_and_hole(f32::NAN));
+    assert_eq!(holed.pixels[8 * 32 + 8], 100.0);
+    let (found, expected) = (steps.apply(&holed).unwrap(), of_value.apply(&zeros).unwrap());
+    assert_eq!((&found.pixels, &found.invalid), (&expected.pixels, &expected.invalid));
+    assert_eq!(steps.content(&holed).unwrap(), of_value.content(&zeros).unwrap());
+
+    let tripled: Vec<f32> = slope_and_hole(f32::NAN)[1]
+        .pixels
+        .iter()
+        .zip(&holed.not_finite)
+        .flat_map(|(value, gap)| [if *gap { f32::NAN } else { *value }; 3])
+        .collect();
+    let colored = Image::from_measurements(tripled, 32, 32, 3).unwrap();
+    for color in [Color::Grey, Color::Rgb] {
+        let steps = Preprocessing { color, ..steps.clone() };
+        let input = steps.apply(&colored).unwrap();
+        assert_eq!(input, steps.apply_owned(colored.clone()).unwrap());
+        let first: Vec<f32> = input.pixels.iter().step_by(input.channels).copied().collect();
+        assert_eq!(first, found.pixels);
+        assert_eq!(input.invalid.len(), input.pixels.len());
+    }
+    assert!(Image::from_measurements(vec![f32::NAN; 64], 8, 8, 1).is_none());
+}
+
+#[test]
+fn what_one_channel_did_not_measure_is_cleared_in_its_map_alone() {
+    let [whole, holed] = slope_and_hole(0.0);
+    let joined = Image::of_channels(vec![("grey".into(), whole), ("depth".into(), holed)]).unwrap();
+    let channels = joined.source.channels.clone();
+    let invalid = vec![invalid(0.0, Some("depth"))];
+    let steps =
+        Preprocessing { size_px: 16, channels, invalid, foreground_crop: None, ..Preprocessing::default() };
+    let input = steps.apply(&joined).unwrap();
+    let (mut map, mut maps) = (vec![1.0; 256], vec![1.0; 512]);
+    input.clear_invalid(&mut map);
+    input.clear_invalid(&mut maps);
+    assert!(map.iter().all(|value| *value == 1.0));
+    let cleared = |channel| maps.iter().skip(channel).step_by(2).filter(|value| **value == 0.0).count();
+    assert_eq!((cleared(0), cleared(1)), (0, 16));
+}
+
 #[test]
 fn settings_are_checked() {
     let good = Preprocessing::default();
@@ -227,6 +311,7 @@ fn settings_are_checked() {
         (Preprocessing { window: Some(Window { center: 0.0, width: 0.0 }), ..good.clone() }, "window"),
         (Preprocessing { window: Some(Window { center: f64::NAN, width: 1.0 }), ..good.clone() }, "window"),
         (Preprocessing { window, channels: vec!["a".to_owned()], ..good.clone() }, "window"),
+        (Preprocessing { invalid: vec![invalid(f64::NAN, None)], ..good.clone() }, "invalid"),
         (Preprocessing { region: Some(part(0.5, 0.0, 0.6, 1.0)), ..good.clone() }, "region"),
         (Preprocessing { region: Some(part(0.0, f64::NAN, 1.0, 1.0)), ..good.clone() }, "region"),
         (Preprocessing { ignore: vec![part(0.0, 0.0, 1.0, 0.0)], ..good.clone() }, "ignore"),
@@ -387,6 +472,7 @@ fn any_settings() -> impl Strategy<Value = Preprocessing> {
             color,
             channels: Vec::new(),
             window: None,
+            invalid: Vec::new(),
             region: None,
             ignore: Vec::new(),
             tiles: Tiles::None,

@@ -163,7 +163,8 @@ pub(crate) fn doctor(
         .map_err(|error| exception(py, &Error::settings(format!("group: {error}"))))?;
     run(py, progress.as_ref(), None, move |line| {
         let dataset = opening.open()?;
-        let limits = Limits::default();
+        // What was not measured is said, and is no reason not to look at the rest.
+        let limits = Limits { not_finite: true, ..Limits::default() };
         let inspection = line.count("inspecting the images", dataset.samples.len(), |done| {
             dataset.inspect_with(&limits, done)
         })?;

@@ -204,6 +204,42 @@ def test_a_window_over_values_with_a_unit_is_part_of_the_model(tmp_path: Path, r
         detector.score(np.zeros((1, 36, 44), np.uint8) + np.arange(44, dtype=np.uint8))
 
 
+def test_what_was_not_measured_is_filled_as_the_reference_fills_it(tmp_path: Path, reference: ModuleType) -> None:
+    """Depths with holes of NaN and of 0, which are filled alike: the same network inputs, and nothing in the maps."""
+    generator = np.random.default_rng(6)
+    (tmp_path / "good").mkdir()
+    files, inside = [], []
+    for number in range(90):
+        rows, columns = np.indices((40, 40))
+        depth = (500 + rows * generator.normal(1, 0.2) - columns * generator.normal(2, 0.2)).astype(np.float32)
+        y, x, radius = generator.integers(4, 36), generator.integers(4, 36), generator.integers(3, 7)
+        distance = np.hypot(rows - y, columns - x)
+        depth[distance < radius] = np.nan if number % 2 else 0
+        inside.append(distance < radius - 2)
+        files.append(tmp_path / "good" / f"{number:02}.npy")
+        np.save(files[-1], depth)
+    detector = aberra.Detector.train(
+        tmp_path / "good",
+        family="autoencoder",
+        preprocessing__invalid=[{"value": 0}],
+        limits__not_finite=True,
+        **TRAINING,
+        model__channels=[8],
+    )
+    path = tmp_path / "model.onnx"
+    detector.export(path)
+    exported = reference.Detector(path)
+    assert "which were not measured" in exported.description["steps"][0]
+    inputs = np.stack([exported.preprocess(np.load(file)) for file in files[:8]])
+    expected = np.stack([detector.explain(file).input for file in files[:8]]).reshape(inputs.shape)
+    assert np.abs(inputs - expected).max() < 2e-5
+    verdicts = detector.score(files[:8], maps=True)
+    for verdict, hole in zip(verdicts, inside, strict=False):
+        assert verdict.map[hole].max() == 0 < verdict.map.max()
+    # Arrays in memory are the same images.
+    assert list(detector.score(np.stack([np.load(file) for file in files[:8]])).scores) == list(verdicts.scores)
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is missing: the page's preprocessing was not run")
 @pytest.mark.parametrize("color", ["grey", "rgb"])
 @pytest.mark.parametrize("shape", [(32, 32), (40, 101), (90, 33)])
@@ -253,6 +289,9 @@ def test_the_page_refuses_a_window_that_pictures_have_no_values_for() -> None:
     )
     run = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True)
     assert run.returncode != 0 and "found a window over values with a unit" in run.stderr
+    holed = script.replace("window: { center: 40, width: 400 }", "invalid: [{ value: 0 }]")
+    run = subprocess.run(["node", "--input-type=module", "-e", holed], capture_output=True, text=True)
+    assert run.returncode != 0 and "found settings for values that were not measured" in run.stderr
 
 
 def test_what_cannot_be_exported_is_an_error_with_a_hint(data: Path, tmp_path: Path) -> None:

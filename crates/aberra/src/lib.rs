@@ -103,6 +103,7 @@ pub mod testing;
 mod text_table;
 mod thumbnail;
 mod training;
+mod training_invalid;
 mod training_tiles;
 mod upgrade;
 mod volume;

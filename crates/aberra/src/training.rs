@@ -11,6 +11,7 @@ use crate::dataset::{Dataset, DominatingGroup, Fold, Grouping, Inspection, Split
 use crate::fit::TrainOptions;
 use crate::job::{Job, Watch};
 use crate::run::{Claim, Reservation, RunFolder};
+use crate::training_invalid::found_invalid;
 use crate::{Detector, Result};
 
 /// Where the result of a training goes, and what it goes on from.
@@ -157,6 +158,9 @@ impl Training {
         }
         let split = request.divide(&config, &dataset, &inspection, data)?;
         data.hear(Message::Split(split.display(&dataset).to_string()));
+        if let Some(message) = found_invalid(&dataset, &split.train, &config)? {
+            data.hear(message);
+        }
         let aside = split.left_aside(&dataset);
         if aside.is_much {
             let (images, reasons) = (aside.images, aside.reasons.join("; "));

@@ -61,7 +61,11 @@ pub(crate) fn run(args: &DoctorArgs) -> CommandResult {
     let detector = args.detector.as_deref().map(Detector::load).transpose()?;
     let how = detector.as_ref().map(|detector| data::for_detector(&args.normal, detector));
     let dataset = data::list(&args.data, how.as_ref().unwrap_or(&args.normal))?;
-    let limits = detector.as_ref().map_or_else(Limits::default, |detector| detector.config().limits);
+    let limits = detector.as_ref().map_or_else(
+        // What was not measured is said, and is no reason not to look at the rest.
+        || Limits { not_finite: true, ..Limits::default() },
+        |detector| detector.config().limits,
+    );
     let inspection = data::look(&dataset, &limits);
     let grouping = Grouping::of(&dataset, &inspection, args.group)?;
     let report = doctor(&dataset, &inspection, &grouping);

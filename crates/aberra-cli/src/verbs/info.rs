@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aberra::image::RelativeRegion;
+use aberra::image::{InvalidValue, RelativeRegion};
 use aberra::models::train::TrainSettings;
 use aberra::score::EvidenceWeight;
 use aberra::wire::{DetectorCard, MachineCard, MemberCard, TilesCard};
@@ -79,6 +79,22 @@ fn shares(part: RelativeRegion) -> String {
     )
 }
 
+/// What stands for "not measured".
+fn filled(detector: &Detector) -> String {
+    let config = detector.config();
+    let value = |invalid: &InvalidValue| match &invalid.channel {
+        Some(channel) => format!("{} of {channel}", invalid.value),
+        None => invalid.value.to_string(),
+    };
+    let mut values: Vec<String> = config.preprocessing.invalid.iter().map(value).collect();
+    values.extend(config.limits.not_finite.then(|| "NaN".to_owned()));
+    if values.is_empty() {
+        String::new()
+    } else {
+        format!("{} filled as not measured, ", values.join(" and "))
+    }
+}
+
 fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
     let (card, config) = (DetectorCard::of(detector, &name_of(path))?, detector.config());
     let preprocessing = &config.preprocessing;
@@ -93,6 +109,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
     let ignored: Vec<String> = preprocessing.ignore.iter().map(|part| shares(*part)).collect();
     let ignored =
         if ignored.is_empty() { String::new() } else { format!("without {}, ", ignored.join(" and ")) };
+    let filled = filled(detector);
     let crop = if preprocessing.foreground_crop.is_some() { "foreground crop, " } else { "" };
     let pad = if preprocessing.square_pad { "square pad, " } else { "" };
     let tiles = card.tiles.map_or_else(String::new, |TilesCard { rows, columns, size_px, .. }| {
@@ -124,7 +141,7 @@ fn words(path: &Path, detector: &Detector) -> Result<String, CommandError> {
         (
             "input",
             format!(
-                "{region}{ignored}{crop}{pad}{} x {} px{tiles}, {channels}, intensities from {intensities}",
+                "{filled}{region}{ignored}{crop}{pad}{} x {} px{tiles}, {channels}, intensities from {intensities}",
                 card.input.width, card.input.height
             )
             .to_lowercase(),

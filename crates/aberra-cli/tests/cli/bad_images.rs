@@ -61,7 +61,7 @@ fn values_that_are_not_numbers() {
     let mut image = Rgb32FImage::new(40, 40);
     image.get_pixel_mut(3, 3).0[1] = f32::NAN;
     insta::assert_snapshot!(skipped("nan.tiff", &encoded(image, image::ImageFormat::Tiff)), @r"
-    warning: skipped nan.tiff: expected finite values, found 1 NaN and 0 infinite (or beyond 32-bit floats) among 4800; replace them, for instance by the background value
+    warning: skipped nan.tiff: expected finite values, found 1 NaN and 0 infinite (or beyond 32-bit floats) among 4800; replace them, for instance by the background value, or train with --invalid nan if they were not measured
     error: expected images, found 1 file that cannot be used
     ");
 }

@@ -198,6 +198,51 @@ fn a_window_needs_values_with_a_unit() {
 }
 
 #[test]
+fn what_stands_for_not_measured_is_given_by_flags_and_told_by_info() {
+    let room = Room::new();
+    let shown = room.run("train --print-config --invalid nan --invalid depth=0 --invalid -1").done().out;
+    assert!(shown.contains("not_finite = true"), "{shown}");
+    assert!(shown.contains("value = 0.0\nchannel = \"depth\"") && shown.contains("value = -1.0"), "{shown}");
+    for wrong in ["depth=nan", "inf", "=0", "hole"] {
+        let refused = room.run(&format!("train data --out other --invalid {wrong}")).refusal(&room);
+        assert!(refused.contains("expected nan (of all channels), a number"), "{refused}");
+    }
+
+    // Depths with holes of NaN, as a camera gives them.
+    let depth = |number: usize, at: usize| {
+        let (y, x) = ((at / 32) as f32, (at % 32) as f32);
+        let is_hole = (y - number as f32 % 29.0).abs() < 3.0 && (x - (7 * number) as f32 % 31.0).abs() < 3.0;
+        if is_hole { f32::NAN } else { 500.0 - y - (number as f32).sin() * x }
+    };
+    fs::create_dir_all(room.path("depths")).unwrap();
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (32, 32), }";
+    let start = [b"\x93NUMPY\x01\x00\x76\x00", format!("{header:117}\n").as_bytes()].concat();
+    for number in 0..90 {
+        let values = (0..32 * 32).flat_map(|at| depth(number, at).to_le_bytes());
+        let file = start.iter().copied().chain(values).collect::<Vec<u8>>();
+        fs::write(room.path(format!("depths/{number:02}.npy")), file).unwrap();
+    }
+    let refused = room.run(&format!("train depths --out run {QUICK}")).refusal(&room);
+    assert!(refused.contains("--invalid nan"), "{refused}");
+    let found = room.run("doctor depths").done();
+    assert!(found.out.contains("taken as not measured (train --invalid nan)"), "{}", found.out);
+    let trained = room.run(&format!("train depths --out run {QUICK} --invalid nan")).done();
+    assert!(trained.err.contains("training images looked at, such as"), "{}", trained.err);
+    let told = room.run("info run/detector.aberra").done().out;
+    assert!(told.contains("nan filled as not measured"), "{told}");
+    let scored = room.run("score run/detector.aberra depths --json").done().out;
+    assert_eq!(scored.lines().count(), 90);
+    // A value that no image has is said: 16 bits are shares of 65535.
+    let data = shared().join("data");
+    let none = room.run(&format!("train {} --out other {QUICK} --invalid 65535", data.display())).done();
+    assert!(
+        none.err.contains("found in 0 of 21 training images") && none.err.contains("16 bits is 1"),
+        "{}",
+        none.err
+    );
+}
+
+#[test]
 fn several_models_are_named_and_make_one_detector() {
     let room = Room::new();
     let data = shared().join("data");

@@ -14,8 +14,9 @@ use image::metadata::Orientation;
 
 use self::canonical::Canonical;
 use self::header::{Header, Kind};
-use super::{Codec, File, Layout, Pages, Raster, damaged, raster};
+use super::{Codec, File, Layout, Pages, Raster, damaged, nothing_finite, raster};
 use crate::error::Kind as ErrorKind;
+use crate::image::replace_not_finite;
 use crate::{ColorMode, Error, Format, Origin, Remark};
 
 pub use self::write::encode_nifti;
@@ -100,9 +101,7 @@ impl<'a> Nifti<'a> {
             });
             Some(lowest).filter(|lowest| lowest.is_finite())
         });
-        lowest.ok_or_else(|| {
-            Error::new(ErrorKind::Pixels, "expected finite values, found none in the volume; leave it out")
-        })
+        lowest.ok_or_else(nothing_finite)
     }
 
     /// The file up to the last value of the first volume. Of a compressed file no more is inflated.
@@ -235,11 +234,15 @@ impl Pages for Nifti<'_> {
             values.extend(slice.flat_map(pixel).map(|&byte| f32::from(byte) / 255.0));
         }
         let mut raster = raster(values, channels, false);
-        let invalid = raster.pixels.iter().filter(|value| !value.is_finite()).count();
-        if invalid > 0 {
+        if raster.pixels.iter().any(|value| !value.is_finite()) {
             let lowest = self.lowest(volume)?;
-            raster.pixels.iter_mut().filter(|value| !value.is_finite()).for_each(|value| *value = lowest);
-            raster.remarks.push(Remark::NotFinite);
+            let not_finite = replace_not_finite(&mut raster.pixels, Some(lowest)).unwrap_or_default();
+            let (found, remark) = match self.file.limits.not_finite {
+                true => (not_finite, Remark::NotMeasured),
+                false => (Vec::new(), Remark::NotFinite),
+            };
+            raster.not_finite = found;
+            raster.remarks.push(remark);
         }
         let of = self.count()?;
         if of > 1 {

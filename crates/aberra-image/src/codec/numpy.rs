@@ -3,8 +3,8 @@
 
 use image::metadata::Orientation;
 
-use super::{Codec, File, Layout, Pages, Raster, Sample, damaged, raster, refuse_not_finite, unsupported};
-use crate::{ColorMode, Error, Format, MAX_CHANNELS, Remark};
+use super::{Codec, File, Layout, Pages, Raster, Sample, damaged, raster, unsupported};
+use crate::{ColorMode, Error, Format, Limits, MAX_CHANNELS, Remark};
 
 pub(super) const CODEC: Codec = Codec {
     format: Format::Numpy,
@@ -27,10 +27,11 @@ struct Numpy<'a> {
     height: usize,
     width: usize,
     channels: usize,
+    limits: &'a Limits,
 }
 
 impl<'a> Numpy<'a> {
-    fn open(File { bytes, .. }: File<'a>) -> Result<Self, Error> {
+    fn open(File { bytes, limits }: File<'a>) -> Result<Self, Error> {
         let (header, data) = split(bytes).ok_or_else(|| damaged(Format::Numpy, "its header is truncated"))?;
         let field = |key: &str| {
             let missing = || damaged(Format::Numpy, format!("its header has no `{key}`"));
@@ -81,6 +82,7 @@ impl<'a> Numpy<'a> {
             height: height as usize,
             width: width as usize,
             channels: channels as usize,
+            limits,
         })
     }
 
@@ -164,7 +166,6 @@ impl Pages for Numpy<'_> {
             (_, 4) => self.values(f32::from_le_bytes),
             _ => self.values(|bytes| f64::from_le_bytes(bytes) as f32),
         };
-        refuse_not_finite(&values)?;
         let mut raster = match self.channels {
             4 => {
                 let mut raster = raster(values, 4, false);
@@ -181,6 +182,6 @@ impl Pages for Numpy<'_> {
                 (_, 2) => self.values(|bytes| i16::from_le_bytes(bytes).into()),
                 _ => self.values(|bytes| i32::from_le_bytes(bytes) as f32),
             });
-        Ok(raster)
+        raster.finite(self.limits)
     }
 }

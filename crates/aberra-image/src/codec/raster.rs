@@ -3,8 +3,10 @@
 use bytemuck::Pod;
 use image::metadata::Orientation;
 
+use super::{nothing_finite, refuse_not_finite};
+use crate::image::replace_not_finite;
 use crate::turn::{origin, upright};
-use crate::{Error, Remark};
+use crate::{Error, Limits, Remark};
 
 /// Pixels as values of [`Image`](crate::Image): `channels` is 1 or 3.
 pub(crate) struct Raster {
@@ -12,6 +14,8 @@ pub(crate) struct Raster {
     pub channels: usize,
     /// Grey values in the unit of the file, where the pixels are others.
     pub unscaled: Option<Vec<f32>>,
+    /// Which values are not finite in the file, where these are accepted; empty if none.
+    pub not_finite: Vec<bool>,
     /// What was decided while decoding.
     pub remarks: Vec<Remark>,
 }
@@ -19,7 +23,22 @@ pub(crate) struct Raster {
 impl Raster {
     /// Pixels of which there is nothing to say.
     pub(crate) fn of(pixels: Vec<f32>, channels: usize) -> Self {
-        Self { pixels, channels, unscaled: None, remarks: Vec::new() }
+        Self { pixels, channels, unscaled: None, not_finite: Vec::new(), remarks: Vec::new() }
+    }
+
+    /// The same, where values that are not finite become the lowest of the others, if `limits` accept them.
+    ///
+    /// # Errors
+    /// There are such values, and they are not accepted, or there are no others.
+    pub(crate) fn finite(mut self, limits: &Limits) -> Result<Self, Error> {
+        if !limits.not_finite {
+            return refuse_not_finite(&self.pixels).map(|()| self);
+        }
+        self.not_finite = replace_not_finite(&mut self.pixels, None).ok_or_else(nothing_finite)?;
+        if !self.not_finite.is_empty() {
+            self.remarks.push(Remark::NotMeasured);
+        }
+        Ok(self)
     }
 }
 

@@ -20,7 +20,7 @@ use self::pages::{Numbers, pages};
 use self::source::Source;
 use super::{
     Codec, File, Layout, Pages, Raster, Sample, damaged, interleave, jpeg, miscounted, no_such_page, raster,
-    refuse_not_finite, unsupported, ycbcr_to_rgb,
+    unsupported, ycbcr_to_rgb,
 };
 use crate::error::Kind;
 use crate::turn::turn;
@@ -121,7 +121,7 @@ impl Pages for Tiff<'_> {
             return Err(miscounted(Format::Tiff));
         }
         let pixels = turn(raster.pixels, (height, width), raster.channels, orientation);
-        Ok(Raster { pixels, ..raster })
+        Raster { pixels, ..raster }.finite(self.file.limits)
     }
 }
 
@@ -150,7 +150,6 @@ fn pixels(mut page: Page<'_>, bytes: &[u8], layout: &Layout) -> Result<Raster, E
         _ => values(&result),
     };
     drop(result);
-    refuse_not_finite(&samples)?;
     if is_planar {
         samples = interleave(&samples, page.stored);
     }

@@ -250,6 +250,7 @@ impl Detector {
         let preprocessing = &self.document.config.preprocessing;
         for map in [&mut map, &mut channel_maps].into_iter().flatten() {
             preprocessing.clear_ignored(map, (shape.height, shape.width), &input.placement);
+            input.clear_invalid(map);
         }
         let calibration = &self.document.calibration;
         Ok(Verdict {

@@ -188,7 +188,10 @@ impl Reader<'_> {
                     mask.remarks.retain(|remark| *remark != Remark::MaskEmpty);
                     return (Mask::Present(mask), true);
                 }
-                Ok(mask) => Mask::Present(mask),
+                Ok(mut mask) => {
+                    input.clear_invalid(&mut mask.foreground);
+                    Mask::Present(mask)
+                }
                 Err(error) => Mask::Unusable(error.to_string()),
             },
         };

@@ -35,7 +35,7 @@ mod proof;
 
 use std::path::{Path, PathBuf};
 
-use aberra_image::{Image, Input, Preprocessing, RelativeRegion, Window};
+use aberra_image::{Image, Input, InvalidValue, Preprocessing, RelativeRegion, Window};
 use aberra_models::Shape;
 use aberra_models::graph::{Element, Graph, GraphInference, Value, ValueType};
 use serde::Serialize;
@@ -289,6 +289,17 @@ fn steps(preprocessing: &Preprocessing) -> Vec<String> {
             "grey values in the unit of the files (Hounsfield units of a CT): {center} - {width} / 2 becomes 0, {center} + \
              {width} / 2 becomes 1, clamped"
         );
+    }
+    if !preprocessing.invalid.is_empty() {
+        let value = |invalid: &InvalidValue| invalid.value.to_string();
+        let values: Vec<String> = preprocessing.invalid.iter().map(value).collect();
+        let fill = format!(
+            "put in place of {}, which were not measured, what lies around them, from the edge of a hole inwards: the mean of those \
+             of their eight neighbours that are known by then",
+            values.join(" and ")
+        );
+        // Before colours become grey, which a window never sees.
+        steps.insert(usize::from(window.is_some()), fill);
     }
     let words = |part: &RelativeRegion| {
         format!("left {}, top {}, width {}, height {}", part.left, part.top, part.width, part.height)

@@ -17,6 +17,8 @@ const LIMITS: Limits = Limits {
     max_height_px: 2048,
     max_pixels: 1 << 20,
     max_alloc_bytes: 64 << 20,
+    // What is not a number is filled, which takes more code than refusing it.
+    not_finite: true,
 };
 
 /// Pictures of every format; the golden files add what encoders here do not write (CMYK, progressive, LZW, tiles).

@@ -1,0 +1,232 @@
+//! Pixels that were not measured, such as the holes of a depth camera: which they are, and what stands in their place.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Kind;
+use crate::{Error, Image, Placement};
+
+/// A value that stands for "not measured".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InvalidValue {
+    /// The value: in the unit of the file where it has one (NIfTI, DICOM that states a rescaling, NumPy), else as decoded, where
+    /// whole numbers are shares of the largest of their type. 0 is 0 either way.
+    pub value: f64,
+    /// The channels that it is about: the channel of this name, or those of the file of this name, numbered from 1. All of them
+    /// must have the value. `None` is all channels of the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
+impl InvalidValue {
+    /// # Errors
+    /// The value is not finite.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if self.value.is_finite() {
+            return Ok(());
+        }
+        let message = format!(
+            "preprocessing setting `invalid`: expected a finite value, found {}; NaN is accepted by the setting \
+             `limits.not_finite`",
+            self.value
+        );
+        Err(Error::new(Kind::Settings, message))
+    }
+
+    /// The numbers of the channels that it is about.
+    ///
+    /// # Errors
+    /// The image has none of this name.
+    fn channels(&self, image: &Image) -> Result<Vec<usize>, Error> {
+        let Some(wanted) = &self.channel else { return Ok((0..image.channels).collect()) };
+        let is_of_file = |name: &str| {
+            let number = name.strip_prefix(wanted.as_str()).and_then(|rest| rest.strip_prefix('_'));
+            number.is_some_and(|number| number.parse::<usize>().is_ok())
+        };
+        let names = image.channel_names();
+        let found: Vec<usize> =
+            (0..names.len()).filter(|&at| names[at] == *wanted || is_of_file(&names[at])).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let among = if names.is_empty() { "an image without names".to_owned() } else { names.join(", ") };
+        let message = format!(
+            "preprocessing setting `invalid`: expected an image with the channel {wanted}, found {among}"
+        );
+        Err(Error::new(Kind::Pixels, message))
+    }
+}
+
+/// Which values of an image were not measured, `[height, width, channels]`: those that are not finite in its file, and those that
+/// have one of `values`. Empty if all were.
+///
+/// # Errors
+/// A value is about a channel that the image does not have.
+pub(crate) fn invalid_values(image: &Image, values: &[InvalidValue]) -> Result<Vec<bool>, Error> {
+    let mut invalid = image.not_finite.clone();
+    if values.is_empty() {
+        return Ok(invalid);
+    }
+    invalid.resize(image.pixels.len(), false);
+    let measured = if image.channels == 1 { image.measured() } else { None };
+    let found = measured.unwrap_or(&image.pixels);
+    for wanted in values {
+        let (channels, value) = (wanted.channels(image)?, wanted.value as f32);
+        let pixels = found.chunks_exact(image.channels).zip(invalid.chunks_exact_mut(image.channels));
+        for (pixel, invalid) in pixels {
+            if channels.iter().all(|&channel| pixel[channel] == value) {
+                channels.iter().for_each(|&channel| invalid[channel] = true);
+            }
+        }
+    }
+    Ok(if invalid.contains(&true) { invalid } else { Vec::new() })
+}
+
+/// Puts in place of each invalid value what lies around it in its channel: from the edge of a hole inwards, the mean of those of its
+/// eight neighbours that are known by then. So a hole has no edge of its own.
+///
+/// # Errors
+/// A channel has no valid value.
+pub(crate) fn fill(image: &mut Image, invalid: &[bool]) -> Result<(), Error> {
+    for channel in 0..image.channels {
+        let mut known: Vec<bool> =
+            invalid.iter().skip(channel).step_by(image.channels).map(|&invalid| !invalid).collect();
+        if !known.contains(&true) {
+            let names = image.channel_names();
+            let of = names.get(channel).map(|name| format!(" in the channel {name}")).unwrap_or_default();
+            let message = format!("expected measured values, found none{of}: all are invalid");
+            return Err(Error::new(Kind::Pixels, message));
+        }
+        let mut edge: Vec<usize> = (0..known.len())
+            .filter(|&at| !known[at] && neighbours(at, image).any(|neighbour| known[neighbour]))
+            .collect();
+        while !edge.is_empty() {
+            for &at in &edge {
+                let (mut sum, mut count) = (0.0, 0);
+                for neighbour in neighbours(at, image).filter(|&neighbour| known[neighbour]) {
+                    sum += f64::from(image.pixels[neighbour * image.channels + channel]);
+                    count += 1;
+                }
+                image.pixels[at * image.channels + channel] = (sum / f64::from(count)) as f32;
+            }
+            edge.iter().for_each(|&at| known[at] = true);
+            let inner = edge.iter().flat_map(|&at| neighbours(at, image)).filter(|&at| !known[at]);
+            let mut inner: Vec<usize> = inner.collect();
+            inner.sort_unstable();
+            inner.dedup();
+            edge = inner;
+        }
+    }
+    Ok(())
+}
+
+/// Which values of a network input were not measured, `[height, width, channels]` of `size` and the second of `channels`, by which were
+/// not in an image of the first of them: where these are others, those of pixels without any value that was.
+///
+/// # Errors
+/// The length does not fit the placement.
+pub(crate) fn on_canvas(
+    invalid: &[bool],
+    (of_image, of_input): (usize, usize),
+    placement: &Placement,
+    size: (usize, usize),
+) -> Result<Vec<bool>, Error> {
+    if invalid.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut projected = vec![false; size.0 * size.1 * of_input];
+    for channel in 0..of_input {
+        let pixels = invalid.chunks_exact(of_image);
+        let plane: Vec<bool> = match of_image == of_input {
+            true => pixels.map(|pixel| pixel[channel]).collect(),
+            false => pixels.map(|pixel| !pixel.contains(&false)).collect(),
+        };
+        let plane = placement.project_mask(&plane, placement.image_height, placement.image_width, size)?;
+        let places = projected.iter_mut().skip(channel).step_by(of_input);
+        places.zip(plane).for_each(|(place, invalid)| *place = invalid);
+    }
+    Ok(projected)
+}
+
+/// The pixels around one, row by row.
+fn neighbours(at: usize, image: &Image) -> impl Iterator<Item = usize> + use<> {
+    let (height, width) = (image.height, image.width);
+    let (y, x) = (at / width, at % width);
+    let rows = y.saturating_sub(1)..(y + 2).min(height);
+    rows.flat_map(move |row| {
+        (x.saturating_sub(1)..(x + 2).min(width)).map(move |column| row * width + column)
+    })
+    .filter(move |&neighbour| neighbour != at)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn image(pixels: &[f32], height: usize, width: usize, channels: usize) -> Image {
+        Image::from_pixels(pixels.to_vec(), height, width, channels).unwrap()
+    }
+
+    fn of(value: f64, channel: Option<&str>) -> InvalidValue {
+        InvalidValue { value, channel: channel.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_hole_is_filled_from_its_edge_inwards() {
+        let (o, mut values) = (0.0, vec![2.0; 25]);
+        for at in [6, 7, 8, 11, 12, 13, 16, 17, 18] {
+            values[at] = o;
+        }
+        values[0] = 10.0;
+        let mut hole = image(&values, 5, 5, 1);
+        let invalid = invalid_values(&hole, &[of(0.0, None)]).unwrap();
+        fill(&mut hole, &invalid).unwrap();
+        // The corner of the hole has five known neighbours, one of them 10; those beside it know nothing of each other.
+        assert_eq!(hole.pixels[6], (10.0 + 4.0 * 2.0) / 5.0);
+        assert_eq!(hole.pixels[7], 2.0);
+        let ring = [6, 7, 8, 11, 13, 16, 17, 18].map(|at| f64::from(hole.pixels[at]));
+        assert_eq!(hole.pixels[12], (ring.iter().sum::<f64>() / 8.0) as f32);
+    }
+
+    #[test]
+    fn a_value_may_be_about_one_channel_or_about_a_file_of_several() {
+        let mut image = image(&[0.0, 0.0, 0.0, 5.0, 0.0, 1.0, 0.0, 0.0], 1, 2, 4);
+        image.source.channels = ["grey", "xyz_1", "xyz_2", "xyz_3"].map(str::to_owned).to_vec();
+        // A pixel of a file of several channels is invalid where all of them are.
+        assert!(invalid_values(&image, &[of(0.0, Some("xyz"))]).unwrap().is_empty());
+        let invalid = invalid_values(&image, &[of(0.0, Some("grey")), of(5.0, Some("xyz_3"))]).unwrap();
+        assert_eq!(invalid, [true, false, false, true, true, false, false, false]);
+        let refused = invalid_values(&image, &[of(0.0, Some("depth"))]).unwrap_err().to_string();
+        assert!(refused.contains("the channel depth, found grey, xyz_1"), "{refused}");
+        let error = fill(&mut image, &[true, false, false, false, true, false, false, false]).unwrap_err();
+        assert!(error.to_string().contains("found none in the channel grey"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_measured_stays_and_what_was_not_lies_between(
+            (height, width) in (1..12_usize, 1..12_usize),
+            seed in any::<u64>(),
+        ) {
+            let mut state = seed;
+            let mut next = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) as f32 / (1_u64 << 31) as f32
+            };
+            let values: Vec<f32> = (0..height * width).map(|_| next()).collect();
+            let mut invalid: Vec<bool> = (0..height * width).map(|_| next() < 0.6).collect();
+            invalid[0] = false;
+            let mut filled = image(&values, height, width, 1);
+            fill(&mut filled, &invalid).unwrap();
+            let measured = || values.iter().zip(&invalid).filter(|(_, invalid)| !**invalid).map(|(value, _)| *value);
+            let (low, high) = (measured().fold(1.0, f32::min), measured().fold(0.0, f32::max));
+            for (at, &value) in filled.pixels.iter().enumerate() {
+                let is_right = if invalid[at] { (low..=high).contains(&value) } else { value == values[at] };
+                prop_assert!(is_right, "{value} at {at}");
+            }
+        }
+    }
+}
