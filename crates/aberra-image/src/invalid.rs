@@ -10,13 +10,13 @@ use crate::{Error, Image, Placement};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvalidValue {
-    /// The value: in the unit of the file where it has one (NIfTI, DICOM that states a rescaling, NumPy), else as decoded, where
-    /// whole numbers are shares of the largest of their type. 0 is 0 either way.
-    pub value: f64,
     /// The channels that it is about: the channel of this name, or those of the file of this name, numbered from 1. All of them
     /// must have the value. `None` is all channels of the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// The value: in the unit of the file where it has one (NIfTI, DICOM that states a rescaling, NumPy), else as decoded, where
+    /// whole numbers are shares of the largest of their type. 0 is 0 either way.
+    pub value: f64,
 }
 
 impl InvalidValue {

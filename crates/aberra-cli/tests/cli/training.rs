@@ -202,7 +202,7 @@ fn what_stands_for_not_measured_is_given_by_flags_and_told_by_info() {
     let room = Room::new();
     let shown = room.run("train --print-config --invalid nan --invalid depth=0 --invalid -1").done().out;
     assert!(shown.contains("not_finite = true"), "{shown}");
-    assert!(shown.contains("value = 0.0\nchannel = \"depth\"") && shown.contains("value = -1.0"), "{shown}");
+    assert!(shown.contains("channel = \"depth\"\nvalue = 0.0") && shown.contains("value = -1.0"), "{shown}");
     for wrong in ["depth=nan", "inf", "=0", "hole"] {
         let refused = room.run(&format!("train data --out other --invalid {wrong}")).refusal(&room);
         assert!(refused.contains("expected nan (of all channels), a number"), "{refused}");
