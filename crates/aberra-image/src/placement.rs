@@ -188,3 +188,37 @@ fn shares(offset: usize, length: usize, covered: usize, size_px: usize) -> Vec<V
         })
         .collect()
 }
+
+/// Resamples the content to the square (or box) that its placement covers, as `rows` x `columns` pixels; padding has the
+/// value `fill`.
+///
+/// Where there is padding, the side without it is reduced first: the padded box, which may be huge for a long thin image,
+/// never exists as a whole.
+pub(crate) fn resize_padded(
+    content: &Plane<'_>,
+    placement: &Placement,
+    (rows, columns): (usize, usize),
+    fill: f32,
+) -> Result<Vec<f32>, Error> {
+    let Plane { height, width, channels, .. } = *content;
+    if (height, width) == (placement.height, placement.width) {
+        return resize(content, Area::of(content), rows, columns);
+    }
+    let is_padded_above = placement.width == width;
+    let (padded_rows, padded_columns) =
+        if is_padded_above { (placement.height, columns) } else { (rows, placement.width) };
+    let mut padded = vec![fill; padded_rows * padded_columns * channels];
+    if is_padded_above {
+        let strip = resize(content, Area::of(content), height, columns)?;
+        let at = placement.offset_top() * columns * channels;
+        padded[at..at + strip.len()].copy_from_slice(&strip);
+    } else {
+        let strip = resize(content, Area::of(content), rows, width)?;
+        for (y, row) in strip.chunks_exact(width * channels).enumerate() {
+            let at = (y * placement.width + placement.offset_left()) * channels;
+            padded[at..at + row.len()].copy_from_slice(row);
+        }
+    }
+    let padded = Plane::whole(&padded, padded_rows, padded_columns, channels);
+    resize(&padded, Area::of(&padded), rows, columns)
+}

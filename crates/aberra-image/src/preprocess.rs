@@ -11,8 +11,9 @@ use crate::error::Kind;
 use crate::foreground::{ForegroundCrop, foreground};
 use crate::invalid::{fill, invalid_values, on_canvas};
 use crate::percentile::percentiles;
+use crate::placement::resize_padded;
 use crate::relative::{RelativeRegion, clear_ignored, without_ignored};
-use crate::resize::{Plane, resize_padded};
+use crate::resize::Plane;
 use crate::tiles::{Tiles, Tiling};
 use crate::{Color, Error, Image, InvalidValue, MAX_CHANNELS, Placement, Region, Remark, Source, Window};
 

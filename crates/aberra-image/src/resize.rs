@@ -4,8 +4,8 @@ use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{F32, F32x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
+use crate::Error;
 use crate::error::Kind;
-use crate::{Error, Placement};
 
 /// A box of a plane, in pixels; may begin and end within a pixel.
 #[derive(Clone, Copy)]
@@ -90,40 +90,6 @@ fn resize_as<P: PixelTrait>(
         .use_alpha(false);
     Resizer::new().resize_typed(&source, &mut target, &options).map_err(cannot_resize)?;
     Ok(resized)
-}
-
-/// Resamples the content to the square (or box) that its placement covers, as `rows` x `columns` pixels; padding has the
-/// value `fill`.
-///
-/// Where there is padding, the side without it is reduced first: the padded box, which may be huge for a long thin image,
-/// never exists as a whole.
-pub(crate) fn resize_padded(
-    content: &Plane<'_>,
-    placement: &Placement,
-    (rows, columns): (usize, usize),
-    fill: f32,
-) -> Result<Vec<f32>, Error> {
-    let Plane { height, width, channels, .. } = *content;
-    if (height, width) == (placement.height, placement.width) {
-        return resize(content, Area::of(content), rows, columns);
-    }
-    let is_padded_above = placement.width == width;
-    let (padded_rows, padded_columns) =
-        if is_padded_above { (placement.height, columns) } else { (rows, placement.width) };
-    let mut padded = vec![fill; padded_rows * padded_columns * channels];
-    if is_padded_above {
-        let strip = resize(content, Area::of(content), height, columns)?;
-        let at = placement.offset_top() * columns * channels;
-        padded[at..at + strip.len()].copy_from_slice(&strip);
-    } else {
-        let strip = resize(content, Area::of(content), rows, width)?;
-        for (y, row) in strip.chunks_exact(width * channels).enumerate() {
-            let at = (y * placement.width + placement.offset_left()) * channels;
-            padded[at..at + row.len()].copy_from_slice(row);
-        }
-    }
-    let padded = Plane::whole(&padded, padded_rows, padded_columns, channels);
-    resize(&padded, Area::of(&padded), rows, columns)
 }
 
 fn side(pixels: usize) -> Result<u32, Error> {

@@ -11,7 +11,7 @@ use crate::dataset::{Dataset, DominatingGroup, Fold, Grouping, Inspection, Split
 use crate::fit::TrainOptions;
 use crate::job::{Job, Watch};
 use crate::run::{Claim, Reservation, RunFolder};
-use crate::training_invalid::found_invalid;
+use crate::training_invalid::{FoundInvalid, found_invalid};
 use crate::{Detector, Result};
 
 /// Where the result of a training goes, and what it goes on from.
@@ -158,8 +158,11 @@ impl Training {
         }
         let split = request.divide(&config, &dataset, &inspection, data)?;
         data.hear(Message::Split(split.display(&dataset).to_string()));
-        if let Some(message) = found_invalid(&dataset, &split.train, &config)? {
-            data.hear(message);
+        if let Some(FoundInvalid { text, hint }) = found_invalid(&dataset, &split.train, &config)? {
+            data.hear(match hint {
+                None => Message::Note(text),
+                Some(_) => Message::Warning { text, hint },
+            });
         }
         let aside = split.left_aside(&dataset);
         if aside.is_much {

@@ -6,12 +6,19 @@ use crate::Result;
 use crate::config::TrainConfig;
 use crate::dataset::Dataset;
 use crate::decode_error::of_image;
-use crate::training::Message;
+
+/// What a user should know of them.
+pub(crate) struct FoundInvalid {
+    /// In how many of the images there are some.
+    pub(crate) text: String,
+    /// What may be wrong where there are none.
+    pub(crate) hint: Option<&'static str>,
+}
 
 /// Images that are looked at, evenly spread.
 const LOOKED_AT: usize = 64;
 
-/// What a user should know of them; `None` without such settings.
+/// Looks for them; `None` without such settings.
 ///
 /// # Errors
 /// Images that cannot be read, or without a channel that a setting names.
@@ -19,7 +26,7 @@ pub(crate) fn found_invalid(
     dataset: &Dataset,
     train: &[usize],
     config: &TrainConfig,
-) -> Result<Option<Message>> {
+) -> Result<Option<FoundInvalid>> {
     let TrainConfig { preprocessing, limits, .. } = config;
     if preprocessing.invalid.is_empty() && !limits.not_finite {
         return Ok(None);
@@ -36,12 +43,15 @@ pub(crate) fn found_invalid(
     let holed: Vec<_> = shares.iter().filter(|(_, share)| *share > 0.0).collect();
     let images = format!("{} of {} training images looked at", holed.len(), shares.len());
     Ok(Some(match holed.first() {
-        Some((example, share)) => Message::Note(format!(
-            "pixels that were not measured are filled from their neighbours: in {images}, such as {} ({:.1} % of its values)",
-            example.name,
-            share * 100.0
-        )),
-        None => Message::Warning {
+        Some((example, share)) => FoundInvalid {
+            hint: None,
+            text: format!(
+                "pixels that were not measured are filled from their neighbours: in {images}, such as {} ({:.1} % of its values)",
+                example.name,
+                share * 100.0
+            ),
+        },
+        None => FoundInvalid {
             text: format!("pixels that were not measured: found in {images}"),
             hint: Some(
                 "whole numbers of PNG and TIFF files are shares of the largest of their type: 65535 of 16 bits is 1, 0 is 0",
