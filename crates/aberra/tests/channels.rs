@@ -7,7 +7,7 @@ use std::path::Path;
 use aberra::dataset::{Dataset, OpenOptions};
 use aberra::explain::{sheet_png, story_png};
 use aberra::export::ExportOptions;
-use aberra::image::{Color, Image, Limits, decode, encode_nifti, encode_png};
+use aberra::image::{Color, Image, InvalidValue, Limits, decode, encode_nifti, encode_png};
 use aberra::models::measure::Want;
 use aberra::phantom::{MASK_TOLERANCE, slice};
 use aberra::random::{Stream, generator};
@@ -281,6 +281,63 @@ fn a_manifest_names_the_channels_and_what_does_not_fit_is_said() {
     let apart = Dataset::open(&root.join("train"), &OpenOptions::default()).unwrap();
     assert_eq!((apart.samples.len(), apart.channel_files().len()), (4, 0));
     assert!(apart.notes.iter().any(|note| note.contains("each is taken as an image of its own")));
+}
+
+/// An image in the layout of MVTec 3D-AD: colours, and coordinates that are 0 where they were not measured.
+fn write_mvtec_3d(folder: &Path, number: usize, is_masked: bool) {
+    let file = |channel: &str, extension: &str| folder.join(channel).join(format!("{number:03}.{extension}"));
+    for channel in ["rgb", "xyz", "gt"] {
+        std::fs::create_dir_all(folder.join(channel)).unwrap();
+    }
+    let place = |at: usize| (at % 16, at / 16);
+    let colors: Vec<u8> = (0..256 * 3).map(|at| (at * 5 + number * 11) as u8).collect();
+    std::fs::write(file("rgb", "png"), encode_png(&colors, 16, 16, Color::Rgb).unwrap()).unwrap();
+    let header = format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (16, 16, 3), }");
+    let coordinates = (0..256).flat_map(|at| {
+        let (x, y) = place(at);
+        let is_hole = x.abs_diff(number % 12) < 3 && y.abs_diff(number * 7 % 13) < 3;
+        [x as f32, y as f32, 40.0 + (number % 5) as f32 - x as f32]
+            .map(|value| if is_hole { 0.0 } else { value + 1.0 })
+    });
+    let values = coordinates.flat_map(f32::to_le_bytes);
+    let array = b"\x93NUMPY\x01\x00\x76\x00".iter().copied().chain(header.bytes()).chain(values);
+    std::fs::write(file("xyz", "npy"), array.collect::<Vec<u8>>()).unwrap();
+    let mask: Vec<u8> = (0..256).map(|at| if is_masked && place(at).0 > 8 { 255 } else { 0 }).collect();
+    std::fs::write(file("gt", "png"), encode_png(&mask, 16, 16, Color::Grey).unwrap()).unwrap();
+}
+
+#[test]
+fn the_layout_of_mvtec_3d_is_read_with_masks_and_scored_by_the_first_file() {
+    let root = tempfile::tempdir().unwrap();
+    let [train, normal, hole] =
+        ["train/good", "test/good", "test/hole"].map(|folder| root.path().join(folder));
+    (0..60).for_each(|number| write_mvtec_3d(&train, number, false));
+    (60..64).for_each(|number| write_mvtec_3d(&normal, number, false));
+    (64..67).for_each(|number| write_mvtec_3d(&hole, number, true));
+    let dataset = Dataset::open(root.path(), &OpenOptions::default()).unwrap();
+    assert_eq!((dataset.samples.len(), dataset.channel_files()), (67, vec!["rgb", "xyz"]));
+    let anomalous: Vec<_> = dataset.samples.iter().filter(|sample| !sample.label.is_normal()).collect();
+    assert!(anomalous.iter().all(|sample| sample.mask.is_some()) && anomalous.len() == 3);
+    assert_eq!(anomalous[0].name, "test/hole/064.png");
+
+    let mut config = settings("model.family = \"autoencoder\"\nmodel.channels = [8]", 1).into_config();
+    config.preprocessing.size_px = 16;
+    config.preprocessing.invalid = vec![InvalidValue { channel: Some("xyz".into()), value: 0.0 }];
+    let detector = Detector::train(&dataset, &config.check().unwrap()).unwrap();
+    let names = ["rgb_1", "rgb_2", "rgb_3", "xyz_1", "xyz_2", "xyz_3"];
+    assert_eq!(detector.channels(), names.map(str::to_owned));
+    let file = hole.join("rgb/064.png");
+    let input = detector.read_input(&file, &[], None, &Limits::default()).unwrap();
+    let of_sample = detector.read_sample(anomalous[0]).unwrap();
+    assert_eq!((&input.pixels, &input.invalid), (&of_sample.pixels, &of_sample.invalid));
+    // Of the six channels, those of the coordinates have a hole.
+    let pixels = || input.invalid.chunks_exact(6);
+    assert!(pixels().any(|pixel| pixel[3..] == [true; 3]) && pixels().all(|pixel| pixel[..3] == [false; 3]));
+    std::fs::remove_file(hole.join("xyz/064.npy")).unwrap();
+    let lost = detector.read_input(&file, &[], None, &Limits::default()).unwrap_err().to_string();
+    assert!(lost.contains("xyz"), "{lost}");
+    let refused = Dataset::open(root.path(), &OpenOptions::default()).unwrap_err().to_string();
+    assert!(refused.contains("found rgb of test/hole/064"), "{refused}");
 }
 
 #[test]
