@@ -167,7 +167,7 @@ pub(crate) fn no_such_page(format: Format, page: u32, of: u32) -> Error {
 }
 
 /// Refuses values of which some are no numbers or infinite.
-pub(crate) fn refuse_not_finite(values: &[f32]) -> Result<(), Error> {
+pub(crate) fn refuse_not_finite(values: &[f32], remedy: &str) -> Result<(), Error> {
     if are_finite(values) {
         return Ok(());
     }
@@ -175,7 +175,7 @@ pub(crate) fn refuse_not_finite(values: &[f32]) -> Result<(), Error> {
     let infinite = values.iter().filter(|value| value.is_infinite()).count();
     let message = format!(
         "expected finite values, found {nan} NaN and {infinite} infinite (or beyond 32-bit floats) among {}; replace \
-         them, for instance by the background value, or train with --invalid nan if they were not measured",
+         them, for instance by the background value{remedy}",
         values.len()
     );
     Err(Error::new(Kind::Pixels, message))

@@ -115,7 +115,7 @@ pub struct Input {
 impl Input {
     /// Sets what was not measured to nothing in a map of it: of one plane, `[height, width]`, the pixels that no channel measured; of a
     /// plane for each channel, `[height, width, channels]`, what the channel did not measure.
-    pub fn clear_invalid<T: Copy + Default>(&self, values: &mut [T]) {
+    fn clear_invalid<T: Copy + Default>(&self, values: &mut [T]) {
         if values.len() == self.invalid.len() {
             let invalid = values.iter_mut().zip(&self.invalid).filter(|(_, invalid)| **invalid);
             invalid.for_each(|(value, _)| *value = T::default());
@@ -360,15 +360,11 @@ impl Preprocessing {
         }
     }
 
-    /// Sets what lies in ignored areas of a map or mask of a preprocessed image, `[rows, columns]` or with channels behind, to
-    /// nothing.
-    pub fn clear_ignored<T: Copy + Default>(
-        &self,
-        values: &mut [T],
-        size: (usize, usize),
-        placement: &Placement,
-    ) {
-        clear_ignored(values, size, placement, &self.ignore);
+    /// Sets what the detector does not look at in a preprocessed image to nothing, in a map or mask of it, `[rows, columns]` or with
+    /// channels behind: ignored areas, and what was not measured.
+    pub fn clear_unseen<T: Copy + Default>(&self, values: &mut [T], input: &Input) {
+        clear_ignored(values, (input.height, input.width), &input.placement, &self.ignore);
+        input.clear_invalid(values);
     }
 
     /// The image in its window, with what lies around them in place of pixels that were not measured, and which these are.
@@ -469,7 +465,7 @@ pub fn check(image: &Image) -> Result<(), Error> {
     if !image.not_finite.is_empty() && image.not_finite.len() != image.pixels.len() {
         let (expected, found) = (image.pixels.len(), image.not_finite.len());
         let message =
-            format!("expected none or all of {expected} values as not finite or finite, found {found}");
+            format!("expected of each of {expected} values whether it is finite, or of none, found {found}");
         return Err(Error::new(Kind::Pixels, message));
     }
     if let Some(unscaled) = image.unscaled.as_ref().filter(|unscaled| unscaled.len() != height * width) {

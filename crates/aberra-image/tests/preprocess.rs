@@ -162,7 +162,7 @@ fn nothing_in_an_ignored_area_is_seen() {
         assert_eq!(plain.pixels, changed.pixels);
 
         let mut map = vec![1.0; 40 * 40];
-        steps.clear_ignored(&mut map, (40, 40), &plain.placement);
+        steps.clear_unseen(&mut map, &plain);
         let back = plain.placement.restore(&map, 40, 40).unwrap();
         let middle = |region: &Region| back[(region.top + 4) * width + region.left + 7];
         assert_eq!(middle(&ignored), 0.0);
@@ -172,7 +172,7 @@ fn nothing_in_an_ignored_area_is_seen() {
         let covered = (8.0 * 15.0) / (plain.placement.height as f64 * plain.placement.width as f64);
         assert!((share - covered).abs() < 0.03, "{share} of {covered}");
         let mut channels = vec![1.0; 40 * 40 * 2];
-        steps.clear_ignored(&mut channels, (40, 40), &plain.placement);
+        steps.clear_unseen(&mut channels, &plain);
         assert!(channels.chunks_exact(2).zip(&map).all(|(pair, one)| pair == [*one; 2]));
     }
 }
@@ -247,9 +247,9 @@ fn holes_are_filled_and_nothing_is_mapped_in_them() {
     blind.pixels[..600].fill(0.0);
     assert_eq!(steps.apply(&blind).unwrap().source.remarks, [Remark::MostlyNotMeasured]);
     let mut map = vec![1.0; 256];
-    found.clear_invalid(&mut map);
+    steps.clear_unseen(&mut map, &found);
     assert!((0..256).all(|at| (map[at] == 0.0) == hole(at)));
-    expected.clear_invalid(&mut map);
+    steps.clear_unseen(&mut map, &expected);
     assert_eq!(map.iter().filter(|value| **value == 0.0).count(), 16);
 }
 
@@ -291,8 +291,8 @@ fn what_one_channel_did_not_measure_is_cleared_in_its_map_alone() {
         Preprocessing { size_px: 16, channels, invalid, foreground_crop: None, ..Preprocessing::default() };
     let input = steps.apply(&joined).unwrap();
     let (mut map, mut maps) = (vec![1.0; 256], vec![1.0; 512]);
-    input.clear_invalid(&mut map);
-    input.clear_invalid(&mut maps);
+    steps.clear_unseen(&mut map, &input);
+    steps.clear_unseen(&mut maps, &input);
     assert!(map.iter().all(|value| *value == 1.0));
     let cleared = |channel| maps.iter().skip(channel).step_by(2).filter(|value| **value == 0.0).count();
     assert_eq!((cleared(0), cleared(1)), (0, 16));

@@ -221,9 +221,9 @@ fn grey(stored: &Stored<'_>, picture: &Picture, tone: &Tone) -> Result<Raster, E
         Kind::Double => floats(stored, |bytes| value(f64::from_le_bytes(bytes))),
     };
     let pixels = all(&|number| tone.value(number));
-    refuse_not_finite(&pixels)?;
+    refuse_not_finite(&pixels, "")?;
     let unscaled = tone.has_unit().then(|| all(&|number| tone.measured(number) as f32));
-    unscaled.as_deref().map_or(Ok(()), refuse_not_finite)?;
+    unscaled.as_deref().map_or(Ok(()), |values| refuse_not_finite(values, ""))?;
     let remarks = tone.remark.clone().into_iter().collect();
     Ok(Raster { unscaled, remarks, ..Raster::of(pixels, 1) })
 }

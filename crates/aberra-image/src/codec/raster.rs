@@ -32,7 +32,8 @@ impl Raster {
     /// There are such values, and they are not accepted, or there are no others.
     pub(crate) fn finite(mut self, limits: &Limits) -> Result<Self, Error> {
         if !limits.not_finite {
-            return refuse_not_finite(&self.pixels).map(|()| self);
+            let remedy = ", or train with --invalid nan if they were not measured";
+            return refuse_not_finite(&self.pixels, remedy).map(|()| self);
         }
         self.not_finite = replace_not_finite(&mut self.pixels, None).ok_or_else(nothing_finite)?;
         if !self.not_finite.is_empty() {

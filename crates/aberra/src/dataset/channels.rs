@@ -219,11 +219,6 @@ pub(super) fn join_cases(images: Vec<Found>, asked: bool) -> Result<Joined> {
         });
         return Ok(Joined { channels: vec![Vec::new(); images.len()], images, note });
     }
-    let refuse = |message: String| {
-        Err(Error::data(message).with_hint(
-            "a file is missing, or is none of a case: move it away; or say in a manifest which files belong together",
-        ))
-    };
     if let Some(file) = odd {
         let name = file.name();
         return refuse(format!("expected files named case_0000, case_0001, ..., found {name}"));
@@ -264,6 +259,12 @@ pub(super) fn join_cases(images: Vec<Found>, asked: bool) -> Result<Joined> {
     Ok(joined)
 }
 
+fn refuse<T>(message: String) -> Result<T> {
+    Err(Error::data(message).with_hint(
+        "a file is missing, or is none of an image: move it away; or say in a manifest which files belong together",
+    ))
+}
+
 /// Brings files of one name in folders beside each other together, if all lie in such folders: in those of MVTec 3D-AD, or in any where
 /// that is `asked` for and files have no numbers of channels. `None` where they do not.
 fn join_folders(images: &[Found], asked: bool) -> Option<Result<Joined>> {
@@ -285,13 +286,10 @@ fn join_folders(images: &[Found], asked: bool) -> Option<Result<Joined>> {
     if let Some(((around, stem), found)) = files.iter().find(|(_, found)| found.len() != folders.len()) {
         let image = around.iter().map(String::as_str).chain([*stem]).collect::<Vec<_>>().join("/");
         let found: Vec<&str> = found.keys().copied().collect();
-        return Some(Err(Error::data(format!(
+        return Some(refuse(format!(
             "expected a file of each image in the folders {}, found {} of {image}",
             names.join(", "),
             found.join(", ")
-        ))
-        .with_hint(
-            "a file is missing, or is none of an image: move it away; or say in a manifest which files belong together",
         )));
     }
     let mut joined = Joined { images: Vec::new(), channels: Vec::new(), note: None };

@@ -249,8 +249,7 @@ impl Detector {
         let shape = self.canvas_shape();
         let preprocessing = &self.document.config.preprocessing;
         for map in [&mut map, &mut channel_maps].into_iter().flatten() {
-            preprocessing.clear_ignored(map, (shape.height, shape.width), &input.placement);
-            input.clear_invalid(map);
+            preprocessing.clear_unseen(map, &input);
         }
         let calibration = &self.document.calibration;
         Ok(Verdict {

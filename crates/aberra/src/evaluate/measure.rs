@@ -189,7 +189,7 @@ impl Reader<'_> {
                     return (Mask::Present(mask), true);
                 }
                 Ok(mut mask) => {
-                    input.clear_invalid(&mut mask.foreground);
+                    self.detector.config().preprocessing.clear_unseen(&mut mask.foreground, input);
                     Mask::Present(mask)
                 }
                 Err(error) => Mask::Unusable(error.to_string()),
@@ -262,11 +262,8 @@ impl Measured {
     fn compare(&mut self, detector: &Detector, verdict: &Verdict, mask: Mask, name: &str) -> Result<bool> {
         let (Some(pixels), Some(map)) = (&mut self.pixels, &verdict.map) else { return Ok(false) };
         let mask = match mask {
-            Mask::Present(mut mask) => {
+            Mask::Present(mask) => {
                 mask.remarks.iter().for_each(|remark| self.mask_remarks.add(remark, name));
-                let size = (verdict.shape.height, verdict.shape.width);
-                let preprocessing = &detector.config().preprocessing;
-                preprocessing.clear_ignored(&mut mask.foreground, size, &verdict.placement);
                 mask.foreground
             }
             Mask::Ignored => return Ok(false),
