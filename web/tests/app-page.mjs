@@ -52,6 +52,8 @@ export const go = async (page, hash) => {
   await page.evaluate((to) => (location.hash = to), hash);
   await page.waitForTimeout(300);
 };
+/** Waits for what a step leads to: pages that are loaded on demand come a moment after the click. */
+export const appears = (locator) => locator.waitFor().then(() => true, () => false);
 export const judged = (page) => page.waitForSelector('.viewer canvas[data-drawn="true"]');
 /** All images of the gallery are judged. */
 export const counted = (page, number) => page.waitForFunction((number) => document.querySelectorAll("main .gallery a").length === number && /flagged/.test(document.querySelector("h1 [role=status]")?.textContent ?? ""), number);

@@ -2,7 +2,7 @@
 // `aberra demo --volumes` writes it. Looks at them in Chromium; axe in light and dark. Fails with a message per failure.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { SHOTS, URL_, accessible, browser, checks, expect, failures, fits, heading, judged, open as opened, run, shot } from "./app-page.mjs";
+import { SHOTS, URL_, accessible, appears, browser, checks, expect, failures, fits, heading, judged, open as opened, run, shot } from "./app-page.mjs";
 
 const FOLDER = process.env.ABERRA_VOLUMES;
 if (!FOLDER) throw new Error("expected a folder of volumes in ABERRA_VOLUMES, found none");
@@ -68,7 +68,7 @@ await run("volumes", async () => {
   await page.waitForTimeout(200);
   expect((await heading(page)).includes("not here"), "what was taken away is said to be gone");
   await page.getByRole("link", { name: "Images" }).click();
-  expect(await page.getByRole("link", { name: "2 volumes" }).isVisible(), "the way back to the volumes");
+  expect(await appears(page.getByRole("link", { name: "2 volumes" })), "the way back to the volumes");
   await page.context().close();
 });
 
