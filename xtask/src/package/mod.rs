@@ -12,8 +12,6 @@ use std::process::{Command, Stdio};
 use crate::python;
 use crate::tree::target_folder;
 
-/// The oldest glibc on which the program and the wheel run.
-const GLIBC: &str = "2.17";
 /// The profile of the manifest by which it is built.
 const PROFILE: &str = "dist";
 /// The free-threaded Pythons for which there is a wheel, by the names of their programs.
@@ -75,26 +73,10 @@ impl Build<'_> {
         self.host.ends_with("-unknown-linux-gnu")
     }
 
-    /// The program, built for release.
+    /// The program, built for release: by maturin, too, so that what it has in common with the wheel is built once.
     fn program(&self) -> Result<PathBuf, String> {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        let target = match self.is_linux() {
-            true => format!("{}.{GLIBC}", self.host),
-            false => self.host.to_owned(),
-        };
-        command.arg(if self.is_linux() { "zigbuild" } else { "build" });
-        command.args([
-            "--profile",
-            PROFILE,
-            "--locked",
-            "--package",
-            "aberra-cli",
-            "--bin",
-            "aberra",
-            "--target",
-            &target,
-        ]);
-        succeed(self.reproducible(&mut command))?;
+        let wheels = self.target.join("program");
+        self.built("aberra-cli", &["--bindings", "bin"], &wheels)?;
         let name = if cfg!(windows) { "aberra.exe" } else { "aberra" };
         Ok(self.target.join(self.host).join(PROFILE).join(name))
     }
@@ -114,27 +96,21 @@ impl Build<'_> {
     }
 
     fn wheel(&self, out: &Path, interpreter: Option<&str>) -> Result<(), String> {
-        let mut command = Command::new(self.python);
-        command
-            .args([
-                "-m",
-                "maturin",
-                "build",
-                "--profile",
-                PROFILE,
-                "--locked",
-                "--target",
-                self.host,
-                "--out",
-            ])
-            .arg(out);
-        if let Some(interpreter) = interpreter {
-            command.args(["--interpreter", interpreter]);
+        match interpreter {
+            Some(interpreter) => self.built("aberra-python", &["--interpreter", interpreter], out),
+            None => self.built("aberra-python", &[], out),
         }
+    }
+
+    /// Builds a crate, with a wheel of it in `out`.
+    fn built(&self, name: &str, options: &[&str], out: &Path) -> Result<(), String> {
+        let mut command = Command::new(self.python);
+        command.args(["-m", "maturin", "build", "--profile", PROFILE, "--locked", "--target", self.host]);
+        command.args(options).arg("--out").arg(out);
         if self.is_linux() {
             command.args(["--zig", "--compatibility", "manylinux2014"]);
         }
-        command.arg("--manifest-path").arg(self.root.join("crates").join("aberra-python").join("Cargo.toml"));
+        command.arg("--manifest-path").arg(self.root.join("crates").join(name).join("Cargo.toml"));
         succeed(self.reproducible(&mut command))
     }
 
