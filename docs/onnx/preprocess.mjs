@@ -9,10 +9,14 @@ export function preprocess(image, settings) {
   const count = image.width * image.height;
   if (settings.window) throw new Error("expected a picture's own values, found a window over values with a unit, which no picture has");
   if (settings.invalid?.length) throw new Error("expected a picture of measured values alone, found settings for values that were not measured");
+  const whole = { top: 0, left: 0, height: image.height, width: image.width };
+  const region = settings.region ? boxOf(settings.region, whole) : whole;
+  const areas = (settings.ignore ?? []).map((area) => boxOf(area, whole));
   const colour = new Float32Array(3 * count);
   for (let at = 0; at < count; at++) {
     for (let channel = 0; channel < 3; channel++) colour[3 * at + channel] = image.data[4 * at + channel] / 255;
   }
+  fill(colour, 3, image, region, areas);
   const grey = new Float32Array(count);
   let isGrey = true;
   for (let at = 0; at < count; at++) {
@@ -21,11 +25,6 @@ export function preprocess(image, settings) {
     isGrey &&= same;
     grey[at] = same ? red : Math.fround(0.299) * red + Math.fround(0.587) * green + Math.fround(0.114) * blue;
   }
-  const whole = { top: 0, left: 0, height: image.height, width: image.width };
-  const region = settings.region ? boxOf(settings.region, whole) : whole;
-  const areas = (settings.ignore ?? []).map((area) => boxOf(area, whole));
-  darken(grey, 1, image, region, areas);
-  darken(colour, 3, image, region, areas);
   const inside = { top: 0, left: 0, height: region.height, width: region.width };
   const lit = cut(grey, image.width, 1, 0, region).values;
   const object = settings.foreground_crop ? foreground(lit, inside, settings.foreground_crop) : inside;
@@ -69,22 +68,33 @@ function boxOf(part, { height, width }) {
   return { top, left, height: rows, width: columns };
 }
 
-/** Sets ignored areas to the darkest value that each channel has elsewhere in the region. */
-function darken(values, channels, { width }, region, areas) {
-  if (areas.length === 0) return;
+/** Puts what lies around ignored areas in their place: from their edge inwards, the mean of those of a pixel's eight neighbours in the
+ *  region that are known by then. */
+function fill(values, channels, { width }, region, areas) {
   const within = (at, box) => {
     const [y, x] = [Math.floor(at / width) - box.top, (at % width) - box.left];
     return y >= 0 && y < box.height && x >= 0 && x < box.width;
   };
-  const ignored = (at) => areas.some((area) => within(at, area));
-  for (let channel = 0; channel < channels; channel++) {
-    let darkest = Infinity;
-    for (let at = 0; at < values.length / channels; at++) {
-      if (within(at, region) && !ignored(at)) darkest = Math.min(darkest, values[at * channels + channel]);
+  const known = new Uint8Array(values.length / channels);
+  let unknown = [];
+  for (let at = 0; at < known.length; at++) {
+    if (!within(at, region)) continue;
+    known[at] = areas.some((area) => within(at, area)) ? 0 : 1;
+    if (!known[at]) unknown.push(at);
+  }
+  const columns = (at) => [-1, 0, 1].filter((step) => (at % width) + step >= 0 && (at % width) + step < width);
+  while (unknown.length > 0) {
+    const edge = [];
+    for (const at of unknown) {
+      const around = [-width, 0, width].flatMap((row) => columns(at).map((column) => at + row + column)).filter((place) => known[place]);
+      if (around.length > 0) edge.push(at);
+      for (let channel = 0; channel < channels && around.length > 0; channel++) {
+        values[at * channels + channel] = around.reduce((sum, place) => sum + values[place * channels + channel], 0) / around.length;
+      }
     }
-    for (let at = 0; at < values.length / channels; at++) {
-      if (ignored(at)) values[at * channels + channel] = darkest;
-    }
+    if (edge.length === 0) throw new Error("expected areas to ignore that leave a part of the image, found none left");
+    for (const at of edge) known[at] = 1;
+    unknown = unknown.filter((at) => !known[at]);
   }
 }
 

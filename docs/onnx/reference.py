@@ -59,27 +59,21 @@ def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
             raise ValueError(f"expected grey values in the unit of the files, (height, width), found {pixels.shape}")
         low = window["center"] - window["width"] / 2
         pixels = np.clip((pixels.astype(np.float64) - low) / window["width"], 0, 1).astype(np.float32)
-    pixels = _filled(pixels, invalid)
+    top, left, height, width = 0, 0, *pixels.shape[:2]
+    if settings.get("region"):
+        top, left, height, width = _box(settings["region"], *pixels.shape[:2])
+    for area in settings.get("ignore", []):
+        first, start, rows, columns = _box(area, *pixels.shape[:2])
+        invalid[first : first + rows, start : start + columns] = True
+    region = (slice(top, top + height), slice(left, left + width))
+    pixels = _filled(pixels[region], invalid[region])
     is_grey = pixels.ndim == 2
     grey = pixels if is_grey else _grey(pixels)
     in_colour = settings["color"] == "rgb" and not is_grey
     whole = pixels if in_colour else grey[..., None]
     top, left, height, width = 0, 0, *grey.shape
-    if settings.get("region"):
-        top, left, height, width = _box(settings["region"], *grey.shape)
-    ignored = np.zeros(grey.shape, bool)
-    for area in settings.get("ignore", []):
-        first, start, rows, columns = _box(area, *grey.shape)
-        ignored[first : first + rows, start : start + columns] = True
-    if ignored.any():
-        seen = np.zeros_like(ignored)
-        seen[top : top + height, left : left + width] = True
-        grey = np.where(ignored, grey[seen & ~ignored].min(), grey)
-        whole = np.where(ignored[..., None], whole[seen & ~ignored].min(axis=0), whole)
     if settings["foreground_crop"] is not None:
-        inside = grey[top : top + height, left : left + width]
-        first, start, height, width = _foreground(inside, **settings["foreground_crop"])
-        top, left = top + first, left + start
+        top, left, height, width = _foreground(grey, **settings["foreground_crop"])
     content = whole[top : top + height, left : left + width]
     scaling = settings["intensity"]
     percentiles = [scaling["low_percentile"], scaling["high_percentile"]]
@@ -96,7 +90,7 @@ def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
 
 
 def _filled(pixels: np.ndarray, invalid: np.ndarray) -> np.ndarray:
-    """What lies around invalid values in their place, from the edge of a hole inwards: the mean of the known ones of eight neighbours."""
+    """What lies around holes in their place, from their edge inwards: the mean of the known ones of eight neighbours."""
     if not invalid.any():
         return pixels
     if pixels.ndim == 3:

@@ -1,10 +1,11 @@
-//! Pixels that were not measured, such as the holes of a depth camera: which they are, and what stands in their place.
+//! Pixels that are not looked at, because they were not measured, such as the holes of a depth camera, or lie in an ignored area:
+//! which were not measured, and what stands in the place of both.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Kind;
-use crate::{Error, Image, Placement};
+use crate::{Error, Image, Placement, Region};
 
 /// A value that stands for "not measured".
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,35 +84,37 @@ pub(crate) fn invalid_values(image: &Image, values: &[InvalidValue]) -> Result<V
     Ok(if invalid.contains(&true) { invalid } else { Vec::new() })
 }
 
-/// Puts in place of each invalid value what lies around it in its channel: from the edge of a hole inwards, the mean of those of its
-/// eight neighbours that are known by then. So a hole has no edge of its own.
+/// Puts in place of each value of `region` that is `unseen`, `[height, width, channels]`, what lies around it in its channel: from the
+/// edge of a hole inwards, the mean of those of its eight neighbours in the region that are known by then. So a hole has no edge of its
+/// own.
 ///
 /// # Errors
-/// A channel has no valid value.
-pub(crate) fn fill(image: &mut Image, invalid: &[bool]) -> Result<(), Error> {
-    for channel in 0..image.channels {
+/// A channel has no other value in the region.
+pub(crate) fn fill(image: &mut Image, unseen: &[bool], region: Region) -> Result<(), Error> {
+    let (width, channels) = (image.width, image.channels);
+    for channel in 0..channels {
         let mut known: Vec<bool> =
-            invalid.iter().skip(channel).step_by(image.channels).map(|&invalid| !invalid).collect();
-        if !known.contains(&true) {
+            unseen.iter().skip(channel).step_by(channels).map(|&unseen| !unseen).collect();
+        if !places(region, width).any(|at| known[at]) {
             let names = image.channel_names();
             let of = names.get(channel).map(|name| format!(" in the channel {name}")).unwrap_or_default();
             let message = format!("expected measured values, found none{of}: all are invalid");
             return Err(Error::new(Kind::Pixels, message));
         }
-        let mut edge: Vec<usize> = (0..known.len())
-            .filter(|&at| !known[at] && neighbours(at, image).any(|neighbour| known[neighbour]))
+        let mut edge: Vec<usize> = places(region, width)
+            .filter(|&at| !known[at] && neighbours(at, width, region).any(|neighbour| known[neighbour]))
             .collect();
         while !edge.is_empty() {
             for &at in &edge {
                 let (mut sum, mut count) = (0.0, 0);
-                for neighbour in neighbours(at, image).filter(|&neighbour| known[neighbour]) {
-                    sum += f64::from(image.pixels[neighbour * image.channels + channel]);
+                for neighbour in neighbours(at, width, region).filter(|&neighbour| known[neighbour]) {
+                    sum += f64::from(image.pixels[neighbour * channels + channel]);
                     count += 1;
                 }
-                image.pixels[at * image.channels + channel] = (sum / f64::from(count)) as f32;
+                image.pixels[at * channels + channel] = (sum / f64::from(count)) as f32;
             }
             edge.iter().for_each(|&at| known[at] = true);
-            let inner = edge.iter().flat_map(|&at| neighbours(at, image)).filter(|&at| !known[at]);
+            let inner = edge.iter().flat_map(|&at| neighbours(at, width, region)).filter(|&at| !known[at]);
             let mut inner: Vec<usize> = inner.collect();
             inner.sort_unstable();
             inner.dedup();
@@ -121,43 +124,49 @@ pub(crate) fn fill(image: &mut Image, invalid: &[bool]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Which values of a network input were not measured, `[height, width, channels]` of `size` and the second of `channels`, by which were
-/// not in an image of the first of them: where these are others, those of pixels without any value that was.
+/// Which values of a network input are unseen, `[height, width, channels]` of `size` and the second of `channels`, by which are in an
+/// image of the first of them: where these are others, those of pixels of which no value is seen.
 ///
 /// # Errors
 /// The length does not fit the placement.
 pub(crate) fn on_canvas(
-    invalid: &[bool],
+    unseen: &[bool],
     (of_image, of_input): (usize, usize),
     placement: &Placement,
     size: (usize, usize),
 ) -> Result<Vec<bool>, Error> {
-    if invalid.is_empty() {
+    if unseen.is_empty() {
         return Ok(Vec::new());
     }
     let mut projected = vec![false; size.0 * size.1 * of_input];
     for channel in 0..of_input {
-        let pixels = invalid.chunks_exact(of_image);
+        let pixels = unseen.chunks_exact(of_image);
         let plane: Vec<bool> = match of_image == of_input {
             true => pixels.map(|pixel| pixel[channel]).collect(),
             false => pixels.map(|pixel| !pixel.contains(&false)).collect(),
         };
         let plane = placement.project_mask(&plane, placement.image_height, placement.image_width, size)?;
         let places = projected.iter_mut().skip(channel).step_by(of_input);
-        places.zip(plane).for_each(|(place, invalid)| *place = invalid);
+        places.zip(plane).for_each(|(place, unseen)| *place = unseen);
     }
     Ok(projected)
 }
 
-/// The pixels around one, row by row.
-fn neighbours(at: usize, image: &Image) -> impl Iterator<Item = usize> + use<> {
-    let (height, width) = (image.height, image.width);
-    let (y, x) = (at / width, at % width);
-    let rows = y.saturating_sub(1)..(y + 2).min(height);
-    rows.flat_map(move |row| {
-        (x.saturating_sub(1)..(x + 2).min(width)).map(move |column| row * width + column)
-    })
-    .filter(move |&neighbour| neighbour != at)
+/// The pixels of a region of an image of this width, row by row.
+fn places(region: Region, width: usize) -> impl Iterator<Item = usize> {
+    let Region { top, left, height, width: columns } = region;
+    (top..top + height).flat_map(move |row| (left..left + columns).map(move |column| row * width + column))
+}
+
+/// The pixels of a region around one of them, row by row.
+fn neighbours(at: usize, width: usize, region: Region) -> impl Iterator<Item = usize> {
+    let around = |place: usize, start: usize, length: usize| {
+        let (first, end) = (place.saturating_sub(1).max(start), (place + 2).min(start + length));
+        (first, end - first)
+    };
+    let (top, height) = around(at / width, region.top, region.height);
+    let (left, columns) = around(at % width, region.left, region.width);
+    places(Region { top, left, height, width: columns }, width).filter(move |&neighbour| neighbour != at)
 }
 
 #[cfg(test)]
@@ -168,6 +177,10 @@ mod tests {
 
     fn image(pixels: &[f32], height: usize, width: usize, channels: usize) -> Image {
         Image::from_pixels(pixels.to_vec(), height, width, channels).unwrap()
+    }
+
+    fn whole(image: &Image) -> Region {
+        Region { top: 0, left: 0, height: image.height, width: image.width }
     }
 
     fn of(value: f64, channel: Option<&str>) -> InvalidValue {
@@ -183,7 +196,8 @@ mod tests {
         values[0] = 10.0;
         let mut hole = image(&values, 5, 5, 1);
         let invalid = invalid_values(&hole, &[of(0.0, None)]).unwrap();
-        fill(&mut hole, &invalid).unwrap();
+        let region = whole(&hole);
+        fill(&mut hole, &invalid, region).unwrap();
         // The corner of the hole has five known neighbours, one of them 10; those beside it know nothing of each other.
         assert_eq!(hole.pixels[6], (10.0 + 4.0 * 2.0) / 5.0);
         assert_eq!(hole.pixels[7], 2.0);
@@ -201,7 +215,8 @@ mod tests {
         assert_eq!(invalid, [true, false, false, true, true, false, false, false]);
         let refused = invalid_values(&image, &[of(0.0, Some("depth"))]).unwrap_err().to_string();
         assert!(refused.contains("the channel depth, found grey, xyz_1"), "{refused}");
-        let error = fill(&mut image, &[true, false, false, false, true, false, false, false]).unwrap_err();
+        let (unseen, region) = ([true, false, false, false, true, false, false, false], whole(&image));
+        let error = fill(&mut image, &unseen, region).unwrap_err();
         assert!(error.to_string().contains("found none in the channel grey"), "{error}");
     }
 
@@ -220,7 +235,8 @@ mod tests {
             let mut invalid: Vec<bool> = (0..height * width).map(|_| next() < 0.6).collect();
             invalid[0] = false;
             let mut filled = image(&values, height, width, 1);
-            fill(&mut filled, &invalid).unwrap();
+            let region = whole(&filled);
+            fill(&mut filled, &invalid, region).unwrap();
             let measured = || values.iter().zip(&invalid).filter(|(_, invalid)| !**invalid).map(|(value, _)| *value);
             let (low, high) = (measured().fold(1.0, f32::min), measured().fold(0.0, f32::max));
             for (at, &value) in filled.pixels.iter().enumerate() {

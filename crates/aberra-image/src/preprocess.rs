@@ -12,12 +12,12 @@ use crate::foreground::{ForegroundCrop, foreground};
 use crate::invalid::{fill, invalid_values, on_canvas};
 use crate::percentile::percentiles;
 use crate::placement::resize_padded;
-use crate::relative::{RelativeRegion, clear_ignored, without_ignored};
+use crate::relative::{RelativeRegion, is_ignored};
 use crate::resize::Plane;
 use crate::tiles::{Tiles, Tiling};
 use crate::{Color, Error, Image, InvalidValue, MAX_CHANNELS, Placement, Region, Remark, Source, Window};
 
-/// The steps from image to network input, in this order: window, invalid pixels, grey or colour, ignored areas, region of interest,
+/// The steps from image to network input, in this order: window, region of interest, invalid pixels and ignored areas, grey or colour,
 /// foreground crop, square pad, resize, intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in
 /// the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,9 +42,9 @@ pub struct Preprocessing {
     /// The region of interest: nothing else of an image is looked at. `None` is the whole image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<RelativeRegion>,
-    /// Areas of an image that are ignored, each a table of `left`, `top`, `width` and `height` as those of `region`: they become
-    /// as dark as its darkest value, in training and in scoring, and no map or mask has anything in them. For what is always
-    /// there and says nothing, such as a ruler, a date or a label.
+    /// Areas of an image that are ignored, each a table of `left`, `top`, `width` and `height` as those of `region`: what lies around
+    /// them takes their place, in training and in scoring, and no map or mask has anything in them. For what is always there and says
+    /// nothing, such as a ruler, a date or a label.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<RelativeRegion>,
     /// How many network inputs that overlap an image becomes.
@@ -104,8 +104,9 @@ pub struct Input {
     pub width: usize,
     /// 1, 3, or as many as have [names](Preprocessing::channels).
     pub channels: usize,
-    /// Which pixels were not measured, `[height, width, channels]` as `pixels`; empty if all were.
-    pub invalid: Vec<bool>,
+    /// Which pixels the detector does not look at, because they were not measured or lie in an ignored area, `[height, width,
+    /// channels]` as `pixels`; empty if it looks at all.
+    pub unseen: Vec<bool>,
     /// Where in the image it came from.
     pub placement: Placement,
     /// The image's own source.
@@ -113,15 +114,15 @@ pub struct Input {
 }
 
 impl Input {
-    /// Sets what was not measured to nothing in a map of it: of one plane, `[height, width]`, the pixels that no channel measured; of a
-    /// plane for each channel, `[height, width, channels]`, what the channel did not measure.
-    fn clear_invalid<T: Copy + Default>(&self, values: &mut [T]) {
-        if values.len() == self.invalid.len() {
-            let invalid = values.iter_mut().zip(&self.invalid).filter(|(_, invalid)| **invalid);
-            invalid.for_each(|(value, _)| *value = T::default());
+    /// Sets what the detector does not look at to nothing in a map or mask of it: of one plane, `[height, width]`, the pixels that are
+    /// unseen in every channel; of a plane for each channel, `[height, width, channels]`, what is unseen in the channel.
+    pub fn clear_unseen<T: Copy + Default>(&self, values: &mut [T]) {
+        if values.len() == self.unseen.len() {
+            let unseen = values.iter_mut().zip(&self.unseen).filter(|(_, unseen)| **unseen);
+            unseen.for_each(|(value, _)| *value = T::default());
             return;
         }
-        for (value, pixel) in values.iter_mut().zip(self.invalid.chunks_exact(self.channels)) {
+        for (value, pixel) in values.iter_mut().zip(self.unseen.chunks_exact(self.channels)) {
             if !pixel.contains(&false) {
                 *value = T::default();
             }
@@ -190,10 +191,9 @@ impl Preprocessing {
     pub fn content(&self, image: &Image) -> Result<Region, Error> {
         self.validate()?;
         self.check(image)?;
-        let (image, _) = self.valid(image)?;
+        let Seen { image, .. } = self.seen(image)?;
         let grey = (image.channels != 1 && self.foreground_crop.is_some()).then(|| image.to_grey());
-        let seen = self.seen_or_pixels(grey.as_deref(), &image)?;
-        self.content_of(&seen, &image)
+        self.content_of(grey.as_deref().unwrap_or(&image.pixels), &image)
     }
 
     /// The share of an image's values that were not measured.
@@ -231,14 +231,15 @@ impl Preprocessing {
         self.validate()?;
         let canvas = self.tiling()?.grid();
         self.check(image)?;
-        let (valid, invalid) = self.valid(image)?;
-        let image = valid.as_ref();
+        let seen = self.seen(image)?;
+        let image = seen.image.as_ref();
         let sees_grey = self.channels.is_empty() && self.color == Color::Grey;
         let grey =
             (image.channels != 1 && (sees_grey || self.foreground_crop.is_some())).then(|| image.to_grey());
-        let grey_or_pixels = self.seen_or_pixels(grey.as_deref(), image)?;
+        // Pixels are grey where there are no grey values, or nobody asks for these.
+        let grey_or_pixels = grey.as_deref().unwrap_or(&image.pixels);
 
-        let content = self.content_of(&grey_or_pixels, image)?;
+        let content = self.content_of(grey_or_pixels, image)?;
         let shape = self.square_pad.then_some((canvas.height_px, canvas.width_px));
         let placement = Placement::of_region(image.height, image.width, content, shape);
 
@@ -262,13 +263,13 @@ impl Preprocessing {
             Ok::<_, Error>(resized)
         };
         let pixels = match (self.channels.len(), self.color) {
-            (0, Color::Rgb) if image.channels == 3 => scaled(&self.seen(&image.pixels, 3, image)?, 3)?,
-            (0, Color::Rgb) => scaled(&grey_or_pixels, 1)?.into_iter().flat_map(|value| [value; 3]).collect(),
-            (0, Color::Grey) => scaled(&grey_or_pixels, 1)?,
+            (0, Color::Rgb) if image.channels == 3 => scaled(&image.pixels, 3)?,
+            (0, Color::Rgb) => scaled(grey_or_pixels, 1)?.into_iter().flat_map(|value| [value; 3]).collect(),
+            (0, Color::Grey) => scaled(grey_or_pixels, 1)?,
             (count, _) => {
                 let mut pixels = vec![0.0; canvas.height_px * canvas.width_px * count];
                 for channel in 0..count {
-                    let plane = scaled(&self.seen(&image.channel(channel), 1, image)?, 1)?;
+                    let plane = scaled(&image.channel(channel), 1)?;
                     let places = pixels.iter_mut().skip(channel).step_by(count);
                     places.zip(plane).for_each(|(place, value)| *place = value);
                 }
@@ -277,12 +278,12 @@ impl Preprocessing {
         };
         let size = (canvas.height_px, canvas.width_px);
         let mut source = image.source.clone();
-        if share(&invalid) > 0.5 {
+        if seen.invalid_share > 0.5 {
             source.remarks.push(Remark::MostlyNotMeasured);
         }
         Ok(Input {
             pixels,
-            invalid: on_canvas(&invalid, (image.channels, self.channel_count()), &placement, size)?,
+            unseen: on_canvas(&seen.unseen, (image.channels, self.channel_count()), &placement, size)?,
             height: canvas.height_px,
             width: canvas.width_px,
             channels: self.channel_count(),
@@ -350,6 +351,7 @@ impl Preprocessing {
                 if self.channels.is_empty()
                     && image.channels != 1
                     && self.invalid.is_empty()
+                    && self.ignore.is_empty()
                     && image.not_finite.is_empty() =>
             {
                 // What is refused is refused by its colours.
@@ -360,37 +362,29 @@ impl Preprocessing {
         }
     }
 
-    /// Sets what the detector does not look at in a preprocessed image to nothing, in a map or mask of it, `[rows, columns]` or with
-    /// channels behind: ignored areas, and what was not measured.
-    pub fn clear_unseen<T: Copy + Default>(&self, values: &mut [T], input: &Input) {
-        clear_ignored(values, (input.height, input.width), &input.placement, &self.ignore);
-        input.clear_invalid(values);
-    }
-
-    /// The image in its window, with what lies around them in place of pixels that were not measured, and which these are.
-    fn valid<'a>(&self, image: &'a Image) -> Result<(Cow<'a, Image>, Vec<bool>), Error> {
-        let invalid = invalid_values(image, &self.invalid)?;
-        let mut valid = match self.window {
+    /// The image in its window, with what lies around them in place of pixels that are not looked at.
+    fn seen<'a>(&self, image: &'a Image) -> Result<Seen<'a>, Error> {
+        let mut unseen = invalid_values(image, &self.invalid)?;
+        let (invalid_share, region) = (share(&unseen), self.region_of(image)?);
+        if !self.ignore.is_empty() {
+            let ignored = is_ignored(image.height, image.width, &self.ignore);
+            let rows = ignored.chunks_exact(image.width).skip(region.top).take(region.height);
+            if !rows.flat_map(|row| &row[region.left..][..region.width]).any(|ignored| !ignored) {
+                let message = "preprocessing setting `ignore`: expected areas that leave a part of the image, found none left";
+                return Err(Error::new(Kind::Settings, message));
+            }
+            unseen.resize(image.pixels.len(), false);
+            let pixels = unseen.chunks_exact_mut(image.channels).zip(ignored);
+            pixels.filter(|(_, ignored)| *ignored).for_each(|(pixel, _)| pixel.fill(true));
+        }
+        let mut image = match self.window {
             Some(window) => Cow::Owned(window.shown(image)?),
             None => Cow::Borrowed(image),
         };
-        if !invalid.is_empty() {
-            fill(valid.to_mut(), &invalid)?;
+        if !unseen.is_empty() {
+            fill(image.to_mut(), &unseen, region)?;
         }
-        Ok((valid, invalid))
-    }
-
-    /// The pixels of an image, or one value for each of them, with ignored areas dark.
-    fn seen<'a>(&self, pixels: &'a [f32], channels: usize, image: &Image) -> Result<Cow<'a, [f32]>, Error> {
-        without_ignored(pixels, (image.height, image.width, channels), self.region_of(image)?, &self.ignore)
-    }
-
-    /// The same of the grey values, or where there are none of the pixels: these are grey, or nobody asks for the grey ones.
-    fn seen_or_pixels<'a>(&self, grey: Option<&'a [f32]>, image: &'a Image) -> Result<Cow<'a, [f32]>, Error> {
-        match grey {
-            Some(grey) => self.seen(grey, 1, image),
-            None => self.seen(&image.pixels, image.channels, image),
-        }
+        Ok(Seen { image, unseen, invalid_share })
     }
 
     /// The region of interest.
@@ -426,6 +420,16 @@ impl Preprocessing {
         let found = foreground(&inside, region.height, region.width, &crop);
         Ok(Region { top: region.top + found.top, left: region.left + found.left, ..found })
     }
+}
+
+/// What of an image the steps after these look at.
+struct Seen<'a> {
+    /// In its window; what lies around them is in place of pixels that are not looked at.
+    image: Cow<'a, Image>,
+    /// Which values these are, `[height, width, channels]`; empty if there are none.
+    unseen: Vec<bool>,
+    /// Share of the image's values that were not measured.
+    invalid_share: f64,
 }
 
 /// Areas that can be ignored.

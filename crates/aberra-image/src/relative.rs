@@ -1,12 +1,12 @@
 //! Parts of an image in shares of its sides: the region of interest, and areas that are ignored.
 
-use std::borrow::Cow;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Kind;
-use crate::{Error, Placement, Region};
+use crate::{Error, Region};
 
 /// A box of an image in shares of its sides, so that it is the same part of images of any size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +20,24 @@ pub struct RelativeRegion {
     pub width: f64,
     /// Share of the height, above 0.
     pub height: f64,
+}
+
+impl FromStr for RelativeRegion {
+    type Err = Error;
+
+    /// Reads `left,top,width,height`, such as `0.1,0,0.8,1`; that it lies within the image is not checked.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let shares: Option<Vec<f64>> = text.split(',').map(|share| share.trim().parse().ok()).collect();
+        match shares.as_deref() {
+            Some(&[left, top, width, height]) => Ok(Self { left, top, width, height }),
+            _ => Err(Error::new(
+                Kind::Settings,
+                format!(
+                    "expected left,top,width,height as shares of the image's sides, such as 0.1,0,0.8,1, found {text:?}"
+                ),
+            )),
+        }
+    }
 }
 
 impl RelativeRegion {
@@ -52,47 +70,8 @@ impl RelativeRegion {
     }
 }
 
-/// `pixels [height, width, channels]` with the areas to `ignore` at the darkest value that each channel has elsewhere in
-/// `region`: after preprocessing they are as dark as background.
-///
-/// # Errors
-/// The areas leave nothing of the region.
-pub(crate) fn without_ignored<'a>(
-    pixels: &'a [f32],
-    (height, width, channels): (usize, usize, usize),
-    region: Region,
-    ignore: &[RelativeRegion],
-) -> Result<Cow<'a, [f32]>, Error> {
-    if ignore.is_empty() {
-        return Ok(pixels.into());
-    }
-    let ignored = is_ignored(height, width, ignore);
-    let mut darkest = vec![f32::INFINITY; channels];
-    for y in region.top..region.top + region.height {
-        for x in region.left..region.left + region.width {
-            let at = y * width + x;
-            if !ignored[at] {
-                let pixel = &pixels[at * channels..][..channels];
-                darkest.iter_mut().zip(pixel).for_each(|(least, value)| *least = least.min(*value));
-            }
-        }
-    }
-    if darkest.iter().any(|least| least.is_infinite()) {
-        let message =
-            "preprocessing setting `ignore`: expected areas that leave a part of the image, found none left";
-        return Err(Error::new(Kind::Settings, message));
-    }
-    let mut painted = pixels.to_vec();
-    for (pixel, ignored) in painted.chunks_exact_mut(channels).zip(ignored) {
-        if ignored {
-            pixel.copy_from_slice(&darkest);
-        }
-    }
-    Ok(painted.into())
-}
-
-/// Which pixels of an image lie in one of the areas, `[height, width]`.
-fn is_ignored(height: usize, width: usize, ignore: &[RelativeRegion]) -> Vec<bool> {
+/// Which pixels of an image lie in one of the areas to `ignore`, `[height, width]`.
+pub(crate) fn is_ignored(height: usize, width: usize, ignore: &[RelativeRegion]) -> Vec<bool> {
     let mut ignored = vec![false; height * width];
     for area in ignore {
         let Region { top, left, height: rows, width: columns } = area.of(height, width);
@@ -101,31 +80,4 @@ fn is_ignored(height: usize, width: usize, ignore: &[RelativeRegion]) -> Vec<boo
         }
     }
     ignored
-}
-
-/// Sets what lies in one of the areas in a map or mask of the preprocessed image, `[rows, columns]` or with channels behind, to
-/// nothing: the pixels whose centre it covers.
-pub(crate) fn clear_ignored<T: Copy + Default>(
-    values: &mut [T],
-    (rows, columns): (usize, usize),
-    placement: &Placement,
-    ignore: &[RelativeRegion],
-) {
-    let areas: Vec<Region> =
-        ignore.iter().map(|area| area.of(placement.image_height, placement.image_width)).collect();
-    let centre = |at: usize, side: usize, start: i64, covered: usize| {
-        start as f64 + (at as f64 + 0.5) * covered as f64 / side as f64
-    };
-    let within = |at: f64, start: usize, length: usize| (start as f64..(start + length) as f64).contains(&at);
-    let channels = values.len() / (rows * columns).max(1);
-    for (y, row) in values.chunks_exact_mut((columns * channels).max(1)).enumerate() {
-        let y = centre(y, rows, placement.top, placement.height);
-        for area in areas.iter().filter(|area| within(y, area.top, area.height)) {
-            for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
-                if within(centre(x, columns, placement.left, placement.width), area.left, area.width) {
-                    pixel.fill(T::default());
-                }
-            }
-        }
-    }
 }

@@ -162,7 +162,7 @@ fn nothing_in_an_ignored_area_is_seen() {
         assert_eq!(plain.pixels, changed.pixels);
 
         let mut map = vec![1.0; 40 * 40];
-        steps.clear_unseen(&mut map, &plain);
+        plain.clear_unseen(&mut map);
         let back = plain.placement.restore(&map, 40, 40).unwrap();
         let middle = |region: &Region| back[(region.top + 4) * width + region.left + 7];
         assert_eq!(middle(&ignored), 0.0);
@@ -171,9 +171,13 @@ fn nothing_in_an_ignored_area_is_seen() {
         let share = cleared as f64 / map.len() as f64;
         let covered = (8.0 * 15.0) / (plain.placement.height as f64 * plain.placement.width as f64);
         assert!((share - covered).abs() < 0.03, "{share} of {covered}");
-        let mut channels = vec![1.0; 40 * 40 * 2];
-        steps.clear_unseen(&mut channels, &plain);
-        assert!(channels.chunks_exact(2).zip(&map).all(|(pair, one)| pair == [*one; 2]));
+        let mut maps = vec![1.0; plain.pixels.len()];
+        plain.clear_unseen(&mut maps);
+        assert!(
+            maps.chunks_exact(plain.channels)
+                .zip(&map)
+                .all(|(pixel, one)| pixel.iter().all(|value| value == one))
+        );
     }
 }
 
@@ -234,22 +238,22 @@ fn holes_are_filled_and_nothing_is_mapped_in_them() {
     let steps = Preprocessing { invalid: vec![invalid(0.0, None)], ..plain.clone() };
     let [whole, holed] = slope_and_hole(0.0);
     let (expected, found) = (steps.apply(&whole).unwrap(), steps.apply(&holed).unwrap());
-    assert!(expected.invalid.is_empty());
+    assert!(expected.unseen.is_empty());
     assert_eq!(expected.pixels, plain.apply(&whole).unwrap().pixels);
     let most = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(most(&expected.pixels, &found.pixels) < 0.08, "{}", most(&expected.pixels, &found.pixels));
     assert!(most(&expected.pixels, &plain.apply(&holed).unwrap().pixels) > 0.4);
 
     let hole = |at: usize| (4..8).contains(&(at / 16)) && (4..8).contains(&(at % 16));
-    assert!((0..256).all(|at| found.invalid[at] == hole(at)));
+    assert!((0..256).all(|at| found.unseen[at] == hole(at)));
     assert_eq!((steps.invalid_share(&holed).unwrap(), found.source.remarks.len()), (1.0 / 16.0, 0));
     let mut blind = holed.clone();
     blind.pixels[..600].fill(0.0);
     assert_eq!(steps.apply(&blind).unwrap().source.remarks, [Remark::MostlyNotMeasured]);
     let mut map = vec![1.0; 256];
-    steps.clear_unseen(&mut map, &found);
+    found.clear_unseen(&mut map);
     assert!((0..256).all(|at| (map[at] == 0.0) == hole(at)));
-    steps.clear_unseen(&mut map, &expected);
+    expected.clear_unseen(&mut map);
     assert_eq!(map.iter().filter(|value| **value == 0.0).count(), 16);
 }
 
@@ -260,7 +264,7 @@ fn nan_is_filled_as_a_value_is_and_in_colours_as_in_grey() {
     let ([_, zeros], [_, holed]) = (slope_and_hole(0.0), slope_and_hole(f32::NAN));
     assert_eq!(holed.pixels[8 * 32 + 8], 100.0);
     let (found, expected) = (steps.apply(&holed).unwrap(), of_value.apply(&zeros).unwrap());
-    assert_eq!((&found.pixels, &found.invalid), (&expected.pixels, &expected.invalid));
+    assert_eq!((&found.pixels, &found.unseen), (&expected.pixels, &expected.unseen));
     assert_eq!(steps.content(&holed).unwrap(), of_value.content(&zeros).unwrap());
 
     let tripled: Vec<f32> = slope_and_hole(f32::NAN)[1]
@@ -276,7 +280,7 @@ fn nan_is_filled_as_a_value_is_and_in_colours_as_in_grey() {
         assert_eq!(input, steps.apply_owned(colored.clone()).unwrap());
         let first: Vec<f32> = input.pixels.iter().step_by(input.channels).copied().collect();
         assert_eq!(first, found.pixels);
-        assert_eq!(input.invalid.len(), input.pixels.len());
+        assert_eq!(input.unseen.len(), input.pixels.len());
     }
     assert!(Image::from_measurements(vec![f32::NAN; 64], 8, 8, 1).is_none());
 }
@@ -291,8 +295,8 @@ fn what_one_channel_did_not_measure_is_cleared_in_its_map_alone() {
         Preprocessing { size_px: 16, channels, invalid, foreground_crop: None, ..Preprocessing::default() };
     let input = steps.apply(&joined).unwrap();
     let (mut map, mut maps) = (vec![1.0; 256], vec![1.0; 512]);
-    steps.clear_unseen(&mut map, &input);
-    steps.clear_unseen(&mut maps, &input);
+    input.clear_unseen(&mut map);
+    input.clear_unseen(&mut maps);
     assert!(map.iter().all(|value| *value == 1.0));
     let cleared = |channel| maps.iter().skip(channel).step_by(2).filter(|value| **value == 0.0).count();
     assert_eq!((cleared(0), cleared(1)), (0, 16));

@@ -329,9 +329,9 @@ fn the_layout_of_mvtec_3d_is_read_with_masks_and_scored_by_the_first_file() {
     let file = hole.join("rgb/064.png");
     let input = detector.read_input(&file, &[], None, &Limits::default()).unwrap();
     let of_sample = detector.read_sample(anomalous[0]).unwrap();
-    assert_eq!((&input.pixels, &input.invalid), (&of_sample.pixels, &of_sample.invalid));
+    assert_eq!((&input.pixels, &input.unseen), (&of_sample.pixels, &of_sample.unseen));
     // Of the six channels, those of the coordinates have a hole.
-    let pixels = || input.invalid.chunks_exact(6);
+    let pixels = || input.unseen.chunks_exact(6);
     assert!(pixels().any(|pixel| pixel[3..] == [true; 3]) && pixels().all(|pixel| pixel[..3] == [false; 3]));
     std::fs::remove_file(hole.join("xyz/064.npy")).unwrap();
     let lost = detector.read_input(&file, &[], None, &Limits::default()).unwrap_err().to_string();

@@ -247,9 +247,8 @@ impl Detector {
             )));
         }
         let shape = self.canvas_shape();
-        let preprocessing = &self.document.config.preprocessing;
         for map in [&mut map, &mut channel_maps].into_iter().flatten() {
-            preprocessing.clear_unseen(map, &input);
+            input.clear_unseen(map);
         }
         let calibration = &self.document.calibration;
         Ok(Verdict {
@@ -262,6 +261,7 @@ impl Detector {
             channel_maps,
             shape,
             placement: input.placement,
+            spacing_mm: input.source.spacing_mm,
             remarks: input.source.remarks,
             input: input.pixels,
             inferences,

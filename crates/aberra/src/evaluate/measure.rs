@@ -189,7 +189,7 @@ impl Reader<'_> {
                     return (Mask::Present(mask), true);
                 }
                 Ok(mut mask) => {
-                    self.detector.config().preprocessing.clear_unseen(&mut mask.foreground, input);
+                    input.clear_unseen(&mut mask.foreground);
                     Mask::Present(mask)
                 }
                 Err(error) => Mask::Unusable(error.to_string()),

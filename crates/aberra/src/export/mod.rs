@@ -277,44 +277,50 @@ fn tensor(graph: &Graph, port: &Port) -> Tensor {
 fn steps(preprocessing: &Preprocessing) -> Vec<String> {
     let Preprocessing { size_px, window, region, ignore, foreground_crop, square_pad, intensity, .. } =
         preprocessing;
-    let mut steps = vec![match preprocessing.channel_count() {
-        1 => "grey values: colours become 0.299 red + 0.587 green + 0.114 blue; integers are divided by the \
-              largest value of their type"
-            .to_owned(),
-        _ => "red, green and blue, grey images three times; integers are divided by the largest value of their type"
-            .to_owned(),
-    }];
+    let mut steps = Vec::new();
     if let Some(Window { center, width }) = window {
-        steps[0] = format!(
+        steps.push(format!(
             "grey values in the unit of the files (Hounsfield units of a CT): {center} - {width} / 2 becomes 0, {center} + \
              {width} / 2 becomes 1, clamped"
-        );
-    }
-    if !preprocessing.invalid.is_empty() {
-        let value = |invalid: &InvalidValue| invalid.value.to_string();
-        let values: Vec<String> = preprocessing.invalid.iter().map(value).collect();
-        let fill = format!(
-            "put in place of {}, which were not measured, what lies around them, from the edge of a hole inwards: the mean of those \
-             of their eight neighbours that are known by then",
-            values.join(" and ")
-        );
-        // Before colours become grey, which a window never sees.
-        steps.insert(usize::from(window.is_some()), fill);
+        ));
     }
     let words = |part: &RelativeRegion| {
         format!("left {}, top {}, width {}, height {}", part.left, part.top, part.width, part.height)
     };
-    if !ignore.is_empty() {
-        steps.push(format!(
-            "set these areas, in shares of the image's sides, to the darkest value elsewhere: {}",
-            ignore.iter().map(words).collect::<Vec<_>>().join("; ")
-        ));
-    }
     steps.extend(
         region
             .iter()
             .map(|part| format!("cut to the region, in shares of the image's sides: {}", words(part))),
     );
+    let mut unseen: Vec<String> = Vec::new();
+    if !preprocessing.invalid.is_empty() {
+        let value = |invalid: &InvalidValue| invalid.value.to_string();
+        let values: Vec<String> = preprocessing.invalid.iter().map(value).collect();
+        unseen.push(format!("{}, which were not measured", values.join(" and ")));
+    }
+    if !ignore.is_empty() {
+        let areas: Vec<String> = ignore.iter().map(words).collect();
+        unseen.push(format!("these areas, in shares of the image's sides: {}", areas.join("; ")));
+    }
+    if !unseen.is_empty() {
+        steps.push(format!(
+            "put what lies around them in place of {}; from the edge of a hole inwards, the mean of those of a pixel's eight \
+             neighbours that are known by then",
+            unseen.join(", and of ")
+        ));
+    }
+    match preprocessing.channel_count() {
+        _ if window.is_some() => {}
+        1 => steps.push(
+            "grey values: colours become 0.299 red + 0.587 green + 0.114 blue; integers are divided by the largest \
+             value of their type"
+                .to_owned(),
+        ),
+        _ => steps.push(
+            "red, green and blue, grey images three times; integers are divided by the largest value of their type"
+                .to_owned(),
+        ),
+    }
     if let Some(crop) = foreground_crop {
         steps.push(format!(
             "cut to the box of what is brighter than {} of the 99.5th percentile of the grey values, with a margin of \
