@@ -12,8 +12,8 @@ const GROUPS = [
   { name: "charts", test: /node_modules[\\/](echarts|zrender)[\\/]/, priority: 2 },
   { name: "OneImage", test: /src[\\/](app[\\/]OneGiven|views[\\/]OneImage|viewer[\\/]Pictures|charts[\\/]IntervalBar)/, priority: 1 },
 ];
-/** Chunks of what shows volumes bear that in their names: tests/weight.test.js counts them apart. */
-const ofVolumes = (chunk) => chunk.moduleIds.some((id) => /\/src\/volume\/(?!parts\b)/.test(id));
+/** Chunks of what comes only when it is opened bear its folder in their names: tests/weight.test.js counts them apart. */
+const opened = (chunk) => ["volume", "calibrating"].find((folder) => chunk.moduleIds.some((id) => id.includes(`/src/${folder}/`) && !id.endsWith("/parts.ts")));
 // The server answers pages of its own only.
 const asOwn = { target: server, changeOrigin: true, headers: { origin: server } };
 
@@ -29,7 +29,7 @@ export default defineConfig({
     // One small file of styles, so that what comes later does not jump.
     cssCodeSplit: false,
     chunkSizeWarningLimit: 2000,
-    rollupOptions: { input: "app.html", output: { chunkFileNames: (chunk) => `assets/${ofVolumes(chunk) ? "volume-" : ""}[name]-[hash].js`, codeSplitting: { groups: GROUPS } } },
+    rollupOptions: { input: "app.html", output: { chunkFileNames: (chunk) => `assets/${[opened(chunk), "[name]-[hash].js"].filter(Boolean).join("-")}`, codeSplitting: { groups: GROUPS } } },
   },
   server: { proxy: { "/api": asOwn } },
 });

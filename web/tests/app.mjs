@@ -331,6 +331,51 @@ await run("answers", async () => {
   await page.context().close();
 });
 
+await run("calibrate here", async () => {
+  const page = await open("inspect");
+  const asked = [];
+  page.on("request", (request) => /\/(calibrate|explain)/.test(request.url()) && asked.push(new URL(request.url())));
+  await page.getByRole("button", { name: "Normal", exact: true }).first().click();
+  await judged(page);
+  const image = new URL(page.url()).hash.slice(1);
+  const own = await page.locator(".verdict-card").innerText();
+  const { images } = await (await page.request.get(`${URL_}/api/v1/phantoms`)).json();
+  const normals = await Promise.all(images.filter((one) => one.kind === null).map(async (one) => ({ name: one.name, mimeType: "image/png", buffer: await (await page.request.get(`${URL_}/api/v1/phantoms/${one.id}`)).body() })));
+  await go(page, "detectors");
+  await page.getByRole("button", { name: "Calibrate here" }).click();
+  await page.getByLabel(/^Normal images, at most/).setInputFiles(normals);
+  await page.getByLabel("False alarms in 100").fill("40");
+  await page.getByRole("button", { name: "Leave parts out" }).click();
+  const drawn = await page.getByAltText("The first of these images").boundingBox();
+  await page.mouse.move(drawn.x + drawn.width * 0.02, drawn.y + drawn.height * 0.02);
+  await page.mouse.down();
+  await page.mouse.move(drawn.x + drawn.width * 0.25, drawn.y + drawn.height * 0.2, { steps: 4 });
+  await page.mouse.up();
+  await page.getByRole("button", { name: "Add an area" }).click();
+  expect((await page.getByRole("group").count()) === 2, "areas are drawn or typed");
+  await page.getByRole("group").last().getByLabel("Top").fill("80");
+  await page.keyboard.press("Tab");
+  await accessible(page, "calibrate here");
+  await fits(page, "calibrate here");
+  await page.getByRole("button", { name: "Compute the threshold" }).click();
+  await page.getByRole("button", { name: "Judge with it here" }).click();
+  await shot(page, "calibrate-here");
+  const areas = asked.at(-1).searchParams.get("ignore").split(";").map((area) => area.split(",").map(Number));
+  expect(areas.length === 2 && Math.abs(areas[0][2] - 0.23) < 0.02 && areas[1].join() === "0,0.8,0.3,0.1", `the server leaves them out (${areas.join("; ")})`);
+  expect((await page.locator("main").innerText()).includes(`--ignore ${areas[1].join()}`), "and the command that keeps them is said");
+  const verdict = () => page.locator(".verdict-card").innerText();
+  await go(page, image);
+  await judged(page);
+  expect((await verdict()) !== own && asked.at(-1).searchParams.get("ignore") !== null && asked.at(-1).searchParams.has("threshold"), "images are judged anew without them");
+  expect((await page.getByRole("link", { name: "calibrated here" }).count()) === 1, "which every page says");
+  await page.getByRole("link", { name: "calibrated here" }).click();
+  await page.getByRole("button", { name: "Back to its own calibration" }).click();
+  await go(page, image);
+  await judged(page);
+  expect((await verdict()) === own && (await page.getByText("calibrated here").count()) === 0, "and back again");
+  await page.context().close();
+});
+
 await run("no embedding space", async () => {
   const page = await open("settings", {}, URL_, /Failed to load resource/);
   const detail = "this detector has no embedding space";

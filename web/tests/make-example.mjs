@@ -70,6 +70,7 @@ export function example(variant) {
       weight: 1,
       width: i % 5 === 0 ? 480 : 640,
       height: i % 5 === 0 ? 1200 : 480,
+      spacing_mm: i % 3 === 0 ? [0.5, 0.4] : null,
       score,
       p_value: variant === "bare" ? null : (1 + calibration.filter((one) => one >= score).length) / (1 + calibration.length),
       anomalous: score > threshold,

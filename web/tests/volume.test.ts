@@ -23,7 +23,7 @@ it("breaks the line of scores where slices were left out", () => {
 });
 
 const slice = (score: number, pictures = true) => ({
-  verdict: { score, p_value: 0.5, threshold: 1, anomalous: score > 1, anomalous_share: 0.1, width: 9, height: 8, channel: null, remarks: [] },
+  verdict: { score, p_value: 0.5, threshold: 1, anomalous: score > 1, anomalous_share: 0.1, width: 9, height: 8, spacing_mm: null, channel: null, remarks: [] },
   window: { left: 0, top: 0, width: 9, height: 8 }, content: { left: 0, top: 0, width: 9, height: 8 },
   pictures: pictures ? { input: "data:,", reconstruction: null, error: "data:,", mask_path: null } : null,
 });

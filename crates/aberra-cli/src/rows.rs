@@ -259,6 +259,7 @@ mod tests {
             anomalous_share: None,
             width: 40,
             height: 30,
+            spacing_mm: None,
             channel: None,
             remarks: Vec::new(),
         };

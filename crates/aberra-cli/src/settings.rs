@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use aberra::image::RelativeRegion;
 use aberra::{CheckedConfig, SettingsLayer, SettingsOrigin, TrainConfig};
 use clap::Args;
 
@@ -40,12 +41,12 @@ pub(crate) struct SettingsArgs {
     #[arg(long, value_name = "[CHANNEL=]VALUE", value_parser = invalid, allow_hyphen_values = true)]
     pub(crate) invalid: Vec<Invalid>,
     /// Look at this part of every image alone: left, top, width and height as shares of its sides, such as 0.1,0,0.8,1.
-    #[arg(long, value_name = "L,T,W,H", value_parser = area)]
-    pub(crate) region: Option<String>,
+    #[arg(long, value_name = "L,T,W,H")]
+    pub(crate) region: Option<RelativeRegion>,
     /// Ignore this part of every image, such as a date or a ruler: left, top, width and height as shares of its sides;
     /// repeatable.
-    #[arg(long, value_name = "L,T,W,H", value_parser = area)]
-    pub(crate) ignore: Vec<String>,
+    #[arg(long, value_name = "L,T,W,H")]
+    pub(crate) ignore: Vec<RelativeRegion>,
     /// Number of epochs (passes over the training images), taken as it is however few steps they make; see
     /// train.least_steps. With --resume, a finished run goes on to as many.
     #[arg(long, value_name = "N")]
@@ -118,8 +119,8 @@ impl SettingsArgs {
     fn assignments(&self) -> impl Iterator<Item = (&'static str, String)> {
         let whole = |name: &str, value: Option<usize>| value.map(|value| format!("{name}={value}"));
         let share = |name: &str, value: Option<f64>| value.map(|value| format!("{name}={value:?}"));
-        let ignored =
-            (!self.ignore.is_empty()).then(|| format!("preprocessing.ignore=[{}]", self.ignore.join(", ")));
+        let ignored: Vec<String> = self.ignore.iter().copied().map(as_table).collect();
+        let ignored = (!ignored.is_empty()).then(|| format!("preprocessing.ignore=[{}]", ignored.join(", ")));
         let invalid: Vec<&str> = self
             .invalid
             .iter()
@@ -137,7 +138,7 @@ impl SettingsArgs {
             ("--window", self.window.as_ref().map(|window| format!("preprocessing.window={window}"))),
             ("--invalid", invalid),
             ("--invalid", not_finite.then(|| "limits.not_finite=true".to_owned())),
-            ("--region", self.region.as_ref().map(|region| format!("preprocessing.region={region}"))),
+            ("--region", self.region.map(|region| format!("preprocessing.region={}", as_table(region)))),
             ("--ignore", ignored),
             ("--epochs", whole("train.epochs", self.epochs)),
             ("--batch-size", whole("train.batch_size", self.batch_size)),
@@ -165,14 +166,19 @@ impl ModelArgs {
     }
 }
 
-/// `left,top,width,height` as a table of TOML.
-fn area(text: &str) -> Result<String, String> {
-    let wrong = "expected left,top,width,height as shares of the image's sides, such as 0.1,0,0.8,1";
-    table(text, ["left", "top", "width", "height"]).ok_or_else(|| wrong.to_owned())
+/// A part of an image as a table of TOML.
+fn as_table(part: RelativeRegion) -> String {
+    let RelativeRegion { left, top, width, height } = part;
+    format!("{{ left = {left:?}, top = {top:?}, width = {width:?}, height = {height:?} }}")
 }
 
+/// A window as a table of TOML.
 fn window(text: &str) -> Result<String, String> {
-    table(text, ["center", "width"]).ok_or_else(|| "expected center,width such as 40,400".to_owned())
+    let numbers: Option<Vec<f64>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([center, width]) => Ok(format!("{{ center = {center:?}, width = {width:?} }}")),
+        _ => Err("expected center,width such as 40,400".to_owned()),
+    }
 }
 
 /// What stands for "not measured".
@@ -199,15 +205,6 @@ fn invalid(text: &str) -> Result<Invalid, String> {
         _ => Err("expected nan (of all channels), a number, or a channel and its number such as depth=0"
             .to_owned()),
     }
-}
-
-/// As many numbers as there are names, as a TOML table.
-fn table<const COUNT: usize>(text: &str, names: [&str; COUNT]) -> Option<String> {
-    let numbers: Option<Vec<f64>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
-    let numbers = numbers.filter(|numbers| numbers.len() == COUNT)?;
-    let entries: Vec<String> =
-        names.iter().zip(numbers).map(|(name, number)| format!("{name} = {number:?}")).collect();
-    Some(format!("{{ {} }}", entries.join(", ")))
 }
 
 fn word(name: &str, value: &Option<String>) -> Option<String> {

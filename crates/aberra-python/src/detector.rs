@@ -9,7 +9,7 @@ use aberra::dataset::{GroupBy, Split};
 use aberra::evaluate::{EvaluateOptions, ImageRow};
 use aberra::explain::{find_normals, principal_components, story_png};
 use aberra::export::ExportOptions;
-use aberra::image::Limits;
+use aberra::image::{Limits, RelativeRegion};
 use aberra::job::{Event, Job};
 use aberra::models::measure::Want;
 use aberra::report::{ReportOptions, RunSource};
@@ -42,6 +42,7 @@ pub(crate) struct Scored {
     anomalous_share: Option<f64>,
     width: usize,
     height: usize,
+    spacing_mm: Option<(f32, f32)>,
     channel: Option<String>,
     remarks: Vec<String>,
     evidence: Vec<f64>,
@@ -184,6 +185,14 @@ impl Detector {
             false => self.inner.calibrate(None, parse(criterion)?),
         };
         py.detach(calibrate).map(Self::new).map_err(|error| exception(py, &error))
+    }
+
+    /// The same detector, which ignores further areas: left, top, width and height of each, as shares of an image's sides. It is to be
+    /// calibrated anew.
+    fn ignoring(&self, py: Python<'_>, areas: Vec<(f64, f64, f64, f64)>) -> PyResult<Self> {
+        let area = |(left, top, width, height)| RelativeRegion { left, top, width, height };
+        let areas: Vec<RelativeRegion> = areas.into_iter().map(area).collect();
+        self.inner.ignoring(&areas).map(Self::new).map_err(|error| exception(py, &error))
     }
 
     /// The same on the images of a data set: its normals, or by labelled criteria all; and what the user should know.
@@ -379,6 +388,7 @@ impl Judged {
             anomalous_share: card.anomalous_share,
             width: card.width,
             height: card.height,
+            spacing_mm: card.spacing_mm.map(<(f32, f32)>::from),
             channel: card.channel,
             remarks: card.remarks,
             evidence,

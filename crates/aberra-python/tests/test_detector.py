@@ -184,6 +184,14 @@ def test_calibration_moves_the_threshold_alone(detector: aberra.Detector, data: 
     with pytest.warns(aberra.AberraWarning, match="that the detector learnt from"):
         others = detector.calibrate(percentile=90, data=data / "train")
     assert 0 < others.info["calibration"]["images"] < len(list((data / "train").rglob("*.png")))
+    corner = [(0.0, 0.0, 0.25, 0.25)]
+    without = detector.calibrate(rate=0.2, data=list(images[-12:]), ignore=corner)
+    changed = images[:3].copy()
+    changed[:, : changed.shape[1] // 4, : changed.shape[2] // 4] = 255
+    assert without.score(changed).scores.tolist() == without.score(images[:3]).scores.tolist()
+    assert fresh.score(changed).scores.tolist() != fresh.score(images[:3]).scores.tolist()
+    with pytest.raises(aberra.SettingsError, match="ignore: expected normal images as `data`"):
+        detector.calibrate(rate=0.2, ignore=corner)
     unused = ({"rate": 0.1, "cost_miss": 5.0}, {"percentile": 5, "confidence": 0.9}, {"rate": 0.1, "split": "s.json"})
     for wrong in (*unused, {}, {"rate": 0.1, "percentile": 5}, {"labelled": "f1"}, {"rate": 2.0}, {"rate": 0.0001}):
         with pytest.raises(ValueError):

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use aberra::explain::{EmbeddingMoments, EvidenceRanks, Pca, embedding_moments, principal_components};
+use aberra::image::RelativeRegion;
 use aberra::output::printable;
 use aberra::{Detector, NamedMember};
 use bytes::Bytes;
@@ -20,10 +21,12 @@ pub(crate) struct ServedDetector {
     /// For percentiles of evidence among the calibration normals.
     pub(crate) ranks: EvidenceRanks,
     /// For the statistics extension of the Open Inference Protocol.
-    pub(crate) statistics: DetectorStatistics,
-    components: OnceLock<Option<Pca>>,
+    pub(crate) statistics: Arc<DetectorStatistics>,
+    /// The content hash of its file; empty if it was never saved.
+    hash: String,
+    components: Arc<OnceLock<Option<Pca>>>,
     moments: OnceLock<Option<EmbeddingMoments>>,
-    known: OnceLock<KnownNormals>,
+    known: Arc<OnceLock<KnownNormals>>,
     evaluation: RwLock<EvaluationState>,
 }
 
@@ -62,17 +65,32 @@ const COMPONENTS: usize = 10;
 impl ServedDetector {
     /// Serves `detector` under `name`.
     pub(crate) fn new(name: String, detector: Detector) -> Self {
-        let ranks = EvidenceRanks::of(detector.normals());
         Self {
             name,
-            detector,
-            ranks,
-            statistics: DetectorStatistics::default(),
-            components: OnceLock::new(),
+            ranks: EvidenceRanks::of(detector.normals()),
+            statistics: Arc::default(),
+            hash: detector.hash().unwrap_or_default().to_owned(),
+            components: Arc::default(),
             moments: OnceLock::new(),
-            known: OnceLock::new(),
+            known: Arc::default(),
             evaluation: RwLock::new(EvaluationState::None),
+            detector,
         }
+    }
+
+    /// The same as it is for one request, which ignores further areas of its images.
+    ///
+    /// # Errors
+    /// As [`Detector::ignoring`].
+    pub(crate) fn ignoring(&self, areas: &[RelativeRegion]) -> aberra::Result<Self> {
+        let detector = self.detector.ignoring(areas)?;
+        Ok(Self {
+            statistics: self.statistics.clone(),
+            hash: self.hash.clone(),
+            components: self.components.clone(),
+            known: self.known.clone(),
+            ..Self::new(self.name.clone(), detector)
+        })
     }
 
     /// The member whose embedding space is shown; `None` if no member has one.
@@ -113,9 +131,9 @@ impl ServedDetector {
         *self.evaluation.write().unwrap_or_else(PoisonError::into_inner) = evaluated;
     }
 
-    /// The detector's content hash; empty if it was never saved.
+    /// The content hash of the detector's file; empty if it was never saved.
     pub(crate) fn hash(&self) -> &str {
-        self.detector.hash().unwrap_or_default()
+        &self.hash
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
 
-use aberra_image::Region;
+use aberra_image::{Region, RelativeRegion};
 use aberra_models::network::Precision;
 use aberra_models::train::CheckedTrainSettings;
 use serde::{Serialize, Serializer};
@@ -174,6 +174,17 @@ impl CheckedConfig {
             member.family.resolve(&member.settings, member.shape(config.input_shape()), None)?;
         }
         Ok(Self { config, ..self.clone() }.with_members(members))
+    }
+
+    /// The same with further areas of images that are ignored.
+    ///
+    /// # Errors
+    /// As [`Preprocessing::validate`](aberra_image::Preprocessing::validate).
+    pub(crate) fn ignoring(&self, areas: &[RelativeRegion]) -> Result<Self> {
+        let mut config = self.config.clone();
+        config.preprocessing.ignore.extend(areas);
+        config.preprocessing.validate().map_err(of_image)?;
+        Ok(Self { config, ..self.clone() })
     }
 
     /// The same with its preprocessing's tiles settled by the contents of normals.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aberra_metrics::calibrate::Criterion;
+use aberra_image::RelativeRegion;
+use aberra_metrics::calibrate::{Calibration, Criterion, Promise};
 use aberra_metrics::random::{Stream, generator};
 use rand::RngExt;
 
@@ -41,6 +42,35 @@ pub struct NewNormals {
 }
 
 impl Detector {
+    /// The same detector, which ignores further areas of its images: what lies around them takes their place, and maps have nothing in
+    /// them. Its scores are others, so it has no calibration scores, p-values or guarantee until it is [calibrated anew](Self::recalibrate);
+    /// the threshold is the former one.
+    ///
+    /// # Errors
+    /// An area that reaches beyond the image, or more areas than can be ignored.
+    pub fn ignoring(&self, areas: &[RelativeRegion]) -> Result<Self> {
+        let threshold = self.calibration().threshold;
+        let calibration = Calibration {
+            scores: Vec::new(),
+            threshold,
+            criterion: Criterion::Fixed { threshold },
+            promise: Promise::Fixed,
+        };
+        let kept = self.normals().len() - self.count_of(Part::Calibration);
+        let embeddings = self.embeddings.iter().map(|all| Some(all.as_ref()?[..kept].to_vec()));
+        let each = |all: &Vec<f32>| kept * (all.len() / self.normals().len().max(1));
+        let document = Document {
+            config: self.config().ignoring(areas)?,
+            calibration,
+            volumes: None,
+            provenance: Provenance { calibration: PartSize::default(), ..self.provenance().clone() },
+            normals: self.normals()[..kept].to_vec(),
+            ..self.document.clone()
+        };
+        let thumbnails = self.thumbnails.as_ref().map(|all| all[..each(all)].to_vec());
+        Ok(Self::assemble(document, self.members.clone(), embeddings.collect(), thumbnails))
+    }
+
     /// The same detector with its thresholds from other normal images: one score of each group of near-duplicates. What the
     /// detector was trained or its scorer fitted on is left out; images of its former calibration may be used again.
     ///

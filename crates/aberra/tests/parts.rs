@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
-use aberra::dataset::{Dataset, OpenOptions};
-use aberra::image::{Image, read};
+use aberra::calibrate::{Criterion, Promise};
+use aberra::dataset::{Dataset, GroupBy, OpenOptions};
+use aberra::image::{Image, Limits, RelativeRegion, read};
 use aberra::phantom::{PhantomDataset, write_dataset};
 use aberra::{Detector, TrainConfig, Verdict};
 
@@ -71,4 +72,43 @@ fn what_lies_beside_the_region_of_interest_is_not_seen() {
     let map = inside.map_at_image_size().unwrap();
     assert!(map[image.width * 16..].iter().all(|value| *value == 0.0));
     assert!(map[..image.width * 16].iter().any(|value| *value > 0.0));
+}
+
+#[test]
+fn a_detector_can_ignore_further_areas_and_is_calibrated_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (detector, image) = trained(folder.path(), "square_pad = true");
+    let area = RelativeRegion { left: 0.25, top: 0.5, width: 0.5, height: 0.25 };
+    let ignoring = detector.ignoring(&[area]).unwrap();
+    let plain = ignoring.score(std::slice::from_ref(&image)).remove(0).unwrap();
+    assert_eq!((plain.p_value, ignoring.calibration().promise), (None, Promise::Fixed));
+    assert_ne!(plain.score, detector.score(std::slice::from_ref(&image)).remove(0).unwrap().score);
+    assert_eq!(with_patch(&ignoring, &image, 0.55, 0.4).score, plain.score);
+    assert_ne!(with_patch(&ignoring, &image, 0.3, 0.4).score, plain.score);
+
+    let others = tempfile::tempdir().unwrap();
+    let slices = PhantomDataset {
+        seed: 2,
+        size_px: SIZE_PX,
+        train_normals: 30,
+        test_normals: 0,
+        anomalies_per_kind: 0,
+    };
+    write_dataset(others.path(), &slices).unwrap();
+    let dataset = Dataset::open(others.path(), &OpenOptions::default()).unwrap();
+    let inspection = dataset.inspect(&Limits::default());
+    let new = ignoring.recalibrate(&dataset, &inspection, GroupBy::Exact, Criterion::at_rate(0.1)).unwrap();
+    let new = Detector::from_bytes(&new.detector.to_bytes().unwrap()).unwrap();
+    assert_eq!(new.config().preprocessing.ignore, [area]);
+    // Its scores are those of its own normals without the area.
+    let score = |sample: &aberra::dataset::Sample| {
+        new.score(&[read(&sample.path, &Default::default()).unwrap()]).remove(0).unwrap().score
+    };
+    let mut scores: Vec<f64> = dataset.samples.iter().map(score).collect();
+    scores.sort_by(f64::total_cmp);
+    assert_eq!(new.calibration().scores, scores);
+
+    let beyond = RelativeRegion { width: 0.9, ..area };
+    let refused = detector.ignoring(&[beyond]).unwrap_err().to_string();
+    assert!(refused.contains("`ignore`: expected left, top, width and height of a box"), "{refused}");
 }

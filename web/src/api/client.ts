@@ -78,15 +78,14 @@ export async function details(detector: string): Promise<DetectorDetails> {
   return found(await asked(() => client.GET("/api/v1/detectors/{detector}", { params: { path: { detector } } })));
 }
 
-/** Why one image's verdict is what it is; a failure of the image itself is a value, not an error. */
-export async function explain(detector: string, image: Blob, signal?: AbortSignal): Promise<Explanation | Failure> {
+/** Why one image's verdict is what it is, without what is left out of it; a failure of the image itself is a value, not an error. */
+export async function explain(detector: string, image: Blob, query?: { threshold: number; ignore: string }): Promise<Explanation | Failure> {
   const { data, error, response } = await patiently(() => client.POST("/api/v1/detectors/{detector}/explain", {
-    params: { path: { detector } },
+    params: { path: { detector }, query },
     // The image as it is.
     body: image as unknown as string,
     bodySerializer: (body) => body as unknown as Blob,
     headers: { "Content-Type": "application/octet-stream" },
-    signal,
   }));
   const answer = data ?? (response.status === 422 ? (error as NonNullable<typeof data>) : undefined);
   const one = answer?.images[0];
@@ -95,12 +94,12 @@ export async function explain(detector: string, image: Blob, signal?: AbortSigna
   throw refused(response, error);
 }
 
-/** The threshold that new normal images give at a false-alarm rate; the detector stays as it is. */
-export async function calibrate(detector: string, images: File[], rate: number): Promise<Calibrated> {
+/** The threshold that new normal images give at a false-alarm rate, areas left out; the detector stays as it is. */
+export async function calibrate(detector: string, images: File[], rate: number, ignore: string | undefined): Promise<Calibrated> {
   const form = new FormData();
   for (const image of images) form.append("image", image);
   return found(await patiently(() => client.POST("/api/v1/detectors/{detector}/calibrate", {
-    params: { path: { detector }, query: { rate } },
+    params: { path: { detector }, query: { rate, ignore } },
     // The form as it is.
     body: form as unknown as string,
     bodySerializer: (body) => body as unknown as FormData,

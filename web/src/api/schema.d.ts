@@ -250,7 +250,7 @@ export interface components {
             scores: number[];
             /**
              * Format: double
-             * @description Pass it to `score` or `explain` as `?threshold=`.
+             * @description Pass it to `score` or `explain` as `?threshold=`, with the same `ignore`.
              */
             threshold: number;
         };
@@ -666,6 +666,8 @@ export interface components {
             scores: {
                 [key: string]: number;
             };
+            /** @description Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI). */
+            spacing_mm: number[] | null;
             /** @description Number on the thumbnails' sheet; none where it was left out. */
             thumbnail: number | null;
             /**
@@ -1350,6 +1352,8 @@ export interface components {
              * @description How anomalous the image is, in the scorer's own units; never clamped or rescaled.
              */
             score: number;
+            /** @description Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI). */
+            spacing_mm: number[] | null;
             /**
              * Format: double
              * @description The threshold that was used.
@@ -1578,6 +1582,11 @@ export interface operations {
                 confidence?: number;
                 /** @description Percentile of the images' scores, 0 to 100; no guarantee. */
                 percentile?: number;
+                /**
+                 * @description Areas that are ignored in these images, such as a date or a ruler: left, top, width and height as shares of the sides, such as
+                 *     `0.7,0.9,0.3,0.1`; several with `;` between them. The threshold is for requests that ignore the same.
+                 */
+                ignore?: string;
             };
             header?: never;
             path: {
@@ -1737,6 +1746,12 @@ export interface operations {
             query?: {
                 /** @description Threshold to use instead of the detector's own. */
                 threshold?: number;
+                /**
+                 * @description Areas of the images that are ignored, such as a date or a ruler: left, top, width and height as shares of the sides, such as
+                 *     `0.7,0.9,0.3,0.1`; several with `;` between them. Needs the threshold that `calibrate` gave for the same areas; there is no
+                 *     p-value.
+                 */
+                ignore?: string;
             };
             header?: never;
             path: {
@@ -1826,6 +1841,12 @@ export interface operations {
             query?: {
                 /** @description Threshold to use instead of the detector's own. */
                 threshold?: number;
+                /**
+                 * @description Areas of the images that are ignored, such as a date or a ruler: left, top, width and height as shares of the sides, such as
+                 *     `0.7,0.9,0.3,0.1`; several with `;` between them. Needs the threshold that `calibrate` gave for the same areas; there is no
+                 *     p-value.
+                 */
+                ignore?: string;
             };
             header?: never;
             path: {

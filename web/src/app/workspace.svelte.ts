@@ -4,6 +4,7 @@ import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import { type DetectorDetails, type DetectorSummary, type Evaluation, type Explanation, type Failure, ServerError, details, detectors, evaluation, explain } from "../api/client";
 import { type Filter, type Item, EVERYTHING, labelsFromFolders, selected } from "../numbers/gallery";
+import { pValueOf } from "../numbers/promise";
 import { isAnomalous } from "../numbers/verdicts";
 import { thresholds } from "../state/thresholds.svelte";
 import { type Given, MOST } from "./files";
@@ -51,6 +52,14 @@ const REDRAW_MS = 100;
 /** Between two questions after an evaluation that is running. */
 const [AGAIN_MS, LATER_MS] = [700, 3000];
 
+/** How a detector was calibrated on this page, on other normals than its own. */
+export interface Here {
+  /** Areas of every image that are left out, as the server takes them. */
+  ignore: string | undefined;
+  /** The detector as the server has it. */
+  served: DetectorDetails;
+}
+
 /** Images that were taken away, and where they were. */
 interface Removed {
   images: { tried: Tried; at: number }[];
@@ -64,6 +73,8 @@ class Workspace {
   byAll: boolean = $state(false);
   readonly details = new SvelteMap<string, DetectorDetails>();
   readonly evaluations = new SvelteMap<string, Evaluation>();
+  /** Detectors that were calibrated on this page: their details are those of this calibration. */
+  readonly here = new SvelteMap<string, Here>();
   tried: Tried[] = $state.raw([]);
   /** Volumes that were given; what they are is known where they are shown. */
   volumes: number = $state(0);
@@ -195,6 +206,23 @@ class Workspace {
     void ask();
   }
 
+  /** The evaluation of a detector as it judges here: there is none of one that was calibrated on this page. */
+  evaluationOf(detector: string): Evaluation | undefined {
+    return this.here.has(detector) ? { state: "none", detail: "", hint: null } : this.evaluations.get(detector);
+  }
+
+  /** Judges by another calibration of a detector from now on: every image is asked about once more. */
+  judgeBy(details: DetectorDetails, here: Here | undefined): void {
+    const { name } = details;
+    if (here === undefined) this.here.delete(name);
+    else this.here.set(name, here);
+    this.details.set(name, details);
+    thresholds.reset(details);
+    for (const tried of this.tried) if (tried.peek(name).state !== "waiting") tried.put(name, WAITING);
+    this.changed();
+    this.judge();
+  }
+
   choose(detector: string): void {
     this.detector = detector;
     this.judge();
@@ -297,8 +325,14 @@ class Workspace {
   }
 
   private async ask(tried: Tried, detector: string): Promise<void> {
+    const here = this.here.get(detector);
     try {
-      const answer = await explain(detector, tried.file);
+      const answer = await explain(detector, tried.file, here?.ignore === undefined ? undefined : { ignore: here.ignore, threshold: this.details.get(detector)!.threshold });
+      if (this.here.get(detector) !== here) {
+        tried.put(detector, WAITING);
+        return;
+      }
+      if (here !== undefined && "verdict" in answer) answer.verdict.p_value = pValueOf(this.details.get(detector)!.calibration_scores, answer.verdict.score);
       tried.put(detector, "verdict" in answer ? { state: "told", explanation: answer } : { state: "failed", failure: answer, again: false });
     } catch (error) {
       const { status, message, hint } = error instanceof ServerError ? error : { status: 0, message: String(error), hint: null };

@@ -12,6 +12,8 @@ export interface Explained {
   /** Of the file. */
   width: number;
   height: number;
+  /** Millimetres from row to row and from column to column, where the file says. */
+  spacing_mm: number[] | null;
   pictures: PicturesData | null;
   /** The file itself, where the page has it. */
   file: Blob | null;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use aberra::calibrate::{Criterion, Labelled};
 use aberra::dataset::GroupBy;
 use aberra::evaluate::ImageRow;
-use aberra::image::Limits;
+use aberra::image::{Limits, RelativeRegion};
 use aberra::{Detector, ImportedModel, Recalibrated, RecalibratedVolumes};
 use clap::{ArgGroup, Args, ValueEnum};
 
@@ -24,6 +24,8 @@ Examples:
   aberra calibrate runs/first/detector.aberra --rate 0.01 --in-place
   aberra calibrate runs/first/detector.aberra --rate 0.05 --data june/ \\
       --normal '*' --out june.aberra
+  aberra calibrate runs/first/detector.aberra --rate 0.05 --data photos/ \\
+      --ignore 0.7,0.9,0.3,0.1 --out without-date.aberra
   aberra calibrate runs/mri/detector.aberra --volumes --rate 0.05 \\
       --data normal-scans/ --out mri.aberra
   aberra calibrate runs/first/detector.aberra --percentile 70
@@ -75,6 +77,15 @@ pub(crate) struct CalibrateArgs {
         allow_negative_numbers = true
     )]
     top: Option<f64>,
+    /// With --data: ignore this part of every image from now on, such as a date or a ruler: left, top, width and height as shares of
+    /// its sides; repeatable.
+    #[arg(
+        long,
+        value_name = "L,T,W,H",
+        requires = "data",
+        conflicts_with_all = ["labelled", "volumes"]
+    )]
+    ignore: Vec<RelativeRegion>,
     /// With --labelled: split of the data (split.json), of which only the test part is used.
     #[arg(long, value_name = "FILE.json")]
     split: Option<PathBuf>,
@@ -113,6 +124,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
         return first(args, criterion);
     }
     let before = Detector::load(path)?;
+    let calibrated = if args.ignore.is_empty() { before.clone() } else { before.ignoring(&args.ignore)? };
     let out = &out(args)?;
     let own = (!args.in_place).then_some(path);
     let inputs: Vec<&Path> = args.data.iter().chain(&args.split).chain(own).map(PathBuf::as_path).collect();
@@ -135,7 +147,12 @@ pub(crate) fn run(args: &CalibrateArgs) -> CommandResult {
         }
         None => before.calibrate(None, criterion)?,
         Some(data) if args.labelled.is_none() => {
-            let (recalibrated, skipped) = on_other_normals(&before, data, &args.normal, criterion)?;
+            if before.volume_calibration().is_some() && !args.ignore.is_empty() {
+                output::warning(
+                    "the threshold of volumes is gone: calibrate the new detector with --volumes, too",
+                );
+            }
+            let (recalibrated, skipped) = on_other_normals(&calibrated, data, &args.normal, criterion)?;
             status = skipped;
             recalibrated
         }
@@ -181,6 +198,10 @@ fn first(args: &CalibrateArgs, criterion: Criterion) -> CommandResult {
         )
         .with_hint("it has seen no images yet: aberra calibrate MODEL --data NORMALS --rate 0.05"));
     };
+    if !args.ignore.is_empty() {
+        return Err(CommandError::new("--ignore: expected a detector, found an imported model")
+            .with_hint("calibrate it without --ignore first, and what comes of it with --ignore"));
+    }
     let out = &out(args)?;
     output::target(out, &[data])?;
     interrupt::listen();

@@ -106,6 +106,27 @@ fn other_normals_give_a_threshold() {
     let again = room.run("score june.aberra june --json");
     assert_eq!(again.json_lines()[0]["score"], rows.json_lines()[0]["score"]);
 
+    // And by a detector that ignores a part of every image from now on.
+    fs::remove_file(room.path("june/broken.png")).unwrap();
+    let area = "--ignore 0,0,0.25,0.25";
+    let words = format!("calibrate {} --rate 0.1 {area}", detector().display());
+    room.run(&format!("{words} --data june --normal * --out i.aberra")).done();
+    let card = room.run("info i.aberra").done().out;
+    assert!(card.contains("without 0 to 25 % of the width and 0 to 25 % of the height"), "{card}");
+    let mut marked = blobs(2_000);
+    (0..64).for_each(|at| marked.put_pixel(at % 8, at / 8, image::Luma([255])));
+    marked.save(room.path("marked.png")).unwrap();
+    let score = |file: &str| room.run(&format!("score i.aberra {file} --json")).json_lines()[0].clone();
+    assert_eq!(score("marked.png")["score"], score("june/0.png")["score"]);
+    assert!(score("marked.png")["p_value"].is_f64());
+    for (words, expected) in [
+        (format!("{words} --out n.aberra"), "--data"),
+        (format!("{words} --data june --normal * --volumes --out n.aberra"), "--volumes"),
+    ] {
+        let refused = room.run(&words);
+        assert!(refused.code != 0 && refused.err.contains(expected), "{}", refused.err);
+    }
+
     let data = shared().join("data");
     let words =
         format!("calibrate {} --rate 0.1 --data {} --out s.aberra", detector().display(), data.display());

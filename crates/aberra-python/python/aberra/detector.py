@@ -417,6 +417,7 @@ class Detector:
         pages: bool = False,
         volumes: bool = False,
         channels: Channels | None = None,
+        ignore: Sequence[tuple[float, float, float, float]] = (),
         split: Pathlike | None = None,
         progress: Progress = None,
     ) -> Detector:
@@ -436,6 +437,8 @@ class Detector:
             pages: Whether every page of a file is an image of its own.
             volumes: Whether the threshold is that of volumes.
             channels: Where the channels of arrays are.
+            ignore: With ``data``: areas of every image that are ignored from now on, such as a date or a ruler, each left, top, width
+                and height as shares of its sides. Not with ``labelled`` or ``volumes``.
             split: A split of the data, of which only the test part is used, with ``labelled``.
             progress: See :data:`aberra.progress.Progress`.
 
@@ -451,6 +454,8 @@ class Detector:
         ):
             if value is not None and not is_of_use:
                 raise SettingsError(f"{name}: expected {wanted} beside it, found none")
+        if len(ignore) > 0 and (data is None or labelled is not None or volumes):
+            raise SettingsError("ignore: expected normal images as `data`, without `labelled` or `volumes`")
         criteria: dict[str, dict[str, Any]] = {}
         if rate is not None:
             criteria["rate"] = {"kind": "conformal", "rate": float(rate)}
@@ -484,7 +489,8 @@ class Detector:
         split = None if split is None else os.fspath(split)
         with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
             given = _opening(data, folder, channels, opening("", normal, pages, volumes))
-            native, said = self._native.calibrate_on(criterion, given, split, report)
+            detector = self._native.ignoring([tuple(area) for area in ignore]) if len(ignore) > 0 else self._native
+            native, said = detector.calibrate_on(criterion, given, split, report)
         tell(said)
         return Detector(native, self.name)
 

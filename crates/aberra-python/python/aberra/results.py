@@ -34,6 +34,7 @@ class Verdict:
         anomalous_share: Share of the image above the pixel threshold, 0 to 1; NaN where no map was made.
         width: Width of the image in pixels.
         height: Height of the image in pixels.
+        spacing_mm: Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI); else ``None``.
         channel: The channel that is most unusual, where the images have named channels; else ``None``.
         remarks: What was decided while decoding it.
         evidence: What was measured, by name.
@@ -50,6 +51,7 @@ class Verdict:
     anomalous_share: float
     width: int
     height: int
+    spacing_mm: tuple[float, float] | None
     channel: str | None
     remarks: tuple[str, ...]
     evidence: dict[str, float]
@@ -71,6 +73,7 @@ class Verdict:
             "anomalous_share": self.anomalous_share,
             "width": self.width,
             "height": self.height,
+            "spacing_mm": self.spacing_mm,
             "channel": self.channel,
             "remarks": "; ".join(self.remarks),
             "error": None if self.error is None else self.error.message,
@@ -86,7 +89,7 @@ def _of(name: str, scored: _aberra.Scored | AberraError, names: Sequence[str], t
     nan = float("nan")
     if isinstance(scored, AberraError):
         nothing = np.empty(0, np.float32)
-        return Verdict(name, nan, nan, threshold, False, nan, 0, 0, None, (), {}, nothing, None, scored)
+        return Verdict(name, nan, nan, threshold, False, nan, 0, 0, None, None, (), {}, nothing, None, scored)
     shape = (scored.height, scored.width)
     return Verdict(
         name=name,
@@ -97,6 +100,7 @@ def _of(name: str, scored: _aberra.Scored | AberraError, names: Sequence[str], t
         anomalous_share=nan if scored.anomalous_share is None else scored.anomalous_share,
         width=scored.width,
         height=scored.height,
+        spacing_mm=scored.spacing_mm,
         channel=scored.channel,
         remarks=tuple(scored.remarks),
         evidence=dict(zip(names, scored.evidence, strict=True)),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::request::{ApiResult, find};
+use super::request::{ApiResult, find, ignoring};
 use super::upload::{ImageFile, ImageForm, sources, uploads};
 use crate::problem::{ImageProblem, Problem};
 use crate::state::ServerState;
@@ -28,6 +28,9 @@ pub(crate) struct CalibrateQuery {
     confidence: Option<f64>,
     /// Percentile of the images' scores, 0 to 100; no guarantee.
     percentile: Option<f64>,
+    /// Areas that are ignored in these images, such as a date or a ruler: left, top, width and height as shares of the sides, such as
+    /// `0.7,0.9,0.3,0.1`; several with `;` between them. The threshold is for requests that ignore the same.
+    ignore: Option<String>,
 }
 
 impl CalibrateQuery {
@@ -49,7 +52,7 @@ pub(crate) struct CalibrateResponse {
     detector: String,
     /// Hash of the detector file's content.
     hash: String,
-    /// Pass it to `score` or `explain` as `?threshold=`.
+    /// Pass it to `score` or `explain` as `?threshold=`, with the same `ignore`.
     threshold: f64,
     promise: PromiseCard,
     /// Number of groups of near-duplicates, a score of each of which is behind it.
@@ -97,6 +100,7 @@ pub(super) async fn calibrate(
 ) -> ApiResult<Json<CalibrateResponse>> {
     let served = find(&shared, &detector)?;
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let served = ignoring(served, query.ignore.as_deref())?;
     let criterion = query.criterion()?;
     criterion.check().map_err(|error| Problem::of(&error))?;
     let uploads = uploads(&headers, body, &shared.limits).await?;

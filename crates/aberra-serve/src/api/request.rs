@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aberra::image::RelativeRegion;
 use axum::extract::State;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +19,15 @@ pub(super) fn find(State(shared): &State<ServerState>, name: &str) -> ApiResult<
         let names: Vec<&str> = shared.detectors.iter().map(|served| served.name.as_str()).collect();
         Problem::not_found(format!("expected one of the detectors {}", names.join(", ")))
     })
+}
+
+/// The detector, which for this request ignores the areas of a query parameter, where there are any: `left,top,width,height` each,
+/// with `;` between them.
+pub(super) fn ignoring(served: Arc<ServedDetector>, areas: Option<&str>) -> ApiResult<Arc<ServedDetector>> {
+    let Some(areas) = areas else { return Ok(served) };
+    let areas: Result<Vec<RelativeRegion>, _> = areas.split(';').map(str::parse).collect();
+    let areas = areas.map_err(|error| Problem::bad_request(format!("the parameter `ignore`: {error}")))?;
+    served.ignoring(&areas).map(Arc::new).map_err(|error| Problem::of(&error))
 }
 
 /// Parses a JSON body. Its nesting is limited by serde_json (128 levels).

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::request::{ApiResult, find};
+use super::request::{ApiResult, find, ignoring};
 use super::upload::{ImageFile, ImageForm, sources, uploads};
 use crate::detectors::ServedDetector;
 use crate::problem::{ImageProblem, Problem, ProblemWith};
@@ -29,6 +29,10 @@ use crate::state::ServerState;
 pub(crate) struct ScoreQuery {
     /// Threshold to use instead of the detector's own.
     threshold: Option<f64>,
+    /// Areas of the images that are ignored, such as a date or a ruler: left, top, width and height as shares of the sides, such as
+    /// `0.7,0.9,0.3,0.1`; several with `;` between them. Needs the threshold that `calibrate` gave for the same areas; there is no
+    /// p-value.
+    ignore: Option<String>,
 }
 
 /// Verdicts on images.
@@ -101,9 +105,9 @@ pub(super) async fn score(
     headers: HeaderMap,
     body: Bytes,
 ) -> ApiResult<Response> {
-    let served = find(&shared, &detector)?;
-    let query = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let (scored, threshold) = score_uploads(&shared, &served, query, &headers, body, Want::MAP).await?;
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let served = ignoring(find(&shared, &detector)?, query.ignore.as_deref())?;
+    let (scored, threshold) = score_uploads(&shared, &served, &query, &headers, body, Want::MAP).await?;
     let images: Vec<ScoreResult> = scored
         .into_iter()
         .map(|(name, verdict)| match verdict.map(|verdict| card(&served, &verdict, threshold)) {
@@ -136,9 +140,9 @@ pub(super) async fn explain(
     headers: HeaderMap,
     body: Bytes,
 ) -> ApiResult<Response> {
-    let served = find(&shared, &detector)?;
-    let query = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let (scored, threshold) = score_uploads(&shared, &served, query, &headers, body, Want::ALL).await?;
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let served = ignoring(find(&shared, &detector)?, query.ignore.as_deref())?;
+    let (scored, threshold) = score_uploads(&shared, &served, &query, &headers, body, Want::ALL).await?;
     let explaining = served.clone();
     let images = shared.engine.run_blocking(move || {
         let images = scored.into_iter().map(|(name, verdict)| {
@@ -192,12 +196,18 @@ type ScoredUpload = (Option<String>, Result<Verdict, ImageProblem>);
 async fn score_uploads(
     shared: &ServerState,
     served: &Arc<ServedDetector>,
-    Query(query): Query<ScoreQuery>,
+    query: &ScoreQuery,
     headers: &HeaderMap,
     body: Bytes,
     want: Want,
 ) -> ApiResult<(Vec<ScoredUpload>, f64)> {
     let uploads = uploads(headers, body, &shared.limits).await?;
+    if query.ignore.is_some() && query.threshold.or(uploads.threshold).is_none() {
+        return Err(Problem::bad_request(
+            "expected a threshold for images whose areas are ignored, found none",
+        )
+        .with_hint("the detector's own is of whole images: `calibrate` with the same `ignore` gives one"));
+    }
     let threshold = threshold(served, query.threshold, uploads.threshold)?;
     let (names, images): (Vec<_>, Vec<_>) =
         sources(uploads.images, served.detector.channels()).into_iter().unzip();

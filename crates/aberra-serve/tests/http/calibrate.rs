@@ -4,7 +4,7 @@ use std::fs;
 
 use aberra::calibrate::{Calibration, Criterion};
 use aberra::dataset::{Dataset, GroupBy, OpenOptions};
-use aberra::image::{Limits, decode};
+use aberra::image::{Limits, RelativeRegion, decode};
 use axum::http::{Request, header};
 
 use crate::fixture::{Answer, Client, detector, folder, form, png};
@@ -92,6 +92,40 @@ async fn new_normals_give_the_threshold_that_the_library_gives() {
     assert_eq!(details["threshold"], detector("first").calibration().threshold);
     let percentile = calibrate(&client, "?percentile=50", &files).await.done();
     assert_eq!(percentile["calibration_groups"], expected.groups);
+}
+
+#[tokio::test]
+async fn areas_are_ignored_by_the_threshold_and_by_the_verdicts_that_it_is_for() {
+    let client = Client::new();
+    let names: Vec<String> = (0..COUNT).map(|index| format!("{index:03}.png")).collect();
+    let images: Vec<Vec<u8>> = (0..COUNT).map(|index| png(1_000 + index)).collect();
+    let files: Vec<(&str, &[u8])> =
+        names.iter().zip(&images).map(|(name, image)| (name.as_str(), image.as_slice())).collect();
+    let area = RelativeRegion { left: 0.5, top: 0.25, width: 0.25, height: 0.5 };
+    let ignoring = detector("first").ignoring(&[area]).unwrap();
+    let of_library =
+        |bytes: &[u8]| ignoring.score(&[decode(bytes, &Limits::default()).unwrap()]).remove(0).unwrap().score;
+    let answer = calibrate(&client, "?rate=0.2&ignore=0.5,0.25,0.25,0.5", &files).await.done();
+    let drawn =
+        answer["images"].as_array().unwrap().iter().zip(&images).find(|(row, _)| row["score"].is_f64());
+    let (row, image) = drawn.unwrap();
+    let near = |found: f64, expected: f64| (found - expected).abs() <= 1e-4 * expected.abs().max(1.0);
+    assert!(near(row["score"].as_f64().unwrap(), of_library(image)), "{row}");
+    assert_ne!(answer["threshold"], calibrate(&client, "?rate=0.2", &files).await.done()["threshold"]);
+
+    let ask = |query: &str| format!("/api/v1/detectors/first/{query}ignore=0.5,0.25,0.25,0.5");
+    let explained = client.post(&ask("explain?threshold=0.5&"), image.clone()).await.done();
+    assert_is("ExplainResponse", &explained);
+    let verdict = &explained["images"][0]["explanation"]["verdict"];
+    assert!(near(verdict["score"].as_f64().unwrap(), of_library(image)));
+    assert!(verdict["p_value"].is_null());
+    assert_eq!(explained["hash"], answer["hash"]);
+    let refused = client.post(&ask("score?"), image.clone()).await.problem(400);
+    assert!(refused.contains("expected a threshold for images whose areas are ignored"), "{refused}");
+    for wrong in ["0.5,0.25", "0.5,0,0.6,0.1", ""] {
+        let query = format!("/api/v1/detectors/first/score?threshold=1&ignore={wrong}");
+        assert!(client.post(&query, image.clone()).await.problem(400).contains("ignore"), "{wrong}");
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub struct Verdict {
     pub inferences: Vec<Inference>,
     /// The placement of the preprocessed image in the image.
     pub placement: Placement,
+    /// Millimetres from row to row and from column to column of the image, where its file says (DICOM, NIfTI).
+    pub spacing_mm: Option<[f32; 2]>,
     /// What was decided while decoding the image: that one page of several was read, or alpha ignored.
     pub remarks: Vec<Remark>,
 }

@@ -23,6 +23,7 @@ pub(crate) fn report() -> ReportData {
         weight: 1.0,
         width: 64,
         height: 48,
+        spacing_mm: Some([0.5, 0.5]),
         score: id as f64,
         p_value: Some(0.5),
         anomalous: id == 1,

@@ -46,6 +46,7 @@ pub(super) enum Wished {
 pub(super) struct Seen {
     pub(super) width: usize,
     pub(super) height: usize,
+    pub(super) spacing_mm: Option<[f32; 2]>,
     /// The pixels of the network input that show it, and the part of it that they show.
     pub(super) window: Region,
     pub(super) content: Region,
@@ -142,6 +143,7 @@ impl Gather<'_> {
         Ok(Seen {
             width: verdict.placement.image_width,
             height: verdict.placement.image_height,
+            spacing_mm: verdict.spacing_mm,
             window: ContentWindow::of(&verdict.placement, verdict.shape).region(),
             content: verdict.placement.content,
             anomalous_share: anomalous_share(verdict, self.detector.pixel_threshold()),

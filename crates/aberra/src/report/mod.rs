@@ -323,6 +323,7 @@ fn image_data(
         weight: 1.0,
         width: seen.width,
         height: seen.height,
+        spacing_mm: seen.spacing_mm,
         score: scored.score,
         p_value: scored.p_value.map(short),
         anomalous: scored.anomalous,

@@ -335,6 +335,8 @@ pub struct ImageData {
     pub width: usize,
     /// The image's own height, in pixels.
     pub height: usize,
+    /// Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI).
+    pub spacing_mm: Option<[f32; 2]>,
     /// How anomalous it is, in the scorer's own units.
     pub score: f64,
     /// Share of normal images at least this anomalous, by the calibration; none where the detector has no scores of

@@ -28,6 +28,8 @@ pub struct VerdictCard {
     pub width: usize,
     /// Height of the image, in pixels.
     pub height: usize,
+    /// Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI).
+    pub spacing_mm: Option<[f32; 2]>,
     /// The channel that is most unusual, by name, where the detector's images have channels that are no colours.
     pub channel: Option<String>,
     /// What was decided while decoding the image, in plain words: that one page of several was judged, or alpha ignored.
@@ -87,6 +89,7 @@ impl VerdictCard {
             anomalous_share: anomalous_share(verdict, detector.pixel_threshold()),
             width: verdict.placement.image_width,
             height: verdict.placement.image_height,
+            spacing_mm: verdict.spacing_mm,
             channel: detector
                 .most_unusual_channel(&verdict.evidence)
                 .and_then(|channel| detector.channels().get(channel).cloned()),
