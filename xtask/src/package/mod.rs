@@ -2,7 +2,8 @@
 //! inside (SBOM); the Python wheel; and checksums. On Linux both are linked against glibc 2.17 by zig, so that they run on any
 //! distribution since 2014.
 //!
-//! Two runs on one commit give the same bytes: paths and times of the machine do not enter.
+//! Paths and times of the machine do not enter: two runs on one commit give the same files, but for the order of some instructions
+//! of the program.
 
 mod contents;
 

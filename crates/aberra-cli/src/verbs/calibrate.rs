@@ -77,8 +77,8 @@ pub(crate) struct CalibrateArgs {
         allow_negative_numbers = true
     )]
     top: Option<f64>,
-    /// With --data: ignore this part of every image from now on, such as a date or a ruler: left, top, width and height as shares of
-    /// its sides; repeatable.
+    /// With --data: ignore this part of every image from now on, such as a date beside what is shown: left, top, width and height as
+    /// shares of its sides; repeatable.
     #[arg(
         long,
         value_name = "L,T,W,H",
