@@ -206,6 +206,14 @@ mod tests {
     }
 
     #[test]
+    fn a_hole_at_the_edge_of_a_region_is_filled_from_within() {
+        let mut image = image(&[9.0, 0.0, 2.0, 3.0], 1, 4, 1);
+        let region = Region { top: 0, left: 1, height: 1, width: 3 };
+        fill(&mut image, &[false, true, false, false], region).unwrap();
+        assert_eq!(image.pixels, [9.0, 2.0, 2.0, 3.0]);
+    }
+
+    #[test]
     fn a_value_may_be_about_one_channel_or_about_a_file_of_several() {
         let mut image = image(&[0.0, 0.0, 0.0, 5.0, 0.0, 1.0, 0.0, 0.0], 1, 2, 4);
         image.source.channels = ["grey", "xyz_1", "xyz_2", "xyz_3"].map(str::to_owned).to_vec();
