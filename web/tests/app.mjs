@@ -302,6 +302,28 @@ await run("anywhere", async () => {
   await page.context().close();
 });
 
+await run("an address that is given while the detector comes", async () => {
+  const page = await open("settings");
+  await page.addInitScript(() => {
+    let told = false;
+    for (const way of ["text", "json"]) {
+      const own = Response.prototype[way];
+      Response.prototype[way] = async function () {
+        const found = await own.call(this);
+        if (!told && /\/detectors\/[^/]+$/.test(this.url)) {
+          told = true;
+          location.hash = "inspect";
+        }
+        return found;
+      };
+    }
+  });
+  await page.reload();
+  await page.waitForLoadState("networkidle");
+  expect((await heading(page)).includes("Inspect") && new URL(page.url()).hash.startsWith("#inspect"), "is not written over by the one before");
+  await page.context().close();
+});
+
 await run("answers", async () => {
   const page = await open("inspect", {}, URL_, /Failed to load resource/);
   const problem = (status) => ({ status, contentType: "application/problem+json", body: JSON.stringify({ status, title: "", detail: "said by the test", hint: null }) });
