@@ -15,8 +15,8 @@ use crate::tree::target_folder;
 
 /// The profile of the manifest by which it is built.
 const PROFILE: &str = "dist";
-/// The free-threaded Pythons for which there is a wheel, by the names of their programs.
-const FREE_THREADED: [&str; 1] = ["python3.14t"];
+/// The free-threaded Pythons for which there is a wheel: before 3.15 these have no stable interface that one wheel could be for.
+const FREE_THREADED: [&str; 1] = ["3.14t"];
 
 /// Makes the release below `out`.
 ///
@@ -82,18 +82,18 @@ impl Build<'_> {
         Ok(self.target.join(self.host).join(PROFILE).join(name))
     }
 
-    /// The wheel for every Python from the oldest that it supports, and one for each free-threaded Python that is installed here:
-    /// before 3.15 these have no stable interface that a wheel could be for.
+    /// The wheel for every Python from the oldest that it supports, and one for each free-threaded Python: on Linux maturin knows what
+    /// these need, elsewhere they have to be installed.
     fn wheels(&self, out: &Path) -> Result<(), String> {
         self.wheel(out, None)?;
-        let installed: Vec<&str> = FREE_THREADED.into_iter().filter(|name| is_there(name)).collect();
-        if installed.is_empty() {
-            println!(
-                "no wheel for a free-threaded Python: none of {} is installed",
-                FREE_THREADED.join(", ")
-            );
+        for python in FREE_THREADED {
+            if self.is_linux() || is_there(&format!("python{python}")) {
+                self.wheel(out, Some(python))?;
+            } else {
+                println!("no wheel for the free-threaded Python {python}: python{python} is not installed");
+            }
         }
-        installed.into_iter().try_for_each(|interpreter| self.wheel(out, Some(interpreter)))
+        Ok(())
     }
 
     fn wheel(&self, out: &Path, interpreter: Option<&str>) -> Result<(), String> {

@@ -489,7 +489,8 @@ class Detector:
         split = None if split is None else os.fspath(split)
         with tempfile.TemporaryDirectory(prefix="aberra-") as folder, reporting(progress) as report:
             given = _opening(data, folder, channels, opening("", normal, pages, volumes))
-            detector = self._native.ignoring([tuple(area) for area in ignore]) if len(ignore) > 0 else self._native
+            areas = [(left, top, width, height) for left, top, width, height in ignore]
+            detector = self._native.ignoring(areas) if areas else self._native
             native, said = detector.calibrate_on(criterion, given, split, report)
         tell(said)
         return Detector(native, self.name)
