@@ -61,6 +61,12 @@ await run("volumes", async () => {
   expect((await page.locator("main").innerText()).includes("This slice was not judged"), "a slice of air is said to be one");
   await page.getByRole("button", { name: `Worst slice, ${worst}` }).click();
   expect((await slice(page)) === worst, "the way back to the worst");
+  await page.getByRole("slider", { name: "Pixel threshold" }).fill("0.0");
+  const regions = page.getByRole("table").filter({ hasText: "above the pixel threshold" });
+  const region = (await regions.locator("tbody tr").first().locator("td").allInnerTexts()).map((text) => Number(text.replace(/[^\d.]/g, "")));
+  // A pixel of these volumes is 200 / 96 mm wide and high.
+  expect((await regions.locator("thead").innerText()).includes("mm²") && Math.abs(region[1] / region[0] / (200 / 96) ** 2 - 1) < 0.02, `regions have their area in mm² (${region})`);
+  await page.getByRole("button", { name: "Reset to calibrated", exact: true }).click();
   expect((await page.locator("main").innerText()).includes("exchangeable normal volumes"), "the guarantee is about volumes");
   await page.getByRole("button", { name: "Take away" }).click();
   await told(page, 2);

@@ -137,7 +137,8 @@ class Workspace {
       this.version = list.aberra_version;
       this.detectors = list.detectors;
       if (!list.detectors.some((one) => one.name === this.detector)) this.detector = list.detectors[0]?.name ?? "";
-      for (const one of list.detectors) this.details.set(one.name, await details(one.name));
+      // What was calibrated on this page stays so.
+      for (const one of list.detectors) if (!this.here.has(one.name)) this.details.set(one.name, await details(one.name));
       this.needsKey = false;
       await this.restore();
       this.judge();
