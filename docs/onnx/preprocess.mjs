@@ -8,6 +8,7 @@ export function preprocess(image, settings) {
   if (settings.tiles !== "none") throw new Error(`expected one network input for each image, found tiles ${settings.tiles}`);
   const count = image.width * image.height;
   if (settings.window) throw new Error("expected a picture's own values, found a window over values with a unit, which no picture has");
+  if (settings.channels?.length) throw new Error(`expected images of one file, found a model of images of the channels ${settings.channels.join(", ")}`);
   if (settings.invalid?.length) throw new Error("expected a picture of measured values alone, found settings for values that were not measured");
   const whole = { top: 0, left: 0, height: image.height, width: image.width };
   const region = settings.region ? boxOf(settings.region, whole) : whole;

@@ -1,6 +1,7 @@
 """Runs a detector that `aberra export` has written: preprocessing with numpy and Pillow, inference with onnxruntime.
 
     python reference.py MODEL.onnx IMAGE...
+    python reference.py MODEL.onnx T1.png FLAIR.png [T1.png FLAIR.png ...]    # images of several files: in the order of the channels
     python reference.py MODEL.onnx --check
 
 The description beside the model (MODEL.json) says what is done with an image, and what the detector gives for a few inputs that
@@ -46,13 +47,21 @@ def decode(path: str | Path) -> np.ndarray:
 
 
 def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """The network input of an image, (size, size, channels), 0 to 1; with a window, of grey values in the unit of the files."""
+    """The network input of an image, (size, size, channels), 0 to 1; with a window, of grey values in the unit of the files; with
+    channels that are no colours, of these in their order, (height, width, channels)."""
     if settings["tiles"] != "none":
         raise ValueError(f"expected one network input for each image, found tiles {settings['tiles']}")
+    names = settings.get("channels", [])
+    if names and pixels.shape[2:] != (len(names),):
+        raise ValueError(f"expected an image of the channels {', '.join(names)}, (height, width, {len(names)}), found {pixels.shape}")
     invalid = ~np.isfinite(pixels)
     for entry in settings.get("invalid", []):
         has_value = pixels == np.float32(entry["value"])
-        invalid |= has_value if pixels.ndim == 2 else has_value.all(axis=2, keepdims=True)
+        if pixels.ndim == 2:
+            invalid |= has_value
+        else:
+            own = _channels_of(entry.get("channel"), names) or slice(None)
+            invalid[..., own] |= has_value[..., own].all(axis=2, keepdims=True)
     window = settings.get("window")
     if window:
         if pixels.ndim != 2:
@@ -66,27 +75,43 @@ def preprocess(pixels: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
         first, start, rows, columns = _box(area, *pixels.shape[:2])
         invalid[first : first + rows, start : start + columns] = True
     region = (slice(top, top + height), slice(left, left + width))
-    pixels = _filled(pixels[region], invalid[region])
+    pixels = np.where(np.isfinite(pixels), pixels, 0)
+    pixels[region] = _filled(pixels[region], invalid[region])
     is_grey = pixels.ndim == 2
-    grey = pixels if is_grey else _grey(pixels)
-    in_colour = settings["color"] == "rgb" and not is_grey
-    whole = pixels if in_colour else grey[..., None]
+    grey = (pixels if is_grey else _overview(pixels) if names else _grey(pixels))[region]
+    pixels = pixels[region]
+    in_colour = settings["color"] == "rgb" and not is_grey and not names
+    whole = pixels if in_colour or names else grey[..., None]
     top, left, height, width = 0, 0, *grey.shape
     if settings["foreground_crop"] is not None:
         top, left, height, width = _foreground(grey, **settings["foreground_crop"])
     content = whole[top : top + height, left : left + width]
     scaling = settings["intensity"]
     percentiles = [scaling["low_percentile"], scaling["high_percentile"]]
-    low, high = (0, 1) if window else np.percentile(content.astype(np.float64), percentiles)
-    low, high = np.float32(low), np.float32(high)
-    size = settings["size_px"]
-    planes = [
-        _resized_square(content[..., channel], size, low) if settings["square_pad"] else _resized(content[..., channel], size, size)
-        for channel in range(content.shape[2])
-    ]
+    size, planes = settings["size_px"], []
+    for channel in range(content.shape[2]):
+        of = content[..., channel] if names else content
+        low, high = np.float32((0, 1) if window else np.percentile(of.astype(np.float64), percentiles))
+        plane = content[..., channel]
+        plane = _resized_square(plane, size, low) if settings["square_pad"] else _resized(plane, size, size)
+        planes.append(np.zeros_like(plane) if high <= low else np.clip((plane - low) / (high - low), 0, 1))
     values = np.stack(planes, axis=-1)
-    values = np.zeros_like(values) if high <= low else np.clip((values - low) / (high - low), 0, 1)
-    return np.repeat(values, 3, axis=-1) if settings["color"] == "rgb" and not in_colour else values
+    return np.repeat(values, 3, axis=-1) if settings["color"] == "rgb" and values.shape[2] == 1 and not names else values
+
+
+def _channels_of(name: str | None, names: list[str]) -> list[int]:
+    """Where the channels of a file are: its own, or those of its colours and coordinates, which are numbered."""
+    numbered = {f"{name}_{number}" for number in range(1, len(names) + 1)}
+    return [at for at, one in enumerate(names) if one == name or one in numbered]
+
+
+def _overview(pixels: np.ndarray) -> np.ndarray:
+    """The mean of channels that are no colours, each between percentiles of its own."""
+    planes = []
+    for plane in np.moveaxis(pixels, -1, 0):
+        low, high = np.float32(np.percentile(plane.astype(np.float64), [0, BRIGHT_PERCENTILE]))
+        planes.append(np.clip((plane - low) / (high - low), 0, 1) if high > low else np.zeros_like(plane))
+    return np.mean(planes, axis=0, dtype=np.float32)
 
 
 def _filled(pixels: np.ndarray, invalid: np.ndarray) -> np.ndarray:
@@ -222,10 +247,19 @@ def main() -> None:
         print(f"largest difference of a score: {difference:.1e} of it")
         if difference > tolerance:
             raise SystemExit(f"expected at most {tolerance:.0e}")
+    channels = len(detector.description["preprocessing"].get("channels", []))
+    waiting: list[np.ndarray] = []
     for path in given.images:
-        found = detector.run(detector.preprocess(decode(path))[None])
+        waiting.append(np.atleast_3d(decode(path)))
+        if sum(planes.shape[2] for planes in waiting) < channels:
+            continue
+        pixels = np.concatenate(waiting, axis=2) if channels else decode(path)
+        waiting.clear()
+        found = detector.run(detector.preprocess(pixels)[None])
         verdict = "anomalous" if found["anomalous"][0] else "normal"
         print(f"{path}\t{found['score'][0]:.6g}\t{found['p_value'][0]:.4f}\t{verdict}")
+    if waiting:
+        raise SystemExit(f"expected images of {channels} channels, found files left over")
 
 
 if __name__ == "__main__":

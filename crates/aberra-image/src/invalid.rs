@@ -35,17 +35,16 @@ impl InvalidValue {
         Err(Error::new(Kind::Settings, message))
     }
 
-    /// The numbers of the channels that it is about.
+    /// The numbers of the channels that it is about, of an image whose channels have these names.
     ///
     /// # Errors
     /// The image has none of this name.
-    fn channels(&self, image: &Image) -> Result<Vec<usize>, Error> {
+    fn channels(&self, image: &Image, names: &[String]) -> Result<Vec<usize>, Error> {
         let Some(wanted) = &self.channel else { return Ok((0..image.channels).collect()) };
         let is_of_file = |name: &str| {
             let number = name.strip_prefix(wanted.as_str()).and_then(|rest| rest.strip_prefix('_'));
             number.is_some_and(|number| number.parse::<usize>().is_ok())
         };
-        let names = image.channel_names();
         let found: Vec<usize> =
             (0..names.len()).filter(|&at| names[at] == *wanted || is_of_file(&names[at])).collect();
         if !found.is_empty() {
@@ -60,20 +59,28 @@ impl InvalidValue {
 }
 
 /// Which values of an image were not measured, `[height, width, channels]`: those that are not finite in its file, and those that
-/// have one of `values`. Empty if all were.
+/// have one of `values`. Empty if all were. `expected` are the names of the channels of an image that has none of its own.
 ///
 /// # Errors
 /// A value is about a channel that the image does not have.
-pub(crate) fn invalid_values(image: &Image, values: &[InvalidValue]) -> Result<Vec<bool>, Error> {
+pub(crate) fn invalid_values(
+    image: &Image,
+    values: &[InvalidValue],
+    expected: &[String],
+) -> Result<Vec<bool>, Error> {
     let mut invalid = image.not_finite.clone();
     if values.is_empty() {
         return Ok(invalid);
     }
     invalid.resize(image.pixels.len(), false);
+    let names = match image.source.channels.is_empty() && expected.len() == image.channels {
+        true => expected.to_vec(),
+        false => image.channel_names(),
+    };
     let measured = if image.channels == 1 { image.measured() } else { None };
     let found = measured.unwrap_or(&image.pixels);
     for wanted in values {
-        let (channels, value) = (wanted.channels(image)?, wanted.value as f32);
+        let (channels, value) = (wanted.channels(image, &names)?, wanted.value as f32);
         let pixels = found.chunks_exact(image.channels).zip(invalid.chunks_exact_mut(image.channels));
         for (pixel, invalid) in pixels {
             if channels.iter().all(|&channel| pixel[channel] == value) {
@@ -195,7 +202,7 @@ mod tests {
         }
         values[0] = 10.0;
         let mut hole = image(&values, 5, 5, 1);
-        let invalid = invalid_values(&hole, &[of(0.0, None)]).unwrap();
+        let invalid = invalid_values(&hole, &[of(0.0, None)], &[]).unwrap();
         let region = whole(&hole);
         fill(&mut hole, &invalid, region).unwrap();
         // The corner of the hole has five known neighbours, one of them 10; those beside it know nothing of each other.
@@ -218,11 +225,18 @@ mod tests {
         let mut image = image(&[0.0, 0.0, 0.0, 5.0, 0.0, 1.0, 0.0, 0.0], 1, 2, 4);
         image.source.channels = ["grey", "xyz_1", "xyz_2", "xyz_3"].map(str::to_owned).to_vec();
         // A pixel of a file of several channels is invalid where all of them are.
-        assert!(invalid_values(&image, &[of(0.0, Some("xyz"))]).unwrap().is_empty());
-        let invalid = invalid_values(&image, &[of(0.0, Some("grey")), of(5.0, Some("xyz_3"))]).unwrap();
+        assert!(invalid_values(&image, &[of(0.0, Some("xyz"))], &[]).unwrap().is_empty());
+        let invalid = invalid_values(&image, &[of(0.0, Some("grey")), of(5.0, Some("xyz_3"))], &[]).unwrap();
         assert_eq!(invalid, [true, false, false, true, true, false, false, false]);
-        let refused = invalid_values(&image, &[of(0.0, Some("depth"))]).unwrap_err().to_string();
+        let depth = [of(0.0, Some("depth"))];
+        let refused = invalid_values(&image, &depth, &[]).unwrap_err().to_string();
         assert!(refused.contains("the channel depth, found grey, xyz_1"), "{refused}");
+        // An image made in memory has the names that are expected of it.
+        let mut unnamed = image.clone();
+        unnamed.source.channels.clear();
+        let expected = ["t1", "t2", "depth", "ct"].map(str::to_owned);
+        let invalid = invalid_values(&unnamed, &depth, &expected).unwrap();
+        assert_eq!(invalid, [false, false, true, false, false, false, true, false]);
         let (unseen, region) = ([true, false, false, false, true, false, false, false], whole(&image));
         let error = fill(&mut image, &unseen, region).unwrap_err();
         assert!(error.to_string().contains("found none in the channel grey"), "{error}");

@@ -201,7 +201,7 @@ impl Preprocessing {
     /// # Errors
     /// A setting is about a channel that the image does not have.
     pub fn invalid_share(&self, image: &Image) -> Result<f64, Error> {
-        Ok(share(&invalid_values(image, &self.invalid)?))
+        Ok(share(&invalid_values(image, &self.invalid, &self.channels)?))
     }
 
     /// The same with its tiles settled by the contents of a detector's normals.
@@ -364,7 +364,7 @@ impl Preprocessing {
 
     /// The image in its window, with what lies around them in place of pixels that are not looked at.
     fn seen<'a>(&self, image: &'a Image) -> Result<Seen<'a>, Error> {
-        let mut unseen = invalid_values(image, &self.invalid)?;
+        let mut unseen = invalid_values(image, &self.invalid, &self.channels)?;
         let (invalid_share, region) = (share(&unseen), self.region_of(image)?);
         if !self.ignore.is_empty() {
             let ignored = is_ignored(image.height, image.width, &self.ignore);

@@ -7,6 +7,7 @@ use aberra_metrics::Result;
 
 use crate::backbone::Backbone;
 use crate::features::FeatureCache;
+use crate::graph::{Graph, GraphInference, Value};
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Inference, Want};
 use crate::member::{Member, SharedMember};
@@ -65,6 +66,22 @@ impl Member for OfChannel {
     fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
         let cache = cache.of_channel(self.channel);
         self.inferred(inputs, want, |planes, want| self.member.infer_with(planes, &cache, want))
+    }
+
+    fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
+        let (channel, channels) = (self.channel, self.outer.channels);
+        // One value for all members that see the channel, by which they share its features.
+        let plane = graph.once(&format!("channel {channel} of {}", input.number()), |graph| {
+            Ok(vec![graph.slice(input, 0, channel, channel + 1)])
+        })?[0];
+        let GraphInference { measurements, map, .. } = self.member.graph(graph, plane)?;
+        let channel_maps = map.map(|map| {
+            let own = graph.reshape(map, &[1, self.outer.height, self.outer.width]);
+            let none = graph.times(own, 0.0);
+            let planes: Vec<Value> = (0..channels).map(|at| if at == channel { own } else { none }).collect();
+            graph.concat(&planes, 0)
+        });
+        Ok(GraphInference { measurements, map, channel_maps, reconstruction: None })
     }
 
     fn gives(&self) -> Want {

@@ -59,9 +59,10 @@ impl Member for Scaled {
         let small = area_mean_graph(graph, input, self.outer, self.own);
         let inference = self.member.graph(graph, small)?;
         let mut enlarge = |value: Value| bilinear_graph(graph, value, self.own, self.outer);
-        let (map, reconstruction) =
-            (inference.map.map(&mut enlarge), inference.reconstruction.map(&mut enlarge));
-        Ok(GraphInference { map, reconstruction, ..inference })
+        let GraphInference { measurements, map, channel_maps, reconstruction } = inference;
+        let [map, channel_maps, reconstruction] =
+            [map, channel_maps, reconstruction].map(|value| value.map(&mut enlarge));
+        Ok(GraphInference { measurements, map, channel_maps, reconstruction })
     }
 
     fn gives(&self) -> Want {

@@ -240,6 +240,56 @@ def test_what_was_not_measured_is_filled_as_the_reference_fills_it(tmp_path: Pat
     assert list(detector.score(np.stack([np.load(file) for file in files[:8]])).scores) == list(verdicts.scores)
 
 
+@pytest.mark.parametrize("family", ["autoencoder", "features"])
+def test_images_of_several_files_are_exported(family: str, tmp_path: Path, reference: ModuleType) -> None:
+    """Two modalities of a head, of different units, one of them with holes; a bright border, so that maps have the size of the input."""
+    from PIL import Image
+
+    generator = np.random.default_rng(7)
+    rows, columns = np.indices((48, 40))
+    files = []
+    for number in range(90):
+        body = np.hypot((rows - 24) / 18, (columns - 20) / 15) < generator.uniform(0.9, 1.1)
+        t1 = np.where(body, 120 + generator.normal(0, 12, body.shape), 30).astype(np.uint8)
+        depth = np.where(body, 20000 + 300 * columns, 9000 + generator.normal(0, 400, body.shape)).astype(np.uint16)
+        y, x = generator.integers(8, 40), generator.integers(8, 32)
+        depth[np.hypot(rows - y, columns - x) < 3] = 0
+        for name, pixels in [("t1", t1), ("depth", depth)]:
+            (tmp_path / "good" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "good" / name / f"{number:02}.png")
+        files.append([tmp_path / "good" / name / f"{number:02}.png" for name in ("t1", "depth")])
+    (tmp_path / "list.csv").write_text(
+        "path_t1,path_depth,label\n" + "".join(f"{t1.relative_to(tmp_path)},{depth.relative_to(tmp_path)},normal\n" for t1, depth in files)
+    )
+    small = {"autoencoder": {"model__channels": [8], "model__precision": "f32"}, "features": {"model__bank": 64}}[family]
+    invalid = [{"channel": "depth", "value": 0}]
+    detector = aberra.Detector.train(tmp_path / "list.csv", family=family, preprocessing__invalid=invalid, **TRAINING, **small)
+    path = tmp_path / "model.onnx"
+    description = detector.export(path, evidence=True)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    exported = reference.Detector(path)
+    assert exported.check() <= description["proof"]["tolerance"]
+    assert description["preprocessing"]["channels"] == ["t1", "depth"]
+    pixels = [np.dstack([reference.decode(file) for file in pair]) for pair in files[:17]]
+    inputs = np.stack([exported.preprocess(one) for one in pixels])
+    explained = [detector.explain(one, channels="last") for one in pixels]
+    assert np.abs(inputs - np.stack([one.input for one in explained]).reshape(inputs.shape)).max() < 2e-5
+    exact = np.stack([one.input for one in explained]).reshape(inputs.shape)
+    verdicts = detector.score(np.stack(pixels), channels="last", maps=True)
+    evidence = np.array([[one.evidence[name] for name in description["measurements"]] for one in explained])
+    peaks = [description["measurements"].index(f"channel.{name}") for name in ("t1", "depth")]
+    for name, run in runtimes(path).items():
+        found = run(exact)
+        size = np.maximum(np.abs(verdicts.scores), np.abs(detector.calibration_scores).mean())
+        assert np.abs((found["score"] - verdicts.scores) / size).max() <= 1e-4, name
+        assert found["channel_maps"].shape == (17, 32, 32, 2)
+        share = np.abs(found["evidence"][:, peaks] / evidence[:, peaks] - 1)
+        assert share.max() <= 1e-3 and evidence[:, peaks].std(axis=0).min() > 0, name
+        # The measurement of a channel is the mean of the highest hundredth of its map.
+        highest = np.sort(found["channel_maps"].reshape(17, -1, 2), axis=1)[:, -10:].mean(axis=1)
+        assert np.abs(found["evidence"][:, peaks] - highest).max() <= 1e-4, name
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is missing: the page's preprocessing was not run")
 @pytest.mark.parametrize("color", ["grey", "rgb"])
 @pytest.mark.parametrize("shape", [(32, 32), (40, 101), (90, 33)])
@@ -289,9 +339,13 @@ def test_the_page_refuses_a_window_that_pictures_have_no_values_for() -> None:
     )
     run = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True)
     assert run.returncode != 0 and "found a window over values with a unit" in run.stderr
-    holed = script.replace("window: { center: 40, width: 400 }", "invalid: [{ value: 0 }]")
-    run = subprocess.run(["node", "--input-type=module", "-e", holed], capture_output=True, text=True)
-    assert run.returncode != 0 and "found settings for values that were not measured" in run.stderr
+    for setting, said in [
+        ("invalid: [{ value: 0 }]", "found settings for values that were not measured"),
+        ("channels: ['t1', 'flair']", "found a model of images of the channels t1, flair"),
+    ]:
+        other = script.replace("window: { center: 40, width: 400 }", setting)
+        run = subprocess.run(["node", "--input-type=module", "-e", other], capture_output=True, text=True)
+        assert run.returncode != 0 and said in run.stderr
 
 
 def test_what_cannot_be_exported_is_an_error_with_a_hint(data: Path, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ use std::borrow::Cow;
 
 use aberra_metrics::{Error, Result};
 use aberra_models::graph::{Graph, GraphInference, Value};
-use aberra_models::measure::{Descriptor, Direction, Inference, Want, context, mean_of_largest};
+use aberra_models::measure::{
+    Descriptor, Direction, Inference, Want, context, mean_of_largest, mean_of_largest_graph,
+};
 use aberra_models::{Backbone, FeatureCache, Inputs, SharedMember, channel_of};
 use rayon::prelude::*;
 
@@ -323,12 +325,6 @@ impl Members {
     /// # Errors
     /// A member that cannot be written as a graph, or a canvas of several network inputs.
     pub(crate) fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
-        if !self.canvas.channels().is_empty() {
-            return Err(Error::settings(format!(
-                "expected a detector of images in grey or in colours, found one of the channels {}",
-                self.canvas.channels().join(", ")
-            )));
-        }
         if self.canvas.tiles() > 1 {
             return Err(Error::settings(format!(
                 "expected a detector whose images are one network input, found one of {} tiles",
@@ -337,22 +333,35 @@ impl Members {
             .with_hint("export a detector trained with preprocessing.tiles = \"none\""));
         }
         let mut joined = GraphInference::default();
-        let mut maps = Vec::new();
-        for (at, named) in self.members.iter().enumerate() {
+        let (mut maps, mut channel_maps) = (Vec::new(), Vec::new());
+        for named in &self.members {
             let own = named.member.graph(graph, input)?;
             joined.measurements.extend(own.measurements);
             joined.reconstruction = joined.reconstruction.or(own.reconstruction);
-            maps.extend(own.map.map(|map| (at, map)));
+            maps.push(own.map);
+            channel_maps.push(own.channel_maps);
+        }
+        joined.map = self.combine_graph(graph, maps);
+        if !self.channels().is_empty() {
+            joined.channel_maps = self.combine_graph(graph, channel_maps);
+        }
+        if let Some(maps) = joined.channel_maps {
+            joined.measurements.extend((0..self.channels().len()).map(|channel| {
+                let plane = graph.slice(maps, 0, channel, channel + 1);
+                let plane = graph.flatten(plane);
+                mean_of_largest_graph(graph, plane, PEAK_SHARE)
+            }));
         }
         joined.measurements.extend(context::measure_graph(graph, input, self.canvas.input()));
-        joined.map = match &self.map_weights {
-            None => maps.first().map(|(_, map)| *map),
-            Some(weights) => {
-                let parts =
-                    maps.into_iter().map(|(at, map)| graph.times(map, weights[at])).collect::<Vec<_>>();
-                parts.into_iter().reduce(|sum, map| graph.add(sum, map))
-            }
-        };
         Ok(joined)
+    }
+
+    /// [`combine`](Self::combine) in a graph.
+    fn combine_graph(&self, graph: &mut Graph, maps: Vec<Option<Value>>) -> Option<Value> {
+        let Some(weights) = &self.map_weights else { return maps.into_iter().flatten().next() };
+        let weighed = maps.into_iter().zip(weights);
+        let parts: Vec<Value> =
+            weighed.filter_map(|(map, weight)| Some(graph.times(map?, *weight))).collect();
+        parts.into_iter().reduce(|sum, map| graph.add(sum, map))
     }
 }

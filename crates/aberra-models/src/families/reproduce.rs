@@ -18,7 +18,7 @@ use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_setti
 use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
 use crate::measure::reconstruction::{Errors, Reconstruction, channel_error_maps, error_map};
-use crate::measure::reconstruction_graph::{ReconstructionGraph, error_map_graph};
+use crate::measure::reconstruction_graph::{ReconstructionGraph, error_maps_graph};
 use crate::measure::reference::Reference;
 use crate::measure::{Descriptor, Embedding, Inference, Want};
 use crate::member::{Decoder, Member, Prior, SharedMember};
@@ -255,9 +255,11 @@ impl<M: Reproduce> Member for ReproducingMember<M> {
         let ReproducedGraph { reconstruction, embedding, own } = self.network.graph(graph, input);
         let errors = Errors::graph(graph, input, shape, reconstruction)?;
         let distances = self.reference.measure_graph(graph, embedding);
+        let (map, channel_maps) = error_maps_graph(graph, input, shape, reconstruction);
         Ok(GraphInference {
             measurements: M::measurements(&errors, &own, distances),
-            map: Some(error_map_graph(graph, input, shape, reconstruction)),
+            map: Some(map),
+            channel_maps: Some(channel_maps),
             reconstruction: Some(reconstruction.mean),
         })
     }

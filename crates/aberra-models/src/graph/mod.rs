@@ -90,6 +90,8 @@ pub struct GraphInference {
     pub measurements: Vec<Value>,
     /// Where the image is unusual, `[height, width]`, filtered as it is thresholded.
     pub map: Option<Value>,
+    /// The same of each channel by itself, `[channels, height, width]`.
+    pub channel_maps: Option<Value>,
     /// The reconstruction, `[channels, height, width]`, 0 to 1.
     pub reconstruction: Option<Value>,
 }

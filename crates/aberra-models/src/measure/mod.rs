@@ -12,4 +12,4 @@ pub mod reference;
 
 pub use self::descriptor::{Descriptor, Direction};
 pub use self::inference::{Embedding, Inference, Want};
-pub use self::pooling::mean_of_largest;
+pub use self::pooling::{mean_of_largest, mean_of_largest_graph};

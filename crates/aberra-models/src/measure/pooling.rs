@@ -34,7 +34,7 @@ pub(crate) fn peak_top_and_mean(map: &[f32], foreground: &[f32]) -> [f64; 3] {
 }
 
 /// [`mean_of_largest`] of `[values]` in a graph.
-pub(crate) fn mean_of_largest_graph(graph: &mut Graph, values: Value, share: f64) -> Value {
+pub fn mean_of_largest_graph(graph: &mut Graph, values: Value, share: f64) -> Value {
     let count = count_of(graph.dims(values).iter().product(), share);
     let largest = graph.largest(values, count);
     graph.mean(largest, &[0])

@@ -59,13 +59,14 @@ impl Errors<Value> {
     }
 }
 
-/// As [`error_map`](super::reconstruction::error_map), of `[channels, height, width]`.
-pub(crate) fn error_map_graph(
+/// As [`error_map`](super::reconstruction::error_map) and [`channel_error_maps`](super::reconstruction::channel_error_maps), of
+/// `[channels, height, width]`.
+pub(crate) fn error_maps_graph(
     graph: &mut Graph,
     input: Value,
     shape: Shape,
     reconstruction: ReconstructionGraph,
-) -> Value {
+) -> (Value, Value) {
     let difference = graph.subtract(input, reconstruction.mean);
     let mut differences = graph.abs(difference);
     if let Some(log_variance) = reconstruction.log_variance {
@@ -74,22 +75,24 @@ pub(crate) fn error_map_graph(
         differences = graph.multiply(differences, factor);
     }
     let plane = graph.mean(differences, &[0]);
-    median_5x5(graph, plane, shape)
+    (median_5x5(graph, plane, shape), median_5x5(graph, differences, shape))
 }
 
-/// The median of the 5 x 5 pixels around each pixel of `[height, width]`, by the exchanges that sort the same pixels here.
-fn median_5x5(graph: &mut Graph, plane: Value, shape: Shape) -> Value {
+/// The median of the 5 x 5 pixels around each pixel of `[.., height, width]`, by the exchanges that sort the same pixels here.
+fn median_5x5(graph: &mut Graph, planes: Value, shape: Shape) -> Value {
     const SIDE: usize = 5;
+    let across = graph.dims(planes).len().saturating_sub(1);
+    let down = across.saturating_sub(1);
     let around = |length: usize| -> Vec<usize> {
         (0..length + SIDE - 1).map(|at| mirrored(at as isize - (SIDE / 2) as isize, length)).collect()
     };
-    let tall = graph.pick(plane, 0, &around(shape.height));
-    let padded = graph.pick(tall, 1, &around(shape.width));
-    let rows: Vec<Value> = (0..SIDE).map(|row| graph.slice(padded, 0, row, row + shape.height)).collect();
-    let mut window = [plane; SIDE * SIDE];
+    let tall = graph.pick(planes, down, &around(shape.height));
+    let padded = graph.pick(tall, across, &around(shape.width));
+    let rows: Vec<Value> = (0..SIDE).map(|row| graph.slice(padded, down, row, row + shape.height)).collect();
+    let mut window = [planes; SIDE * SIDE];
     for (index, value) in window.iter_mut().enumerate() {
         let column = index % SIDE;
-        *value = graph.slice(rows[index / SIDE], 1, column, column + shape.width);
+        *value = graph.slice(rows[index / SIDE], across, column, column + shape.width);
     }
     median_of_25(&mut window, |first, second| {
         (*first, *second) = (graph.minimum(*first, *second), graph.maximum(*first, *second));

@@ -12,6 +12,7 @@ pub(super) struct Answer {
     pub(super) p_value: Option<f64>,
     pub(super) anomalous: bool,
     pub(super) map: Option<Vec<f32>>,
+    pub(super) channel_maps: Option<Vec<f32>>,
     pub(super) reconstruction: Option<Vec<f32>>,
 }
 
@@ -33,6 +34,7 @@ pub(super) fn answers(detector: &Detector, inputs: &[&[f32]]) -> Result<Vec<Answ
             p_value: calibration.p_value(score),
             anomalous: calibration.is_anomalous(score),
             map: measured.map,
+            channel_maps: measured.channel_maps,
             reconstruction,
         })
     });

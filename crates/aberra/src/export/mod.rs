@@ -43,7 +43,7 @@ use serde::Serialize;
 use self::model::{OPSET, Port};
 pub use self::patterns::Pattern;
 use self::patterns::patterns;
-use self::ports::{ANOMALOUS, EVIDENCE, INPUT, MAP, OUTPUTS, P_VALUE, RECONSTRUCTION, SCORE};
+use self::ports::{ANOMALOUS, CHANNEL_MAPS, EVIDENCE, INPUT, MAP, OUTPUTS, P_VALUE, RECONSTRUCTION, SCORE};
 pub use self::proof::Proof;
 use crate::score::ScorerGraphInput;
 use crate::wire::DetectorCard;
@@ -171,7 +171,8 @@ impl Detector {
     /// Writes everything from `input`, `[height, width, channels]`, to the verdict.
     fn outputs(&self, graph: &mut Graph, input: Value, options: &ExportOptions) -> Result<Vec<Port>> {
         let planes = graph.transpose(input, &[2, 0, 1]);
-        let GraphInference { measurements, map, reconstruction } = self.members.graph(graph, planes)?;
+        let GraphInference { measurements, map, channel_maps, reconstruction } =
+            self.members.graph(graph, planes)?;
         let sample = ScorerGraphInput { descriptors: self.descriptors(), evidence: &measurements, map };
         let score = self.scorer()?.graph(graph, &sample)?;
         let calibration = self.calibration();
@@ -191,7 +192,12 @@ impl Detector {
             (ANOMALOUS, graph.greater(score, threshold)),
         ];
         values.extend(map.map(|map| (MAP, map)));
-        values.extend(reconstruction.map(|planes| (RECONSTRUCTION, graph.transpose(planes, &[1, 2, 0]))));
+        let planes = [(CHANNEL_MAPS, channel_maps), (RECONSTRUCTION, reconstruction)];
+        values.extend(
+            planes
+                .into_iter()
+                .filter_map(|(name, planes)| Some((name, graph.transpose(planes?, &[1, 2, 0])))),
+        );
         if options.evidence {
             let each = measurements.iter().map(|&value| graph.reshape(value, &[1])).collect::<Vec<_>>();
             values.push((EVIDENCE, graph.concat(&each, 0)));
@@ -275,8 +281,17 @@ fn tensor(graph: &Graph, port: &Port) -> Tensor {
 
 /// The steps of preprocessing in words.
 fn steps(preprocessing: &Preprocessing) -> Vec<String> {
-    let Preprocessing { size_px, window, region, ignore, foreground_crop, square_pad, intensity, .. } =
-        preprocessing;
+    let Preprocessing {
+        size_px,
+        window,
+        region,
+        ignore,
+        channels,
+        foreground_crop,
+        square_pad,
+        intensity,
+        ..
+    } = preprocessing;
     let mut steps = Vec::new();
     if let Some(Window { center, width }) = window {
         steps.push(format!(
@@ -311,6 +326,10 @@ fn steps(preprocessing: &Preprocessing) -> Vec<String> {
     }
     match preprocessing.channel_count() {
         _ if window.is_some() => {}
+        _ if !channels.is_empty() => steps.push(format!(
+            "the channels {}, in this order; integers are divided by the largest value of their type",
+            channels.join(", ")
+        )),
         1 => steps.push(
             "grey values: colours become 0.299 red + 0.587 green + 0.114 blue; integers are divided by the largest \
              value of their type"
@@ -331,7 +350,8 @@ fn steps(preprocessing: &Preprocessing) -> Vec<String> {
     if window.is_none() {
         let percentiles =
             format!("{}th and {}th percentiles", intensity.low_percentile, intensity.high_percentile);
-        steps.push(format!("take the {percentiles} of the values, all channels together"));
+        let of = if channels.is_empty() { "all channels together" } else { "of each channel by itself" };
+        steps.push(format!("take the {percentiles} of the values, {of}"));
     }
     if *square_pad {
         let fill = if window.is_some() { "0" } else { "the lower of both" };

@@ -56,10 +56,16 @@ pub(super) fn patterns(detector: &Detector) -> Result<Vec<Pattern>> {
 /// A drawn image that cannot be preprocessed.
 pub(super) fn inputs(detector: &Detector) -> Result<Vec<Vec<f32>>> {
     let drawn = (0..DRAWN).map(|index| {
-        let kind = LesionKind::ALL[index % LesionKind::ALL.len()];
-        let slice = lesion_slice(0, index as u64, detector.canvas_shape().height, kind);
-        let side = slice.size_px;
-        let image = Image::from_pixels(slice.pixels, side, side, 1)
+        let side = detector.canvas_shape().height;
+        // One head; in each channel that is no colour a lesion of another kind.
+        let planes: Vec<Vec<f32>> = (0..detector.channels().len().max(1))
+            .map(|channel| {
+                let kind = LesionKind::ALL[(index + channel) % LesionKind::ALL.len()];
+                lesion_slice(0, index as u64, side, kind).pixels
+            })
+            .collect();
+        let pixels = (0..side * side).flat_map(|at| planes.iter().map(move |plane| plane[at])).collect();
+        let image = Image::from_pixels(pixels, side, side, planes.len())
             .ok_or_else(|| Error::input("expected a drawn image of finite values"))?;
         Ok(detector.preprocess(&image)?.pixels)
     });

@@ -10,7 +10,7 @@ use rten::{Model, ModelOptions, Value, op_registry};
 use serde::Serialize;
 
 use super::answer::{Answer, answers};
-use super::ports::{ANOMALOUS, INPUT, MAP, OUTPUTS, P_VALUE, RECONSTRUCTION, SCORE};
+use super::ports::{ANOMALOUS, CHANNEL_MAPS, INPUT, MAP, OUTPUTS, P_VALUE, RECONSTRUCTION, SCORE};
 use crate::Detector;
 use crate::wire::DetectorCard;
 
@@ -87,6 +87,7 @@ impl Proof {
 
     fn compare(&mut self, calibration: &Calibration, expected: &Answer, found: &Answer) {
         widen(&mut self.map_difference, expected.map.as_deref(), found.map.as_deref());
+        widen(&mut self.map_difference, expected.channel_maps.as_deref(), found.channel_maps.as_deref());
         widen(
             &mut self.reconstruction_difference,
             expected.reconstruction.as_deref(),
@@ -227,6 +228,7 @@ impl Runtime {
                 p_value: None,
                 anomalous: false,
                 map: None,
+                channel_maps: None,
                 reconstruction: None,
             })
             .collect();
@@ -241,6 +243,7 @@ impl Runtime {
                 match name {
                     SCORE => row.score = f64::from(own[0]),
                     P_VALUE => row.p_value = Some(f64::from(own[0])),
+                    CHANNEL_MAPS => row.channel_maps = Some(own.to_vec()),
                     MAP => row.map = Some(own.to_vec()),
                     RECONSTRUCTION => row.reconstruction = Some(own.to_vec()),
                     _ => {}
@@ -268,6 +271,7 @@ mod tests {
             p_value: calibration.p_value(score),
             anomalous: calibration.is_anomalous(score),
             map: Some(vec![0.5, 3.0]),
+            channel_maps: None,
             reconstruction: None,
         }
     }
@@ -302,6 +306,7 @@ mod tests {
             Answer { map: Some(vec![0.5, 3.001]), ..usual() },
             Answer { map: Some(vec![0.5]), ..usual() },
             Answer { map: None, ..usual() },
+            Answer { channel_maps: Some(vec![0.5]), ..usual() },
             Answer { reconstruction: Some(vec![0.0]), ..usual() },
         ];
         for (number, other) in others.iter().enumerate() {

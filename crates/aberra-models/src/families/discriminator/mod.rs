@@ -432,7 +432,7 @@ impl Member for DiscriminatorMember {
         let odds = graph.softplus(logits);
         let odds = graph.reshape(odds, &[grid.height, grid.width]);
         let map = Some(bilinear_graph(graph, odds, grid, network.shape));
-        Ok(GraphInference { measurements, map, reconstruction: None })
+        Ok(GraphInference { measurements, map, ..GraphInference::default() })
     }
 
     fn gives(&self) -> Want {

@@ -313,7 +313,7 @@ impl Member for FeatureVaeMember {
             let expected = graph.slice(predicted, 0, 0, inner.channels);
             pictures.graph(graph, expected, inner, space.shape)
         });
-        Ok(GraphInference { measurements, map, reconstruction })
+        Ok(GraphInference { measurements, map, channel_maps: None, reconstruction })
     }
 
     fn gives(&self) -> Want {

@@ -398,7 +398,7 @@ impl Member for Statistics {
         }
         let map = graph.reshape(distances, &[grid.height, grid.width]);
         let map = Some(bilinear_graph(graph, map, grid, self.shape));
-        Ok(GraphInference { measurements, map, reconstruction: None })
+        Ok(GraphInference { measurements, map, ..GraphInference::default() })
     }
 
     fn gives(&self) -> Want {
