@@ -2,8 +2,9 @@
 //! inside (SBOM); the Python wheel; and checksums. On Linux both are linked against glibc 2.17 by zig, so that they run on any
 //! distribution since 2014.
 //!
-//! Paths and times of the machine do not enter: two runs on one commit give the same files, but for the order of some instructions
-//! of the program.
+//! Paths and times of the machine do not enter, and on Linux neither do addresses: LLVM puts some operands in the order of where they
+//! lie in the compiler's memory, so that it runs without address space layout randomisation. Two runs on one commit then give the
+//! same bytes.
 
 mod contents;
 
@@ -105,7 +106,7 @@ impl Build<'_> {
 
     /// Builds a crate, with a wheel of it in `out`.
     fn built(&self, name: &str, options: &[&str], out: &Path) -> Result<(), String> {
-        let mut command = Command::new(self.python);
+        let mut command = at_fixed_addresses(self.python);
         command.args(["-m", "maturin", "build", "--profile", PROFILE, "--locked", "--target", self.host]);
         command.args(options).arg("--out").arg(out);
         if self.is_linux() {
@@ -136,6 +137,21 @@ impl Build<'_> {
             .env("SOURCE_DATE_EPOCH", "0")
             .env("PYTHONHASHSEED", "0")
     }
+}
+
+/// A command whose program, and what that starts, has its memory at the same addresses in every run, where the system can: on Linux,
+/// by `setarch` of util-linux, if the kernel lets it.
+fn at_fixed_addresses(program: &Path) -> Command {
+    let mut fixed = Command::new("setarch");
+    fixed.args([std::env::consts::ARCH, "--addr-no-randomize"]);
+    let mut trial = Command::new("setarch");
+    trial.args(fixed.get_args()).arg("true").stdout(Stdio::null()).stderr(Stdio::null());
+    if trial.status().is_ok_and(|status| status.success()) {
+        fixed.arg(program);
+        return fixed;
+    }
+    println!("setarch --addr-no-randomize does not run here: a second build may differ by some bytes");
+    Command::new(program)
 }
 
 /// A `.tar.gz` of a folder, whose bytes depend on its content alone.
