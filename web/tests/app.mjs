@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SHOTS, URL_, accessible, browser, checks, counted, expect, failures, fits, go, heading, judged, open, run, shot, threshold, tiff } from "./app-page.mjs";
+import { SHOTS, URL_, accessible, appears, browser, checks, counted, expect, failures, fits, go, heading, judged, open, run, shot, threshold, tiff } from "./app-page.mjs";
 
 const MOST_FIRST_LOAD = 300_000;
 // Beside a browser on the same processor; alone it is a fraction.
@@ -398,6 +398,48 @@ await run("calibrate here", async () => {
   await page.context().close();
 });
 
+await run("kiosk", async () => {
+  const picture = Buffer.from(await (await fetch(`${URL_}/api/v1/phantoms/1`)).arrayBuffer());
+  const announce = async (source, name, at) => {
+    const form = new FormData();
+    form.append("image", new Blob([picture]), name);
+    const answer = await fetch(`${URL_}/api/v1/detectors/${encodeURIComponent(at)}/score?announce=${source}`, { method: "POST", body: form });
+    return (await answer.json()).images[0].verdict;
+  };
+  const { detectors } = await (await fetch(`${URL_}/api/v1/detectors`)).json();
+  await announce("line", "before.png", detectors[0].name);
+  const page = await open("kiosk");
+  const shown = (name) => appears(page.locator(".now .name", { hasText: name }));
+  expect(await shown("before.png"), "the kiosk opens with what was announced last");
+  const verdict = await announce("line", "part 7.png", detectors[0].name);
+  expect(await shown("part 7.png"), "an image that a client announces is shown");
+  const text = await page.locator(".now").innerText();
+  expect(text.includes("from line") && text.toLowerCase().includes(verdict.anomalous ? "flagged" : "not flagged"), `with its verdict and who announced it (${text})`);
+  expect(await page.locator(".now img").evaluate((image) => image.complete && image.naturalWidth > 0), "and a picture");
+  await page.evaluate((bytes) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([new Uint8Array(bytes)], "own.png", { type: "image/png" }));
+    clipboardData.items.add(new File(["no image"], "broken.png", { type: "image/png" }));
+    dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+  }, [...picture]);
+  expect(await shown("broken.png"), "what is given here is shown, too");
+  expect((await page.locator(".now").innerText()).includes("from this screen"), "and said to be from here");
+  await page.waitForTimeout(1500);
+  const names = await page.locator("aside .short").allInnerTexts();
+  expect(names.join() === "broken.png,own.png,part 7.png,before.png", `each once, the last first (${names.join()})`);
+  const { announced } = await (await fetch(`${URL_}/api/v1/detectors/${encodeURIComponent(detectors[0].name)}/announced`)).json();
+  expect(announced.some((one) => one.name === "own.png" && /^kiosk /.test(one.source) && one.verdict !== null), "others see what a kiosk was given");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save 4 as CSV" }).click()]);
+  const rows = readFileSync(await download.path(), "utf8").trim().split("\r\n");
+  expect(rows.length === 5 && rows[0].startsWith("time,source,name,score,threshold,anomalous,error,detector,") && rows[2].includes(",line,part 7.png,"), `the table has a row an image (${rows.slice(0, 3).join(" | ")})`);
+  await accessible(page, "kiosk");
+  await shot(page, "kiosk-judged");
+  await page.keyboard.press("Escape");
+  expect(await appears(page.getByRole("link", { name: "Inspect" }).first()), "Escape leaves");
+  expect((await page.locator("main .gallery a").count()) === 0 || !(await page.locator("main").innerText()).includes("before.png"), "others' images are not in the gallery");
+  await page.context().close();
+});
+
 await run("no embedding space", async () => {
   const page = await open("settings", {}, URL_, /Failed to load resource/);
   const detail = "this detector has no embedding space";
@@ -476,6 +518,8 @@ await run("evaluate", async () => {
   await page.locator(".gallery a").first().click();
   await judged(page);
   expect(page.url().includes("#evaluate/image/"), "an image has an address of its own");
+  expect(/File, \d+ × \d+ pixels/.test(await page.locator(".pictures").innerText()), "an evaluated image is shown as its file, at its own size");
+  await shot(page, "evaluate-image");
   await page.keyboard.press("Escape");
   await page.waitForSelector(".gallery");
   await page.getByRole("searchbox", { name: "Search images" }).fill("no file is called so");

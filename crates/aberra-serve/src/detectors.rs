@@ -1,7 +1,9 @@
 //! The served detectors by name, each with its evaluation, its statistics and values that are computed on demand.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use aberra::explain::{EmbeddingMoments, EvidenceRanks, Pca, embedding_moments, principal_components};
 use aberra::image::RelativeRegion;
@@ -45,8 +47,48 @@ pub(crate) enum EvaluationState {
     },
     /// The evaluation failed, and why.
     Failed(String),
+    /// It is done.
+    Done(Evaluated),
+}
+
+/// A finished evaluation.
+#[derive(Clone, Debug)]
+pub(crate) struct Evaluated {
     /// The data of the report, as JSON.
-    Done(Bytes),
+    pub(crate) json: Bytes,
+    /// The files of the report's images, by their numbers; none of images that are a part of a file, or several.
+    pub(crate) files: Arc<[Option<EvaluatedFile>]>,
+}
+
+/// The file of an evaluated image, as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EvaluatedFile {
+    path: PathBuf,
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl EvaluatedFile {
+    /// The file at `path` as it is now; `None` if it cannot be looked at.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        Some(Self { path: path.to_owned(), bytes: found.len(), modified: found.modified().ok() })
+    }
+
+    /// Its content.
+    ///
+    /// # Errors
+    /// It is larger than `most` bytes, or not the same file any more; in words.
+    pub(crate) fn read(&self, most: u64) -> Result<Vec<u8>, String> {
+        if self.bytes > most {
+            return Err(format!("expected a file of up to {most} bytes, found {}", self.bytes));
+        }
+        let is_same = || Self::at(&self.path).as_ref() == Some(self);
+        let content = is_same().then(|| std::fs::read(&self.path).ok()).flatten();
+        let content = content.filter(|content| content.len() as u64 == self.bytes && is_same());
+        content
+            .ok_or_else(|| "expected the file that was evaluated, found it changed or gone since".to_owned())
+    }
 }
 
 impl EvaluationState {
@@ -186,6 +228,21 @@ fn check_name(name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_read_as_long_as_it_is_the_one_that_was_evaluated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        assert_eq!(EvaluatedFile::at(&path), None);
+        std::fs::write(&path, b"evaluated").unwrap();
+        let file = EvaluatedFile::at(&path).unwrap();
+        assert_eq!(file.read(9).unwrap(), b"evaluated");
+        assert!(file.read(8).unwrap_err().contains("up to 8 bytes, found 9"));
+        std::fs::write(&path, b"another one").unwrap();
+        assert!(file.read(20).unwrap_err().contains("changed"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(file.read(20).unwrap_err().contains("gone"));
+    }
 
     #[test]
     fn names_of_any_script_stay_and_those_that_no_request_could_use_are_refused() {

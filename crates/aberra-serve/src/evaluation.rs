@@ -1,20 +1,20 @@
 //! Background evaluation: while the server handles requests, each detector is evaluated on the operator's data, and the
-//! data of its report is kept as JSON.
+//! data of its report is kept as JSON, with where its images' files lie.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use aberra::dataset::{Dataset, GroupBy, OpenOptions, Split};
+use aberra::dataset::{Dataset, GroupBy, OpenOptions, Sample, Split};
 use aberra::evaluate::{EvaluateOptions, Evaluation};
 use aberra::explain::{NearNormal, find_normals};
 use aberra::job::{Event, Job};
 use aberra::report::{PictureFormat, ReportOptions, RunSource};
 use aberra::{Part, Result};
-use bytes::Bytes;
 
-use crate::detectors::{EvaluationState, KnownNormals, ServedDetector};
+use crate::detectors::{Evaluated, EvaluatedFile, EvaluationState, KnownNormals, ServedDetector};
 use crate::state::ServerState;
 
 /// The data on which detectors are evaluated.
@@ -48,7 +48,7 @@ pub(crate) fn start(shared: &ServerState, data: EvaluationSource) -> std::io::Re
         for (index, served) in shared.detectors.iter().enumerate() {
             let run = data.runs.get(index).map(PathBuf::as_path);
             let evaluated = match evaluate(&shared, served, &data, run) {
-                Ok(json) => EvaluationState::Done(json),
+                Ok(evaluated) => EvaluationState::Done(evaluated),
                 Err(error) => {
                     let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
                     tracing::warn!(detector = served.name, "the evaluation failed: {error}{hint}");
@@ -67,7 +67,7 @@ fn evaluate(
     served: &Arc<ServedDetector>,
     data: &EvaluationSource,
     run: Option<&Path>,
-) -> Result<Bytes> {
+) -> Result<Evaluated> {
     let detector = &served.detector;
     let dataset = Dataset::open(
         &data.data,
@@ -126,7 +126,23 @@ fn evaluate(
         tracing::warn!(detector = served.name, "{}: {warning}", data.data.display());
     }
     // Serialising to memory can fail only for maps with keys that are not strings; there are none.
-    Ok(serde_json::to_vec(report.data()).unwrap_or_default().into())
+    let json = serde_json::to_vec(report.data()).unwrap_or_default().into();
+    Ok(Evaluated {
+        json,
+        files: files(&dataset, report.data().images.iter().map(|image| image.name.as_str())),
+    })
+}
+
+/// The files of a data set's images with these names.
+fn files<'a>(dataset: &Dataset, names: impl Iterator<Item = &'a str>) -> Arc<[Option<EvaluatedFile>]> {
+    let is_whole = |sample: &&Sample| sample.page.is_none() && sample.channels.is_empty();
+    let named: BTreeMap<&str, &Path> = dataset
+        .samples
+        .iter()
+        .filter(is_whole)
+        .map(|sample| (sample.name.as_str(), sample.path.as_path()))
+        .collect();
+    names.map(|name| EvaluatedFile::at(named.get(name)?)).collect()
 }
 
 /// Names and thumbnails of the training normals that are found in a data set.

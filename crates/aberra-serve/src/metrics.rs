@@ -27,6 +27,7 @@ struct Counted {
     in_server: Gauge,
     refused: Counter,
     verdicts: Family<VerdictLabels, Counter>,
+    webhook: Family<WebhookLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,6 +45,11 @@ struct RouteLabels {
 struct VerdictLabels {
     detector: String,
     verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    outcome: &'static str,
 }
 
 /// A histogram of durations from 1 ms to about 33 s.
@@ -77,6 +83,12 @@ impl Metrics {
         registry.register("images_in_server", "Images queued or being processed", in_server.clone());
         registry.register("images_refused", "Requests rejected because the queue was full", refused.clone());
         registry.register("verdicts", "Verdicts, by detector", Family::clone(&verdicts));
+        let webhook = Family::default();
+        registry.register(
+            "webhook",
+            "Announced verdicts, by whether the webhook has them",
+            Family::clone(&webhook),
+        );
         Self(Arc::new(Counted {
             registry,
             requests,
@@ -88,6 +100,7 @@ impl Metrics {
             in_server,
             refused,
             verdicts,
+            webhook,
         }))
     }
 
@@ -123,6 +136,12 @@ impl Metrics {
     pub(crate) fn record_verdict(&self, detector: &str, anomalous: bool) {
         let verdict = if anomalous { "anomalous" } else { "normal" };
         self.0.verdicts.get_or_create(&VerdictLabels { detector: detector.to_owned(), verdict }).inc();
+    }
+
+    /// Records that the webhook accepted an announced verdict, or that the verdict is lost to it.
+    pub(crate) fn record_webhook(&self, accepted: bool) {
+        let outcome = if accepted { "accepted" } else { "lost" };
+        self.0.webhook.get_or_create(&WebhookLabels { outcome }).inc();
     }
 
     /// All metrics in the OpenMetrics text format.

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::Uri;
+use axum::http::uri::Scheme;
 use secrecy::SecretString;
 
 /// The default port.
@@ -24,6 +26,8 @@ pub struct ServeOptions {
     pub limits: ServeLimits,
     /// Dynamic batching.
     pub batching: Batching,
+    /// Where verdicts are sent that requests announce.
+    pub webhook: Option<Webhook>,
 }
 
 /// Certificate and key files in PEM format.
@@ -35,6 +39,48 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// Where announced verdicts are sent.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) uri: Uri,
+    /// Sent as `Authorization: Bearer KEY`.
+    pub(crate) key: Option<SecretString>,
+}
+
+impl Webhook {
+    /// A webhook at this address, `http://HOST[:PORT][/PATH]`.
+    ///
+    /// # Errors
+    /// An address of another form, in words.
+    pub fn at(address: &str) -> Result<Self, String> {
+        let wrong = |found: &str| format!("expected http://HOST[:PORT][/PATH], found {found}");
+        let uri: Uri = address.parse().map_err(|_| wrong(&format!("{address:?}")))?;
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => {}
+            Some(scheme) if *scheme == Scheme::HTTPS => {
+                return Err(wrong("https; give the address of a proxy that passes it on"));
+            }
+            _ => return Err(wrong(&format!("{address:?}"))),
+        }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(wrong("a name or password in it; give a key of its own"));
+        }
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        if host.is_empty() {
+            return Err(wrong(&format!("{address:?}")));
+        }
+        Ok(Self { host, port: uri.port_u16().unwrap_or(80), uri, key: None })
+    }
+
+    /// The same with a key, or none.
+    #[must_use]
+    pub fn with_key(self, key: Option<SecretString>) -> Self {
+        Self { key, ..self }
+    }
+}
+
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
@@ -44,6 +90,7 @@ impl Default for ServeOptions {
             hosts: Vec::new(),
             limits: ServeLimits::default(),
             batching: Batching::default(),
+            webhook: None,
         }
     }
 }
@@ -118,5 +165,32 @@ pub struct Batching {
 impl Default for Batching {
     fn default() -> Self {
         Self { most: 16, delay: Duration::from_millis(2) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_another_form_are_refused_in_words() {
+        let webhook = Webhook::at("http://[::1]:9000/verdicts?line=3").unwrap();
+        assert_eq!((webhook.host.as_str(), webhook.port), ("::1", 9000));
+        assert_eq!(Webhook::at("http://plant.example").unwrap().port, 80);
+        for (address, found) in [
+            ("plant.example:80/verdicts", "found \"plant"),
+            ("ftp://plant.example", "found \"ftp"),
+            ("https://plant.example", "found https"),
+            ("http://me:secret@plant.example", "a name or password"),
+            ("http:///verdicts", "found \"http"),
+            ("", "found \"\""),
+        ] {
+            let refused = Webhook::at(address).unwrap_err();
+            assert!(
+                refused.contains("expected http://HOST") && refused.contains(found),
+                "{address}: {refused}"
+            );
+            assert!(!refused.contains("secret"), "{refused}");
+        }
     }
 }

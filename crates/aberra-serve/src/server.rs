@@ -16,14 +16,16 @@ use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
 use secrecy::SecretString;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
+use crate::announce::{Announcements, Outgoing};
 use crate::detectors::Detectors;
 use crate::engine::Engine;
 use crate::evaluation::{self, EvaluationSource};
 use crate::guard::{ConnectionLimit, SHORTEST_KEY, guarded};
 use crate::metrics::Metrics;
-use crate::options::{ServeLimits, ServeOptions, TlsFiles};
+use crate::options::{ServeLimits, ServeOptions, TlsFiles, Webhook};
 use crate::problem::Problem;
 use crate::state::ServerState;
 use crate::{api, assets, oip};
@@ -62,6 +64,8 @@ impl std::error::Error for ServeError {}
 pub struct Server {
     options: ServeOptions,
     shared: ServerState,
+    /// What the webhook is to be sent.
+    outgoing: Option<Receiver<Outgoing>>,
 }
 
 /// A server that is bound to its address.
@@ -71,6 +75,7 @@ pub struct Listening {
     limits: ServeLimits,
     shared: ServerState,
     router: Router,
+    webhook: Option<(Webhook, Receiver<Outgoing>)>,
 }
 
 /// Maximum size of a request's head in bytes.
@@ -91,8 +96,9 @@ impl Server {
             .map_err(|error| ServeError::new(format!("cannot start a thread: {error}")))?;
         let detectors = Detectors::new(detectors)
             .map_err(|message| ServeError::new(message).with_hint("name each: NAME=FILE"))?;
-        let shared = ServerState::new(detectors, engine, options.limits, metrics);
-        Ok(Self { options, shared })
+        let (announcements, outgoing) = Announcements::new(options.webhook.is_some(), metrics.clone());
+        let shared = ServerState::new(detectors, engine, options.limits, metrics, announcements);
+        Ok(Self { options, shared, outgoing })
     }
 
     /// Starts evaluating the detectors on `data` in the background.
@@ -129,7 +135,7 @@ impl Server {
     /// # Errors
     /// The address requires an API key or cannot be bound, or the certificate cannot be used.
     pub fn listen(self) -> Result<Listening, ServeError> {
-        let Self { options, shared } = &self;
+        let Self { options, shared, .. } = &self;
         if !options.address.ip().is_loopback() && options.api_key.is_none() {
             return Err(ServeError::new(format!(
                 "expected an API key for the address {}, which other machines can reach, found none",
@@ -146,7 +152,9 @@ impl Server {
             ServeError::new(format!("cannot listen on {}: {error}", options.address))
                 .with_hint("give another --address; port 0 selects any free port")
         })?;
-        Ok(Listening { listener, tls, limits: options.limits, shared: shared.clone(), router: self.router() })
+        let (limits, shared, router) = (options.limits, shared.clone(), self.router());
+        let webhook = self.options.webhook.zip(self.outgoing);
+        Ok(Listening { listener, tls, limits, shared, router, webhook })
     }
 }
 
@@ -175,7 +183,10 @@ impl Listening {
     }
 
     async fn serve(self) -> io::Result<()> {
-        let Self { listener, tls, limits, shared, router } = self;
+        let Self { listener, tls, limits, shared, router, webhook } = self;
+        if let Some((webhook, outgoing)) = webhook {
+            tokio::spawn(webhook.deliver(outgoing, shared.metrics.clone()));
+        }
         let handle = Handle::new();
         let connections = ConnectionLimit::at_most(connections(limits.connections));
         tokio::spawn(shut_down_on_signal(handle.clone(), shared, limits.drain_time));

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
+use crate::announce::Announcements;
 use crate::detectors::Detectors;
 use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::options::ServeLimits;
+use crate::running::{Running, RunningRequest};
 
 /// The state of the server. Cheap to clone; clones share it.
 #[derive(Clone)]
@@ -17,38 +19,40 @@ pub(crate) struct ServerState {
     pub(crate) engine: Engine,
     pub(crate) limits: ServeLimits,
     pub(crate) metrics: Metrics,
+    pub(crate) announcements: Announcements,
     /// The readiness probe's answer: false once graceful shutdown has begun.
     ready: Arc<AtomicBool>,
-    /// The number of requests that are being answered, probes aside.
-    running: Arc<watch::Sender<usize>>,
-}
-
-/// Counts a request as running until it is dropped.
-pub(crate) struct RunningRequest(Arc<watch::Sender<usize>>);
-
-impl Drop for RunningRequest {
-    fn drop(&mut self) {
-        self.0.send_modify(|running| *running = running.saturating_sub(1));
-    }
+    /// The requests that are being answered, probes aside.
+    running: Running,
 }
 
 impl ServerState {
-    pub(crate) fn new(detectors: Detectors, engine: Engine, limits: ServeLimits, metrics: Metrics) -> Self {
-        let (ready, running) = (Arc::new(AtomicBool::new(true)), Arc::new(watch::Sender::new(0)));
-        Self { detectors, engine, limits, metrics, ready, running }
+    pub(crate) fn new(
+        detectors: Detectors,
+        engine: Engine,
+        limits: ServeLimits,
+        metrics: Metrics,
+        announcements: Announcements,
+    ) -> Self {
+        let (ready, running) = (Arc::new(AtomicBool::new(true)), Running::default());
+        Self { detectors, engine, limits, metrics, announcements, ready, running }
     }
 
     /// Counts a request as running; `None` once graceful shutdown has begun, which does not wait for it.
     pub(crate) fn start_request(&self) -> Option<RunningRequest> {
         // Counted before the check: shutdown, which checks in the other order, cannot miss a request that goes on.
-        self.running.send_modify(|running| *running += 1);
-        let running = RunningRequest(self.running.clone());
+        let running = self.running.one_more();
         self.is_ready().then_some(running)
+    }
+
+    /// Counts what is left to do of a request that is running as another.
+    pub(crate) fn outlast_request(&self) -> RunningRequest {
+        self.running.one_more()
     }
 
     /// The number of running requests, to wait for its becoming 0.
     pub(crate) fn running(&self) -> watch::Receiver<usize> {
-        self.running.subscribe()
+        self.running.count()
     }
 
     /// Whether the server accepts new work: false once graceful shutdown has begun.

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use aberra::Detector;
 use bytes::Bytes;
 
+use crate::announce::Announcements;
 use crate::detectors::Detectors;
 use crate::engine::Engine;
 use crate::metrics::Metrics;
@@ -27,7 +28,8 @@ pub(crate) fn shared_with(limits: ServeLimits) -> ServerState {
     let batching = Batching { most: 1, ..Batching::default() };
     let engine = Engine::start(limits, batching, metrics.clone()).unwrap();
     let given = ["first", "second"].map(|name| (name.to_owned(), detector(name).clone()));
-    ServerState::new(Detectors::new(given.into()).unwrap(), engine, limits, metrics)
+    let (announcements, _) = Announcements::new(false, metrics.clone());
+    ServerState::new(Detectors::new(given.into()).unwrap(), engine, limits, metrics, announcements)
 }
 
 /// One of the two detectors.

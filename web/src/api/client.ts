@@ -4,6 +4,7 @@ import type { ReportData } from "../report/data";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
+export type Announcement = Schemas["Announcement"];
 export type Calibrated = Schemas["CalibrateResponse"];
 export type DetectorSummary = Schemas["DetectorSummary"];
 export type DetectorDetails = Schemas["DetectorDetails"];
@@ -79,19 +80,30 @@ export async function details(detector: string): Promise<DetectorDetails> {
 }
 
 /** Why one image's verdict is what it is, without what is left out of it; a failure of the image itself is a value, not an error. */
-export async function explain(detector: string, image: Blob, query?: { threshold: number; ignore: string }): Promise<Explanation | Failure> {
+export async function explain(detector: string, image: Blob, query: { threshold?: number; ignore?: string; announce?: string }, name: string): Promise<Explanation | Failure> {
   const { data, error, response } = await patiently(() => client.POST("/api/v1/detectors/{detector}/explain", {
     params: { path: { detector }, query },
-    // The image as it is.
-    body: image as unknown as string,
+    // The image as it is; where others see the verdict, with its name.
+    body: (query.announce === undefined ? image : named(image, name)) as unknown as string,
     bodySerializer: (body) => body as unknown as Blob,
-    headers: { "Content-Type": "application/octet-stream" },
+    headers: query.announce === undefined ? { "Content-Type": "application/octet-stream" } : {},
   }));
   const answer = data ?? (response.status === 422 ? (error as NonNullable<typeof data>) : undefined);
   const one = answer?.images[0];
   if (one?.explanation) return one.explanation;
   if (one?.error) return one.error;
   throw refused(response, error);
+}
+
+function named(image: Blob, name: string): FormData {
+  const form = new FormData();
+  form.append("image", image, name);
+  return form;
+}
+
+/** The verdicts that clients of the server announced after one of them, the oldest first. */
+export async function announced(detector: string, after: number): Promise<Announcement[]> {
+  return found(await asked(() => client.GET("/api/v1/detectors/{detector}/announced", { params: { path: { detector }, query: { after } } }))).announced;
 }
 
 /** The threshold that new normal images give at a false-alarm rate, areas left out; the detector stays as it is. */
@@ -126,6 +138,12 @@ export async function evaluation(detector: string): Promise<Evaluation> {
   if (response.status !== 404 && response.status !== 500) throw refused(response, error);
   const { message, hint } = refused(response, error);
   return { state: response.status === 404 ? "none" : "failed", detail: message, hint };
+}
+
+/** The file of an evaluated image; null where the server has none to give. */
+export async function evaluated(detector: string, id: number): Promise<Blob | null> {
+  const { data } = await asked(() => client.GET("/api/v1/detectors/{detector}/evaluation/images/{id}", { params: { path: { detector, id } }, parseAs: "blob" }));
+  return (data as unknown as Blob | undefined) ?? null;
 }
 
 export async function phantoms(): Promise<PhantomImage[]> {

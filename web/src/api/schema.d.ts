@@ -38,6 +38,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/detectors/{detector}/announced": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The verdicts of this detector that clients announced (`announce` of `score` and `explain`). */
+        get: operations["announced"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/detectors/{detector}/calibrate": {
         parameters: {
             query?: never;
@@ -84,6 +101,23 @@ export interface paths {
         };
         /** Returns the data of the report on an evaluation, or its progress. */
         get: operations["evaluation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detectors/{detector}/evaluation/images/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The file of an evaluated image, as it lies in the data set. */
+        get: operations["evaluated_image"];
         put?: never;
         post?: never;
         delete?: never;
@@ -221,6 +255,31 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Announced verdicts of a detector. */
+        AnnouncedResponse: {
+            /** @description The oldest first; the last 100 are kept. */
+            announced: components["schemas"]["Announcement"][];
+        };
+        /** @description An announced verdict, or why there is none. */
+        Announcement: {
+            /** @description Name of the detector. */
+            detector: string;
+            error: components["schemas"]["ImageProblem"] | null;
+            /** @description Hash of the detector file's content. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description When it was judged, in microseconds since 1970; unique on this server and larger than those before it.
+             */
+            id: number;
+            /** @description The image's file name as sent by the client. */
+            name: string | null;
+            /** @description The network input as a `data:` URL, where there is a verdict. The webhook does not get it. */
+            picture: string | null;
+            /** @description Who announced it, as the request said. */
+            source: string;
+            verdict: components["schemas"]["VerdictCard"] | null;
+        };
         /** @description How intervals were drawn. */
         BootstrapData: {
             /**
@@ -1573,6 +1632,40 @@ export interface operations {
             };
         };
     };
+    announced: {
+        parameters: {
+            query?: {
+                /** @description Leaves out the verdict with this `id` and those before it. */
+                after?: number;
+            };
+            header?: never;
+            path: {
+                detector: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that are kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnouncedResponse"];
+                };
+            };
+            /** @description Invalid request */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     calibrate: {
         parameters: {
             query?: {
@@ -1741,6 +1834,39 @@ export interface operations {
             };
         };
     };
+    evaluated_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                detector: string;
+                /** @description `id` of the image in the evaluation */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description There is no such evaluation or image, the image is not a file of its own (a page, a slice, several channels), or the file has changed since */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     explain: {
         parameters: {
             query?: {
@@ -1752,6 +1878,11 @@ export interface operations {
                  *     p-value.
                  */
                 ignore?: string;
+                /**
+                 * @description Who announces the verdicts, such as `line 3`: they are shown by `announced`, which keeps the last 100 of a detector with a small
+                 *     picture each, and so by the kiosk of the web app, and sent to the server's webhook, if it has one.
+                 */
+                announce?: string;
             };
             header?: never;
             path: {
@@ -1847,6 +1978,11 @@ export interface operations {
                  *     p-value.
                  */
                 ignore?: string;
+                /**
+                 * @description Who announces the verdicts, such as `line 3`: they are shown by `announced`, which keeps the last 100 of a detector with a small
+                 *     picture each, and so by the kiosk of the web app, and sent to the server's webhook, if it has one.
+                 */
+                announce?: string;
             };
             header?: never;
             path: {

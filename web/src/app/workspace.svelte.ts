@@ -47,6 +47,8 @@ const WAITING: Told = { state: "waiting" };
 const AT_A_TIME = 2;
 /** Images of a kiosk that stay. */
 export const PASSING = 10;
+/** The name under which a kiosk on this page announces its verdicts. */
+export const KIOSK = `kiosk ${Math.random().toString(36).slice(2, 8)}`;
 /** Galleries follow verdicts as often as this: hundreds of images would redraw them hundreds of times. */
 const REDRAW_MS = 100;
 /** Between two questions after an evaluation that is running. */
@@ -155,6 +157,11 @@ class Workspace {
     else this.keep(added);
     this.judge();
     return added[0];
+  }
+
+  /** Whether an image is a kiosk's. */
+  isPassing(id: number): boolean {
+    return this.tried.some((tried) => tried.id === id && tried.passing);
   }
 
   /** Takes images away; `undo` brings them back. */
@@ -328,7 +335,9 @@ class Workspace {
   private async ask(tried: Tried, detector: string): Promise<void> {
     const here = this.here.get(detector);
     try {
-      const answer = await explain(detector, tried.file, here?.ignore === undefined ? undefined : { ignore: here.ignore, threshold: this.details.get(detector)!.threshold });
+      // A kiosk's verdicts are seen by others, so that they are by the threshold that this page shows.
+      const threshold = tried.passing ? this.thresholdOf(detector) : here?.ignore === undefined ? undefined : here.served.threshold;
+      const answer = await explain(detector, tried.file, { ignore: here?.ignore, threshold, announce: tried.passing ? KIOSK : undefined }, tried.name);
       if (this.here.get(detector) !== here) {
         tried.put(detector, WAITING);
         return;

@@ -47,8 +47,9 @@ export class Session {
   /** Where the gallery was left, to come back to. */
   lastOpened: number | null = null;
 
-  /** `prefix` stands before each address after #, where the report is a part of something larger. */
-  constructor(report: ReportData, prefix = "") {
+  /** `prefix` stands before each address after #, where the report is a part of something larger; `file` gets the file of an image,
+   *  where there is somebody to ask for it. */
+  constructor(report: ReportData, prefix = "", readonly file: ((id: number) => Promise<Blob | null>) | null = null) {
     this.report = report;
     this.prefix = prefix;
     this.byId = new Map(report.images.map((image) => [image.id, image]));

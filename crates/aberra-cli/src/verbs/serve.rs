@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use aberra::Detector;
 use aberra_serve::{
-    Batching, EvaluationSource, LogFormat, ServeLimits, ServeOptions, Server, TlsFiles, log, read_key,
+    Batching, EvaluationSource, LogFormat, ServeLimits, ServeOptions, Server, TlsFiles, Webhook, log,
+    read_key,
 };
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
@@ -73,6 +74,13 @@ pub(crate) struct ServeArgs {
     /// Host name, besides localhost and IP addresses, by which clients address this server; repeatable.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+    /// Where verdicts are sent that requests announce (`score?announce=NAME`, and the kiosk), each as a POST of its JSON; what does
+    /// not arrive is sent again.
+    #[arg(long, value_name = "http://HOST[:PORT][/PATH]", value_parser = Webhook::at)]
+    webhook: Option<Webhook>,
+    /// File with the key that the webhook is sent as `Authorization: Bearer KEY`, on one line.
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    webhook_key_file: Option<PathBuf>,
     /// Format of the log on standard error.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: LogChoice,
@@ -180,6 +188,8 @@ fn options(args: &ServeArgs) -> Result<ServeOptions, CommandError> {
         args.limits;
     let held_bytes = ServeLimits::default().held_bytes.max(2 * max_body_bytes);
     let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
+    let key = args.webhook_key_file.as_deref().map(read_key).transpose()?;
+    let webhook = args.webhook.clone().map(|webhook| webhook.with_key(key));
     Ok(ServeOptions {
         address: args.address,
         api_key: args.api_key_file.as_deref().map(read_key).transpose()?,
@@ -196,6 +206,7 @@ fn options(args: &ServeArgs) -> Result<ServeOptions, CommandError> {
             ..ServeLimits::default()
         },
         batching: Batching { most: batch, delay: Duration::from_millis(batch_delay) },
+        webhook,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The result of a background evaluation, or its progress.
+//! The result of a background evaluation, or its progress, and the files of its images.
 
 use aberra::wire::ReportData;
 use axum::Json;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::request::{ApiResult, find};
-use crate::detectors::EvaluationState;
+use crate::detectors::{Evaluated, EvaluationState};
 use crate::problem::Problem;
 use crate::state::ServerState;
 
@@ -56,8 +56,35 @@ pub(super) async fn evaluation(
                 .into_response())
         }
         EvaluationState::Failed(why) => Err(Problem { detail: why, ..Problem::internal() }),
-        EvaluationState::Done(json) => {
+        EvaluationState::Done(Evaluated { json, .. }) => {
             Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
         }
     }
+}
+
+/// The file of an evaluated image, as it lies in the data set.
+#[utoipa::path(
+    get, path = "/api/v1/detectors/{detector}/evaluation/images/{id}", tag = "aberra",
+    params(("detector" = String, Path), ("id" = usize, Path, description = "`id` of the image in the evaluation")),
+    responses(
+        (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404, description = "There is no such evaluation or image, the image is not a file of its own (a page, a slice, several channels), or the file has changed since", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn evaluated_image(
+    shared: State<ServerState>,
+    Path((detector, id)): Path<(String, String)>,
+) -> ApiResult<Response> {
+    let served = find(&shared, &detector)?;
+    let EvaluationState::Done(Evaluated { files, .. }) = served.evaluation() else {
+        return Err(Problem::not_found("expected a detector with a finished evaluation, found none"));
+    };
+    let Some(file) = id.parse().ok().and_then(|id: usize| files.get(id).cloned()) else {
+        let message = format!("expected the number of an image below {}, found {id:?}", files.len());
+        return Err(Problem::not_found(message));
+    };
+    let file = file.ok_or_else(|| Problem::not_found("this image is not a file of its own"))?;
+    let most = shared.limits.body_bytes as u64;
+    let content = shared.engine.run_blocking(move || file.read(most).map_err(Problem::not_found)).await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response())
 }

@@ -1,5 +1,6 @@
 //! The REST API, `/api/v1`, and its OpenAPI description.
 
+mod announced;
 mod calibrate;
 mod detectors;
 mod evaluation;
@@ -46,10 +47,12 @@ fn described() -> (Router<ServerState>, utoipa::openapi::OpenApi) {
         .routes(routes!(calibrate::calibrate))
         .routes(routes!(score::score))
         .routes(routes!(score::explain))
+        .routes(routes!(announced::announced))
         .routes(routes!(volumes::volumes))
         .routes(routes!(latent::latent))
         .routes(routes!(latent::decode))
         .routes(routes!(evaluation::evaluation))
+        .routes(routes!(evaluation::evaluated_image))
         .routes(routes!(phantoms::list))
         .routes(routes!(phantoms::picture))
         .split_for_parts();

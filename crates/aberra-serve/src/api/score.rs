@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aberra::Verdict;
 use aberra::explain::find_normals;
 use aberra::models::measure::Want;
+use aberra::output::printable;
 use aberra::report::{PictureFormat, error_scale_max};
 use aberra::wire::{Explanation, VerdictCard};
 use axum::Json;
@@ -18,6 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::request::{ApiResult, find, ignoring};
 use super::upload::{ImageFile, ImageForm, sources, uploads};
+use crate::announce::LONGEST_SOURCE;
 use crate::detectors::ServedDetector;
 use crate::problem::{ImageProblem, Problem, ProblemWith};
 use crate::state::ServerState;
@@ -33,6 +35,9 @@ pub(crate) struct ScoreQuery {
     /// `0.7,0.9,0.3,0.1`; several with `;` between them. Needs the threshold that `calibrate` gave for the same areas; there is no
     /// p-value.
     ignore: Option<String>,
+    /// Who announces the verdicts, such as `line 3`: they are shown by `announced`, which keeps the last 100 of a detector with a small
+    /// picture each, and so by the kiosk of the web app, and sent to the server's webhook, if it has one.
+    announce: Option<String>,
 }
 
 /// Verdicts on images.
@@ -108,11 +113,15 @@ pub(super) async fn score(
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let served = ignoring(find(&shared, &detector)?, query.ignore.as_deref())?;
     let (scored, threshold) = score_uploads(&shared, &served, &query, &headers, body, Want::MAP).await?;
+    announce(&shared, &served, query.announce, &scored, threshold).await?;
     let images: Vec<ScoreResult> = scored
-        .into_iter()
-        .map(|(name, verdict)| match verdict.map(|verdict| card(&served, &verdict, threshold)) {
-            Ok(verdict) => ScoreResult { name, error: None, verdict: Some(verdict) },
-            Err(error) => ScoreResult { name, error: Some(error), verdict: None },
+        .iter()
+        .map(|(name, verdict)| match verdict {
+            Ok(verdict) => {
+                let verdict = Some(card(&served, verdict, threshold));
+                ScoreResult { name: name.clone(), error: None, verdict }
+            }
+            Err(error) => ScoreResult { name: name.clone(), error: Some(error.clone()), verdict: None },
         })
         .collect();
     let any = images.iter().any(|image| image.verdict.is_some());
@@ -143,7 +152,9 @@ pub(super) async fn explain(
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let served = ignoring(find(&shared, &detector)?, query.ignore.as_deref())?;
     let (scored, threshold) = score_uploads(&shared, &served, &query, &headers, body, Want::ALL).await?;
+    announce(&shared, &served, query.announce, &scored, threshold).await?;
     let explaining = served.clone();
+    let scored = Arc::unwrap_or_clone(scored);
     let images = shared.engine.run_blocking(move || {
         let images = scored.into_iter().map(|(name, verdict)| {
             match verdict.and_then(|verdict| {
@@ -192,6 +203,34 @@ fn threshold(served: &ServedDetector, in_query: Option<f64>, in_form: Option<f64
 /// The client's file name, and the verdict.
 type ScoredUpload = (Option<String>, Result<Verdict, ImageProblem>);
 
+/// Announces the verdicts of a request that asks for it, under the name of who does.
+async fn announce(
+    shared: &ServerState,
+    served: &Arc<ServedDetector>,
+    source: Option<String>,
+    scored: &Arc<Vec<ScoredUpload>>,
+    threshold: f64,
+) -> ApiResult<()> {
+    let Some(source) = source else { return Ok(()) };
+    let (shared, served, scored) = (shared.clone(), served.clone(), scored.clone());
+    let engine = shared.engine.clone();
+    let announced = engine.run_blocking(move || {
+        for (name, verdict) in scored.iter() {
+            let verdict = verdict.as_ref().map(|verdict| (verdict, card(&served, verdict, threshold)));
+            let running = shared.outlast_request();
+            shared.announcements.announce(
+                &served,
+                &source,
+                name.clone(),
+                verdict.map_err(Clone::clone),
+                running,
+            );
+        }
+        Ok(())
+    });
+    announced.await
+}
+
 /// Verdicts on the images of a body, and the threshold of the request.
 async fn score_uploads(
     shared: &ServerState,
@@ -200,7 +239,14 @@ async fn score_uploads(
     headers: &HeaderMap,
     body: Bytes,
     want: Want,
-) -> ApiResult<(Vec<ScoredUpload>, f64)> {
+) -> ApiResult<(Arc<Vec<ScoredUpload>>, f64)> {
+    if let Some(source) = &query.announce
+        && (source.is_empty() || source.len() > LONGEST_SOURCE || printable(source) != *source)
+    {
+        let message =
+            format!("expected a name of up to {LONGEST_SOURCE} bytes of who announces, found another");
+        return Err(Problem::bad_request(message));
+    }
     let uploads = uploads(headers, body, &shared.limits).await?;
     if query.ignore.is_some() && query.threshold.or(uploads.threshold).is_none() {
         return Err(Problem::bad_request(
@@ -212,7 +258,7 @@ async fn score_uploads(
     let (names, images): (Vec<_>, Vec<_>) =
         sources(uploads.images, served.detector.channels()).into_iter().unzip();
     let verdicts = shared.engine.score(served, images, want).await?;
-    Ok((names.into_iter().zip(verdicts).collect(), threshold))
+    Ok((Arc::new(names.into_iter().zip(verdicts).collect()), threshold))
 }
 
 fn card(served: &ServedDetector, verdict: &Verdict, threshold: f64) -> VerdictCard {

@@ -48,12 +48,53 @@ async fn an_evaluation_is_what_the_report_shows() {
     let near = &told["images"][0]["explanation"]["nearest"][0];
     assert!(near["name"].as_str().unwrap().starts_with("train/good/"));
     assert!(near["picture"].as_str().unwrap().starts_with("data:image/jpeg"));
+    // The files of its images.
+    let names: Vec<&str> =
+        report["images"].as_array().unwrap().iter().map(|image| image["name"].as_str().unwrap()).collect();
+    for (id, name) in names.iter().enumerate() {
+        let answer = client.get(&format!("{EVALUATION}/images/{id}")).await;
+        assert_eq!(answer.headers["content-type"], "application/octet-stream");
+        assert_eq!(answer.body, std::fs::read(data.join(name)).unwrap(), "{name}");
+    }
+    let last = names.len();
+    let refused = client.get(&format!("{EVALUATION}/images/{last}")).await.problem(404);
+    assert!(refused.contains(&format!("below {last}")), "{refused}");
+    for other in ["-1", "..%2f..%2fdata", "0%00"] {
+        client.get(&format!("{EVALUATION}/images/{other}")).await.problem(404);
+    }
     // A saved evaluation is used as it is.
     let file = folder().join("evaluation.json");
     evaluation.save(&file).unwrap();
     let again = crate::fixture::server(options());
     again.evaluate(EvaluationSource { data, evaluation: Some(file), ..EvaluationSource::default() }).unwrap();
     assert_eq!(ended(&Client::of(&again)).await.done()["evaluation"], report["evaluation"]);
+}
+
+#[tokio::test]
+async fn a_file_that_changed_since_it_was_evaluated_is_not_shown_for_it() {
+    let room = tempfile::tempdir().unwrap();
+    for (class, first) in [("good", 500), ("bad", 600)] {
+        std::fs::create_dir_all(room.path().join("test").join(class)).unwrap();
+        for index in first..first + 4 {
+            std::fs::write(room.path().join("test").join(class).join(format!("{index}.png")), png(index))
+                .unwrap();
+        }
+    }
+    let server = server(options());
+    let client = Client::of(&server);
+    let source = EvaluationSource { data: room.path().into(), ..EvaluationSource::default() };
+    server.evaluate(source).unwrap();
+    client.get(&format!("{EVALUATION}/images/0")).await.problem(404);
+    let report = ended(&client).await.done();
+    let path = |id: usize| room.path().join(report["images"][id]["name"].as_str().unwrap());
+    let file = |id: usize| format!("{EVALUATION}/images/{id}");
+    std::fs::write(path(1), png(7)).unwrap();
+    std::fs::remove_file(path(2)).unwrap();
+    for id in [1, 2] {
+        let refused = client.get(&file(id)).await.problem(404);
+        assert!(refused.contains("changed or gone since"), "{refused}");
+    }
+    assert_eq!(client.get(&file(0)).await.body, std::fs::read(path(0)).unwrap());
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::fixture::{options, png, server};
 const HEAD_TIME: Duration = Duration::from_millis(400);
 
 /// Starts a server that runs until the tests end.
-fn start(options: ServeOptions) -> SocketAddr {
+pub(crate) fn start(options: ServeOptions) -> SocketAddr {
     let options = ServeOptions { address: "127.0.0.1:0".parse().unwrap(), ..options };
     let listening = server(options).listen().unwrap();
     let address = listening.address().unwrap();
@@ -29,7 +29,7 @@ fn impatient() -> ServeLimits {
     ServeLimits { head_time: HEAD_TIME, body_time: HEAD_TIME, ..ServeLimits::default() }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream

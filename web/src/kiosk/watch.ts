@@ -1,5 +1,5 @@
 // A folder that is watched, where the browser lets a page read one (Chromium's directory picker).
-import type { Given } from "./files";
+import type { Given } from "../app/files";
 
 export interface FolderHandle {
   readonly name: string;
