@@ -119,6 +119,51 @@ await run("viewer", async () => {
   await page.context().close();
 });
 
+await run("40 megapixels", async () => {
+  const maker = await open();
+  const bytes = await maker.evaluate(async () => {
+    const canvas = new OffscreenCanvas(8000, 5000);
+    const context = canvas.getContext("2d");
+    for (let i = 0; i < 4000; i++) {
+      context.fillStyle = `rgb(${i % 255},${(i * 7) % 255},${(i * 13) % 255})`;
+      context.fillRect((i * 197) % 8000, (i * 389) % 5000, 60, 40);
+    }
+    return Array.from(new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 })).arrayBuffer()));
+  });
+  await maker.context().close();
+  const page = await open();
+  await page.evaluate(() => {
+    const decode = createImageBitmap;
+    globalThis.decoded = [];
+    globalThis.createImageBitmap = (from, ...how) => (globalThis.decoded.push(from instanceof Blob ? "file" : ""), decode(from, ...how));
+  });
+  await page.locator('input[type="file"]').first().setInputFiles({ name: "large.jpg", mimeType: "image/jpeg", buffer: Buffer.from(bytes) });
+  await judged(page);
+  expect((await page.locator(".pictures").innerText()).includes("File, 8000 × 5000 pixels"), "a picture of 40 megapixels is shown at its own size");
+  await page.waitForTimeout(500);
+  expect((await page.evaluate(() => globalThis.decoded.filter((one) => one === "file").length)) === 1, "and decoded once");
+  await page.getByRole("application").focus();
+  await page.keyboard.press("1");
+  await page.evaluate(() => {
+    globalThis.frames = [];
+    const frame = (at) => (globalThis.frames.push(at), requestAnimationFrame(frame));
+    requestAnimationFrame(frame);
+  });
+  const box = await page.getByRole("application").boundingBox();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  for (let i = 0; i < 100; i++) await page.mouse.move(x + 150 * Math.sin(i / 9), y + 100 * Math.cos(i / 7));
+  await page.waitForTimeout(300);
+  await page.mouse.up();
+  const steps = await page.evaluate(() => globalThis.frames.slice(1).map((at, i) => at - globalThis.frames[i]).sort((a, b) => a - b));
+  const median = steps[steps.length >> 1];
+  console.log(`app: 40 megapixels: median of ${steps.length} frames ${median.toFixed(1)} ms`);
+  // 60 frames a second, and what a busy processor adds.
+  expect(median < 25, `it pans smoothly (${median} ms a frame)`);
+  await page.context().close();
+});
+
 await run("verdict", async () => {
   const page = await open("inspect");
   await page.getByRole("button", { name: "All twelve" }).click();

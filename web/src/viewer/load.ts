@@ -19,15 +19,32 @@ const SAMPLE_PX = 64;
 export async function loadFile(file: Blob): Promise<LoadedFile | null> {
   try {
     const full = await createImageBitmap(file);
-    const side = Math.max(full.width, full.height);
-    const shrunk = (most: number) => createImageBitmap(full, { resizeWidth: Math.max(1, Math.round((full.width * most) / side)), resizeHeight: Math.max(1, Math.round((full.height * most) / side)), resizeQuality: "medium" });
-    const preview = side > PREVIEW_PX ? await shrunk(PREVIEW_PX) : full;
-    const sample = pixelsOf(await shrunk(Math.min(side, SAMPLE_PX)));
+    const preview = await shrunk(full, PREVIEW_PX);
+    const small = await shrunk(preview, SAMPLE_PX);
+    const sample = pixelsOf(small);
+    if (small !== preview) small.close();
     const bits = bitsOfPng(new Uint8Array(await file.slice(0, 32).arrayBuffer()));
     return { full, preview, colour: hasColour(sample.data), bits };
   } catch {
     return null;
   }
+}
+
+/** A picture whose longer side has at most so many pixels; the picture itself if it has. By halves, each pixel the mean of four: better
+ *  filters keep smaller copies of what they shrink in memory, as long as that is there. */
+async function shrunk(picture: ImageBitmap, most: number): Promise<ImageBitmap> {
+  let now = picture;
+  for (let side = sideOf(now); side > most; side = sideOf(now)) {
+    const share = Math.max(0.5, most / side);
+    const next = await createImageBitmap(now, { resizeWidth: Math.max(1, Math.round(now.width * share)), resizeHeight: Math.max(1, Math.round(now.height * share)), resizeQuality: "low" });
+    if (now !== picture) now.close();
+    now = next;
+  }
+  return now;
+}
+
+function sideOf({ width, height }: ImageBitmap): number {
+  return Math.max(width, height);
 }
 
 export function release({ full, preview }: LoadedFile): void {
