@@ -57,7 +57,7 @@ const SIDE: usize = 96;
 const BOMB_BYTES: usize = 200 << 20;
 
 /// Side of the largest square that is read where no other limit is set, in whole hundreds.
-const LARGEST_PX: u32 = 5_700;
+const LARGEST_PX: u32 = 6_300;
 
 /// Where requests go.
 pub(super) struct Aim<'a> {

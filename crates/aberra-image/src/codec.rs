@@ -52,6 +52,8 @@ pub(crate) struct Codec {
 pub(crate) struct File<'a> {
     pub bytes: &'a [u8],
     pub limits: &'a Limits,
+    /// Colours may become grey as they are decoded: nobody asks for them.
+    pub as_grey: bool,
 }
 
 /// The images in a file, each by its number from 0: what their headers say, before memory is taken for pixels, and the pixels.

@@ -31,8 +31,24 @@ pub fn read(path: &Path, limits: &Limits) -> Result<Image, Error> {
 /// # Errors
 /// As [`read`]; there is no such page.
 pub fn read_page(path: &Path, page: u32, limits: &Limits) -> Result<Image, Error> {
+    read_with(path, limits, |bytes| decode_page(bytes, page, limits))
+}
+
+/// Reads a file and decodes it [in grey](decode_grey).
+///
+/// # Errors
+/// As [`read`].
+pub fn read_grey(path: &Path, limits: &Limits) -> Result<Image, Error> {
+    read_with(path, limits, |bytes| decode_grey(bytes, limits))
+}
+
+fn read_with(
+    path: &Path,
+    limits: &Limits,
+    decode: impl FnOnce(&[u8]) -> Result<Image, Error>,
+) -> Result<Image, Error> {
     let bytes = read_bytes(path, limits).map_err(|error| error.with_path(path))?;
-    let read = refuse_raw(path, &bytes).and_then(|()| decode_page(&bytes, page, limits));
+    let read = refuse_raw(path, &bytes).and_then(|()| decode(&bytes));
     let mut image = read.map_err(|error| error.with_path(path))?;
     image.source.path = Some(path.to_owned());
     Ok(image)
@@ -44,6 +60,18 @@ pub fn read_page(path: &Path, page: u32, limits: &Limits) -> Result<Image, Error
 /// As [`read`], less the reading.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, Error> {
     decode_page(bytes, 0, limits)
+}
+
+/// Decodes an image held in memory of which nobody asks for colours: what [`decode`] and then [`Image::into_grey`] give where it is in
+/// colours, bit for bit, in a third of the memory; other images as they are.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_grey(bytes: &[u8], limits: &Limits) -> Result<Image, Error> {
+    limits.check_bytes(bytes.len() as u64)?;
+    let file = codec::File { bytes, limits, as_grey: true };
+    let image = Images::of_file(file, None)?.decode(0)?;
+    Ok(if image.is_grey_or_rgb() { image.into_grey() } else { image })
 }
 
 /// The number of images in a file that can be decoded one by one: pages of full resolution of a TIFF, frames of a GIF or
@@ -109,8 +137,11 @@ impl<'a> Images<'a> {
         limits: &'a Limits,
         before: Option<FileIdentity>,
     ) -> Result<Self, Error> {
-        let format = recognise(bytes)?;
-        let file = codec::File { bytes, limits };
+        Self::of_file(codec::File { bytes, limits, as_grey: false }, before)
+    }
+
+    fn of_file(file: codec::File<'a>, before: Option<FileIdentity>) -> Result<Self, Error> {
+        let format = recognise(file.bytes)?;
         let Some(codec) = format.codec() else { return Err(unsupported(format, "no decoder")) };
         let pages = guarded(format, || (codec.open)(file))?;
         Ok(Self { file, format, pages, before })

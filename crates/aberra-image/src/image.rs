@@ -293,7 +293,7 @@ fn any_of_pixel(values: &[bool], channels: usize) -> Vec<bool> {
     values.chunks_exact(channels).map(|pixel| pixel.contains(&true)).collect()
 }
 
-fn luma(rgb: &[f32]) -> f32 {
+pub(crate) fn luma(rgb: &[f32]) -> f32 {
     match *rgb {
         [red, green, blue] if red == green && green == blue => red,
         [red, green, blue] => 0.299 * red + 0.587 * green + 0.114 * blue,

@@ -35,7 +35,9 @@ pub use claim::{FileClaim, claim, is_image_file};
 pub use codec::dicom::derived::{DicomSlices, MapMaker};
 pub use codec::nifti::encode_nifti;
 pub use color::Color;
-pub use decode::{Images, count_pages, decode, decode_page, header, probe, read, read_page};
+pub use decode::{
+    Images, count_pages, decode, decode_grey, decode_page, header, probe, read, read_grey, read_page,
+};
 pub use encode::{encode_jpeg, encode_png};
 pub use error::Error;
 pub use foreground::ForegroundCrop;

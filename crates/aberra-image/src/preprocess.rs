@@ -346,20 +346,22 @@ impl Preprocessing {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub fn apply_owned(&self, image: Image) -> Result<Input, Error> {
-        match self.color {
-            Color::Grey
-                if self.channels.is_empty()
-                    && image.channels != 1
-                    && self.invalid.is_empty()
-                    && self.ignore.is_empty()
-                    && image.not_finite.is_empty() =>
-            {
-                // What is refused is refused by its colours.
-                self.check(&image)?;
-                self.apply(&image.into_grey())
-            }
-            _ => self.apply(&image),
+        if !self.sees_grey_alone() || image.channels == 1 || !image.not_finite.is_empty() {
+            return self.apply(&image);
         }
+        // What is refused is refused by its colours.
+        self.check(&image)?;
+        self.apply(&image.into_grey())
+    }
+
+    /// Whether an image in colours gives the network input that the same image in grey gives, so that it may be
+    /// [decoded in grey](crate::decode_grey).
+    pub fn sees_grey_alone(&self) -> bool {
+        self.color == Color::Grey
+            && self.channels.is_empty()
+            && self.invalid.is_empty()
+            && self.ignore.is_empty()
+            && self.window.is_none()
     }
 
     /// The image in its window, with what lies around them in place of pixels that are not looked at.

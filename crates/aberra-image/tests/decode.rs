@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use aberra_image::{ColorMode, Format, Limits, decode, header, probe, read};
+use aberra_image::{ColorMode, Format, Limits, decode, decode_grey, header, probe, read};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -75,6 +75,27 @@ fn bands_of_a_tiff_are_channels_and_no_colours() {
     assert!(grey.is_grey_or_rgb() && grey.channels == 1);
     let colors = read(&golden("rgb8.tif"), &Limits::default()).unwrap();
     assert!(colors.is_grey_or_rgb() && colors.channel_names().is_empty());
+}
+
+/// Every file, also those that are refused.
+#[test]
+fn what_is_decoded_in_grey_is_what_becomes_grey_afterwards() {
+    let mut colors = 0;
+    let files = std::fs::read_dir(golden("")).unwrap().map(|file| file.unwrap().path());
+    for path in files.filter(|path| path.extension().is_some_and(|extension| extension != "json")) {
+        let bytes = std::fs::read(&path).unwrap();
+        match (decode(&bytes, &Limits::default()), decode_grey(&bytes, &Limits::default())) {
+            (Ok(image), Ok(grey)) => {
+                let is_color = image.is_grey_or_rgb() && image.channels == 3;
+                colors += usize::from(is_color);
+                let expected = if is_color { image.into_grey() } else { image };
+                assert_eq!(grey, expected, "{}", path.display());
+            }
+            (Err(error), Err(other)) => assert_eq!(error.to_string(), other.to_string()),
+            _ => panic!("{}: one of them is refused", path.display()),
+        }
+    }
+    assert!(colors >= 15, "{colors}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Instant;
 
 use aberra::dataset::Inspected;
-use aberra::image::{Image, Input, decode, header};
+use aberra::image::{Image, Input, decode, decode_grey, header};
 use aberra::models::measure::Want;
 use aberra::{Verdict, image};
 use bytes::Bytes;
@@ -273,7 +273,11 @@ impl Engine {
             let (_memory, _worker) = (memory, worker);
             let done = guarded(|| {
                 let image = match image {
-                    ImageSource::Encoded(bytes) => decode(&bytes, &limits).map_err(aberra::of_image)?,
+                    ImageSource::Encoded(bytes) => {
+                        let in_grey = served.detector.config().preprocessing.sees_grey_alone();
+                        let decode = if in_grey { decode_grey } else { decode };
+                        decode(&bytes, &limits).map_err(aberra::of_image)?
+                    }
                     ImageSource::Channels(files) => joined(files, &limits)?,
                     ImageSource::Decoded(image) => image,
                 };

@@ -140,7 +140,7 @@ impl Default for ServeLimits {
         Self {
             body_bytes: 64 << 20,
             held_bytes: 256 << 20,
-            pixels: 40 << 20,
+            pixels: 40_000_000,
             images: 64,
             queue: 256,
             connections: 2048,

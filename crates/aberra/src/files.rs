@@ -7,7 +7,7 @@ use aberra_image::{Image, Input, Limits};
 use aberra_models::measure::Want;
 use rayon::prelude::*;
 
-use crate::dataset::{ChannelFile, Sample, read_channels, read_image};
+use crate::dataset::{ChannelFile, Sample, read_channels, read_for, read_image};
 use crate::detector::{Detector, Verdict};
 use crate::{Error, Result, of_image};
 
@@ -161,8 +161,12 @@ impl Detector {
         page: Option<u32>,
         limits: &Limits,
     ) -> Result<Input> {
-        let image = self.read_image(path, channels, page, limits)?;
-        self.config().preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
+        let preprocessing = &self.config().preprocessing;
+        let image = match channels {
+            [] if preprocessing.channels.is_empty() => read_for(preprocessing, path, page, limits)?,
+            _ => self.read_image(path, channels, page, limits)?,
+        };
+        preprocessing.apply(&image).map_err(|error| of_image(error.with_path(path)))
     }
 
     /// Whether its images are of several files by their names (`case_0000`, `case_0001`): data for it are to be opened so.

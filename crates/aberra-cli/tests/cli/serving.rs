@@ -122,7 +122,7 @@ fn names_of_any_script_are_given_on_the_command_line_and_said_with_their_files()
 /// A PNG of a few hundred kilobytes whose pixels take all the memory that an image may take: 16-bit colour with alpha, black.
 #[cfg(target_os = "linux")]
 fn largest_png() -> Vec<u8> {
-    const SIDE: u32 = 5_700;
+    const SIDE: u32 = 6_300;
     let mut pixels = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     let row = vec![0; 1 + SIDE as usize * 8];
     for _ in 0..SIDE {
@@ -165,7 +165,7 @@ fn the_largest_images_take_bounded_memory_which_is_given_back() {
         }
     });
     let peak = megabytes(&serving, "VmHWM:");
-    assert!(peak > 300.0 && peak < 600.0, "at most {peak} MB");
+    assert!(peak > 250.0 && peak < 600.0, "at most {peak} MB");
     let deadline = Instant::now() + Duration::from_secs(60);
     while megabytes(&serving, "VmRSS:") >= 150.0 {
         assert!(Instant::now() < deadline, "{} MB are still held", megabytes(&serving, "VmRSS:"));

@@ -57,6 +57,6 @@ impl Pages for Bmp<'_> {
     }
 
     fn raster(&self, _page: u32, _layout: &Layout, orientation: Orientation) -> Result<Raster, Error> {
-        plain::raster(Format::Bmp, self.decoder(), orientation)
+        plain::raster(Format::Bmp, self.decoder(), orientation, self.0.as_grey)
     }
 }

@@ -47,7 +47,7 @@ struct Dicom<'a> {
 }
 
 impl<'a> Dicom<'a> {
-    fn open(File { bytes, limits }: File<'a>) -> Result<Self, Error> {
+    fn open(File { bytes, limits, .. }: File<'a>) -> Result<Self, Error> {
         let meta = &bytes[PREAMBLE + MAGIC.len()..];
         let length = meta_length(meta);
         let data = &meta[length..];

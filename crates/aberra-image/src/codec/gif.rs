@@ -59,7 +59,7 @@ impl Pages for Gif<'_> {
         let frame = frame.ok_or_else(|| damaged(Format::Gif, "it has fewer frames than it lists"))?;
         let picture = frame.map_err(reason)?.into_buffer();
         let size = (layout.height as usize, layout.width as usize);
-        let mut raster = decoded::<u8>(size, 4, orientation, |samples| {
+        let mut raster = decoded::<u8>(size, 4, orientation, false, |samples| {
             let whole = || damaged(Format::Gif, "a frame of it has another size than its header says");
             if picture.as_raw().len() != samples.len() {
                 return Err(whole());

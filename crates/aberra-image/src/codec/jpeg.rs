@@ -13,7 +13,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{Codec, File, Layout, Pages, Raster, damaged, decoded, unsupported};
-use crate::{ColorMode, Error, Format, Limits};
+use crate::{ColorMode, Error, Format};
 
 pub(super) const CODEC: Codec = Codec {
     format: Format::Jpeg,
@@ -40,7 +40,7 @@ impl Pages for Jpeg<'_> {
     }
 
     fn raster(&self, _page: u32, layout: &Layout, orientation: Orientation) -> Result<Raster, Error> {
-        pixels(self.0.bytes, layout, orientation, self.0.limits)
+        pixels(self.0, layout, orientation)
     }
 }
 
@@ -80,7 +80,11 @@ fn orientation(bytes: &[u8]) -> Orientation {
 }
 
 /// Decodes the pixels and turns them upright.
-fn pixels(bytes: &[u8], layout: &Layout, orientation: Orientation, limits: &Limits) -> Result<Raster, Error> {
+fn pixels(
+    File { bytes, limits, as_grey }: File<'_>,
+    layout: &Layout,
+    orientation: Orientation,
+) -> Result<Raster, Error> {
     if !is_complete(bytes) {
         let found = format!("it is truncated: no end-of-image marker in its {} bytes", bytes.len());
         return Err(damaged(Format::Jpeg, found));
@@ -97,7 +101,7 @@ fn pixels(bytes: &[u8], layout: &Layout, orientation: Orientation, limits: &Limi
     let bytes = without_stray_bytes(bytes);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&*bytes), options);
     let size = (layout.height as usize, layout.width as usize);
-    decoded::<u8>(size, channels, orientation, |samples| {
+    decoded::<u8>(size, channels, orientation, as_grey, |samples| {
         decoder.decode_headers().map_err(|error| damaged(Format::Jpeg, error))?;
         if decoder.output_buffer_size() != Some(samples.len()) {
             return Err(damaged(

@@ -31,7 +31,7 @@ struct Numpy<'a> {
 }
 
 impl<'a> Numpy<'a> {
-    fn open(File { bytes, limits }: File<'a>) -> Result<Self, Error> {
+    fn open(File { bytes, limits, .. }: File<'a>) -> Result<Self, Error> {
         let (header, data) = split(bytes).ok_or_else(|| damaged(Format::Numpy, "its header is truncated"))?;
         let field = |key: &str| {
             let missing = || damaged(Format::Numpy, format!("its header has no `{key}`"));

@@ -17,6 +17,7 @@ pub(super) fn raster(
     format: Format,
     decoder: ImageResult<impl ImageDecoder>,
     orientation: Orientation,
+    as_grey: bool,
 ) -> Result<Raster, Error> {
     let decoder = decoder.map_err(|error| reason(format, error))?;
     let color = decoder.color_type();
@@ -26,10 +27,10 @@ pub(super) fn raster(
     let read = |samples: &mut [u8]| decoder.read_image(samples).map_err(|error| reason(format, error));
     match color {
         ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
-            decoded::<u8>(size, stored, orientation, read)
+            decoded::<u8>(size, stored, orientation, as_grey, read)
         }
         ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
-            decoded::<u16>(size, stored, orientation, read)
+            decoded::<u16>(size, stored, orientation, as_grey, read)
         }
         other => Err(unsupported(format, format!("pixels stored as {other:?}"))),
     }

@@ -78,7 +78,7 @@ impl Pages for Png<'_> {
     }
 
     fn raster(&self, _page: u32, _layout: &Layout, orientation: Orientation) -> Result<Raster, Error> {
-        let mut raster = plain::raster(Format::Png, self.decoder(), orientation)?;
+        let mut raster = plain::raster(Format::Png, self.decoder(), orientation, self.0.as_grey)?;
         raster.remarks.extend(self.frames().map(|frames| Remark::Animation { frames }));
         Ok(raster)
     }

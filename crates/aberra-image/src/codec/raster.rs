@@ -4,7 +4,7 @@ use bytemuck::Pod;
 use image::metadata::Orientation;
 
 use super::{nothing_finite, refuse_not_finite};
-use crate::image::replace_not_finite;
+use crate::image::{luma, replace_not_finite};
 use crate::turn::{origin, upright};
 use crate::{Error, Limits, Remark};
 
@@ -93,7 +93,8 @@ pub(crate) fn raster(samples: Vec<f32>, stored: usize, premultiplied: bool) -> R
 }
 
 /// The same of integers that `decode` writes, in native byte order, for `height` x `width` pixels, turned upright. Where
-/// nothing is turned they are written into the memory of the result, so that a large image never exists twice.
+/// nothing is turned they are written into the memory of the result, so that a large image never exists twice. `as_grey` makes grey
+/// of colours as [`Image::into_grey`](crate::Image::into_grey) does, bit for bit, in a third of the memory.
 ///
 /// # Errors
 /// Those of `decode`.
@@ -101,12 +102,17 @@ pub(crate) fn decoded<S: Sample>(
     (height, width): (usize, usize),
     stored: usize,
     orientation: Orientation,
+    as_grey: bool,
     decode: impl FnOnce(&mut [u8]) -> Result<(), Error>,
 ) -> Result<Raster, Error> {
-    let channels = channels(stored);
+    let channels = if as_grey { 1 } else { channels(stored) };
     if orientation == Orientation::NoTransforms {
-        let mut pixels = vec![0.0_f32; height * width * channels];
-        let remarks = decoded_in_place::<S>(&mut pixels, stored, decode)?;
+        // Room for the values, and for the samples where these take more.
+        let values = channels.max((stored * size_of::<S>()).div_ceil(size_of::<f32>()));
+        let mut pixels = vec![0.0_f32; height * width * values];
+        let remarks = decoded_in_place::<S>(&mut pixels, height * width, (channels, stored), decode)?;
+        pixels.truncate(height * width * channels);
+        pixels.shrink_to_fit();
         return Ok(Raster { remarks, ..Raster::of(pixels, channels) });
     }
     let mut samples = vec![S::zeroed(); height * width * stored];
@@ -121,22 +127,23 @@ pub(crate) fn decoded<S: Sample>(
             let at = (y * width + x) * stored;
             row.extend_from_slice(&samples[at..at + stored]);
         }
-        convert(&row, stored, alpha.counts(), pixels);
+        convert_to(channels, &row, stored, alpha.counts(), pixels);
     }
     Ok(Raster { remarks: alpha.remarks(), ..Raster::of(pixels, channels) })
 }
 
-/// Samples take no more bytes than the values of their pixels. They are written to the end of `pixels`; from the first
-/// on, a block of them is copied out and its values are written, which lie before all samples that are still to come.
+/// The values of `count` pixels of so many channels, written to the beginning of `pixels`, which has room for them and for their
+/// samples, `stored` to a pixel. These are written to its end; from the first on, a block of them is copied out and its values are
+/// written, which lie before all samples that are still to come.
 fn decoded_in_place<S: Sample>(
     pixels: &mut [f32],
-    stored: usize,
+    count: usize,
+    (channels, stored): (usize, usize),
     decode: impl FnOnce(&mut [u8]) -> Result<(), Error>,
 ) -> Result<Vec<Remark>, Error> {
     /// Pixels.
     const BLOCK: usize = 512;
-    let channels = channels(stored);
-    let (count, pixel_bytes) = (pixels.len() / channels, stored * size_of::<S>());
+    let pixel_bytes = stored * size_of::<S>();
     let first = size_of_val(pixels) - count * pixel_bytes;
     let samples: &mut [u8] = &mut bytemuck::cast_slice_mut(pixels)[first..];
     decode(samples)?;
@@ -151,7 +158,13 @@ fn decoded_in_place<S: Sample>(
         let bytes: &[u8] = bytemuck::cast_slice(pixels);
         let length = size_of_val(block);
         bytemuck::cast_slice_mut(block).copy_from_slice(&bytes[from..from + length]);
-        convert(block, stored, alpha.counts(), &mut pixels[start * channels..]);
+        convert_to(
+            channels,
+            block,
+            stored,
+            alpha.counts(),
+            &mut pixels[start * channels..(start + BLOCK).min(count) * channels],
+        );
     }
     Ok(alpha.remarks())
 }
@@ -176,6 +189,27 @@ pub(crate) fn ycbcr_to_rgb(pixel: &mut [f32; 3]) {
 
 fn channels(stored: usize) -> usize {
     if stored <= 2 { 1 } else { 3 }
+}
+
+/// The values of samples, times their alpha where `over_black`, in so many channels: their own, or one.
+fn convert_to<S: Sample>(
+    channels_kept: usize,
+    samples: &[S],
+    stored: usize,
+    over_black: bool,
+    pixels: &mut [f32],
+) {
+    /// Pixels.
+    const BLOCK: usize = 128;
+    let own = channels(stored);
+    if own == channels_kept {
+        return convert(samples, stored, over_black, pixels);
+    }
+    let mut colors = [0.0; 3 * BLOCK];
+    for (samples, pixels) in samples.chunks(stored * BLOCK).zip(pixels.chunks_mut(BLOCK)) {
+        convert(samples, stored, over_black, &mut colors);
+        pixels.iter_mut().zip(colors.chunks_exact(own)).for_each(|(pixel, color)| *pixel = luma(color));
+    }
 }
 
 /// The values of samples, times their alpha where `over_black`.
@@ -267,6 +301,7 @@ mod tests {
             stored in 1..=4_usize,
             has_alpha in any::<bool>(),
             exif in 1..=8_u8,
+            as_grey in any::<bool>(),
             seed in any::<u32>(),
         ) {
             let mut state = seed;
@@ -278,7 +313,7 @@ mod tests {
                 samples.iter_mut().skip(stored - 1).step_by(stored).for_each(|alpha| *alpha = 0);
             }
             let orientation = Orientation::from_exif(exif).unwrap();
-            let raster = decoded::<u16>((height, width), stored, orientation, |bytes| {
+            let raster = decoded::<u16>((height, width), stored, orientation, as_grey, |bytes| {
                 bytes.copy_from_slice(bytemuck::cast_slice(&samples));
                 Ok(())
             }).unwrap();
@@ -287,9 +322,14 @@ mod tests {
             for (index, pixel) in raster.pixels.chunks_exact(raster.channels).enumerate() {
                 let (y, x) = origin(orientation, (index / columns, index % columns), (height, width));
                 let at = (y * width + x) * stored;
-                prop_assert_eq!(pixel, &expected(&samples[at..at + stored], all && matches!(stored, 2 | 4))[..]);
+                let mut expected = expected(&samples[at..at + stored], all && matches!(stored, 2 | 4));
+                if as_grey && expected.len() == 3 {
+                    expected = vec![luma(&expected)];
+                }
+                prop_assert_eq!(pixel, &expected[..]);
             }
             prop_assert_eq!(raster.pixels.len(), height * width * raster.channels);
+            prop_assert_eq!(raster.channels, if as_grey { 1 } else { channels(stored) });
         }
     }
 }

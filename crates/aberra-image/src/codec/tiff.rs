@@ -196,7 +196,7 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// Opens page `number` of those of full resolution, from 0.
-    fn open(File { bytes, limits }: File<'a>, pages: &pages::Pages, number: u32) -> Result<Self, Error> {
+    fn open(File { bytes, limits, .. }: File<'a>, pages: &pages::Pages, number: u32) -> Result<Self, Error> {
         let mut bounds = TiffLimits::default();
         let alloc = usize::try_from(limits.max_alloc_bytes).unwrap_or(usize::MAX);
         bounds.decoding_buffer_size = alloc;

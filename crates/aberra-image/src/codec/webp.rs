@@ -67,7 +67,7 @@ impl Pages for Webp<'_> {
 
     fn raster(&self, _page: u32, _layout: &Layout, orientation: Orientation) -> Result<Raster, Error> {
         check_length(self.0.bytes)?;
-        let mut raster = plain::raster(Format::Webp, self.decoder(), orientation)?;
+        let mut raster = plain::raster(Format::Webp, self.decoder(), orientation, self.0.as_grey)?;
         let frames = self.chunks().filter(|name| name == b"ANMF").count() as u32;
         if frames > 1 {
             raster.remarks.push(Remark::Animation { frames });

@@ -52,6 +52,7 @@ pub use inspect::{Inspected, Inspection};
 pub use listed::listed_path;
 pub use manifest::is_manifest;
 pub use near::similarity_threshold;
+pub(crate) use reading::read_for;
 pub use reading::{read_channels, read_image};
 pub use remarks::Remarks;
 pub use shortcut::{Property, Shortcut, ShortcutPart, shortcuts, shortcuts_of};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aberra_image::{Image, Input, Limits, Preprocessing, Remark, read_page};
+use aberra_image::{Image, Input, Limits, Preprocessing, Remark, read_grey, read_page};
 
 use super::kept_files::{count, decode};
 use super::{ChannelFile, Sample};
@@ -25,8 +25,27 @@ impl Sample {
     /// # Errors
     /// As [`read`](Self::read); an image that cannot be preprocessed.
     pub(crate) fn preprocessed(&self, preprocessing: &Preprocessing, limits: &Limits) -> Result<Input> {
-        let image = self.read(limits)?;
+        let image = match &self.channels[..] {
+            [] => read_for(preprocessing, &self.path, self.page, limits)?,
+            _ => self.read(limits)?,
+        };
         preprocessing.apply(&image).map_err(|error| of_image(error.with_path(&self.path)))
+    }
+}
+
+/// As [`read_image`], for preprocessing: in grey where that needs no colours.
+///
+/// # Errors
+/// As [`read_image`].
+pub(crate) fn read_for(
+    preprocessing: &Preprocessing,
+    path: &Path,
+    page: Option<u32>,
+    limits: &Limits,
+) -> Result<Image> {
+    match page {
+        None if preprocessing.sees_grey_alone() => read_grey(path, limits).map_err(of_image),
+        _ => read_image(path, page, limits),
     }
 }
 

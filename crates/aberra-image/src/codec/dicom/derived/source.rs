@@ -116,7 +116,7 @@ impl DicomSlices {
         if !(CODEC.recognise)(&bytes) {
             return Err(lacking("a DICOM file"));
         }
-        let dicom = Dicom::open(File { bytes: &bytes, limits })?;
+        let dicom = Dicom::open(File { bytes: &bytes, limits, as_grey: false })?;
         let tags: Vec<u32> = COPIED
             .iter()
             .map(|(tag, _)| *tag)
