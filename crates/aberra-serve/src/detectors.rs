@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use aberra::explain::{EmbeddingMoments, EvidenceRanks, Pca, embedding_moments, principal_components};
-use aberra::image::RelativeRegion;
+use aberra::image::{Format, Images, Limits, RelativeRegion};
 use aberra::output::printable;
 use aberra::{Detector, NamedMember};
 use bytes::Bytes;
@@ -75,10 +75,10 @@ impl EvaluatedFile {
         Some(Self { path: path.to_owned(), bytes: found.len(), modified: found.modified().ok() })
     }
 
-    /// Its content.
+    /// Its content, of a format that browsers show. Others are not given away: a DICOM file may name a person.
     ///
     /// # Errors
-    /// It is larger than `most` bytes, or not the same file any more; in words.
+    /// It is larger than `most` bytes, of another format, or not the same file any more; in words.
     pub(crate) fn read(&self, most: u64) -> Result<Vec<u8>, String> {
         if self.bytes > most {
             return Err(format!("expected a file of up to {most} bytes, found {}", self.bytes));
@@ -86,8 +86,13 @@ impl EvaluatedFile {
         let is_same = || Self::at(&self.path).as_ref() == Some(self);
         let content = is_same().then(|| std::fs::read(&self.path).ok()).flatten();
         let content = content.filter(|content| content.len() as u64 == self.bytes && is_same());
-        content
-            .ok_or_else(|| "expected the file that was evaluated, found it changed or gone since".to_owned())
+        let content =
+            content.ok_or("expected the file that was evaluated, found it changed or gone since")?;
+        match Images::open(&content, &Limits::default()).map(|images| images.format()) {
+            Ok(Format::Png | Format::Jpeg | Format::Bmp | Format::Webp | Format::Gif) => Ok(content),
+            Ok(other) => Err(format!("expected a picture that browsers show, found a {other}")),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -234,14 +239,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         assert_eq!(EvaluatedFile::at(&path), None);
-        std::fs::write(&path, b"evaluated").unwrap();
-        let file = EvaluatedFile::at(&path).unwrap();
-        assert_eq!(file.read(9).unwrap(), b"evaluated");
-        assert!(file.read(8).unwrap_err().contains("up to 8 bytes, found 9"));
+        let picture = crate::testing::png(0);
+        std::fs::write(&path, &picture).unwrap();
+        let (file, bytes) = (EvaluatedFile::at(&path).unwrap(), picture.len() as u64);
+        assert_eq!(file.read(bytes).unwrap(), picture);
+        assert!(file.read(bytes - 1).unwrap_err().contains(&format!("found {bytes}")));
         std::fs::write(&path, b"another one").unwrap();
-        assert!(file.read(20).unwrap_err().contains("changed"));
+        assert!(file.read(bytes).unwrap_err().contains("changed"));
         std::fs::remove_file(&path).unwrap();
-        assert!(file.read(20).unwrap_err().contains("gone"));
+        assert!(file.read(bytes).unwrap_err().contains("gone"));
+        // What a browser does not show may say whose it is.
+        let dicom = [&[0; 128][..], b"DICM", &[0; 40]].concat();
+        std::fs::write(&path, &dicom).unwrap();
+        assert!(EvaluatedFile::at(&path).unwrap().read(1000).unwrap_err().contains("DICOM"));
     }
 
     #[test]

@@ -116,7 +116,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The file of an evaluated image, as it lies in the data set. */
+        /** The file of an evaluated image, as it lies in the data set, if it is of a format that browsers show. */
         get: operations["evaluated_image"];
         put?: never;
         post?: never;
@@ -1856,7 +1856,7 @@ export interface operations {
                     "application/octet-stream": number[];
                 };
             };
-            /** @description There is no such evaluation or image, the image is not a file of its own (a page, a slice, several channels), or the file has changed since */
+            /** @description There is no such evaluation or image, the image is not a file of its own (a page, a slice, several channels), the file has changed since, or browsers do not show its format */
             404: {
                 headers: {
                     [name: string]: unknown;

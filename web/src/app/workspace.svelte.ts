@@ -336,7 +336,7 @@ class Workspace {
     const here = this.here.get(detector);
     try {
       // A kiosk's verdicts are seen by others, so that they are by the threshold that this page shows.
-      const threshold = tried.passing ? this.thresholdOf(detector) : here?.ignore === undefined ? undefined : here.served.threshold;
+      const threshold = tried.passing ? this.thresholdOf(detector) : here?.ignore === undefined ? undefined : this.details.get(detector)!.threshold;
       const answer = await explain(detector, tried.file, { ignore: here?.ignore, threshold, announce: tried.passing ? KIOSK : undefined }, tried.name);
       if (this.here.get(detector) !== here) {
         tried.put(detector, WAITING);

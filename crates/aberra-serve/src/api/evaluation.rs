@@ -62,13 +62,13 @@ pub(super) async fn evaluation(
     }
 }
 
-/// The file of an evaluated image, as it lies in the data set.
+/// The file of an evaluated image, as it lies in the data set, if it is of a format that browsers show.
 #[utoipa::path(
     get, path = "/api/v1/detectors/{detector}/evaluation/images/{id}", tag = "aberra",
     params(("detector" = String, Path), ("id" = usize, Path, description = "`id` of the image in the evaluation")),
     responses(
         (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 404, description = "There is no such evaluation or image, the image is not a file of its own (a page, a slice, several channels), or the file has changed since", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such evaluation or image, the image is not a file of its own (a page, a slice, several channels), the file has changed since, or browsers do not show its format", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn evaluated_image(
