@@ -41,6 +41,14 @@ pub struct NewNormals {
     pub learnt_from: Vec<usize>,
 }
 
+/// What a detector holds of the normals that it was trained and its scorer fitted on: all but those of its calibration.
+struct LearntFrom {
+    normals: Vec<Normal>,
+    /// Of each member, where it has any.
+    embeddings: Vec<Option<Vec<Vec<f32>>>>,
+    thumbnails: Option<Vec<f32>>,
+}
+
 impl Detector {
     /// The same detector, which ignores further areas of its images: what lies around them takes their place, and maps have nothing in
     /// them. Its scores are others, so it has no calibration scores, p-values or guarantee until it is [calibrated anew](Self::recalibrate);
@@ -56,19 +64,26 @@ impl Detector {
             criterion: Criterion::Fixed { threshold },
             promise: Promise::Fixed,
         };
-        let kept = self.normals().len() - self.count_of(Part::Calibration);
-        let embeddings = self.embeddings.iter().map(|all| Some(all.as_ref()?[..kept].to_vec()));
-        let each = |all: &Vec<f32>| kept * (all.len() / self.normals().len().max(1));
+        let LearntFrom { normals, embeddings, thumbnails } = self.held_of_learnt();
         let document = Document {
             config: self.config().ignoring(areas)?,
             calibration,
             volumes: None,
             provenance: Provenance { calibration: PartSize::default(), ..self.provenance().clone() },
-            normals: self.normals()[..kept].to_vec(),
+            normals,
             ..self.document.clone()
         };
-        let thumbnails = self.thumbnails.as_ref().map(|all| all[..each(all)].to_vec());
-        Ok(Self::assemble(document, self.members.clone(), embeddings.collect(), thumbnails))
+        Ok(Self::assemble(document, self.members.clone(), embeddings, thumbnails))
+    }
+
+    fn held_of_learnt(&self) -> LearntFrom {
+        let kept = self.normals().len() - self.count_of(Part::Calibration);
+        let each = |all: &Vec<f32>| all.len() / self.normals().len().max(1);
+        LearntFrom {
+            normals: self.normals()[..kept].to_vec(),
+            embeddings: self.embeddings.iter().map(|all| Some(all.as_ref()?[..kept].to_vec())).collect(),
+            thumbnails: self.thumbnails.as_ref().map(|all| all[..kept * each(all)].to_vec()),
+        }
     }
 
     /// The same detector with its thresholds from other normal images: one score of each group of near-duplicates. What the
@@ -190,8 +205,7 @@ impl Detector {
             _ => self.config().promise.false_alarm_rate.max(1.0 / samples.len().max(1) as f64),
         };
         let calibrated = Calibrated::on(&inputs, &self.members, self.scorer()?, criterion, pixel_rate)?;
-        let kept = self.normals().len() - self.count_of(Part::Calibration);
-        let mut normals = self.normals()[..kept].to_vec();
+        let LearntFrom { mut normals, embeddings: before, thumbnails: drawn } = self.held_of_learnt();
         for (&index, measured) in samples.iter().zip(&calibrated.measured) {
             let seen = inspection.get(index).ok_or_else(|| Error::data("an image could not be read"))?;
             normals.push(Normal {
@@ -200,18 +214,12 @@ impl Detector {
                 evidence: measured.evidence.clone(),
             });
         }
-        let thumbnails = match &self.thumbnails {
-            Some(before) => {
-                let each = before.len() / self.normals().len().max(1);
-                Some([&before[..kept * each], &thumbnails(&[&inputs])?].concat())
-            }
+        let thumbnails = match drawn {
+            Some(drawn) => Some([drawn, thumbnails(&[&inputs])?].concat()),
             None => None,
         };
         let new = embeddings(calibrated.measured, self.members.all().len());
-        let joined = self.embeddings.iter().zip(new).map(|(before, new)| {
-            let (before, new) = before.as_ref().zip(new)?;
-            Some(before[..kept].iter().cloned().chain(new).collect())
-        });
+        let joined = before.into_iter().zip(new).map(|(before, new)| Some([before?, new?].concat()));
         let document = Document {
             calibration: calibrated.calibration,
             pixel_threshold: calibrated.pixel_threshold,
