@@ -58,6 +58,9 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
         },
+        [rustc, rest @ ..] if package::compiler::is_rustc(rustc) => {
+            return package::compiler::compile(rustc, rest);
+        }
         _ => {
             eprintln!("error: expected one command, found `{}`\n\n{HELP}", words.join(" "));
             return ExitCode::from(2);

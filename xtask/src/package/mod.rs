@@ -2,11 +2,10 @@
 //! inside (SBOM); the Python wheel; and checksums. On Linux both are linked against glibc 2.17 by zig, so that they run on any
 //! distribution since 2014.
 //!
-//! Paths and times of the machine do not enter. Two runs on one commit give the same files, but for about a hundred bytes of the
-//! program: LLVM puts some operands in the order of where they lie in the compiler's memory. On Linux it runs without address space
-//! layout randomisation, which leaves the timing of the compiler's threads. What differs then is the resizing of `fast_image_resize`,
-//! which is compiled with `aberra-image`; without LLVM's promotion of memory in loops (`-disable-licm-promotion`) it does not.
+//! Two runs on one commit give the same files: paths and times of the machine do not enter, the compiler runs without address space
+//! layout randomisation where the system can (Linux), and [`compiler`] keeps it from what hangs on the timing of its threads.
 
+pub(crate) mod compiler;
 mod contents;
 
 use std::path::{Path, PathBuf};
@@ -135,6 +134,7 @@ impl Build<'_> {
             .env("PATH", joined.unwrap_or(path))
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+            .env("RUSTC_WRAPPER", std::env::current_exe().unwrap_or_default())
             .env("SOURCE_DATE_EPOCH", "0")
             .env("PYTHONHASHSEED", "0")
     }

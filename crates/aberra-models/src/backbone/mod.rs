@@ -14,6 +14,7 @@ use std::sync::Arc;
 use aberra_kernels::{ActivationFunction, Convolution, InvertedResidual};
 use aberra_metrics::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
+use include_flate::flate;
 
 use self::architecture::{BLOCKS, Block, STEM};
 pub use self::source::{BackboneSource, Platform};
@@ -24,8 +25,8 @@ use crate::tensors::{Tensors, read_safetensors};
 /// The weights trained on ImageNet: see `backbone/NOTICE`.
 const EMBEDDED: &[u8] = include_bytes!("../../backbone/efficientnet-lite0-10.safetensors");
 
-/// The weights that learnt from generated images: see `backbone/NOTICE`.
-const GENERATED: &[u8] = include_bytes!("../../backbone/generated-10.safetensors");
+// The weights that learnt from generated images: see `backbone/NOTICE`. Compressed, as a program seldom reads them.
+flate!(static GENERATED: [u8] from "backbone/generated-10.safetensors");
 
 /// Mean and deviation to which pixels were normalised in training, the same for all channels.
 const MEAN: f32 = 0.498;
@@ -82,7 +83,7 @@ impl Backbone {
     /// # Errors
     /// As [`from_safetensors`](Self::from_safetensors); the tests show that there are none.
     pub fn generated(device: &Device) -> Result<Self> {
-        Self::from_safetensors(GENERATED, device)
+        Self::from_safetensors(&GENERATED, device)
     }
 
     /// With the weights in the bytes of a safetensors file: those of the same architecture, of element type F16, BF16 or
@@ -96,7 +97,7 @@ impl Backbone {
     /// type, or not finite.
     pub fn from_safetensors(file: &[u8], device: &Device) -> Result<Self> {
         let tensors = read_safetensors("backbone", file)?;
-        let own = (file != EMBEDDED && file != GENERATED).then(|| Arc::new(tensors.clone()));
+        let own = (file != EMBEDDED && file != *GENERATED).then(|| Arc::new(tensors.clone()));
         Ok(Self { own, ..Self::from_weights(tensors, &blake3::hash(file).to_hex(), device)? })
     }
 
@@ -190,8 +191,8 @@ impl Backbone {
         if let Some(own) = self.own_weights() {
             return Ok(own.clone());
         }
-        let file = [EMBEDDED, GENERATED].into_iter().find(|file| *blake3::hash(file).to_hex() == *self.hash);
-        read_safetensors("backbone", file.unwrap_or_default())
+        let is_embedded = *blake3::hash(EMBEDDED).to_hex() == *self.hash;
+        read_safetensors("backbone", if is_embedded { EMBEDDED } else { &GENERATED })
     }
 
     /// [`features`](Self::features) of `images`, `[channels, height, width]`, in a graph.

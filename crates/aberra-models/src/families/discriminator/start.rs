@@ -3,16 +3,17 @@
 //! They lie in the crate, in the folder `discriminator/` beside `src/`, with the script that made them.
 
 use aberra_metrics::Result;
+use include_flate::flate;
 
 use super::{Network, Start};
 use crate::backbone::BackboneSource;
 use crate::tensors::{Weight, load_weights, read_safetensors};
 
-/// For features by the weights trained on ImageNet.
-const ON_IMAGENET: &[u8] = include_bytes!("../../../discriminator/start.safetensors");
+// For features by the weights trained on ImageNet. Compressed, as training alone reads them, like the next.
+flate!(static ON_IMAGENET: [u8] from "discriminator/start.safetensors");
 
-/// For features by the weights that learnt from generated images, too.
-const ON_GENERATED: &[u8] = include_bytes!("../../../discriminator/start-generated.safetensors");
+// For features by the weights that learnt from generated images, too.
+flate!(static ON_GENERATED: [u8] from "discriminator/start-generated.safetensors");
 
 /// The weights of the first layer on pixels.
 const FIRST: &str = "detail.halve.0.weight";
@@ -23,8 +24,8 @@ const FIRST: &str = "detail.halve.0.weight";
 /// None: the tests show that the weights fit.
 pub(super) fn begin(network: Network, start: Start, backbone: &BackboneSource) -> Result<Network> {
     let file = match (start, backbone) {
-        (Start::Generated, BackboneSource::Embedded) => ON_IMAGENET,
-        (Start::Generated, BackboneSource::Generated) => ON_GENERATED,
+        (Start::Generated, BackboneSource::Embedded) => &ON_IMAGENET,
+        (Start::Generated, BackboneSource::Generated) => &ON_GENERATED,
         _ => return Ok(network),
     };
     let mut generated = read_safetensors("start of a discriminator", file)?;
