@@ -413,7 +413,7 @@ await run("calibrate here", async () => {
   await page.getByRole("button", { name: "Calibrate here" }).click();
   await page.getByLabel(/^Normal images, at most/).setInputFiles(normals);
   await page.getByLabel("False alarms in 100").fill("40");
-  await page.getByRole("button", { name: "Leave parts out" }).click();
+  await page.getByRole("button", { name: "Choose what is looked at" }).click();
   const drawn = await page.getByAltText("The first of these images").boundingBox();
   await page.mouse.move(drawn.x + drawn.width * 0.02, drawn.y + drawn.height * 0.02);
   await page.mouse.down();
@@ -436,6 +436,14 @@ await run("calibrate here", async () => {
   expect((await score()) !== own && asked.at(-1).searchParams.get("ignore") !== null && asked.at(-1).searchParams.has("threshold"), "images are judged anew without them");
   expect((await page.getByRole("link", { name: "calibrated here" }).count()) === 1, "which every page says");
   await page.getByRole("link", { name: "calibrated here" }).click();
+  await page.getByLabel(/^Normal images, at most/).setInputFiles(normals);
+  await page.getByRole("button", { name: "Choose what is looked at" }).click();
+  await page.getByLabel("are all that is looked at").check();
+  await page.getByRole("button", { name: "Add an area" }).click();
+  await shot(page, "calibrate-only");
+  await page.getByRole("button", { name: "Compute the threshold" }).click();
+  await page.getByRole("button", { name: "Judge with it here" }).waitFor();
+  expect(asked.at(-1).searchParams.get("ignore") === "0,0,1,0.25;0,0.75,1,0.25;0,0.25,0.25,0.5;0.75,0.25,0.25,0.5", "one area alone is looked at: what is around it is left out");
   await page.getByRole("button", { name: "Back to its own calibration" }).click();
   await go(page, image);
   await judged(page);

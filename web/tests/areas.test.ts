@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { between, changed, inNumbers, inText } from "../src/numbers/areas";
+import { around, between, changed, inNumbers, inText } from "../src/numbers/areas";
 
 describe("areas", () => {
   it("lie between two corners in any order, and within the image", () => {
@@ -21,5 +21,14 @@ describe("areas", () => {
     expect(changed(area, "left", 1)).toEqual({ left: 0.99, top: 0.5, width: 0.01, height: 0.25 });
     expect(changed(area, "height", Number.NaN)).toEqual({ ...area, height: 0.01 });
     expect(changed(area, "top", -3)).toEqual({ ...area, top: 0 });
+  });
+
+  it("leave the rest of the image around one of them, once", () => {
+    const area = { left: 0.2, top: 0.3, width: 0.5, height: 0.4 };
+    const strips = around(area);
+    const covered = (x: number, y: number) => [area, ...strips].filter(({ left, top, width, height }) => x > left && x < left + width && y > top && y < top + height).length;
+    for (let x = 0.05; x < 1; x += 0.1) for (let y = 0.05; y < 1; y += 0.1) expect(covered(x, y)).toBe(1);
+    expect(around({ left: 0, top: 0, width: 1, height: 1 })).toEqual([]);
+    expect(around({ left: 0, top: 0, width: 0.4, height: 1 })).toEqual([{ left: 0.4, top: 0, width: 0.6, height: 1 }]);
   });
 });

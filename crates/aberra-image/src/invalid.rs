@@ -111,20 +111,24 @@ pub(crate) fn fill(image: &mut Image, unseen: &[bool], region: Region) -> Result
         let mut edge: Vec<usize> = places(region, width)
             .filter(|&at| !known[at] && neighbours(at, width, region).any(|neighbour| known[neighbour]))
             .collect();
+        let mut reached = known.clone();
+        edge.iter().for_each(|&at| reached[at] = true);
         while !edge.is_empty() {
+            let mut inner = Vec::with_capacity(edge.len());
             for &at in &edge {
                 let (mut sum, mut count) = (0.0, 0);
-                for neighbour in neighbours(at, width, region).filter(|&neighbour| known[neighbour]) {
-                    sum += f64::from(image.pixels[neighbour * channels + channel]);
-                    count += 1;
+                for neighbour in neighbours(at, width, region) {
+                    if known[neighbour] {
+                        sum += f64::from(image.pixels[neighbour * channels + channel]);
+                        count += 1;
+                    } else if !reached[neighbour] {
+                        reached[neighbour] = true;
+                        inner.push(neighbour);
+                    }
                 }
                 image.pixels[at * channels + channel] = (sum / f64::from(count)) as f32;
             }
             edge.iter().for_each(|&at| known[at] = true);
-            let inner = edge.iter().flat_map(|&at| neighbours(at, width, region)).filter(|&at| !known[at]);
-            let mut inner: Vec<usize> = inner.collect();
-            inner.sort_unstable();
-            inner.dedup();
             edge = inner;
         }
     }

@@ -31,6 +31,18 @@ export function changed(area: Area, side: keyof Area, share: number): Area {
   return { left: rounded(left), top: rounded(top), width: length(left, to.width), height: length(top, to.height) };
 }
 
+/** The areas around one, which together with it are the whole image: what is left out where it alone is looked at. */
+export function around({ left, top, width, height }: Area): Area[] {
+  const [right, bottom] = [rounded(left + width), rounded(top + height)];
+  const strips = [
+    { left: 0, top: 0, width: 1, height: top },
+    { left: 0, top: bottom, width: 1, height: rounded(1 - bottom) },
+    { left: 0, top, width: left, height },
+    { left: right, top, width: rounded(1 - right), height },
+  ];
+  return strips.filter((strip) => strip.width > 0 && strip.height > 0);
+}
+
 /** Areas as the server takes them; none is no text. */
 export function inText(areas: readonly Area[]): string | undefined {
   return areas.length === 0 ? undefined : areas.map(inNumbers).join(";");
