@@ -492,6 +492,11 @@ await run("kiosk", async () => {
   await page.keyboard.press("Escape");
   expect(await appears(page.getByRole("link", { name: "Inspect" }).first()), "Escape leaves");
   expect((await page.locator("main .gallery a").count()) === 0 || !(await page.locator("main").innerText()).includes("before.png"), "others' images are not in the gallery");
+  await announce("line", "meanwhile.png", detectors[0].name);
+  await go(page, "kiosk");
+  expect(await shown("meanwhile.png"), "opened again, it shows what came meanwhile");
+  const again = await page.locator("aside .short").allInnerTexts();
+  expect(again.join() === "meanwhile.png,broken.png,own.png,part 7.png,before.png", `and what it had shown, once (${again.join()})`);
   await page.context().close();
 });
 

@@ -90,9 +90,9 @@ fn body(announcement: &Announcement) -> Vec<u8> {
     serde_json::to_vec(&Announcement { picture: None, ..announcement.clone() }).unwrap_or_default()
 }
 
-/// Whether a status says that the same request will never be accepted.
+/// Whether a status says that the same request will never be accepted here; redirections are not followed.
 fn is_final(status: StatusCode) -> bool {
-    status.is_client_error()
+    (status.is_client_error() || status.is_redirection())
         && ![StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status)
 }
 
@@ -105,6 +105,6 @@ mod tests {
         let codes = [200, 301, 400, 401, 404, 408, 422, 429, 500, 503];
         let given_up: Vec<u16> =
             codes.into_iter().filter(|&code| is_final(StatusCode::from_u16(code).unwrap())).collect();
-        assert_eq!(given_up, [400, 401, 404, 422]);
+        assert_eq!(given_up, [301, 400, 401, 404, 422]);
     }
 }
