@@ -438,6 +438,7 @@ await run("calibrate here", async () => {
   await page.getByRole("link", { name: "calibrated here" }).click();
   await page.getByLabel(/^Normal images, at most/).setInputFiles(normals);
   await page.getByRole("button", { name: "Choose what is looked at" }).click();
+  await page.getByLabel("False alarms in 100").fill("40");
   await page.getByLabel("are all that is looked at").check();
   await page.getByRole("button", { name: "Add an area" }).click();
   await shot(page, "calibrate-only");
