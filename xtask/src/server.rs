@@ -199,7 +199,7 @@ fn triton(root: &Path, program: &Path, folder: &Path, servers: &[(&str, Option<&
             .arg(clients.join("triton.py"))
             .arg(address)
             .arg(&picture)
-            .args(["--model", "run", "--score", &score]);
+            .args(["--model", "demo", "--score", &score]);
         command.args(key.iter().flat_map(|key| ["--api-key", key]));
         tally.add(if succeeds(&mut command) { PASSED } else { FAILED });
     }

@@ -44,9 +44,13 @@ pub(crate) fn describe<'a>(path: &Path, detector: &'a Detector) -> Result<Detect
     })
 }
 
-/// The display name of a detector: the name of its file, or of its run folder if the file has the default name.
+/// The display name of a detector: the name of its file, or of its run folder if the file has the default name; `demo` if that lies
+/// in the folder of a demo.
 pub(crate) fn name_of(path: &Path) -> String {
     let folder = path.parent().filter(|folder| RunFolder::at(folder).detector() == path);
+    if folder.and_then(Path::parent).is_some_and(RunFolder::is_one) {
+        return "demo".to_owned();
+    }
     let name = folder.and_then(Path::file_name).or(path.file_stem()).unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }
@@ -97,5 +101,16 @@ mod tests {
         ] {
             assert_eq!(name_of(Path::new(path)), name, "{path}");
         }
+    }
+
+    #[test]
+    fn the_detector_of_a_demo_is_called_demo() {
+        let folder = tempfile::tempdir().unwrap();
+        let demo = folder.path().join("brains");
+        let detector = demo.join("run").join("detector.aberra");
+        assert_eq!(name_of(&detector), "run");
+        RunFolder::mark(&demo).unwrap();
+        assert_eq!(name_of(&detector), "demo");
+        assert_eq!(name_of(&demo.join("run").join("strict.aberra")), "strict");
     }
 }
