@@ -436,3 +436,59 @@ fn slices_that_fill_no_grid_have_no_map_and_unreadable_ones_are_counted() {
         .unwrap_err();
     assert!(error.to_string().contains("found 2 that show nothing but air"), "{error}");
 }
+
+#[test]
+fn a_secondary_capture_shows_the_marked_slices_with_the_map_over_them() {
+    let Trained { detector, .. } = trained();
+    let (folder, _) = series();
+    let files = aberra::dataset::image_files(&folder).map(Result::unwrap).collect();
+    let limits = Limits::default();
+    let axial = find_cases(files, &limits).cases.into_iter().find_map(|case| match case {
+        Case::Volume(volume) if volume.slices.len() == 8 => Some(volume),
+        _ => None,
+    });
+    let volume = axial.unwrap();
+    let (mut map, mut planes) = (VolumeMap::new(&volume), vec![vec![0.0; 12 * 10]; 8]);
+    let put = |number: usize, verdict: &aberra::Result<aberra::Verdict>| {
+        let verdict = verdict.as_ref().unwrap();
+        map.put(number, verdict).unwrap();
+        planes[number] = verdict.map_at_image_size().unwrap();
+        ControlFlow::Continue(())
+    };
+    detector.score_volume(&volume, Want::MAP, put).unwrap();
+    let peak = |plane: &Vec<f32>| f64::from(plane.iter().copied().fold(0.0, f32::max));
+    let mut peaks: Vec<f64> = planes.iter().map(peak).collect();
+    let worst = (0..8).max_by(|&one, &other| peaks[one].total_cmp(&peaks[other])).unwrap();
+    let by_number = peaks.clone();
+    peaks.sort_by(f64::total_cmp);
+    // Two slices lie above the third largest peak, and none above the largest: then the worst alone is shown.
+    for (threshold, count) in [(peaks[5], 2), (peaks[7], 1)] {
+        let bytes = map.to_secondary_capture(threshold, 0, &limits).unwrap().unwrap();
+        let images = Images::open(&bytes, &limits).unwrap();
+        assert_eq!(images.count().unwrap(), count);
+        let shown: Vec<usize> = match count {
+            1 => vec![worst],
+            _ => (0..8).filter(|&slice| by_number[slice] > threshold).collect(),
+        };
+        for (page, slice) in (0..).zip(shown) {
+            let (picture, source) = (images.decode(page).unwrap(), &volume.slices[slice]);
+            let grey = read_page(&source.path, source.page.unwrap_or(0), &limits).unwrap();
+            assert_eq!((picture.height, picture.width, picture.channels), (12, 10, 3));
+            let pixels = picture.pixels.chunks_exact(3).zip(&grey.pixels).zip(&planes[slice]);
+            for ((color, &grey), &value) in pixels {
+                let grey = (255.0 * grey).round() as u8;
+                let expected = match f64::from(value) > threshold {
+                    true => aberra::explain::heat_color(value, threshold).map(|heat| grey.midpoint(heat)),
+                    false => [grey; 3],
+                };
+                let found = [0, 1, 2].map(|channel| (255.0 * color[channel]).round() as u8);
+                assert_eq!(found, expected, "slice {slice}");
+            }
+        }
+    }
+    let objects = map.to_dicom(peaks[5], 0, &limits).unwrap().unwrap();
+    assert_eq!(Images::open(&objects.segmentation, &limits).and_then(|images| images.count()).ok(), Some(2));
+    // What is no series of DICOM files has none.
+    let other = new_volume("cyst/000.nii.gz");
+    assert!(VolumeMap::new(&other).to_secondary_capture(1.0, 0, &limits).unwrap().is_none());
+}

@@ -36,6 +36,10 @@ pub(crate) struct VolumesArgs {
     /// They bear the name and the identifiers of the patient.
     #[arg(long, requires = "maps")]
     dicom: bool,
+    /// With --maps: write the slices of DICOM series in which something lies above the pixel threshold as pictures with the map over
+    /// them, a Secondary Capture (.sc.dcm), which every viewer shows. It bears the name and the identifiers of the patient.
+    #[arg(long, requires = "maps")]
+    secondary_capture: bool,
     /// With --volumes: write a row for each slice to this file; the extension .csv, .json or .jsonl selects the format.
     #[arg(long, value_name = "FILE")]
     slices: Option<PathBuf>,
@@ -247,14 +251,19 @@ impl ScoreVolumes<'_> {
     fn write_map(&self, folder: &Path, file: &Path, map: &VolumeMap<'_>) -> Result<(), aberra::Error> {
         let limits = &self.detector.config().limits;
         RunFolder::mark(folder)?;
-        if self.volumes.dicom {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            if let Some(objects) = map.to_dicom(self.detector.pixel_threshold(), now, limits)? {
-                let name = file.to_string_lossy();
-                let stem = name.strip_suffix(MAP_EXTENSION).unwrap_or(&name);
-                write(Path::new(&format!("{stem}.seg.dcm")), &objects.segmentation)?;
-                write(Path::new(&format!("{stem}.map.dcm")), &objects.parametric_map)?;
-            }
+        let (threshold, name) = (self.detector.pixel_threshold(), file.to_string_lossy());
+        let stem = name.strip_suffix(MAP_EXTENSION).unwrap_or(&name);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if self.volumes.dicom
+            && let Some(objects) = map.to_dicom(threshold, now, limits)?
+        {
+            write(Path::new(&format!("{stem}.seg.dcm")), &objects.segmentation)?;
+            write(Path::new(&format!("{stem}.map.dcm")), &objects.parametric_map)?;
+        }
+        if self.volumes.secondary_capture
+            && let Some(capture) = map.to_secondary_capture(threshold, now, limits)?
+        {
+            write(Path::new(&format!("{stem}.sc.dcm")), &capture)?;
         }
         write(file, &map.to_nifti(limits)?)
     }

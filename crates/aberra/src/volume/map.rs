@@ -1,12 +1,13 @@
 //! The maps of a volume's slices, put back where the slices lie: a NIfTI file on the volume's own grid.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use aberra_image::{DicomSlices, Format, Limits, MapMaker, Origin, PagedFile, encode_nifti};
+use aberra_image::{DicomSlices, Format, Image, Limits, MapMaker, Origin, PagedFile, encode_nifti};
 use aberra_metrics::calibrate::is_anomalous;
 
 use crate::dataset::Volume;
 use crate::detector::Verdict;
+use crate::explain::heat_color;
 use crate::{Error, Result, of_image};
 
 /// The key of hashes that are not looked at.
@@ -105,17 +106,8 @@ impl<'a> VolumeMap<'a> {
         made_at_secs: u64,
         limits: &Limits,
     ) -> Result<Option<DicomMap>> {
-        let slices: Vec<(PathBuf, Option<u32>)> =
-            self.volume.slices.iter().map(|slice| (slice.path.clone(), slice.page)).collect();
-        if slices.iter().any(|(path, _)| Format::of_file(path) != Some(Format::Dicom)) {
-            return Ok(None);
-        }
-        let maker = MapMaker {
-            program: "Aberra",
-            version: env!("CARGO_PKG_VERSION"),
-            meaning: "Anomaly map",
-            made_at_secs,
-        };
+        let Some(slices) = self.dicom_slices() else { return Ok(None) };
+        let maker = maker(made_at_secs);
         let is_marked = |&value: &f32| is_anomalous(value.into(), pixel_threshold);
         let marked =
             |plane: &Option<Vec<f32>>| plane.as_ref().map(|plane| plane.iter().map(is_marked).collect());
@@ -128,6 +120,55 @@ impl<'a> VolumeMap<'a> {
             })
         };
         derive().map(Some).map_err(of_image)
+    }
+
+    /// The slices with something above the pixel threshold as pictures, the map over them where it lies above: a Secondary Capture,
+    /// which viewers show that know no maps. Where nothing lies above, the slice with the largest value alone; `None` if the slices
+    /// are not those of DICOM files. The arguments are those of [`to_dicom`](Self::to_dicom), and so is what it says of the patient.
+    ///
+    /// # Errors
+    /// As [`to_dicom`](Self::to_dicom); pictures of more than 4 GiB.
+    pub fn to_secondary_capture(
+        &self,
+        pixel_threshold: f64,
+        made_at_secs: u64,
+        limits: &Limits,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(slices) = self.dicom_slices() else { return Ok(None) };
+        let largest = |plane: &Option<Vec<f32>>| plane.iter().flatten().copied().fold(0.0, f32::max);
+        let peaks: Vec<f32> = self.planes.iter().map(largest).collect();
+        let worst = (0..peaks.len()).max_by(|&one, &other| peaks[one].total_cmp(&peaks[other]));
+        let is_marked = |slice: usize| is_anomalous(peaks[slice].into(), pixel_threshold);
+        let is_shown =
+            |slice: usize| is_marked(slice) || Some(slice) == worst && !(0..peaks.len()).any(is_marked);
+        let mut pictures = Vec::with_capacity(slices.len());
+        // Slices of one file are read from it together.
+        for same_file in slices.chunk_by(|one, other| one.0 == other.0) {
+            let path = &same_file[0].0;
+            let shown = pictures.len()..pictures.len() + same_file.len();
+            if !shown.clone().any(is_shown) {
+                pictures.extend(shown.map(|_| None));
+                continue;
+            }
+            let file = PagedFile::read(path, limits).map_err(of_image)?;
+            for (slice, (_, page)) in shown.zip(same_file) {
+                let picture = || {
+                    let image = file.decode(page.unwrap_or(0), limits)?;
+                    Ok(under(&image, self.planes[slice].as_deref().unwrap_or_default(), pixel_threshold))
+                };
+                let picture = is_shown(slice).then(picture).transpose();
+                pictures.push(picture.map_err(|error: aberra_image::Error| of_image(error.with_path(path)))?);
+            }
+        }
+        let derive = || DicomSlices::read(&slices, limits)?.secondary_capture(&pictures, maker(made_at_secs));
+        derive().map(Some).map_err(of_image)
+    }
+
+    /// The slices, if they are those of DICOM files.
+    fn dicom_slices(&self) -> Option<Vec<(PathBuf, Option<u32>)>> {
+        let of_dicom = |path: &Path| Format::of_file(path) == Some(Format::Dicom);
+        let slices = self.volume.slices.iter();
+        slices.map(|slice| of_dicom(&slice.path).then(|| (slice.path.clone(), slice.page))).collect()
     }
 
     /// From column, row and slice to millimetres rightwards, forwards and upwards.
@@ -169,6 +210,27 @@ impl<'a> VolumeMap<'a> {
         Error::input(format!("{}: expected slices that fill a grid, found that {why}", self.volume.name))
             .with_hint("write pictures of single slices instead: --pages --heatmaps DIR")
     }
+}
+
+/// What makes the objects.
+fn maker(made_at_secs: u64) -> MapMaker<'static> {
+    MapMaker { program: "Aberra", version: env!("CARGO_PKG_VERSION"), meaning: "Anomaly map", made_at_secs }
+}
+
+/// A slice in red, green and blue, with the map over it where it lies above the pixel threshold.
+fn under(image: &Image, map: &[f32], pixel_threshold: f64) -> Vec<u8> {
+    let of_pixel = |(pixel, map): (&[f32], &f32)| {
+        let level =
+            |channel: usize| (255.0 * pixel[channel.min(pixel.len() - 1)].clamp(0.0, 1.0)).round() as u8;
+        let color = is_anomalous(f64::from(*map), pixel_threshold).then(|| heat_color(*map, pixel_threshold));
+        [0, 1, 2].map(|channel| match color {
+            Some(color) => level(channel).midpoint(color[channel]),
+            None => level(channel),
+        })
+    };
+    // A slice without a map has nothing over it.
+    let map = map.iter().chain(std::iter::repeat(&0.0));
+    image.pixels.chunks_exact(image.channels).zip(map).flat_map(of_pixel).collect()
 }
 
 /// Where the slices of a volume lie.

@@ -1,11 +1,13 @@
-//! Objects that are derived from the slices of a DICOM series: a Segmentation of what is anomalous, and a Parametric Map of how much.
-//! They refer to the slices, and bear the identifiers of their patient and study, as archives need them.
+//! Objects that are derived from the slices of a DICOM series: a Segmentation of what is anomalous, a Parametric Map of how much, and
+//! a Secondary Capture, pictures that every viewer shows. They refer to the slices, and bear the identifiers of their patient and
+//! study, as archives need them.
 
 mod elements;
 mod source;
 
 use self::elements::Elements;
 pub use self::source::DicomSlices;
+use self::source::Referenced;
 use super::{MAGIC, PREAMBLE};
 use crate::Error;
 use crate::error::Kind;
@@ -25,10 +27,13 @@ pub struct MapMaker<'a> {
 
 const SEGMENTATION: &str = "1.2.840.10008.5.1.4.1.1.66.4";
 const PARAMETRIC_MAP: &str = "1.2.840.10008.5.1.4.1.1.30";
+const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7.4";
 const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 const ABNORMAL: [&str; 3] = ["49755003", "SCT", "Morphologically Abnormal Structure"];
 /// The image position, and the groups that hold it.
 const POSITION: [u32; 2] = [0x0020_0032, 0x0020_9113];
+/// The numbers of a capture's pictures.
+const PAGE_NUMBERS: u32 = 0x0018_2001;
 const SEGMENT_NUMBER: [u32; 2] = [0x0062_000b, 0x0062_000a];
 
 impl DicomSlices {
@@ -38,7 +43,7 @@ impl DicomSlices {
     /// # Errors
     /// Another number of slices or pixels than the series has.
     pub fn segmentation(&self, slices: &[Option<Vec<bool>>], maker: MapMaker<'_>) -> Result<Vec<u8>, Error> {
-        self.check(slices)?;
+        self.check(slices, 1)?;
         let is_marked = |slice: &usize| slices[*slice].as_ref().is_some_and(|mask| mask.contains(&true));
         let mut frames: Vec<usize> = (0..slices.len()).filter(is_marked).collect();
         if frames.is_empty() {
@@ -89,7 +94,7 @@ impl DicomSlices {
     /// # Errors
     /// Another number of slices or pixels than the series has.
     pub fn parametric_map(&self, slices: &[Option<Vec<f32>>], maker: MapMaker<'_>) -> Result<Vec<u8>, Error> {
-        self.check(slices)?;
+        self.check(slices, 1)?;
         let values: Vec<f32> = slices.iter().flat_map(|slice| self.filled(slice)).collect();
         let largest = f64::from(values.iter().copied().fold(f32::MIN_POSITIVE, f32::max));
         let kind = "DERIVED\\PRIMARY\\VOLUME\\NONE";
@@ -139,8 +144,49 @@ impl DicomSlices {
         Ok(self.object(PARAMETRIC_MAP, slices.len(), &[(POSITION, "Image Position Patient")], maker, own))
     }
 
-    fn check<T>(&self, slices: &[Option<Vec<T>>]) -> Result<(), Error> {
-        let pixels = self.rows * self.columns;
+    /// A Multi-frame True Color Secondary Capture of those slices that have a picture, `[rows, columns, 3]`: red, green and blue.
+    ///
+    /// # Errors
+    /// Another number of slices or values than the series has, no picture, or more of them than an object holds: 9,999, of 4 GiB.
+    pub fn secondary_capture(
+        &self,
+        slices: &[Option<Vec<u8>>],
+        maker: MapMaker<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        self.check(slices, 3)?;
+        let frames: Vec<&Vec<u8>> = slices.iter().flatten().collect();
+        let bytes = frames.iter().map(|frame| frame.len()).sum::<usize>();
+        if !(1..=9999).contains(&frames.len()) || u32::try_from(bytes).is_err() {
+            let count = frames.len();
+            let message =
+                format!("expected 1 to 9999 pictures of at most 4 GiB, found {count} of {bytes} bytes");
+            return Err(Error::new(Kind::Pixels, message));
+        }
+        let numbers: Vec<String> = (1..=frames.len()).map(|number| number.to_string()).collect();
+        let own = Elements::default()
+            .text(0x0008_0008, b"CS", "DERIVED\\SECONDARY")
+            .text(0x0008_0060, b"CS", "OT")
+            .text(0x0008_0064, b"CS", "WSD")
+            .sequence(0x0008_2112, self.slices.iter().map(Referenced::reference))
+            .text(PAGE_NUMBERS, b"IS", &numbers.join("\\"))
+            .text(0x0020_0020, b"CS", "")
+            .text(0x0020_0060, b"CS", "")
+            .short(0x0028_0002, 3)
+            .text(0x0028_0004, b"CS", "RGB")
+            .short(0x0028_0006, 0)
+            .pointer(0x0028_0009, PAGE_NUMBERS)
+            .short(0x0028_0100, 8)
+            .short(0x0028_0101, 8)
+            .short(0x0028_0102, 7)
+            .short(0x0028_0103, 0)
+            .text(0x0028_0301, b"CS", "NO")
+            .bytes(0x7fe0_0010, b"OB", frames.into_iter().flatten().copied().collect::<Vec<u8>>());
+        Ok(self.object(SECONDARY_CAPTURE, numbers.len(), &[], maker, own))
+    }
+
+    /// Whether there is as much as the series has: of each pixel so many values.
+    fn check<T>(&self, slices: &[Option<Vec<T>>], values: usize) -> Result<(), Error> {
+        let pixels = self.rows * self.columns * values;
         let wrong = slices.iter().flatten().find(|slice| slice.len() != pixels);
         if slices.len() == self.slices.len() && wrong.is_none() {
             return Ok(());
@@ -185,7 +231,7 @@ impl DicomSlices {
             .sequence(POSITION[1], [place])
     }
 
-    /// The file of an object.
+    /// The file of an object. What has no dimensions is a row of pictures.
     fn object(
         &self,
         class: &str,
@@ -206,6 +252,15 @@ impl DicomSlices {
                 .pointer(0x0020_9167, *group)
                 .text(0x0020_9421, b"LO", label)
         });
+        let organized = match dimensions {
+            [] => Elements::default(),
+            _ => Elements::default()
+                .sequence(0x0020_9221, [Elements::default().text(0x0020_9164, b"UI", &organization)])
+                .sequence(0x0020_9222, pointers)
+                .text(0x0020_9311, b"CS", "3D")
+                .text(0x0070_0081, b"LO", maker.meaning)
+                .text(0x0070_0084, b"PN", ""),
+        };
         let instances = self.slices.iter().map(|slice| slice.instance_reference()).collect::<Vec<_>>();
         let referenced = Elements::default().sequence(0x0008_114a, unique(instances)).text(
             0x0020_000e,
@@ -229,17 +284,13 @@ impl DicomSlices {
             .text(0x0020_0013, b"IS", "1")
             .text(0x0020_0052, b"UI", &self.frame_of_reference)
             .text(0x0020_1040, b"LO", "")
-            .sequence(0x0020_9221, [Elements::default().text(0x0020_9164, b"UI", &organization)])
-            .sequence(0x0020_9222, pointers)
-            .text(0x0020_9311, b"CS", "3D")
             .short(0x0028_0002, 1)
             .text(0x0028_0004, b"CS", "MONOCHROME2")
             .text(0x0028_0008, b"IS", &frames.to_string())
             .short(0x0028_0010, self.rows as u16)
             .short(0x0028_0011, self.columns as u16)
             .text(0x0028_2110, b"CS", "00")
-            .text(0x0070_0081, b"LO", maker.meaning)
-            .text(0x0070_0084, b"PN", "")
+            .with(organized)
             .with(own);
         let meta = Elements::default()
             .bytes(0x0002_0001, b"OB", [0, 1])
