@@ -124,7 +124,8 @@ impl<'a> VolumeMap<'a> {
 
     /// The slices with something above the pixel threshold as pictures, the map over them where it lies above: a Secondary Capture,
     /// which viewers show that know no maps. Where nothing lies above, the slice with the largest value alone; `None` if the slices
-    /// are not those of DICOM files. The arguments are those of [`to_dicom`](Self::to_dicom), and so is what it says of the patient.
+    /// are not those of DICOM files. The arguments, and the identifiers of the patient in it, are those of
+    /// [`to_dicom`](Self::to_dicom).
     ///
     /// # Errors
     /// As [`to_dicom`](Self::to_dicom); pictures of more than 4 GiB.
