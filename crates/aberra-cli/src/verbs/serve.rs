@@ -37,7 +37,7 @@ gracefully: requests in flight are finished first.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
     /// Detector files; NAME=FILE serves one under a name of its own, of any script [default: the file's name, or that
-    /// of its folder if the file is called detector.aberra].
+    /// of its folder if the file is called detector.aberra; demo for that of a demo].
     #[arg(value_name = "[NAME=]DETECTOR", required = true, value_parser = clap::builder::OsStringValueParser::new().map(NamedFile::of))]
     detectors: Vec<NamedFile>,
     /// Evaluate the detectors on this folder (one subfolder per class) or manifest, for the place Evaluate.
