@@ -44,11 +44,13 @@ pub(crate) fn describe<'a>(path: &Path, detector: &'a Detector) -> Result<Detect
     })
 }
 
-/// The display name of a detector: the name of its file, or of its run folder if the file has the default name; `demo` if that lies
-/// in the folder of a demo.
+/// The display name of a detector: the name of its file, or of its run folder if the file has the default name; `demo` for that of a
+/// demo, whose run folder is called `run` in a folder that Aberra wrote.
 pub(crate) fn name_of(path: &Path) -> String {
     let folder = path.parent().filter(|folder| RunFolder::at(folder).detector() == path);
-    if folder.and_then(Path::parent).is_some_and(RunFolder::is_one) {
+    let is_of_demo =
+        |folder: &Path| folder.ends_with("run") && folder.parent().is_some_and(RunFolder::is_one);
+    if folder.is_some_and(is_of_demo) {
         return "demo".to_owned();
     }
     let name = folder.and_then(Path::file_name).or(path.file_stem()).unwrap_or(path.as_os_str());
@@ -112,5 +114,7 @@ mod tests {
         RunFolder::mark(&demo).unwrap();
         assert_eq!(name_of(&detector), "demo");
         assert_eq!(name_of(&demo.join("run").join("strict.aberra")), "strict");
+        // Other runs in a folder that Aberra wrote keep their names.
+        assert_eq!(name_of(&demo.join("second").join("detector.aberra")), "second");
     }
 }
