@@ -18,10 +18,7 @@ pub(crate) fn is_rustc(word: &str) -> bool {
 /// Runs `rustc` with the arguments that cargo gives.
 pub(crate) fn compile(rustc: &str, arguments: &[&str]) -> ExitCode {
     let mut command = Command::new(rustc);
-    command.args(arguments);
-    if arguments.windows(2).any(|pair| pair == ["--crate-name", CRATE]) {
-        command.arg("-Cllvm-args=-disable-licm-promotion");
-    }
+    command.args(arguments).args(added(arguments));
     match command.status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
@@ -29,5 +26,26 @@ pub(crate) fn compile(rustc: &str, arguments: &[&str]) -> ExitCode {
             eprintln!("error: {rustc}: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What rustc is given besides.
+fn added(arguments: &[&str]) -> Option<&'static str> {
+    let is_of_crate = arguments.windows(2).any(|pair| pair == ["--crate-name", CRATE]);
+    is_of_crate.then_some("-Cllvm-args=-disable-licm-promotion")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_crate_of_the_workspace_goes_without_promotion() {
+        let arguments = |name| ["--crate-name", name, "--edition=2024"];
+        assert!(added(&arguments("aberra_image")).is_some());
+        assert!(added(&arguments("aberra")).is_none() && added(&["-vV"]).is_none());
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+        assert!(crates.join(CRATE.replace('_', "-")).is_dir());
+        assert!(is_rustc("/toolchain/bin/rustc") && is_rustc("rustc.exe") && !is_rustc("package"));
     }
 }
