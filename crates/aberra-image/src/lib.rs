@@ -34,7 +34,7 @@ mod window;
 pub use claim::{FileClaim, claim, is_image_file};
 pub use codec::dicom::derived::{DicomSlices, MapMaker};
 pub use codec::nifti::encode_nifti;
-pub use color::Color;
+pub use color::{Color, InputColor};
 pub use decode::{
     Images, count_pages, decode, decode_grey, decode_page, header, probe, read, read_grey, read_page,
 };

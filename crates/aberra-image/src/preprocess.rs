@@ -15,7 +15,9 @@ use crate::placement::resize_padded;
 use crate::relative::{RelativeRegion, is_ignored};
 use crate::resize::Plane;
 use crate::tiles::{Tiles, Tiling};
-use crate::{Color, Error, Image, InvalidValue, MAX_CHANNELS, Placement, Region, Remark, Source, Window};
+use crate::{
+    Color, Error, Image, InputColor, InvalidValue, MAX_CHANNELS, Placement, Region, Remark, Source, Window,
+};
 
 /// The steps from image to network input, in this order: window, region of interest, invalid pixels and ignored areas, grey or colour,
 /// foreground crop, square pad, resize, intensity scaling; [`tiles`](Self::tiles) makes several of a large or long image. Recorded in
@@ -26,7 +28,7 @@ pub struct Preprocessing {
     /// Side of the square network input, 16 to 1024.
     pub size_px: usize,
     /// Channels of the network input.
-    pub color: Color,
+    pub color: InputColor,
     /// Names of the channels of images whose channels are no colours: they stand in place of `color`, and each channel is scaled by
     /// itself. Empty for all other images; training takes them from its data.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -73,7 +75,7 @@ impl Default for Preprocessing {
     fn default() -> Self {
         Self {
             size_px: 128,
-            color: Color::Grey,
+            color: InputColor::Grey,
             channels: Vec::new(),
             window: None,
             invalid: Vec::new(),
@@ -204,14 +206,14 @@ impl Preprocessing {
         Ok(share(&invalid_values(image, &self.invalid, &self.channels)?))
     }
 
-    /// The same with its tiles settled by the contents of a detector's normals.
+    /// The same with its colours and tiles settled by a detector's normals: whether most are in colours, and their contents.
     #[must_use]
-    pub fn settled(&self, contents: &[Region]) -> Self {
+    pub fn settled(&self, most_in_color: bool, contents: &[Region]) -> Self {
         let tiles = match self.square_pad {
             true => self.tiles.settled(self.size_px, contents),
             false => Tiles::None,
         };
-        Self { tiles, ..self.clone() }
+        Self { color: self.color.settled(most_in_color), tiles, ..self.clone() }
     }
 
     /// The grid of network inputs.
@@ -225,15 +227,15 @@ impl Preprocessing {
     /// Applies the steps. Deterministic; the same in training and in scoring.
     ///
     /// # Errors
-    /// The settings are not valid or its tiles not [settled](Self::settled), the image is smaller than 8 x 8 pixels, or its
+    /// The settings are not valid or its colours and tiles not [settled](Self::settled), the image is smaller than 8 x 8 pixels, or its
     /// values are beyond 1e30.
     pub fn apply(&self, image: &Image) -> Result<Input, Error> {
         self.validate()?;
-        let canvas = self.tiling()?.grid();
+        let (canvas, color) = (self.tiling()?.grid(), self.color.color()?);
         self.check(image)?;
         let seen = self.seen(image)?;
         let image = seen.image.as_ref();
-        let sees_grey = self.channels.is_empty() && self.color == Color::Grey;
+        let sees_grey = self.channels.is_empty() && color == Color::Grey;
         let grey =
             (image.channels != 1 && (sees_grey || self.foreground_crop.is_some())).then(|| image.to_grey());
         // Pixels are grey where there are no grey values, or nobody asks for these.
@@ -262,7 +264,7 @@ impl Preprocessing {
             scale(&mut resized, range);
             Ok::<_, Error>(resized)
         };
-        let pixels = match (self.channels.len(), self.color) {
+        let pixels = match (self.channels.len(), color) {
             (0, Color::Rgb) if image.channels == 3 => scaled(&image.pixels, 3)?,
             (0, Color::Rgb) => scaled(grey_or_pixels, 1)?.into_iter().flat_map(|value| [value; 3]).collect(),
             (0, Color::Grey) => scaled(grey_or_pixels, 1)?,
@@ -294,7 +296,11 @@ impl Preprocessing {
 
     /// Channels of the network input.
     pub fn channel_count(&self) -> usize {
-        if self.channels.is_empty() { self.color.channels() } else { self.channels.len() }
+        match (self.channels.len(), self.color) {
+            (0, InputColor::Rgb) => 3,
+            (0, InputColor::Grey | InputColor::Auto) => 1,
+            (count, _) => count,
+        }
     }
 
     /// The colours in which a person is shown network inputs.
@@ -357,7 +363,7 @@ impl Preprocessing {
     /// Whether an image in colours gives the network input that the same image in grey gives, so that it may be
     /// [decoded in grey](crate::decode_grey).
     pub fn sees_grey_alone(&self) -> bool {
-        self.color == Color::Grey
+        self.color == InputColor::Grey
             && self.channels.is_empty()
             && self.invalid.is_empty()
             && self.ignore.is_empty()

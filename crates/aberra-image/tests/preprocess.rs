@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use aberra_image::{
-    Color, ForegroundCrop, Image, IntensityScaling, InvalidValue, Limits, Placement, Preprocessing, Region,
-    RelativeRegion, Remark, Tiles, Window, decode, encode_png, fit_mask, read,
+    Color, ForegroundCrop, Image, InputColor, IntensityScaling, InvalidValue, Limits, Placement,
+    Preprocessing, Region, RelativeRegion, Remark, Tiles, Window, decode, encode_png, fit_mask, read,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ const RESIZE_TOLERANCE: f32 = 2e-6;
 struct Case {
     file: String,
     size_px: usize,
-    color: Color,
+    color: InputColor,
     square_pad: bool,
     crop: bool,
     low: f32,
@@ -46,7 +46,7 @@ fn a_picture_in_colors_is_none_of_three_named_channels() {
 fn an_image_given_away_becomes_the_same_input() {
     let pixels: Vec<f32> = (0..40 * 30 * 3).map(|at| (at * 37 % 251) as f32 / 250.0).collect();
     let colored = Image::from_pixels(pixels, 40, 30, 3).unwrap();
-    for color in [Color::Grey, Color::Rgb] {
+    for color in [InputColor::Grey, InputColor::Rgb] {
         let steps = Preprocessing { color, size_px: 16, ..Preprocessing::default() };
         assert_eq!(steps.apply_owned(colored.clone()).unwrap(), steps.apply(&colored).unwrap());
     }
@@ -105,9 +105,12 @@ fn object(height: usize, width: usize, channels: usize) -> Vec<f32> {
 fn a_region_gives_what_its_pixels_alone_give() {
     let (height, width) = (48, 60);
     let region = Region { top: 12, left: 6, height: 30, width: 36 };
-    for (channels, color, crop) in
-        [(1, Color::Grey, true), (3, Color::Rgb, true), (3, Color::Grey, true), (3, Color::Rgb, false)]
-    {
+    for (channels, color, crop) in [
+        (1, InputColor::Grey, true),
+        (3, InputColor::Rgb, true),
+        (3, InputColor::Grey, true),
+        (3, InputColor::Rgb, false),
+    ] {
         let pixels = object(height, width, channels);
         let rows = pixels.chunks_exact(width * channels).skip(region.top).take(region.height);
         let inside: Vec<f32> =
@@ -142,7 +145,7 @@ fn nothing_in_an_ignored_area_is_seen() {
         (ignored.top..ignored.top + ignored.height).contains(&(at / width))
             && (ignored.left..ignored.left + ignored.width).contains(&(at % width))
     };
-    for (channels, color) in [(1, Color::Grey), (3, Color::Rgb), (3, Color::Grey)] {
+    for (channels, color) in [(1, InputColor::Grey), (3, InputColor::Rgb), (3, InputColor::Grey)] {
         let steps = Preprocessing {
             size_px: 40,
             color,
@@ -274,7 +277,7 @@ fn nan_is_filled_as_a_value_is_and_in_colours_as_in_grey() {
         .flat_map(|(value, gap)| [if *gap { f32::NAN } else { *value }; 3])
         .collect();
     let colored = Image::from_measurements(tripled, 32, 32, 3).unwrap();
-    for color in [Color::Grey, Color::Rgb] {
+    for color in [InputColor::Grey, InputColor::Rgb] {
         let steps = Preprocessing { color, ..steps.clone() };
         let input = steps.apply(&colored).unwrap();
         assert_eq!(input, steps.apply_owned(colored.clone()).unwrap());
@@ -344,7 +347,8 @@ fn settings_are_checked() {
 
 #[test]
 fn settings_survive_json_and_reject_unknown_names() {
-    let settings = Preprocessing { color: Color::Rgb, foreground_crop: None, ..Preprocessing::default() };
+    let settings =
+        Preprocessing { color: InputColor::Rgb, foreground_crop: None, ..Preprocessing::default() };
     let text = serde_json::to_string(&settings).unwrap();
     assert_eq!(serde_json::from_str::<Preprocessing>(&text).unwrap(), settings);
     assert_eq!(serde_json::from_str::<Preprocessing>("{}").unwrap(), Preprocessing::default());
@@ -465,7 +469,7 @@ fn any_image() -> impl Strategy<Value = Image> {
 fn any_settings() -> impl Strategy<Value = Preprocessing> {
     (
         16_usize..80,
-        prop::sample::select(vec![Color::Grey, Color::Rgb]),
+        prop::sample::select(vec![InputColor::Grey, InputColor::Rgb]),
         prop::option::of((0.0_f32..0.99, 0.0_f32..=1.0)),
         any::<bool>(),
         0.0_f32..50.0,
@@ -490,7 +494,7 @@ proptest! {
     #[test]
     fn inputs_are_finite_in_range_and_repeatable(image in any_image(), settings in any_settings()) {
         let input = settings.apply(&image).unwrap();
-        let channels = if settings.color == Color::Rgb { 3 } else { 1 };
+        let channels = if settings.color == InputColor::Rgb { 3 } else { 1 };
         prop_assert_eq!(input.pixels.len(), settings.size_px * settings.size_px * channels);
         prop_assert!(input.pixels.iter().all(|value| (0.0..=1.0).contains(value)));
         prop_assert_eq!(&settings.apply(&image).unwrap(), &input);
@@ -570,4 +574,21 @@ fn each_channel_is_scaled_as_it_would_be_alone() {
     assert!(
         swapped.apply(&joined).unwrap_err().to_string().contains("expected an image of the channels b, a, c")
     );
+}
+
+#[test]
+fn colors_that_are_not_settled_make_no_input() {
+    let image = Image::from_pixels(object(20, 30, 3), 20, 30, 3).unwrap();
+    let open = Preprocessing { color: InputColor::Auto, size_px: 16, ..Preprocessing::default() };
+    open.validate().unwrap();
+    let refused = open.apply(&image).unwrap_err();
+    assert!(refused.is_settings(), "{refused}");
+    assert!(refused.to_string().contains("expected grey or rgb, found auto"), "{refused}");
+    for (most_in_color, channels) in [(true, 3), (false, 1)] {
+        let settled = open.settled(most_in_color, &[]);
+        assert_eq!(settled.channel_count(), channels);
+        assert_eq!(settled.apply(&image).unwrap().channels, channels);
+    }
+    let grey = Preprocessing { color: InputColor::Grey, ..open };
+    assert_eq!(grey.settled(true, &[]).color, InputColor::Grey, "what was asked for stays");
 }

@@ -100,11 +100,11 @@ fn the_foreground_settles_the_tiles() {
     let preprocessing = Preprocessing { size_px: 32, tiles: Tiles::Auto, ..Preprocessing::default() };
     let content = preprocessing.content(&image).unwrap();
     assert!(content.height < 24 && content.width > 88, "{content:?}");
-    let settled = preprocessing.settled(&[content]);
+    let settled = preprocessing.settled(false, &[content]);
     let grid = settled.tiling().unwrap().grid();
     assert!(grid.rows == 1 && grid.columns > 3, "{grid:?}");
     let whole = Preprocessing { foreground_crop: None, ..preprocessing };
-    assert_eq!(whole.settled(&[whole.content(&image).unwrap()]).tiles, Tiles::None);
+    assert_eq!(whole.settled(false, &[whole.content(&image).unwrap()]).tiles, Tiles::None);
 }
 
 proptest! {
@@ -152,5 +152,5 @@ fn an_image_without_content_to_look_at_leaves_one_input() {
     assert_eq!(Tiles::Auto.settled(32, &[]), Tiles::None);
     let whole = Region { top: 0, left: 0, height: 20, width: 400 };
     let stretched = Preprocessing { square_pad: false, tiles: Tiles::Auto, ..Preprocessing::default() };
-    assert_eq!(stretched.settled(&[whole]).tiles, Tiles::None, "sides that are stretched are not cut");
+    assert_eq!(stretched.settled(false, &[whole]).tiles, Tiles::None, "sides that are stretched are not cut");
 }

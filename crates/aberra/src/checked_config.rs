@@ -187,10 +187,17 @@ impl CheckedConfig {
         Ok(Self { config, ..self.clone() })
     }
 
-    /// The same with its preprocessing's tiles settled by the contents of normals.
-    pub(crate) fn settled(&self, contents: &[Region]) -> Self {
-        let preprocessing = self.config.preprocessing.settled(contents);
-        Self { config: TrainConfig { preprocessing, ..self.config.clone() }, ..self.clone() }
+    /// The same with its preprocessing's colours and tiles settled by normals: whether most are in colours, and their contents.
+    ///
+    /// # Errors
+    /// A model that cannot be fitted to colours.
+    pub(crate) fn settled(&self, most_in_color: bool, contents: &[Region]) -> Result<Self> {
+        let preprocessing = self.config.preprocessing.settled(most_in_color, contents);
+        let config = TrainConfig { preprocessing, ..self.config.clone() };
+        for member in &self.members {
+            member.family.resolve(&member.settings, member.shape(config.input_shape()), None)?;
+        }
+        Ok(Self { config, ..self.clone() })
     }
 
     /// The same with another seed, and with other seeds of the members that have their own.

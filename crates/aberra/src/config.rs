@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use aberra_image::{Limits, Preprocessing, Tiles};
+use aberra_image::{InputColor, Limits, Preprocessing, Tiles};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +76,12 @@ impl Default for TrainConfig {
             scorer: DEFAULT_SCORER.to_owned(),
             promise: PromiseSettings::default(),
             split: SplitSettings::default(),
-            preprocessing: Preprocessing { size_px: SIZE_PX, tiles: Tiles::Auto, ..Preprocessing::default() },
+            preprocessing: Preprocessing {
+                size_px: SIZE_PX,
+                color: InputColor::Auto,
+                tiles: Tiles::Auto,
+                ..Preprocessing::default()
+            },
             model: Models::default(),
             backbone: BackboneSource::EMBEDDED.to_owned(),
             train: TrainSettings { epochs: EPOCHS, least_steps: LEAST_STEPS, ..TrainSettings::default() },

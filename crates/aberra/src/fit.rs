@@ -25,7 +25,8 @@ use crate::resume::{self, KeptMember};
 use crate::run::{History, RunFolder, Snapshots};
 use crate::score::{Evidence, FittedScorer, Normals};
 use crate::thumbnail::shrink;
-use crate::training_tiles::{Cache, Seen, TrainingTiles, settle_tiles};
+use crate::training_settled::{Settled, settle};
+use crate::training_tiles::{Cache, Seen, TrainingTiles};
 use crate::{Error, Result, output};
 
 /// Options of training besides data and settings.
@@ -79,7 +80,8 @@ impl Detector {
         };
         check_promise(&config, split)?;
         let given = config.clone();
-        let (config, limited) = &settle_tiles(config, dataset, &split.train)?;
+        let Settled { config, tiles_limited, colors } = &settle(config, dataset, &split.train)?;
+        colors.map_or(Ok(()), |found| job.tell_in_training(Event::Colors(found)))?;
         let canvas = Canvas::of(&config.preprocessing)?;
         let cache = Cache::of(config, &canvas);
         let train = load(dataset, &split.group_of, &split.train, config, canvas.shape(), cache.images)?;
@@ -90,20 +92,14 @@ impl Detector {
         let held_out_tiles = TrainingTiles::held_out(&canvas, held_out.len(), config.seed);
         let (learnt, watched) =
             (train_tiles.cut(&train, cache.tiles)?, held_out_tiles.cut(&held_out, cache.tiles)?);
-        if let Some(&tiling) = canvas.tiling()
-            && job.tell(Event::Tiles { tiling, seen: train_tiles.seen, limited: *limited }).is_break()
-        {
-            return Err(Error::interrupted("training was stopped"));
+        if let Some(&tiling) = canvas.tiling() {
+            job.tell_in_training(Event::Tiles { tiling, seen: train_tiles.seen, limited: *tiles_limited })?;
         }
         // Every check has passed once the checkpoints have: from here on the run folder changes.
         if let Some(folder) = job.folder {
             if job.resume {
                 let before = resume::check(folder, config, &platform, learnt.get(), watched.get())?;
-                if let Some(before) = before
-                    && job.tell(longer(before, &config.train)).is_break()
-                {
-                    return Err(Error::interrupted("training was stopped"));
-                }
+                before.map_or(Ok(()), |before| job.tell_in_training(longer(before, &config.train)))?;
             } else {
                 resume::forget(folder, config)?;
             }

@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 
 use aberra_image::Tiling;
-use aberra_metrics::Error;
+use aberra_metrics::{Error, Result};
 use aberra_models::train::Progress;
 
 use crate::run::RunFolder;
+pub use crate::training_settled::ColorsFound;
 
 /// A progress event of a job.
 #[non_exhaustive]
@@ -26,6 +27,8 @@ pub enum Event<'a> {
         /// sooner in the epochs before, or the best weights were looked for in one epoch more.
         is_as_at_once: bool,
     },
+    /// Some images are in colours, which decides whether the network input is.
+    Colors(ColorsFound<'a>),
     /// Images become several network inputs each: large or long ones.
     Tiles {
         /// The grid of them.
@@ -83,6 +86,17 @@ impl<'a> Job<'a> {
     /// A job that is watched and keeps nothing.
     pub fn watched(watch: &'a mut Watch<'a>) -> Self {
         Self { watch: Some(watch), ..Self::default() }
+    }
+
+    /// Passes an event of a training to the watcher.
+    ///
+    /// # Errors
+    /// The watcher's request to stop.
+    pub(crate) fn tell_in_training(&mut self, event: Event<'_>) -> Result<()> {
+        match self.tell(event) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::interrupted("training was stopped")),
+        }
     }
 
     /// Passes an event to the watcher.

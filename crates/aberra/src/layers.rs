@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
-use aberra_image::Preprocessing;
+use aberra_image::{InputColor, Preprocessing};
 use aberra_models::families::{DEFAULT_FAMILY, FAMILIES};
 use aberra_models::find;
 use aberra_models::train::TrainSettings;
@@ -207,7 +207,8 @@ fn over_defaults(layer: Table) -> Result<TrainConfig, String> {
     let own_model = layer.contains_key("model");
     if own_model {
         let size_px = preset_size(layer.get("model")).unwrap_or(Preprocessing::default().size_px);
-        defaults.preprocessing = Preprocessing { size_px, ..Preprocessing::default() };
+        defaults.preprocessing =
+            Preprocessing { size_px, color: InputColor::Auto, ..Preprocessing::default() };
         defaults.train = TrainSettings { least_steps: LEAST_STEPS, ..TrainSettings::default() };
     }
     let mut whole = to_table(&defaults).map_err(|error| error.to_string())?;

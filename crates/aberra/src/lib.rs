@@ -104,6 +104,7 @@ mod text_table;
 mod thumbnail;
 mod training;
 mod training_invalid;
+mod training_settled;
 mod training_tiles;
 mod upgrade;
 mod volume;

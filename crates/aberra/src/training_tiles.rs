@@ -1,43 +1,13 @@
-//! Training on large and long images: how many tiles they have, and which of them members are fitted to.
+//! Training on large and long images: which of their tiles members are fitted to.
 
-use aberra_image::{Preprocessing, Region, Tiles};
 use aberra_metrics::random::{Stream, generator};
 use aberra_models::Inputs;
 use rand::RngExt;
-use rayon::prelude::*;
 
+use crate::Result;
 use crate::canvas::Canvas;
-use crate::checked_config::CheckedConfig;
 use crate::config::TrainConfig;
-use crate::dataset::Dataset;
 use crate::member_settings::MemberSettings;
-use crate::{Result, of_image};
-
-/// The settings with the tiles that the training normals need, and whether these are limited.
-///
-/// # Errors
-/// Images that cannot be read.
-pub(crate) fn settle_tiles(
-    config: CheckedConfig,
-    dataset: &Dataset,
-    train: &[usize],
-) -> Result<(CheckedConfig, bool)> {
-    /// Images that are looked at, evenly spread.
-    const LOOKED_AT: usize = 64;
-    if matches!(config.preprocessing.tiles, Tiles::None | Tiles::Grid(_)) {
-        return Ok((config, false));
-    }
-    let content = |&sample: &usize| {
-        let sample = &dataset.samples[sample];
-        let image = sample.read(&config.limits)?;
-        config.preprocessing.content(&image).map_err(|error| of_image(error.with_path(&sample.path)))
-    };
-    let step = train.len().div_ceil(LOOKED_AT).max(1);
-    let looked_at: Vec<usize> = train.iter().copied().step_by(step).collect();
-    let contents: Vec<Region> = looked_at.par_iter().with_max_len(1).map(content).collect::<Result<_>>()?;
-    let Preprocessing { tiles, size_px, .. } = config.preprocessing;
-    Ok((config.settled(&contents), tiles.is_limited(size_px, &contents)))
-}
 
 /// Memory for what is preprocessed, in bytes.
 pub(crate) struct Cache {

@@ -160,10 +160,10 @@ impl Canvas<'_> {
                 let amount = sign * self.strength(&area, insistence, random);
                 let flatten = between(random, 0.0, 0.6);
                 let grain = between(random, 5.0, 14.0) / side;
-                let level = self.mean_in(&area);
+                let (level, tint) = (self.mean_in(&area), self.tint(random));
                 self.change(&area.weight, |x, y, channel, value| {
                     let texture = 1.0 + 0.2 * noise.rough(x * grain, y * grain);
-                    lerp(value, level[channel], flatten) + amount * texture
+                    lerp(value, level[channel], flatten) + amount * tint[channel] * texture
                 })
             }
             SyntheticKind::Fill => {
@@ -192,7 +192,10 @@ impl Canvas<'_> {
                     .map(|&w| smoothstep(0.12, 0.3, w) * smoothstep(0.62, 0.42, w))
                     .collect();
                 let core: Vec<f32> = area.weight.iter().map(|&w| smoothstep(0.42, 0.62, w)).collect();
-                self.change_at(&|at, _, value| value + amount * ring[at] + inside * core[at])
+                let tint = self.tint(random);
+                self.change_at(&|at, channel, value| {
+                    value + tint[channel] * (amount * ring[at] + inside * core[at])
+                })
             }
             SyntheticKind::Blur => {
                 let area = self.area(size(random, 0.05, 0.17) * insist.sqrt(), 0.25, random);
@@ -220,9 +223,10 @@ impl Canvas<'_> {
                 let (sine, cosine) = tilt.sin_cos();
                 let level = self.mean_in(&area);
                 let keep = between(random, 0.2, 0.7);
+                let tint = self.tint(random);
                 self.change(&area.weight, |x, y, channel, value| {
                     let (a, b) = ((x * cosine + y * sine) * fine, (y * cosine - x * sine) * fine / stripes);
-                    lerp(level[channel], value, keep) + amount * noise.rough(a, b)
+                    lerp(level[channel], value, keep) + amount * tint[channel] * noise.rough(a, b)
                 })
             }
             SyntheticKind::PatchSwap => {
@@ -291,7 +295,8 @@ impl Canvas<'_> {
                 let area = Area { middle: start, radius: 0.1 * side, weight };
                 let amount = self.strength(&area, insistence, random)
                     * if random.random_bool(0.5) { 1.5 } else { -1.5 };
-                self.change(&area.weight, |_, _, _, value| value + amount)
+                let tint = self.tint(random);
+                self.change(&area.weight, |_, _, channel, value| value + amount * tint[channel])
             }
             SyntheticKind::Spots => {
                 let middle = self.place(random);
@@ -313,7 +318,8 @@ impl Canvas<'_> {
                 let area = Area { middle, radius: spread, weight };
                 let amount = self.strength(&area, insistence, random)
                     * if random.random_bool(0.6) { 1.3 } else { -1.3 };
-                self.change(&area.weight, |_, _, _, value| value + amount)
+                let tint = self.tint(random);
+                self.change(&area.weight, |_, _, channel, value| value + amount * tint[channel])
             }
             SyntheticKind::Noise => {
                 let area = self.area(size(random, 0.03, 0.14) * insist.sqrt(), 0.4, random);

@@ -146,6 +146,17 @@ impl<'a> Canvas<'a> {
         far
     }
 
+    /// The share of a change that each channel takes: all of it, or, every second time where there are several, another in each, as
+    /// a change of colour has.
+    pub(super) fn tint(&self, random: &mut impl Rng) -> Vec<f32> {
+        if self.channels == 1 || random.random_bool(0.5) {
+            return vec![1.0; self.channels];
+        }
+        let shares: Vec<f32> = (0..self.channels).map(|_| between(random, -1.0, 1.0)).collect();
+        let largest = shares.iter().fold(0.1, |largest: f32, share| largest.max(share.abs()));
+        shares.into_iter().map(|share| share / largest).collect()
+    }
+
     /// Mean of each channel in an area.
     pub(super) fn mean_in(&self, area: &Area) -> Vec<f32> {
         let total = area.weight.iter().sum::<f32>().max(1e-3);
