@@ -9,9 +9,12 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use crate::backbone::Backbone;
+use crate::background::Background;
 use crate::graph::{Graph, Value};
+use crate::inputs::Inputs;
 use crate::resample::{area_mean, area_mean_graph, bilinear, mean_of_3_by_3, smooth_bilinear_graph};
 use crate::shape::Shape;
+use crate::tensors::Tensors;
 
 /// Pixels of the image from one place of the grid to the next.
 pub(crate) const GRID_STRIDE_PX: usize = Backbone::STRIDES[1];
@@ -28,11 +31,11 @@ const LAYOUT_SIDE: usize = 8;
 /// Images of a forward pass: more do not make it faster.
 const FORWARD_BATCH: usize = 8;
 
-/// Intensity above which a pixel counts as foreground, of 0 to 1: preprocessing makes the background black.
-const FOREGROUND: f32 = 0.05;
-
 /// Least share of foreground of a place that counts: an image that is black throughout has features, too.
 const LEAST_FOREGROUND: f32 = 1e-3;
+
+/// Images held in memory at once where all of many are looked at.
+const CHUNK: usize = 32;
 
 /// The features of one image.
 #[derive(Debug)]
@@ -72,34 +75,76 @@ pub(crate) fn layout_shape(shape: Shape) -> Shape {
     Shape { height: side(shape.height), width: side(shape.width), channels: LAYOUT_CHANNELS }
 }
 
-/// The features of `inputs`, in order.
-///
-/// # Errors
-/// Inputs that do not fit the shape, or a shape that the backbone does not take.
-pub(crate) fn extract(backbone: &Backbone, inputs: &[&[f32]], shape: Shape) -> Result<Vec<Features>> {
-    let mut all = Vec::with_capacity(inputs.len());
-    for inputs in inputs.chunks(FORWARD_BATCH) {
-        let blocks = backbone.features_of(inputs, shape)?.map(Block::of);
-        let of_image = |(image, input): (usize, &&[f32])| {
-            let grey = shape.grey(input);
-            features_of_image(&blocks, image, &grey, shape)
-        };
-        all.par_extend(inputs.par_iter().enumerate().map(of_image));
-    }
-    Ok(all)
+/// What turns network inputs of one shape into features.
+#[derive(Clone, Debug)]
+pub(crate) struct Extractor {
+    pub(crate) backbone: Arc<Backbone>,
+    pub(crate) shape: Shape,
+    background: Background,
 }
 
-/// Of each of `inputs` the [`grid`](Features::grid) alone.
-///
-/// # Errors
-/// As [`extract`].
-pub(crate) fn extract_grids(backbone: &Backbone, inputs: &[&[f32]], shape: Shape) -> Result<Vec<Vec<f32>>> {
-    let mut all = Vec::with_capacity(inputs.len());
-    for inputs in inputs.chunks(FORWARD_BATCH) {
-        let blocks = backbone.features_of(inputs, shape)?.map(Block::of);
-        all.par_extend((0..inputs.len()).into_par_iter().map(|image| joined_on_grid(&blocks, image, shape)));
+impl Extractor {
+    /// For inputs like these normals.
+    ///
+    /// # Errors
+    /// Inputs that cannot be read.
+    pub(crate) fn of(backbone: Arc<Backbone>, normals: &Inputs<'_>) -> Result<Self> {
+        Ok(Self { backbone, shape: normals.shape(), background: Background::of(normals)? })
     }
-    Ok(all)
+
+    /// That of a model's tensors.
+    ///
+    /// # Errors
+    /// As [`Background::read`].
+    pub(crate) fn read(backbone: Arc<Backbone>, shape: Shape, tensors: &mut Tensors) -> Result<Self> {
+        Ok(Self { backbone, shape, background: Background::read(tensors)? })
+    }
+
+    pub(crate) fn write(&self, tensors: &mut Tensors) {
+        self.background.write(tensors);
+    }
+
+    /// The features of `inputs`, in order.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the shape, or a shape that the backbone does not take.
+    pub(crate) fn features(&self, inputs: &[&[f32]]) -> Result<Vec<Features>> {
+        let mut all = Vec::with_capacity(inputs.len());
+        for inputs in inputs.chunks(FORWARD_BATCH) {
+            let blocks = self.backbone.features_of(inputs, self.shape)?.map(Block::of);
+            let of_image = |(image, input): (usize, &&[f32])| {
+                let grey = self.shape.grey(input);
+                features_of_image(&blocks, image, &grey, self)
+            };
+            all.par_extend(inputs.par_iter().enumerate().map(of_image));
+        }
+        Ok(all)
+    }
+
+    /// Of each of `inputs` the [`grid`](Features::grid) alone.
+    ///
+    /// # Errors
+    /// As [`features`](Self::features).
+    pub(crate) fn grids(&self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
+        let mut all = Vec::with_capacity(inputs.len());
+        for inputs in inputs.chunks(FORWARD_BATCH) {
+            let blocks = self.backbone.features_of(inputs, self.shape)?.map(Block::of);
+            let grid = |image| joined_on_grid(&blocks, image, self.shape);
+            all.par_extend((0..inputs.len()).into_par_iter().map(grid));
+        }
+        Ok(all)
+    }
+
+    /// The features of normals, a few images at a time.
+    ///
+    /// # Errors
+    /// As [`features`](Self::features); inputs that cannot be read.
+    pub(crate) fn each(&self, normals: &Inputs<'_>, mut each: impl FnMut(Features)) -> Result<()> {
+        normals.chunks(CHUNK, |inputs| {
+            self.features(inputs)?.into_iter().for_each(&mut each);
+            Ok(())
+        })
+    }
 }
 
 /// A block's output for several images.
@@ -120,8 +165,9 @@ impl Block {
     }
 }
 
-fn features_of_image(blocks: &[Block; 3], image: usize, grey: &[f32], shape: Shape) -> Features {
-    let lit: Vec<f32> = grey.iter().map(|&value| f32::from(value > FOREGROUND)).collect();
+fn features_of_image(blocks: &[Block; 3], image: usize, grey: &[f32], extractor: &Extractor) -> Features {
+    let &Extractor { shape, background, .. } = extractor;
+    let lit: Vec<f32> = grey.iter().map(|&value| f32::from(background.is_left_by(value))).collect();
     let plane = Shape { channels: 1, ..shape };
     let foreground_of = |shape: Shape| area_mean(&lit, plane, Shape { channels: 1, ..shape });
 
@@ -198,13 +244,15 @@ impl FeaturesGraph {
     ///
     /// # Errors
     /// A shape that the backbone does not take.
-    pub(crate) fn of(graph: &mut Graph, backbone: &Backbone, input: Value, shape: Shape) -> Result<Self> {
-        let name = format!("features {} of {}", backbone.hash(), input.number());
+    pub(crate) fn of(graph: &mut Graph, extractor: &Extractor, input: Value) -> Result<Self> {
+        let Extractor { backbone, shape, background } = extractor;
+        let shape = *shape;
+        let name = format!("features {} of {}, {background:?}", backbone.hash(), input.number());
         let values = graph.once(&name, |graph| {
             let blocks = backbone.features_graph(graph, input, shape)?;
             let grid = grid_shape(shape);
-            let (grey, intensity) = (graph.mean(input, &[0]), graph.constant(&[], &[FOREGROUND]));
-            let lit = graph.greater(grey, intensity);
+            let grey = graph.mean(input, &[0]);
+            let lit = background.is_left_by_graph(graph, grey);
             let lit = graph.share(lit);
             let foreground_of = |graph: &mut Graph, of: Shape| {
                 let share = area_mean_graph(graph, lit, shape, of);
@@ -279,26 +327,22 @@ pub struct FeatureCache {
     channels: Mutex<BTreeMap<usize, Arc<FeatureCache>>>,
 }
 
-/// The backbone's hash, and the shape of the inputs.
-type CacheKey = (String, [usize; 3]);
+/// The backbone's hash, the shape of the inputs, and their background.
+type CacheKey = (String, [usize; 3], Background);
 
 impl FeatureCache {
     /// The features of `inputs`: those that were computed before, if any were.
     ///
     /// # Errors
-    /// As [`extract`].
-    pub(crate) fn features(
-        &self,
-        backbone: &Backbone,
-        inputs: &[&[f32]],
-        shape: Shape,
-    ) -> Result<Arc<Vec<Features>>> {
-        let key = (backbone.hash().to_owned(), [shape.height, shape.width, shape.channels]);
+    /// As [`Extractor::features`].
+    pub(crate) fn features(&self, extractor: &Extractor, inputs: &[&[f32]]) -> Result<Arc<Vec<Features>>> {
+        let &Extractor { ref backbone, shape, background } = extractor;
+        let key = (backbone.hash().to_owned(), [shape.height, shape.width, shape.channels], background);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, features)) = kept.iter().find(|(known, _)| *known == key) {
             return Ok(features.clone());
         }
-        let features = Arc::new(extract(backbone, inputs, shape)?);
+        let features = Arc::new(extractor.features(inputs)?);
         kept.push((key, features.clone()));
         Ok(features)
     }

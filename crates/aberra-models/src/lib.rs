@@ -8,6 +8,7 @@
 //! All images are `[height, width, channels]`, row-major, `f32` from 0 to 1.
 
 mod backbone;
+mod background;
 mod bank;
 pub mod families;
 mod family;

@@ -19,7 +19,10 @@ const FOR_DIRECTIONS: usize = 6_144;
 /// Added to the variance of each direction, of channels in standard deviations, so that none is blown up.
 const LEAST_VARIANCE: f64 = 1e-3;
 
-/// Patches drawn at random from the features of images.
+/// Least share of foreground of a patch that may be drawn as one of the foreground.
+const LEAST_FOREGROUND: f32 = 0.02;
+
+/// Patches drawn at random from the features of images: half of them from the foreground, which may be a small part of each image.
 pub(crate) struct PatchSample {
     pub(crate) seed: u64,
     of_each: usize,
@@ -41,8 +44,14 @@ impl PatchSample {
 
     pub(crate) fn add(&mut self, features: &Features) {
         let mut random = generator(self.seed, Stream::Patches, self.images as u64);
-        for _ in 0..self.of_each {
-            let place = random.random_range(0..self.grid.area());
+        let foreground: Vec<usize> =
+            (0..self.grid.area()).filter(|&place| features.foreground[place] >= LEAST_FOREGROUND).collect();
+        for draw in 0..self.of_each {
+            // Of many images there is one patch each: every second image gives one of its foreground.
+            let place = match (self.images + draw) % 2 {
+                0 if !foreground.is_empty() => foreground[random.random_range(0..foreground.len())],
+                _ => random.random_range(0..self.grid.area()),
+            };
             self.patches.push(features.grid[place * GRID_CHANNELS..][..GRID_CHANNELS].to_vec());
             self.places.push(place);
             self.origins.push(self.images);

@@ -6,13 +6,16 @@ use super::field::{box_blur, smoothstep};
 /// A pixel of the smoothed image is foreground above this share of the brightest part.
 const FOREGROUND_SHARE: f32 = 0.12;
 
-/// A border brighter than this share of the brightest part is not a background.
+/// A border brighter than this share of the brightest part is a bright background or none.
 const DARKEST_SHARE: f32 = 0.35;
 
-/// An image has a background when at least this share of its border has nearly the same value.
+/// An image has a dark background when at least this share of its border has nearly the same value.
 const DARK_BORDER_SHARE: f32 = 0.5;
 
-/// 1 where there is an object, 0 in a dark background; 1 everywhere when the image has none.
+/// The same of a bright background: more, as textures have flat borders, too.
+const BRIGHT_BORDER_SHARE: f32 = 0.9;
+
+/// 1 where there is an object, 0 in a flat background; 1 everywhere when the image has none.
 pub(super) fn foreground(grey: &[f32], size: usize) -> Vec<f32> {
     let quantile = |values: &mut [f32], percent: usize| {
         let at = (values.len() - 1) * percent / 100;
@@ -27,19 +30,21 @@ pub(super) fn foreground(grey: &[f32], size: usize) -> Vec<f32> {
     let mut rim: Vec<f32> = (0..grey.len()).filter(|&at| border(at)).map(|at| grey[at]).collect();
     let brightest = quantile(&mut grey.to_vec(), 99);
     let background = quantile(&mut rim, 40);
-    let threshold = background + FOREGROUND_SHARE * brightest;
+    let is_dark = background <= DARKEST_SHARE * brightest;
+    let differs = |value: f32| {
+        let difference = value - background;
+        (if is_dark { difference } else { difference.abs() }) > FOREGROUND_SHARE * brightest
+    };
     let flat =
         rim.iter().filter(|&&value| (value - background).abs() <= FOREGROUND_SHARE * brightest).count();
+    let least = if is_dark { DARK_BORDER_SHARE } else { BRIGHT_BORDER_SHARE };
     let everywhere = vec![1.0; grey.len()];
-    if brightest <= MASK_TOLERANCE
-        || background > DARKEST_SHARE * brightest
-        || (flat as f32) < DARK_BORDER_SHARE * rim.len() as f32
-    {
+    if brightest <= MASK_TOLERANCE || (flat as f32) < least * rim.len() as f32 {
         return everywhere;
     }
     // Smoothing closes small dark places inside the object; what is dark beyond that is filled if no way leads out.
     let reach = (size / 64).max(1);
-    let mut object: Vec<f32> = grey.iter().map(|&g| if g > threshold { 1.0 } else { 0.0 }).collect();
+    let mut object: Vec<f32> = grey.iter().map(|&g| if differs(g) { 1.0 } else { 0.0 }).collect();
     box_blur(&mut object, size, reach);
     let mut outside = vec![0; grey.len()];
     let starts = (0..grey.len()).filter(|&at| border(at) && object[at] < 0.5).collect();

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::reference::Reference;
-use crate::backbone::Backbone;
-use crate::features::{extract_grids, grid_shape};
+use crate::features::{Extractor, grid_shape};
 use crate::resample::area_mean;
 use crate::shape::Shape;
 use crate::train::DrawAnomaly;
@@ -25,9 +24,8 @@ pub(super) struct Training {
 
 /// What makes examples.
 pub(super) struct Examples {
-    pub(super) backbone: Arc<Backbone>,
+    pub(super) extractor: Extractor,
     pub(super) reference: Reference,
-    pub(super) shape: Shape,
     /// Without it nothing is drawn.
     pub(super) training: Option<Training>,
 }
@@ -45,13 +43,13 @@ impl Examples {
     /// `seed` gives. `images` are their numbers among the training inputs, none for others.
     pub(super) fn of(&self, pixels: &mut [f32], seed: u64, first: u64, images: &[usize]) -> Example {
         let targets: Vec<Vec<f32>> = pixels
-            .par_chunks_exact_mut(self.shape.len())
+            .par_chunks_exact_mut(self.extractor.shape.len())
             .enumerate()
             .map(|(at, image)| self.draw(image, seed, first + at as u64))
             .collect();
-        let drawn: Vec<&[f32]> = pixels.chunks_exact(self.shape.len()).collect();
+        let drawn: Vec<&[f32]> = pixels.chunks_exact(self.extractor.shape.len()).collect();
         // The inputs fit the shape, and the shape was checked.
-        let grids = extract_grids(&self.backbone, &drawn, self.shape).unwrap_or_default();
+        let grids = self.extractor.grids(&drawn).unwrap_or_default();
         let grids: Vec<&[f32]> = grids.iter().map(Vec::as_slice).collect();
         let known =
             self.training.iter().flat_map(|training| images.iter().map(|&image| &training.known[image][..]));
@@ -63,11 +61,11 @@ impl Examples {
 
     /// Draws an anomaly into an image, and marks the places that it covers.
     fn draw(&self, image: &mut [f32], seed: u64, index: u64) -> Vec<f32> {
-        let grid = Shape { channels: 1, ..grid_shape(self.shape) };
+        let grid = Shape { channels: 1, ..grid_shape(self.extractor.shape) };
         let Some(training) = &self.training else { return vec![0.0; grid.len()] };
-        let mask = (training.draw)(image, self.shape, seed, index);
+        let mask = (training.draw)(image, self.extractor.shape, seed, index);
         let mask: Vec<f32> = mask.into_iter().map(|drawn| f32::from(u8::from(drawn))).collect();
-        let share = area_mean(&mask, Shape { channels: 1, ..self.shape }, grid);
+        let share = area_mean(&mask, Shape { channels: 1, ..self.extractor.shape }, grid);
         share.into_iter().map(|share| f32::from(u8::from(share > COVERED))).collect()
     }
 }

@@ -26,7 +26,7 @@ use self::examples::{Example, Examples, Training};
 use self::reference::{COMPARED, Reference};
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{FeatureCache, Features, FeaturesGraph, GRID_STRIDE_PX, grid_shape};
+use crate::features::{Extractor, FeatureCache, Features, FeaturesGraph, GRID_STRIDE_PX, grid_shape};
 use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
 use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
@@ -181,11 +181,11 @@ impl Family for Discriminator {
         let draw = context.draw_anomaly.ok_or_else(|| {
             Error::settings("the family discriminator expects synthetic anomalies to train on, found none")
         })?;
-        let (backbone, device) = (context.backbone.get(&context.device)?, context.device.clone().autodiff());
-        let reference = Reference::of(&backbone, inputs, settings.bank, context.seed, &context.device)?;
+        let device = context.device.clone().autodiff();
+        let extractor = Extractor::of(context.backbone.get(&context.device)?, inputs)?;
+        let reference = Reference::of(&extractor, inputs, settings.bank, context.seed, &context.device)?;
         let known = Arc::new(reference.known(inputs));
-        let network =
-            Network::init(&settings, inputs.shape(), Some(context.seed), backbone, reference, &device);
+        let network = Network::init(&settings, Some(context.seed), extractor, reference, &device);
         let network = start::begin(network, settings.start, &context.backbone)?;
         let network = Network { training: Some(Training { draw, known }), ..network };
         let own = context.train.with_epochs(settings.images.div_ceil(inputs.len().max(1)))?;
@@ -206,7 +206,8 @@ impl Family for Discriminator {
         let settings = checked(settings, shape)?;
         let (mut tensors, device) = (tensors, &platform.device);
         let reference = Reference::read(&mut tensors, device)?;
-        let network = Network::init(&settings, shape, None, platform.backbone()?, reference, device);
+        let extractor = Extractor::read(platform.backbone()?, shape, &mut tensors)?;
+        let network = Network::init(&settings, None, extractor, reference, device);
         Ok(Arc::new(DiscriminatorMember { network: load_weights(network, tensors)? }))
     }
 }
@@ -269,9 +270,7 @@ struct Network {
     detail: Option<Detail>,
     logit: Conv,
     #[module(skip)]
-    backbone: Arc<Backbone>,
-    #[module(skip)]
-    shape: Shape,
+    extractor: Extractor,
     #[module(skip)]
     reference: Reference,
     #[module(skip)]
@@ -281,9 +280,8 @@ struct Network {
 impl Network {
     fn init(
         settings: &DiscriminatorSettings,
-        shape: Shape,
         seed: Option<u64>,
-        backbone: Arc<Backbone>,
+        extractor: Extractor,
         reference: Reference,
         device: &Device,
     ) -> Self {
@@ -294,15 +292,16 @@ impl Network {
         };
         let places = layer((COMPARED, settings.width), Window(1, 1, 0), true, relu);
         let context = layer((settings.width, settings.context), Window(3, 1, 1), true, relu);
-        let detail = (settings.detail > 0).then(|| Detail::init(settings, shape.channels, &mut layer));
+        let detail =
+            (settings.detail > 0).then(|| Detail::init(settings, extractor.shape.channels, &mut layer));
         let logit = layer((settings.context, 1), Window(1, 1, 0), false, ActivationFunction::Identity);
-        Self { places, context, detail, logit, backbone, shape, reference, training: None }
+        Self { places, context, detail, logit, extractor, reference, training: None }
     }
 
     /// Log odds of an anomaly at each place of the images of a batch, `[batch, height, width, channels]`, whose places were
     /// `compared` with the reference, `[batch, places, COMPARED]`: `[batch, rows, columns, 1]`.
     fn logits(&self, images: Tensor<4>, compared: Vec<f32>) -> Tensor<4> {
-        let grid = grid_shape(self.shape);
+        let grid = grid_shape(self.extractor.shape);
         let dims = [images.dims()[0], grid.height, grid.width, COMPARED];
         let places = Tensor::from_data(TensorData::new(compared, dims), &images.device());
         let context = self.context.forward(self.places.forward(places));
@@ -314,7 +313,7 @@ impl Network {
 
     /// [`logits`](Self::logits) in a graph: `[places]`.
     fn logits_graph(&self, graph: &mut Graph, input: Value, features: &FeaturesGraph) -> Value {
-        let grid = grid_shape(self.shape);
+        let grid = grid_shape(self.extractor.shape);
         let compared = self.reference.compare_graph(graph, features.grid);
         let places = graph.image_of_places(compared, grid.height, grid.width);
         let hidden = self.places.graph(graph, places);
@@ -338,9 +337,8 @@ impl Network {
 
     fn examples(&self) -> Examples {
         Examples {
-            backbone: self.backbone.clone(),
+            extractor: self.extractor.clone(),
             reference: self.reference.clone(),
-            shape: self.shape,
             training: self.training.clone(),
         }
     }
@@ -378,8 +376,9 @@ impl Trainable for Network {
         // The features, and each layer's output forward and backward; the frozen layers keep nothing.
         const OF_A_PLACE: usize = 4 * COMPARED;
         // The layers on pixels: a quarter of the places and twice the channels from one to the next.
-        let widest = self.detail.as_ref().map_or(0, |detail| detail.channels * self.shape.area() / 4);
-        grid_shape(self.shape).area() * OF_A_PLACE + 2 * 2 * widest
+        let widest =
+            self.detail.as_ref().map_or(0, |detail| detail.channels * self.extractor.shape.area() / 4);
+        grid_shape(self.extractor.shape).area() * OF_A_PLACE + 2 * 2 * widest
     }
 
     fn precision(&self) -> Precision {
@@ -404,19 +403,19 @@ impl Member for DiscriminatorMember {
 
     fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
         let network = &self.network;
-        let features = cache.features(&network.backbone, inputs, network.shape)?;
+        let features = cache.features(&network.extractor, inputs)?;
         let grids: Vec<&[f32]> = features.iter().map(|features| &features.grid[..]).collect();
         let compared = network.reference.compare_all(&grids, &[]);
-        let Shape { height, width, channels } = network.shape;
+        let Shape { height, width, channels } = network.extractor.shape;
         let pixels = TensorData::new(inputs.concat(), [inputs.len(), height, width, channels]);
-        let logits = network.logits(Tensor::from_data(pixels, network.backbone.device()), compared);
-        let grid = Shape { channels: 1, ..grid_shape(network.shape) };
+        let logits = network.logits(Tensor::from_data(pixels, network.extractor.backbone.device()), compared);
+        let grid = Shape { channels: 1, ..grid_shape(network.extractor.shape) };
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let infer = |(features, logits): (&Features, &[f32])| {
             let measurements = peak_top_and_mean(logits, &features.foreground).to_vec();
             let map = want.map.then(|| {
                 let odds: Vec<f32> = logits.iter().map(|logit| softplus_of(*logit)).collect();
-                bilinear(&odds, grid, Shape { channels: 1, ..network.shape })
+                bilinear(&odds, grid, Shape { channels: 1, ..network.extractor.shape })
             });
             Inference { measurements, map, ..Inference::default() }
         };
@@ -425,13 +424,13 @@ impl Member for DiscriminatorMember {
 
     fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
         let network = &self.network;
-        let features = FeaturesGraph::of(graph, &network.backbone, input, network.shape)?;
+        let features = FeaturesGraph::of(graph, &network.extractor, input)?;
         let logits = network.logits_graph(graph, input, &features);
         let measurements = peak_top_and_mean_graph(graph, logits, features.foreground).to_vec();
-        let grid = Shape { channels: 1, ..grid_shape(network.shape) };
+        let grid = Shape { channels: 1, ..grid_shape(network.extractor.shape) };
         let odds = graph.softplus(logits);
         let odds = graph.reshape(odds, &[grid.height, grid.width]);
-        let map = Some(bilinear_graph(graph, odds, grid, network.shape));
+        let map = Some(bilinear_graph(graph, odds, grid, network.extractor.shape));
         Ok(GraphInference { measurements, map, ..GraphInference::default() })
     }
 
@@ -440,12 +439,13 @@ impl Member for DiscriminatorMember {
     }
 
     fn backbone(&self) -> Option<&Backbone> {
-        Some(&self.network.backbone)
+        Some(&self.network.extractor.backbone)
     }
 
     fn tensors(&self) -> Tensors {
         let mut tensors = weights(&self.network);
         self.network.reference.write(&mut tensors);
+        self.network.extractor.write(&mut tensors);
         tensors
     }
 

@@ -6,9 +6,8 @@ use aberra_metrics::{Error, Result};
 use burn::tensor::Device;
 use rayon::prelude::*;
 
-use crate::backbone::Backbone;
 use crate::bank::{Bank, coreset};
-use crate::features::{GRID_CHANNELS, extract, grid_shape};
+use crate::features::{Extractor, GRID_CHANNELS, grid_shape};
 use crate::graph::{Graph, Value};
 use crate::inputs::Inputs;
 use crate::tensors::{Tensors, Weight, half, take};
@@ -19,9 +18,6 @@ pub(super) const COMPARED: usize = 2 * GRID_CHANNELS + 1;
 
 /// Patches from which the bank is chosen, over all training images.
 const CANDIDATES: usize = 32_768;
-
-/// Training images held in memory at once.
-const CHUNK: usize = 32;
 
 /// Added to the variance of each channel.
 const LEAST_VARIANCE: f64 = 1e-6;
@@ -47,17 +43,14 @@ impl Reference {
     /// # Errors
     /// Inputs that cannot be read.
     pub(super) fn of(
-        backbone: &Backbone,
+        extractor: &Extractor,
         inputs: &Inputs<'_>,
         most: usize,
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
         let mut sample = PatchSample::new(seed, CANDIDATES, inputs.len(), grid_shape(inputs.shape()));
-        inputs.chunks(CHUNK, |some| {
-            extract(backbone, some, inputs.shape())?.iter().for_each(|features| sample.add(features));
-            Ok(())
-        })?;
+        extractor.each(inputs, |features| sample.add(&features))?;
         let count = sample.patches.len().max(1) as f64;
         let moment = |channel: usize, middle: f64, power: i32| {
             sample.patches.iter().map(|patch| (f64::from(patch[channel]) - middle).powi(power)).sum::<f64>()
@@ -167,6 +160,7 @@ fn scaled(places: &[f32], mean: &[f32], factor: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbone::Backbone;
     use crate::shape::Shape;
 
     const SHAPE: Shape = Shape { height: 32, width: 32, channels: 1 };
@@ -180,8 +174,8 @@ mod tests {
     fn training_inputs_are_not_compared_with_their_own_group() {
         let (images, device) = (images(), Device::flex());
         let inputs = Inputs::of_pixels(SHAPE, &images).unwrap().with_groups(vec![0, 1, 1, 2]);
-        let backbone = Backbone::generated(&device).unwrap();
-        let reference = Reference::of(&backbone, &inputs, 1000, 1, &device).unwrap();
+        let extractor = Extractor::of(Arc::new(Backbone::generated(&device).unwrap()), &inputs).unwrap();
+        let reference = Reference::of(&extractor, &inputs, 1000, 1, &device).unwrap();
         let known = reference.known(&inputs);
         assert_eq!(known[1], known[2]);
         let parts = [&known[0][..], &known[1], &known[3]].concat();
@@ -189,7 +183,7 @@ mod tests {
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!((sorted.len(), sorted.len()), (parts.len(), reference.bank.count()));
-        let grid = &extract(&backbone, &[&images[0]], SHAPE).unwrap()[0].grid;
+        let grid = &extractor.features(&[&images[0]]).unwrap()[0].grid;
         let same = |without: &[usize]| {
             let compared = reference.compare(grid, without);
             assert_eq!(compared.len(), grid.len() / GRID_CHANNELS * COMPARED);
@@ -203,12 +197,12 @@ mod tests {
     fn what_is_written_is_read() {
         let (images, device) = (images(), Device::flex());
         let inputs = Inputs::of_pixels(SHAPE, &images).unwrap();
-        let backbone = Backbone::generated(&device).unwrap();
-        let reference = Reference::of(&backbone, &inputs, 50, 1, &device).unwrap();
+        let extractor = Extractor::of(Arc::new(Backbone::generated(&device).unwrap()), &inputs).unwrap();
+        let reference = Reference::of(&extractor, &inputs, 50, 1, &device).unwrap();
         let mut tensors = Tensors::new();
         reference.write(&mut tensors);
         let read = Reference::read(&mut tensors.clone(), &device).unwrap();
-        let grid = &extract(&backbone, &[&images[1]], SHAPE).unwrap()[0].grid;
+        let grid = &extractor.features(&[&images[1]]).unwrap()[0].grid;
         assert_eq!(reference.compare(grid, &[]), read.compare(grid, &[]));
         tensors.get_mut(BANK).unwrap().values[0] = f32::NAN;
         assert!(Reference::read(&mut tensors, &device).is_err());

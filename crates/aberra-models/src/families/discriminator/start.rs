@@ -29,7 +29,7 @@ pub(super) fn begin(network: Network, start: Start, backbone: &BackboneSource) -
         _ => return Ok(network),
     };
     let mut generated = read_safetensors("start of a discriminator", file)?;
-    if network.shape.channels == 1
+    if network.extractor.shape.channels == 1
         && let Some(first) = generated.remove(FIRST)
     {
         generated.insert(FIRST.to_owned(), of_grey(first));
@@ -55,6 +55,7 @@ mod tests {
     use super::*;
     use crate::backbone::Platform;
     use crate::family::{Family, to_settings};
+    use crate::features::Extractor;
     use crate::inputs::Inputs;
     use crate::shape::Shape;
     use crate::tensors::{Tensors, weights};
@@ -62,12 +63,12 @@ mod tests {
     fn begun(source: &BackboneSource, channels: usize, start: Start) -> (Tensors, Tensors) {
         let (shape, device) = (Shape { height: 32, width: 32, channels }, Device::flex());
         let platform = Platform { device: device.clone(), backbone: source.clone() };
-        let backbone = platform.backbone().unwrap();
         let pixels = vec![(0..shape.len()).map(|at| (at % 7) as f32 / 7.0).collect()];
         let inputs = Inputs::of_pixels(shape, &pixels).unwrap();
-        let reference = Reference::of(&backbone, &inputs, 8, 0, &device).unwrap();
+        let extractor = Extractor::of(platform.backbone().unwrap(), &inputs).unwrap();
+        let reference = Reference::of(&extractor, &inputs, 8, 0, &device).unwrap();
         let settings = DiscriminatorSettings::default();
-        let random = Network::init(&settings, shape, Some(0), backbone, reference, &device);
+        let random = Network::init(&settings, Some(0), extractor, reference, &device);
         (weights(&random), weights(&begin(random, start, source).unwrap()))
     }
 

@@ -25,7 +25,7 @@ use self::pictures::PictureDecoder;
 use self::space::{FeatureSpace, Views, inner_grid, learn_whitening};
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{FeatureCache, Features, FeaturesGraph, grid_shape};
+use crate::features::{Extractor, FeatureCache, Features, FeaturesGraph, grid_shape};
 use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
 use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
@@ -177,9 +177,9 @@ impl Family for FeatureVae {
         held_out: &Inputs<'_>,
     ) -> Result<Fitted> {
         let settings = checked(settings, inputs.shape())?;
-        let backbone = context.backbone.get(&context.device)?;
-        let whitening = learn_whitening(settings.directions, context, &backbone, inputs)?;
-        let space = Arc::new(FeatureSpace { backbone, whitening, shape: inputs.shape() });
+        let extractor = Extractor::of(context.backbone.get(&context.device)?, inputs)?;
+        let whitening = learn_whitening(settings.directions, context, &extractor, inputs)?;
+        let space = Arc::new(FeatureSpace { extractor, whitening });
         let untaught = |network: Network| {
             let network = with_half_weights(network)?;
             Ok(FeatureVaeMember { network, space: space.clone() })
@@ -215,7 +215,8 @@ impl Family for FeatureVae {
     ) -> Result<SharedMember> {
         let settings = checked(settings, shape)?;
         let whitening = Whitening::read(&mut tensors, WHITENING, settings.directions, &platform.device)?;
-        let space = Arc::new(FeatureSpace { backbone: platform.backbone()?, whitening, shape });
+        let extractor = Extractor::read(platform.backbone()?, shape, &mut tensors)?;
+        let space = Arc::new(FeatureSpace { extractor, whitening });
         let mut network =
             Network::init(&settings, inner_grid(shape, settings.directions), None, &platform.device);
         network.pictures = (settings.pictures > 0)
@@ -245,7 +246,7 @@ impl FeatureVaeMember {
     fn run(&self, whitened: Vec<f32>, count: usize) -> Outputs {
         let Shape { height, width, channels } = self.space.grid();
         let data = TensorData::new(whitened, [count, height, width, channels]);
-        self.network.run(Tensor::from_data(data, self.space.backbone.device()), None)
+        self.network.run(Tensor::from_data(data, self.space.extractor.backbone.device()), None)
     }
 
     /// The means among the features that the network predicts: `[count, rows, columns, directions]`.
@@ -265,7 +266,7 @@ impl Member for FeatureVaeMember {
 
     fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
         let space = &self.space;
-        let features = cache.features(&space.backbone, inputs, space.shape)?;
+        let features = cache.features(&space.extractor, inputs)?;
         let grid = space.grid();
         let whitened: Vec<Vec<f32>> = features.par_iter().map(|features| space.whiten(features)).collect();
         let whitened = whitened.concat();
@@ -276,18 +277,20 @@ impl Member for FeatureVaeMember {
             posterior.kl_per_dimension().map_or(0.0, Iterator::sum)
         };
         let drawn = self.network.pictures.as_ref().filter(|_| want.reconstruction);
-        let drawn = drawn.map(|pictures| pictures.pictures(self.means(predicted.clone()), space.shape));
+        let drawn =
+            drawn.map(|pictures| pictures.pictures(self.means(predicted.clone()), space.extractor.shape));
         let mut pictures = drawn.into_iter().flatten();
         let kl: Vec<f64> = mean.into_iter().zip(log_variance).map(kl).collect();
         let predicted: Vec<f32> = predicted.into_data().iter::<f32>().collect();
         let errors = errors(&predicted, &whitened, grid.channels);
         let (inner, outer) =
-            (Shape { channels: 1, ..grid }, Shape { channels: 1, ..grid_shape(space.shape) });
+            (Shape { channels: 1, ..grid }, Shape { channels: 1, ..grid_shape(space.extractor.shape) });
         let infer = |(image, features): (usize, &Features)| {
             let error = bilinear(&errors[image * inner.len()..][..inner.len()], inner, outer);
             let pooled = peak_top_and_mean(&error, &features.foreground);
             let measurements = pooled.into_iter().chain([kl[image]]).collect();
-            let map = want.map.then(|| bilinear(&error, outer, Shape { channels: 1, ..space.shape }));
+            let map =
+                want.map.then(|| bilinear(&error, outer, Shape { channels: 1, ..space.extractor.shape }));
             Inference { measurements, map, ..Inference::default() }
         };
         let mut inferences: Vec<Inference> = features.par_iter().enumerate().map(infer).collect();
@@ -297,8 +300,8 @@ impl Member for FeatureVaeMember {
 
     fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
         let space = &self.space;
-        let features = FeaturesGraph::of(graph, &space.backbone, input, space.shape)?;
-        let (inner, outer) = (space.grid(), Shape { channels: 1, ..grid_shape(space.shape) });
+        let features = FeaturesGraph::of(graph, &space.extractor, input)?;
+        let (inner, outer) = (space.grid(), Shape { channels: 1, ..grid_shape(space.extractor.shape) });
         let whitened = space.whitening.project_graph(graph, features.grid);
         let whitened = graph.image_of_places(whitened, outer.height, outer.width);
         let whitened = bilinear_graph(graph, whitened, outer, inner);
@@ -308,10 +311,10 @@ impl Member for FeatureVaeMember {
         let flat = graph.flatten(error);
         let mut measurements = peak_top_and_mean_graph(graph, flat, features.foreground).to_vec();
         measurements.push(kl);
-        let map = Some(bilinear_graph(graph, error, outer, space.shape));
+        let map = Some(bilinear_graph(graph, error, outer, space.extractor.shape));
         let reconstruction = self.network.pictures.as_ref().map(|pictures| {
             let expected = graph.slice(predicted, 0, 0, inner.channels);
-            pictures.graph(graph, expected, inner, space.shape)
+            pictures.graph(graph, expected, inner, space.extractor.shape)
         });
         Ok(GraphInference { measurements, map, channel_maps: None, reconstruction })
     }
@@ -321,12 +324,13 @@ impl Member for FeatureVaeMember {
     }
 
     fn backbone(&self) -> Option<&Backbone> {
-        Some(&self.space.backbone)
+        Some(&self.space.extractor.backbone)
     }
 
     fn tensors(&self) -> Tensors {
         let mut tensors = weights(&self.network);
         self.space.whitening.write(&mut tensors, WHITENING);
+        self.space.extractor.write(&mut tensors);
         tensors
     }
 

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::FeatureVaeMember;
-use crate::features::{GRID_STRIDE_PX, extract};
+use crate::features::GRID_STRIDE_PX;
 use crate::graph::{Graph, Value};
 use crate::inputs::Inputs;
 use crate::network::Precision;
@@ -124,16 +124,16 @@ impl Pupil {
         let images = rows(input.clone(), input.dims()[0]);
         let slices: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
         // The inputs fit the shape, and the shape was checked.
-        let features = extract(&space.backbone, &slices, space.shape).unwrap_or_default();
+        let features = space.extractor.features(&slices).unwrap_or_default();
         let whitened: Vec<Vec<f32>> = features.par_iter().map(|features| space.whiten(features)).collect();
         let expected = self.member.means(self.member.run(whitened.concat(), slices.len()).features);
         let logits = self.decoder.logits(Tensor::from_data(expected.into_data(), &device));
-        let drawn = drawn(space.grid(), space.shape.channels);
-        let target = if drawn == space.shape {
+        let drawn = drawn(space.grid(), space.extractor.shape.channels);
+        let target = if drawn == space.extractor.shape {
             input
         } else {
             let targets: Vec<Vec<f32>> =
-                slices.par_iter().map(|image| bilinear(image, space.shape, drawn)).collect();
+                slices.par_iter().map(|image| bilinear(image, space.extractor.shape, drawn)).collect();
             Tensor::from_data(TensorData::new(targets.concat(), logits.dims()), &device)
         };
         let value = reconstruction_cost(logits, target, PixelLikelihood::Gaussian { variance: 0.5 });
@@ -165,7 +165,7 @@ impl Trainable for Pupil {
         let grid = self.member.space.grid();
         let widths = WIDTHS.iter().enumerate();
         let up: usize = widths.map(|(at, channels)| (grid.area() << (2 * (at + 1))) * channels).sum();
-        4 * (grid.len() + up) + 4 * self.member.space.shape.len()
+        4 * (grid.len() + up) + 4 * self.member.space.extractor.shape.len()
     }
 
     fn precision(&self) -> Precision {

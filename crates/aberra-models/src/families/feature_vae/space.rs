@@ -1,13 +1,10 @@
 //! From images to the whitened features that the network sees: the space of its likelihood.
 
-use std::sync::Arc;
-
 use aberra_metrics::random::{Stream, generator};
 use aberra_metrics::{Error, Result};
 
 use super::network::STAGES;
-use crate::backbone::Backbone;
-use crate::features::{Features, extract, grid_shape};
+use crate::features::{Extractor, Features, grid_shape};
 use crate::inputs::Inputs;
 use crate::resample::bilinear;
 use crate::shape::Shape;
@@ -23,9 +20,6 @@ const VIEWS: usize = 2_048;
 /// Copies of one training image, at most.
 const MOST_COPIES: usize = 6;
 
-/// Training images held in memory at once.
-const CHUNK: usize = 32;
-
 /// The sides of the grid that the network sees are multiples of it.
 const SIDE: usize = 1 << STAGES;
 
@@ -38,19 +32,18 @@ pub(super) fn inner_grid(shape: Shape, channels: usize) -> Shape {
 /// Whitened features of images.
 #[derive(Debug)]
 pub(super) struct FeatureSpace {
-    pub(super) backbone: Arc<Backbone>,
+    pub(super) extractor: Extractor,
     pub(super) whitening: Whitening,
-    pub(super) shape: Shape,
 }
 
 impl FeatureSpace {
     pub(super) fn grid(&self) -> Shape {
-        inner_grid(self.shape, self.whitening.directions())
+        inner_grid(self.extractor.shape, self.whitening.directions())
     }
 
     /// `[rows, columns, directions]` of the network's grid.
     pub(super) fn whiten(&self, features: &Features) -> Vec<f32> {
-        let from = Shape { channels: self.whitening.directions(), ..grid_shape(self.shape) };
+        let from = Shape { channels: self.whitening.directions(), ..grid_shape(self.extractor.shape) };
         bilinear(&self.whitening.project(&features.grid), from, self.grid())
     }
 
@@ -63,7 +56,7 @@ impl FeatureSpace {
     ) -> Result<Inputs<'a>> {
         Inputs::new(count, self.grid(), cache_bytes, move |index| {
             let image = image(index)?;
-            let features = extract(&self.backbone, &[&image], self.shape)?;
+            let features = self.extractor.features(&[&image])?;
             features
                 .first()
                 .map(|features| self.whiten(features))
@@ -113,14 +106,10 @@ impl<'a> Views<'a> {
 pub(super) fn learn_whitening(
     directions: usize,
     context: &FitContext<'_>,
-    backbone: &Backbone,
+    extractor: &Extractor,
     inputs: &Inputs<'_>,
 ) -> Result<Whitening> {
-    let shape = inputs.shape();
-    let mut sample = PatchSample::new(context.seed, PATCHES, inputs.len(), grid_shape(shape));
-    inputs.chunks(CHUNK, |inputs| {
-        extract(backbone, inputs, shape)?.iter().for_each(|features| sample.add(features));
-        Ok(())
-    })?;
+    let mut sample = PatchSample::new(context.seed, PATCHES, inputs.len(), grid_shape(inputs.shape()));
+    extractor.each(inputs, |features| sample.add(&features))?;
     Whitening::fit(&sample, directions, &context.device)
 }

@@ -21,7 +21,7 @@ use self::layout::Layout;
 use self::patches::PatchBank;
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{FeatureCache, Features, FeaturesGraph, extract, grid_shape};
+use crate::features::{Extractor, FeatureCache, Features, FeaturesGraph, grid_shape};
 use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
 use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
@@ -88,9 +88,6 @@ const GLOBAL: usize = 8;
 
 /// Added to the variance of each channel, in standard deviations: normals that are all alike have a covariance, too.
 const LEAST_VARIANCE: f64 = 1e-3;
-
-/// Training images held in memory at once.
-const CHUNK: usize = 32;
 
 /// Settings of the statistics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -169,23 +166,21 @@ impl Family for FeatureStatistics {
         _: &Inputs<'_>,
     ) -> Result<Fitted> {
         let settings = checked(settings, train.shape())?;
-        let (backbone, shape) = (context.backbone.get(&context.device)?, train.shape());
+        let shape = train.shape();
+        let extractor = Extractor::of(context.backbone.get(&context.device)?, train)?;
         let mut global: Vec<Vec<f32>> = vec![Vec::new(); GLOBAL];
         let mut sample = PatchBank::sample(context.seed, train.len(), grid_shape(shape));
         let (mut layouts, mut seen) = (Vec::new(), 0);
-        train.chunks(CHUNK, |inputs| {
-            for features in extract(&backbone, inputs, shape)? {
-                for (all, one) in global.iter_mut().zip(global_of(&features)) {
-                    all.extend(one);
-                }
-                sample.add(&features);
-                // Evenly over all images, so many of them.
-                if seen * layout::IMAGES / train.len() >= layouts.len() && layouts.len() < layout::IMAGES {
-                    layouts.push(features.layout);
-                }
-                seen += 1;
+        extractor.each(train, |features| {
+            for (all, one) in global.iter_mut().zip(global_of(&features)) {
+                all.extend(one);
             }
-            Ok(())
+            sample.add(&features);
+            // Evenly over all images, so many of them.
+            if seen * layout::IMAGES / train.len() >= layouts.len() && layouts.len() < layout::IMAGES {
+                layouts.push(features.layout);
+            }
+            seen += 1;
         })?;
         let mut tensors = Tensors::new();
         for (index, points) in global.iter().enumerate() {
@@ -193,8 +188,9 @@ impl Family for FeatureStatistics {
         }
         PatchBank::fit(&sample, &settings, &context.device)?.write(&mut tensors);
         Layout::fit(&layouts, &context.device)?.write(&mut tensors);
+        extractor.write(&mut tensors);
         // As it will be read: the same numbers, bit for bit.
-        let member = Statistics::read(&settings, shape, tensors, backbone)?;
+        let member = Statistics::read(&settings, shape, tensors, extractor.backbone)?;
         Ok(Fitted::at_once(member))
     }
 
@@ -321,8 +317,7 @@ fn scale(point: &[f32], mean: &[f32], factor: &[f32]) -> Vec<f32> {
 /// Fitted statistics.
 #[derive(Debug)]
 struct Statistics {
-    backbone: Arc<Backbone>,
-    shape: Shape,
+    extractor: Extractor,
     whole: Vec<Whole>,
     patches: PatchBank,
     layout: Option<Layout>,
@@ -346,10 +341,11 @@ impl Statistics {
         let whole = whole.collect::<Result<_>>()?;
         let patches = PatchBank::read(&mut tensors, settings, backbone.device())?;
         let layout = Layout::read(&mut tensors, shape, backbone.device())?;
+        let extractor = Extractor::read(backbone, shape, &mut tensors)?;
         if let Some(extra) = tensors.keys().next() {
             return Err(Error::detector(format!("the model has no weight called {extra}")));
         }
-        Ok(Self { backbone, shape, whole, patches, layout, tensors: kept })
+        Ok(Self { extractor, whole, patches, layout, tensors: kept })
     }
 }
 
@@ -366,8 +362,8 @@ impl Member for Statistics {
     }
 
     fn infer_with(&self, inputs: &[&[f32]], cache: &FeatureCache, want: Want) -> Result<Vec<Inference>> {
-        let features = cache.features(&self.backbone, inputs, self.shape)?;
-        let grid = Shape { channels: 1, ..grid_shape(self.shape) };
+        let features = cache.features(&self.extractor, inputs)?;
+        let grid = Shape { channels: 1, ..grid_shape(self.extractor.shape) };
         let infer = |features: &Features| {
             let distances = self.patches.distances(&features.grid, grid);
             let whole =
@@ -375,15 +371,16 @@ impl Member for Statistics {
             let patches = peak_top_and_mean(&distances, &features.foreground);
             let layout = self.layout.iter().flat_map(|layout| layout.measure(&features.layout));
             let measurements = whole.chain(patches).chain(layout).collect();
-            let map = want.map.then(|| bilinear(&distances, grid, Shape { channels: 1, ..self.shape }));
+            let map =
+                want.map.then(|| bilinear(&distances, grid, Shape { channels: 1, ..self.extractor.shape }));
             Inference { measurements, map, ..Inference::default() }
         };
         Ok(features.par_iter().map(infer).collect())
     }
 
     fn graph(&self, graph: &mut Graph, input: Value) -> Result<GraphInference> {
-        let features = FeaturesGraph::of(graph, &self.backbone, input, self.shape)?;
-        let grid = Shape { channels: 1, ..grid_shape(self.shape) };
+        let features = FeaturesGraph::of(graph, &self.extractor, input)?;
+        let grid = Shape { channels: 1, ..grid_shape(self.extractor.shape) };
         let distances = self.patches.distances_graph(graph, features.grid, grid);
         let mut points = Vec::with_capacity(GLOBAL);
         for blocks in [&features.whole, &features.object] {
@@ -397,7 +394,7 @@ impl Member for Statistics {
             measurements.extend(layout.measure_graph(graph, features.layout));
         }
         let map = graph.reshape(distances, &[grid.height, grid.width]);
-        let map = Some(bilinear_graph(graph, map, grid, self.shape));
+        let map = Some(bilinear_graph(graph, map, grid, self.extractor.shape));
         Ok(GraphInference { measurements, map, ..GraphInference::default() })
     }
 
@@ -406,7 +403,7 @@ impl Member for Statistics {
     }
 
     fn backbone(&self) -> Option<&Backbone> {
-        Some(&self.backbone)
+        Some(&self.extractor.backbone)
     }
 
     fn tensors(&self) -> Tensors {
