@@ -151,7 +151,9 @@ fn colors(found: &ColorsFound<'_>) {
             output::warning(&format!(
                 "{of_images} {one}, and so is the network input; others are grey, such as {grey}"
             ));
-            output::hint("images in grey and in colours in one class may be told apart by that alone");
+            output::hint(
+                "whether an image is in colours must not depend on its class: a detector learns that difference",
+            );
         }
         (false, _) => {
             output::warning(&format!("{of_images} {one}, such as {example}; the network input is grey"));

@@ -115,4 +115,20 @@ mod tests {
         assert_eq!(found[32 * size], 0.0);
         assert_eq!(found[5 * size + 5], 0.0);
     }
+    #[test]
+    fn an_object_on_a_bright_background_is_found() {
+        let size = 64;
+        let disc = |at: usize| ((at % size) as f32 - 32.0).hypot((at / size) as f32 - 32.0) < 14.0;
+        let picture = |around: f32, disc_of: f32| -> Vec<f32> {
+            (0..size * size).map(|at| if disc(at) { disc_of } else { around }).collect()
+        };
+        // Darker than the background, or brighter.
+        for grey in [picture(0.8, 0.3), picture(0.6, 0.95)] {
+            let found = foreground(&grey, size);
+            assert_eq!((found[32 * size + 32], found[5 * size + 5]), (1.0, 0.0));
+        }
+        // A texture has no background, flat as its border may be.
+        let texture: Vec<f32> = picture(0.6, 0.63);
+        assert!(foreground(&texture, size).iter().all(|&share| share == 1.0));
+    }
 }
