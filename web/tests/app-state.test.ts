@@ -6,16 +6,16 @@ import { labelsFromFolders } from "../src/numbers/gallery";
 import { Thresholds } from "../src/state/thresholds.svelte";
 
 describe("addresses", () => {
-  it("say the place, the detector and the threshold", () => {
-    expect(readRoute("#evaluate/image/12?detector=a%20b&threshold=1.5")).toEqual({ path: ["evaluate", "image", "12"], detector: "a b", threshold: 1.5 });
-    expect(readRoute("")).toEqual({ path: [], detector: null, threshold: null });
-    expect(readRoute("#a?threshold=x")).toMatchObject({ threshold: null });
+  it("say the place, the detector and the thresholds", () => {
+    expect(readRoute("#evaluate/image/12?detector=a%20b&threshold=1.5&pixels=0.2")).toEqual({ path: ["evaluate", "image", "12"], detector: "a b", threshold: 1.5, pixels: 0.2 });
+    expect(readRoute("")).toEqual({ path: [], detector: null, threshold: null, pixels: null });
+    expect(readRoute("#a?threshold=x&pixels=%20")).toMatchObject({ threshold: null, pixels: null });
     expect(readRoute("#%E0%A4%A")).toMatchObject({ path: ["%E0%A4%A"] });
   });
   it("come back as they were", () => {
-    const to = withQuery("#inspect/3?detector=old", "détecteur&1", -2.5);
-    expect(readRoute(to)).toEqual({ path: ["inspect", "3"], detector: "détecteur&1", threshold: -2.5 });
-    expect(withQuery("#inspect?detector=x&threshold=1", null, null)).toBe("#inspect");
+    const to = withQuery("#inspect/3?detector=old", { detector: "détecteur&1", threshold: -2.5, pixels: 0 });
+    expect(readRoute(to)).toEqual({ path: ["inspect", "3"], detector: "détecteur&1", threshold: -2.5, pixels: 0 });
+    expect(withQuery("#inspect?detector=x&threshold=1&pixels=2", { detector: null, threshold: null, pixels: null })).toBe("#inspect");
   });
 });
 
@@ -28,6 +28,13 @@ describe("the store of thresholds", () => {
     expect([store.score({ ...owner, hash: "b3:2" }), store.moved({ ...owner, hash: "b3:2" })]).toEqual([2, false]);
     store.reset(owner);
     expect([store.score(owner), store.moved(owner)]).toEqual([2, false]);
+  });
+  it("keeps those of a calibration on this page apart from the detector's own", () => {
+    const store = new Thresholds();
+    const here = { ...owner, threshold: 4, here: {} };
+    store.move(here, 5);
+    store.movePixel(here, 0.9);
+    expect([store.score(owner), store.moved(owner), store.pixelMoved(owner), store.score(here)]).toEqual([2, false, false, 5]);
   });
   it("does not call a threshold moved that was put back by hand", () => {
     const store = new Thresholds();

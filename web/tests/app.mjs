@@ -114,6 +114,32 @@ await run("viewer", async () => {
   await accessible(page, "viewer");
   await shot(page, "viewer-near");
   await page.keyboard.press("0");
+  // A wide part on black: cropped to it, and padded. Where the file was cut off, nothing lies over it.
+  const cut = await page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(800, 800);
+    const context = canvas.getContext("2d");
+    context.fillRect(0, 0, 800, 800);
+    context.fillStyle = "#fff";
+    context.fillRect(200, 300, 400, 200);
+    return Array.from(new Uint8Array(await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer()));
+  });
+  await page.locator('input[type="file"]').first().setInputFiles({ name: "cut.png", mimeType: "image/png", buffer: Buffer.from(cut) });
+  await page.waitForFunction(() => document.querySelector("main h1")?.textContent === "cut.png");
+  await judged(page);
+  await page.getByLabel("Regions").uncheck();
+  await page.getByRole("slider", { name: "Pixel threshold" }).fill("0.1");
+  await page.waitForTimeout(200);
+  const [, across, down] = (await page.locator(".pictures .changes").innerText()).match(/foreground: (\d+) × (\d+)/).map(Number);
+  const over = await page.locator(".viewer canvas").nth(1).evaluate((canvas) => {
+    const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const rows = Array.from({ length: height }, (_, y) => y).filter((y) => data.subarray(4 * y * width, 4 * (y + 1) * width).some((value, i) => i % 4 === 3 && value > 0));
+    return (rows.at(-1) - rows[0] + 1) * (800 / Math.min(width, height));
+  });
+  expect(over > 0.5 * down && over < down + 24, `the map ends where the part ends that the network saw (${over.toFixed(0)} of ${down} rows, ${across} across)`);
+  await page.getByRole("button", { name: "Network input" }).click();
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelector("main h1")?.textContent === "part.png");
+  await judged(page);
   await page.getByRole("button", { name: "Network input" }).click();
   expect((await page.locator(".pictures").innerText()).includes("the file has 1600 × 1200"), "under the network input the file's size is said");
   await page.context().close();
@@ -213,7 +239,7 @@ await run("verdict", async () => {
   await counted(page, 12);
   const [moved] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV", exact: true }).click()]);
   const table = readFileSync(await moved.path(), "utf8").trim().split("\r\n");
-  expect(table.length === 13 && table[0].startsWith("image,score,p_value,flagged") && ["detector_hash", "aberra_version", "exported_at", "threshold", "calibrated_threshold", "threshold_moved"].every((column) => table[0].includes(column)) && table[1].endsWith(",true"), "the CSV has a row an image, and says where it is from and that the threshold was moved");
+  expect(table.length === 13 && table[0].startsWith("image,score,p_value,flagged") && ["detector_hash", "aberra_version", "exported_at", "threshold", "calibrated_threshold", "threshold_moved", "pixel_threshold_moved", "calibration", "ignored_areas"].every((column) => table[0].includes(column)) && table[1].split(",")[table[0].split(",").indexOf("threshold_moved")] === "true", "the CSV has a row an image, and says where it is from and that the threshold was moved");
   await page.getByRole("button", { name: /^Reset to/ }).click();
   expect(!(await badge.innerText()).includes("moved") && !page.url().includes("threshold="), "and back again");
   const [json] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "JSON", exact: true }).click()]);
@@ -227,11 +253,13 @@ await run("verdict", async () => {
   await page.getByRole("slider", { name: "Pixel threshold" }).fill("0.0");
   await page.waitForTimeout(100);
   expect((await share()) > shared, "a lower pixel threshold marks more");
+  expect(page.url().includes("pixels=0") && /^Threshold of pixels\s+0\s+moved/.test(await page.locator(".badge.moved").innerText()), "the badge and the address say that the pixel threshold was moved");
+  expect(/\bArea\s+100/.test((await page.locator(".verdict-card").innerText()).replace(/\n/g, " ")), "the area beside the verdict follows the pixel threshold");
   expect((await page.locator(".pictures tbody tr").count()) > 0, "regions are listed");
   await page.locator(".pictures tbody button").first().click();
   expect((await page.locator(".pictures tbody button").first().getAttribute("aria-pressed")) === "true", "a region can be chosen");
   await page.getByRole("button", { name: "Reset to calibrated", exact: true }).click();
-  expect((await share()) === shared, "and back again");
+  expect((await share()) === shared && !page.url().includes("pixels="), "and back again");
   await page.locator("main h1").focus();
   await page.keyboard.press("Delete");
   await page.waitForTimeout(300);
@@ -296,14 +324,17 @@ await run("paper", async () => {
   const page = await open("inspect");
   await page.getByRole("button", { name: "All twelve" }).click();
   await counted(page, 12);
-  await page.locator(".gallery a").nth(1).click();
-  await judged(page);
-  const pages = async (name) => {
-    const pdf = await page.pdf({ path: join(SHOTS, `${name}.pdf`), preferCSSPageSize: true, printBackground: true });
-    return (pdf.toString("latin1").match(/\/Type\s*\/Page\b/g) ?? []).length;
-  };
-  const protocol = await pages("protocol");
-  expect(protocol >= 1 && protocol <= 2, `the protocol of an image has ${protocol} pages`);
+  const images = await page.locator(".gallery a").evaluateAll((links) => links.map((link) => link.getAttribute("href").slice(1)));
+  // Flagged ones with regions, and one with a long list of reasons.
+  for (const image of [images[1], images[5], images[6]]) {
+    await go(page, image);
+    await judged(page);
+    for (const [paper, options] of [["a4", { preferCSSPageSize: true }], ["letter", { format: "Letter" }]]) {
+      const pdf = await page.pdf({ path: join(SHOTS, `protocol-${image.replace("/", "-")}-${paper}.pdf`), printBackground: true, ...options });
+      const pages = (pdf.toString("latin1").match(/\/Type\s*\/Page\b/g) ?? []).length;
+      expect(pages === 1, `the protocol of ${image} has ${pages} pages on ${paper}`);
+    }
+  }
   await page.context().close();
 });
 
@@ -435,6 +466,15 @@ await run("calibrate here", async () => {
   await judged(page);
   expect((await score()) !== own && asked.at(-1).searchParams.get("ignore") !== null && asked.at(-1).searchParams.has("threshold"), "images are judged anew without them");
   expect((await page.getByRole("link", { name: "calibrated here" }).count()) === 1, "which every page says");
+  expect((await page.locator(".pictures").innerText()).includes("Hatched: 2 areas left out"), "what is left out is hatched, and named");
+  expect((await page.locator(".verdict-card").innerText()).includes("Which evidence put it there is not known"), "that there are no reasons is said, and why");
+  await go(page, "inspect");
+  const [csv] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV", exact: true }).click()]);
+  expect(/,"on the page of the app, by \d+ normal images? given there","[\d.,;]+"/.test(readFileSync(await csv.path(), "utf8")), "the CSV says whose calibration its threshold is from, and what that leaves out");
+  await go(page, "evaluate");
+  await page.locator(".first").waitFor({ timeout: 60000 });
+  expect((await page.locator("main").innerText()).includes("This evaluation is of the detector as it is served") && (await page.getByRole("link", { name: "calibrated here" }).count()) === 0, "an evaluation is said to be of the detector as it is served");
+  await go(page, image);
   await page.getByRole("link", { name: "calibrated here" }).click();
   await page.getByLabel(/^Normal images, at most/).setInputFiles(normals);
   await page.getByRole("button", { name: "Choose what is looked at" }).click();
@@ -481,7 +521,7 @@ await run("kiosk", async () => {
   }
   expect((await page.locator(".now").innerText()).includes("from this screen"), "and said to be from here");
   await page.waitForTimeout(1500);
-  const names = await page.locator("aside .short").allInnerTexts();
+  const names = await page.locator("aside .short [title]").evaluateAll((names) => names.map((one) => one.title));
   expect(names.join() === "broken.png,own.png,part 7.png,before.png", `each once, the last first (${names.join()})`);
   const { announced } = await (await fetch(`${URL_}/api/v1/detectors/${encodeURIComponent(detectors[0].name)}/announced`)).json();
   expect(announced.some((one) => one.name === "own.png" && /^kiosk /.test(one.source) && one.verdict !== null), "others see what a kiosk was given");
@@ -490,14 +530,30 @@ await run("kiosk", async () => {
   expect(rows.length === 5 && rows[0].startsWith("time,source,name,score,threshold,anomalous,error,detector,") && rows[2].includes(",line,part 7.png,"), `the table has a row an image (${rows.slice(0, 3).join(" | ")})`);
   await accessible(page, "kiosk");
   await shot(page, "kiosk-judged");
+  const colour = () => page.locator("aside .verdict").last().evaluate((verdict) => getComputedStyle(verdict).color);
+  const coloured = await colour();
+  await page.getByLabel("Colour").uncheck();
+  expect((await colour()) !== coloured, "colour can be left out");
+  expect(await page.locator(".kiosk").evaluate((kiosk) => Math.round(kiosk.getBoundingClientRect().width) === innerWidth), "the frame reaches the screen's edge");
+  await accessible(page, "kiosk without colour");
   await page.keyboard.press("Escape");
   expect(await appears(page.getByRole("link", { name: "Inspect" }).first()), "Escape leaves");
   expect((await page.locator("main .gallery a").count()) === 0 || !(await page.locator("main").innerText()).includes("before.png"), "others' images are not in the gallery");
   await announce("line", "meanwhile.png", detectors[0].name);
   await go(page, "kiosk");
   expect(await shown("meanwhile.png"), "opened again, it shows what came meanwhile");
-  const again = await page.locator("aside .short").allInnerTexts();
+  const again = await page.locator("aside .short [title]").evaluateAll((names) => names.map((one) => one.title));
   expect(again.join() === "meanwhile.png,broken.png,own.png,part 7.png,before.png", `and what it had shown, once (${again.join()})`);
+  await page.context().close();
+});
+
+await run("kiosk without a picker of folders", async () => {
+  const page = await open("settings");
+  await page.addInitScript(() => delete Window.prototype.showDirectoryPicker && delete globalThis.showDirectoryPicker);
+  await page.reload();
+  await go(page, "kiosk");
+  const said = page.locator("aside .tools p");
+  expect((await appears(said)) && (await said.innerText()).includes("Chrome and Edge") && (await said.innerText()).includes("announce"), "says why no folder is watched, and what to do");
   await page.context().close();
 });
 
@@ -652,6 +708,66 @@ await run("keyboard alone", async () => {
   await page.keyboard.press("Enter");
   await page.waitForTimeout(300);
   expect((await page.locator("main").innerText()).includes("Its guarantee"), "Enter opens the place");
+  await page.context().close();
+});
+
+await run("table on a phone", async () => {
+  const page = await open("inspect", { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  await page.getByRole("button", { name: "All twelve" }).click();
+  await page.waitForFunction(() => /flagged/.test(document.querySelector("h1 [role=status]")?.textContent ?? ""));
+  await page.getByRole("button", { name: "Table" }).click();
+  const cut = await page.locator("tbody td").evaluateAll((cells) => cells.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent));
+  expect((await page.locator("tbody td").count()) > 0 && cut.length === 0, `verdicts and scores are read in full (${cut.join()})`);
+  const names = await page.locator("tbody th .cut > :last-child").allTextContents();
+  expect(new Set(names).size === names.length, `names are told apart by what is left of them (${names.join()})`);
+  await fits(page, "table on a phone");
+  await accessible(page, "table on a phone");
+  await page.context().close();
+});
+
+await run("focus", async () => {
+  const page = await open("inspect");
+  const focused = () => page.evaluate(() => document.activeElement?.textContent?.trim() || document.activeElement?.tagName);
+  const press = async (name, role = "button") => {
+    await page.getByRole(role, { name }).first().focus();
+    await page.keyboard.press("Enter");
+    await page.waitForTimeout(200);
+  };
+  await page.waitForSelector(".plain li img");
+  await press("All twelve");
+  await counted(page, 12);
+  expect((await focused()).startsWith("12 images"), `the pictures of before have gone: the heading has the focus (${await focused()})`);
+  await page.getByLabel("File name contains").fill("cyst");
+  await press("Show all");
+  expect((await page.evaluate(() => document.activeElement?.closest(".filters") !== null)), `the button that has done its work leaves the focus among the filters (${await focused()})`);
+  await press("Clear");
+  expect((await focused()).startsWith("Inspect"), `Clear leads to the heading (${await focused()})`);
+  await page.reload();
+  await page.waitForSelector(".toast");
+  await press("Undo");
+  await counted(page, 12);
+  expect((await focused()).startsWith("12 images"), `what was cleared is brought back after a reload, too (${await focused()})`);
+  await press("Clear");
+  await press("Do not offer this any more");
+  await page.reload();
+  await page.waitForSelector(".plain li img");
+  expect((await page.locator(".toast").count()) === 0, "what is not to be offered any more is gone");
+  await go(page, "evaluate/threshold");
+  await page.waitForSelector(".histogram", { timeout: 60000 });
+  await page.getByRole("spinbutton", { name: "Threshold" }).first().fill("1");
+  await page.keyboard.press("Enter");
+  await press(/^Reset to \d/);
+  expect((await focused()).startsWith("Threshold"), `the badge keeps the focus of its button (${await focused()})`);
+  await press("Take it all the same");
+  expect((await focused()) !== "BODY" && (await page.evaluate(() => document.activeElement?.closest("main") !== null)), `nor is it lost here (${await focused()})`);
+  await page.context().close();
+});
+
+await run("an address of an image that is not here", async () => {
+  const page = await open("inspect/1");
+  await page.waitForSelector(".missing");
+  expect((await page.locator(".missing").innerText()).includes("This image is not here") && (await heading(page)).includes("Inspect"), "says so, above what can be done here");
+  await accessible(page, "an image that is not here");
   await page.context().close();
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { around, between, changed, inNumbers, inText } from "../src/numbers/areas";
+import { areasIn, around, between, changed, inNumbers, inText } from "../src/numbers/areas";
 
 describe("areas", () => {
   it("lie between two corners in any order, and within the image", () => {
@@ -13,6 +13,7 @@ describe("areas", () => {
     expect(area.left + area.width).toBeLessThanOrEqual(1);
     expect(inText([area, area])).toBe("0.3333,0,0.6667,0.6667;0.3333,0,0.6667,0.6667");
     expect(inText([])).toBeUndefined();
+    expect([areasIn(inText([area, area])), areasIn(undefined)]).toEqual([[area, area], []]);
   });
 
   it("stay within the image and are never nothing, whatever is typed", () => {

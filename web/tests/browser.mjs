@@ -8,6 +8,8 @@ import { FOLDER, launch, reportAddress } from "./open-report.mjs";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const VIEWS = ["overview", "threshold", "images", "image/300", "localisation", "embedding", "compare", "training", "export"];
 const MOST_OPENING_MS = 3000;
+/** Thumbnails on paper; the galleries lay out more, some twice. */
+const LEAST_TILES = 40;
 
 const failures = [];
 const browser = await launch();
@@ -237,12 +239,12 @@ await run("training", async () => {
 await run("members", async () => {
   const page = await open("members", "training");
   const titles = async () => (await page.locator("section.card h2").allInnerTexts()).join(", ");
-  expect((await titles()).includes("Loss term: kl") && (await titles()).includes("Beta"), "the first member's terms and figures have charts");
+  expect((await titles()).includes("Loss term: KL divergence") && (await titles()).includes("Weight of the KL divergence, β"), "the first member's terms and figures have charts");
   expect((await titles()).includes("What chose the epoch") && (await page.locator("main").innerText()).includes("chosen by the rise of the score when synthetic anomalies"), "the criterion that chose the epoch is said, and drawn");
   await page.getByRole("group", { name: "Member" }).getByRole("button", { name: "vqvae" }).click();
   await page.waitForTimeout(200);
-  for (const title of ["Loss term: commitment", "Perplexity", "Dead codes"]) expect((await titles()).includes(title), `${title} has a chart`);
-  expect(!(await titles()).includes("Loss term: kl"), "terms of another member are not shown");
+  for (const title of ["Loss term: commitment to codes", "Perplexity of the codes", "Codes without use"]) expect((await titles()).includes(title), `${title} has a chart`);
+  expect(!(await titles()).includes("Loss term: KL divergence"), "terms of another member are not shown");
   await accessible(page, "another member's training");
   await shot(page, "members-training-vqvae");
   await at(page, "image/99");
@@ -304,7 +306,7 @@ await run("compare", async () => {
   const names = await page.locator("tbody th").allInnerTexts();
   expect(names[0].startsWith("other.aberra"), "the best comes first");
   const ticked = await page.locator(".legend label:has(input:checked) .name").allInnerTexts();
-  expect(ticked.sort().join() === "fusion,mse,other.aberra", `own, best and mse are drawn (${ticked})`);
+  expect(ticked.sort().join() === "fusion,other.aberra,squared error", `own, best and squared error are drawn (${ticked})`);
   expect((await page.locator("main").innerText()).includes("to choose on the test set"), "what choosing here means is said");
   await page.context().close();
 });
@@ -326,13 +328,19 @@ await run("export", async () => {
 });
 
 await run("paper", async () => {
-  for (const [hash, least, most] of [["overview", 6, 16], ["image/300", 1, 2]]) {
+  // In a fresh tab: what no page has shown yet is printed, too.
+  for (const [hash, least, most] of [["overview", 6, 16], ["image/300", 1, 1], ["image/3", 1, 1]]) {
     const page = await open("typical", hash, { viewport: { width: 1440, height: 900 } });
     await page.waitForTimeout(600);
     const name = hash.replace("/", "-");
-    const pdf = await page.pdf({ path: join(FOLDER, `${name}.pdf`), preferCSSPageSize: true, printBackground: true });
-    const pages = (pdf.toString("latin1").match(/\/Type\s*\/Page\b/g) ?? []).length;
-    expect(pages >= least && pages <= most, `${hash} has ${pages} pages`);
+    for (const [paper, options] of [["a4", { preferCSSPageSize: true }], ["letter", { format: "Letter" }]]) {
+      const pdf = (await page.pdf({ path: join(FOLDER, `${name}-${paper}.pdf`), printBackground: true, ...options })).toString("latin1");
+      const pages = (pdf.match(/\/Type\s*\/Page\b/g) ?? []).length;
+      expect(pages >= least && pages <= most, `${hash} has ${pages} pages on ${paper}`);
+      // Chromium writes each thumbnail that it draws as a picture of its size.
+      const tiles = (pdf.match(/<<[^>]*\/Subtype\s*\/Image[^>]*>>/g) ?? []).filter((image) => /\/Width 48\b/.test(image) && /\/Height 48\b/.test(image)).length;
+      if (hash === "overview") expect(tiles >= LEAST_TILES, `${tiles} thumbnails are on ${paper}`);
+    }
     // What paper shows, as the browser lays it out.
     await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
     await page.emulateMedia({ media: "print" });

@@ -12,13 +12,13 @@ const epoch = (number: number, more: Partial<EpochData> = {}): EpochData => ({
 
 it("are the total and each term by its name", () => {
   const curves = lossCurves([epoch(1), epoch(2)]);
-  expect(curves.map((curve) => curve.title)).toEqual(["Total loss", "Loss term: l1", "Loss term: commitment"]);
+  expect(curves.map((curve) => curve.title)).toEqual(["Total loss", "Loss term: absolute error", "Loss term: commitment to codes"]);
   expect(curves[1]!.series.map((one) => [one.name, one.values])).toEqual([["training", [8, 4]], ["held-out normals", [9, 4.5]]]);
 });
 
 it("keep a place for what an epoch did not record", () => {
   const curves = figureCurves([epoch(1), epoch(2, { figures: { dead_codes: 3 } })]);
-  expect(curves.map((curve) => [curve.title, curve.series[0]!.values])).toEqual([["Learning rate", [0.1, 0.1]], ["Dead codes", [null, 3]]]);
+  expect(curves.map((curve) => [curve.title, curve.series[0]!.values])).toEqual([["Learning rate", [0.1, 0.1]], ["Codes without use", [null, 3]]]);
 });
 
 it("have a median speed where one was measured", () => {

@@ -16,12 +16,12 @@ it("judges an announced image by the threshold that its client was answered by",
 });
 
 it("writes a row of what was judged, and of what could not be", () => {
-  const from = provenance({ name: "parts", hash: "ab", aberra_version: "1", threshold: 3 }, 3);
+  const from = provenance({ name: "parts", hash: "ab", aberra_version: "1", threshold: 3, pixel_threshold: null }, 3, null);
   expect(rowOf(lineOf(announced()), from)).toEqual({
     time: "2023-11-14T22:13:20.000Z", source: "line 3", name: "a.png", score: 2, threshold: 2, anomalous: false, error: null,
-    detector: "parts", detector_hash: "ab", aberra_version: "1",
+    detector: "parts", detector_hash: "ab", aberra_version: "1", calibrated_threshold: 3, threshold_moved: true, calibration: "the detector's own", ignored_areas: null,
   });
   const item = { id: 4, name: "b.png", kind: undefined, score: null, failure: "no image", href: "", thumbnail: null, picture: null, others: [] };
   const own = ownLine(item, "kiosk x", 3, new Date(0));
-  expect([own.key, rowOf(own, from).anomalous, rowOf(own, from).error, verdictOf(own)]).toEqual(["own 4", null, "no image", "failed"]);
+  expect([own.key, rowOf(own, from).anomalous, rowOf(own, from).error, rowOf(own, from).threshold_moved, verdictOf(own)]).toEqual(["own 4", null, "no image", false, "failed"]);
 });

@@ -163,11 +163,11 @@ export function example(variant) {
     evaluation: {
       data_name: "parts/test",
       normals: { images: normals, groups: Math.ceil(normals / 1.3) }, anomalies: { images: anomalies, groups: Math.ceil(anomalies / 1.3) },
-      unusable: bothClasses ? 2 : 0, left_out_own: bothClasses ? 3 : 0, left_out_beside_own: variant === "volumes" ? 14 : 0, left_out_unmarked: unmarked.length, leaked: { normals: normalImages.filter((i) => i.leaked).length, anomalies: anomalous.filter((i) => i.leaked).length },
+      unusable: bothClasses ? 2 : 0, left_out_own: bothClasses ? 3 : 0, left_out_beside_own: variant === "volumes" ? 14 : 0, left_out_unmarked: unmarked.length, left_aside: bothClasses ? 12 : null, leaked: { normals: normalImages.filter((i) => i.leaked).length, anomalies: anomalous.filter((i) => i.leaked).length },
       bootstrap: { draws: 2000, level: 0.95 },
       ...figures,
-      shortcuts: bothClasses ? [{ name: "file size", auroc: 0.81 }, { name: "width and height", auroc: 0.53 }, { name: "mean brightness", auroc: 0.58 }] : [],
-      pixels: when(masks && maps && bothClasses, { auroc: 0.913, average_precision: 0.344, pro: 0.71, dice_at_threshold: 0.38, intervals: variant === "hostile" ? null : { auroc: [0.88, 0.94], average_precision: [0.27, 0.42], pro: [0.64, 0.77], dice_at_threshold: [0.31, 0.44] }, images_with_mask: anomalies }, !maps ? "the detector makes no maps" : masks ? why : "no image of the test set has a mask"),
+      shortcuts: bothClasses ? [{ name: "bytes per pixel", auroc: 0.81 }, { name: "mean", auroc: 0.58 }, { name: "size 480 x 1200", auroc: 0.53 }, { name: "colour mode grey", auroc: 0.5 }] : [],
+      pixels: when(masks && maps && bothClasses, { auroc: 0.913, average_precision: 0.344, average_precision_of_chance: 0.0214, pro: 0.71, dice_at_threshold: 0.38, intervals: variant === "hostile" ? null : { auroc: [0.88, 0.94], average_precision: [0.27, 0.42], pro: [0.64, 0.77], dice_at_threshold: [0.31, 0.44] }, images_with_mask: anomalies }, !maps ? "the detector makes no maps" : masks ? why : "no image of the test set has a mask"),
       volumes: variant === "volumes" ? volumeFigures() : null,
       without_leaked: leaked > 0 ? figuresOf(images.filter((image) => !image.leaked && image.weight > 0)) : null,
     },
@@ -178,7 +178,7 @@ export function example(variant) {
     thumbnails: canvases.length > 0 && variant !== "bare" ? sheet(canvases, 48) : null,
     latent: embeds ? latentData(latent, components, normal, decode, variant === "members") : { unavailable: "no member of this detector has an embedding space" },
     compare: {
-      note: null,
+      note: null, average_precision_of_chance: figures.average_precision_of_chance,
       rows: [["fusion", 0, "scorer"], ["peak", -0.012, "scorer"], ["latent", -0.041, "scorer"], ["residual", -0.067, "scorer"], ["mse", -0.188, "scorer"], ["other.aberra", 0.021, "detector"]].map(([name, less, what], k) => ({
         name: `${name}`, what,
         auroc: when(bothClasses, interval(area + less, 0.043), why), average_precision: when(bothClasses, interval(0.78 + less, 0.05), why), recall_at_5_fpr: when(bothClasses, 0.44 + less, why),

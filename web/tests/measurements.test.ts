@@ -1,6 +1,6 @@
 // Evidence by member.
 import { expect, it } from "vitest";
-import { byMember } from "../src/numbers/measurements";
+import { byMember, evidenceRows } from "../src/numbers/measurements";
 import type { Descriptor } from "../src/report/data";
 
 const descriptor = (name: string, direction: Descriptor["direction"], unit = ""): Descriptor => ({ name, about: `what ${name} is`, unit, direction });
@@ -21,4 +21,12 @@ it("leaves out what was not measured, and keeps what nothing describes", () => {
     { member: "vae", measurements: [{ name: "vae.kl", value: 0 }] }, { member: "new", measurements: [{ title: "Thing", name: "new.thing", unusual: false }] },
   ]);
   expect(byMember(DESCRIPTORS, {}, {})).toEqual([]);
+});
+
+it("goes out as a table, each measurement with its place among the calibration normals and its weight", () => {
+  const members = byMember(DESCRIPTORS, { "vae.kl": 3, "image.gradient_energy": 4 }, { "vae.kl": 98.5 });
+  expect(evidenceRows("a.png", members, new Map([["vae.kl", 0.3]]))).toEqual([
+    { image: "a.png", measurement: "image.gradient_energy", in_words: "What image.gradient_energy is", value: 4, unit: "intensity²", percentile_among_calibration_normals: null, weight_in_the_score: null },
+    { image: "a.png", measurement: "vae.kl", in_words: "What vae.kl is", value: 3, unit: "nats", percentile_among_calibration_normals: 98.5, weight_in_the_score: 0.3 },
+  ]);
 });

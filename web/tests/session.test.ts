@@ -23,3 +23,21 @@ it("counts no slice that is in no figure, and still shows it", () => {
   expect(session.items.map((item) => item.id)).toEqual([0, 1, 2]);
   expect([session.scores.anomalies.length, session.byId.has(3)]).toEqual([3, true]);
 });
+
+it("has figures that follow a threshold that is moved, and the evaluation's at the calibrated one", () => {
+  const normals = [4, 5].map((id) => ({ ...image(id, `${id}.png`), kind: null, group: id }));
+  const anomalies = [6, 7, 8].map((id) => ({ ...image(id, `${id}.png`), group: id }));
+  const known = (value: number) => ({ value, low: 0, high: 1 });
+  const session = new Session({
+    ...report([]), images: [...normals, ...anomalies], detector: { name: "d", hash: "follows", threshold: 1, pixel_threshold: null },
+    evaluation: { without_leaked: null, bootstrap: { level: 0.95 }, recall: known(0.123), realised_false_alarm_rate: known(0.456), kinds: [{ kind: "cyst", flagged: 3, recall: 1 }] },
+  } as unknown as ReportData);
+  const read = () => [session.atThreshold.recall, session.atThreshold.falseAlarms].map((figure) => (figure as { value: number }).value);
+  expect(read()).toEqual([0.123, 0.456]);
+  expect(session.kinds[0]).toMatchObject({ images: 3, flagged: 3, recall: { value: 1, high: 1 } });
+  session.threshold = 6.5;
+  expect(read()).toEqual([2 / 3, 0]);
+  expect(session.kinds[0]).toMatchObject({ images: 3, flagged: 2, recall: { value: 2 / 3 } });
+  session.reset();
+  expect(read()).toEqual([0.123, 0.456]);
+});

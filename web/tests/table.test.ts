@@ -1,6 +1,6 @@
 // Results as CSV and JSON, and where they came from.
 import { describe, expect, it } from "vitest";
-import { type Row, csv, json, provenance } from "../src/numbers/table";
+import { type Row, csv, json, provenance, withMetadata, withProvenance } from "../src/numbers/table";
 
 const ROW: Row = { image: "a.png", score: 0.1 + 0.2, p_value: 0.05, threshold: -1.5, flagged: true, anomalous_share: 0, error: null };
 
@@ -28,12 +28,28 @@ describe("json", () => {
 });
 
 describe("provenance", () => {
-  const detector = { name: "first", hash: "b3:1", aberra_version: "0.1.0", threshold: 1.5 };
+  const detector = { name: "first", hash: "b3:1", aberra_version: "0.1.0", threshold: 1.5, pixel_threshold: 0.2 };
   const now = new Date("2026-01-02T03:04:05Z");
-  it("says from which detector, when, and at which threshold", () => {
-    expect(provenance(detector, 1.5, now)).toEqual({ detector: "first", detector_hash: "b3:1", aberra_version: "0.1.0", exported_at: "2026-01-02T03:04:05.000Z", threshold: 1.5, calibrated_threshold: 1.5, threshold_moved: false });
+  it("says from which detector, when, at which thresholds, and whose calibration gave them", () => {
+    expect(provenance(detector, 1.5, 0.2, now)).toEqual({
+      detector: "first", detector_hash: "b3:1", aberra_version: "0.1.0", exported_at: "2026-01-02T03:04:05.000Z", threshold: 1.5, calibrated_threshold: 1.5, threshold_moved: false,
+      pixel_threshold: 0.2, calibrated_pixel_threshold: 0.2, pixel_threshold_moved: false, calibration: "the detector's own", ignored_areas: null,
+    });
+    expect(provenance({ ...detector, pixel_threshold: null }, 1.5, null, now)).toMatchObject({ pixel_threshold: null, pixel_threshold_moved: false });
   });
   it("says that a threshold was moved", () => {
-    expect(provenance(detector, 1.6, now)).toMatchObject({ threshold: 1.6, calibrated_threshold: 1.5, threshold_moved: true });
+    expect(provenance(detector, 1.6, 0.2, now)).toMatchObject({ threshold: 1.6, calibrated_threshold: 1.5, threshold_moved: true, pixel_threshold_moved: false });
+    expect(provenance(detector, 1.5, 0.3, now)).toMatchObject({ threshold_moved: false, pixel_threshold: 0.3, calibrated_pixel_threshold: 0.2, pixel_threshold_moved: true });
+  });
+  it("says that a threshold is of a calibration on the page, and what that leaves out", () => {
+    const here = { images: 20, ignore: "0,0.9,0.3,0.1" };
+    expect(provenance({ ...detector, here }, 1.5, 0.2, now)).toMatchObject({ calibration: "on the page of the app, by 20 normal images given there", ignored_areas: "0,0.9,0.3,0.1" });
+    expect(provenance({ ...detector, here: { ...here, ignore: undefined } }, 1.5, 0.2, now).ignored_areas).toBeNull();
+  });
+  it("stands in every row, and within a drawing", () => {
+    const from = provenance({ ...detector, name: "a < b & c" }, 1.6, 0.2, now);
+    expect(withProvenance([{ x: 1 }, { x: 2 }], from)).toEqual([{ x: 1, ...from }, { x: 2, ...from }]);
+    const [, told] = /^<svg width="1"><metadata>([^<]*)<\/metadata><path\/><\/svg>$/.exec(withMetadata('<svg width="1"><path/></svg>', from)) ?? [];
+    expect(JSON.parse(told!.replaceAll("&lt;", "<").replaceAll("&amp;", "&"))).toEqual(from);
   });
 });

@@ -1,7 +1,7 @@
 // Regions and outlines of maps, where things lie in the viewer, and what was converted.
 import { describe, expect, it } from "vitest";
 import { bitsOfPng, conversions } from "../src/numbers/conversions";
-import { outlineAt, regionsAbove } from "../src/numbers/regions";
+import { measured, outlineAt, regionRows, regionsAbove } from "../src/numbers/regions";
 import { fitted, inputBox, kept, windowed, zoomed } from "../src/viewer/geometry";
 import { hasColour } from "../src/viewer/load";
 
@@ -26,7 +26,7 @@ describe("regions", () => {
 describe("the outline", () => {
   it("closes around what lies above, at the map's edge too", () => {
     for (const rows of [["000", "090", "000"], ["900", "000"], ["99", "99"], ["909", "090", "909"]]) {
-      const ends = outlineAt(grid(rows), 100).flatMap(([x0, y0, x1, y1]) => [`${x0.toFixed(6)} ${y0.toFixed(6)}`, `${x1.toFixed(6)} ${y1.toFixed(6)}`]);
+      const ends = outlineAt(grid(rows), 100, all(grid(rows))).flatMap(([x0, y0, x1, y1]) => [`${x0.toFixed(6)} ${y0.toFixed(6)}`, `${x1.toFixed(6)} ${y1.toFixed(6)}`]);
       const counts = new Map<string, number>();
       for (const end of ends) counts.set(end, (counts.get(end) ?? 0) + 1);
       expect(ends.length).toBeGreaterThan(0);
@@ -34,10 +34,19 @@ describe("the outline", () => {
     }
   });
   it("lies between pixels in proportion", () => {
-    const xs = outlineAt({ grey: [0, 201], width: 2, height: 1 }, 100).flatMap(([x0, y0, x1, y1]) => (y0 === 0.5 ? [x0] : y1 === 0.5 ? [x1] : []));
+    const xs = outlineAt({ grey: [0, 201], width: 2, height: 1 }, 100, { left: 0, top: 0, width: 2, height: 1 }).flatMap(([x0, y0, x1, y1]) => (y0 === 0.5 ? [x0] : y1 === 0.5 ? [x1] : []));
     expect(Math.min(...xs)).toBeCloseTo(1, 6);
   });
-  it("is nothing where nothing lies above", () => expect(outlineAt(grid(["11", "11"]), 100)).toEqual([]));
+  it("is nothing where nothing lies above", () => expect(outlineAt(grid(["11", "11"]), 100, { left: 0, top: 0, width: 2, height: 2 })).toEqual([]));
+  it("stays within the part that shows the image, and closes there", () => {
+    const map = grid(["9999", "9999", "9999", "9999"]);
+    const lines = outlineAt(map, 100, { left: 1, top: 0, width: 2, height: 4 });
+    const [xs, ys] = [lines.flatMap(([x0, , x1]) => [x0, x1]), lines.flatMap(([, y0, , y1]) => [y0, y1])];
+    expect([Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)]).toEqual([1, 3, 0, 4]);
+    // Every end is that of two lines.
+    const ends = lines.flatMap(([x0, y0, x1, y1]) => [`${x0} ${y0}`, `${x1} ${y1}`]).sort();
+    expect(ends.filter((end, i) => i % 2 === 0 && end === ends[i + 1]).length).toBe(lines.length);
+  });
 });
 
 describe("where things lie", () => {
@@ -82,4 +91,20 @@ describe("conversions", () => {
     expect([bitsOfPng(png), bitsOfPng(new Uint8Array(32)), bitsOfPng(new Uint8Array(3))]).toEqual([16, null, null]);
   });
   it("find colour beyond what JPEG rounds", () => expect([hasColour([10, 10, 10, 255, 90, 92, 91, 255]), hasColour([10, 10, 10, 255, 90, 60, 91, 255])]).toEqual([false, true]));
+});
+
+describe("a region in numbers", () => {
+  const region = { pixels: 6, peak: 51, peakAt: [4.5, 3.5] as [number, number], box: { left: 4, top: 3, width: 3, height: 2 } };
+  const window = { left: 2, top: 1, width: 10, height: 8 };
+  it("is told in pixels of the file, and in mm where the file says how large they are", () => {
+    // Each pixel of the network input shows 4 x 2 of the file, which starts at 100, 10.
+    const scene = { errorMax: 0.5, window, content: { left: 100, top: 10, width: 40, height: 16 }, spacing: [0.5, 0.25] };
+    expect(measured(region, scene)).toEqual({ area: 48, areaMm2: 6, peak: 0.1, isCut: false, x: 110, y: 15 });
+    expect(regionRows("a.png", [region], scene)).toEqual([{ image: "a.png", region: 1, area_px: 48, area_mm2: 6, peak: 0.1, peak_is_cut_off: false, x_px: 110, y_px: 15, pixels_of: "file" }]);
+  });
+  it("is told in pixels of the network input where nobody knows what they show, and says that its peak is cut off", () => {
+    const scene = { errorMax: 0.5, window, content: null, spacing: null };
+    expect(measured({ ...region, peak: 255 }, scene)).toEqual({ area: 6, areaMm2: null, peak: 0.5, isCut: true, x: 4, y: 3 });
+    expect(regionRows("a.png", [region], scene)[0]).toMatchObject({ area_mm2: null, pixels_of: "network input" });
+  });
 });

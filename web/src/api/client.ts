@@ -7,11 +7,22 @@ type Schemas = components["schemas"];
 export type Announcement = Schemas["Announcement"];
 export type Calibrated = Schemas["CalibrateResponse"];
 export type DetectorSummary = Schemas["DetectorSummary"];
-export type DetectorDetails = Schemas["DetectorDetails"];
+/** A detector; where it was calibrated on this page, its threshold and guarantee are of that. */
+export type DetectorDetails = Schemas["DetectorDetails"] & { here?: Here };
 export type Explanation = Schemas["Explanation"];
 export type Failure = Schemas["ImageProblem"];
 export type Latent = Schemas["Latent"];
 export type PhantomImage = Schemas["PhantomImage"];
+
+/** How a detector was calibrated on this page, on other normals than its own. */
+export interface Here {
+  /** Normal images that gave the threshold. */
+  images: number;
+  /** Areas of every image that are left out, as the server takes them. */
+  ignore: string | undefined;
+  /** The detector as the server has it. */
+  served: DetectorDetails;
+}
 
 /** What the server refused, or why it could not be reached. */
 export class ServerError extends Error {

@@ -328,6 +328,8 @@ export interface components {
         };
         /** @description Scorers and detectors side by side. */
         CompareData: {
+            /** @description What random scores would give as average precision on these images. */
+            average_precision_of_chance: components["schemas"]["Metric_f64"];
             /** @description What to know about the images that are compared on, in plain words; none where they are all of the report's. */
             note: string | null;
             /** @description The detector's scorers, then other detectors on the same images. */
@@ -577,6 +579,8 @@ export interface components {
             data_name: string;
             /** @description Scored images that are near-duplicates of the detector's own normals. */
             leaked: components["schemas"]["Leaked"];
+            /** @description Images of the data set that the split puts into no part: neither learnt from nor tested on. None without a split. */
+            left_aside: number | null;
             /** @description Slices left out because the detector was made from others of their volumes. */
             left_out_beside_own: number;
             /** @description Images left out because the detector was made from them. */
@@ -940,6 +944,11 @@ export interface components {
             auroc: components["schemas"]["Metric_f64"];
             /** @description Average precision of the pixels. */
             average_precision: components["schemas"]["Metric_f64"];
+            /**
+             * Format: double
+             * @description What random maps would give as average precision: the share of anomalous pixels among those that count.
+             */
+            average_precision_of_chance: number;
             /** @description Dice at the detector's pixel threshold. */
             dice_at_threshold: components["schemas"]["Metric_f64"];
             /** @description Anomalous images with a mask. */
@@ -1041,6 +1050,11 @@ export interface components {
             auroc: components["schemas"]["Metric_f64"];
             /** @description Average precision of the pixels. */
             average_precision: components["schemas"]["Metric_f64"];
+            /**
+             * Format: double
+             * @description What random maps would give as average precision: the share of anomalous pixels among those that count.
+             */
+            average_precision_of_chance: number;
             /** @description Dice at the detector's pixel threshold. */
             dice_at_threshold: components["schemas"]["Metric_f64"];
             /** @description Anomalous images with a mask. */

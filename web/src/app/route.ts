@@ -1,30 +1,36 @@
 // Addresses of the app: what stands after #. First the place and what of it, then, after a question mark, the detector that judges
-// and the threshold where it was moved: an address can be sent to somebody who uses the same server.
+// and the thresholds of scores and of pixels where they were moved: an address can be sent to somebody who uses the same server.
 
 export interface Route {
   /** Place, and what of it. */
   path: string[];
   detector: string | null;
   threshold: number | null;
+  pixels: number | null;
 }
 
 export function readRoute(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#/, "").split("?");
   const asked = new URLSearchParams(query);
-  const threshold = asked.get("threshold");
+  const number = (key: string) => {
+    const text = asked.get(key)?.trim() ?? "";
+    return text === "" || !Number.isFinite(Number(text)) ? null : Number(text);
+  };
   return {
     path: path.split("/").filter((part) => part !== "").map(plain),
     detector: asked.get("detector"),
-    threshold: threshold === null || threshold.trim() === "" || !Number.isFinite(Number(threshold)) ? null : Number(threshold),
+    threshold: number("threshold"),
+    pixels: number("pixels"),
   };
 }
 
-/** The same place for another detector or threshold. */
-export function withQuery(hash: string, detector: string | null, threshold: number | null): string {
+/** The same place for another detector or other thresholds. */
+export function withQuery(hash: string, { detector, threshold, pixels }: Omit<Route, "path">): string {
   const path = hash.replace(/^#/, "").split("?")[0] ?? "";
   const asked = new URLSearchParams();
   if (detector !== null) asked.set("detector", detector);
   if (threshold !== null) asked.set("threshold", String(threshold));
+  if (pixels !== null) asked.set("pixels", String(pixels));
   const query = asked.toString();
   return `#${path}${query === "" ? "" : `?${query}`}`;
 }

@@ -5,6 +5,8 @@ export interface Kept {
   id: number;
   name: string;
   file: Blob;
+  /** Where it was among the others when it was taken away; nothing while it is not. */
+  at?: number;
 }
 
 const [NAME, STORE, VERSION] = ["aberra", "images", 1];
@@ -43,7 +45,7 @@ async function within(mode: IDBTransactionMode, work: (store: IDBObjectStore) =>
 
 /** Keeps images; false where they could not be kept. */
 export function keep(images: readonly Kept[]): Promise<boolean> {
-  return within("readwrite", (store) => images.forEach(({ id, name, file }) => store.put({ id, name, file })));
+  return within("readwrite", (store) => images.forEach((one) => store.put(one)));
 }
 
 export function drop(ids: readonly number[]): Promise<boolean> {

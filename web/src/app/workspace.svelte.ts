@@ -54,14 +54,6 @@ const REDRAW_MS = 100;
 /** Between two questions after an evaluation that is running. */
 const [AGAIN_MS, LATER_MS] = [700, 3000];
 
-/** How a detector was calibrated on this page, on other normals than its own. */
-export interface Here {
-  /** Areas of every image that are left out, as the server takes them. */
-  ignore: string | undefined;
-  /** The detector as the server has it. */
-  served: DetectorDetails;
-}
-
 /** Images that were taken away, and where they were. */
 interface Removed {
   images: { tried: Tried; at: number }[];
@@ -75,8 +67,6 @@ class Workspace {
   byAll: boolean = $state(false);
   readonly details = new SvelteMap<string, DetectorDetails>();
   readonly evaluations = new SvelteMap<string, Evaluation>();
-  /** Detectors that were calibrated on this page: their details are those of this calibration. */
-  readonly here = new SvelteMap<string, Here>();
   tried: Tried[] = $state.raw([]);
   /** Volumes that were given; what they are is known where they are shown. */
   volumes: number = $state(0);
@@ -98,6 +88,8 @@ class Workspace {
     return this.tried.reduce((sum, tried) => sum + this.judges.filter((name) => ["told", "failed"].includes(tried.peek(name).state)).length, 0);
   });
   readonly selected: Item[] = $derived.by(() => selected(this.items, this.filter, this.threshold));
+  /** Whether the images that this browser has kept are here. */
+  restored: boolean = $state(false);
   needsKey: boolean = $state(false);
   trouble: ServerError | null = $state.raw(null);
   /** More was given than is taken in one go. */
@@ -106,7 +98,7 @@ class Workspace {
   private next = 1;
   private asking = 0;
   private redraw: ReturnType<typeof setTimeout> | undefined;
-  private restored = false;
+  private restoring: Promise<void> | undefined;
   private readonly evaluating = new Set<string>();
 
   get current(): Tried | undefined {
@@ -140,7 +132,7 @@ class Workspace {
       this.detectors = list.detectors;
       if (!list.detectors.some((one) => one.name === this.detector)) this.detector = list.detectors[0]?.name ?? "";
       // What was calibrated on this page stays so.
-      for (const one of list.detectors) if (!this.here.has(one.name)) this.details.set(one.name, await details(one.name));
+      for (const one of list.detectors) if (this.details.get(one.name)?.here === undefined) this.details.set(one.name, await details(one.name));
       this.needsKey = false;
       await this.restore();
       this.judge();
@@ -154,7 +146,7 @@ class Workspace {
     const added = files.slice(0, MOST).map(({ name, file }) => new Tried(this.next++, name, file, passing));
     this.tried = [...this.tried, ...added];
     if (passing) this.letGo();
-    else this.keep(added);
+    else this.keep(added.map((tried) => ({ tried })));
     this.judge();
     return added[0];
   }
@@ -164,15 +156,17 @@ class Workspace {
     return this.tried.some((tried) => tried.id === id && tried.passing);
   }
 
-  /** Takes images away; `undo` brings them back. */
+  /** Takes images away; `undo` brings them back, after a reload those that were taken away last. */
   remove(ids: readonly number[]): void {
     const gone = new Set(ids);
     const images = this.tried.map((tried, at) => ({ tried, at })).filter(({ tried }) => gone.has(tried.id));
     if (images.length === 0) return;
+    const before = this.removed.flatMap((one) => one.images.map(({ tried }) => tried.id));
     this.removed = [...this.removed, { images }];
     this.tried = this.tried.filter((tried) => !gone.has(tried.id));
     this.tooMany = false;
-    void drop(ids);
+    void drop(before);
+    this.keep(images);
   }
 
   clear(): void {
@@ -187,8 +181,14 @@ class Workspace {
     const tried = [...this.tried];
     for (const one of last.images) tried.splice(one.at, 0, one.tried);
     this.tried = tried;
-    this.keep(last.images.map((one) => one.tried).filter((one) => !one.passing));
+    this.keep(last.images.map(({ tried }) => ({ tried })));
     this.judge();
+  }
+
+  /** Offers no more to bring back what was taken away. */
+  dismiss(): void {
+    void drop(this.removed.flatMap((one) => one.images.map(({ tried }) => tried.id)));
+    this.removed = [];
   }
 
   /** Forgets all images, here and in this browser's storage, for good: they are gone from sight once they are gone from there. */
@@ -216,14 +216,12 @@ class Workspace {
 
   /** The evaluation of a detector as it judges here: there is none of one that was calibrated on this page. */
   evaluationOf(detector: string): Evaluation | undefined {
-    return this.here.has(detector) ? { state: "none", detail: "", hint: null } : this.evaluations.get(detector);
+    return this.details.get(detector)?.here !== undefined ? { state: "none", detail: "", hint: null } : this.evaluations.get(detector);
   }
 
   /** Judges by another calibration of a detector from now on: every image is asked about once more. */
-  judgeBy(details: DetectorDetails, here: Here | undefined): void {
+  judgeBy(details: DetectorDetails): void {
     const { name } = details;
-    if (here === undefined) this.here.delete(name);
-    else this.here.set(name, here);
     this.details.set(name, details);
     thresholds.reset(details);
     for (const tried of this.tried) if (tried.peek(name).state !== "waiting") tried.put(name, WAITING);
@@ -284,17 +282,23 @@ class Workspace {
     this.tried = this.tried.filter((tried) => !gone.has(tried));
   }
 
-  private keep(images: readonly Tried[]): void {
-    void keep(images.map(({ id, name, file }) => ({ id, name, file }))).then((could) => (this.keeps = could));
+  private keep(images: readonly { tried: Tried; at?: number }[]): void {
+    const lasting = images.filter(({ tried }) => !tried.passing);
+    void keep(lasting.map(({ tried: { id, name, file }, at }) => ({ id, name, file, at }))).then((could) => (this.keeps = could));
   }
 
   /** Takes in what this browser has kept. */
-  private async restore(): Promise<void> {
-    if (this.restored) return;
-    this.restored = true;
+  private restore(): Promise<void> {
+    return (this.restoring ??= this.takeKept());
+  }
+
+  private async takeKept(): Promise<void> {
     const images = await kept();
-    this.tried = [...images.map(({ id, name, file }) => new Tried(id, name, file)), ...this.tried];
+    const [there, away] = [images.filter((one) => one.at === undefined), images.filter((one) => one.at !== undefined)];
+    this.tried = [...there.map(({ id, name, file }) => new Tried(id, name, file)), ...this.tried];
+    if (away.length > 0) this.removed = [{ images: away.map(({ id, name, file, at }) => ({ tried: new Tried(id, name, file), at: at! })) }, ...this.removed];
     this.next = Math.max(this.next, ...images.map((one) => one.id + 1));
+    this.restored = true;
   }
 
   private changed(): void {
@@ -333,12 +337,12 @@ class Workspace {
   }
 
   private async ask(tried: Tried, detector: string): Promise<void> {
-    const here = this.here.get(detector);
+    const here = this.details.get(detector)?.here;
     try {
       // A kiosk's verdicts are seen by others, so that they are by the threshold that this page shows.
       const threshold = tried.passing ? this.thresholdOf(detector) : here?.ignore === undefined ? undefined : this.details.get(detector)!.threshold;
       const answer = await explain(detector, tried.file, { ignore: here?.ignore, threshold, announce: tried.passing ? KIOSK : undefined }, tried.name);
-      if (this.here.get(detector) !== here) {
+      if (this.details.get(detector)?.here !== here) {
         tried.put(detector, WAITING);
         return;
       }

@@ -1,11 +1,11 @@
 // ECharts with the parts that the charts use and no others, and how it takes the page's colours and type.
 import { CustomChart, LineChart, ScatterChart } from "echarts/charts";
-import { GridComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import { GridComponent, TooltipComponent } from "echarts/components";
 import { type EChartsCoreOption, type EChartsType, init, use } from "echarts/core";
 import { CanvasRenderer, SVGRenderer } from "echarts/renderers";
 import { significant } from "../numbers/format";
 
-use([CanvasRenderer, CustomChart, GridComponent, LineChart, MarkLineComponent, ScatterChart, SVGRenderer, TooltipComponent]);
+use([CanvasRenderer, CustomChart, GridComponent, LineChart, ScatterChart, SVGRenderer, TooltipComponent]);
 
 export { init };
 export type { EChartsCoreOption, EChartsType };
@@ -72,6 +72,26 @@ export function axis(colours: Palette, name: string, more: object = {}): ECharts
     axisLabel: { color: colours.soft, hideOverlap: true, formatter: (value: number) => tick(value) },
     splitLine: { lineStyle: { color: colours.line, opacity: 0.6 } },
     ...more,
+  };
+}
+
+/** A line across the plot at one value of an axis, with words at its end. Drawn here: the library's own marks weigh more. */
+export function rule(colours: Palette, { at, upright, words, colour, width, dashed }: { at: number; /** At a value of the horizontal axis. */ upright: boolean; words: string; colour: string; width: number; dashed: boolean }): object {
+  return {
+    type: "custom", data: [[at]], encode: upright ? { x: 0, y: [] } : { x: [], y: 0 }, silent: true, clip: true, z: 5, tooltip: { show: false },
+    renderItem: ({ coordSys: plot }: { coordSys: Record<"x" | "y" | "width" | "height", number> }, api: { coord(at: [number, number]): [number, number] }) => {
+      const [x, y] = api.coord([at, at]);
+      const [right, bottom] = [plot.x + plot.width, plot.y + plot.height];
+      // On the side on which there is room.
+      const left = x > plot.x + plot.width / 2;
+      return {
+        type: "group",
+        children: [
+          { type: "line", shape: upright ? { x1: x, y1: plot.y, x2: x, y2: bottom } : { x1: plot.x, y1: y, x2: right, y2: y }, style: { stroke: colour, lineWidth: width, lineDash: dashed ? "dotted" : "solid" } },
+          { type: "text", style: { text: words, fill: colours.soft, fontFamily: colours.sans, fontSize: 11, ...(upright ? { x: left ? x - 6 : x + 6, y: plot.y + 2, align: left ? "right" : "left" } : { x: right - 6, y: y - 14, align: "right" }) } },
+        ],
+      };
+    },
   };
 }
 

@@ -32,8 +32,8 @@ export function verdictOf(line: Line): "flagged" | "not flagged" | "failed" | "w
   return stateOf({ ...line, kind: undefined }, line.threshold ?? 0) as "flagged" | "not flagged" | "failed" | "waiting";
 }
 
-/** A row of the table that is saved. */
-export function rowOf(line: Line, { detector, detector_hash, aberra_version }: Provenance): Row {
+/** A row of the table that is saved: by the threshold at which it was judged, which may not be that of this page now. */
+export function rowOf(line: Line, { detector, detector_hash, aberra_version, calibrated_threshold, calibration, ignored_areas }: Provenance): Row {
   const { at, source, name, score, threshold, failure } = line;
-  return { time: at.toISOString(), source, name, score, threshold, anomalous: score === null || threshold === null ? null : isAnomalous(score, threshold), error: failure, detector, detector_hash, aberra_version };
+  return { time: at.toISOString(), source, name, score, threshold, anomalous: score === null || threshold === null ? null : isAnomalous(score, threshold), error: failure, detector, detector_hash, aberra_version, calibrated_threshold, threshold_moved: threshold === null ? null : threshold !== calibrated_threshold, calibration, ignored_areas };
 }

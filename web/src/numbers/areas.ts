@@ -48,6 +48,14 @@ export function inText(areas: readonly Area[]): string | undefined {
   return areas.length === 0 ? undefined : areas.map(inNumbers).join(";");
 }
 
+/** The areas of such a text. */
+export function areasIn(text: string | undefined): Area[] {
+  return (text?.split(";") ?? []).map((area) => {
+    const [left, top, width, height] = area.split(",").map(Number) as [number, number, number, number];
+    return { left, top, width, height };
+  });
+}
+
 /** Left, top, width and height, as the command line takes them. */
 export function inNumbers({ left, top, width, height }: Area): string {
   return [left, top, width, height].join(",");

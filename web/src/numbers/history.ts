@@ -1,6 +1,6 @@
 // The curves of a training history: the loss and each of its terms, and whatever else a family tracks, by its name.
 import type { EpochData, TrainingData } from "../report/data";
-import { spaced } from "./measurements";
+import { trained } from "./words";
 
 export interface Curve {
   title: string;
@@ -25,7 +25,7 @@ export function lossCurves(epochs: readonly EpochData[]): Curve[] {
     ],
   });
   const terms = namesOf(epochs.flatMap((one) => [one.train.terms, one.held_out.terms]));
-  return [both("Total loss", (loss) => loss.total), ...terms.map((term) => both(`Loss term: ${spaced(term)}`, (loss) => loss.terms[term]))];
+  return [both("Total loss", (loss) => loss.total), ...terms.map((term) => both(`Loss term: ${trained(term)}`, (loss) => loss.terms[term]))];
 }
 
 /** The criterion that chose the epoch, where it is none of the losses. */
@@ -40,7 +40,7 @@ export function figureCurves(epochs: readonly EpochData[]): Curve[] {
     title, series: [{ name: title.toLowerCase(), values: epochs.map((epoch) => of(epoch) ?? null), quiet: false }],
   });
   const figures = namesOf(epochs.map((epoch) => epoch.figures));
-  return [one("Learning rate", (epoch) => epoch.learning_rate), ...figures.map((name) => one(capital(spaced(name)), (epoch) => epoch.figures[name]))];
+  return [one("Learning rate", (epoch) => epoch.learning_rate), ...figures.map((name) => one(capital(trained(name)), (epoch) => epoch.figures[name]))];
 }
 
 /** The median of the speeds that were recorded, in images a second; null where none was. */

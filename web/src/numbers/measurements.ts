@@ -1,6 +1,7 @@
 // What was measured on one image, by member, in the order of the detector's measurements. A measurement's full name is
 // `member.measurement`; those of the image itself stand under `image`.
 import type { Descriptor } from "../report/data";
+import type { Row } from "./table";
 
 export interface Measured {
   /** What it measures, in one phrase: its title. */
@@ -35,6 +36,12 @@ export function byMember(descriptors: readonly Descriptor[], evidence: Readonly<
     members.set(member, [...(members.get(member) ?? []), measured]);
   }
   return [...members].map(([member, measurements]) => ({ member, measurements }));
+}
+
+/** Evidence as a table. `counts`: how much each measurement counts in the score, by its full name. */
+export function evidenceRows(image: string, members: readonly MemberEvidence[], counts: ReadonlyMap<string, number>): Row[] {
+  return members.flatMap(({ measurements }) => measurements.map(({ name, title, unit, value, percentile }) =>
+    ({ image, measurement: name, in_words: title, value, unit, percentile_among_calibration_normals: percentile, weight_in_the_score: counts.get(name) ?? null })));
 }
 
 /** What a measurement is called: what it measures, with a capital letter; its name as words where nothing describes it. */

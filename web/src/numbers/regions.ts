@@ -1,4 +1,5 @@
 // Where a map lies above the pixel threshold: its connected regions, and its outline.
+import type { Row } from "./table";
 
 export interface MapGrid {
   /** 8-bit values, row by row. */
@@ -62,15 +63,56 @@ export function regionsAbove({ grey, width }: MapGrid, level: number, within: Bo
   }
 }
 
+/** What a map shows, and in which units regions are told. */
+export interface Scene {
+  /** The map value that is white. */
+  errorMax: number;
+  /** The pixels of the network input that show the image. */
+  window: Box;
+  /** The part of the file that they show; null where it is not known. */
+  content: Box | null;
+  /** Millimetres from one of its rows, and of its columns, to the next; null where it does not say. */
+  spacing: number[] | null;
+}
+
+/** A region in pixels of the file; where it is not known which part of it is shown, of the network input. */
+export interface Measured {
+  area: number;
+  areaMm2: number | null;
+  peak: number;
+  /** The peak is cut off at the end of the map's scale: it is at least that. */
+  isCut: boolean;
+  x: number;
+  y: number;
+}
+
+export function measured({ pixels, peak, peakAt: [x, y] }: Region, { errorMax, window, content, spacing }: Scene): Measured {
+  const [across, down] = content === null ? [1, 1] : [content.width / window.width, content.height / window.height];
+  const area = pixels * across * down;
+  return {
+    area, areaMm2: spacing === null ? null : area * spacing[0]! * spacing[1]!, peak: (peak / 255) * errorMax, isCut: peak === 255,
+    x: content === null ? Math.floor(x) : content.left + (x - window.left) * across, y: content === null ? Math.floor(y) : content.top + (y - window.top) * down,
+  };
+}
+
+/** Regions as a table. */
+export function regionRows(image: string, regions: readonly Region[], scene: Scene): Row[] {
+  return regions.map((region, i) => {
+    const { area, areaMm2, peak, isCut, x, y } = measured(region, scene);
+    return { image, region: i + 1, area_px: area, area_mm2: areaMm2, peak, peak_is_cut_off: isCut, x_px: x, y_px: y, pixels_of: scene.content === null ? "network input" : "file" };
+  });
+}
+
 /** The line between what lies above `level` and what does not, as segments [x0, y0, x1, y1] between the middles of pixels
- *  (marching squares, linear in between). What lies beyond the map counts as lowest. */
-export function outlineAt({ grey, width, height }: MapGrid, level: number): [number, number, number, number][] {
+ *  (marching squares, linear in between), within `within`: what lies beyond it counts as lowest, and the line follows its edge. */
+export function outlineAt({ grey, width }: MapGrid, level: number, within: Box): [number, number, number, number][] {
   // Between whole grey values, so that no pixel lies on the line.
   const limit = level + 0.5;
-  const value = (x: number, y: number) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : grey[y * width + x]!);
+  const [last, lowest] = [within.left + within.width, within.top + within.height];
+  const value = (x: number, y: number) => (x < within.left || y < within.top || x >= last || y >= lowest ? 0 : grey[y * width + x]!);
   const segments: [number, number, number, number][] = [];
-  for (let y = -1; y < height; y++) {
-    for (let x = -1; x < width; x++) {
+  for (let y = within.top - 1; y < lowest; y++) {
+    for (let x = within.left - 1; x < last; x++) {
       const [a, b, c, d] = [value(x, y), value(x + 1, y), value(x + 1, y + 1), value(x, y + 1)];
       const which = Number(a > limit) | (Number(b > limit) << 1) | (Number(c > limit) << 2) | (Number(d > limit) << 3);
       if (which === 0 || which === 15) continue;
@@ -81,7 +123,8 @@ export function outlineAt({ grey, width, height }: MapGrid, level: number): [num
       const left: [number, number] = [x + 0.5, y + 0.5 + share(a, d)];
       for (const [from, to] of EDGES[which]!) segments.push([...ends(from), ...ends(to)]);
       function ends(edge: Edge): [number, number] {
-        return edge === "top" ? top : edge === "right" ? right : edge === "bottom" ? bottom : left;
+        const [atX, atY] = edge === "top" ? top : edge === "right" ? right : edge === "bottom" ? bottom : left;
+        return [Math.min(last, Math.max(within.left, atX)), Math.min(lowest, Math.max(within.top, atY))];
       }
     }
   }

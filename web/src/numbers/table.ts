@@ -1,4 +1,5 @@
-// Results as a table for other programs: CSV (RFC 4180) and JSON. Numbers keep every digit.
+// Results as a table for other programs: CSV (RFC 4180) and JSON, and where they are from. Numbers keep every digit.
+import { counted } from "./format";
 
 export type Cell = string | number | boolean | null;
 export type Row = Record<string, Cell>;
@@ -13,14 +14,46 @@ export interface Provenance {
   threshold: number;
   calibrated_threshold: number;
   threshold_moved: boolean;
+  /** null where no member makes a map. */
+  pixel_threshold: number | null;
+  calibrated_pixel_threshold: number | null;
+  pixel_threshold_moved: boolean;
+  /** Whose calibration gave the calibrated threshold. */
+  calibration: string;
+  /** Areas of every image that this calibration leaves out, in shares of the sides; null for none. */
+  ignored_areas: string | null;
 }
 
-/** The provenance of what is judged at `threshold` by a detector. */
-export function provenance(detector: { name: string; hash: string | null; aberra_version: string; threshold: number }, threshold: number, now = new Date()): Provenance {
+/** A detector, and how it was calibrated on this page, where it was. */
+export interface From {
+  name: string;
+  hash: string | null;
+  aberra_version: string;
+  threshold: number;
+  pixel_threshold: number | null;
+  here?: { images: number; ignore: string | undefined };
+}
+
+/** The provenance of what a detector judges at these thresholds. */
+export function provenance(detector: From, threshold: number, pixelThreshold: number | null, now = new Date()): Provenance {
+  const { here, pixel_threshold: pixels } = detector;
   return {
     detector: detector.name, detector_hash: detector.hash, aberra_version: detector.aberra_version, exported_at: now.toISOString(),
     threshold, calibrated_threshold: detector.threshold, threshold_moved: threshold !== detector.threshold,
+    pixel_threshold: pixelThreshold, calibrated_pixel_threshold: pixels, pixel_threshold_moved: pixelThreshold !== pixels,
+    calibration: here === undefined ? "the detector's own" : `on the page of the app, by ${counted(here.images, "normal image")} given there`, ignored_areas: here?.ignore ?? null,
   };
+}
+
+/** Rows with where they are from. */
+export function withProvenance(rows: readonly Row[], from: Provenance): Row[] {
+  return rows.map((row) => ({ ...row, ...from }));
+}
+
+/** A drawing with where its numbers are from. */
+export function withMetadata(svg: string, from: Provenance): string {
+  const text = JSON.stringify(from).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  return svg.replace(/<svg[^>]*>/, (opening) => `${opening}<metadata>${text}</metadata>`);
 }
 
 /** A table with the columns of all rows, in the order in which they first come. */

@@ -1,12 +1,14 @@
 // What the reader does with a report: whether near-duplicates count, filters, costs, and where in the page they are. The
 // thresholds are the page's (state/thresholds.svelte.ts). The report itself never changes.
 import { getContext, setContext } from "svelte";
+import { provideProvenance } from "../design/save";
 import { EVERYTHING, type Filter, type Item, selected } from "../numbers/gallery";
+import { type RatesAt, ofKind, ratesAt } from "../numbers/rates";
 import { ascending } from "../numbers/sorted";
-import { type Provenance, provenance } from "../numbers/table";
+import type { Provenance } from "../numbers/table";
 import { type Costs, reweighted, scoresOf } from "../numbers/verdicts";
-import { thresholds } from "../state/thresholds.svelte";
-import type { DetectionFigures, ImageData, ReportData } from "./data";
+import { provenanceOf, thresholds } from "../state/thresholds.svelte";
+import type { DetectionFigures, Figure, ImageData, Interval, ReportData } from "./data";
 import { shortAddress } from "./read";
 
 export const VIEWS = ["overview", "threshold", "images", "volumes", "localisation", "embedding", "compare", "training", "export"] as const;
@@ -22,6 +24,8 @@ export class Session {
   private readonly places = new Map<number, { volume: number; slice: number }>();
   readonly sheetAddress: string | null;
   readonly sheetRows: number;
+  /** The sheet as the browser holds it: see `loadSheet`. */
+  private sheet: HTMLImageElement | null = null;
 
   /** Leaves near-duplicates of the detector's own normals out of every figure. */
   clean: boolean = $state(true);
@@ -32,6 +36,15 @@ export class Session {
   });
   readonly figures: DetectionFigures = $derived.by(() => (this.clean ? this.report.evaluation.without_leaked : null) ?? this.report.evaluation);
   readonly scores = $derived(scoresOf(this.images));
+  /** Recall, false alarms and precision at the threshold that is looked at, counted here. */
+  readonly rates: RatesAt = $derived.by(() => ratesAt(this.images, this.threshold, this.report.evaluation.bootstrap.level));
+  /** The figures that hang on the threshold, at the one that is looked at: at the calibrated one, those of the evaluation. */
+  readonly atThreshold: { recall: Figure<Interval>; falseAlarms: Figure<Interval> } = $derived.by(() => {
+    const { recall, realised_false_alarm_rate: falseAlarms } = this.figures;
+    return this.moved ? { recall: this.rates.recall ?? recall, falseAlarms: this.rates.falseAlarms ?? falseAlarms } : { recall, falseAlarms };
+  });
+  /** The kinds, with what is found of each at the threshold that is looked at. */
+  readonly kinds = $derived.by(() => this.figures.kinds.map((one) => ({ ...one, ...ofKind(this.images, one.kind, this.threshold, this.report.evaluation.bootstrap.level) })));
   /** All scores, ascending. */
   readonly allScores: Float64Array = $derived(ascending(this.images.map((image) => image.score)));
   readonly items: Item[] = $derived(this.images.map((image) => this.item(image)));
@@ -63,6 +76,14 @@ export class Session {
     this.sheetRows = report.thumbnails === null ? 1 : Math.ceil((last + 1) / report.thumbnails.columns);
   }
 
+  /** Loads the sheet of thumbnails and keeps it: a browser that prints waits for no picture, and lays out boxes in place of those that
+   *  no page has shown. */
+  loadSheet(): void {
+    if (this.sheetAddress === null) return;
+    this.sheet = new Image();
+    this.sheet.src = this.sheetAddress;
+  }
+
   get threshold(): number {
     return thresholds.score(this.report.detector);
   }
@@ -85,7 +106,7 @@ export class Session {
   }
 
   provenance(): Provenance {
-    return provenance(this.report.detector, this.threshold);
+    return provenanceOf(this.report.detector);
   }
 
   /** The address of a view. */
@@ -145,6 +166,8 @@ export class Session {
 const KEY = Symbol("session");
 
 export function provideSession(session: Session): Session {
+  session.loadSheet();
+  provideProvenance(() => session.provenance());
   return setContext(KEY, session);
 }
 

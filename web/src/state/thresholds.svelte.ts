@@ -1,6 +1,7 @@
 // The thresholds that a reader looks with: one store for the whole page. A threshold stays where it was moved until it is
 // reset, and the store knows the calibrated one beside it.
 import { SvelteMap } from "svelte/reactivity";
+import { type From, type Provenance, provenance } from "../numbers/table";
 
 /** What owns thresholds: a detector, as reports and the server describe it. */
 export interface Owner {
@@ -8,6 +9,8 @@ export interface Owner {
   hash: string | null;
   threshold: number;
   pixel_threshold: number | null;
+  /** There where it was calibrated on this page: a threshold that is moved there is not that of its own calibration. */
+  here?: object;
 }
 
 const STORED = "aberra-thresholds";
@@ -75,9 +78,14 @@ export class Thresholds {
   }
 }
 
-function keyOf({ name, hash }: Owner): string {
-  return hash ?? name;
+function keyOf({ name, hash, here }: Owner): string {
+  return `${hash ?? name}${here === undefined ? "" : " calibrated here"}`;
 }
 
 /** The page's one store. */
 export const thresholds = new Thresholds();
+
+/** Where what a detector says is from, at the thresholds that are looked at. */
+export function provenanceOf(detector: From): Provenance {
+  return provenance(detector, thresholds.score(detector), detector.pixel_threshold === null ? null : thresholds.pixel(detector));
+}

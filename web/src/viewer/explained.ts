@@ -1,4 +1,5 @@
 // One image with everything that is known of it, wherever it comes from: what the view of one image shows.
+import type { Area } from "../numbers/areas";
 import type { Box } from "../numbers/regions";
 import type { Descriptor, DetectorCard, PicturesData } from "../report/data";
 
@@ -20,6 +21,8 @@ export interface Explained {
   /** The pixels of the network input that show the image, and the part of the file that they show; null where not known. */
   window: Box | null;
   content: Box | null;
+  /** Parts of it that the verdict leaves out. */
+  ignored: Area[];
   evidence: Record<string, number>;
   percentiles: Record<string, number>;
   scores: Record<string, number>;

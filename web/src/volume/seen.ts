@@ -41,7 +41,7 @@ export function fromAnswer({ name, volume, slices }: Answer): SeenVolume | null 
       href: null,
       image: {
         ...slice.verdict, p_value: slice.verdict.p_value ?? null, anomalous_share: slice.verdict.anomalous_share ?? null, name: `${name}, slice ${i + 1}`, kind: undefined,
-        pictures: slice.pictures ?? null, file: null, window: slice.window, content: slice.content, evidence: {}, percentiles: {}, scores: {}, nearest: [], notes: slice.verdict.remarks,
+        pictures: slice.pictures ?? null, file: null, window: slice.window, content: slice.content, ignored: [], evidence: {}, percentiles: {}, scores: {}, nearest: [], notes: slice.verdict.remarks,
       },
     })),
     notes: notes.filter(Boolean),

@@ -135,6 +135,9 @@ pub struct EvaluatedSplit {
     pub policy: SplitPolicy,
     /// Which fold it is, if it is one.
     pub fold: Option<Fold>,
+    /// Images of the data set that it puts into no part; `None` in files older than the entry.
+    #[serde(default)]
+    pub left_aside: Option<usize>,
 }
 
 /// Images and groups that show the same.

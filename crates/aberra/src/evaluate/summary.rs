@@ -85,6 +85,7 @@ pub(super) fn summarize(
                 seed: split.seed,
                 policy: split.policy,
                 fold: split.fold,
+                left_aside: Some(split.unused.len()),
             }),
             by: request.by,
             labels: all.label_counts(),

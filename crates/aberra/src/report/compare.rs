@@ -110,7 +110,7 @@ pub(super) fn compare(evaluation: &Evaluation, scored: &Scored<'_>, others: &[Ot
         let figures = figures(&scores);
         rows.push(row(&other.name, Compared::Detector, &scores, figures));
     }
-    CompareData { note: note(scored, &common, others), rows }
+    CompareData { note: note(scored, &common, others), average_precision_of_chance: common.chance(), rows }
 }
 
 /// AUROC of a row, and its difference to the report's detector and scorer.

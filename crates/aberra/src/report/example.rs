@@ -144,12 +144,14 @@ pub(crate) fn report() -> ReportData {
             left_out_own: 0,
             left_out_beside_own: 0,
             left_out_unmarked: 0,
+            left_aside: Some(0),
             leaked: Leaked::default(),
             bootstrap: BootstrapData { draws: 2_000, level: 0.95 },
             shortcuts: vec![ShortcutData { name: "format".to_owned(), auroc: 0.6 }],
             pixels: Metric::Known(PixelData {
                 auroc: Metric::Known(0.9),
                 average_precision: Metric::Known(0.4),
+                average_precision_of_chance: 0.02,
                 pro: Metric::Known(0.5),
                 dice_at_threshold: Metric::Known(0.3),
                 intervals: Some(PixelIntervalData {
@@ -217,6 +219,7 @@ pub(crate) fn report() -> ReportData {
         }),
         compare: CompareData {
             note: None,
+            average_precision_of_chance: Metric::Known(0.5),
             rows: vec![
                 row("mse", Compared::Scorer, None),
                 row("second", Compared::Detector, Some(interval.clone())),

@@ -81,7 +81,7 @@ impl<'a> Scored<'a> {
     }
 
     /// The average precision of random scores: the share of anomalous images, by weight.
-    fn chance(&self) -> Metric<f64> {
+    pub(super) fn chance(&self) -> Metric<f64> {
         let weights = || self.weights.iter().zip(&self.anomalous);
         let anomalous: f64 = weights().filter(|(_, anomalous)| **anomalous).map(|(weight, _)| weight).sum();
         let all: f64 = weights().map(|(weight, _)| weight).sum();
@@ -129,6 +129,7 @@ pub(super) fn metrics(evaluation: &Evaluation, scored: &Scored<'_>) -> Evaluatio
         left_out_own: evaluation.data.own.total(),
         left_out_beside_own: evaluation.data.beside_own,
         left_out_unmarked: evaluation.data.unmarked,
+        left_aside: evaluation.data.split.as_ref().and_then(|split| split.left_aside),
         leaked: evaluation.data.leaked,
         bootstrap: BootstrapData { draws: settings.resamples, level: settings.confidence },
         shortcuts: evaluation
@@ -234,6 +235,7 @@ fn pixels(evaluation: &Evaluation) -> Metric<PixelData> {
         Metric::Known(pixels) => Metric::Known(PixelData {
             auroc: value(&pixels.auroc),
             average_precision: value(&pixels.average_precision),
+            average_precision_of_chance: digits(pixels.anomalous_share, 6),
             pro: value(&pixels.aupro),
             dice_at_threshold: pixels.dice.clone(),
             intervals: pixels.intervals.map(|ends| PixelIntervalData {

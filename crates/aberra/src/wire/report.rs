@@ -100,6 +100,8 @@ pub struct EvaluationData {
     pub left_out_beside_own: usize,
     /// Slices of anomalous volumes whose masks mark nothing: they are in the figures of volumes and of pixels alone.
     pub left_out_unmarked: usize,
+    /// Images of the data set that the split puts into no part: neither learnt from nor tested on. None without a split.
+    pub left_aside: Option<usize>,
     /// Scored images that are near-duplicates of the detector's own normals.
     pub leaked: crate::evaluate::Leaked,
     /// How the intervals were drawn.
@@ -196,6 +198,8 @@ pub struct PixelData {
     pub auroc: Metric<f64>,
     /// Average precision of the pixels.
     pub average_precision: Metric<f64>,
+    /// What random maps would give as average precision: the share of anomalous pixels among those that count.
+    pub average_precision_of_chance: f64,
     /// Area under the per-region overlap curve up to 30 % false positives.
     pub pro: Metric<f64>,
     /// Dice at the detector's pixel threshold.
@@ -505,6 +509,8 @@ pub struct VolumesData {
 pub struct CompareData {
     /// What to know about the images that are compared on, in plain words; none where they are all of the report's.
     pub note: Option<String>,
+    /// What random scores would give as average precision on these images.
+    pub average_precision_of_chance: Metric<f64>,
     /// The detector's scorers, then other detectors on the same images.
     pub rows: Vec<CompareRow>,
 }
