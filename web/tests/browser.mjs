@@ -212,7 +212,7 @@ await run("volumes", async () => {
   expect((await page.locator(".verdict-card").innerText()).includes("highest score of its slices") && (await page.locator("main").innerText()).includes("about volumes as a whole"), "the verdict and the guarantee are about the volume");
   expect((await title()).startsWith("Viewer: Network input"), "it is the viewer of images");
   await page.getByRole("link", { name: "This slice with its evidence" }).click();
-  expect(await page.getByRole("heading", { name: "Evidence" }).isVisible(), "a slice leads to its own page");
+  expect(await page.getByRole("heading", { name: "Evidence" }).waitFor({ timeout: 5000 }).then(() => true, () => false), "a slice leads to its own page");
   await page.waitForSelector('.viewer canvas[data-drawn="true"]');
   expect(/, slice 8$/.test(await page.locator("h1").innerText()) && /Threshold of images/.test(await badge()), "where it has the same number, and is judged by the threshold of images");
   expect((await regions()) === sized, "and its regions the same sizes");
