@@ -306,7 +306,7 @@ await run("compare", async () => {
   const names = await page.locator("tbody th").allInnerTexts();
   expect(names[0].startsWith("other.aberra"), "the best comes first");
   const ticked = await page.locator(".legend label:has(input:checked) .name").allInnerTexts();
-  expect(ticked.sort().join() === "fusion,other.aberra,squared error", `own, best and squared error are drawn (${ticked})`);
+  expect(ticked.sort().join() === "fusion,mse,other.aberra", `own, best and plain error are drawn (${ticked})`);
   expect((await page.locator("main").innerText()).includes("to choose on the test set"), "what choosing here means is said");
   await page.context().close();
 });

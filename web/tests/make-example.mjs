@@ -150,7 +150,7 @@ export function example(variant) {
     summary,
     warnings: bothClasses ? ["7 test images are near-duplicates of images that the detector was made from; without them the AUROC is lower.", "The file size alone reaches an AUROC of 0.81: the classes may differ in how they were saved."] : [],
     detector: {
-      name: hostile ? "<i>detector</i>.aberra" : "detector.aberra", hash: "b3:7f3a9c0d12e4", aberra_version: "0.1.0", made_from: "parts/train", scorer: "fusion",
+      name: hostile ? "<i>detector</i>.aberra" : "detector.aberra", hash: "b3:7f3a9c0d12e4", aberra_version: "0.1.0", made_from: "parts/train", scorer: "fusion", scorers: [["fusion", "residual, latent distance and the error's peak, added up"], ["mse", "mean squared reconstruction error"]].map(([name, about]) => ({ name, about })),
       evidence_weights: [{ measurement: "vae.peak_error", weight: 0.7, synthetic_auroc: 0.81 }, { measurement: "vae.kl", weight: 0.3, synthetic_auroc: 0.66 }],
       input: shape, pictures_show: variant === "members" ? "pictures show the channel t1, not flair" : null, tiles: null, members: members.map((member) => memberCard(hostile ? "<i>vae</i>" : member, latent)), parameters: 412345 * members.length, device: variant === "bare" ? null : "cpu", pixel_threshold: maps ? errorMax / 2 : null,
       train: { images: 640, groups: 500 }, fit: { images: 70, groups: 56 }, calibration: { images: 120, groups: 99 },

@@ -1,7 +1,7 @@
 // Words for names: every name of the library has some.
 import { readFileSync, readdirSync } from "node:fs";
 import { expect, it } from "vitest";
-import { scorer, shortcut, shortcutRows, trained } from "../src/numbers/words";
+import { shortcut, shortcutRows, trained } from "../src/numbers/words";
 
 const CRATES = new URL("../../crates/", import.meta.url);
 
@@ -10,13 +10,6 @@ function found(folder, pattern) {
   const files = readdirSync(new URL(folder, CRATES), { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".rs"));
   return files.flatMap((name) => [...readFileSync(new URL(folder + name, CRATES), "utf8").matchAll(pattern)].map((match) => match[1]));
 }
-
-it("has words for every scorer of the library, and says what each measures", () => {
-  const names = [...found("aberra/src/score/", /const NAME: &'static str = "(\w+)"/g), ...found("aberra/src/score/", /single!\(\s*\w+,\s*"(\w+)"/g)];
-  expect(names).toEqual(expect.arrayContaining(["combined", "mse", "latent", "typicality"]));
-  expect(names.filter((name) => scorer(name).about === "")).toEqual([]);
-  expect(scorer("new_one")).toEqual({ title: "new one", about: "" });
-});
 
 it("has words for every term of a loss and every figure of a family", () => {
   const FAMILIES = "aberra-models/src/families/";

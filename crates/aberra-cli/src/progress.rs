@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use aberra::image::{MOST_TILES, TileGrid, Tiling};
-use aberra::job::{ColorsFound, Event};
+use aberra::job::Event;
 use aberra::models::train::{EpochRecord, Plan, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -107,7 +107,13 @@ impl TrainingProgress {
                     "add normal volumes, raise --rate, or calibrate on others: aberra calibrate --volumes",
                 );
             }
-            Event::Colors(found) => colors(&found),
+            Event::Colors(found) => match found.hint() {
+                None => output::note(&found.text()),
+                Some(hint) => {
+                    output::warning(&found.text());
+                    output::hint(hint);
+                }
+            },
             Event::Tiles { tiling, seen, limited } => output::note(&tiles(&tiling, seen, limited)),
             _ => {}
         }
@@ -136,30 +142,6 @@ fn longer(before: usize, is_as_at_once: bool) -> String {
         }
     };
     format!("the training that was to end after {epochs} goes on, {as_what}")
-}
-
-/// What the colours of the training images mean for the network input.
-fn colors(found: &ColorsFound<'_>) {
-    let &ColorsFound { looked_at, in_color, example, grey_example } = found;
-    let of_images = format!("{in_color} of {looked_at} training images looked at");
-    let one = if in_color == 1 { "is in colours" } else { "are in colours" };
-    match (found.is_most(), grey_example) {
-        (true, None) => output::note(&format!(
-            "all {looked_at} training images looked at are in colours, and so is the network input"
-        )),
-        (true, Some(grey)) => {
-            output::warning(&format!(
-                "{of_images} {one}, and so is the network input; others are grey, such as {grey}"
-            ));
-            output::hint(
-                "whether an image is in colours must not depend on its class: a detector learns that difference",
-            );
-        }
-        (false, _) => {
-            output::warning(&format!("{of_images} {one}, such as {example}; the network input is grey"));
-            output::hint("train with --set preprocessing.color=rgb to look at colours");
-        }
-    }
 }
 
 /// How each image is cut, in words.

@@ -183,3 +183,27 @@ fn scales(patches: &[Vec<f32>]) -> Vec<f32> {
     };
     (0..GRID_CHANNELS).map(scale).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Features of 64 places of which four are foreground.
+    fn features() -> Features {
+        let foreground = (0..64).map(|place| if place < 4 { 0.5 } else { 0.0 }).collect();
+        Features { grid: vec![0.0; 64 * GRID_CHANNELS], foreground, pooled: Vec::new(), layout: Vec::new() }
+    }
+
+    #[test]
+    fn half_of_a_sample_is_foreground_however_small_that_is() {
+        let grid = Shape { height: 8, width: 8, channels: GRID_CHANNELS };
+        // Many patches of each of few images, and one of each of many.
+        for (wanted, images) in [(400, 10), (400, 400)] {
+            let mut sample = PatchSample::new(3, wanted, images, grid);
+            (0..images).for_each(|_| sample.add(&features()));
+            assert_eq!(sample.places.len(), 400);
+            let foreground = sample.places.iter().filter(|&&place| place < 4).count();
+            assert!((200..240).contains(&foreground), "{foreground} of 400");
+        }
+    }
+}

@@ -115,6 +115,7 @@ fn note(event: &Event<'_>) -> Option<String> {
         Event::Longer { before, is_as_at_once: false } => Some(format!(
             "a training that had ended after {before} epochs goes on; one of all epochs at once would differ"
         )),
+        Event::Colors(found) => found.hint().map(|hint| format!("{}; {hint}", found.text())),
         _ => None,
     }
 }

@@ -34,6 +34,31 @@ impl ColorsFound<'_> {
     pub fn is_most(&self) -> bool {
         2 * self.in_color > self.looked_at
     }
+
+    /// What was found and what follows from it, in words.
+    pub fn text(&self) -> String {
+        let &Self { looked_at, in_color, example, grey_example } = self;
+        let are = if in_color == 1 { "is" } else { "are" };
+        let found = format!("{in_color} of {looked_at} training images looked at {are} in colours");
+        match (self.is_most(), grey_example) {
+            (true, None) => format!("{found}, and so is the network input"),
+            (true, Some(grey)) => {
+                format!("{found}, and so is the network input; others are grey, such as {grey}")
+            }
+            (false, _) => format!("{found}, such as {example}; the network input is grey"),
+        }
+    }
+
+    /// What to do where not all are alike.
+    pub fn hint(&self) -> Option<&'static str> {
+        match (self.is_most(), self.grey_example) {
+            (true, None) => None,
+            (true, Some(_)) => Some(
+                "where only normals or only anomalies are in colours, the detector learns that difference",
+            ),
+            (false, _) => Some("train with preprocessing.color = rgb to look at colours"),
+        }
+    }
 }
 
 /// Looks at training images where something is open.

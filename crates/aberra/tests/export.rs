@@ -6,11 +6,13 @@ use std::path::Path;
 
 use aberra::dataset::{Dataset, OpenOptions};
 use aberra::export::{Axis, ExportOptions, OnnxModel};
-use aberra::image::read;
+use aberra::image::{Color, Limits, encode_png, read};
 use aberra::models::families::FAMILIES;
 use aberra::phantom::{PhantomDataset, write_dataset};
+use aberra::random::{Stream, generator};
 use aberra::score::SCORERS;
 use aberra::{Detector, TrainConfig};
+use rand::RngExt;
 
 const SIZE_PX: usize = 32;
 
@@ -95,6 +97,50 @@ fn other_networks_and_likelihoods_agree() {
         "preprocessing.color = 'rgb'\n[model]\nfamily = 'discriminator'\nimages = 64\ndetail = 0\nbank = 32";
     let model = export(&trained(&dataset, colours).unwrap());
     assert_eq!(model.description.input.shape[3], Axis::Length(3));
+}
+
+/// Discs on a bright background: what is background was learnt, is kept in the file, and is the same in the exported model.
+#[test]
+fn bright_backgrounds_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..60 {
+        let mut random = generator(5, Stream::Phantom, number);
+        let [row, column]: [f32; 2] = [0, 1].map(|_| random.random_range(15.0..17.0));
+        let shade = random.random_range(60..100);
+        let pixel = |at: usize| {
+            let away = ((at / SIZE_PX) as f32 - row).hypot((at % SIZE_PX) as f32 - column);
+            random.random_range(0..25) + if away < 11.0 { shade } else { 200 }
+        };
+        let pixels: Vec<u8> = (0..SIZE_PX * SIZE_PX).map(pixel).collect();
+        let png = encode_png(&pixels, SIZE_PX, SIZE_PX, Color::Grey).unwrap();
+        std::fs::create_dir_all(folder.path().join("good")).unwrap();
+        std::fs::write(folder.path().join(format!("good/{number:02}.png")), png).unwrap();
+    }
+    let dataset = Dataset::open(folder.path(), &OpenOptions::default()).unwrap();
+    let image = read(&dataset.samples[0].path, &Limits::default()).unwrap();
+    for (settings, object, whole) in [
+        ("family = 'features'\nbank = 64", "features.object_all", "features.whole_all"),
+        ("family = 'feature-vae'\nimages = 64", "feature-vae.top_error", "feature-vae.mean_error"),
+        (
+            "family = 'discriminator'\nimages = 64\nbank = 32",
+            "discriminator.top_logit",
+            "discriminator.mean_logit",
+        ),
+    ] {
+        let detector = trained(&dataset, &format!("[model]\n{settings}")).unwrap();
+        assert!(detector.members()[0].member.tensors().contains_key("background"), "{settings}");
+        let evidence = |detector: &Detector| {
+            let verdict = detector.score(std::slice::from_ref(&image)).pop().unwrap().unwrap();
+            let number = |name| detector.descriptors().iter().position(|one| one.name == name).unwrap();
+            [object, whole].map(|name| verdict.evidence.0[number(name)])
+        };
+        let [of_object, of_whole] = evidence(&detector);
+        assert_ne!(of_object, of_whole, "{settings}");
+        let read_again = Detector::from_bytes(&detector.to_bytes().unwrap()).unwrap();
+        assert_eq!(evidence(&read_again), [of_object, of_whole]);
+        let proof = export(&detector).description.proof.unwrap();
+        assert!(proof.holds(), "{settings}: {proof}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn the_schema_of_the_settings_holds_every_family_preset_and_scorer_with_what_it_
 }
 
 /// Names that stand in code for another reason, or in a place that has to name one.
-const EXCEPTIONS: [(&str, &str); 9] = [
+const EXCEPTIONS: [(&str, &str); 8] = [
     // A test-only member, and an example of a scorer that uses measurements.
     ("crates/aberra/src/custom.rs", "*"),
     ("crates/aberra/examples/custom_scorer.rs", "*"),
@@ -48,8 +48,6 @@ const EXCEPTIONS: [(&str, &str); 9] = [
     // Plain reconstruction error, by which other scorers are measured.
     ("crates/aberra/src/evaluate/summary.rs", "mse"),
     ("web/src/views/Compare.svelte", "mse"),
-    // Words for names, which its own test holds beside the lists; a name without any is shown as it is.
-    ("web/src/numbers/words.ts", "*"),
 ];
 
 /// Names that are also words: the latent space is a page of the report and of the app, and a setting of networks.

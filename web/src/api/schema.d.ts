@@ -461,6 +461,8 @@ export interface components {
             promise: components["schemas"]["PromiseCard"];
             /** @description The scorer that gives its scores. */
             scorer: string;
+            /** @description Every fitted scorer. */
+            scorers: components["schemas"]["ScorerCard"][];
             /** @description All settings, as TOML. */
             settings_toml: string;
             /**
@@ -489,8 +491,6 @@ export interface components {
             limits: components["schemas"]["ServerLimits"];
             /** @description Descriptors of the measurements that make up an image's evidence, in order. */
             measurements: components["schemas"]["Descriptor"][];
-            /** @description Names of all fitted scorers. */
-            scorers: string[];
         };
         /** @description The served detectors. */
         DetectorList: {
@@ -1259,6 +1259,13 @@ export interface components {
             /** @description The file name as sent by the client; of an image of several files that of the first. */
             name: string | null;
             verdict: components["schemas"]["VerdictCard"] | null;
+        };
+        /** @description A scorer. */
+        ScorerCard: {
+            /** @description What it measures, in one line. */
+            about: string;
+            /** @description Its name. */
+            name: string;
         };
         /**
          * @description What chooses the best checkpoint.

@@ -1,6 +1,6 @@
 // What was measured on one image, by member, in the order of the detector's measurements. A measurement's full name is
 // `member.measurement`; those of the image itself stand under `image`.
-import type { Descriptor } from "../report/data";
+import type { Descriptor, DetectorCard } from "../report/data";
 import type { Row } from "./table";
 
 export interface Measured {
@@ -53,6 +53,11 @@ export function titleOf({ name, about }: { name: string; about: string }): strin
 /** The same within a sentence. */
 export function phraseOf({ name, about }: { name: string; about: string }): string {
   return about === "" ? spaced(name.slice(name.indexOf(".") + 1)) : about;
+}
+
+/** What a scorer of a detector measures; empty where it has none of that name. */
+export function aboutScorer({ scorers }: Pick<DetectorCard, "scorers">, name: string): string {
+  return scorers.find((one) => one.name === name)?.about ?? "";
 }
 
 /** A name as words: `peak_error` is "peak error". */

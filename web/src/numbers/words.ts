@@ -1,5 +1,5 @@
-// Words for the names that scorers, terms of a loss and shortcuts have in settings and files. A test holds them beside the library's
-// lists (tests/words.test.js); a name that is new is shown with spaces between its words.
+// Words for the names that terms of a loss and shortcuts have in files. A test holds them beside the library's lists
+// (tests/words.test.js); a name that is new is shown with spaces between its words.
 import { spaced } from "./measurements";
 import type { Row } from "./table";
 
@@ -7,24 +7,6 @@ interface Named {
   title: string;
   /** More of it, in one phrase; empty where the title says it. */
   about: string;
-}
-
-const SCORERS: Record<string, [title: string, about: string]> = {
-  combined: ["combined evidence", "all evidence, each weighed by how well it finds synthetic anomalies in the detector’s own normals"],
-  fusion: ["fusion", "residual, latent distance and the error’s peak, each in standard deviations of normals, added up"],
-  latent: ["latent distance", "distance of the embedding to its nearest training normals"],
-  mse: ["squared error", "mean squared reconstruction error"],
-  peak: ["peak of the error", "squared error over predicted variance, where a small area’s is largest"],
-  residual: ["residual", "log squared error minus its prediction from KL divergence, gradient energy and standard deviation"],
-  ssim: ["structural dissimilarity", "1 − structural similarity of image and reconstruction"],
-  typicality: ["typicality", "how untypical errors, KL divergence and complexity are together, plus the latent distance and the error’s peak"],
-  uncertainty: ["weighted error", "squared error over predicted variance, the mean over pixels"],
-};
-
-/** A scorer by its name. */
-export function scorer(name: string): Named {
-  const [title, about] = SCORERS[name] ?? [spaced(name), ""];
-  return { title, about };
 }
 
 const TRAINING: Record<string, string> = {

@@ -55,8 +55,6 @@ pub(crate) struct DetectorSummary {
 pub(crate) struct DetectorDetails {
     #[serde(flatten)]
     card: DetectorCard,
-    /// Names of all fitted scorers.
-    scorers: Vec<String>,
     /// Descriptors of the measurements that make up an image's evidence, in order.
     measurements: Vec<Descriptor>,
     /// How the threshold was chosen.
@@ -169,7 +167,6 @@ pub(super) async fn details(
     let limits = &shared.limits;
     Ok(Json(DetectorDetails {
         card: card(&served)?,
-        scorers: detector.fitted_scorers().iter().map(|scorer| scorer.name().to_owned()).collect(),
         measurements: detector.descriptors().to_vec(),
         criterion: serde_json::json!(detector.calibration().criterion),
         error_scale_max: error_scale_max(detector),

@@ -29,7 +29,11 @@ async fn detectors_say_what_they_are() {
     assert_eq!(details["members"][0]["family"], "vae");
     assert_eq!(details["members"][0]["embedding_dimensions"], LATENT);
     assert_eq!(details["measurements"].as_array().unwrap().len(), detector.descriptors().len());
+    let scorers = details["scorers"].as_array().unwrap().iter().zip(detector.fitted_scorers());
     assert_eq!(details["scorers"].as_array().unwrap().len(), detector.fitted_scorers().len());
+    for (told, scorer) in scorers {
+        assert_eq!((&told["name"], &told["about"]), (&json!(scorer.name()), &json!(scorer.about())));
+    }
     assert!(details["settings_toml"].as_str().unwrap().contains("seed = 2"));
     let formats = ["PNG", "JPEG", "DICOM", "TIFF", "BMP", "WebP", "GIF", "NIfTI", "NumPy array"];
     assert_eq!(details["image_formats"], json!(formats));

@@ -88,7 +88,7 @@ impl SyntheticKind {
 /// Draws an anomaly into a network input and returns its mask.
 ///
 /// `pixels` is `[size_px, size_px, channels]`, 0 to 1 (values outside are clamped where drawn upon). The anomaly lies in
-/// the foreground where the image has a dark background, anywhere else; its strength follows the contrast around it.
+/// the foreground where the image has a dark or a flat bright background, anywhere else; its strength follows the contrast around it.
 /// The mask `[size_px, size_px]` is true where a channel changed by more than
 /// [`MASK_TOLERANCE`](super::MASK_TOLERANCE); every other pixel is left bit for bit as it was. Where a kind would change nothing (blur on a flat image), a blob is drawn instead.
 ///

@@ -196,3 +196,29 @@ impl<'a> Canvas<'a> {
         self.pixels.iter().map(|&value| if value.is_finite() { value } else { 0.0 }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Stream, generator};
+
+    #[test]
+    fn every_second_change_of_several_channels_is_one_of_colour() {
+        let pixels = [0.5; 8 * 8 * 3];
+        let mut random = generator(1, Stream::Lesion, 0);
+        let colored = Canvas::new(&pixels, 8, 3);
+        let tints: Vec<Vec<f32>> = (0..400).map(|_| colored.tint(&mut random)).collect();
+        let even = tints.iter().filter(|tint| tint.iter().all(|&share| share == 1.0)).count();
+        assert!((160..240).contains(&even), "{even} of 400");
+        assert!(tints.iter().flatten().all(|share| share.abs() <= 1.0));
+        assert!(
+            tints.iter().any(|tint| tint[0] > 0.5 && tint[1] < -0.5),
+            "a channel rises while another falls"
+        );
+
+        // One channel takes nothing from the generator: its anomalies stay as they are.
+        let (grey, before) = (Canvas::new(&pixels[..64], 8, 1), random.clone());
+        assert_eq!(grey.tint(&mut random), [1.0]);
+        assert_eq!(random.random::<u64>(), before.clone().random::<u64>());
+    }
+}

@@ -84,6 +84,7 @@ pub(crate) fn report() -> ReportData {
             aberra_version: "0".to_owned(),
             made_from: "photos".to_owned(),
             scorer: "mse".to_owned(),
+            scorers: vec![ScorerCard { name: "mse".to_owned(), about: "squared error".to_owned() }],
             evidence_weights: Vec::new(),
             input: Shape::square(64, 1),
             pictures_show: None,

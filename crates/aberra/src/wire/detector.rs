@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::detector::{Detector, PartSize};
-use crate::score::EvidenceWeight;
+use crate::score::{EvidenceWeight, FittedScorer};
 use crate::volume_calibration::VolumeCalibration;
 
 /// A detector.
@@ -24,6 +24,8 @@ pub struct DetectorCard {
     pub made_from: String,
     /// The scorer that gives its scores.
     pub scorer: String,
+    /// Every fitted scorer.
+    pub scorers: Vec<ScorerCard>,
     /// How much each measurement counts in them, the heaviest first, where synthetic anomalies decided that; else empty.
     pub evidence_weights: Vec<EvidenceWeight>,
     /// Shape of a preprocessed image, of its pictures and its map: that of the network input, or of the canvas of several.
@@ -56,6 +58,17 @@ pub struct DetectorCard {
     pub volumes: Option<VolumesCard>,
     /// All settings, as TOML.
     pub settings_toml: String,
+}
+
+/// A scorer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct ScorerCard {
+    /// Its name.
+    pub name: String,
+    /// What it measures, in one line.
+    pub about: String,
 }
 
 /// The network inputs, which overlap, of a large or long image.
@@ -137,6 +150,7 @@ impl DetectorCard {
             aberra_version: provenance.aberra_version.clone(),
             made_from: provenance.dataset.clone(),
             scorer: config.scorer.clone(),
+            scorers: detector.fitted_scorers().iter().map(ScorerCard::of).collect(),
             evidence_weights: detector.scorer()?.weights(),
             input: detector.canvas_shape(),
             pictures_show: config.preprocessing.shown_in_words(),
@@ -154,6 +168,12 @@ impl DetectorCard {
             volumes: detector.volume_calibration().map(VolumesCard::of),
             settings_toml: config.to_toml()?,
         })
+    }
+}
+
+impl ScorerCard {
+    fn of(scorer: &FittedScorer) -> Self {
+        Self { name: scorer.name().to_owned(), about: scorer.about().to_owned() }
     }
 }
 

@@ -11,7 +11,7 @@ mod verdict;
 mod volume;
 
 pub use self::comparison::{ComparisonCell, ComparisonData, ComparisonRow};
-pub use self::detector::{DetectorCard, MemberCard, PromiseCard, TilesCard, VolumesCard};
+pub use self::detector::{DetectorCard, MemberCard, PromiseCard, ScorerCard, TilesCard, VolumesCard};
 pub use self::machine::MachineCard;
 pub use self::report::*;
 pub use self::verdict::{Explanation, NearNormalCard, VerdictCard};
