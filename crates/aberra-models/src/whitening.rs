@@ -1,5 +1,6 @@
 //! Whitening of frozen features: the directions in which the normals' patches vary, each in its own standard deviations.
-//! Small deviations along a direction in which normals hardly vary then count as much as large ones elsewhere.
+//! Small deviations along a direction in which normals hardly vary then count as much as large ones elsewhere. So the more
+//! directions are kept, the more is found: the leading ones are what normals differ in.
 
 use aberra_kernels::{ActivationFunction, OperandPrecision, linear};
 use aberra_metrics::pca::pca;
@@ -13,7 +14,7 @@ use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, take};
 
-/// Patches from which the directions are learnt.
+/// Patches at most from which the directions are learnt.
 const FOR_DIRECTIONS: usize = 6_144;
 
 /// Added to the variance of each direction, of channels in standard deviations, so that none is blown up.
@@ -60,11 +61,12 @@ impl PatchSample {
     }
 }
 
-/// An affine map from features to whitened directions.
+/// An affine map from the channels of a patch to whitened directions.
 #[derive(Debug)]
 pub(crate) struct Whitening {
+    /// Of each channel.
     mean: Vec<f32>,
-    /// `[GRID_CHANNELS, directions]`: onto the directions, each in standard deviations.
+    /// `[channels, directions]`: onto the directions, each in standard deviations.
     projection: Vec<f32>,
     directions: usize,
     device: Device,
@@ -72,13 +74,13 @@ pub(crate) struct Whitening {
 }
 
 impl Whitening {
-    /// Learns `directions` of a sample's patches.
+    /// Learns `directions` of patches, each `[channels]`; of many patches, from every so many.
     ///
     /// # Errors
     /// Patches that are all alike.
-    pub(crate) fn fit(sample: &PatchSample, directions: usize, device: &Device) -> Result<Self> {
-        let step = sample.patches.len().div_ceil(FOR_DIRECTIONS).max(1);
-        let some: Vec<Vec<f32>> = sample.patches.iter().step_by(step).cloned().collect();
+    pub(crate) fn fit(patches: &[Vec<f32>], directions: usize, device: &Device) -> Result<Self> {
+        let step = patches.len().div_ceil(FOR_DIRECTIONS).max(1);
+        let some: Vec<Vec<f32>> = patches.iter().step_by(step).cloned().collect();
         // Each channel in its own standard deviations first: otherwise those of large values decide the directions.
         let scale = scales(&some);
         let scaled: Vec<Vec<f32>> = some
@@ -92,7 +94,7 @@ impl Whitening {
             .zip(&scale)
             .map(|(&mean, &scale)| if scale > 0.0 { mean as f32 / scale } else { 0.0 })
             .collect();
-        let mut projection = vec![0.0_f32; GRID_CHANNELS * directions];
+        let mut projection = vec![0.0_f32; scale.len() * directions];
         for (direction, (component, variance)) in found.components.iter().zip(&found.variances).enumerate() {
             let deviation = (variance + LEAST_VARIANCE).sqrt();
             for (channel, value) in component.iter().enumerate() {
@@ -104,7 +106,7 @@ impl Whitening {
     }
 
     fn new(mean: Vec<f32>, projection: Vec<f32>, directions: usize, device: &Device) -> Self {
-        let data = TensorData::new(projection.clone(), [GRID_CHANNELS, directions]);
+        let data = TensorData::new(projection.clone(), [mean.len(), directions]);
         let onto = Tensor::from_data(data, device);
         Self { mean, projection, directions, device: device.clone(), onto }
     }
@@ -114,23 +116,25 @@ impl Whitening {
         self.directions
     }
 
-    /// Patches `[patches, GRID_CHANNELS]` along the directions, `[patches, directions]`.
+    /// Patches `[patches, channels]` along the directions, `[patches, directions]`.
     pub(crate) fn project(&self, patches: &[f32]) -> Vec<f32> {
+        let channels = self.mean.len();
         let centered: Vec<f32> = patches
-            .chunks_exact(GRID_CHANNELS)
+            .chunks_exact(channels)
             .flat_map(|patch| patch.iter().zip(&self.mean).map(|(value, mean)| value - mean))
             .collect();
-        let count = patches.len() / GRID_CHANNELS;
-        let input = Tensor::from_data(TensorData::new(centered, [count, GRID_CHANNELS]), &self.device);
+        let count = patches.len() / channels;
+        let input = Tensor::from_data(TensorData::new(centered, [count, channels]), &self.device);
         let onto = self.onto.clone();
         let product = linear(input, onto, None, ActivationFunction::Identity, OperandPrecision::F32);
         product.into_data().try_into_vec::<f32>().unwrap_or_default()
     }
 
-    /// [`project`](Self::project) of `[patches, GRID_CHANNELS]` in a graph.
+    /// [`project`](Self::project) of `[patches, channels]` in a graph.
     pub(crate) fn project_graph(&self, graph: &mut Graph, patches: Value) -> Value {
-        let mean = graph.constant(&[GRID_CHANNELS], &self.mean);
-        let onto = graph.constant(&[GRID_CHANNELS, self.directions], &self.projection);
+        let channels = self.mean.len();
+        let mean = graph.constant(&[channels], &self.mean);
+        let onto = graph.constant(&[channels, self.directions], &self.projection);
         let centered = graph.subtract(patches, mean);
         graph.matmul(centered, onto)
     }
@@ -138,26 +142,27 @@ impl Whitening {
     /// Adds its tensors under `prefix`.
     pub(crate) fn write(&self, tensors: &mut Tensors, prefix: &str) {
         let parts = [
-            ("mean", vec![GRID_CHANNELS], &self.mean),
-            ("projection", vec![GRID_CHANNELS, self.directions], &self.projection),
+            ("mean", vec![self.mean.len()], &self.mean),
+            ("projection", vec![self.mean.len(), self.directions], &self.projection),
         ];
         for (name, shape, values) in parts {
             tensors.insert(format!("{prefix}.{name}"), Weight { shape, values: values.clone() });
         }
     }
 
-    /// Takes its tensors under `prefix`.
+    /// Takes its tensors under `prefix`: that of patches of so many channels.
     ///
     /// # Errors
     /// One that is missing, of another shape or not finite.
     pub(crate) fn read(
         tensors: &mut Tensors,
         prefix: &str,
+        channels: usize,
         directions: usize,
         device: &Device,
     ) -> Result<Self> {
-        let mean = take(tensors, &format!("{prefix}.mean"), &[GRID_CHANNELS])?;
-        let projection = take(tensors, &format!("{prefix}.projection"), &[GRID_CHANNELS, directions])?;
+        let mean = take(tensors, &format!("{prefix}.mean"), &[channels])?;
+        let projection = take(tensors, &format!("{prefix}.projection"), &[channels, directions])?;
         Ok(Self::new(mean, projection, directions, device))
     }
 
@@ -181,7 +186,7 @@ fn scales(patches: &[Vec<f32>]) -> Vec<f32> {
         let variance = moment(channel, 2) - moment(channel, 1).powi(2);
         if variance > 1e-12 { (1.0 / variance.sqrt()) as f32 } else { 0.0 }
     };
-    (0..GRID_CHANNELS).map(scale).collect()
+    (0..patches.first().map_or(0, Vec::len)).map(scale).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-"""Makes `layout.json`: what the principal components of layouts leave of another one, by scikit-learn.
+"""Makes `layout.json`: what the principal components of layouts leave of another one, whitened by what they leave of their own,
+by scikit-learn.
 
     pip install numpy scikit-learn
     python crates/aberra-models/tests/golden/make_layout.py
@@ -14,6 +15,7 @@ from sklearn.decomposition import PCA
 
 CHANNELS, CELLS = 112, 4
 EXPLAINED = 0.95
+LEAST_VARIANCE = 1e-3
 
 
 def layout(image):
@@ -32,10 +34,21 @@ def main():
     factor = np.tile(1 / layouts.reshape(-1, CHANNELS).std(0), CELLS)
     components = PCA(svd_solver="full").fit((layouts - mean) * factor)
     count = int(np.searchsorted(np.cumsum(components.explained_variance_ratio_), EXPLAINED) + 1)
-    directions = components.components_[:count]
-    scaled = (new - mean) * factor
-    rest = (scaled - directions.T @ (directions @ scaled)).reshape(CELLS, CHANNELS)
-    cells = np.sort((rest**2).mean(1))
+    # As they are kept.
+    directions = components.components_[:count].astype(np.float16).astype(float)
+
+    def left(layout):
+        scaled = (layout - mean) * factor
+        return (scaled - directions.T @ (directions @ scaled)).reshape(CELLS, CHANNELS)
+
+    rests = np.concatenate([left(layout) for layout in layouts])
+    deviation = rests.std(0)
+    # More channels than cells: the directions beyond them have no variance.
+    whitening = PCA(svd_solver="full").fit(rests / deviation)
+    variance = whitening.explained_variance_ * (len(rests) - 1) / len(rests)
+    kept = variance > 1e-14 * variance.sum()
+    along = (left(new) / deviation - whitening.mean_) @ whitening.components_[kept].T
+    cells = np.sort((along**2 / (variance[kept] + LEAST_VARIANCE)).sum(1) / CHANNELS)
     found = {"components": count, "largest": cells[-1], "mean": cells.mean()}
     pathlib.Path(__file__).with_name("layout.json").write_text(json.dumps(found) + "\n")
 

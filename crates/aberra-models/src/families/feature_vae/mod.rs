@@ -25,7 +25,7 @@ use self::pictures::PictureDecoder;
 use self::space::{FeatureSpace, Views, inner_grid, learn_whitening};
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{Extractor, FeatureCache, Features, FeaturesGraph, grid_shape};
+use crate::features::{Extractor, FeatureCache, Features, FeaturesGraph, GRID_CHANNELS, grid_shape};
 use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
 use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
@@ -59,7 +59,7 @@ const DESCRIPTORS: &[Descriptor] = &[
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FeatureVaeSettings {
-    /// Whitened directions of the features, 8 to 176.
+    /// Whitened directions of the features, the leading ones of 176, 8 to 176.
     pub directions: usize,
     /// Channels of the three stages of the encoder, which the decoder mirrors.
     pub widths: [usize; STAGES],
@@ -79,7 +79,7 @@ pub struct FeatureVaeSettings {
 impl Default for FeatureVaeSettings {
     fn default() -> Self {
         Self {
-            directions: 64,
+            directions: GRID_CHANNELS,
             widths: [64, 96, 128],
             latent: 16,
             beta: 1.0,
@@ -124,12 +124,7 @@ impl FeatureVaeSettings {
 }
 
 const PRESETS: &[Preset] = &[
-    Preset {
-        name: "base",
-        about: "the default: 64 directions, 16,000 images",
-        size_px: None,
-        settings: base,
-    },
+    Preset { name: "base", about: "the default: 16,000 images", size_px: None, settings: base },
     Preset { name: "quick", about: "as base, 6,000 images", size_px: None, settings: quick },
 ];
 
@@ -214,7 +209,8 @@ impl Family for FeatureVae {
         platform: &Platform,
     ) -> Result<SharedMember> {
         let settings = checked(settings, shape)?;
-        let whitening = Whitening::read(&mut tensors, WHITENING, settings.directions, &platform.device)?;
+        let whitening =
+            Whitening::read(&mut tensors, WHITENING, GRID_CHANNELS, settings.directions, &platform.device)?;
         let extractor = Extractor::read(platform.backbone()?, shape, &mut tensors)?;
         let space = Arc::new(FeatureSpace { extractor, whitening });
         let mut network =

@@ -111,5 +111,5 @@ pub(super) fn learn_whitening(
 ) -> Result<Whitening> {
     let mut sample = PatchSample::new(context.seed, PATCHES, inputs.len(), grid_shape(inputs.shape()));
     extractor.each(inputs, |features| sample.add(&features))?;
-    Whitening::fit(&sample, directions, &context.device)
+    Whitening::fit(&sample.patches, directions, &context.device)
 }

@@ -1,7 +1,8 @@
 //! How an image's parts are laid out, and how much of that no combination of the normals' layouts explains: the principal
 //! components of the normals' coarse grids of features, each grid taken as one point, and what an image has beyond them (Ahuja et
-//! al., *Probabilistic modeling of deep features for out-of-distribution and adversarial detection*, 2019). Patches are compared
-//! with patches wherever they lie; here a part that is usual elsewhere, or beside others, is unusual.
+//! al., *Probabilistic modeling of deep features for out-of-distribution and adversarial detection*, 2019), whitened by what
+//! normals have beyond them. Patches are compared with patches wherever they lie; here a part that is usual elsewhere, or beside
+//! others, is unusual.
 
 use aberra_kernels::{ActivationFunction, OperandPrecision, linear};
 use aberra_metrics::pca::pca;
@@ -14,9 +15,13 @@ use crate::graph::{Graph, Value};
 use crate::measure::pooling::{mean_of_largest, mean_of_largest_graph};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, half, take};
+use crate::whitening::Whitening;
 
 /// Of the names of its tensors.
 const PREFIX: &str = "layout";
+
+/// Of the names of the tensors that whiten what the components leave.
+const REST: &str = "layout.rest";
 
 /// Share of the normals' variance that the components explain, if [`MOST`] are enough for it.
 const EXPLAINED: f64 = 0.95;
@@ -42,6 +47,9 @@ pub(super) struct Layout {
     factor: Vec<f32>,
     /// `[components, cells x LAYOUT_CHANNELS]`.
     components: Vec<f32>,
+    /// Of what the components leave of a cell; none where they leave nothing of the normals they are learnt from, or in
+    /// detectors of before.
+    rest: Option<Whitening>,
     /// The components transposed and as they are.
     product: (Tensor<2>, Tensor<2>),
     device: Device,
@@ -71,7 +79,13 @@ impl Layout {
                 }
             }
         }
-        Ok(Self::new(mean, factor, components, device))
+        let layout = Self::new(mean, factor, components, device);
+        let cells: Vec<Vec<f32>> = scaled
+            .into_iter()
+            .flat_map(|scaled| cells(&layout.unexplained(scaled)).map(<[f32]>::to_vec).collect::<Vec<_>>())
+            .collect();
+        let rest = Whitening::fit(&cells, LAYOUT_CHANNELS, device).ok();
+        Ok(Self { rest, ..layout })
     }
 
     fn new(mean: Vec<f32>, factor: Vec<f32>, components: Vec<f32>, device: &Device) -> Self {
@@ -84,7 +98,7 @@ impl Layout {
             Tensor::from_data(TensorData::new(transposed, [length, count]), device),
             Tensor::from_data(TensorData::new(components.clone(), [count, length]), device),
         );
-        Self { mean, factor, components, product, device: device.clone() }
+        Self { mean, factor, components, rest: None, product, device: device.clone() }
     }
 
     fn count(&self) -> usize {
@@ -93,10 +107,14 @@ impl Layout {
 
     /// Peak, top and mean of what the components leave of a layout, `[cells, LAYOUT_CHANNELS]`.
     pub(super) fn measure(&self, layout: &[f32]) -> [f64; MEASUREMENTS] {
-        let rest = self.unexplained(scale(layout, &self.mean, &self.factor));
+        let left = self.unexplained(scale(layout, &self.mean, &self.factor));
+        let left = match &self.rest {
+            Some(rest) => rest.project(&left),
+            None => left,
+        };
         let of_cell = |cell: &[f32]| cell.iter().map(|value| value * value).sum::<f32>() / cell.len() as f32;
-        let cells: Vec<f32> = rest.chunks_exact(LAYOUT_CHANNELS).map(of_cell).collect();
-        SHARES.map(|share| mean_of_largest(&cells, share))
+        let of_cells: Vec<f32> = cells(&left).map(of_cell).collect();
+        SHARES.map(|share| mean_of_largest(&of_cells, share))
     }
 
     /// What is left of a scaled layout beyond the components.
@@ -122,17 +140,20 @@ impl Layout {
         let mean = graph.constant(&[cells, LAYOUT_CHANNELS], &self.mean);
         let factor = graph.constant(&[LAYOUT_CHANNELS], &self.factor);
         let centered = graph.subtract(layout, mean);
-        let mut rest = graph.multiply(centered, factor);
+        let mut left = graph.multiply(centered, factor);
         if count > 0 {
             let components = graph.constant(&[count, length], &self.components);
-            let row = graph.reshape(rest, &[length, 1]);
+            let row = graph.reshape(left, &[length, 1]);
             let along = graph.matmul(components, row);
             let along = graph.reshape(along, &[1, count]);
             let explained = graph.matmul(along, components);
             let explained = graph.reshape(explained, &[cells, LAYOUT_CHANNELS]);
-            rest = graph.subtract(rest, explained);
+            left = graph.subtract(left, explained);
         }
-        let squares = graph.square(rest);
+        if let Some(rest) = &self.rest {
+            left = rest.project_graph(graph, left);
+        }
+        let squares = graph.square(left);
         let cells = graph.mean(squares, &[1]);
         SHARES.map(|share| mean_of_largest_graph(graph, cells, share))
     }
@@ -145,6 +166,9 @@ impl Layout {
         ];
         for (name, shape, values) in parts {
             tensors.insert(format!("{PREFIX}.{name}"), Weight { shape, values: values.clone() });
+        }
+        if let Some(rest) = &self.rest {
+            rest.write(tensors, REST);
         }
     }
 
@@ -169,8 +193,17 @@ impl Layout {
             )));
         }
         let components = take(tensors, &name("components"), &[count, mean.len()])?;
-        Ok(Some(Self::new(mean, factor, components, device)))
+        let rest = tensors
+            .keys()
+            .any(|name| name.starts_with(REST))
+            .then(|| Whitening::read(tensors, REST, LAYOUT_CHANNELS, LAYOUT_CHANNELS, device));
+        Ok(Some(Self { rest: rest.transpose()?, ..Self::new(mean, factor, components, device) }))
     }
+}
+
+/// The cells of `[cells, LAYOUT_CHANNELS]`.
+fn cells(layout: &[f32]) -> std::slice::ChunksExact<'_, f32> {
+    layout.chunks_exact(LAYOUT_CHANNELS)
 }
 
 /// `[cells, LAYOUT_CHANNELS]` around the mean, in the channels' deviations.
@@ -237,11 +270,12 @@ mod tests {
         assert_eq!(layout.count(), golden.components);
         let mut new = golden_layout(40);
         new[LAYOUT_CHANNELS..2 * LAYOUT_CHANNELS].iter_mut().for_each(|value| *value += 0.5);
-        // Of four cells the highest hundredth and tenth are one cell. Components are of half precision.
+        // Of four cells the highest hundredth and tenth are one cell. Components are of half precision, and what they leave of
+        // these layouts is small.
         for (found, expected) in
             layout.measure(&new).into_iter().zip([golden.largest, golden.largest, golden.mean])
         {
-            assert!((found / expected - 1.0).abs() < 2e-3, "{found}, {expected}");
+            assert!((found / expected - 1.0).abs() < 4e-3, "{found}, {expected}");
         }
     }
 

@@ -21,7 +21,7 @@ use self::layout::Layout;
 use self::patches::PatchBank;
 use crate::backbone::{Backbone, Platform};
 use crate::family::{Family, Fitted, Preset, Settings, parse, schema_of, to_settings};
-use crate::features::{Extractor, FeatureCache, Features, FeaturesGraph, grid_shape};
+use crate::features::{Extractor, FeatureCache, Features, FeaturesGraph, GRID_CHANNELS, grid_shape};
 use crate::graph::{Graph, GraphInference, Value};
 use crate::inputs::Inputs;
 use crate::measure::pooling::{peak_top_and_mean, peak_top_and_mean_graph};
@@ -95,13 +95,13 @@ const LEAST_VARIANCE: f64 = 1e-3;
 pub struct FeatureSettings {
     /// Patches in the bank, 64 to 32,768.
     pub bank: usize,
-    /// Directions in which patches are compared, 8 to 176.
+    /// Whitened directions in which patches are compared, the leading ones of 176, 8 to 176.
     pub directions: usize,
 }
 
 impl Default for FeatureSettings {
     fn default() -> Self {
-        Self { bank: 2048, directions: 64 }
+        Self { bank: 1024, directions: GRID_CHANNELS }
     }
 }
 
@@ -117,7 +117,7 @@ impl FeatureSettings {
 
 const PRESETS: &[Preset] = &[Preset {
     name: "base",
-    about: "the default: a bank of 2,048 patches of 64 numbers",
+    about: "the default: a bank of 1,024 patches, compared in all directions",
     size_px: None,
     settings: base,
 }];

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 
 use super::FeatureSettings;
 use crate::bank::{Bank, coreset};
+use crate::features::GRID_CHANNELS;
 use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 use crate::tensors::{Tensors, Weight, half, take};
@@ -40,7 +41,7 @@ impl PatchBank {
 
     pub(super) fn fit(sample: &PatchSample, settings: &FeatureSettings, device: &Device) -> Result<Self> {
         let (directions, seed) = (settings.directions, sample.seed);
-        let whitening = Whitening::fit(sample, directions, device)?;
+        let whitening = Whitening::fit(&sample.patches, directions, device)?;
         let candidates =
             with_positions(&whitening, &sample.patches.concat(), sample.grid, sample.places.iter().copied());
         let numbers = directions + POSITION;
@@ -86,7 +87,7 @@ impl PatchBank {
         let name = format!("{PREFIX}.bank");
         let numbers = directions + POSITION;
         let count = tensors.get(&name).map_or(0, |weight| weight.values.len() / numbers);
-        let whitening = Whitening::read(tensors, PREFIX, directions, device)?;
+        let whitening = Whitening::read(tensors, PREFIX, GRID_CHANNELS, directions, device)?;
         let bank = take(tensors, &name, &[count, numbers])?;
         if bank.is_empty() {
             return Err(Error::detector(format!("{name}: expected at least one patch, found none")));
@@ -122,7 +123,7 @@ fn position(place: usize, grid: Shape, directions: usize) -> [f32; POSITION] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::{Features, GRID_CHANNELS};
+    use crate::features::Features;
 
     /// Rows of two kinds of patches, each with a little of its own.
     fn features(of_rows: [f32; 2], image: usize) -> Features {
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn a_patch_that_is_normal_elsewhere_is_further_than_one_in_its_place() {
         let (device, grid) = (Device::flex(), Shape { height: 8, width: 8, channels: GRID_CHANNELS });
-        let settings = FeatureSettings { bank: 256, ..FeatureSettings::default() };
+        let settings = FeatureSettings { bank: 256, directions: 64 };
         let mut sample = PatchBank::sample(0, 12, grid);
         (0..12).for_each(|image| sample.add(&features([0.0, 1.0], image)));
         let bank = PatchBank::fit(&sample, &settings, &device).unwrap();
