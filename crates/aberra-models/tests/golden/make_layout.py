@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 
 CHANNELS, CELLS = 112, 4
 EXPLAINED = 0.95
-LEAST_VARIANCE = 1e-3
+LEAST_VARIANCE = 0.03
 
 
 def layout(image):

@@ -79,7 +79,7 @@ pub struct FeatureVaeSettings {
 impl Default for FeatureVaeSettings {
     fn default() -> Self {
         Self {
-            directions: GRID_CHANNELS,
+            directions: 128,
             widths: [64, 96, 128],
             latent: 16,
             beta: 1.0,
@@ -124,7 +124,12 @@ impl FeatureVaeSettings {
 }
 
 const PRESETS: &[Preset] = &[
-    Preset { name: "base", about: "the default: 16,000 images", size_px: None, settings: base },
+    Preset {
+        name: "base",
+        about: "the default: 128 directions, 16,000 images",
+        size_px: None,
+        settings: base,
+    },
     Preset { name: "quick", about: "as base, 6,000 images", size_px: None, settings: quick },
 ];
 
