@@ -135,7 +135,7 @@ fn a_scratch_on_a_long_surface_is_found_with_tiles() {
     let surfaces = Surfaces::write((500, 1_250), 40, 12, 12);
     let settings = |tiles: &str| {
         format!(
-            "model = {{ family = 'features', bank = 512, directions = 32 }}\npreprocessing.size_px = 256\npreprocessing.tiles = '{tiles}'"
+            "model = {{ family = 'features', bank = 512 }}\npreprocessing.size_px = 256\npreprocessing.tiles = '{tiles}'"
         )
     };
     let (tiled, told) = surfaces.train(&settings("auto"));

@@ -186,7 +186,7 @@ impl Family for FeatureVae {
         };
         let finish = |network| Ok(Arc::new(untaught(network)?) as SharedMember);
         let cache_bytes = context.train.cache_mib << 20;
-        let views = Views::new(context, inputs);
+        let views = Views::new(context, inputs, space.grid());
         let features = space.inputs(views.count(), cache_bytes, |index| views.get(index))?;
         let held_out_features =
             space.inputs(held_out.len(), usize::MAX, |index| Ok(held_out.get(index)?.into_owned()))?;

@@ -74,12 +74,14 @@ pub(super) struct Views<'a> {
 }
 
 impl<'a> Views<'a> {
-    pub(super) fn new(context: &FitContext<'_>, inputs: &'a Inputs<'a>) -> Self {
+    /// Of `inputs`, whose features have the shape `grid`: no more copies than are kept in memory.
+    pub(super) fn new(context: &FitContext<'_>, inputs: &'a Inputs<'a>, grid: Shape) -> Self {
         // Rotating and scaling would smooth the image.
         let augmentation =
             Augmentation { rotation_degrees: 0.0, scale: 0.0, shift: 0.0, ..context.train.augmentation };
         let augments = augmentation.flip_horizontal || augmentation.flip_vertical || augmentation.gamma > 0.0;
-        let copies = if augments { (VIEWS / inputs.len().max(1)).clamp(1, MOST_COPIES) } else { 1 };
+        let views = VIEWS.min((context.train.cache_mib << 20) / (grid.len() * size_of::<f32>()));
+        let copies = if augments { (views / inputs.len().max(1)).clamp(1, MOST_COPIES) } else { 1 };
         Self { inputs, copies, augmentation, seed: context.seed }
     }
 

@@ -6,7 +6,7 @@
 
 use aberra_kernels::{ActivationFunction, OperandPrecision, linear};
 use aberra_metrics::pca::pca;
-use aberra_metrics::{Error, Result};
+use aberra_metrics::Result;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::means_and_factors;
