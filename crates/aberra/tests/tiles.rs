@@ -148,7 +148,7 @@ fn a_scratch_on_a_long_surface_is_found_with_tiles() {
     let (with, found) = surfaces.test(&tiled);
     let (without, found_without) = surfaces.test(&whole);
     assert!(with > 0.95 && found >= 11, "{with} {found}");
-    assert!(without < with && found_without <= 6, "{without} {found_without}");
+    assert!(without < with && found_without + 3 <= found, "{without} {found_without}");
 }
 
 #[test]
