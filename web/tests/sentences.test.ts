@@ -220,7 +220,7 @@ describe("the epoch whose weights were taken", () => {
 
 describe("looks at a test set", () => {
   it("are counted where there is a choice", () => {
-    expect(looks(9)).toContain("9 are measured on the same test images");
+    expect(looks(9)).toContain("9 scorers and detectors are measured on the same test images");
     expect(looks(1)).toBe("");
   });
 });

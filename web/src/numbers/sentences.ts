@@ -103,7 +103,7 @@ export function chosenEpoch({ epochs, best_epoch: best, criterion }: Pick<Traini
 
 /** How many scorers or detectors are compared on one test set, and what choosing among them means. */
 export function looks(rows: number): string {
-  return rows < 2 ? "" : `${count(rows)} are measured on the same test images. To choose the best of them here is to choose on the test set: the figure of the one chosen is then too good, and only new images can tell by how much.`;
+  return rows < 2 ? "" : `${count(rows)} scorers and detectors are measured on the same test images. To choose the best of them here is to choose on the test set: the figure of the one chosen is then too good, and only new images can tell by how much.`;
 }
 
 /** Which calibration an evaluation is of, where this page judges images by another. */
