@@ -27,7 +27,7 @@ const REST: &str = "layout.rest";
 const EXPLAINED: f64 = 0.95;
 
 /// Components at most: they are most of what the family adds to a detector's file.
-const MOST: usize = 136;
+const MOST: usize = 112;
 
 /// Images at most from which the components are learnt: ten seconds of one core; twice as many take seven times as long.
 pub(super) const IMAGES: usize = 512;
