@@ -5,8 +5,8 @@
 //! others, is unusual.
 
 use aberra_kernels::{ActivationFunction, OperandPrecision, linear};
-use aberra_metrics::pca::pca;
 use aberra_metrics::Result;
+use aberra_metrics::pca::pca;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::means_and_factors;
@@ -64,7 +64,7 @@ impl Layout {
         let length = layouts.first().map_or(0, Vec::len);
         let (mean, _) = means_and_factors(layouts.iter().map(Vec::as_slice), length);
         // Of each channel over all cells: places where normals hardly differ from each other count no more than others.
-        let places = layouts.iter().flat_map(|layout| layout.chunks_exact(LAYOUT_CHANNELS));
+        let places = layouts.iter().flat_map(|layout| cells(layout));
         let (_, factor) = means_and_factors(places, LAYOUT_CHANNELS);
         let scaled: Vec<Vec<f32>> = layouts.iter().map(|layout| scale(layout, &mean, &factor)).collect();
         let mut components = Vec::new();
@@ -84,6 +84,7 @@ impl Layout {
             .into_iter()
             .flat_map(|scaled| cells(&layout.unexplained(scaled)).map(<[f32]>::to_vec).collect::<Vec<_>>())
             .collect();
+        // The layouts are finite, so all that can be wrong is that nothing is left of them.
         let rest = Whitening::fit(&cells, LAYOUT_CHANNELS, device).ok();
         Ok(Self { rest, ..layout })
     }
