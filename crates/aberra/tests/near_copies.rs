@@ -16,6 +16,7 @@ use aberra::phantom;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, crop_imm, flip_horizontal, resize, rotate90};
 use image::{GrayImage, Luma};
+use rayon::prelude::*;
 
 /// A small generator (xorshift64*), so that the test depends on no library's.
 struct Random(u64);
@@ -37,39 +38,26 @@ impl Random {
     }
 }
 
-/// A photograph of one kind of screw at any angle near the middle: the thread starts anywhere, the light varies, and the
-/// sensor has noise.
-fn part(random: &mut Random, side: u32) -> GrayImage {
-    let (sin, cos) = random.between(0.0, std::f64::consts::TAU).sin_cos();
-    let middle = (random.between(0.46, 0.54), random.between(0.46, 0.54));
-    let (turn, light) = (random.between(0.0, std::f64::consts::TAU), random.between(0.8, 1.2));
-    let (by_x, by_y) = (random.between(-0.05, 0.05), random.between(-0.05, 0.05));
-    GrayImage::from_fn(side, side, |x, y| {
-        let (x, y) = (f64::from(x) / f64::from(side), f64::from(y) / f64::from(side));
-        let (dx, dy) = (x - middle.0, y - middle.1);
-        let (along, across) = (dx * cos + dy * sin, dy * cos - dx * sin);
-        let thread = (210.0 * along + turn).sin();
-        let cover = |distance: f64| (distance * f64::from(side) / 1.2 + 0.5).clamp(0.0, 1.0);
-        let width = (0.035 + 0.008 * thread) * ((0.36 - along) / 0.06).clamp(0.0, 1.0);
-        let shaft = cover((width - across.abs()).min(0.36 + along));
-        let head = cover((0.085 - across.abs()).min(along + 0.38).min(-0.27 - along));
-        let shade = 90.0 + 60.0 * light * (1.0 - (across / 0.04).powi(2)).max(0.0) * (0.6 + 0.4 * thread);
-        let mut value = 205.0 + (shade - 205.0) * shaft;
-        value += (100.0 + 50.0 * (25.0 * across).cos() - value) * head;
-        value *= 1.0 + by_x * (x - 0.5) + by_y * (y - 0.5);
-        Luma([(value + 3.0 * random.normal()).round().clamp(0.0, 255.0) as u8])
-    })
+/// Photographs of one kind of screw at any angle.
+fn parts(seed: u64, count: u64, side: u32) -> Vec<GrayImage> {
+    let drawn = |index| {
+        let photograph = phantom::Product::Screw.photograph(seed, index, None);
+        resize(&grey(&photograph.pixels, photograph.width), side, side, FilterType::Triangle)
+    };
+    (0..count).into_par_iter().map(drawn).collect()
 }
 
 fn phantoms(count: u64) -> Vec<GrayImage> {
     let drawn = |index| {
         let slice = phantom::slice(7, index, 128);
-        let side = slice.size_px as u32;
-        let pixels =
-            slice.pixels.iter().map(|value| (value * 255.0).round().clamp(0.0, 255.0) as u8).collect();
-        GrayImage::from_raw(side, side, pixels).unwrap()
+        grey(&slice.pixels, slice.size_px)
     };
     (0..count).map(drawn).collect()
+}
+
+fn grey(pixels: &[f32], side: usize) -> GrayImage {
+    let bytes = pixels.iter().map(|value| (value * 255.0).round() as u8).collect();
+    GrayImage::from_raw(side as u32, side as u32, bytes).unwrap()
 }
 
 const KINDS: [&str; 6] = ["recoded", "resized", "cropped", "flipped", "turned", "toned"];
@@ -200,8 +188,7 @@ fn copies_among_phantoms_are_found_and_nothing_else() {
 #[test]
 fn copies_among_like_parts_at_any_angle_are_found_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let mut random = Random(3);
-    let images: Vec<GrayImage> = (0..400).map(|_| part(&mut random, 256)).collect();
+    let images = parts(3, 400, 512);
     let originals = write(folder.path(), &images, 120);
     let shares = check("parts", folder.path(), &originals);
     assert!(shares.iter().all(|share| *share >= 0.98), "{shares:?}");
@@ -221,8 +208,7 @@ fn copies_among_tiles_are_found_and_nothing_else() {
 /// copies that are whole are found.
 #[test]
 fn sketches_tell_copies_of_like_parts_from_other_photographs() {
-    let mut random = Random(9);
-    let images: Vec<GrayImage> = (0..240).map(|_| part(&mut random, 256)).collect();
+    let images = parts(9, 240, 512);
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &images, 0);
     let (dataset, inspection) = look_at(folder.path());
@@ -240,7 +226,7 @@ fn sketches_tell_copies_of_like_parts_from_other_photographs() {
         let found = Sketch::find_copies(&sketches, &prints.iter().collect::<Vec<_>>(), threshold);
         found.iter().filter(|found| found.is_some()).count()
     };
-    let others: Vec<GrayImage> = (0..100).map(|_| part(&mut random, 256)).collect();
+    let others = parts(10, 100, 512);
     let of_train = |kind| -> Vec<GrayImage> {
         let mut random = Random(2);
         let images = split.train.iter().take(50).map(|&index| &images[index]);
@@ -257,7 +243,7 @@ fn sketches_tell_copies_of_like_parts_from_other_photographs() {
 fn a_group_of_more_than_a_tenth_dominates() {
     let folder = tempfile::tempdir().unwrap();
     let mut random = Random(4);
-    let image = part(&mut random, 96);
+    let image = &parts(4, 1, 96)[0];
     for index in 0..30 {
         let image = if index < 11 { image.clone() } else { tile(&mut random, 96) };
         image.save(folder.path().join(format!("{index:02}.png"))).unwrap();

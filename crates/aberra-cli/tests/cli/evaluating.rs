@@ -161,4 +161,6 @@ fn demo_goes_the_whole_way() {
     assert!(page.contains("id=\"aberra-report\"") && page.len() < 8_000_000);
     let again = room.run("demo --out demo").refusal(&room);
     assert!(again.contains("expected an empty folder"), "{again}");
+    let both = room.run("demo --of screws --volumes").refusal(&room);
+    assert!(both.contains("cannot be used with"), "{both}");
 }

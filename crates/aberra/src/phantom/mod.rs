@@ -1,9 +1,10 @@
-//! Brain-like slices and lesions drawn by a program: for the demo, tests and the choice of checkpoints.
+//! Images drawn by a program, with anomalies of known place: for the demo, tests and the choice of checkpoints.
 //!
-//! [`slice()`] draws a normal axial slice, [`lesion_slice`] the same anatomy with a lesion and its exact mask,
-//! [`draw_anomaly`] a generic anomaly into any network input (real or phantom, brain or not), [`World`] images of any number of
-//! other kinds, [`volume()`] the slices of a head from bottom to top, and [`write_dataset`] and [`write_volumes`] whole data sets as
-//! files. Everything is decided by `(seed, index)` alone, through [`crate::random::generator`].
+//! [`slice()`] draws a normal axial slice, [`lesion_slice`] the same anatomy with a lesion and its exact mask, [`volume()`] the
+//! slices of a head from bottom to top; a [`Product`] is photographed without and with a defect; [`World`] draws images of any
+//! number of other kinds, and [`draw_anomaly`] a generic anomaly into any network input. [`write_dataset`], [`write_products`] and
+//! [`write_volumes`] write whole data sets as files. Everything is decided by `(seed, index)` alone, through
+//! [`crate::random::generator`].
 //!
 //! The slices look like magnetic resonance images; they are not a simulation of one, and no clinical conclusion may
 //! be drawn from them. Recipes and checkpoints are chosen on anomalies drawn here, never on real ones.
@@ -15,6 +16,7 @@ mod canvas;
 mod field;
 mod foreground;
 mod lesion;
+mod product;
 mod skull_base;
 mod tissue;
 mod volume;
@@ -24,9 +26,10 @@ mod write_volumes;
 
 pub use anomaly::{SyntheticKind, draw_anomaly};
 pub use lesion::LesionKind;
+pub use product::{Defect, Photograph, Product};
 pub use volume::{PhantomVolume, VolumeShape, volume};
 pub use world::World;
-pub use write::{PhantomDataset, write_dataset};
+pub use write::{PhantomDataset, ProductDataset, write_dataset, write_products};
 pub use write_volumes::{PhantomVolumes, write_volumes};
 
 use rand::RngExt;

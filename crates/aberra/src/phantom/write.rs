@@ -1,10 +1,10 @@
-//! Phantoms as a data set on disk, in the layout of MVTec AD.
+//! Phantoms and photographs of products as data sets on disk, in the layout of MVTec AD.
 
 use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{LesionKind, MAX_SIZE_PX, MIN_SIZE_PX, Phantom, lesion_slice, slice};
+use super::{LesionKind, MAX_SIZE_PX, MIN_SIZE_PX, Phantom, Photograph, Product, lesion_slice, slice};
 use crate::image::{Color, encode_png};
 use crate::{Error, Result, of_image, output};
 
@@ -29,6 +29,21 @@ impl Default for PhantomDataset {
     }
 }
 
+/// What [`write_products`] writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProductDataset {
+    /// What is photographed.
+    pub product: Product,
+    /// Decides every photograph.
+    pub seed: u64,
+    /// Photographs in `train/good`.
+    pub train_normals: usize,
+    /// Photographs in `test/good`.
+    pub test_normals: usize,
+    /// Photographs in `test/<defect>`, for each defect that the product can have.
+    pub anomalies_per_defect: usize,
+}
+
 /// Writes 8-bit grey PNG files under `root`: `train/good/000.png`, `test/good/000.png`, `test/<kind>/000.png` and
 /// `ground_truth/<kind>/000_mask.png` (255 in the lesion).
 ///
@@ -37,52 +52,79 @@ impl Default for PhantomDataset {
 /// # Errors
 /// `size_px` is out of range, or a file or folder cannot be written.
 pub fn write_dataset(root: &Path, settings: &PhantomDataset) -> Result<()> {
-    if !(MIN_SIZE_PX..=MAX_SIZE_PX).contains(&settings.size_px) {
+    let PhantomDataset { seed, size_px, train_normals, test_normals, anomalies_per_kind } = *settings;
+    if !(MIN_SIZE_PX..=MAX_SIZE_PX).contains(&size_px) {
         return Err(Error::settings(format!(
-            "expected a side of {MIN_SIZE_PX} to {MAX_SIZE_PX} pixels, found {}",
-            settings.size_px
+            "expected a side of {MIN_SIZE_PX} to {MAX_SIZE_PX} pixels, found {size_px}"
         ))
         .with_hint("128 suits most uses"));
     }
-    let PhantomDataset { seed, size_px, .. } = *settings;
-    let mut pictures = Vec::new();
-    for (folder, count) in [("train/good", settings.train_normals), ("test/good", settings.test_normals)] {
-        create_folder(&root.join(folder))?;
-        pictures.extend((0..count).map(|name| (folder.to_owned(), name, None)));
-    }
-    for &kind in LesionKind::ALL {
-        let folder = format!("test/{}", kind.name());
-        if settings.anomalies_per_kind > 0 {
-            create_folder(&root.join(&folder))?;
-            create_folder(&root.join("ground_truth").join(kind.name()))?;
-        }
-        pictures.extend((0..settings.anomalies_per_kind).map(|name| (folder.clone(), name, Some(kind))));
-    }
-    pictures.par_iter().enumerate().try_for_each(|(index, (folder, name, kind))| {
-        let index = index as u64;
-        let picture = root.join(folder).join(format!("{name:03}.png"));
-        let Some(kind) = kind else { return write_grey(&picture, &slice(seed, index, size_px)) };
-        let phantom = lesion_slice(seed, index, size_px, *kind);
-        write_grey(&picture, &phantom)?;
-        let mask: Vec<u8> =
-            phantom.mask.iter().flatten().map(|&lesion| if lesion { 255 } else { 0 }).collect();
-        let mask_file = root.join("ground_truth").join(kind.name()).join(format!("{name:03}_mask.png"));
-        write_png(&mask_file, &mask, size_px)
+    let layout = Layout { train_normals, test_normals, anomalies: anomalies_per_kind };
+    let kinds: Vec<_> = LesionKind::ALL.iter().map(|&kind| (kind.name(), kind)).collect();
+    layout.write(root, &kinds, |index, kind| {
+        let phantom = match kind {
+            Some(kind) => lesion_slice(seed, index, size_px, kind),
+            None => slice(seed, index, size_px),
+        };
+        let Phantom { pixels, mask, .. } = phantom;
+        Photograph { pixels, height: size_px, width: size_px, color: Color::Grey, mask }
     })
 }
 
-fn create_folder(folder: &Path) -> Result<()> {
-    output::make_folder(folder)
+/// Writes 8-bit PNG files under `root`, named as by [`write_dataset`]; masks are 255 in the defect.
+///
+/// # Errors
+/// A file or folder cannot be written.
+pub fn write_products(root: &Path, settings: &ProductDataset) -> Result<()> {
+    let ProductDataset { product, seed, train_normals, test_normals, anomalies_per_defect } = *settings;
+    let layout = Layout { train_normals, test_normals, anomalies: anomalies_per_defect };
+    let kinds: Vec<_> = product.defects().iter().map(|&defect| (defect.name(), defect)).collect();
+    layout.write(root, &kinds, |index, defect| product.photograph(seed, index, defect))
 }
 
-fn write_grey(path: &Path, phantom: &Phantom) -> Result<()> {
-    let bytes: Vec<u8> = phantom.pixels.iter().map(|value| (value * 255.0).round() as u8).collect();
-    write_png(path, &bytes, phantom.size_px)
+/// Numbers of images in the folders of MVTec AD.
+struct Layout {
+    train_normals: usize,
+    test_normals: usize,
+    /// Of each kind.
+    anomalies: usize,
 }
 
-fn write_png(path: &Path, bytes: &[u8], size_px: usize) -> Result<()> {
-    let encoded = encode_png(bytes, size_px, size_px, Color::Grey).map_err(of_image)?;
-    output::write_unsynchronised(path, &encoded)
+impl Layout {
+    /// Writes what `draw` makes of the number of an image and its kind, `None` for a normal.
+    fn write<K: Copy + Send + Sync>(
+        &self,
+        root: &Path,
+        kinds: &[(&str, K)],
+        draw: impl Fn(u64, Option<K>) -> Photograph + Sync,
+    ) -> Result<()> {
+        let mut images = Vec::new();
+        for (folder, count) in [("train", self.train_normals), ("test", self.test_normals)] {
+            let folder = root.join(folder).join("good");
+            output::make_folder(&folder)?;
+            images.extend((0..count).map(|name| (folder.clone(), None, name)));
+        }
+        for &(name, kind) in kinds.iter().filter(|_| self.anomalies > 0) {
+            let folder = root.join("test").join(name);
+            let masks = root.join("ground_truth").join(name);
+            output::make_folder(&folder)?;
+            output::make_folder(&masks)?;
+            let kind = Some((kind, masks));
+            images.extend((0..self.anomalies).map(|name| (folder.clone(), kind.clone(), name)));
+        }
+        images.par_iter().enumerate().try_for_each(|(index, (folder, kind, name))| {
+            let drawn = draw(index as u64, kind.as_ref().map(|(kind, _)| *kind));
+            let bytes: Vec<u8> = drawn.pixels.iter().map(|value| (value * 255.0).round() as u8).collect();
+            let write = |path: &Path, bytes: &[u8], color| {
+                let encoded = encode_png(bytes, drawn.height, drawn.width, color).map_err(of_image)?;
+                output::write_unsynchronised(path, &encoded)
+            };
+            write(&folder.join(format!("{name:03}.png")), &bytes, drawn.color)?;
+            let Some(((_, masks), mask)) = kind.as_ref().zip(drawn.mask.as_ref()) else { return Ok(()) };
+            let mask: Vec<u8> = mask.iter().map(|&masked| if masked { 255 } else { 0 }).collect();
+            write(&masks.join(format!("{name:03}_mask.png")), &mask, Color::Grey)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +154,28 @@ mod tests {
             let path = root.path().join("ground_truth").join(kind.name()).join("000_mask.png");
             let mask = read(&path, &Limits::default()).unwrap();
             assert!(mask.pixels.contains(&1.0) && mask.pixels.iter().all(|&v| v == 0.0 || v == 1.0));
+        }
+    }
+
+    #[test]
+    fn products_have_it_too() {
+        let root = tempfile::tempdir().unwrap();
+        let product = Product::Pill;
+        let settings =
+            ProductDataset { product, seed: 2, train_normals: 1, test_normals: 1, anomalies_per_defect: 1 };
+        write_products(root.path(), &settings).unwrap();
+        // Numbered on: two normals, then each defect.
+        for (defect, index) in product.defects().iter().zip(2..) {
+            let drawn = product.photograph(2, index, Some(*defect));
+            let path = root.path().join("test").join(defect.name()).join("000.png");
+            let written = read(&path, &Limits::default()).unwrap();
+            assert_eq!((written.height, written.width, written.channels), (512, 512, 3));
+            assert!(
+                written.pixels.iter().zip(&drawn.pixels).all(|(a, b)| (a - b).abs() < 0.5 / 255.0 + 1e-6)
+            );
+            let path = root.path().join("ground_truth").join(defect.name()).join("000_mask.png");
+            let mask = read(&path, &Limits::default()).unwrap().pixels;
+            assert!(mask.iter().zip(drawn.mask.unwrap()).all(|(&value, masked)| (value == 1.0) == masked));
         }
     }
 

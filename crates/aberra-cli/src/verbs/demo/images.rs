@@ -1,55 +1,97 @@
 //! The demonstration on images.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Instant;
 
 use aberra::dataset::{Dataset, Split, SplitSettings};
 use aberra::evaluate::Evaluation;
 use aberra::explain::sheet_png;
 use aberra::models::measure::Want;
-use aberra::phantom::{PhantomDataset, write_dataset};
+use aberra::phantom::{PhantomDataset, Product, ProductDataset, write_dataset, write_products};
 use aberra::report::RunSource;
 use aberra::run::RunFolder;
 use aberra::{Detector, TrainedDetector, Training, TrainingRequest, Verdict};
 use serde_json::json;
 
-use super::setup::{DemoArgs, folder, settings};
+use super::setup::{DemoArgs, Subject, folder, settings};
 use crate::args::NormalArgs;
 use crate::data::Shown;
 use crate::error::{CommandError, CommandResult};
 use crate::steps::{card, evaluation, reporting, training};
 use crate::{interrupt, output};
 
-/// Width and height of the images.
-const SIZE_PX: usize = 128;
-/// Number of training images, unless another is given.
-const NORMALS: usize = 600;
-/// Number of test images without a lesion.
+/// Number of test images without an anomaly.
 const TEST_NORMALS: usize = 60;
-/// Number of test images of each kind of lesion.
-const LESIONS_PER_KIND: usize = 8;
-/// Number of images on the contact sheet, without and with a lesion.
+/// Number of images on the contact sheet, without and with an anomaly, and its columns.
 const SHOWN: [usize; 2] = [4, 8];
-/// Columns of the contact sheet, and the factor by which images are enlarged.
 const SHEET_COLUMNS: usize = 2;
-const SHEET_ENLARGEMENT: usize = 2;
+
+/// What depends on the subject.
+struct Plan {
+    /// Folder of the data set.
+    folder: &'static str,
+    /// Width and height of the network input.
+    size_px: usize,
+    /// Number of training images, unless another is given.
+    normals: usize,
+    /// Factor by which images are enlarged on the contact sheet.
+    enlargement: usize,
+}
+
+impl Plan {
+    fn of(subject: Subject) -> Self {
+        let product = |folder| Self { folder, size_px: 256, normals: 300, enlargement: 1 };
+        match subject {
+            Subject::Brains => Self { folder: "phantoms", size_px: 128, normals: 600, enlargement: 2 },
+            Subject::Screws => product("screws"),
+            Subject::Pills => product("pills"),
+            Subject::Surfaces => product("surfaces"),
+        }
+    }
+
+    /// Writes the data set.
+    fn write(&self, images: &Path, args: &DemoArgs) -> aberra::Result<()> {
+        /// Number of test images of each kind of lesion, and of a product with a defect of any kind.
+        const LESIONS_PER_KIND: usize = 8;
+        const DEFECTS: usize = 40;
+        let train_normals = args.normals.unwrap_or(self.normals);
+        let product = match args.of {
+            Subject::Brains => {
+                let phantoms = PhantomDataset {
+                    seed: args.seed,
+                    size_px: self.size_px,
+                    train_normals,
+                    test_normals: TEST_NORMALS,
+                    anomalies_per_kind: LESIONS_PER_KIND,
+                };
+                return write_dataset(images, &phantoms);
+            }
+            Subject::Screws => Product::Screw,
+            Subject::Pills => Product::Pill,
+            Subject::Surfaces => Product::Surface,
+        };
+        let products = ProductDataset {
+            product,
+            seed: args.seed,
+            train_normals,
+            test_normals: TEST_NORMALS,
+            anomalies_per_defect: DEFECTS / product.defects().len(),
+        };
+        write_products(images, &products)
+    }
+}
 
 pub(crate) fn run(args: &DemoArgs) -> CommandResult {
     interrupt::listen();
     let started = Instant::now();
-    let config = settings(args, SIZE_PX, SplitSettings::default().test_share)?;
+    let plan = Plan::of(args.of);
+    let config = settings(args, plan.size_px, SplitSettings::default().test_share)?;
     let folder = folder(args)?;
-    let pictures = folder.join("phantoms");
-    output::note(&format!("generating phantoms in {}", pictures.display()));
-    let phantoms = PhantomDataset {
-        seed: args.seed,
-        size_px: SIZE_PX,
-        train_normals: args.normals.unwrap_or(NORMALS),
-        test_normals: TEST_NORMALS,
-        anomalies_per_kind: LESIONS_PER_KIND,
-    };
+    let pictures = folder.join(plan.folder);
+    output::note(&format!("generating images in {}", pictures.display()));
     RunFolder::mark(&folder)?;
-    write_dataset(&pictures, &phantoms)?;
+    plan.write(&pictures, args)?;
     let run = RunFolder::at(&folder.join("run"));
     let request = TrainingRequest::new(run.path().to_owned());
     let training = Training::prepare(&request, &config, &mut Shown(&pictures, &NormalArgs::default()))?;
@@ -61,7 +103,7 @@ pub(crate) fn run(args: &DemoArgs) -> CommandResult {
         evaluation::measure(detector, &pictures, &NormalArgs::default(), Some(&run.split()), true)?;
     evaluation::write(&evaluated, &folder)?;
     let sheet = folder.join("pictures.png");
-    aberra::output::write(&sheet, &draw(detector, dataset, split)?)?;
+    aberra::output::write(&sheet, &draw(detector, dataset, split, plan.enlargement)?)?;
     let page = folder.join("report.html");
     let source = RunSource::Given(run.path());
     reporting::make(detector, &file, &pictures, &NormalArgs::default(), &evaluated, source, &[])?
@@ -103,14 +145,19 @@ fn summary(evaluation: &Evaluation) -> serde_json::Value {
     value
 }
 
-/// Draws a few test images, without and with a lesion, beside their reconstructions and error maps.
-fn draw(detector: &Detector, dataset: &Dataset, split: &Split) -> Result<Vec<u8>, CommandError> {
+/// Draws a few test images, without and with an anomaly, beside their reconstructions and error maps.
+fn draw(
+    detector: &Detector,
+    dataset: &Dataset,
+    split: &Split,
+    enlargement: usize,
+) -> Result<Vec<u8>, CommandError> {
     let mut verdicts: Vec<Verdict> = Vec::new();
     for (wants_normal, count) in [true, false].into_iter().zip(SHOWN) {
         let of_kind: Vec<usize> = (split.test.iter().copied())
             .filter(|&index| dataset.samples[index].label.is_normal() == wants_normal)
             .collect();
-        // Spread over the list, so that every kind of lesion appears.
+        // Spread over the list, so that every kind of anomaly appears.
         let step = (of_kind.len() / count.max(1)).max(1);
         let paths =
             of_kind.iter().step_by(step).take(count).map(|&index| dataset.samples[index].path.clone());
@@ -121,5 +168,39 @@ fn draw(detector: &Detector, dataset: &Dataset, split: &Split) -> Result<Vec<u8>
         });
     }
     let shown: Vec<&Verdict> = verdicts.iter().collect();
-    Ok(sheet_png(&shown, detector.pixel_threshold(), SHEET_COLUMNS, SHEET_ENLARGEMENT)?)
+    Ok(sheet_png(&shown, detector.pixel_threshold(), SHEET_COLUMNS, enlargement)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: DemoArgs,
+    }
+
+    #[test]
+    fn every_product_has_images_of_each_of_its_defects() {
+        for (subject, product) in
+            [("screws", Product::Screw), ("pills", Product::Pill), ("surfaces", Product::Surface)]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let Command { args } = Command::parse_from(["demo", "--of", subject, "--normals", "2"]);
+            let plan = Plan::of(args.of);
+            assert_eq!(plan.folder, subject);
+            plan.write(folder.path(), &args).unwrap();
+            let files = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
+            assert_eq!(files(&folder.path().join("train/good")), 2);
+            assert_eq!(files(&folder.path().join("test/good")), TEST_NORMALS);
+            let count = 40 / product.defects().len();
+            for defect in product.defects() {
+                assert_eq!(files(&folder.path().join("test").join(defect.name())), count);
+                assert_eq!(files(&folder.path().join("ground_truth").join(defect.name())), count);
+            }
+        }
+    }
 }
