@@ -26,11 +26,11 @@ pub(super) struct Combined;
 const SHARPNESS: i32 = 3;
 
 /// AUROC above which evidence weighs no more: real anomalies are not the synthetic ones, on which some families are trained.
-const ENOUGH: f64 = 0.75;
+const ENOUGH: f64 = 0.85;
 
 /// Share of the weight that members have evenly, if synthetic anomalies raise any of their evidence: some learn from such
 /// anomalies, and would have nearly all of it where the others hardly see them.
-const EVEN: f64 = 0.3;
+const EVEN: f64 = 0.2;
 
 /// Factor from the median absolute deviation to the standard deviation of a normal distribution.
 const DEVIATIONS: f64 = 1.4826;
@@ -283,7 +283,7 @@ mod tests {
         let mut terms = [term("a.peak", 0.6), term("a.mean", 0.3), term("b.c.peak", 0.1)];
         even_out(&mut terms);
         let found = terms.map(|term| term.weight);
-        for (found, expected) in found.into_iter().zip([0.52, 0.26, 0.22]) {
+        for (found, expected) in found.into_iter().zip([0.82 / 1.5, 0.41 / 1.5, 0.18]) {
             assert!((found - expected).abs() < 1e-12, "{found}, {expected}");
         }
     }
