@@ -323,6 +323,7 @@ await run("export", async () => {
   await at(page, "threshold");
   const svg = await take(page.getByRole("button", { name: /^SVG ?: save ROC curve/ }));
   expect(svg.startsWith("<svg") && svg.length > 2000, "a chart goes out as SVG");
+  expect((await take(page.getByRole("button", { name: /^SVG ?: save scores/ }))).includes(">threshold "), "the histogram of scores with its threshold");
   expect((await take(page.getByRole("button", { name: /^CSV ?: save the numbers of ROC curve/ }))).startsWith("false alarm rate,recall"), "and its numbers as CSV");
   await page.context().close();
 });

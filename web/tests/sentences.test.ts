@@ -237,6 +237,12 @@ describe("why a score is where it is", () => {
     expect(first).toContain("The one measurement that counts in the score does not lie above");
     expect(first).not.toContain("patch");
   });
+  it("rounds down what lies below the line, so that no sentence contradicts itself", () => {
+    const highest = (percentile: number) => plain(reasons({ ...facts, percentiles: { "vae.peak_error": 40, "features.patch": percentile } })[0]!);
+    expect(highest(94.87)).toContain("lies above 94 %.");
+    expect(highest(95)).toContain("lies above 94 %.");
+    expect(highest(60)).toContain("lies above 60 %.");
+  });
   it("says of a flagged image with a dark map that no place stands out", () => {
     expect(reasons({ ...facts, share: 0, percentiles: { "features.patch": 99.2 } })[1]).toContain("No pixel of the map lies above the pixel threshold");
     expect(reasons({ ...facts, share: null, percentiles: { "features.patch": 99.2 } })).toHaveLength(1);

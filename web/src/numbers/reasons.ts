@@ -31,7 +31,7 @@ export function reasons({ measurements, percentiles, weights, flagged, share }: 
   if (high.length === 0) {
     const top = moving.reduce((a, b) => (percentiles[b.name]! > percentiles[a.name]! ? b : a));
     const none = moving.length === 1 ? `The one measurement${of} does not lie` : `None of the ${moving.length} measurements${of} lies`;
-    said.push(`${none} above ${NOTABLE}\u00a0% of the calibration normals${moving.length === 1 ? ":" : "; the highest,"} ${phraseOf(top)}${moving.length === 1 ? "" : ","} lies above ${significant(percentiles[top.name]!, 2)}\u00a0%.`);
+    said.push(`${none} above ${NOTABLE}\u00a0% of the calibration normals${moving.length === 1 ? ":" : "; the highest,"} ${phraseOf(top)}${moving.length === 1 ? "" : ","} lies above ${Math.min(NOTABLE - 1, Math.floor(percentiles[top.name]!))}\u00a0%.`);
     if (flagged) said.push("Together they are unusual, though none is alone.");
   } else {
     const listed = [...high].sort(order).slice(0, SHOWN).map((one) => `${phraseOf(one)} (${percentiles[one.name]! >= 100 ? "above all" : `above ${significant(percentiles[one.name]!, 3)}\u00a0%`})`);

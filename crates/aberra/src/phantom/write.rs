@@ -91,7 +91,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// Writes what `draw` makes of the number of an image and its kind, `None` for a normal.
+    /// Writes the images that `draw` returns for a number and a kind, `None` for a normal. Numbers run on from folder to folder.
     fn write<K: Copy + Send + Sync>(
         &self,
         root: &Path,

@@ -91,6 +91,14 @@ impl Product {
 
     /// The photograph that `(seed, index)` decides. A defect is drawn into what the photograph would show without it: light and
     /// noise are the same. One that the product [cannot have](Self::defects) changes nothing.
+    ///
+    /// ```
+    /// use aberra::phantom::{Defect, Product};
+    ///
+    /// let screw = Product::Screw.photograph(7, 0, Some(Defect::BentTip));
+    /// assert_eq!(screw.pixels.len(), screw.height * screw.width);
+    /// assert!(screw.mask.unwrap().contains(&true));
+    /// ```
     pub fn photograph(self, seed: u64, index: u64, defect: Option<Defect>) -> Photograph {
         match self {
             Self::Screw => take::<Screw>(self.size(), seed, index, defect),
