@@ -201,6 +201,29 @@ mod tests {
     }
 
     #[test]
+    fn directions_that_hardly_vary_are_not_blown_up() {
+        let mut random = generator(5, Stream::Patches, 0);
+        let mut draw = || random.random_range(-1.0..1.0_f32);
+        // Two channels that are nearly the same: their difference has a ten thousandth of the variance of their sum.
+        let patches: Vec<Vec<f32>> = (0..2_000)
+            .map(|_| {
+                let (common, own) = (draw(), 0.01 * draw());
+                vec![common + own, common - own]
+            })
+            .collect();
+        let whitening = Whitening::fit(&patches, 2, &Device::flex()).unwrap();
+        let found = whitening.project(&patches.concat());
+        let variance = |direction| {
+            found.iter().skip(direction).step_by(2).map(|value| value * value).sum::<f32>() / 2_000.0
+        };
+        // The variances are about 2 and 0.0002, of channels in standard deviations.
+        for (found, own) in [(variance(0), 2.0), (variance(1), 2e-4)] {
+            let expected = own / (own + LEAST_VARIANCE as f32);
+            assert!((found / expected - 1.0).abs() < 0.1, "{found}, expected {expected}");
+        }
+    }
+
+    #[test]
     fn half_of_a_sample_is_foreground_however_small_that_is() {
         let grid = Shape { height: 8, width: 8, channels: GRID_CHANNELS };
         // Many patches of each of few images, and one of each of many.

@@ -80,8 +80,7 @@ impl<'a> Views<'a> {
         let augmentation =
             Augmentation { rotation_degrees: 0.0, scale: 0.0, shift: 0.0, ..context.train.augmentation };
         let augments = augmentation.flip_horizontal || augmentation.flip_vertical || augmentation.gamma > 0.0;
-        let views = VIEWS.min((context.train.cache_mib << 20) / (grid.len() * size_of::<f32>()));
-        let copies = if augments { (views / inputs.len().max(1)).clamp(1, MOST_COPIES) } else { 1 };
+        let copies = if augments { copies(inputs.len(), grid, context.train.cache_mib) } else { 1 };
         Self { inputs, copies, augmentation, seed: context.seed }
     }
 
@@ -101,6 +100,12 @@ impl<'a> Views<'a> {
     }
 }
 
+/// Copies of each of so many images whose features of the shape `grid` fit into the cache.
+fn copies(images: usize, grid: Shape, cache_mib: usize) -> usize {
+    let views = VIEWS.min((cache_mib << 20) / (grid.len() * size_of::<f32>()));
+    (views / images.max(1)).clamp(1, MOST_COPIES)
+}
+
 /// Learns the whitening of training images' patches.
 ///
 /// # Errors
@@ -114,4 +119,20 @@ pub(super) fn learn_whitening(
     let mut sample = PatchSample::new(context.seed, PATCHES, inputs.len(), grid_shape(inputs.shape()));
     extractor.each(inputs, |features| sample.add(&features))?;
     Whitening::fit(&sample.patches, directions, &context.device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_images_have_copies_as_far_as_memory_keeps_them() {
+        // 512 KiB an image.
+        let grid = Shape { height: 32, width: 32, channels: 128 };
+        assert_eq!(copies(10, grid, 2_048), MOST_COPIES);
+        assert_eq!(copies(700, grid, 2_048), 2);
+        assert_eq!(copies(5_000, grid, 2_048), 1);
+        assert_eq!(copies(10, grid, 20), 4);
+        assert_eq!(copies(10, grid, 0), 1);
+    }
 }
