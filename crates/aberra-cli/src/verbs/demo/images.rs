@@ -23,6 +23,9 @@ use crate::{interrupt, output};
 
 /// Number of test images without an anomaly.
 const TEST_NORMALS: usize = 60;
+/// Number of test images of each kind of lesion, and of products with a defect, of all kinds together.
+const LESIONS_PER_KIND: usize = 8;
+const DEFECTS: usize = 40;
 /// Number of images on the contact sheet, without and with an anomaly, and its columns.
 const SHOWN: [usize; 2] = [4, 8];
 const SHEET_COLUMNS: usize = 2;
@@ -31,6 +34,8 @@ const SHEET_COLUMNS: usize = 2;
 struct Plan {
     /// Folder of the data set.
     folder: &'static str,
+    /// What is photographed; `None` for brains.
+    product: Option<Product>,
     /// Width and height of the network input.
     size_px: usize,
     /// Number of training images, unless another is given.
@@ -41,44 +46,41 @@ struct Plan {
 
 impl Plan {
     fn of(subject: Subject) -> Self {
-        let product = |folder| Self { folder, size_px: 256, normals: 300, enlargement: 1 };
+        let photographs = |folder, product| Self {
+            folder,
+            product: Some(product),
+            size_px: 256,
+            normals: 300,
+            enlargement: 1,
+        };
         match subject {
-            Subject::Brains => Self { folder: "phantoms", size_px: 128, normals: 600, enlargement: 2 },
-            Subject::Screws => product("screws"),
-            Subject::Pills => product("pills"),
-            Subject::Surfaces => product("surfaces"),
+            Subject::Brains => {
+                Self { folder: "phantoms", product: None, size_px: 128, normals: 600, enlargement: 2 }
+            }
+            Subject::Screws => photographs("screws", Product::Screw),
+            Subject::Pills => photographs("pills", Product::Pill),
+            Subject::Surfaces => photographs("surfaces", Product::Surface),
         }
     }
 
     /// Writes the data set.
     fn write(&self, images: &Path, args: &DemoArgs) -> aberra::Result<()> {
-        /// Number of test images of each kind of lesion, and of a product with a defect of any kind.
-        const LESIONS_PER_KIND: usize = 8;
-        const DEFECTS: usize = 40;
-        let train_normals = args.normals.unwrap_or(self.normals);
-        let product = match args.of {
-            Subject::Brains => {
-                let phantoms = PhantomDataset {
-                    seed: args.seed,
-                    size_px: self.size_px,
-                    train_normals,
-                    test_normals: TEST_NORMALS,
-                    anomalies_per_kind: LESIONS_PER_KIND,
-                };
-                return write_dataset(images, &phantoms);
+        let (seed, train_normals) = (args.seed, args.normals.unwrap_or(self.normals));
+        let (size_px, test_normals) = (self.size_px, TEST_NORMALS);
+        match self.product {
+            None => {
+                let anomalies_per_kind = LESIONS_PER_KIND;
+                let phantoms =
+                    PhantomDataset { seed, size_px, train_normals, test_normals, anomalies_per_kind };
+                write_dataset(images, &phantoms)
             }
-            Subject::Screws => Product::Screw,
-            Subject::Pills => Product::Pill,
-            Subject::Surfaces => Product::Surface,
-        };
-        let products = ProductDataset {
-            product,
-            seed: args.seed,
-            train_normals,
-            test_normals: TEST_NORMALS,
-            anomalies_per_defect: DEFECTS / product.defects().len(),
-        };
-        write_products(images, &products)
+            Some(product) => {
+                let anomalies_per_defect = DEFECTS / product.defects().len();
+                let products =
+                    ProductDataset { product, seed, train_normals, test_normals, anomalies_per_defect };
+                write_products(images, &products)
+            }
+        }
     }
 }
 
@@ -196,6 +198,7 @@ mod tests {
             let files = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
             assert_eq!(files(&folder.path().join("train/good")), 2);
             assert_eq!(files(&folder.path().join("test/good")), TEST_NORMALS);
+            assert_eq!(plan.product, Some(product));
             let count = 40 / product.defects().len();
             for defect in product.defects() {
                 assert_eq!(files(&folder.path().join("test").join(defect.name())), count);
