@@ -76,6 +76,11 @@ pub(crate) trait Pages {
         false
     }
 
+    /// Millimetres from one image to the next, where they are a volume that says so.
+    fn slice_spacing_mm(&self) -> Option<f32> {
+        None
+    }
+
     /// What the image belongs to. Identifiers become hashes with this key.
     fn origin(&self, _page: u32, _key: &[u8; 32]) -> Result<Origin, Error> {
         Ok(Origin::default())

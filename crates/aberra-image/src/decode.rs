@@ -219,6 +219,7 @@ impl<'a> Images<'a> {
                 width,
                 bytes: self.before.map_or(self.file.bytes.len() as u64, |before| before.bytes),
                 spacing_mm: upright_spacing(&layout, orientation),
+                slice_spacing_mm: self.pages.slice_spacing_mm(),
             })
         })
     }

@@ -136,6 +136,8 @@ pub struct Header {
     pub bytes: u64,
     /// Millimetres from row to row and from column to column, where the file says (DICOM, NIfTI).
     pub spacing_mm: Option<[f32; 2]>,
+    /// Millimetres from one image of the file to the next, where it is a volume that says so (NIfTI).
+    pub slice_spacing_mm: Option<f32>,
 }
 
 impl fmt::Display for ColorMode {

@@ -24,6 +24,7 @@ mod preprocess;
 mod relative;
 mod remark;
 mod resize;
+mod shown;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
@@ -52,5 +53,6 @@ pub use placement::{Placement, Region};
 pub use preprocess::{Input, IntensityScaling, Preprocessing, check};
 pub use relative::RelativeRegion;
 pub use remark::Remark;
+pub use shown::Shown;
 pub use tiles::{MOST_TILES, TileGrid, Tiles, Tiling};
 pub use window::Window;

@@ -253,12 +253,7 @@ impl Preprocessing {
                 (content.top, content.left),
                 (content.height, content.width),
             );
-            // Percentiles over the content, of all channels together.
-            let wanted = [self.intensity.low_percentile, self.intensity.high_percentile].map(f64::from);
-            let range = match self.window {
-                Some(_) => [0.0, 1.0],
-                None => percentiles(plane.rows(), wanted).unwrap_or_default(),
-            };
+            let range = self.range_of(&plane);
             let mut resized =
                 resize_padded(&plane, &placement, (canvas.height_px, canvas.width_px), range[0])?;
             scale(&mut resized, range);
@@ -294,6 +289,15 @@ impl Preprocessing {
         })
     }
 
+    /// The values of the content, of all its channels together, that become 0 and 1.
+    pub(crate) fn range_of(&self, content: &Plane<'_>) -> [f32; 2] {
+        let wanted = [self.intensity.low_percentile, self.intensity.high_percentile].map(f64::from);
+        match self.window {
+            Some(_) => [0.0, 1.0],
+            None => percentiles(content.rows(), wanted).unwrap_or_default(),
+        }
+    }
+
     /// Channels of the network input.
     pub fn channel_count(&self) -> usize {
         match (self.channels.len(), self.color) {
@@ -326,7 +330,7 @@ impl Preprocessing {
     }
 
     /// Whether an image can become this network input.
-    fn check(&self, image: &Image) -> Result<(), Error> {
+    pub(crate) fn check(&self, image: &Image) -> Result<(), Error> {
         check(image)?;
         let own = &image.source.channels;
         let found = || match own.len() {

@@ -1,10 +1,11 @@
 //! The served detectors by name, each with its evaluation, its statistics and values that are computed on demand.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use aberra::dataset::Sample;
 use aberra::explain::{EmbeddingMoments, EvidenceRanks, Pca, embedding_moments, principal_components};
 use aberra::image::{Format, Images, Limits, RelativeRegion};
 use aberra::output::printable;
@@ -56,41 +57,68 @@ pub(crate) enum EvaluationState {
 pub(crate) struct Evaluated {
     /// The data of the report, as JSON.
     pub(crate) json: Bytes,
-    /// The files of the report's images, by their numbers; none of images that are a part of a file, or several.
-    pub(crate) files: Arc<[Option<EvaluatedFile>]>,
+    /// The report's images, by their numbers; none whose files cannot be looked at.
+    pub(crate) images: Arc<[Option<EvaluatedImage>]>,
 }
 
-/// The file of an evaluated image, as it was.
+/// An evaluated image, with its files as they were.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct EvaluatedImage {
+    sample: Sample,
+    /// Length and time of each file.
+    files: Vec<(u64, Option<SystemTime>)>,
+}
+
+/// What browsers are given of an evaluated image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EvaluatedFile {
-    path: PathBuf,
-    bytes: u64,
-    modified: Option<SystemTime>,
+pub(crate) enum EvaluatedContent {
+    /// The content of its file, of a format that browsers show.
+    File(Vec<u8>),
+    /// It has to be drawn: it is a part of a file, comes from several, or has a format that browsers do not show and that may hold what
+    /// is not to be given away, as a DICOM file names a person.
+    Draw,
 }
 
-impl EvaluatedFile {
-    /// The file at `path` as it is now; `None` if it cannot be looked at.
-    pub(crate) fn at(path: &Path) -> Option<Self> {
-        let found = std::fs::metadata(path).ok()?;
-        Some(Self { path: path.to_owned(), bytes: found.len(), modified: found.modified().ok() })
+impl EvaluatedImage {
+    /// An image whose files are as they are now; `None` if one cannot be looked at.
+    pub(crate) fn of(sample: &Sample) -> Option<Self> {
+        let look = |path: &Path| {
+            let found = std::fs::metadata(path).ok()?;
+            Some((found.len(), found.modified().ok()))
+        };
+        let files = match &sample.channels[..] {
+            [] => vec![look(&sample.path)?],
+            channels => channels.iter().map(|file| look(&file.path)).collect::<Option<_>>()?,
+        };
+        Some(Self { sample: sample.clone(), files })
     }
 
-    /// Its content, of a format that browsers show. Others are not given away: a DICOM file may name a person.
-    ///
+    pub(crate) fn sample(&self) -> &Sample {
+        &self.sample
+    }
+
     /// # Errors
-    /// It is larger than `most` bytes, of another format, or not the same file any more; in words.
-    pub(crate) fn read(&self, most: u64) -> Result<Vec<u8>, String> {
-        if self.bytes > most {
-            return Err(format!("expected a file of up to {most} bytes, found {}", self.bytes));
+    /// It is larger than `most` bytes, no image, or not the same any more; in words.
+    pub(crate) fn content(&self, most: u64) -> Result<EvaluatedContent, String> {
+        let bytes: u64 = self.files.iter().map(|(bytes, _)| bytes).sum();
+        if bytes > most {
+            return Err(format!("expected a file of up to {most} bytes, found {bytes}"));
         }
-        let is_same = || Self::at(&self.path).as_ref() == Some(self);
-        let content = is_same().then(|| std::fs::read(&self.path).ok()).flatten();
-        let content = content.filter(|content| content.len() as u64 == self.bytes && is_same());
-        let content =
-            content.ok_or("expected the file that was evaluated, found it changed or gone since")?;
+        let is_same = || Self::of(&self.sample).as_ref() == Some(self);
+        let changed = "expected the file that was evaluated, found it changed or gone since";
+        if !is_same() {
+            return Err(changed.to_owned());
+        }
+        if self.sample.page.is_some() || !self.sample.channels.is_empty() {
+            return Ok(EvaluatedContent::Draw);
+        }
+        let content = std::fs::read(&self.sample.path).ok();
+        let content = content.filter(|content| content.len() as u64 == bytes && is_same()).ok_or(changed)?;
         match Images::open(&content, &Limits::default()).map(|images| images.format()) {
-            Ok(Format::Png | Format::Jpeg | Format::Bmp | Format::Webp | Format::Gif) => Ok(content),
-            Ok(other) => Err(format!("expected a picture that browsers show, found a {other}")),
+            Ok(Format::Png | Format::Jpeg | Format::Bmp | Format::Webp | Format::Gif) => {
+                Ok(EvaluatedContent::File(content))
+            }
+            Ok(_) => Ok(EvaluatedContent::Draw),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -232,26 +260,33 @@ fn check_name(name: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use aberra::dataset::{Dataset, OpenOptions};
+
     use super::*;
 
     #[test]
-    fn a_file_is_read_as_long_as_it_is_the_one_that_was_evaluated() {
+    fn a_file_is_given_as_long_as_it_is_the_one_that_was_evaluated() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.png");
-        assert_eq!(EvaluatedFile::at(&path), None);
+        std::fs::create_dir(folder.path().join("good")).unwrap();
+        let path = folder.path().join("good/a.png");
         let picture = crate::testing::png(0);
         std::fs::write(&path, &picture).unwrap();
-        let (file, bytes) = (EvaluatedFile::at(&path).unwrap(), picture.len() as u64);
-        assert_eq!(file.read(bytes).unwrap(), picture);
-        assert!(file.read(bytes - 1).unwrap_err().contains(&format!("found {bytes}")));
+        let sample = Dataset::open(folder.path(), &OpenOptions::default()).unwrap().samples.remove(0);
+        let (image, bytes) = (EvaluatedImage::of(&sample).unwrap(), picture.len() as u64);
+        assert_eq!(image.content(bytes).unwrap(), EvaluatedContent::File(picture.to_vec()));
+        assert!(image.content(bytes - 1).unwrap_err().contains(&format!("found {bytes}")));
+        let page = Sample { page: Some(0), ..sample.clone() };
+        assert_eq!(EvaluatedImage::of(&page).unwrap().content(bytes).unwrap(), EvaluatedContent::Draw);
         std::fs::write(&path, b"another one").unwrap();
-        assert!(file.read(bytes).unwrap_err().contains("changed"));
+        assert!(image.content(bytes).unwrap_err().contains("changed"));
         std::fs::remove_file(&path).unwrap();
-        assert!(file.read(bytes).unwrap_err().contains("gone"));
+        assert!(image.content(bytes).unwrap_err().contains("gone"));
+        assert_eq!(EvaluatedImage::of(&sample), None);
         // What a browser does not show may say whose it is.
-        let dicom = [&[0; 128][..], b"DICM", &[0; 40]].concat();
-        std::fs::write(&path, &dicom).unwrap();
-        assert!(EvaluatedFile::at(&path).unwrap().read(1000).unwrap_err().contains("DICOM"));
+        let header = format!("{:117}\n", "{'descr': '|u1', 'fortran_order': False, 'shape': (16, 16), }");
+        let array = [b"\x93NUMPY\x01\x00\x76\x00", header.as_bytes(), &[7; 256]].concat();
+        std::fs::write(&path, &array).unwrap();
+        assert_eq!(EvaluatedImage::of(&sample).unwrap().content(1 << 20).unwrap(), EvaluatedContent::Draw);
     }
 
     #[test]

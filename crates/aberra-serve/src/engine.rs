@@ -12,8 +12,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Instant;
 
-use aberra::dataset::Inspected;
-use aberra::image::{Image, Input, decode, decode_grey, header};
+use aberra::dataset::{Inspected, Sample};
+use aberra::image::{Image, Input, decode, decode_grey, encode_png, header};
 use aberra::models::measure::Want;
 use aberra::{Verdict, image};
 use bytes::Bytes;
@@ -38,6 +38,8 @@ pub(crate) enum ImageSource {
     Channels(Vec<(String, Bytes)>),
     /// Decoded pixels.
     Decoded(Image),
+    /// An image of the operator's data set.
+    Sample(Box<Sample>),
 }
 
 /// Why the engine rejects a request (backpressure).
@@ -169,13 +171,30 @@ impl Engine {
         let mut places = self.places_for(images.len())?;
         let looking = images.into_iter().filter_map(|image| {
             let place = places.split(1)?;
-            Some(self.with_decoded(served.clone(), image, move |_, image| {
+            Some(self.with_decoded(served.clone(), image, sees_grey(served), move |_, image| {
                 let _place = place;
                 image::check(&image).map_err(aberra::of_image)?;
                 Ok(Inspected::of(&image, Path::new("")))
             }))
         });
         Ok(futures_util::future::join_all(looking).await)
+    }
+
+    /// An image as a person is shown it by a detector's preprocessing, as a PNG at its own resolution.
+    ///
+    /// # Errors
+    /// The queue is full; an image that cannot be used.
+    pub(crate) async fn picture(
+        &self,
+        served: &Arc<ServedDetector>,
+        image: ImageSource,
+    ) -> Result<Result<Vec<u8>, ImageProblem>, Rejection> {
+        let place = self.reserve()?;
+        let drawn = self.with_decoded(served.clone(), image, false, move |served, image| {
+            let _place = place;
+            picture_of(served, &image)
+        });
+        Ok(drawn.await)
     }
 
     /// Places in the queue for so many images.
@@ -227,7 +246,7 @@ impl Engine {
         let preprocess = move |served: &ServedDetector, image: Image| {
             Ok((served.detector.preprocess_owned(image)?, place))
         };
-        let (input, place) = self.with_decoded(served.clone(), image, preprocess).await?;
+        let (input, place) = self.with_decoded(served.clone(), image, sees_grey(&served), preprocess).await?;
         let (reply, verdict) = oneshot::channel();
         let queued = QueuedImage { served, input, want, reply, queued: Instant::now(), place };
         self.queue.send(queued).map_err(|_| ImageProblem::internal())?;
@@ -253,11 +272,13 @@ impl Engine {
         self.volumes.clone().acquire_owned().await.map_err(|_| Rejection::QueueFull)
     }
 
-    /// Does something with a decoded image on a worker thread, within the memory that decoding may take.
+    /// Does something with an image that is decoded, in grey if that is enough, on a worker thread, within the memory that decoding may
+    /// take.
     async fn with_decoded<T: Send + 'static>(
         &self,
         served: Arc<ServedDetector>,
         image: ImageSource,
+        in_grey: bool,
         work: impl FnOnce(&ServedDetector, Image) -> aberra::Result<T> + Send + 'static,
     ) -> Result<T, ImageProblem> {
         let limits = self.decoding_limits(&served);
@@ -274,12 +295,12 @@ impl Engine {
             let done = guarded(|| {
                 let image = match image {
                     ImageSource::Encoded(bytes) => {
-                        let in_grey = served.detector.config().preprocessing.sees_grey_alone();
                         let decode = if in_grey { decode_grey } else { decode };
                         decode(&bytes, &limits).map_err(aberra::of_image)?
                     }
                     ImageSource::Channels(files) => joined(files, &limits)?,
                     ImageSource::Decoded(image) => image,
+                    ImageSource::Sample(sample) => sample.read(&limits)?,
                 };
                 work(&served, image)
             });
@@ -291,6 +312,17 @@ impl Engine {
         served.statistics.compute_input.record(started.elapsed());
         done
     }
+}
+
+/// Whether a detector sees images in grey alone.
+fn sees_grey(served: &ServedDetector) -> bool {
+    served.detector.config().preprocessing.sees_grey_alone()
+}
+
+/// An image as a person is shown it by a detector's preprocessing, as a PNG.
+fn picture_of(served: &ServedDetector, image: &Image) -> aberra::Result<Vec<u8>> {
+    let shown = served.detector.config().preprocessing.shown(image).map_err(aberra::of_image)?;
+    encode_png(&shown.pixels, shown.height, shown.width, shown.color).map_err(aberra::of_image)
 }
 
 /// An image of more pixels is decoded alone.
@@ -307,6 +339,8 @@ fn pixels(image: &ImageSource, limits: &image::Limits) -> usize {
         // They lie in memory beside each other.
         ImageSource::Channels(files) => files.iter().map(|(_, bytes)| of_file(bytes)).sum(),
         ImageSource::Decoded(_) => 0,
+        // Not known before it is read.
+        ImageSource::Sample(_) => LARGE + 1,
     }
 }
 

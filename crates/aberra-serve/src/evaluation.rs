@@ -1,5 +1,5 @@
 //! Background evaluation: while the server handles requests, each detector is evaluated on the operator's data, and the
-//! data of its report is kept as JSON, with where its images' files lie.
+//! data of its report is kept as JSON, with where its images lie.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use aberra::job::{Event, Job};
 use aberra::report::{PictureFormat, ReportOptions, RunSource};
 use aberra::{Part, Result};
 
-use crate::detectors::{Evaluated, EvaluatedFile, EvaluationState, KnownNormals, ServedDetector};
+use crate::detectors::{Evaluated, EvaluatedImage, EvaluationState, KnownNormals, ServedDetector};
 use crate::state::ServerState;
 
 /// The data on which detectors are evaluated.
@@ -129,20 +129,15 @@ fn evaluate(
     let json = serde_json::to_vec(report.data()).unwrap_or_default().into();
     Ok(Evaluated {
         json,
-        files: files(&dataset, report.data().images.iter().map(|image| image.name.as_str())),
+        images: images(&dataset, report.data().images.iter().map(|image| image.name.as_str())),
     })
 }
 
-/// The files of a data set's images with these names.
-fn files<'a>(dataset: &Dataset, names: impl Iterator<Item = &'a str>) -> Arc<[Option<EvaluatedFile>]> {
-    let is_whole = |sample: &&Sample| sample.page.is_none() && sample.channels.is_empty();
-    let named: BTreeMap<&str, &Path> = dataset
-        .samples
-        .iter()
-        .filter(is_whole)
-        .map(|sample| (sample.name.as_str(), sample.path.as_path()))
-        .collect();
-    names.map(|name| EvaluatedFile::at(named.get(name)?)).collect()
+/// A data set's images with these names.
+fn images<'a>(dataset: &Dataset, names: impl Iterator<Item = &'a str>) -> Arc<[Option<EvaluatedImage>]> {
+    let named: BTreeMap<&str, &Sample> =
+        dataset.samples.iter().map(|sample| (sample.name.as_str(), sample)).collect();
+    names.map(|name| EvaluatedImage::of(named.get(name)?)).collect()
 }
 
 /// Names and thumbnails of the training normals that are found in a data set.

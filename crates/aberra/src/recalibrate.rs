@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use aberra_image::RelativeRegion;
 use aberra_metrics::calibrate::{Calibration, Criterion, Promise};
 use aberra_metrics::random::{Stream, generator};
+use aberra_models::Inputs;
 use rand::RngExt;
 
 use crate::calibrating::Calibrated;
 use crate::dataset::{Dataset, GroupBy, Grouping, Inspection, Sketch};
-use crate::detector::{Detector, Document, Normal, Part, PartSize, Provenance};
+use crate::detector::{Detector, Document, Normal, Part, PartSize, Provenance, Verdict};
 use crate::fit::{embeddings, load, thumbnails};
 use crate::{Error, Result};
 
@@ -114,9 +115,9 @@ impl Detector {
             .with_hint("give normal images that the detector was not trained on"));
         }
         let groups = samples.len();
-        let size = PartSize { images: groups, groups };
+        let inputs = load(dataset, &grouping.group_of, &samples, self.config(), self.canvas_shape(), 0)?;
         let detector = self
-            .calibrated_on(dataset, inspection, &grouping.group_of, &samples, size, criterion)
+            .calibrated_on(&inputs, dataset.name(), inspection, &samples, criterion)
             .map_err(|error| match learnt_from.len() {
                 0 => error,
                 count => error.with_hint(format!(
@@ -144,6 +145,28 @@ impl Detector {
             .with_hint("give normal images that the detector was not trained on"));
         }
         Ok(found)
+    }
+
+    /// The same detector with its thresholds from decoded images that [`choose_normals`](Self::choose_normals) chose, in place of a data
+    /// set: `verdicts` of its samples in their order, by this detector. `name` is what the images are called in its provenance.
+    ///
+    /// # Errors
+    /// Not as many verdicts as chosen images, too few groups for the criterion, or a criterion that needs labels.
+    pub fn recalibrate_images(
+        &self,
+        name: &str,
+        inspection: &Inspection,
+        chosen: &NewNormals,
+        verdicts: &[Verdict],
+        criterion: Criterion,
+    ) -> Result<Self> {
+        if verdicts.len() != chosen.samples.len() {
+            let (expected, found) = (chosen.samples.len(), verdicts.len());
+            return Err(Error::input(format!("expected verdicts on {expected} images, found {found}")));
+        }
+        let read = |index: usize| Ok(verdicts[index].input.clone());
+        let inputs = Inputs::new(verdicts.len(), self.canvas_shape(), 0, read)?;
+        self.calibrated_on(&inputs, name.to_owned(), inspection, &chosen.samples, criterion)
     }
 
     fn new_normals(
@@ -190,21 +213,18 @@ impl Detector {
 
     fn calibrated_on(
         &self,
-        dataset: &Dataset,
+        inputs: &Inputs<'_>,
+        name: String,
         inspection: &Inspection,
-        group_of: &[usize],
         samples: &[usize],
-        size: PartSize,
         criterion: Criterion,
     ) -> Result<Self> {
-        let shape = self.canvas_shape();
-        let inputs = load(dataset, group_of, samples, self.config(), shape, 0)?;
         let pixel_rate = match criterion {
             Criterion::Conformal { rate, .. } => rate,
             // So few images may not support the rate of the former promise; another criterion promises none.
             _ => self.config().promise.false_alarm_rate.max(1.0 / samples.len().max(1) as f64),
         };
-        let calibrated = Calibrated::on(&inputs, &self.members, self.scorer()?, criterion, pixel_rate)?;
+        let calibrated = Calibrated::on(inputs, &self.members, self.scorer()?, criterion, pixel_rate)?;
         let LearntFrom { mut normals, embeddings: before, thumbnails: drawn } = self.held_of_learnt();
         for (&index, measured) in samples.iter().zip(&calibrated.measured) {
             let seen = inspection.get(index).ok_or_else(|| Error::data("an image could not be read"))?;
@@ -215,7 +235,7 @@ impl Detector {
             });
         }
         let thumbnails = match drawn {
-            Some(drawn) => Some([drawn, thumbnails(&[&inputs])?].concat()),
+            Some(drawn) => Some([drawn, thumbnails(&[inputs])?].concat()),
             None => None,
         };
         let new = embeddings(calibrated.measured, self.members.all().len());
@@ -225,8 +245,8 @@ impl Detector {
             pixel_threshold: calibrated.pixel_threshold,
             kl_per_dimension: calibrated.kl_per_dimension,
             provenance: Provenance {
-                calibration: size,
-                calibrated_on: Some(dataset.name()),
+                calibration: PartSize { images: samples.len(), groups: samples.len() },
+                calibrated_on: Some(name),
                 ..self.provenance().clone()
             },
             normals,

@@ -215,6 +215,11 @@ impl Pages for Nifti<'_> {
         })
     }
 
+    fn slice_spacing_mm(&self) -> Option<f32> {
+        let [_, _, up] = self.canonical.arranged(self.header.spacing());
+        Some((up * self.header.unit_mm) as f32).filter(|&distance| distance > 0.0 && distance.is_finite())
+    }
+
     /// A file is a series of its own, and names nobody.
     fn origin(&self, page: u32, _key: &[u8; 32]) -> Result<Origin, Error> {
         let [_, _, up] = self.canonical.arranged(self.header.spacing());

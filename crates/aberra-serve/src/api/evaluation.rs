@@ -1,4 +1,4 @@
-//! The result of a background evaluation, or its progress, and the files of its images.
+//! The result of a background evaluation, or its progress, and its images.
 
 use aberra::wire::ReportData;
 use axum::Json;
@@ -10,7 +10,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::request::{ApiResult, find};
-use crate::detectors::{Evaluated, EvaluationState};
+use crate::detectors::{Evaluated, EvaluatedContent, EvaluationState};
+use crate::engine::ImageSource;
 use crate::problem::Problem;
 use crate::state::ServerState;
 
@@ -62,13 +63,14 @@ pub(super) async fn evaluation(
     }
 }
 
-/// The file of an evaluated image, as it lies in the data set, if it is of a format that browsers show.
+/// An evaluated image at its own resolution: its file, if it is of a format that browsers show, or a picture of it as `picture` draws it,
+/// of a page, a slice, several channels and other formats.
 #[utoipa::path(
     get, path = "/api/v1/detectors/{detector}/evaluation/images/{id}", tag = "aberra",
     params(("detector" = String, Path), ("id" = usize, Path, description = "`id` of the image in the evaluation")),
     responses(
-        (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 404, description = "There is no such evaluation or image, the image is not a file of its own (a page, a slice, several channels), the file has changed since, or browsers do not show its format", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The file, or a PNG of it", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404, description = "There is no such evaluation or image, or a file of it has changed since or cannot be read any more", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn evaluated_image(
@@ -76,15 +78,24 @@ pub(super) async fn evaluated_image(
     Path((detector, id)): Path<(String, String)>,
 ) -> ApiResult<Response> {
     let served = find(&shared, &detector)?;
-    let EvaluationState::Done(Evaluated { files, .. }) = served.evaluation() else {
+    let EvaluationState::Done(Evaluated { images, .. }) = served.evaluation() else {
         return Err(Problem::not_found("expected a detector with a finished evaluation, found none"));
     };
-    let Some(file) = id.parse().ok().and_then(|id: usize| files.get(id).cloned()) else {
-        let message = format!("expected the number of an image below {}, found {id:?}", files.len());
+    let Some(image) = id.parse().ok().and_then(|id: usize| images.get(id).cloned()) else {
+        let message = format!("expected the number of an image below {}, found {id:?}", images.len());
         return Err(Problem::not_found(message));
     };
-    let file = file.ok_or_else(|| Problem::not_found("this image is not a file of its own"))?;
-    let most = shared.limits.body_bytes as u64;
-    let content = shared.engine.run_blocking(move || file.read(most).map_err(Problem::not_found)).await?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response())
+    let image = image.ok_or_else(|| Problem::not_found("the files of this image cannot be read any more"))?;
+    let (most, reading) = (shared.limits.body_bytes as u64, image.clone());
+    let content =
+        shared.engine.run_blocking(move || reading.content(most).map_err(Problem::not_found)).await?;
+    let (kind, content) = match content {
+        EvaluatedContent::File(content) => ("application/octet-stream", content),
+        EvaluatedContent::Draw => {
+            let sample = ImageSource::Sample(Box::new(image.sample().clone()));
+            let drawn = shared.engine.picture(&served, sample).await?;
+            ("image/png", drawn.map_err(|problem| Problem::not_found(problem.detail))?)
+        }
+    };
+    Ok(([(header::CONTENT_TYPE, kind)], content).into_response())
 }

@@ -6,6 +6,7 @@ mod detectors;
 mod evaluation;
 mod latent;
 mod phantoms;
+mod picture;
 mod request;
 mod required;
 mod score;
@@ -45,8 +46,10 @@ fn described() -> (Router<ServerState>, utoipa::openapi::OpenApi) {
         .routes(routes!(detectors::details))
         .routes(routes!(detectors::threshold))
         .routes(routes!(calibrate::calibrate))
+        .routes(routes!(calibrate::calibrated))
         .routes(routes!(score::score))
         .routes(routes!(score::explain))
+        .routes(routes!(picture::picture))
         .routes(routes!(announced::announced))
         .routes(routes!(volumes::volumes))
         .routes(routes!(latent::latent))

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use aberra::Detector;
 use aberra::calibrate::{Calibration, Criterion};
 use aberra::dataset::{Dataset, GroupBy, OpenOptions};
 use aberra::image::{Limits, RelativeRegion, decode};
@@ -82,6 +83,18 @@ async fn new_normals_give_the_threshold_that_the_library_gives() {
     assert_eq!(rows[COUNT as usize + 1]["is_learnt_from"], true);
     assert!(rows[COUNT as usize + 1]["score"].is_null());
     assert!(rows[COUNT as usize + 2]["error"]["detail"].is_string());
+
+    // The same as a file.
+    let (kind, body) = form(&files);
+    let request = Request::post("/api/v1/detectors/first/calibrated?rate=0.2");
+    let file = client.ask(request.header(header::CONTENT_TYPE, kind), body).await;
+    assert_eq!(file.status.as_u16(), 200);
+    assert_eq!(file.headers["content-type"], "application/octet-stream");
+    let made = Detector::from_bytes(&file.body).unwrap();
+    assert_eq!(made.calibration(), expected.detector.calibration());
+    assert_eq!(made.provenance().calibration.images, expected.groups);
+    assert_eq!(made.provenance().calibrated_on.as_deref(), Some("images given to a server"));
+    assert_eq!(made.normals(), expected.detector.normals());
 
     // The scores go to `threshold` as well, and the detector is as it was.
     let body =

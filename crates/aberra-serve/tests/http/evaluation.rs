@@ -98,6 +98,33 @@ async fn a_file_that_changed_since_it_was_evaluated_is_not_shown_for_it() {
 }
 
 #[tokio::test]
+async fn images_in_formats_that_browsers_do_not_show_are_drawn() {
+    let room = tempfile::tempdir().unwrap();
+    for (class, first) in [("good", 2000), ("bad", 2500)] {
+        std::fs::create_dir_all(room.path().join("test").join(class)).unwrap();
+        for step in first..first + 4 {
+            let path = room.path().join("test").join(class).join(format!("{step}.npy"));
+            std::fs::write(path, crate::picture::array(step)).unwrap();
+        }
+    }
+    let server = server(options());
+    let client = Client::of(&server);
+    let source = EvaluationSource { data: room.path().into(), ..EvaluationSource::default() };
+    server.evaluate(source).unwrap();
+    let report = ended(&client).await.done();
+    let image = &report["images"][0];
+    let drawn = client.get(&format!("{EVALUATION}/images/0")).await;
+    assert_eq!(drawn.headers["content-type"], "image/png");
+    let picture = aberra::image::decode(&drawn.body, &aberra::image::Limits::default()).unwrap();
+    assert_eq!((image["height"].as_u64(), image["width"].as_u64()), (Some(16), Some(24)));
+    assert_eq!((picture.height, picture.width), (16, 24));
+    std::fs::write(room.path().join(image["name"].as_str().unwrap()), crate::picture::array(7)).unwrap();
+    assert!(
+        client.get(&format!("{EVALUATION}/images/0")).await.problem(404).contains("changed or gone since")
+    );
+}
+
+#[tokio::test]
 async fn an_evaluation_that_fails_says_why() {
     let server = server(options());
     server.evaluate(EvaluationSource { data: folder().join("none"), ..EvaluationSource::default() }).unwrap();

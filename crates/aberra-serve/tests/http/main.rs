@@ -11,6 +11,7 @@ mod evaluation;
 mod fixture;
 mod guard;
 mod openapi;
+mod picture;
 mod rest;
 mod scores;
 mod sockets;

@@ -30,7 +30,7 @@ async fn every_route_and_every_type_is_described() {
     assert_eq!(answer.status, StatusCode::OK);
     let description = answer.json();
     let paths = description["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 14);
+    assert_eq!(paths.len(), 16);
     for (path, methods) in paths {
         for (method, route) in methods.as_object().unwrap() {
             assert!(route["summary"].is_string() && route["responses"].is_object(), "{method} {path}");
