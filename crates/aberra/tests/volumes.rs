@@ -142,6 +142,8 @@ fn the_score_is_the_mean_of_the_largest_scores_of_slices() {
         (&card["worst"]["page"], &(verdict.worst + 1).into())
     );
     assert_eq!(card["scores"].as_array().unwrap().len(), 14);
+    // Generated heads are 120 mm high.
+    assert!((card["slice_spacing_mm"].as_f64().unwrap() - 120.0 / 14.0).abs() < 1e-5, "{card}");
     // A larger share takes more of them.
     let inspection = trained().dataset.inspect(&Limits::default());
     let own = trained().dataset.clone();
@@ -380,6 +382,9 @@ fn the_grid_of_a_series_is_that_of_its_positions() {
         let sides: Vec<i16> =
             (0..3).map(|axis| i16::from_le_bytes([header[42 + 2 * axis], header[43 + 2 * axis]])).collect();
         assert_eq!(sides, [10, 12, volume.slices.len() as i16]);
+        let step = expected.affine.iter().map(|row| row[2] * row[2]).sum::<f64>().sqrt();
+        let found = f64::from(volume.slice_spacing_mm.unwrap());
+        assert!((found - step).abs() < 1e-4, "{}: {found} {step}", volume.name);
         for (index, expected) in expected.affine.iter().flatten().enumerate() {
             let at = 280 + 4 * index;
             let found = f32::from_le_bytes(header[at..at + 4].try_into().unwrap());
@@ -410,12 +415,15 @@ fn slices_that_fill_no_grid_have_no_map_and_unreadable_ones_are_counted() {
             Case::Image { path, .. } => panic!("{path:?}"),
         }
     };
-    let error = VolumeMap::new(&found()).to_nifti(&limits).unwrap_err();
+    let uneven = found();
+    assert_eq!(uneven.slice_spacing_mm, None);
+    let error = VolumeMap::new(&uneven).to_nifti(&limits).unwrap_err();
     assert!(error.to_string().contains("its slices are not evenly spaced"), "{error}");
     copy(&axial[3]);
     fs::copy(folder.join(&axial[4]), room.path().join("copy.dcm")).unwrap();
     let repeated = found();
     assert!(repeated.has_repeated_positions && repeated.slices.len() == 9);
+    assert_eq!(repeated.slice_spacing_mm, None);
     let error = VolumeMap::new(&repeated).to_nifti(&limits).unwrap_err();
     assert!(error.to_string().contains("several of its slices lie at one place"), "{error}");
 

@@ -154,7 +154,10 @@ fn content(at: usize, file: &PagedFile, limits: &Limits) -> std::result::Result<
         return placed_in(at, &images).map(Content::Dicom);
     }
     Ok(match images.count()? {
-        count @ 2.. => Content::Pages(count),
+        count @ 2.. => {
+            let slice_spacing_mm = images.header(0).ok().and_then(|header| header.slice_spacing_mm);
+            Content::Pages { count, slice_spacing_mm }
+        }
         _ => Content::one(&images.header(0)?),
     })
 }

@@ -55,6 +55,7 @@ pub use near::similarity_threshold;
 pub(crate) use reading::read_for;
 pub use reading::{read_channels, read_image};
 pub use remarks::Remarks;
+pub(crate) use series::UNEVEN;
 pub use shortcut::{Property, Shortcut, ShortcutPart, shortcuts, shortcuts_of};
 pub use sketch::Sketch;
 pub(crate) use split::percent;
@@ -81,7 +82,7 @@ pub struct Dataset {
 }
 
 /// The place of a slice in its volume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct InVolume {
     /// The volume's name.
@@ -90,10 +91,12 @@ pub struct InVolume {
     pub slice: usize,
     /// All slices of the volume, those that show nothing but air included.
     pub slices: usize,
+    /// Millimetres from slice to slice, where its files say and they are evenly spaced (DICOM, NIfTI).
+    pub slice_spacing_mm: Option<f32>,
 }
 
 /// An image with its label, optional mask and optional group. It comes from a file, or from several of a channel each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Where to open it: of several files the first.
     pub path: PathBuf,

@@ -94,8 +94,12 @@ impl Dataset {
                 }
             };
             one.group = sample.group.clone().or_else(|| Some(volume.name.clone()));
-            one.volume =
-                Some(InVolume { name: volume.name.clone(), slice: number, slices: volume.slices.len() });
+            one.volume = Some(InVolume {
+                name: volume.name.clone(),
+                slice: number,
+                slices: volume.slices.len(),
+                slice_spacing_mm: volume.slice_spacing_mm,
+            });
             one
         });
         scored.collect()

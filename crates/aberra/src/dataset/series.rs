@@ -12,6 +12,9 @@ const KEY: &[u8; 32] = b"aberra: slices of one series   1";
 /// Directions that differ by less are those of one stack of slices.
 const ORIENTATION_TOLERANCE: f64 = 0.01;
 
+/// How far apart slices may lie from where even spacing would put them, as a share of it.
+pub(crate) const UNEVEN: f64 = 0.1;
+
 /// Millimetres within which two slices lie at one place.
 const POSITION_TOLERANCE_MM: f64 = 1e-3;
 
@@ -40,6 +43,8 @@ pub(super) struct Stack {
     pub(super) slices: Vec<At>,
     /// Whether two of them lie at one place.
     pub(super) has_repeated_positions: bool,
+    /// Millimetres from slice to slice, where their positions are evenly spaced.
+    pub(super) slice_spacing_mm: Option<f32>,
 }
 
 /// Where an image of a DICOM file belongs.
@@ -125,11 +130,22 @@ pub(super) fn group(images: Vec<Placed>) -> Grouped {
                     && stack
                         .windows(2)
                         .any(|pair| position(&pair[1]) - position(&pair[0]) < POSITION_TOLERANCE_MM),
+                slice_spacing_mm: even_step(&stack),
                 slices: stack.iter().map(|image| image.at).collect(),
             }),
         }
     }
     grouped
+}
+
+/// Millimetres from slice to slice of a stack that is in order; `None` where a position is missing or they are not evenly spaced.
+fn even_step(stack: &[Placed]) -> Option<f32> {
+    let positions: Vec<f64> = stack.iter().map(|image| image.origin.position_mm).collect::<Option<_>>()?;
+    let (first, last) = (positions.first()?, positions.last()?);
+    let step = (last - first) / (positions.len() - 1) as f64;
+    let is_off =
+        |(number, position): (usize, &f64)| (position - first - step * number as f64).abs() > UNEVEN * step;
+    (step > POSITION_TOLERANCE_MM && !positions.iter().enumerate().any(is_off)).then_some(step as f32)
 }
 
 fn common(image: &Placed) -> Common {

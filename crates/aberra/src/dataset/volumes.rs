@@ -11,10 +11,10 @@ use super::empty::{are_empty, spread};
 use super::numbered::{Alone, Sequence, sequences};
 use super::reading::read_image;
 use super::remarks::counted;
-use super::series::{At, Grouped, Placed, group, placed};
+use super::series::{At, Grouped, Placed, Stack, group, placed};
 
 /// What is judged as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Case {
     /// An image that is no slice: that of a file, or a page of it, or a file that cannot be read.
     Image {
@@ -28,7 +28,7 @@ pub enum Case {
 }
 
 /// The slices of a volume, in the order in which they lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Volume {
     /// The file, the folder of the series' files (of files without one, the first and how many more), or what the names of numbered
@@ -38,6 +38,8 @@ pub struct Volume {
     pub slices: Vec<Slice>,
     /// Whether two of them lie at one place, so that they fill no grid.
     pub has_repeated_positions: bool,
+    /// Millimetres from slice to slice, where its files say and they are evenly spaced (DICOM, NIfTI).
+    pub slice_spacing_mm: Option<f32>,
 }
 
 /// A slice of a volume.
@@ -71,7 +73,7 @@ impl Volume {
 }
 
 /// The cases among files, and what was decided about them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Cases {
     /// In the order of their first files.
@@ -114,7 +116,10 @@ pub(super) enum Content {
         /// Height and width.
         sides: Option<[usize; 2]>,
     },
-    Pages(u32),
+    Pages {
+        count: u32,
+        slice_spacing_mm: Option<f32>,
+    },
     Dicom(Vec<Placed>),
 }
 
@@ -135,9 +140,10 @@ pub(super) fn found_in(names: &[String], files: &[PathBuf], contents: Vec<Conten
     for (file, content) in contents.into_iter().enumerate() {
         match content {
             Content::One { sides } => ones.push(Alone { file, name: &names[file], sides }),
-            Content::Pages(count) => {
-                let slices: Vec<At> = (0..count).map(|page| At { file, page: Some(page) }).collect();
-                stacks.push((slices, false, names[file].clone()));
+            Content::Pages { count, slice_spacing_mm } => {
+                let slices = (0..count).map(|page| At { file, page: Some(page) }).collect();
+                let stack = Stack { slices, has_repeated_positions: false, slice_spacing_mm };
+                stacks.push((stack, names[file].clone()));
             }
             Content::Dicom(images) => placed.extend(images),
         }
@@ -145,37 +151,36 @@ pub(super) fn found_in(names: &[String], files: &[PathBuf], contents: Vec<Conten
     let Grouped { stacks: series, mut alone, localizers } = group(placed);
     stacks.extend(series.into_iter().map(|stack| {
         let name = base_name(&stack.slices, names);
-        (stack.slices, stack.has_repeated_positions, name)
+        (stack, name)
     }));
     let (numbered, others) = sequences(&ones);
     let image = |file: usize| At { file, page: None };
     alone.extend(others.into_iter().map(image));
-    stacks.extend(
-        numbered.iter().map(|Sequence { name, files }| {
-            (files.iter().copied().map(image).collect(), false, name.clone())
-        }),
-    );
+    stacks.extend(numbered.iter().map(|Sequence { name, files }| {
+        let slices = files.iter().copied().map(image).collect();
+        (Stack { slices, has_repeated_positions: false, slice_spacing_mm: None }, name.clone())
+    }));
     let first = |slices: &[At]| slices.iter().map(|at| at.file).min().unwrap_or_default();
-    stacks.sort_by_key(|(slices, ..): &(Vec<At>, bool, String)| first(slices));
-    let named = unique(stacks.iter().map(|(.., name)| name.clone()).collect());
+    stacks.sort_by_key(|(stack, _): &(Stack, String)| first(&stack.slices));
+    let named = unique(stacks.iter().map(|(_, name)| name.clone()).collect());
     let volumes: Vec<(usize, Volume)> = stacks
         .iter()
         .zip(named)
-        .map(|((slices, repeated, _), name)| {
+        .map(|((stack, _), name)| {
             let slice = |at: &At| Slice { path: files[at.file].clone(), page: at.page };
-            (
-                first(slices),
-                Volume {
-                    name,
-                    slices: slices.iter().map(slice).collect(),
-                    has_repeated_positions: *repeated,
-                },
-            )
+            let &Stack { ref slices, has_repeated_positions, slice_spacing_mm } = stack;
+            let volume = Volume {
+                name,
+                slices: slices.iter().map(slice).collect(),
+                has_repeated_positions,
+                slice_spacing_mm,
+            };
+            (first(slices), volume)
         })
         .collect();
     let mut localizers: Vec<&str> = localizers.iter().map(|at| names[at.file].as_str()).collect();
     localizers.dedup();
-    let files = stacks.iter().map(|(slices, ..)| slices.iter().map(|at| at.file).collect()).collect();
+    let files = stacks.iter().map(|(stack, _)| stack.slices.iter().map(|at| at.file).collect()).collect();
     let numbered: Vec<&str> = numbered.iter().map(|sequence| sequence.name.as_str()).collect();
     let notes = notes(&volumes, &numbered, &localizers);
     FoundVolumes { volumes, files, alone, notes }
@@ -187,7 +192,10 @@ fn content(number: usize, path: &Path, limits: &Limits) -> Content {
         return placed(number, path, limits).map_or(Content::UNREADABLE, Content::Dicom);
     }
     match count_pages(path, limits) {
-        Ok(count) if count > 1 => Content::Pages(count),
+        Ok(count) if count > 1 => Content::Pages {
+            count,
+            slice_spacing_mm: probe(path, limits).ok().and_then(|header| header.slice_spacing_mm),
+        },
         _ => probe(path, limits).map_or(Content::UNREADABLE, |header| Content::one(&header)),
     }
 }

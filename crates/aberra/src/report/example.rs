@@ -199,6 +199,7 @@ pub(crate) fn report() -> ReportData {
             top: 1,
             worst: 2,
             slices: vec![Some(0), Some(1), None],
+            slice_spacing_mm: Some(2.0),
         }],
         thumbnails: Some(Thumbnails { sheet: "data:,".to_owned(), side_px: 48, columns: 1 }),
         latent: Metric::Known(LatentData {

@@ -23,6 +23,7 @@ pub(super) struct Judged<'a> {
     /// For each of its slices, its number among the images; `None` where it was left out or not read.
     slices: Vec<Option<usize>>,
     scores: Vec<Option<f64>>,
+    slice_spacing_mm: Option<f32>,
 }
 
 /// The volumes that an evaluation has judged. `members` are the samples of the report's images, `scores` their scores.
@@ -32,19 +33,21 @@ pub(super) fn judged<'a>(
     members: &[usize],
     scores: &[f64],
 ) -> Vec<Judged<'a>> {
-    let mut slices_of: HashMap<&str, Vec<Option<usize>>> = HashMap::new();
+    let mut slices_of: HashMap<&str, (Vec<Option<usize>>, Option<f32>)> = HashMap::new();
     for (image, &sample) in members.iter().enumerate() {
         let Some(place) = &dataset.samples[sample].volume else { continue };
-        let slices = slices_of.entry(&place.name).or_insert_with(|| vec![None; place.slices]);
+        let (slices, _) = slices_of
+            .entry(&place.name)
+            .or_insert_with(|| (vec![None; place.slices], place.slice_spacing_mm));
         if let Some(slice) = slices.get_mut(place.slice) {
             *slice = Some(image);
         }
     }
     let rows = evaluation.volumes.iter().flat_map(|figures| &figures.volumes);
     rows.filter_map(|row| {
-        let slices = slices_of.remove(row.name.as_str())?;
+        let (slices, slice_spacing_mm) = slices_of.remove(row.name.as_str())?;
         let scores = slices.iter().map(|image| image.map(|image| scores[image])).collect();
-        Some(Judged { row, slices, scores })
+        Some(Judged { row, slices, scores, slice_spacing_mm })
     })
     .collect()
 }
@@ -104,6 +107,7 @@ impl Judged<'_> {
             top: detector.top_of(row.slices),
             worst: self.worst() + 1,
             slices: self.slices.clone(),
+            slice_spacing_mm: self.slice_spacing_mm,
         }
     }
 }

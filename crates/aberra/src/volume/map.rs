@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 use aberra_image::{DicomSlices, Format, Image, Limits, MapMaker, Origin, PagedFile, encode_nifti};
 use aberra_metrics::calibrate::is_anomalous;
 
-use crate::dataset::Volume;
+use crate::dataset::{UNEVEN, Volume};
 use crate::detector::Verdict;
 use crate::explain::heat_color;
 use crate::{Error, Result, of_image};
 
 /// The key of hashes that are not looked at.
 const KEY: &[u8; 32] = &[0; 32];
-
-/// How far apart slices may lie from where even spacing would put them, as a share of it.
-const UNEVEN: f64 = 0.1;
 
 /// The map of a volume, which its slices fill one by one.
 #[derive(Debug)]

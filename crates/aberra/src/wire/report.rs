@@ -475,6 +475,8 @@ pub struct VolumeData {
     pub worst: usize,
     /// For each of its slices, in their order, its `id` among the images; none where it shows nothing but air or was not read.
     pub slices: Vec<Option<usize>>,
+    /// Millimetres from slice to slice, where its files say and they are evenly spaced (DICOM, NIfTI).
+    pub slice_spacing_mm: Option<f32>,
 }
 
 /// How well anomalous volumes are separated from normal ones.

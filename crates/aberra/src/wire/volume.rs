@@ -34,6 +34,8 @@ pub struct VolumeCard {
     pub worst: SliceCard,
     /// For each slice its score, in their order; none where it was left out or could not be read.
     pub scores: Vec<Option<f64>>,
+    /// Millimetres from slice to slice, where its files say and they are evenly spaced (DICOM, NIfTI).
+    pub slice_spacing_mm: Option<f32>,
 }
 
 /// A slice of a volume.
@@ -99,6 +101,7 @@ impl VolumeCard {
             top: verdict.top,
             worst: SliceCard::of(volume, verdict, verdict.worst),
             scores: verdict.slices.clone(),
+            slice_spacing_mm: volume.slice_spacing_mm,
         }
     }
 }

@@ -70,6 +70,15 @@ impl Product {
     /// Every product.
     pub const ALL: &[Self] = &[Self::Screw, Self::Pill, Self::Surface];
 
+    /// Its name, as `aberra demo --of` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Screw => "screws",
+            Self::Pill => "pills",
+            Self::Surface => "surfaces",
+        }
+    }
+
     /// What can be wrong with it.
     pub fn defects(self) -> &'static [Defect] {
         match self {
