@@ -326,3 +326,13 @@ def test_images_of_several_files_are_cases(tmp_path: Path) -> None:
     assert len(detector.evaluate(tmp_path, normal="*", progress=False)._native.csv().splitlines()) <= 71
     with pytest.raises(aberra.InputError, match="2 channels, or 32 grey images"):
         detector.score(array)
+
+
+def test_phantoms_of_parts(tmp_path: Path) -> None:
+    folder = aberra.phantoms(tmp_path / "pills", of="pills", train_normals=2, test_normals=1, anomalies_per_kind=1)
+    kinds = sorted(sample.kind or "normal" for sample in aberra.Dataset(folder))
+    assert kinds == ["chip", "misprint", "normal", "normal", "normal", "scratch", "stain", "wrong_hue"]
+    with pytest.raises(aberra.SettingsError, match="size of their own, found 64"):
+        aberra.phantoms(tmp_path, of="screws", size=64)
+    with pytest.raises(aberra.SettingsError, match="expected one of brains, screws, pills, surfaces, found 'nuts'"):
+        aberra.phantoms(tmp_path, of="nuts")  # type: ignore[arg-type]

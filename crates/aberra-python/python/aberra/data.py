@@ -6,14 +6,17 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from . import _aberra
 from .errors import SettingsError
 from .images import opening
 from .progress import Progress, reporting
 
-__all__ = ["Dataset", "Sample", "doctor", "phantoms", "settings_schema"]
+__all__ = ["Dataset", "Sample", "Subject", "doctor", "phantoms", "settings_schema"]
+
+Subject = Literal["brains", "screws", "pills", "surfaces"]
+"""What generated images show."""
 
 
 class Sample(NamedTuple):
@@ -137,28 +140,46 @@ def doctor(
 def phantoms(
     folder: str | os.PathLike[str],
     *,
+    of: Subject = "brains",
     seed: int = 0,
-    size: int = 128,
+    size: int | None = None,
     train_normals: int = 300,
     test_normals: int = 64,
     anomalies_per_kind: int = 16,
 ) -> Path:
-    """Writes generated brain slices of known truth in the MVTec layout: ``train/good``, ``test/<kind>``, ``ground_truth``.
+    """Writes generated images of known truth in the MVTec layout: ``train/good``, ``test/<kind>``, ``ground_truth``.
+
+    Args:
+        folder: Where to.
+        of: Brain-like slices with lesions, or photographs of parts with defects: screws at any angle, printed pills in colour (512 x
+            512 pixels each), long brushed surfaces (500 x 1,250).
+        seed: Decides every image.
+        size: Side of brain-like slices in pixels, 128 if it is not given; the others have a size of their own.
+        train_normals: Normal images to train on.
+        test_normals: Normal images to test on.
+        anomalies_per_kind: Images with each kind of lesion or defect.
 
     Returns:
         The folder.
 
     Raises:
-        SettingsError: A size out of range.
+        SettingsError: A size out of range, or of parts; another subject.
         FileError: The folder cannot be written.
     """
     counts = {"train_normals": train_normals, "test_normals": test_normals, "anomalies_per_kind": anomalies_per_kind}
     for name, count in counts.items():
         if count < 0:
             raise SettingsError(f"{name}: expected 0 or more, found {count}")
+    subjects = get_args(Subject)
+    if of not in subjects:
+        raise SettingsError(f"of: expected one of {', '.join(subjects)}, found {of!r}")
+    if size is not None and of != "brains":
+        raise SettingsError(f"size: expected none for {of}, which have a size of their own, found {size}")
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    _aberra.phantoms(os.fspath(path), seed, size, train_normals, test_normals, anomalies_per_kind)
+    product = None if of == "brains" else of
+    side = 128 if size is None else size
+    _aberra.phantoms(os.fspath(path), product, seed, side, (train_normals, test_normals, anomalies_per_kind))
     return path
 
 
