@@ -59,7 +59,9 @@ await run("give", async () => {
   await page.getByTitle("scan.tif").click();
   await judged(page);
   expect((await heading(page)) === "scan.tif", "an image has a page of its own");
-  expect((await page.locator(".pictures").innerText()).includes("that this browser does not show"), "a format that the browser does not show is said");
+  expect((await page.locator(".pictures").innerText()).includes("File, 96 × 96 pixels, drawn by the server in 256 levels"), "a format that the browser does not show is drawn by the server, at its own size");
+  await page.getByRole("button", { name: "Network input" }).click();
+  expect(/Network input, \d+ × \d+ pixels; the file has 96 × 96/.test(await page.locator(".pictures").innerText()), "beside the network input");
   await page.keyboard.press("ArrowRight");
   await page.waitForSelector(".missing");
   expect((await page.locator(".missing").innerText()).includes("not an image"), "what is no image says so");
@@ -458,9 +460,12 @@ await run("calibrate here", async () => {
   await accessible(page, "calibrate here");
   await fits(page, "calibrate here");
   await page.getByRole("button", { name: "Compute the threshold" }).click();
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save the detector" }).click()]);
+  expect(file.suggestedFilename().endsWith("-calibrated.aberra") && readFileSync(await file.path()).length > 10_000, "the detector is saved as a file");
   await page.getByRole("button", { name: "Judge with it here" }).click();
   await shot(page, "calibrate-here");
   const areas = asked.at(-1).searchParams.get("ignore").split(";").map((area) => area.split(",").map(Number));
+  expect(asked.some((one) => one.pathname.endsWith("/calibrated") && one.searchParams.get("ignore") === asked.at(-1).searchParams.get("ignore")), "with the same areas");
   expect(areas.length === 2 && Math.abs(areas[0][2] - 0.23) < 0.02 && areas[1].join() === "0,0.8,0.3,0.1", `the server leaves them out (${areas.join("; ")})`);
   expect((await page.locator("main").innerText()).includes(`--ignore ${areas[1].join()}`), "and the command that keeps them is said");
   await go(page, image);
@@ -651,7 +656,20 @@ await run("evaluate", async () => {
     await page.waitForSelector('.host[data-drawn="true"]', { timeout: 30000 });
     await page.waitForTimeout(1500);
     await shot(page, "evaluate-3d");
+    expect(page.url().includes("#evaluate/embedding?") && page.url().includes("plot=3d"), "the address says that the plot is in three dimensions");
   }
+  // An address is enough for somebody else to see the same.
+  await go(page, "evaluate/images");
+  await page.waitForSelector(".filters");
+  await page.getByRole("searchbox", { name: "File name contains" }).fill("");
+  await page.getByLabel("Outcome").selectOption("caught");
+  await page.getByRole("button", { name: "Table" }).click();
+  await page.waitForFunction(() => location.hash.includes("outcome=caught") && location.hash.includes("layout=table"));
+  const said = await page.locator("main [role=status]").first().innerText();
+  const other = await open(page.url().split("#")[1]);
+  await other.waitForSelector(".gallery table, .gallery [role=grid]", { timeout: 60000 });
+  expect((await other.locator("main [role=status]").first().innerText()) === said && (await other.getByLabel("Outcome").inputValue()) === "caught", "the address has filter and layout of the images");
+  await other.context().close();
   await page.context().close();
 });
 

@@ -211,6 +211,11 @@ await run("volumes", async () => {
   expect((await slice()) === 8, "by a key, too");
   expect((await page.locator(".verdict-card").innerText()).includes("highest score of its slices") && (await page.locator("main").innerText()).includes("about volumes as a whole"), "the verdict and the guarantee are about the volume");
   expect((await title()).startsWith("Viewer: Network input"), "it is the viewer of images");
+  await page.waitForSelector('[data-planes] canvas[data-drawn="true"]');
+  const plane = await page.locator("[data-planes]").first().boundingBox();
+  await page.locator("[data-planes]").first().click({ position: { x: plane.width / 2, y: plane.height * (1 - 11.5 / 20) } });
+  expect((await page.locator("[data-planes]").count()) === 2 && (await slice()) === 12, "planes across the slices lead to a slice");
+  await page.getByRole("button", { name: "Worst slice, 8" }).click();
   await page.getByRole("link", { name: "This slice with its evidence" }).click();
   expect(await page.getByRole("heading", { name: "Evidence" }).waitFor({ timeout: 5000 }).then(() => true, () => false), "a slice leads to its own page");
   await page.waitForSelector('.viewer canvas[data-drawn="true"]');

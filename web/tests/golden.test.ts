@@ -119,7 +119,7 @@ describe.each(golden.test_sets.map((one) => ({ name: `${one.scores.length} label
   });
   it("have no point of the curve that costs less than the cheapest threshold", () => {
     for (const costs of [{ miss: 1, falseAlarm: 1, prevalence: 0.5 }, { miss: 10, falseAlarm: 1, prevalence: 0.1 }, { miss: 1, falseAlarm: 3, prevalence: 0.3 }]) {
-      const priced = (one.roc ?? []).map((point) => ({ threshold: point.threshold, cost: costPerThousand({ recall: point.true_positive_rate, falseAlarmRate: point.false_positive_rate, precision: null, f1: null }, costs)! }));
+      const priced = (one.roc ?? []).map((point) => ({ threshold: point.threshold, cost: costPerThousand({ recall: point.true_positive_rate, falseAlarmRate: point.false_positive_rate }, costs)! }));
       if (priced.length === 0) continue;
       const best = cheapest(scores, costs)!;
       const least = Math.min(...priced.map((point) => point.cost));

@@ -68,9 +68,9 @@ export function example(variant) {
       kind: variant === "hostile" && kind !== null ? `<b>${kind}</b>` : kind,
       group: Math.floor(i / 1.3),
       weight: 1,
-      width: i % 5 === 0 ? 480 : 640,
-      height: i % 5 === 0 ? 1200 : 480,
-      spacing_mm: i % 3 === 0 ? [0.5, 0.4] : null,
+      width: i % 5 === 0 && variant !== "volumes" ? 480 : 640,
+      height: i % 5 === 0 && variant !== "volumes" ? 1200 : 480,
+      spacing_mm: i % 3 === 0 || variant === "volumes" ? [0.5, 0.4] : null,
       score,
       p_value: variant === "bare" ? null : (1 + calibration.filter((one) => one >= score).length) / (1 + calibration.length),
       anomalous: score > threshold,
@@ -83,8 +83,9 @@ export function example(variant) {
       pca: Array.from({ length: embeds ? components : 0 }, (_, k) => (k < 2 ? shift * (k === 0 ? 1.6 : -0.8) : 0) + (3 / (1 + k * 0.5)) * normal()),
       nearest: [],
       pictures: null,
-      window: null,
-      content: null,
+      // Cropped above and below to a square.
+      window: variant === "volumes" ? { left: 0, top: 0, width: shape.width, height: shape.height } : null,
+      content: variant === "volumes" ? { left: 80, top: 0, width: 480, height: 480 } : null,
     });
   }
 
@@ -199,7 +200,7 @@ function volumesOf(images) {
     const slices = images.slice(k * SLICES, (k + 1) * SLICES);
     const worst = slices.reduce((best, image) => (image.score > best.score ? image : best));
     const kind = slices.find((image) => image.kind !== null)?.kind ?? null;
-    return { name: `${kind === null ? "good" : kind}/${String(k).padStart(3, "0")}.nii.gz`, kind, group: k, leaked: slices.some((image) => image.leaked), score: worst.score, p_value: 0.05 * (k + 1), anomalous: worst.score > 2.4, top: 1, worst: slices.indexOf(worst) + 2, slices: [null, ...slices.map((image) => image.id), null] };
+    return { name: `${kind === null ? "good" : kind}/${String(k).padStart(3, "0")}.nii.gz`, kind, group: k, leaked: slices.some((image) => image.leaked), score: worst.score, p_value: 0.05 * (k + 1), anomalous: worst.score > 2.4, top: 1, worst: slices.indexOf(worst) + 2, slices: [null, ...slices.map((image) => image.id), null], slice_spacing_mm: 3 };
   });
 }
 

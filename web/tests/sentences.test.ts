@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Evaluation } from "../src/api/client";
 import { reasons } from "../src/numbers/reasons";
-import { calibratedHere, chosenEpoch, falseAlarms, guarantee, headline, inCounts, inEllipse, knownToFind, looks, movedFrom, nearDuplicates, notes, ofChance, ofKinds, ofServed, ofVolumes, ranges, ranking, sized, speed, testedOn, trainedOn, which, withoutHistory, withoutKinds } from "../src/numbers/sentences";
+import { calibratedHere, chosenEpoch, costOfErrors, falseAlarms, guarantee, headline, inCounts, inEllipse, knownToFind, looks, lowestCost, movedFrom, nearDuplicates, notes, ofChance, ofKinds, ofServed, ofVolumes, ranges, ranking, sized, speed, testedOn, trainedOn, unstatedPrevalence, which, withoutHistory, withoutKinds } from "../src/numbers/sentences";
 import type { Descriptor, EpochData, ReportData, TrainingData } from "../src/report/data";
 
 const plain = (text: string) => text.replaceAll("\u00a0", " ");
@@ -143,6 +143,21 @@ describe("a threshold in counts", () => {
     expect(inCounts({ caught: 0, missed: 0, falseAlarms: 0, passed: 3 })).toBe("0 false alarms among 3 normals");
     expect(inCounts({ caught: 1, missed: 0, falseAlarms: 0, passed: 0 })).toBe("1 of 1 anomalies found");
   });
+});
+
+describe("the cost of errors", () => {
+  const costs = { miss: 10, falseAlarm: 1, prevalence: 0.02 };
+  it("counts both kinds of error of 1,000 images", () => {
+    expect(plain(costOfErrors({ recall: 0.75, falseAlarmRate: 0.05 }, costs))).toBe("Of 1,000 such images 5.00 anomalies would be missed and 49.0 false alarms raised: a cost of 99.00.");
+    expect(plain(costOfErrors({ recall: null, falseAlarmRate: 0.05 }, { ...costs, prevalence: 0 }))).toContain("0 anomalies would be missed and 50.0 false alarms");
+  });
+  it("is not known without a rate that counts, nor of images of which nobody says how many are anomalies", () => {
+    expect(costOfErrors({ recall: null, falseAlarmRate: 0.05 }, costs)).toBe("");
+    expect(costOfErrors({ recall: 0.75, falseAlarmRate: 0.05 }, { ...costs, prevalence: null })).toBe("");
+    expect(unstatedPrevalence(0)).toBe("State how common anomalies are where the detector will be used: costs hang on it.");
+    expect(plain(unstatedPrevalence(0.4))).toContain("This test set has 40.0 %, which says nothing about your images.");
+  });
+  it("is higher on images on which the threshold was not chosen", () => expect(lowestCost({ threshold: 1.25, cost: 80 })).toBe("The lowest cost on this test set is 80.00, at the threshold 1.250. It was chosen on these images: expect a higher cost on others."));
 });
 
 describe("chance", () => {

@@ -1,6 +1,7 @@
 // What the viewer of volumes is made of: how slices are turned over, drawn as a line, listed and asked about.
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { isOfVolumes } from "../src/volume/kinds";
+import { type Block, gridOf, highest, planeOf, withoutPlanes } from "../src/volume/planes";
 import { outcome, rowsOf, together } from "../src/volume/rows";
 import { Wheel, fromAnswer, runs, stepped } from "../src/volume/seen";
 
@@ -29,7 +30,7 @@ const slice = (score: number, pictures = true) => ({
 });
 const answer = (pictures: boolean) => ({
   name: "scan.nii", is_image: false, error: null, slices: [null, slice(1), slice(3, pictures), null],
-  volume: { score: 3, p_value: 0.05, threshold: 2, anomalous: true, slices: 4, empty: 2, unreadable: 0, top: 1, worst: { slice: 3, path: "scan.nii", page: 3, score: 3 }, scores: [null, 1, 3, null] },
+  volume: { score: 3, p_value: 0.05, threshold: 2, anomalous: true, slices: 4, empty: 2, unreadable: 0, top: 1, worst: { slice: 3, path: "scan.nii", page: 3, score: 3 }, scores: [null, 1, 3, null], slice_spacing_mm: null },
 });
 
 it("shows what the server says of a volume, by slices from 0", () => {
@@ -43,13 +44,38 @@ it("shows what the server says of a volume, by slices from 0", () => {
   expect(fromAnswer({ name: "a.png", is_image: true, error: { detail: "expected a volume", hint: null }, volume: null, slices: [] })).toBeNull();
 });
 
+describe("the planes across slices", () => {
+  // Two slices of 2 x 3 pixels.
+  const block: Block = { slices: 2, width: 3, height: 2, picture: Uint8Array.of(0, 1, 2, 10, 11, 12, 100, 101, 102, 110, 111, 112), map: Uint8Array.of(0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 9), has: [true, true], spacing: { row: 1, column: 1, slice: 2 } };
+  it("cut through a row and through a column, the first slice below", () => {
+    expect(planeOf(block, "row", 1)).toEqual({ width: 3, height: 2, picture: Uint8Array.of(110, 111, 112, 10, 11, 12), map: Uint8Array.of(0, 0, 9, 0, 9, 0) });
+    expect(planeOf(block, "column", 2)).toMatchObject({ width: 2, height: 2, picture: Uint8Array.of(102, 112, 2, 12) });
+  });
+  it("begin where the map is highest, or in the middle", () => {
+    expect(highest(block)).toEqual({ slice: 0, row: 1, column: 1 });
+    expect(highest({ ...block, map: new Uint8Array(12) })).toEqual({ slice: 1, row: 1, column: 1 });
+  });
+  it("lie on a grid of the volume's own sides, no larger than 256", () => {
+    expect([gridOf(512, 384), gridOf(9, 8), gridOf(4000, 3)]).toEqual([{ width: 256, height: 192 }, { width: 9, height: 8 }, { width: 256, height: 1 }]);
+  });
+  it("are there where it is known how far apart everything is, and why not is said", () => {
+    const seen = fromAnswer(answer(true))!;
+    expect(withoutPlanes(seen)).toContain("how far apart its slices are");
+    expect(withoutPlanes({ ...seen, slice_spacing_mm: 2 })).toContain("how large a pixel is");
+    const sized = seen.slices.map((one) => one && { ...one, image: { ...one.image, spacing_mm: [1, 1] } });
+    expect(withoutPlanes({ slices: sized, slice_spacing_mm: 2 })).toBe("");
+    expect(withoutPlanes({ slices: sized.slice(0, 2), slice_spacing_mm: 2 })).toContain("no pictures");
+    expect(withoutPlanes({ slices: sized.map((one, i) => one && { ...one, image: { ...one.image, width: i } }), slice_spacing_mm: 2 })).toContain("several sizes");
+  });
+});
+
 it("says how a volume came out only against what it is known to be", () => {
   expect([outcome(true, undefined), outcome(false, undefined), outcome(null, "cyst")]).toEqual(["flagged", "not flagged", "no verdict"]);
   expect([outcome(true, null), outcome(false, null), outcome(true, "cyst"), outcome(false, "cyst")]).toEqual(["false alarm", "passed", "caught", "missed"]);
 });
 
 it("lists volumes by their scores and keeps their addresses", () => {
-  const volume = (name: string, score: number) => ({ name, kind: null, group: 0, leaked: false, score, p_value: null, anomalous: null, top: 1, worst: 1, slices: [0, null] });
+  const volume = (name: string, score: number) => ({ name, kind: null, group: 0, leaked: false, score, p_value: null, anomalous: null, top: 1, worst: 1, slices: [0, null], slice_spacing_mm: null });
   const rows = rowsOf([volume("a", 1), volume("b", 3), volume("c", 2)], (number) => `#volume/${number}`);
   expect(rows.map((row) => [row.name, row.href, row.slices])).toEqual([["b", "#volume/1", 2], ["c", "#volume/2", 2], ["a", "#volume/0", 2]]);
 });

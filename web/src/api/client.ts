@@ -1,6 +1,7 @@
 // The server's interface, typed from its own description (openapi.json -> schema.d.ts by `npm run api`).
 import createClient, { type Middleware } from "openapi-fetch";
 import type { ReportData } from "../report/data";
+import type { Whole } from "../viewer/explained";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -112,6 +113,18 @@ function named(image: Blob, name: string): FormData {
   return form;
 }
 
+/** A picture of an image at its own resolution, for formats that browsers do not show; null where the server cannot draw it. */
+export async function picture(detector: string, image: Blob): Promise<Blob | null> {
+  const { data } = await patiently(() => client.POST("/api/v1/detectors/{detector}/picture", {
+    params: { path: { detector } },
+    body: image as unknown as string,
+    bodySerializer: (body) => body as unknown as Blob,
+    headers: { "Content-Type": "application/octet-stream" },
+    parseAs: "blob",
+  }));
+  return (data as unknown as Blob | undefined) ?? null;
+}
+
 /** The verdicts that clients of the server announced after one of them, the oldest first. */
 export async function announced(detector: string, after: number): Promise<Announcement[]> {
   return found(await asked(() => client.GET("/api/v1/detectors/{detector}/announced", { params: { path: { detector }, query: { after } } }))).announced;
@@ -127,6 +140,18 @@ export async function calibrate(detector: string, images: File[], rate: number, 
     body: form as unknown as string,
     bodySerializer: (body) => body as unknown as FormData,
   })));
+}
+
+/** The detector file that has that threshold, and ignores those areas. */
+export async function calibratedFile(detector: string, images: File[], rate: number, ignore: string | undefined): Promise<Blob> {
+  const form = new FormData();
+  for (const image of images) form.append("image", image);
+  return found(await patiently(() => client.POST("/api/v1/detectors/{detector}/calibrated", {
+    params: { path: { detector }, query: { rate, ignore } },
+    body: form as unknown as string,
+    bodySerializer: (body) => body as unknown as FormData,
+    parseAs: "blob",
+  }))) as unknown as Blob;
 }
 
 /** The embedding space that is shown, or why there is none. */
@@ -151,10 +176,10 @@ export async function evaluation(detector: string): Promise<Evaluation> {
   return { state: response.status === 404 ? "none" : "failed", detail: message, hint };
 }
 
-/** The file of an evaluated image; null where the server has none to give. */
-export async function evaluated(detector: string, id: number): Promise<Blob | null> {
-  const { data } = await asked(() => client.GET("/api/v1/detectors/{detector}/evaluation/images/{id}", { params: { path: { detector, id } }, parseAs: "blob" }));
-  return (data as unknown as Blob | undefined) ?? null;
+/** The file of an evaluated image, or a picture of it, at its own resolution; null where the server has none to give. */
+export async function evaluated(detector: string, id: number): Promise<Whole | null> {
+  const { data, response } = await asked(() => client.GET("/api/v1/detectors/{detector}/evaluation/images/{id}", { params: { path: { detector, id } }, parseAs: "blob" }));
+  return data === undefined ? null : { file: data as unknown as Blob, drawn: response.headers.get("Content-Type") === "image/png" };
 }
 
 export async function phantoms(): Promise<PhantomImage[]> {

@@ -75,6 +75,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/detectors/{detector}/calibrated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The detector file with the threshold that new normal images give, and the ignored areas: what `aberra calibrate --data` writes. The
+         *     detector that is served does not change.
+         */
+        post: operations["calibrated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/detectors/{detector}/decode": {
         parameters: {
             query?: never;
@@ -116,7 +136,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The file of an evaluated image, as it lies in the data set, if it is of a format that browsers show. */
+        /**
+         * An evaluated image at its own resolution: its file, if it is of a format that browsers show, or a picture of it as `picture` draws it,
+         *     of a page, a slice, several channels and other formats.
+         */
         get: operations["evaluated_image"];
         put?: never;
         post?: never;
@@ -154,6 +177,26 @@ export interface paths {
         get: operations["latent"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detectors/{detector}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draws an image at its own resolution, in 256 levels: values that 8 bits hold as they are, others scaled as those of the network
+         *     input. Nothing else of the file is in the picture, such as the name in a DICOM file.
+         */
+        post: operations["picture"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1460,6 +1503,11 @@ export interface components {
             score: number;
             /** @description For each slice its score, in their order; none where it was left out or could not be read. */
             scores: (number | null)[];
+            /**
+             * Format: float
+             * @description Millimetres from slice to slice, where its files say and they are evenly spaced (DICOM, NIfTI).
+             */
+            slice_spacing_mm: number | null;
             /** @description All of its slices. */
             slices: number;
             /**
@@ -1496,6 +1544,11 @@ export interface components {
              * @description The mean of the largest scores of its slices.
              */
             score: number;
+            /**
+             * Format: float
+             * @description Millimetres from slice to slice, where its files say and they are evenly spaced (DICOM, NIfTI).
+             */
+            slice_spacing_mm: number | null;
             /** @description For each of its slices, in their order, its `id` among the images; none where it shows nothing but air or was not read. */
             slices: (number | null)[];
             /** @description Slices whose scores make that of the volume. */
@@ -1754,6 +1807,74 @@ export interface operations {
             };
         };
     };
+    calibrated: {
+        parameters: {
+            query?: {
+                /** @description False-alarm rate to guarantee (split conformal), above 0 and below 1. */
+                rate?: number;
+                /** @description Guarantee the rate with this confidence, above 0 and below 1, instead of on average. */
+                confidence?: number;
+                /** @description Percentile of the images' scores, 0 to 100; no guarantee. */
+                percentile?: number;
+                /**
+                 * @description Areas that are ignored in these images, such as a date or a ruler: left, top, width and height as shares of the sides, such as
+                 *     `0.7,0.9,0.3,0.1`; several with `;` between them. The threshold is for requests that ignore the same.
+                 */
+                ignore?: string;
+            };
+            header?: never;
+            path: {
+                detector: string;
+            };
+            cookie?: never;
+        };
+        /** @description Normal images, as for calibrate. */
+        requestBody: {
+            content: {
+                "application/octet-stream": components["schemas"]["ImageFile"];
+                "image/*": components["schemas"]["ImageFile"];
+                "multipart/form-data": components["schemas"]["ImageForm"];
+            };
+        };
+        responses: {
+            /** @description The detector file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description No image is left to calibrate on */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The queue is full; retry after Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request, or too few images for the criterion */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     decode: {
         parameters: {
             query?: never;
@@ -1868,7 +1989,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The file */
+            /** @description The file, or a PNG of it */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1877,7 +1998,7 @@ export interface operations {
                     "application/octet-stream": number[];
                 };
             };
-            /** @description There is no such evaluation or image, the image is not a file of its own (a page, a slice, several channels), the file has changed since, or browsers do not show its format */
+            /** @description There is no such evaluation or image, or a file of it has changed since or cannot be read any more */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1979,6 +2100,62 @@ export interface operations {
             };
             /** @description No such detector, or one without an embedding space */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                detector: string;
+            };
+            cookie?: never;
+        };
+        /** @description One image, as for score. */
+        requestBody: {
+            content: {
+                "application/octet-stream": components["schemas"]["ImageFile"];
+                "image/*": components["schemas"]["ImageFile"];
+                "multipart/form-data": components["schemas"]["ImageForm"];
+            };
+        };
+        responses: {
+            /** @description The picture, a PNG */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": number[];
+                };
+            };
+            /** @description The image cannot be used */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The queue is full; retry after Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            "4XX": {
                 headers: {
                     [name: string]: unknown;
                 };

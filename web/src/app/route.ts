@@ -1,5 +1,7 @@
 // Addresses of the app: what stands after #. First the place and what of it, then, after a question mark, the detector that judges
-// and the thresholds of scores and of pixels where they were moved: an address can be sent to somebody who uses the same server.
+// and the thresholds of scores and of pixels where they were moved, and how the page is looked at (numbers/look.ts): an address can
+// be sent to somebody who uses the same server.
+import type { Look } from "../numbers/look";
 
 export interface Route {
   /** Place, and what of it. */
@@ -7,6 +9,8 @@ export interface Route {
   detector: string | null;
   threshold: number | null;
   pixels: number | null;
+  /** All that stands after the question mark. */
+  query: string;
 }
 
 export function readRoute(hash: string): Route {
@@ -21,16 +25,18 @@ export function readRoute(hash: string): Route {
     detector: asked.get("detector"),
     threshold: number("threshold"),
     pixels: number("pixels"),
+    query,
   };
 }
 
-/** The same place for another detector or other thresholds. */
-export function withQuery(hash: string, { detector, threshold, pixels }: Omit<Route, "path">): string {
+/** The same place for another detector or other thresholds, looked at otherwise. */
+export function withQuery(hash: string, { detector, threshold, pixels }: Omit<Route, "path" | "query">, look: Look = []): string {
   const path = hash.replace(/^#/, "").split("?")[0] ?? "";
   const asked = new URLSearchParams();
   if (detector !== null) asked.set("detector", detector);
   if (threshold !== null) asked.set("threshold", String(threshold));
   if (pixels !== null) asked.set("pixels", String(pixels));
+  for (const [key, value] of look) asked.set(key, value);
   const query = asked.toString();
   return `#${path}${query === "" ? "" : `?${query}`}`;
 }

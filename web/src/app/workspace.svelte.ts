@@ -3,7 +3,8 @@
 import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import { type DetectorDetails, type DetectorSummary, type Evaluation, type Explanation, type Failure, ServerError, details, detectors, evaluation, explain } from "../api/client";
-import { type Filter, type Item, EVERYTHING, labelsFromFolders, selected } from "../numbers/gallery";
+import { type Item, labelsFromFolders, selected } from "../numbers/gallery";
+import { type Look, type Looked, lookedAtFirst } from "../numbers/look";
 import { pValueOf } from "../numbers/promise";
 import { isAnomalous } from "../numbers/verdicts";
 import { thresholds } from "../state/thresholds.svelte";
@@ -59,6 +60,9 @@ interface Removed {
   images: { tried: Tried; at: number }[];
 }
 
+/** The order of images as the gallery opens. */
+export const GIVEN = "given";
+
 class Workspace {
   version: string = $state("");
   detectors: DetectorSummary[] = $state.raw([]);
@@ -74,7 +78,9 @@ class Workspace {
   shown: number | null = $state(null);
   /** Where the gallery was left. */
   last: number | null = null;
-  filter: Filter = $state({ ...EVERYTHING, order: "given" });
+  gallery: Looked = $state(lookedAtFirst(GIVEN));
+  /** What the open page says in its address of how it is looked at. */
+  look: Look = $state.raw([]);
   /** What was taken away last can be brought back. */
   removed: Removed[] = $state.raw([]);
   /** Whether the images that were given are kept in this browser. */
@@ -87,7 +93,7 @@ class Workspace {
     void this.changes;
     return this.tried.reduce((sum, tried) => sum + this.judges.filter((name) => ["told", "failed"].includes(tried.peek(name).state)).length, 0);
   });
-  readonly selected: Item[] = $derived.by(() => selected(this.items, this.filter, this.threshold));
+  readonly selected: Item[] = $derived.by(() => selected(this.items, this.gallery.filter, this.threshold));
   /** Whether the images that this browser has kept are here. */
   restored: boolean = $state(false);
   needsKey: boolean = $state(false);

@@ -18,9 +18,9 @@ export function useSaving(): { table: (name: string, rows: readonly Row[]) => vo
   };
 }
 
-export function save(name: string, text: string, type: string): void {
+export function save(name: string, content: BlobPart, type: string): void {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.href = URL.createObjectURL(new Blob([content], { type }));
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

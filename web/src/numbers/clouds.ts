@@ -7,6 +7,9 @@ import { isAnomalous } from "./verdicts";
 
 export type Colouring = "label" | "kind" | "score" | "verdict";
 
+/** What colours can say, and its title. */
+export const COLOURINGS: readonly (readonly [Colouring, string])[] = [["label", "Label"], ["kind", "Kind"], ["score", "Score"], ["verdict", "Verdict"]];
+
 export interface Cloud {
   name: string;
   images: ImageData[];

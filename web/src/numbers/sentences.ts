@@ -5,7 +5,7 @@ import type { DetectorCard, EvaluationData, Figure, ImageData, Interval, PartSiz
 import { count, counted, decimals, known, percent, sentence, setRate, significant } from "./format";
 import { exact } from "./interval";
 import { spaced } from "./measurements";
-import { type Confusion, isAnomalous } from "./verdicts";
+import { type Confusion, type Costs, type Rates, costPerThousand, isAnomalous } from "./verdicts";
 
 /** "463 normal images (228 groups)"; groups only where they are fewer. */
 export function sized({ images, groups }: PartSize, what = "image"): string {
@@ -184,6 +184,24 @@ export function inCounts({ caught, missed, falseAlarms, passed }: Confusion): st
     anomalies > 0 ? `${count(caught)} of ${count(anomalies)} anomalies found` : "",
     normals > 0 ? `${counted(falseAlarms, "false alarm")} among ${counted(normals, "normal")}` : "",
   ].filter(Boolean).join(", ");
+}
+
+/** What errors cost, of images of which so many are anomalies as the reader says; empty where a rate that counts is not known. */
+export function costOfErrors(found: Pick<Rates, "recall" | "falseAlarmRate">, costs: Costs): string {
+  const cost = costPerThousand(found, costs);
+  if (cost === null || costs.prevalence === null) return "";
+  const [missed, alarms] = [1000 * costs.prevalence * (1 - (found.recall ?? 1)), 1000 * (1 - costs.prevalence) * (found.falseAlarmRate ?? 0)];
+  return `Of 1,000 such images ${significant(missed, 3)} anomalies would be missed and ${significant(alarms, 3)} false alarms raised: a cost of ${significant(cost, 4)}.`;
+}
+
+/** The threshold of lowest cost, and what it is to have chosen it on the test set. */
+export function lowestCost({ threshold, cost }: { threshold: number; cost: number }): string {
+  return `The lowest cost on this test set is ${significant(cost, 4)}, at the threshold ${significant(threshold, 4)}. It was chosen on these images: expect a higher cost on others.`;
+}
+
+/** Why the reader is to say how common anomalies are; `prevalence`: in the test set. */
+export function unstatedPrevalence(prevalence: number): string {
+  return `State how common anomalies are where the detector will be used: costs hang on it.${prevalence > 0 ? ` This test set has ${percent(prevalence)}, which says nothing about your images.` : ""}`;
 }
 
 /** What random scores reach on the images that are compared on; empty where that is not known. */

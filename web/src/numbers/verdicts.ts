@@ -105,7 +105,7 @@ export function rates({ caught, missed, falseAlarms, passed }: Confusion): Rates
 }
 
 /** Cost of 1,000 images at the stated share of anomalies; null where that is not stated, or a rate that counts is unknown. */
-export function costPerThousand(of: Rates, costs: Costs): number | null {
+export function costPerThousand(of: Pick<Rates, "recall" | "falseAlarmRate">, costs: Costs): number | null {
   if (costs.prevalence === null) return null;
   const missed = costs.prevalence === 0 ? 0 : of.recall === null ? null : costs.prevalence * (1 - of.recall);
   const alarms = costs.prevalence === 1 ? 0 : of.falseAlarmRate === null ? null : (1 - costs.prevalence) * of.falseAlarmRate;

@@ -1,18 +1,24 @@
-// What the reader does with a report: whether near-duplicates count, filters, costs, and where in the page they are. The
-// thresholds are the page's (state/thresholds.svelte.ts). The report itself never changes.
+// What the reader does with a report: whether near-duplicates count, filters, costs, and where in the page they are. What of that
+// is in the address is told by `look`, and taken from it by `goTo`. The thresholds are the page's (state/thresholds.svelte.ts). The report itself never changes.
 import { getContext, setContext } from "svelte";
 import { provideProvenance } from "../design/save";
-import { EVERYTHING, type Filter, type Item, selected } from "../numbers/gallery";
+import { type Item, selected } from "../numbers/gallery";
+import { type Look, type Looked, PLOT, type Plot, lookedAtFirst, ofGallery, ofPlot, queryOf, readGallery, readPlot } from "../numbers/look";
 import { type RatesAt, ofKind, ratesAt } from "../numbers/rates";
 import { ascending } from "../numbers/sorted";
 import type { Provenance } from "../numbers/table";
 import { type Costs, reweighted, scoresOf } from "../numbers/verdicts";
 import { provenanceOf, thresholds } from "../state/thresholds.svelte";
+import { known } from "../numbers/format";
 import type { DetectionFigures, Figure, ImageData, Interval, ReportData } from "./data";
+import type { Whole } from "../viewer/explained";
 import { shortAddress } from "./read";
 
 export const VIEWS = ["overview", "threshold", "images", "volumes", "localisation", "embedding", "compare", "training", "export"] as const;
 export type View = (typeof VIEWS)[number];
+
+/** The order of images as a gallery opens. */
+const ORDER = "highest";
 
 export class Session {
   readonly report: ReportData;
@@ -50,19 +56,29 @@ export class Session {
   readonly items: Item[] = $derived(this.images.map((image) => this.item(image)));
 
   costs: Costs = $state({ miss: 10, falseAlarm: 1, prevalence: null });
-  filter: Filter = $state({ ...EVERYTHING });
-  readonly shown: Item[] = $derived.by(() => selected(this.items, this.filter, this.threshold));
+  /** How the images are looked at, and those that have a mask. */
+  gallery: Looked = $state(lookedAtFirst(ORDER));
+  masked: Looked = $state(lookedAtFirst(ORDER));
+  plot: Plot = $state({ ...PLOT });
+  readonly shown: Item[] = $derived.by(() => selected(this.items, this.gallery.filter, this.threshold));
   view: View = $state("overview");
   /** The image that is open, by its number. */
   opened: number | null = $state(null);
   /** The volume that is open, by its number. */
   openedVolume: number | null = $state(null);
+  /** What the address of the view says of how it is looked at. */
+  readonly look: Look = $derived.by(() => {
+    const copies: Look = this.clean ? [] : [["copies", "counted"]];
+    if (this.view === "images") return [...copies, ...ofGallery(this.gallery, ORDER)];
+    if (this.view === "localisation") return [...copies, ...ofGallery(this.masked, ORDER)];
+    return this.view === "embedding" ? [...copies, ...ofPlot(this.plot)] : copies;
+  });
   /** Where the gallery was left, to come back to. */
   lastOpened: number | null = null;
 
   /** `prefix` stands before each address after #, where the report is a part of something larger; `file` gets the file of an image,
    *  where there is somebody to ask for it. */
-  constructor(report: ReportData, prefix = "", readonly file: ((id: number) => Promise<Blob | null>) | null = null) {
+  constructor(report: ReportData, prefix = "", readonly file: ((id: number) => Promise<Whole | null>) | null = null) {
     this.report = report;
     this.prefix = prefix;
     this.byId = new Map(report.images.map((image) => [image.id, image]));
@@ -141,7 +157,8 @@ export class Session {
     return of === null ? name : `${name.startsWith(`${of.name}, page `) ? of.name : name}, slice ${of.slice}`;
   }
 
-  /** Reads the part of the address after #: a view, image/NUMBER or volume/NUMBER. */
+  /** Reads the part of the address after #: a view, image/NUMBER or volume/NUMBER, and how it is looked at. An address that says
+   *  nothing of that leaves it as it is. */
   goTo(hash: string): void {
     const [first = "", second] = hash.replace(/^#/, "").split("?")[0]!.slice(this.prefix.length).split("/");
     const id = Number(second);
@@ -155,6 +172,13 @@ export class Session {
       this.view = volume ? "volumes" : (this.views.find((view) => view === first) ?? "overview");
       this.opened = null;
     }
+    const asked = queryOf(hash);
+    const gallery = readGallery(asked, ORDER);
+    if (asked.get("copies") === "counted") this.clean = false;
+    if (this.view === "images" && gallery !== null) this.gallery = gallery;
+    if (this.view === "localisation" && gallery !== null) this.masked = gallery;
+    const { latent } = this.report;
+    if (this.view === "embedding" && known(latent)) this.plot = readPlot(asked, latent.components) ?? this.plot;
   }
 
   private item(image: ImageData): Item {

@@ -3,6 +3,12 @@ import type { Area } from "../numbers/areas";
 import type { Box } from "../numbers/regions";
 import type { Descriptor, DetectorCard, PicturesData } from "../report/data";
 
+/** A file, or a picture of it that the server has drawn at its own resolution. */
+export interface Whole {
+  file: Blob;
+  drawn: boolean;
+}
+
 export interface Explained {
   name: string;
   /** null for normal; undefined where it is not known. */
@@ -16,8 +22,10 @@ export interface Explained {
   /** Millimetres from row to row and from column to column, where the file says. */
   spacing_mm: number[] | null;
   pictures: PicturesData | null;
-  /** The file itself, where the page has it. */
-  file: Blob | null;
+  /** The file itself, or a picture of it, where the page has it. */
+  whole: Whole | null;
+  /** Asks for a picture of it at its own resolution, for files that this browser does not show; null where nobody can be asked. */
+  draw: (() => Promise<Blob | null>) | null;
   /** The pixels of the network input that show the image, and the part of the file that they show; null where not known. */
   window: Box | null;
   content: Box | null;

@@ -1,6 +1,8 @@
-// Pictures for the viewer: a file as the browser decodes it, at its own resolution; pictures of the server; maps as numbers.
+// Pictures for the viewer: a file as the browser decodes it, or as the server draws it, at its own resolution; pictures of the server;
+// maps as numbers.
 import { bitsOfPng } from "../numbers/conversions";
 import type { MapGrid } from "../numbers/regions";
+import type { Whole } from "./explained";
 
 export interface LoadedFile {
   full: ImageBitmap;
@@ -10,6 +12,8 @@ export interface LoadedFile {
   colour: boolean;
   /** Of a value in the file, where that is known. */
   bits: number | null;
+  /** Whether the server has drawn it. */
+  drawn: boolean;
 }
 
 const PREVIEW_PX = 2048;
@@ -24,10 +28,26 @@ export async function loadFile(file: Blob): Promise<LoadedFile | null> {
     const sample = pixelsOf(small);
     if (small !== preview) small.close();
     const bits = bitsOfPng(new Uint8Array(await file.slice(0, 32).arrayBuffer()));
-    return { full, preview, colour: hasColour(sample.data), bits };
+    return { full, preview, colour: hasColour(sample.data), bits, drawn: false };
   } catch {
     return null;
   }
+}
+
+/** A file at its own resolution: as this browser decodes it, if that has the size that the server found, or as the server draws it (another
+ *  page or turn, a format that browsers do not show); null where neither is to be had. */
+export async function loadWhole(whole: Whole | null, size: { width: number; height: number }, draw: (() => Promise<Blob | null>) | null): Promise<LoadedFile | null> {
+  const fits = (loaded: LoadedFile | null): LoadedFile | null => {
+    if (loaded === null || (loaded.full.width === size.width && loaded.full.height === size.height)) return loaded;
+    release(loaded);
+    return null;
+  };
+  if (whole === null) return null;
+  const own = fits(await loadFile(whole.file));
+  if (own !== null && !whole.drawn) return own;
+  const picture = own !== null || draw === null ? null : await draw().catch(() => null);
+  const drawn = own ?? (picture === null ? null : fits(await loadFile(picture)));
+  return drawn === null ? null : { ...drawn, bits: null, drawn: true };
 }
 
 /** A picture whose longer side has at most so many pixels; the picture itself if it has. By halves, each pixel the mean of four: better

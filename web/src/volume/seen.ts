@@ -20,6 +20,8 @@ export interface SeenVolume {
   /** The slice with the largest score. */
   worst: number;
   slices: SeenSlice[];
+  /** Millimetres from slice to slice, where that is known. */
+  slice_spacing_mm: number | null;
   /** What else to know, in sentences. */
   notes: string[];
 }
@@ -41,10 +43,10 @@ export function fromAnswer({ name, volume, slices }: Answer): SeenVolume | null 
       href: null,
       image: {
         ...slice.verdict, p_value: slice.verdict.p_value ?? null, anomalous_share: slice.verdict.anomalous_share ?? null, name: `${name}, slice ${i + 1}`, kind: undefined,
-        pictures: slice.pictures ?? null, file: null, window: slice.window, content: slice.content, ignored: [], evidence: {}, percentiles: {}, scores: {}, nearest: [], notes: slice.verdict.remarks,
+        pictures: slice.pictures ?? null, whole: null, draw: null, window: slice.window, content: slice.content, ignored: [], evidence: {}, percentiles: {}, scores: {}, nearest: [], notes: slice.verdict.remarks,
       },
     })),
-    notes: notes.filter(Boolean),
+    slice_spacing_mm: volume.slice_spacing_mm ?? null, notes: notes.filter(Boolean),
   };
 }
 
