@@ -13,7 +13,7 @@ const GROUPS = [
   { name: "OneImage", test: /src[\\/](app[\\/]OneGiven|views[\\/]OneImage|viewer[\\/]Pictures|charts[\\/]IntervalBar)/, priority: 1 },
 ];
 /** Chunks of what comes only when it is opened bear its folder in their names: tests/weight.test.js counts them apart. */
-const opened = (chunk) => ["volume", "calibrating", "kiosk"].find((folder) => chunk.moduleIds.some((id) => id.includes(`/src/${folder}/`) && !id.endsWith("/parts.ts")));
+const opened = (chunk) => ["volume", "calibrating", "kiosk", "exploring"].find((folder) => chunk.moduleIds.some((id) => id.includes(`/src/${folder}/`) && !id.endsWith("/parts.ts")));
 // The server answers pages of its own only.
 const asOwn = { target: server, changeOrigin: true, headers: { origin: server } };
 

@@ -2,13 +2,9 @@
 import { KIND_COLOURS, KIND_SYMBOLS, colourAt, cssColour } from "../design/scales";
 import type { ImageData } from "../report/data";
 import { kindsOf } from "./gallery";
+import type { Colouring } from "./look";
 import { ascending, quantile } from "./sorted";
 import { isAnomalous } from "./verdicts";
-
-export type Colouring = "label" | "kind" | "score" | "verdict";
-
-/** What colours can say, and its title. */
-export const COLOURINGS: readonly (readonly [Colouring, string])[] = [["label", "Label"], ["kind", "Kind"], ["score", "Score"], ["verdict", "Verdict"]];
 
 export interface Cloud {
   name: string;

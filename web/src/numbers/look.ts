@@ -1,12 +1,17 @@
 // What an address says of how a page is looked at, after its question mark: filter, order and layout of a gallery, the plot of the
 // embedding space, whether near-duplicates count. What is as a page opens is left out.
 import { EVERYTHING, type Filter, type Order } from "./gallery";
-import { type Colouring, COLOURINGS } from "./clouds";
 
 /** Keys and values of an address. */
 export type Look = readonly (readonly [key: string, value: string])[];
 
 export type Layout = "grid" | "table";
+
+/** What colours say in the plot of the embedding space. */
+export type Colouring = "label" | "kind" | "score" | "verdict";
+
+/** The same, with their titles. */
+export const COLOURINGS: readonly (readonly [Colouring, string])[] = [["label", "Label"], ["kind", "Kind"], ["score", "Score"], ["verdict", "Verdict"]];
 
 /** How a gallery is looked at. */
 export interface Looked {
