@@ -330,7 +330,7 @@ impl Preprocessing {
     }
 
     /// Whether an image can become this network input.
-    pub(crate) fn check(&self, image: &Image) -> Result<(), Error> {
+    fn check(&self, image: &Image) -> Result<(), Error> {
         check(image)?;
         let own = &image.source.channels;
         let found = || match own.len() {
