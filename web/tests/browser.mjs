@@ -215,7 +215,10 @@ await run("volumes", async () => {
   const plane = await page.locator("[data-planes]").first().boundingBox();
   await page.locator("[data-planes]").first().click({ position: { x: plane.width / 2, y: plane.height * (1 - 11.5 / 20) } });
   expect((await page.locator("[data-planes]").count()) === 2 && (await slice()) === 12, "planes across the slices lead to a slice");
-  await page.getByRole("button", { name: "Worst slice, 8" }).click();
+  await page.keyboard.press("ArrowUp");
+  expect((await slice()) === 13, "there the arrows move the place");
+  await page.keyboard.press("w");
+  expect((await slice()) === 8, "and the other keys do what they do elsewhere");
   await page.getByRole("link", { name: "This slice with its evidence" }).click();
   expect(await page.getByRole("heading", { name: "Evidence" }).waitFor({ timeout: 5000 }).then(() => true, () => false), "a slice leads to its own page");
   await page.waitForSelector('.viewer canvas[data-drawn="true"]');

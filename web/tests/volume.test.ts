@@ -46,7 +46,7 @@ it("shows what the server says of a volume, by slices from 0", () => {
 
 describe("the planes across slices", () => {
   // Two slices of 2 x 3 pixels.
-  const block: Block = { slices: 2, width: 3, height: 2, picture: Uint8Array.of(0, 1, 2, 10, 11, 12, 100, 101, 102, 110, 111, 112), map: Uint8Array.of(0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 9), has: [true, true], spacing: { row: 1, column: 1, slice: 2 } };
+  const block: Block = { slices: 2, width: 3, height: 2, picture: Uint8Array.of(0, 1, 2, 10, 11, 12, 100, 101, 102, 110, 111, 112), map: Uint8Array.of(0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 9), spacing: { row: 1, column: 1, slice: 2 } };
   it("cut through a row and through a column, the first slice below", () => {
     expect(planeOf(block, "row", 1)).toEqual({ width: 3, height: 2, picture: Uint8Array.of(110, 111, 112, 10, 11, 12), map: Uint8Array.of(0, 0, 9, 0, 9, 0) });
     expect(planeOf(block, "column", 2)).toMatchObject({ width: 2, height: 2, picture: Uint8Array.of(102, 112, 2, 12) });

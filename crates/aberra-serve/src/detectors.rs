@@ -69,6 +69,9 @@ pub(crate) struct EvaluatedImage {
     files: Vec<(u64, Option<SystemTime>)>,
 }
 
+/// What became of the files of an image that is not given.
+const CHANGED: &str = "expected the file that was evaluated, found it changed or gone since";
+
 /// What browsers are given of an evaluated image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EvaluatedContent {
@@ -97,6 +100,14 @@ impl EvaluatedImage {
         &self.sample
     }
 
+    /// Whether its files are as they were.
+    ///
+    /// # Errors
+    /// They are not, in words.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if Self::of(&self.sample).as_ref() == Some(self) { Ok(()) } else { Err(CHANGED.to_owned()) }
+    }
+
     /// # Errors
     /// It is larger than `most` bytes, no image, or not the same any more; in words.
     pub(crate) fn content(&self, most: u64) -> Result<EvaluatedContent, String> {
@@ -104,16 +115,13 @@ impl EvaluatedImage {
         if bytes > most {
             return Err(format!("expected a file of up to {most} bytes, found {bytes}"));
         }
-        let is_same = || Self::of(&self.sample).as_ref() == Some(self);
-        let changed = "expected the file that was evaluated, found it changed or gone since";
-        if !is_same() {
-            return Err(changed.to_owned());
-        }
+        self.check()?;
         if self.sample.page.is_some() || !self.sample.channels.is_empty() {
             return Ok(EvaluatedContent::Draw);
         }
         let content = std::fs::read(&self.sample.path).ok();
-        let content = content.filter(|content| content.len() as u64 == bytes && is_same()).ok_or(changed)?;
+        let content = content.filter(|content| content.len() as u64 == bytes).ok_or(CHANGED)?;
+        self.check()?;
         match Images::open(&content, &Limits::default()).map(|images| images.format()) {
             Ok(Format::Png | Format::Jpeg | Format::Bmp | Format::Webp | Format::Gif) => {
                 Ok(EvaluatedContent::File(content))

@@ -132,26 +132,19 @@ export async function announced(detector: string, after: number): Promise<Announ
 
 /** The threshold that new normal images give at a false-alarm rate, areas left out; the detector stays as it is. */
 export async function calibrate(detector: string, images: File[], rate: number, ignore: string | undefined): Promise<Calibrated> {
-  const form = new FormData();
-  for (const image of images) form.append("image", image);
-  return found(await patiently(() => client.POST("/api/v1/detectors/{detector}/calibrate", {
-    params: { path: { detector }, query: { rate, ignore } },
-    // The form as it is.
-    body: form as unknown as string,
-    bodySerializer: (body) => body as unknown as FormData,
-  })));
+  return found(await patiently(() => client.POST("/api/v1/detectors/{detector}/calibrate", normals(detector, images, rate, ignore))));
 }
 
 /** The detector file that has that threshold, and ignores those areas. */
 export async function calibratedFile(detector: string, images: File[], rate: number, ignore: string | undefined): Promise<Blob> {
+  return found(await patiently(() => client.POST("/api/v1/detectors/{detector}/calibrated", { ...normals(detector, images, rate, ignore), parseAs: "blob" }))) as unknown as Blob;
+}
+
+/** What is asked with normal images: their form as it is. */
+function normals(detector: string, images: File[], rate: number, ignore: string | undefined) {
   const form = new FormData();
   for (const image of images) form.append("image", image);
-  return found(await patiently(() => client.POST("/api/v1/detectors/{detector}/calibrated", {
-    params: { path: { detector }, query: { rate, ignore } },
-    body: form as unknown as string,
-    bodySerializer: (body) => body as unknown as FormData,
-    parseAs: "blob",
-  }))) as unknown as Blob;
+  return { params: { path: { detector }, query: { rate, ignore } }, body: form as unknown as string, bodySerializer: (body: unknown) => body as FormData };
 }
 
 /** The embedding space that is shown, or why there is none. */

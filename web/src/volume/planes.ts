@@ -13,8 +13,6 @@ export interface Block {
   picture: Uint8Array;
   /** 0 where there is no map. */
   map: Uint8Array;
-  /** Whether a slice is there. */
-  has: boolean[];
   /** From row to row, column to column and slice to slice, in millimetres or, if those are not known, in pixels. */
   spacing: { row: number; column: number; slice: number };
 }
@@ -54,7 +52,7 @@ export async function blockOf(volume: SeenVolume, left: () => boolean): Promise<
   const [rows, columns] = first.spacing_mm!;
   const size = width * height;
   const block: Block = {
-    slices: volume.slices.length, width, height, picture: new Uint8Array(size * volume.slices.length), map: new Uint8Array(size * volume.slices.length), has: volume.slices.map((slice) => slice?.image.pictures != null),
+    slices: volume.slices.length, width, height, picture: new Uint8Array(size * volume.slices.length), map: new Uint8Array(size * volume.slices.length),
     spacing: { row: (rows! * first.height) / height, column: (columns! * first.width) / width, slice: volume.slice_spacing_mm! },
   };
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true })!;

@@ -94,6 +94,8 @@ pub(super) async fn evaluated_image(
         EvaluatedContent::Draw => {
             let sample = ImageSource::Sample(Box::new(image.sample().clone()));
             let drawn = shared.engine.picture(&served, sample).await?;
+            // What was drawn is what was evaluated only if it is there still.
+            image.check().map_err(Problem::not_found)?;
             ("image/png", drawn.map_err(|problem| Problem::not_found(problem.detail))?)
         }
     };
